@@ -1,5 +1,4 @@
 using System.Text;
-using Microsoft.AspNetCore.Routing;
 using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Auth;

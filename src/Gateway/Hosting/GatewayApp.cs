@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Options;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.V1;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -43,7 +44,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
             response.Headers.RetryAfter = RetryAfterSeconds;
         var body = JsonSerializer.SerializeToUtf8Bytes(
             new Problem { Type = $"urn:orleans-cache:error:{problem.Name}", Title = problem.Title, Status = problem.Status, Detail = detail, Paths = paths },
-            ProtocolJson.Default.Problem);
+            WireJson.Of<Problem>());
         response.ContentLength = body.Length;
         return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body, http.RequestAborted).AsTask();
     }

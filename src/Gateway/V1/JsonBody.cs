@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Reflection;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Metadata;
@@ -51,7 +52,11 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
 /// <summary>The wire's JSON as this server reads it: a null where the contract has no null is an error, not a fault later.</summary>
 internal static class WireJson
 {
-    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options) { RespectNullableAnnotations = true });
+    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options) 
+    {
+        RespectNullableAnnotations = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Never shown as HTML; quotes stay quotes.
+    });
 
     public static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>?)Strict.GetTypeInfo(typeof(T)) ?? throw new InvalidOperationException($"{typeof(T)} is not part of the protocol");
 
