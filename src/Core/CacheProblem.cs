@@ -1,0 +1,44 @@
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core;
+
+/// <summary>A request that cannot be done as asked; the message says what was wrong and what to do. Never a fault of the server.</summary>
+public sealed class CacheProblemException(ProblemKind kind, string message, IReadOnlyList<StorePathHash>? paths = null, Exception? inner = null)
+    : Exception(message, inner)
+{
+    public ProblemKind Kind { get; } = kind;
+
+    /// <summary>The paths concerned, where it is about paths.</summary>
+    public IReadOnlyList<StorePathHash>? Paths { get; } = paths;
+}
+
+/// <summary>The stable kinds of errors: <c>urn:orleans-cache:error:&lt;kebab-case name&gt;</c>.</summary>
+public enum ProblemKind
+{
+    /// <summary>400: the request is malformed.</summary>
+    BadRequest,
+
+    /// <summary>404: no such cache.</summary>
+    UnknownCache,
+
+    /// <summary>404: no such push in this cache: it never was, or it ended long ago.</summary>
+    UnknownPush,
+
+    /// <summary>410: the push was aborted or has expired; begin again.</summary>
+    PushEnded,
+
+    /// <summary>422: a reference or root is not among the declared paths.</summary>
+    ClosureIncomplete,
+
+    /// <summary>409: at commit, some paths are neither live nor uploaded; begin again.</summary>
+    MissingPaths,
+
+    /// <summary>409: the idempotency key was used for another request.</summary>
+    KeyReused,
+
+    /// <summary>413: more or larger than this server takes.</summary>
+    TooLarge,
+
+    /// <summary>503: the database or the store did not answer in time; send the same request again.</summary>
+    Unavailable,
+}

@@ -1,0 +1,101 @@
+using System.Data;
+using Npgsql;
+
+namespace OrleansCache.Core.Catalog;
+
+/// <summary>
+/// The catalog's PostgreSQL: pooled connections, and statements that are each a whole transition.
+/// </summary>
+/// <remarks>
+/// Every transition is one call of a function in the database, in a transaction of its own: no transaction is open while a process
+/// thinks, so a process that stops holds no lock. No session state is used; a transaction-pooling proxy may stand in between.
+/// </remarks>
+public sealed class CatalogDatabase : IAsyncDisposable
+{
+    private const int MaxAttempts = 8;
+    private readonly NpgsqlDataSource _source;
+    private long _statements;
+
+    private CatalogDatabase(NpgsqlDataSource source, string functions) => (_source, Functions) = (source, functions);
+
+    /// <summary>The schema that holds this version's functions.</summary>
+    public string Functions { get; }
+
+    /// <summary>Statements sent since the start, for benchmarks and metrics.</summary>
+    public long StatementCount => Interlocked.Read(ref _statements);
+
+    /// <summary>Connects, and brings the schema up to date; many processes may do so at once.</summary>
+    /// <exception cref="NpgsqlException">The database cannot be reached or refuses.</exception>
+    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel, Func<string, string>? patch = null)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString) { NoResetOnClose = true, Enlist = false, MaxAutoPrepare = 0 };
+        if (settings.ApplicationName is null)
+            settings.ApplicationName = "orleans-cache";
+        var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
+        try
+        {
+            var functions = await CatalogSchema.InstallAsync(source, patch, cancel);
+            return new CatalogDatabase(source, functions);
+        }
+        catch
+        {
+            await source.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Runs one statement, again after a deadlock, a serialisation failure or a lost connection: every statement here may run twice.
+    /// <c>@fn@</c> stands for the schema of the functions.
+    /// </summary>
+    public async Task<T> RunAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read, CancellationToken cancel)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await using var connection = await _source.OpenConnectionAsync(cancel);
+                await using var command = new NpgsqlCommand(sql.Replace("@fn@", Functions, StringComparison.Ordinal), connection);
+                bind(command.Parameters);
+                Interlocked.Increment(ref _statements);
+                await using var reader = await command.ExecuteReaderAsync(cancel);
+                return await read(reader, cancel);
+            }
+            catch (NpgsqlException e) when (attempt < MaxAttempts && IsWorthRepeating(e))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
+            }
+            catch (NpgsqlException e) when (e is not PostgresException || IsWorthRepeating(e))
+            {
+                throw new CacheProblemException(ProblemKind.Unavailable, "The database did not answer in time. Send the same request again.", inner: e);
+            }
+        }
+    }
+
+    public Task RunAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
+        RunAsync(sql, bind, static (_, _) => Task.FromResult(true), cancel);
+
+    /// <summary>All rows of a statement.</summary>
+    public Task<List<T>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+        RunAsync(sql, bind, async (reader, stop) =>
+        {
+            var rows = new List<T>();
+            while (await reader.ReadAsync(stop))
+                rows.Add(row(reader));
+            return rows;
+        }, cancel);
+
+    /// <summary>The first row of a statement that has one.</summary>
+    public Task<T> SingleAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+        RunAsync(sql, bind, async (reader, stop) =>
+            await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
+
+    public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
+
+    public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    // Deadlock, serialisation failure, lock timeout; a server that is starting, stopping or failing over; a connection that broke.
+    private static bool IsWorthRepeating(NpgsqlException e) => e is PostgresException p
+        ? p.SqlState is "40P01" or "40001" or "55P03" or "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
+        : e.IsTransient || e.InnerException is IOException or System.Net.Sockets.SocketException or TimeoutException;
+}

@@ -1,0 +1,78 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+
+namespace OrleansCache.Core.Catalog;
+
+/// <summary>
+/// Versioned migrations for the tables, and the functions in a schema named by their text: servers of two versions work side by side,
+/// each with its own functions over the same tables.
+/// </summary>
+internal static class CatalogSchema
+{
+    // Any number: the same in every process, so that one migrates and the others wait.
+    private const long MigrationLock = 0x4f72_6c65_616e_7343;
+
+    public static async Task<string> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, CancellationToken cancel)
+    {
+        var functions = Read(".Functions.");
+        var text = string.Join('\n', functions.Select(f => f.Text));
+        if (patch is not null)
+            text = patch(text);
+        var schema = "orleans_cache_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
+
+        await using var connection = await source.OpenConnectionAsync(cancel);
+        await using var transaction = await connection.BeginTransactionAsync(cancel);
+        await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancel);
+        await ExecuteAsync(connection, "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp())", cancel);
+        var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
+        var migrations = Read(".Migrations.");
+        if (applied > migrations.Count)
+            throw new CatalogVersionException($"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer orleans-cache-server.");
+
+        for (var version = applied + 1; version <= migrations.Count; version++)
+        {
+            await ExecuteAsync(connection, migrations[version - 1].Text, cancel);
+            await ExecuteAsync(connection, $"insert into schema_version (version, name) values ({version}, '{migrations[version - 1].Name}')", cancel);
+        }
+
+        var exists = (bool)(await ScalarAsync(connection, $"select exists (select from pg_namespace where nspname = '{schema}')", cancel))!;
+        if (!exists)
+            await ExecuteAsync(connection, $"set local check_function_bodies = off; create schema {schema}; {text.Replace("@fn@", schema, StringComparison.Ordinal)}", cancel);
+        await transaction.CommitAsync(cancel);
+        return schema;
+    }
+
+    private static List<(string Name, string Text)> Read(string folder)
+    {
+        var assembly = Assembly.GetExecutingAssembly();
+        return [.. assembly.GetManifestResourceNames()
+            .Where(n => n.Contains(folder, StringComparison.Ordinal) && n.EndsWith(".sql", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal)
+            .Select(n =>
+            {
+                using var reader = new StreamReader(assembly.GetManifestResourceStream(n)!);
+                return (n[(n.IndexOf(folder, StringComparison.Ordinal) + folder.Length)..^4], reader.ReadToEnd());
+            })];
+    }
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)
+    {
+#pragma warning disable CA2100 // Our own embedded text.
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)
+    {
+#pragma warning disable CA2100
+        await using var command = new NpgsqlCommand(sql, connection);
+#pragma warning restore CA2100
+        return await command.ExecuteScalarAsync(cancel);
+    }
+}
+
+/// <summary>The database was migrated by a newer version of the program.</summary>
+public sealed class CatalogVersionException(string message) : Exception(message);

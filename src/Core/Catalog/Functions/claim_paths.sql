@@ -1,0 +1,102 @@
+-- Rule 2, second half, for paths that were not promised: what is there already is held, what nobody uploads is claimed under a minted key.
+-- Called again (a wait, a replay) it answers anew: a claim of another push that is older than its allowance is overtaken.
+-- p_paths null: the declarations stand in push_path already, of the paths p_ids.
+-- status: 'stored' | 'upload' (object, key) | 'wait' | 'ended' (the push)
+create function @fn@.claim_paths(
+  p_cache int, p_push bigint, p_ids bigint[],
+  p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
+  p_keys text[], p_url_life interval, p_default_rate bigint)
+returns table (path_id bigint, status text, object_id bigint, key text, nar_size bigint, multipart_id text)
+language plpgsql set jit = off as $$
+#variable_conflict use_column
+declare
+  v_g bigint;
+  v_push push%rowtype;
+  v_hashes bytea[];
+  v_held bigint[];
+  v_mine bigint[];
+  v_rate double precision;
+begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
+  select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
+  select * into v_push from push u where u.id = p_push and u.cache_id = p_cache for no key update;
+  if not found or v_push.state <> 'open' then
+    return query select null::bigint, 'ended', null::bigint, null::text, null::bigint, null::text;
+    return;
+  end if;
+
+  if p_nar_hashes is not null then
+    insert into push_path (push_id, path_id, nar_hash, nar_size, refs, deriver, ca, signatures)
+      select p_push, d.id, d.nar_hash, d.nar_size, coalesce(p_refs[d.upto - d.n + 1 : d.upto], '{}'), d.deriver, d.ca, string_to_array(d.signatures, ' ')
+      from (select *, sum(n) over (order by ord) as upto
+            from unnest(p_ids, p_nar_hashes, p_nar_sizes, p_ref_counts, p_derivers, p_cas, p_signatures)
+              with ordinality u(id, nar_hash, nar_size, n, deriver, ca, signatures, ord)) d
+      on conflict do nothing;
+  end if;
+  select array_agg(distinct d.nar_hash) into v_hashes from push_path d where d.push_id = p_push and d.path_id = any(p_ids);
+
+  -- What is there: one object per NAR, live before condemned before stored. Live at g needs no lock: no run can condemn it.
+  perform 1 from object o
+    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
+      and not (o.state = 'live' and o.touched = v_g)
+    order by o.id for no key update;
+  select array_agg(o.id) into v_held from (
+    select distinct on (o.nar_hash) o.id from object o
+    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
+    order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
+  update object o set state = 'live', touched = v_g, condemned_at = null
+    where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+  update object o set holders = array_append(o.holders, p_push)
+    where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
+  select array_agg(h) into v_hashes from unnest(v_hashes) h
+    where not exists (select from object o where o.id = any(v_held) and o.nar_hash = h);
+
+  if v_hashes is not null then
+    -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s.
+    select greatest(coalesce(sum(o.file_size) / greatest(extract(epoch from clock_timestamp() - v_push.created), 1), 0), p_default_rate) into v_rate
+      from object o where o.claimed_by = p_push and o.id = any(v_push.objects) and o.state = 'stored';
+    perform 1 from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone')
+      order by o.id for no key update;
+    update object o set exclusive = false
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.exclusive and o.claimed_by <> p_push
+        and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp();
+    -- A path that returns gets its former key, so that readers with an old narinfo find it: 'gone' says that no URL for it works any more.
+    update object o set state = 'claimed', exclusive = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push],
+        url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
+      where o.id in (
+        select distinct on (f.nar_hash) f.id from object f
+        where f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null
+          and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = f.nar_hash and c.kind = 'nar' and c.state = 'claimed'
+                          and (c.exclusive or c.claimed_by = p_push))
+        order by f.nar_hash, f.id);
+    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, exclusive, url_expires)
+      select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), true, clock_timestamp() + p_url_life
+      from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
+            from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
+            where d.nar_hash = any(v_hashes)
+              and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.kind = 'nar' and c.state = 'claimed'
+                              and (c.exclusive or c.claimed_by = p_push))
+            order by d.nar_hash, d.path_id) m
+      order by m.nar_hash
+      on conflict do nothing;
+    -- Fresh URLs will be handed out for what is ours.
+    update object o set url_expires = clock_timestamp() + p_url_life
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push
+        and o.url_expires < clock_timestamp() + p_url_life * 0.9;
+    select array_agg(o.id) into v_mine from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push;
+  end if;
+
+  update push u set objects = (select array_agg(distinct i) from unnest(u.objects || v_held || v_mine) i)
+    where u.id = p_push and not (u.objects @> coalesce(v_held, '{}') and u.objects @> coalesce(v_mine, '{}'));
+
+  return query
+    select d.path_id,
+      case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
+      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_size, c.multipart_id
+    from push_path d
+    left join object h on h.id = any(v_held) and h.nar_hash = d.nar_hash
+    left join lateral (select o.id, o.key, o.multipart_id from object o where o.id = any(v_mine) and o.nar_hash = d.nar_hash order by o.exclusive desc, o.id limit 1) c on true
+    where d.push_id = p_push and d.path_id = any(p_ids);
+end $$;

@@ -1,0 +1,67 @@
+-- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
+-- outcome: 'committed' (now or before) | 'committing' | 'missing' (paths: what has to be uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'
+create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int)
+language plpgsql set jit = off as $$
+declare
+  v_g bigint;
+  v_push push%rowtype;
+  v_named bigint[];
+  v_open bigint[];
+  v_hashes bytea[];
+  v_chosen bigint[];
+  v_logs bigint[];
+begin
+  select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
+  if not found then outcome := 'unknown'; return; end if;
+  published := v_push.published;
+  outcome := v_push.state::text;
+  if v_push.state <> 'open' then return; end if;
+
+  select v_push.paths || coalesce(array_agg(d.path_id), '{}') into v_named from push_path d where d.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;
+  -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
+  select * into v_push from push u where u.id = p_push for no key update;
+  outcome := v_push.state::text;
+  if v_push.state <> 'open' then published := v_push.published; return; end if;
+
+  if v_open <> '{}' then
+    perform 1 from store_path s where s.id = any(v_open) order by s.id for no key update;
+    -- Promised by somebody's commit since, being published, or being deleted: look again.
+    select array_agg(s.id) into paths from store_path s where s.id = any(v_open) and s.state <> 'gone';
+    if paths is not null then outcome := 'busy'; return; end if;
+
+    select array_agg(distinct d.nar_hash) into v_hashes from push_path d where d.push_id = p_push and d.path_id = any(v_open);
+    perform 1 from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
+      order by o.id for no key update;
+    select array_agg(o.id) into v_chosen from (
+      select distinct on (o.nar_hash) o.id from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
+      order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, p_push = any(o.holders) desc, o.id) o;
+    select array_agg(i) into paths from unnest(v_open) i
+      where not exists (select from push_path d join object o on o.id = any(v_chosen) and o.nar_hash = d.nar_hash
+                        where d.push_id = p_push and d.path_id = i);
+    if paths is not null then outcome := 'missing'; return; end if;
+  end if;
+
+  -- Logs and realisations: the bytes are in the row; what is condemned comes back.
+  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
+  perform 1 from object o where o.id = any(v_logs) order by o.id for no key update;
+  update object o set state = case when o.state = 'stored' then 'publishing'::node_state else 'live'::node_state end, touched = v_g, condemned_at = null
+    where o.id = any(v_logs) and o.state in ('stored', 'live', 'condemned');
+
+  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen);
+  update store_path s set state = 'publishing', touched = v_g, recorded = false,
+      nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+      listing = d.listing, has_listing = d.listing is not null,
+      objects = array[o.id] || array(select l.object_id from push_object l join object lo on lo.id = l.object_id
+                                     where l.push_id = p_push and l.path_id = s.id and lo.state in ('publishing', 'live') order by 1)
+    from push_path d join object o on o.id = any(v_chosen) and o.nar_hash = d.nar_hash
+    where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id;
+  get diagnostics published = row_count;
+
+  update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,
+      objects = (select coalesce(array_agg(distinct i), '{}') from unnest(u.objects || coalesce(v_chosen, '{}') || coalesce(v_logs, '{}')) i)
+    where u.id = p_push;
+  outcome := @fn@.finish_push(p_cache, p_push);
+end $$;

@@ -1,0 +1,18 @@
+-- Rule 8: ends open pushes: the one named (abort), or up to p_limit that have lapsed (p_push null). Answers how many.
+create function @fn@.end_pushes(p_cache int, p_push bigint, p_limit int) returns int
+language plpgsql set jit = off as $$
+declare
+  v_id bigint;
+  v_count int := 0;
+begin
+  for v_id in
+    select u.id from push u
+    where u.cache_id = p_cache and u.state = 'open' and (u.id = p_push or (p_push is null and u.expires < clock_timestamp()))
+    order by u.id limit p_limit for no key update skip locked
+  loop
+    perform @fn@.release_push(v_id);
+    update push u set state = 'aborted', finished = clock_timestamp() where u.id = v_id;
+    v_count := v_count + 1;
+  end loop;
+  return v_count;
+end $$;

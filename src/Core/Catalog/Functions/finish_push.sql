@@ -1,0 +1,37 @@
+-- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, and the push ends.
+create function @fn@.finish_push(p_cache int, p_push bigint) returns text
+language plpgsql set jit = off as $$
+declare
+  v_g bigint;
+  v_push push%rowtype;
+  v_own bigint[];
+  v_unpromised bigint[];
+  v_objects bigint[];
+begin
+  select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
+  if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
+  select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own) t;
+  perform 1 from store_path s where s.id = any(v_unpromised) order by s.id for no key update;
+  perform 1 from object o where o.id = any(v_push.objects) order by o.id for no key update;
+  select * into v_push from push u where u.id = p_push for no key update;
+  if v_push.state <> 'committing' then return v_push.state::text; end if;
+  if exists (select from store_path s where s.id = any(v_unpromised) and not (s.state = 'live' or s.state = 'publishing' and s.recorded))
+    or exists (select from object o where o.id = any(v_push.objects) and o.state = 'publishing' and not o.recorded)
+  then return 'committing'; end if;
+
+  update object o set state = 'live', touched = v_g, content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
+  update store_path s set state = 'live', touched = v_g, listing = null where s.id = any(v_unpromised) and s.state in ('publishing', 'live');
+  -- A log or realisation that came later belongs to its path from now on.
+  update store_path s set objects = s.objects || a.ids
+    from (select d.path_id, array_agg(d.object_id order by d.object_id) as ids
+          from push_object d join object o on o.id = d.object_id and o.state = 'live' join store_path p on p.id = d.path_id
+          where d.push_id = p_push and not d.object_id = any(p.objects) group by d.path_id) a
+    where s.id = a.path_id and s.state = 'live';
+  insert into root (cache_id, path_id, pushed)
+    select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
+    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+  perform @fn@.release_push(p_push);
+  update push u set state = 'committed', finished = clock_timestamp(), lease = null where u.id = p_push;
+  return 'committed';
+end $$;

@@ -1,0 +1,56 @@
+-- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
+-- push_state 'open' comes with one row per named path; any other state, or 'reused', with one row only.
+create function @fn@.open_push(
+  p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[])
+returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[])
+language plpgsql set jit = off as $$
+#variable_conflict use_column
+declare
+  v_push push%rowtype;
+  v_ids bigint[];
+  v_unpromised bigint[];
+  v_promised bigint[];
+begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
+  select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
+  if found and (v_push.state <> 'open' or v_push.digest <> p_digest) then
+    return query select v_push.id, case when v_push.digest <> p_digest then 'reused' else v_push.state::text end, v_push.expires,
+      null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[];
+    return;
+  end if;
+
+  insert into store_path (cache_id, hash, name)
+    select p_cache, u.hash, u.name from unnest(p_hashes, p_names) u(hash, name)
+    where not exists (select from store_path s where s.cache_id = p_cache and s.hash = u.hash)
+    order by u.hash on conflict do nothing;
+  select array_agg(s.id order by u.ord) into v_ids
+    from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
+
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
+  if v_unpromised = '{}' then
+    v_promised := v_ids;
+  else
+    select coalesce(array_agg(i), '{}') into v_promised from (select unnest(v_ids) except select unnest(v_unpromised)) x(i);
+  end if;
+
+  if v_push.id is null then
+    insert into push (cache_id, operation, digest, expires, paths, roots)
+      select p_cache, p_operation, p_digest, clock_timestamp() + p_ttl, v_promised, array_agg(distinct v_ids[r]) from unnest(p_roots) r
+      on conflict (cache_id, operation) do nothing returning * into v_push;
+    if not found then
+      raise exception 'the same operation is being opened by another request' using errcode = '40001';
+    end if;
+  else
+    update push u set paths = v_promised, expires = greatest(u.expires, clock_timestamp() + p_ttl)
+      where u.id = v_push.id and u.state = 'open' returning * into v_push;
+    if not found then
+      raise exception 'the push has just ended' using errcode = '40001';
+    end if;
+    delete from push_path d where d.push_id = v_push.id and d.path_id = any(v_promised);
+  end if;
+
+  return query
+    select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures
+    from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
+    left join unnest(v_unpromised) un(id) on un.id = u.id;
+end $$;

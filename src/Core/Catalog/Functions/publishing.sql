@@ -1,0 +1,81 @@
+-- Rule 5. What a push (or, p_push null, nobody's push) has still to write: its publishing rows, and live rows whose narinfo has changed.
+create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
+returns table (id bigint, hash bytea, name text, state text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text, signatures text[],
+  listing bytea, nar_key text, file_hash bytea, file_size bigint)
+language sql volatile set jit = off as $$
+  select s.id, s.hash, s.name, s.state::text, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, s.signatures, s.listing, o.key, o.file_hash, o.file_size
+  from store_path s join object o on o.id = any(s.objects) and o.kind = 'nar'
+  where not s.recorded
+    and case when p_push is null then s.cache_id = p_cache and s.state = 'live'
+             else s.id in (select d.path_id from push_path d where d.push_id = p_push) and s.state = 'publishing' end
+  order by s.id limit p_limit
+$$;
+
+create function @fn@.publish_objects(p_push bigint)
+returns table (id bigint, key text, content bytea)
+language sql volatile as $$
+  select o.id, o.key, o.content from push u join object o on o.id = any(u.objects)
+  where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded order by o.id
+$$;
+
+-- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.
+create function @fn@.publish_intend(p_paths bigint[], p_objects bigint[], p_fence interval, p_margin interval)
+returns table (is_path boolean, id bigint, generation bigint, fence timestamptz, signatures text[])
+language plpgsql set jit = off as $$
+#variable_conflict use_column
+declare
+  v_fence timestamptz;
+begin
+  perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
+  perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
+  v_fence := clock_timestamp() + p_fence;
+  return query
+    update store_path s set generation = s.generation + 1, fence = v_fence
+    where s.id = any(p_paths) and s.state in ('publishing', 'live') and not s.recorded and (s.fence is null or s.fence + p_margin < clock_timestamp())
+    returning true, s.id, s.generation, s.fence, s.signatures;
+  return query
+    update object o set generation = o.generation + 1, fence = v_fence
+    where o.id = any(p_objects) and o.state = 'publishing' and not o.recorded and (o.fence is null or o.fence + p_margin < clock_timestamp())
+    returning false, o.id, o.generation, o.fence, null::text[];
+end $$;
+
+-- Records answered writes whose generation still matches, and clears the intents of those that were refused (p_..._done false).
+create function @fn@.publish_record(
+  p_paths bigint[], p_path_generations bigint[], p_paths_done boolean[],
+  p_objects bigint[], p_object_generations bigint[], p_objects_done boolean[])
+returns void
+language plpgsql set jit = off as $$
+begin
+  perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
+  perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
+  update store_path s set fence = null, recorded = s.recorded or r.done
+    from unnest(p_paths, p_path_generations, p_paths_done) r(id, generation, done)
+    where s.id = r.id and s.generation = r.generation and s.fence is not null;
+  update object o set fence = null, recorded = o.recorded or r.done
+    from unnest(p_objects, p_object_generations, p_objects_done) r(id, generation, done)
+    where o.id = r.id and o.generation = r.generation and o.fence is not null;
+end $$;
+
+-- New signatures of live paths: the row first, the bucket follows. A row with an open intent is written again under a new one.
+create function @fn@.add_signatures(p_cache int, p_ids bigint[], p_signatures text[])
+returns void
+language plpgsql set jit = off as $$
+begin
+  perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
+  update store_path s set recorded = false, generation = s.generation + 1,
+      signatures = s.signatures || array(select x from unnest(string_to_array(n.signatures, ' ')) x where not x = any(s.signatures))
+    from unnest(p_ids, p_signatures) n(id, signatures)
+    where s.id = n.id and s.cache_id = p_cache and s.state = 'live' and not string_to_array(n.signatures, ' ') <@ s.signatures;
+end $$;
+
+-- Takes over commits whose publisher has fallen silent; keeps the own ones (p_push) alive.
+create function @fn@.lease_commits(p_cache int, p_push bigint, p_lease interval, p_limit int)
+returns setof bigint
+language sql volatile as $$
+  update push u set lease = clock_timestamp() + p_lease
+  where u.id in (
+    select c.id from push c
+    where c.cache_id = p_cache and c.state = 'committing' and (c.id = p_push or p_push is null and c.lease < clock_timestamp())
+    order by c.id limit p_limit for no key update skip locked)
+  returning u.id
+$$;

@@ -1,0 +1,31 @@
+-- Rule 7 for a renewal: all promised paths and held objects are checked again, whatever the clock says.
+-- state 'open' with what was lost, else the state the push ended in ('unknown' when there is none).
+create function @fn@.renew_push(p_cache int, p_push bigint, p_ttl interval, out state text, out expires timestamptz, out lost bigint[])
+language plpgsql set jit = off as $$
+declare
+  v_push push%rowtype;
+  v_unpromised bigint[];
+begin
+  select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
+  if not found then state := 'unknown'; return; end if;
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_push.paths) t;
+  select * into v_push from push u where u.id = p_push for no key update;
+  state := v_push.state::text;
+  expires := v_push.expires;
+  lost := '{}';
+  if v_push.state <> 'open' then return; end if;
+
+  -- Held NARs: a live or condemned one is stamped again; one that is neither held nor there costs the paths that rely on it.
+  perform 1 from object o where o.id = any(v_push.objects) order by o.id for no key update;
+  update object o set state = 'live', condemned_at = null, touched = e.g
+    from gc_epoch e where e.cache_id = p_cache and o.id = any(v_push.objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = e.g);
+  select coalesce(array_agg(distinct i), '{}') into lost from (
+    select unnest(v_unpromised)
+    union
+    select d.path_id from push_path d join object o on o.id = any(v_push.objects) and o.nar_hash = d.nar_hash and o.kind = 'nar'
+      where d.push_id = p_push and o.state in ('deleting', 'tombstone', 'gone')
+        and not exists (select from object h where h.cache_id = p_cache and h.kind = 'nar' and h.nar_hash = d.nar_hash
+                        and (h.state = 'live' or h.state in ('claimed', 'stored') and p_push = any(h.holders)))
+  ) x(i);
+  update push u set expires = greatest(u.expires, clock_timestamp() + p_ttl) where u.id = p_push returning u.expires into expires;
+end $$;

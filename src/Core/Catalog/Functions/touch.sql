@@ -1,0 +1,55 @@
+-- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
+-- Every function below runs as one statement in a transaction of its own; inside, each statement has a new snapshot (volatile, READ COMMITTED).
+create function @fn@.touch(p_cache int, p_ids bigint[], out g bigint, out unpromised bigint[])
+language plpgsql set jit = off as $$
+declare
+  v_cold bigint[];
+  v_good bigint[];
+  v_bad bigint[];
+  v_locked bigint[] := '{}';
+  v_objects bigint[];
+begin
+  -- The lock, then a new statement that reads g: one that did both would read the old g after a wait.
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
+  select e.g into strict g from gc_epoch e where e.cache_id = p_cache;
+  unpromised := '{}';
+
+  select array_agg(p.id) into v_cold from store_path p where p.id = any(p_ids) and not (p.state = 'live' and p.touched = touch.g);
+  if v_cold is null then return; end if;
+
+  loop
+    with recursive walk(id, state, refs) as (
+      select p.id, p.state, p.refs from store_path p where p.id = any(v_cold)
+      union
+      select q.id, q.state, q.refs
+      from walk w cross join unnest(w.refs) r(id) join store_path q on q.id = r.id
+      where w.state in ('live', 'condemned') and not (q.state = 'live' and q.touched = touch.g)
+    )
+    select coalesce(array_agg(w.id order by w.id) filter (where w.state in ('live', 'condemned')), '{}'),
+           coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}')
+      into v_good, v_bad from walk w;
+    -- A walk that began after all its rows were locked is exact.
+    exit when v_good = v_locked;
+    perform 1 from store_path p where p.id = any(v_good) order by p.id for no key update;
+    v_locked := v_good;
+  end loop;
+
+  if v_bad <> '{}' then
+    with recursive edge as materialized (
+      select p.id as src, r.id as dst from store_path p cross join unnest(p.refs) r(id) where p.id = any(v_good)
+    ), up(id) as (
+      select unnest(v_bad) union select e.src from up join edge e on e.dst = up.id
+    )
+    select array_agg(up.id) into v_bad from up;
+    select coalesce(array_agg(i), '{}') into v_good from unnest(v_good) i where not exists (select from unnest(v_bad) b where b = i);
+    select coalesce(array_agg(distinct i), '{}') into unpromised from unnest(p_ids) i join unnest(v_bad) b on b = i;
+  end if;
+  if v_good = '{}' then return; end if;
+
+  select array_agg(distinct o) into v_objects from store_path p cross join unnest(p.objects) o where p.id = any(v_good);
+  perform 1 from object o where o.id = any(v_objects) and not (o.state = 'live' and o.touched = touch.g) order by o.id for no key update;
+  update object o set state = 'live', touched = touch.g, condemned_at = null
+    where o.id = any(v_objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = touch.g);
+  update store_path p set state = 'live', touched = touch.g, condemned_at = null
+    where p.id = any(v_good) and p.state in ('live', 'condemned');
+end $$;

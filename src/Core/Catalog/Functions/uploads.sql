@@ -1,0 +1,21 @@
+-- Before fresh URLs of a grant are handed out, its row says until when they work. No row: the grant has ended.
+create function @fn@.upload_urls(p_cache int, p_push bigint, p_object bigint, p_life interval)
+returns table (key text, nar_size bigint, multipart_id text, url_expires timestamptz)
+language sql volatile as $$
+  update object o set url_expires = greatest(o.url_expires, clock_timestamp() + p_life)
+  where o.id = p_object and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push
+    and exists (select from push u where u.id = p_push and u.state = 'open')
+  returning o.key, o.nar_size, o.multipart_id, o.url_expires
+$$;
+
+-- Notes the multipart uploads that were opened for grants; the first one noted stays. Answers the ids that count (null: the grant has ended).
+create function @fn@.upload_multiparts(p_push bigint, p_objects bigint[], p_multiparts text[])
+returns table (object_id bigint, multipart_id text)
+language plpgsql set jit = off as $$
+#variable_conflict use_column
+begin
+  perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
+  update object o set multipart_id = m.multipart_id from unnest(p_objects, p_multiparts) m(id, multipart_id)
+    where o.id = m.id and o.state = 'claimed' and o.claimed_by = p_push and o.multipart_id is null;
+  return query select m.id, (select o.multipart_id from object o where o.id = m.id and o.state = 'claimed' and o.claimed_by = p_push) from unnest(p_objects) m(id);
+end $$;

@@ -1,0 +1,103 @@
+namespace OrleansCache.Core.Objects;
+
+/// <summary>
+/// A bucket, or a directory that acts as one. Implementations retry inside a call what can be retried (503, 429, timeouts, resets) with backoff and jitter,
+/// and throw <see cref="ObjectStoreException"/> when the store cannot be reached or refuses.
+/// </summary>
+public interface IObjectStore
+{
+    /// <summary>Size and ETag of an object; null when there is none.</summary>
+    Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel);
+
+    /// <summary>The object's bytes, or a range of them; null when there is none. The caller disposes of it.</summary>
+    Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel);
+
+    /// <summary>All objects whose key begins with <paramref name="prefix"/> (may be empty), in key order.</summary>
+    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
+
+    /// <summary>
+    /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock): presigned to expire then.
+    /// Retries only until the fence.
+    /// </summary>
+    /// <returns>See <see cref="FencedOutcome"/>; never throws for what the store answers.</returns>
+    Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel);
+
+    /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order.</summary>
+    Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel);
+
+    /// <summary>Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they are there.</summary>
+    Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel);
+
+    /// <summary>A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows it.</summary>
+    SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life);
+
+    /// <summary>Opens a multipart upload and returns its id.</summary>
+    Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel);
+
+    /// <summary>URLs for parts <paramref name="first"/> … of an open multipart upload.</summary>
+    IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life);
+
+    /// <summary>
+    /// Joins the parts (number i+1 with the MD5 <paramref name="partMd5"/>[i], lower-case hex); completing again after a lost answer succeeds.
+    /// False when there is no such upload any more or the parts do not match, and no finished object either.
+    /// </summary>
+    Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel);
+
+    /// <summary>Discards an open multipart upload and its parts; nothing when it is gone.</summary>
+    Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel);
+
+    /// <summary>All open multipart uploads.</summary>
+    IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel);
+
+    /// <summary>True when upload URLs point to the gateway, so that it can check hashes by reading what arrived cheaply.</summary>
+    bool IsLocal { get; }
+}
+
+/// <param name="ETag">Without quotes; the MD5 of the body for a single PUT and <c>md5(md5s)-N</c> for a multipart upload, null where the store gives no such vouching.</param>
+public sealed record ObjectInfo(ObjectKey Key, long Size, string? ETag, DateTimeOffset LastModified);
+
+public sealed record OpenMultipart(ObjectKey Key, string UploadId, DateTimeOffset Initiated);
+
+/// <param name="Headers">Headers the client must send as they are.</param>
+public sealed record SignedUrl(Uri Url, IReadOnlyDictionary<string, string> Headers, DateTimeOffset Expires);
+
+/// <summary>Stored with the object and served with it.</summary>
+public sealed record ObjectHeaders(string ContentType, string CacheControl, string? ContentEncoding = null);
+
+/// <summary>Bytes <paramref name="First"/> to <paramref name="Last"/> inclusive; or the last <c>-First</c> bytes when First is negative.</summary>
+public readonly record struct ByteRange(long First, long? Last);
+
+/// <summary>An open object: its whole size, the range that <see cref="Stream"/> holds, and its headers.</summary>
+public sealed class ObjectBody(Stream stream, long offset, long length, ObjectInfo info, ObjectHeaders? headers) : IAsyncDisposable
+{
+    public Stream Stream { get; } = stream;
+
+    public long Offset { get; } = offset;
+
+    public long Length { get; } = length;
+
+    public ObjectInfo Info { get; } = info;
+
+    /// <summary>Null where the store keeps none (a directory): the gateway derives them from the key.</summary>
+    public ObjectHeaders? Headers { get; } = headers;
+
+    public ValueTask DisposeAsync() => Stream.DisposeAsync();
+}
+
+public enum FencedOutcome
+{
+    /// <summary>Every attempt was answered and the last one succeeded.</summary>
+    Done,
+
+    /// <summary>Every attempt was answered, none did anything (expired, refused).</summary>
+    Refused,
+
+    /// <summary>Some attempt was not answered: it may still take effect until the fence.</summary>
+    Unknown,
+}
+
+/// <summary>The store could not be reached, or refused in a way that no retry mends. The message names the operation, the key and the store's own words.</summary>
+public sealed class ObjectStoreException(string message, bool isTransient, Exception? inner = null) : Exception(message, inner)
+{
+    public bool IsTransient { get; } = isTransient;
+}

@@ -1,0 +1,47 @@
+using System.Diagnostics.CodeAnalysis;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Objects;
+
+/// <summary>A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of printable ASCII.</summary>
+public readonly record struct ObjectKey
+{
+    private readonly string? _value;
+
+    private ObjectKey(string value) => _value = value;
+
+    public static ObjectKey NixCacheInfo { get; } = new("nix-cache-info");
+
+    public static ObjectKey NarInfo(StorePathHash path) => new($"{path}.narinfo");
+
+    public static ObjectKey Listing(StorePathHash path) => new($"{path}.ls");
+
+    public static ObjectKey Log(StorePath drv) => new($"log/{drv.BaseName}");
+
+    /// <summary><c>realisations/&lt;id&gt;.doi</c>, or <c>build-trace-v2/&lt;drv&gt;/&lt;output&gt;.doi</c> for an id of the form <c>drv^output</c>.</summary>
+    public static ObjectKey Realisation(string id)
+    {
+        var caret = id.IndexOf('^', StringComparison.Ordinal);
+        var text = caret < 0 ? $"realisations/{id}.doi" : $"build-trace-v2/{id[..caret]}/{id[(caret + 1)..]}.doi";
+        return TryParse(text, out var key) ? key : throw new FormatException($"'{id}' is not the id of a realisation");
+    }
+
+    public static bool TryParse([NotNullWhen(true)] string? text, out ObjectKey key)
+    {
+        key = default;
+        if (text is null || text.Length is 0 or > 512 || text.AsSpan().ContainsAnyExceptInRange(' ', '~') || text.Contains('\\', StringComparison.Ordinal))
+            return false;
+        foreach (var segment in text.AsSpan().Split('/'))
+        {
+            if (text.AsSpan(segment) is "" or "." or "..")
+                return false;
+        }
+
+        key = new ObjectKey(text);
+        return true;
+    }
+
+    public static ObjectKey Parse(string text) => TryParse(text, out var key) ? key : throw new FormatException($"'{text}' is not an object key");
+
+    public override string ToString() => _value ?? "";
+}

@@ -1,0 +1,187 @@
+using Npgsql;
+using NpgsqlTypes;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>The transitions of a push, typed: one method, one statement.</summary>
+internal sealed class PushCatalog(CatalogDatabase database)
+{
+    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, CancellationToken cancel) =>
+        database.RunAsync(
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7)",
+            p =>
+            {
+                p.With(cache).With(operation).With(digest).With(life)
+                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots);
+            },
+            async (reader, stop) =>
+            {
+                OpenedPush? push = null;
+                while (await reader.ReadAsync(stop))
+                {
+                    push ??= new OpenedPush(new PushId(reader.GetInt64(0)), reader.GetString(1), reader.GetDateTime(2), []);
+                    if (!await reader.IsDBNullAsync(3, stop))
+                        push.Paths.Add(new OpenedPath(reader.GetInt32(3) - 1, reader.GetInt64(4), reader.GetString(5), reader.GetBoolean(6), Bytes(reader, 7), reader.GetFieldValue<string[]>(8)));
+                }
+
+                return push!;
+            },
+            cancel);
+
+    /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
+    public Task<List<Claim>> ClaimAsync(
+        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+        database.ListAsync(
+            "select * from @fn@.claim_paths($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            p => p.With(cache).With(push.Value).With(paths.ToArray())
+                .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
+                .WithNullable(declarations?.Select(d => d.NarSize).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint)
+                .WithNullable(declarations?.Select(d => d.References.Count).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Integer)
+                .WithNullable(declarations?.SelectMany(d => d.References).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint)
+                .WithNullable(declarations?.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(declarations?.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(keys.Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+            r => new Claim(
+                r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? 0 : r.GetInt64(2),
+                r.IsDBNull(3) ? null : r.GetString(3), r.IsDBNull(4) ? 0 : r.GetInt64(4), r.IsDBNull(5) ? null : r.GetString(5)),
+            cancel);
+
+    /// <summary>Which of the paths the push was just promised; null when the push has ended.</summary>
+    public Task<long[]?> SettleAsync(int cache, PushId push, IReadOnlyList<long> paths, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select state, promised from @fn@.settle_paths($1, $2, $3)",
+            p => p.With(cache).With(push.Value).With(paths.ToArray()),
+            r => r.GetString(0) == "open" ? r.GetFieldValue<long[]>(1) : null,
+            cancel);
+
+    public Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+        IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
+        database.ListAsync(
+            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            p => p.With(cache).With(push.Value)
+                .With(uploads.Select(u => u.Id).ToArray()).With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.FileHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
+                .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
+            r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
+            cancel);
+
+    public Task<(string Outcome, long[] Paths, int Published)> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select outcome, paths, published from @fn@.commit_push($1, $2, $3)",
+            p => p.With(cache).With(push.Value).With(lease),
+            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<long[]>(1), r.IsDBNull(2) ? 0 : r.GetInt32(2)),
+            cancel);
+
+    public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.finish_push($1, $2)", p => p.With(cache).With(push.Value), r => r.GetString(0), cancel);
+
+    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, PushId push, TimeSpan life, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select state, expires, lost from @fn@.renew_push($1, $2, $3)",
+            p => p.With(cache).With(push.Value).With(life),
+            r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
+            cancel);
+
+    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that have lapsed.</summary>
+    public Task<int> EndAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.end_pushes($1, $2, $3)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(limit), r => r.GetInt32(0), cancel);
+
+    /// <summary>State and number of published paths; null when there is no such push.</summary>
+    public Task<(string State, int Published)?> StateAsync(int cache, PushId push, CancellationToken cancel) =>
+        database.RunAsync<(string, int)?>(
+            "select state::text, published from push where id = $1 and cache_id = $2",
+            p => p.With(push.Value).With(cache),
+            async (r, stop) => await r.ReadAsync(stop) ? (r.GetString(0), r.GetInt32(1)) : null,
+            cancel);
+
+    public Task<List<StorePathHash>> MissingAsync(int cache, IReadOnlyList<StorePathHash> paths, CancellationToken cancel) =>
+        database.ListAsync(
+            """
+            select u.hash from unnest($2) with ordinality u(hash, ord)
+            where not exists (select from store_path s where s.cache_id = $1 and s.hash = u.hash and s.state in ('live', 'condemned'))
+            order by u.ord
+            """,
+            p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+
+    public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+        database.ListAsync(
+            "select id, hash, name from store_path where id = any($1)",
+            p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel);
+
+    /// <summary>Ids of paths that a push names and was not promised, by their hashes.</summary>
+    public Task<List<(long Id, StorePathHash Hash)>> DeclaredAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, CancellationToken cancel) =>
+        database.ListAsync(
+            "select s.id, s.hash from store_path s join push_path d on d.path_id = s.id and d.push_id = $2 where s.cache_id = $1 and s.hash = any($3)",
+            p => p.With(cache).With(push.Value).With(paths.Select(h => h.ToArray()).ToArray()),
+            r => (r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1))), cancel);
+
+    /// <summary>Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free or overdue.</summary>
+    public Task<List<(long Push, long Path)>> ArrivedAsync(IReadOnlyList<(long Push, long Path)> pairs, PushOptions options, CancellationToken cancel) =>
+        database.ListAsync(
+            """
+            select u.push, u.path from unnest($1, $2) u(push, path)
+            left join push_path d on d.push_id = u.push and d.path_id = u.path
+            left join store_path s on s.id = u.path
+            where d.path_id is null or s.state = 'live'
+              or not exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash
+                             and o.state = 'claimed' and o.exclusive and o.claimed_by <> u.push
+                             and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / $3::float8)) >= clock_timestamp())
+              or exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.state in ('stored', 'live', 'condemned'))
+            """,
+            p => p.With(pairs.Select(x => x.Push).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With((double)options.DefaultRate),
+            r => (r.GetInt64(0), r.GetInt64(1)), cancel);
+
+    /// <summary>Which logs and realisations are absent, by key.</summary>
+    public Task<List<string>> MissingKeysAsync(int cache, IReadOnlyList<ObjectKey> keys, CancellationToken cancel) =>
+        database.ListAsync(
+            """
+            select u.key from unnest($2) u(key)
+            where not exists (select from object o where o.cache_id = $1 and o.key = u.key and o.state = 'live')
+            """,
+            p => p.With(cache).With(keys.Select(k => k.ToString()).ToArray()), r => r.GetString(0), cancel);
+
+    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
+        database.RunAsync(
+            "select @fn@.add_signatures($1, $2, $3)",
+            p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
+
+    private static byte[]? Bytes(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetFieldValue<byte[]>(column);
+}
+
+/// <summary>Positional parameters, one after the other.</summary>
+internal static class ParameterExtensions
+{
+    public static NpgsqlParameterCollection With<T>(this NpgsqlParameterCollection parameters, T value)
+    {
+        parameters.Add(new NpgsqlParameter<T> { TypedValue = value });
+        return parameters;
+    }
+
+    public static NpgsqlParameterCollection WithNullable(this NpgsqlParameterCollection parameters, object? value, NpgsqlDbType type)
+    {
+        parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value, NpgsqlDbType = type });
+        return parameters;
+    }
+}
+
+/// <param name="State">A push_state, or <c>reused</c>.</param>
+internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, List<OpenedPath> Paths);
+
+/// <param name="Index">Position in the request.</param>
+internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? NarHash, string[] Signatures);
+
+/// <summary>A path's declared content, with references as ids.</summary>
+internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures);
+
+/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
+internal sealed record Claim(long Path, string Status, long Object, string? Key, long NarSize, string? Multipart);
+
+internal sealed record CheckedUpload(long Id, ObjectKey Key, Sha256Hash FileHash, long FileSize);
+
+/// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
+internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);

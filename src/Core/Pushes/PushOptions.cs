@@ -1,0 +1,42 @@
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>Times and limits of a push. The defaults are right unless measured otherwise.</summary>
+public sealed record PushOptions
+{
+    /// <summary>How long an open push lives without a renewal.</summary>
+    public TimeSpan Life { get; init; } = TimeSpan.FromHours(1);
+
+    public TimeSpan RenewAfter { get; init; } = TimeSpan.FromMinutes(15);
+
+    /// <summary>How long upload URLs work; keep it within the life of session credentials.</summary>
+    public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(50);
+
+    /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
+    public long SinglePutLimit { get; init; } = 16 << 20;
+
+    /// <summary>The smallest part of a multipart upload (S3's minimum is 5 MiB).</summary>
+    public long PartSize { get; init; } = 8 << 20;
+
+    public int MaxPaths { get; init; } = 100_000;
+
+    /// <summary>A publisher's or a deletion's write can take effect for this long at most.</summary>
+    public TimeSpan Fence { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>What the store's clock may differ from the database's before an open intent is taken over.</summary>
+    public TimeSpan FenceMargin { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>A committing push whose publisher was silent for this long is finished by another process.</summary>
+    public TimeSpan CommitLease { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>A NAR's key is deleted a second time so long after its last URL has expired: an upload that began before may end late.</summary>
+    public TimeSpan LateUpload { get; init; } = TimeSpan.FromDays(1);
+
+    /// <summary>Narinfos written at once.</summary>
+    public int PublishParallelism { get; init; } = 48;
+
+    /// <summary>Bytes per second that a waiting push is taken to upload with until its own reports tell more.</summary>
+    public long DefaultRate { get; init; } = 10_000_000;
+
+    /// <summary>Recompute the SHA-256 of file and NAR of what was uploaded through a gateway.</summary>
+    public bool VerifyLocalUploads { get; init; } = true;
+}

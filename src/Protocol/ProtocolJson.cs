@@ -1,0 +1,58 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Protocol;
+
+/// <summary>The JSON of the v1 protocol: camelCase, enums as lower-case words, absent instead of null, unknown members ignored.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter)])]
+[JsonSerializable(typeof(BeginPush))]
+[JsonSerializable(typeof(PushOpened))]
+[JsonSerializable(typeof(UploadReport))]
+[JsonSerializable(typeof(ReportAnswer))]
+[JsonSerializable(typeof(WaitRequest))]
+[JsonSerializable(typeof(WaitAnswer))]
+[JsonSerializable(typeof(UrlsRequest))]
+[JsonSerializable(typeof(UrlsAnswer))]
+[JsonSerializable(typeof(CommitAnswer))]
+[JsonSerializable(typeof(RenewAnswer))]
+[JsonSerializable(typeof(MissingRequest))]
+[JsonSerializable(typeof(MissingAnswer))]
+[JsonSerializable(typeof(CacheInfo))]
+[JsonSerializable(typeof(Problem))]
+public sealed partial class ProtocolJson : JsonSerializerContext;
+
+/// <summary>32 nix32 characters.</summary>
+public sealed class StorePathHashConverter : JsonConverter<StorePathHash>
+{
+    public override StorePathHash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        StorePathHash.TryParse(reader.GetString(), out var hash) ? hash : throw new JsonException("not a store path hash: 32 characters of Nix's base-32 are wanted");
+
+    public override void Write(Utf8JsonWriter writer, StorePathHash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+}
+
+/// <summary>Written as the base name, <c>hash-name</c>; read with or without the store directory.</summary>
+public sealed class StorePathConverter : JsonConverter<StorePath>
+{
+    public override StorePath Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        StorePath.TryParse(reader.GetString(), out var path) ? path : throw new JsonException("not a store path: hash-name is wanted, the name of at most 211 characters of a-zA-Z0-9+-._?=");
+
+    public override void Write(Utf8JsonWriter writer, StorePath value, JsonSerializerOptions options) => writer.WriteStringValue(value.BaseName);
+}
+
+/// <summary>Written <c>sha256:&lt;nix32&gt;</c>; read in any form that Nix prints.</summary>
+public sealed class Sha256HashConverter : JsonConverter<Sha256Hash>
+{
+    public override Sha256Hash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        Sha256Hash.TryParse(reader.GetString(), out var hash) ? hash : throw new JsonException("not a SHA-256: sha256:<nix32 or hex> or sha256-<base64> is wanted");
+
+    public override void Write(Utf8JsonWriter writer, Sha256Hash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToNix32String());
+}
+
+public sealed class PathStateConverter() : JsonStringEnumConverter<PathState>(JsonNamingPolicy.CamelCase);
+
+public sealed class PushStateConverter() : JsonStringEnumConverter<PushState>(JsonNamingPolicy.CamelCase);
