@@ -132,7 +132,7 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
 
     private sealed record RequestBody(byte[] Bytes, string? Encoding)
     {
-        public HttpContent ToContent()
+        public ByteArrayContent ToContent()
         {
             var content = new ByteArrayContent(Bytes);
             content.Headers.ContentType = new MediaTypeHeaderValue("application/json");

@@ -16,7 +16,7 @@ internal sealed class CacheException(HttpStatusCode status, string? type, string
     public IReadOnlyList<StorePathHash> Paths { get; } = paths ?? [];
 
     /// <summary>The push has lapsed, or lost something it was promised: only a new one can go on.</summary>
-    public bool BeginAgain => Status is HttpStatusCode.Gone || (Status is HttpStatusCode.Conflict && Name is "missing-paths") || Name is "push-ended" or "no-such-push" or "push-not-found";
+    public bool BeginAgain => Status is HttpStatusCode.Gone || (Status is HttpStatusCode.Conflict && Name is "missing-paths") || Name is "push-ended" or "unknown-push";
 
     public int ExitCode => Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ExitCodes.Refused : ExitCodes.Failed;
 }

@@ -5,16 +5,17 @@ namespace OrleansCache.Cli.Push;
 /// starved by small ones; one that exceeds the whole budget gets it when it is alone.
 /// </summary>
 /// <remarks>Who waits for a reservation holds no buffer that is not on its way to the server already: so there is always one that will be released.</remarks>
-internal sealed class MemoryBudget(long total)
+internal sealed class MemoryBudget(long bytes)
 {
+    private readonly long _total = bytes;
     private readonly Lock _lock = new();
     private readonly LinkedList<(long Bytes, TaskCompletionSource Granted)> _waiting = new();
-    private long _free = total;
+    private long _free = bytes;
 
     /// <summary>Blocks the calling thread; meant for threads that do nothing else.</summary>
     public long Reserve(long bytes, CancellationToken cancellationToken)
     {
-        bytes = Math.Min(bytes, total);
+        bytes = Math.Min(bytes, _total);
         TaskCompletionSource granted;
         lock (_lock)
         {

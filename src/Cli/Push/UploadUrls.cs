@@ -4,6 +4,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones are refused.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
 internal sealed class UploadUrls(Api api, string push, UploadGrant grant)
 {
     private const int PartsAtOnce = 100;
