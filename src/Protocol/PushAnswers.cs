@@ -133,6 +133,9 @@ public sealed record LogContent
 {
     public required StorePath Drv { get; init; }
 
+    /// <summary>The path of this push that the log belongs to.</summary>
+    public required StorePathHash Path { get; init; }
+
     public required byte[] Content { get; init; }
 }
 
@@ -140,6 +143,9 @@ public sealed record LogContent
 public sealed record RealisationContent
 {
     public required string Id { get; init; }
+
+    /// <summary>The output path of this push that it belongs to.</summary>
+    public required StorePathHash Path { get; init; }
 
     public required string Content { get; init; }
 }

@@ -45,25 +45,24 @@ internal sealed class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
-            r => new Claim(
-                r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? 0 : r.GetInt64(2),
-                r.IsDBNull(3) ? null : r.GetString(3), r.IsDBNull(4) ? 0 : r.GetInt64(4), r.IsDBNull(5) ? null : r.GetString(5)),
+            ReadClaim,
             cancel);
 
-    /// <summary>Which of the paths the push was just promised; null when the push has ended.</summary>
-    public Task<long[]?> SettleAsync(int cache, PushId push, IReadOnlyList<long> paths, CancellationToken cancel) =>
-        database.SingleAsync(
-            "select state, promised from @fn@.settle_paths($1, $2, $3)",
-            p => p.With(cache).With(push.Value).With(paths.ToArray()),
-            r => r.GetString(0) == "open" ? r.GetFieldValue<long[]>(1) : null,
-            cancel);
+    /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
+    public Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+        database.ListAsync(
+            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id from @fn@.wait_paths($1, $2, $3, $4, $5, $6)",
+            p => p.With(cache).With(push.Value).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
+                .With(options.UrlLife).With(options.DefaultRate),
+            ReadClaim, cancel);
 
     public Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
         IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             p => p.With(cache).With(push.Value)
-                .With(uploads.Select(u => u.Id).ToArray()).With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.FileHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
@@ -113,13 +112,6 @@ internal sealed class PushCatalog(CatalogDatabase database)
             "select id, hash, name from store_path where id = any($1)",
             p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel);
 
-    /// <summary>Ids of paths that a push names and was not promised, by their hashes.</summary>
-    public Task<List<(long Id, StorePathHash Hash)>> DeclaredAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, CancellationToken cancel) =>
-        database.ListAsync(
-            "select s.id, s.hash from store_path s join push_path d on d.path_id = s.id and d.push_id = $2 where s.cache_id = $1 and s.hash = any($3)",
-            p => p.With(cache).With(push.Value).With(paths.Select(h => h.ToArray()).ToArray()),
-            r => (r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1))), cancel);
-
     /// <summary>Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free or overdue.</summary>
     public Task<List<(long Push, long Path)>> ArrivedAsync(IReadOnlyList<(long Push, long Path)> pairs, PushOptions options, CancellationToken cancel) =>
         database.ListAsync(
@@ -150,6 +142,10 @@ internal sealed class PushCatalog(CatalogDatabase database)
             "select @fn@.add_signatures($1, $2, $3)",
             p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
 
+    private static Claim ReadClaim(NpgsqlDataReader r) => new(
+        r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? 0 : r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3),
+        r.IsDBNull(4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6) ? null : r.GetString(6));
+
     private static byte[]? Bytes(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetFieldValue<byte[]>(column);
 }
 
@@ -179,9 +175,9 @@ internal sealed record OpenedPath(int Index, long Id, string State, bool Promise
 internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures);
 
 /// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
-internal sealed record Claim(long Path, string Status, long Object, string? Key, long NarSize, string? Multipart);
+internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart);
 
-internal sealed record CheckedUpload(long Id, ObjectKey Key, Sha256Hash FileHash, long FileSize);
+internal sealed record CheckedUpload(UploadToken Token, Sha256Hash FileHash, long FileSize);
 
 /// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
 internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);

@@ -6,7 +6,7 @@ create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
   p_keys text[], p_url_life interval, p_default_rate bigint)
-returns table (path_id bigint, status text, object_id bigint, key text, nar_size bigint, multipart_id text)
+returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text)
 language plpgsql set jit = off as $$
 #variable_conflict use_column
 declare
@@ -21,7 +21,7 @@ begin
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache for no key update;
   if not found or v_push.state <> 'open' then
-    return query select null::bigint, 'ended', null::bigint, null::text, null::bigint, null::text;
+    return query select null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text;
     return;
   end if;
 
@@ -94,7 +94,7 @@ begin
   return query
     select d.path_id,
       case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
-      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_size, c.multipart_id
+      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id
     from push_path d
     left join object h on h.id = any(v_held) and h.nar_hash = d.nar_hash
     left join lateral (select o.id, o.key, o.multipart_id from object o where o.id = any(v_mine) and o.nar_hash = d.nar_hash order by o.exclusive desc, o.id limit 1) c on true

@@ -1,5 +1,6 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
--- outcome: 'committed' (now or before) | 'committing' | 'missing' (paths: what has to be uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'
+-- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
+-- uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'
 create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int)
 language plpgsql set jit = off as $$
 declare
@@ -64,4 +65,5 @@ begin
       objects = (select coalesce(array_agg(distinct i), '{}') from unnest(u.objects || coalesce(v_chosen, '{}') || coalesce(v_logs, '{}')) i)
     where u.id = p_push;
   outcome := @fn@.finish_push(p_cache, p_push);
+  if outcome = 'committing' then outcome := 'publishing'; end if;
 end $$;

@@ -1,11 +1,11 @@
 -- Before fresh URLs of a grant are handed out, its row says until when they work. No row: the grant has ended.
 create function @fn@.upload_urls(p_cache int, p_push bigint, p_object bigint, p_life interval)
-returns table (key text, nar_size bigint, multipart_id text, url_expires timestamptz)
+returns table (key text, nar_hash bytea, nar_size bigint, multipart_id text, url_expires timestamptz)
 language sql volatile as $$
   update object o set url_expires = greatest(o.url_expires, clock_timestamp() + p_life)
   where o.id = p_object and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push
     and exists (select from push u where u.id = p_push and u.state = 'open')
-  returning o.key, o.nar_size, o.multipart_id, o.url_expires
+  returning o.key, o.nar_hash, o.nar_size, o.multipart_id, o.url_expires
 $$;
 
 -- Notes the multipart uploads that were opened for grants; the first one noted stays. Answers the ids that count (null: the grant has ended).

@@ -1,0 +1,93 @@
+using Microsoft.Extensions.Logging;
+using OrleansCache.Core.Caches;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core;
+
+/// <summary>What a process needs to take part in the write path.</summary>
+public sealed record CoreOptions
+{
+    /// <summary>Npgsql connection string of the catalog.</summary>
+    public required string ConnectionString { get; init; }
+
+    public required IObjectStore Store { get; init; }
+
+    /// <summary>Keys that every published path is signed with; none is allowed.</summary>
+    public IReadOnlyList<SecretKey> SigningKeys { get; init; } = [];
+
+    /// <summary>Keys whose signatures, when a client sends them, are verified before they are kept.</summary>
+    public IReadOnlyList<PublicKey> TrustedKeys { get; init; } = [];
+
+    public PushOptions Pushes { get; init; } = new();
+
+    /// <summary>False where another process does the background work.</summary>
+    public bool Housekeeping { get; init; } = true;
+}
+
+/// <summary>The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.</summary>
+public sealed class CacheCore : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stopping;
+    private readonly Housekeeper _housekeeper;
+    private readonly CacheDirectory _caches;
+    private readonly Task _housekeeping;
+
+    private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
+    {
+        _stopping = new CancellationTokenSource();
+        _caches = caches;
+        Database = database;
+        Store = options.Store;
+        var catalog = new PushCatalog(database);
+        var publisher = new Publisher(database, catalog, options.Store, options.Pushes, loggers.CreateLogger<Publisher>());
+        var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
+        PublicKeys = signer.PublicKeys;
+        Pushes = new DirectPushes(
+            caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher,
+            new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
+        _housekeeper = new Housekeeper(caches, database, catalog, publisher, options.Store, options.Pushes, time, loggers.CreateLogger<Housekeeper>());
+        _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
+    }
+
+    public IPushes Pushes { get; }
+
+    public IObjectStore Store { get; }
+
+    public CatalogDatabase Database { get; }
+
+    /// <summary><c>name:base64</c> of the signing keys.</summary>
+    public IReadOnlyList<string> PublicKeys { get; }
+
+    /// <summary>Connects, migrates and starts the background work.</summary>
+    public static async Task<CacheCore> StartAsync(CoreOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancel)
+    {
+        var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel);
+        try
+        {
+            return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancel), loggers, time);
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>One turn of the background work for every cache, now.</summary>
+    public async Task RunHousekeepingAsync(CancellationToken cancel)
+    {
+        foreach (var cache in _caches.All)
+            await _housekeeper.RunOnceAsync(cache, cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _housekeeping;
+        await Database.DisposeAsync();
+        _stopping.Dispose();
+    }
+}

@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>A begin request that was found sound: closed, free of cycles, within the limits.</summary>
+internal sealed class Closure
+{
+    private Closure(BeginPush request, Dictionary<StorePathHash, int> index, byte[] digest) => (Request, Index, Digest) = (request, index, digest);
+
+    public BeginPush Request { get; }
+
+    /// <summary>Position of each path in the request.</summary>
+    public Dictionary<StorePathHash, int> Index { get; }
+
+    /// <summary>Tells one request from another under the same idempotency key.</summary>
+    public byte[] Digest { get; }
+
+    /// <exception cref="CacheProblemException">The closure is incomplete or malformed.</exception>
+    public static Closure Check(BeginPush request, PushOptions options)
+    {
+        var paths = request.Paths;
+        if (paths.Count == 0 || request.Roots.Count == 0)
+            throw Bad("A push names at least one path and one root.");
+        if (paths.Count > options.MaxPaths)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+
+        var index = new Dictionary<StorePathHash, int>(paths.Count);
+        for (var i = 0; i < paths.Count; i++)
+        {
+            if (paths[i].NarSize <= 0)
+                throw Bad($"{paths[i].Path}: narSize must be positive.");
+            if (!index.TryAdd(paths[i].Path.Hash, i))
+                throw Bad($"{paths[i].Path} is declared twice.");
+        }
+
+        var absent = paths.SelectMany(p => p.References)
+            .Concat(request.Roots).Concat(request.Logs.Select(l => l.Path)).Concat(request.Realisations.Select(r => r.Path))
+            .Where(h => !index.ContainsKey(h)).Distinct().ToList();
+        if (absent.Count > 0)
+        {
+            throw new CacheProblemException(
+                ProblemKind.ClosureIncomplete,
+                $"{absent.Count} paths are referred to (by a path, as a root, or by a log or realisation) but not declared, {absent[0]} for one. Send the whole closure.", absent);
+        }
+
+        CheckAcyclic(paths, index);
+        return new Closure(request, index, DigestOf(request));
+    }
+
+    /// <summary>The declared references of a path as store paths, sorted, each once.</summary>
+    public List<StorePath> References(PathDeclaration path) => [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
+
+    // References of real store paths have no cycle but a path's own; one that had could never be published references first.
+    private static void CheckAcyclic(IReadOnlyList<PathDeclaration> paths, Dictionary<StorePathHash, int> index)
+    {
+        var open = new int[paths.Count];
+        var referrers = new List<int>?[paths.Count];
+        for (var i = 0; i < paths.Count; i++)
+        {
+            foreach (var reference in paths[i].References)
+            {
+                var target = index[reference];
+                if (target == i)
+                    continue;
+                open[i]++;
+                (referrers[target] ??= []).Add(i);
+            }
+        }
+
+        var ready = new Stack<int>(Enumerable.Range(0, paths.Count).Where(i => open[i] == 0));
+        var seen = 0;
+        while (ready.TryPop(out var at))
+        {
+            seen++;
+            foreach (var referrer in referrers[at] ?? [])
+            {
+                if (--open[referrer] == 0)
+                    ready.Push(referrer);
+            }
+        }
+
+        if (seen < paths.Count)
+            throw Bad($"The references form a cycle through {paths[Array.FindIndex(open, o => o > 0)].Path}.");
+    }
+
+    private static byte[] DigestOf(BeginPush request)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> bytes = stackalloc byte[Sha256Hash.ByteLength];
+        foreach (var path in request.Paths)
+        {
+            path.Path.Hash.CopyTo(bytes);
+            hash.AppendData(bytes[..StorePathHash.ByteLength]);
+            path.NarHash.CopyTo(bytes);
+            hash.AppendData(bytes);
+        }
+
+        foreach (var root in request.Roots)
+        {
+            root.CopyTo(bytes);
+            hash.AppendData(bytes[..StorePathHash.ByteLength]);
+        }
+
+        return hash.GetHashAndReset();
+    }
+
+    private static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
+}

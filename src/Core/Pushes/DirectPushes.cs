@@ -1,0 +1,265 @@
+using System.Diagnostics;
+using OrleansCache.Core.Caches;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
+internal sealed class DirectPushes(
+    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, WaitHub waits, PathSigner signer,
+    PushOptions options, CancellationToken stopping) : IPushes
+{
+    private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
+    // Set when this process has added signatures; the next commit here writes their narinfos before it answers.
+    private int _refresh;
+
+    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        var closure = Closure.Check(request, options);
+        var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)], cancel);
+        switch (opened.State)
+        {
+            case "open": break;
+            case "reused": throw new CacheProblemException(ProblemKind.KeyReused, "This Idempotency-Key belongs to a push of another closure. Use a new key.");
+            default: throw new CacheProblemException(ProblemKind.PushEnded, $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
+        }
+
+        var conflicts = opened.Paths.Where(p => p.Promised && p.NarHash is not null && Sha256Hash.FromBytes(p.NarHash) != request.Paths[p.Index].NarHash).Select(p => p.Index).ToHashSet();
+        await AddSignaturesAsync(id, closure, opened.Paths.Where(p => p.Promised && !conflicts.Contains(p.Index)), cancel);
+
+        var missing = opened.Paths.Where(p => !p.Promised).ToList();
+        var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
+            id, opened.Id, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
+        ThrowIfEnded(claims, opened.Id);
+        var uploads = await grants.GrantAsync(opened.Id, claims, cancel);
+        var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
+
+        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
+        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
+        var absent = logs.Count + realisations.Count == 0 ? [] : await catalog.MissingKeysAsync(id, [.. logs.Keys.Concat(realisations.Keys).Select(ObjectKey.Parse)], cancel);
+        return new PushOpened
+        {
+            Id = opened.Id.ToString(),
+            Expires = opened.Expires,
+            RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
+            Present = opened.Paths.Count - missing.Count,
+            Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
+            Uploads = [.. uploads.Values],
+            Conflicts = [.. conflicts.Select(c => request.Paths[c].Path.Hash)],
+            MissingLogs = [.. absent.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
+            MissingRealisations = [.. absent.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
+        };
+    }
+
+    public async Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        var uploads = report.Uploads.Select(u => (
+            Token: UploadToken.TryParse(u.Upload, out var token) ? token : throw new CacheProblemException(ProblemKind.BadRequest, $"'{u.Upload}' is not the id of an upload grant."),
+            Report: u)).ToList();
+        var rejected = await check.CheckAsync(uploads, cancel);
+        var accepted = uploads.Where((_, i) => rejected[i] is null).ToList();
+        var recorded = await catalog.ReportAsync(
+            id, push, [.. accepted.Select(u => new CheckedUpload(u.Token, u.Report.FileHash, u.Report.FileSize))],
+            [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), cancel);
+        if (recorded.Exists(r => r.Outcome == "push-ended"))
+            throw await EndedAsync(id, push, cancel);
+
+        var outcomes = recorded.ToDictionary(r => r.Upload, r => r.Outcome);
+        var ended = accepted.Where(u => outcomes.GetValueOrDefault(u.Token.Object) != "stored").ToList();
+        return new ReportAnswer
+        {
+            Stored = [.. accepted.Except(ended).Select(u => u.Report.Upload)],
+            Rejected =
+            [
+                .. rejected.Where(r => r is not null).Select(r => r!),
+                .. ended.Select(u => new RejectedUpload { Upload = u.Report.Upload, Reason = "ended", Detail = "This grant has ended; ask 'wait' about its path." }),
+            ],
+        };
+    }
+
+    public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        var timeout = TimeSpan.FromSeconds(Math.Clamp(request.TimeoutSeconds, 0, 60));
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var claims = await catalog.WaitAsync(id, push, request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
+            if (claims.Exists(c => c.Status == "ended"))
+                throw await EndedAsync(id, push, cancel);
+            var left = timeout - Stopwatch.GetElapsedTime(started);
+            if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
+            {
+                var uploads = await grants.GrantAsync(push, claims, cancel);
+                return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))], Uploads = [.. uploads.Values] };
+            }
+
+            await waits.WaitAsync(push, [.. claims.Select(c => c.Path)], left, cancel);
+        }
+    }
+
+    public async Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel)
+    {
+        if (!UploadToken.TryParse(upload, out var token))
+            throw new CacheProblemException(ProblemKind.BadRequest, $"'{upload}' is not the id of an upload grant.");
+        if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
+            throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
+        var grant = await grants.RenewAsync(caches.IdOf(cache), push, token, request.FirstPart, Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
+        return grant is null
+            ? throw new CacheProblemException(ProblemKind.PushEnded, "This grant has ended: it was recorded, or its push is over. Ask 'wait' about its path.")
+            : new UrlsAnswer { FirstPart = request.FirstPart, Grant = grant };
+    }
+
+    public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var (outcome, paths, published) = await catalog.CommitAsync(id, push, options.CommitLease, cancel);
+            switch (outcome)
+            {
+                case "committed":
+                    if (Interlocked.Exchange(ref _refresh, 0) == 1)
+                        await publisher.RefreshAsync(id, cancel);
+                    return Answer(push, PushState.Committed, published);
+                case "publishing":
+                    // Goes on without this request: the catalog owns it.
+                    await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    break;
+                case "missing":
+                    var missing = (await catalog.PathsAsync(paths, cancel)).ConvertAll(p => p.Path.Hash);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                case "committing" or "busy":
+                    await Task.Delay(BusyPause, cancel);
+                    break;
+                default:
+                    throw Ended(outcome == "unknown" ? null : outcome, push);
+            }
+
+            if (Stopwatch.GetElapsedTime(started) >= patience)
+                return Answer(push, PushState.Committing, published);
+        }
+    }
+
+    public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel)
+    {
+        var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), push, options.Life, cancel);
+        if (state is not ("open" or "committing" or "committed"))
+            throw Ended(state == "unknown" ? null : state, push);
+        return new RenewAnswer
+        {
+            Expires = expires!.Value,
+            RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
+            Lost = lost.Length == 0 ? [] : [.. (await catalog.PathsAsync(lost, cancel)).Select(p => p.Path.Hash)],
+        };
+    }
+
+    public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        while (await catalog.EndAsync(id, push, 1, cancel) == 0)
+        {
+            var state = await catalog.StateAsync(id, push, cancel) ?? throw Ended(null, push);
+            if (state.State != "open")
+                return;
+            // Another request of this push holds its row just now.
+            await Task.Delay(BusyPause, cancel);
+        }
+    }
+
+    public async Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel)
+    {
+        if (request.Paths.Count > options.MaxPaths)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
+        return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancel) };
+    }
+
+    private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
+
+    private static async Task JoinAsync(Task publishing, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+        }
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            // Not finished here: the catalog knows that it must go on, and the caller asks it.
+        }
+    }
+
+    private static PathStatus Status(Claim claim, StorePathHash hash, Dictionary<long, UploadGrant> uploads) => claim.Status switch
+    {
+        "present" => new PathStatus { Path = hash, State = PathState.Present },
+        "stored" => new PathStatus { Path = hash, State = PathState.Stored },
+        "upload" when uploads.TryGetValue(claim.Object, out var grant) => new PathStatus { Path = hash, State = PathState.Upload, Upload = grant.Id },
+        _ => new PathStatus { Path = hash, State = PathState.Wait },
+    };
+
+    private static ObjectKey RealisationKey(string id)
+    {
+        try
+        {
+            return ObjectKey.Realisation(id);
+        }
+        catch (FormatException e)
+        {
+            throw new CacheProblemException(ProblemKind.BadRequest, $"{e.Message}: sha256:<hex>!<output> or <hash-name.drv>^<output> is wanted.");
+        }
+    }
+
+    private static List<ExtraObject> ReportExtras(UploadReport report) =>
+    [
+        .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
+        .. report.Realisations.Select(r => new ExtraObject(RealisationKey(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
+    ];
+
+    private static void ThrowIfEnded(List<Claim> claims, PushId push)
+    {
+        if (claims.Exists(c => c.Status == "ended"))
+            throw Ended("aborted", push);
+    }
+
+    private static CacheProblemException Ended(string? state, PushId push) => state is null
+        ? new CacheProblemException(ProblemKind.UnknownPush, $"There is no push {push}: it never was, or it ended long ago. Begin again.")
+        : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {state}. Begin again.");
+
+    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) => Ended((await catalog.StateAsync(cache, push, cancel))?.State, push);
+
+    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
+    {
+        var ids = new long[paths.Count];
+        foreach (var path in paths)
+            ids[path.Index] = path.Id;
+        var declarations = new Declaration[missing.Count];
+        Parallel.For(0, missing.Count, i =>
+        {
+            var path = closure.Request.Paths[missing[i].Index];
+            declarations[i] = new Declaration(
+                path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca,
+                signer.Sign(path, closure.References(path)));
+        });
+        return declarations;
+    }
+
+    private async Task AddSignaturesAsync(int cache, Closure closure, IEnumerable<OpenedPath> promised, CancellationToken cancel)
+    {
+        var added = new List<(long, string)>();
+        foreach (var path in promised)
+        {
+            var declared = closure.Request.Paths[path.Index];
+            if (declared.Signatures.Count > 0 && signer.Added(declared, closure.References(declared), path.Signatures) is { Length: > 0 } signatures)
+                added.Add((path.Id, signatures));
+        }
+
+        if (added.Count == 0)
+            return;
+        await catalog.AddSignaturesAsync(cache, added, cancel);
+        Interlocked.Exchange(ref _refresh, 1);
+    }
+}

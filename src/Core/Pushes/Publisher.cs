@@ -1,0 +1,260 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>
+/// Rule 5: writes what committing pushes publish, and narinfos whose row has changed. Anyone may run it for any push: what is written is a pure
+/// function of the row, and each write is fenced.
+/// </summary>
+/// <remarks>
+/// 1. Read what the push has still to write. 2. In reference order, open intents for a batch. 3. Write objects, listings and narinfos, a narinfo
+/// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5. Finish the push.
+/// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
+/// </remarks>
+internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger)
+{
+    private const int BatchSize = 1_000;
+    private readonly ConcurrentDictionary<long, Task> _running = new();
+
+    /// <summary>Publishes a committing push to its end; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
+    public Task PublishAsync(int cache, PushId push, CancellationToken cancel) =>
+        _running.GetOrAdd(push.Value, _ => Task.Run(async () =>
+        {
+            try
+            {
+                await RunAsync(cache, push, cancel);
+            }
+            finally
+            {
+                _running.TryRemove(push.Value, out var _);
+            }
+        }, CancellationToken.None));
+
+    /// <summary>Writes narinfos of live rows whose signatures have changed.</summary>
+    public async Task RefreshAsync(int cache, CancellationToken cancel) =>
+        await WriteAsync(await ListAsync(cache, null, BatchSize, cancel), [], cancel);
+
+    private async Task RunAsync(int cache, PushId push, CancellationToken cancel)
+    {
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var heartbeat = KeepLeaseAsync(cache, push, done.Token);
+        try
+        {
+            while (true)
+            {
+                var objects = await database.ListAsync("select id, key, content from @fn@.publish_objects($1)", p => p.With(push.Value),
+                    r => new ObjectToWrite(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.GetFieldValue<byte[]>(2)), cancel);
+                var paths = await ListAsync(cache, push, int.MaxValue, cancel);
+                var complete = await WriteAsync(paths, objects, cancel);
+                if (await catalog.FinishAsync(cache, push, cancel) != "committing")
+                    return;
+                // Something is under a fence: another publisher's, or of a write that was not answered.
+                if (!complete)
+                    await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+            }
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await heartbeat;
+        }
+    }
+
+    private async Task KeepLeaseAsync(int cache, PushId push, CancellationToken cancel)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(options.CommitLease / 3, cancel);
+                await database.RunAsync("select @fn@.lease_commits($1, $2, $3, 1)", p => p.With(cache).With(push.Value).With(options.CommitLease), cancel);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The push has ended or this process stops.
+        }
+        catch (CacheProblemException e)
+        {
+            // Then another process takes over, and both write the same bytes under fences of their own.
+            LogLeaseLost(e, push.Value);
+        }
+    }
+
+    /// <summary>True when all of it was written and recorded.</summary>
+    private async Task<bool> WriteAsync(List<PathToWrite> paths, List<ObjectToWrite> objects, CancellationToken cancel)
+    {
+        if (paths.Count == 0 && objects.Count == 0)
+            return true;
+        var names = (await catalog.PathsAsync([.. paths.SelectMany(p => p.References).Distinct()], cancel)).ToDictionary(p => p.Id, p => p.Path);
+        var ordered = ReferencesFirst(paths);
+        var written = new HashSet<long>();
+        var complete = true;
+        for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
+        {
+            var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
+            complete &= await WriteBatchAsync(batch, from == 0 ? objects : [], paths, names, written, cancel);
+        }
+
+        return complete;
+    }
+
+    private async Task<bool> WriteBatchAsync(
+        List<PathToWrite> batch, List<ObjectToWrite> objects, List<PathToWrite> all, Dictionary<long, StorePath> names, HashSet<long> written, CancellationToken cancel)
+    {
+        var intents = await database.ListAsync(
+            "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4)",
+            p => p.With(batch.Select(x => x.Id).ToArray()).With(objects.Select(x => x.Id).ToArray()).With(options.Fence).With(options.FenceMargin),
+            r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? [] : r.GetFieldValue<string[]>(4)), cancel);
+        var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
+        var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
+        var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
+
+        using var slots = new SemaphoreSlim(options.PublishParallelism);
+        var tasks = new Dictionary<long, Task<bool>>();
+        var pending = all.Select(p => p.Id).ToHashSet();
+        var objectTasks = objects.Where(o => objectIntents.ContainsKey(o.Id)).Select(o => WriteAndNoteAsync(objectIntents[o.Id], () => WriteObjectAsync(o, objectIntents[o.Id].Fence, cancel))).ToList();
+        foreach (var path in batch)
+        {
+            // References outside this push are live; those of earlier batches were answered, or this one must not be written either.
+            var references = path.References.Where(r => r != path.Id && pending.Contains(r)).ToList();
+            tasks[path.Id] = WritePathAsync(path, references);
+        }
+
+        await Task.WhenAll(tasks.Values);
+        await Task.WhenAll(objectTasks);
+        foreach (var (id, task) in tasks)
+        {
+            if (await task)
+                written.Add(id);
+        }
+
+        await store.SyncAsync(
+            [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p => new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)], cancel);
+        await RecordAsync([.. results], cancel);
+        return written.IsSupersetOf(batch.Select(p => p.Id)) && results.Count(r => !r.Intent.IsPath && r.Outcome == FencedOutcome.Done) == objects.Count;
+
+        async Task<bool> WritePathAsync(PathToWrite path, List<long> references)
+        {
+            foreach (var reference in references)
+            {
+                if (!(tasks.TryGetValue(reference, out var task) ? await task : written.Contains(reference)))
+                    return false;
+            }
+
+            return pathIntents.TryGetValue(path.Id, out var intent)
+                && await WriteAndNoteAsync(intent, () => WriteNarInfoAsync(path, intent, names, cancel));
+        }
+
+        async Task<bool> WriteAndNoteAsync(Intent intent, Func<Task<FencedOutcome>> write)
+        {
+            await slots.WaitAsync(cancel);
+            try
+            {
+                var outcome = await write();
+                results.Add((intent, outcome));
+                return outcome == FencedOutcome.Done;
+            }
+            finally
+            {
+                slots.Release();
+            }
+        }
+    }
+
+    private async Task<FencedOutcome> WriteNarInfoAsync(PathToWrite path, Intent intent, Dictionary<long, StorePath> names, CancellationToken cancel)
+    {
+        if (path.Listing is not null)
+        {
+            var key = ObjectKey.Listing(path.Path.Hash);
+            var outcome = await store.PutAsync(key, path.Listing, KeyHeaders.For(key), intent.Fence, cancel);
+            if (outcome != FencedOutcome.Done)
+                return outcome;
+        }
+
+        var info = new NarInfo
+        {
+            StorePath = path.Path,
+            Url = path.NarKey,
+            Compression = "zstd",
+            FileHash = Sha256Hash.FromBytes(path.FileHash),
+            FileSize = path.FileSize,
+            NarHash = Sha256Hash.FromBytes(path.NarHash),
+            NarSize = path.NarSize,
+            References = [.. path.References.Select(r => names[r])],
+            Deriver = StorePath.TryParse(path.Deriver, out var deriver) ? deriver : null,
+            Signatures = intent.Signatures,
+            Ca = path.Ca,
+        };
+        var narInfo = ObjectKey.NarInfo(path.Path.Hash);
+        return await store.PutAsync(narInfo, Encoding.UTF8.GetBytes(info.Print()), KeyHeaders.For(narInfo), intent.Fence, cancel);
+    }
+
+    private Task<FencedOutcome> WriteObjectAsync(ObjectToWrite item, DateTimeOffset fence, CancellationToken cancel) =>
+        store.PutAsync(item.Key, item.Content, KeyHeaders.For(item.Key), fence, cancel);
+
+    private Task RecordAsync(IReadOnlyList<(Intent Intent, FencedOutcome Outcome)> results, CancellationToken cancel)
+    {
+        var answered = results.Where(r => r.Outcome != FencedOutcome.Unknown).ToList();
+        var paths = answered.Where(r => r.Intent.IsPath).ToList();
+        var objects = answered.Where(r => !r.Intent.IsPath).ToList();
+        return answered.Count == 0 ? Task.CompletedTask : database.RunAsync(
+            "select @fn@.publish_record($1, $2, $3, $4, $5, $6)",
+            p => p.With(paths.Select(r => r.Intent.Id).ToArray()).With(paths.Select(r => r.Intent.Generation).ToArray()).With(paths.Select(r => r.Outcome == FencedOutcome.Done).ToArray())
+                .With(objects.Select(r => r.Intent.Id).ToArray()).With(objects.Select(r => r.Intent.Generation).ToArray()).With(objects.Select(r => r.Outcome == FencedOutcome.Done).ToArray()),
+            cancel);
+    }
+
+    private Task<List<PathToWrite>> ListAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
+        database.ListAsync(
+            "select id, hash, name, nar_hash, nar_size, refs, deriver, ca, listing, nar_key, file_hash, file_size from @fn@.publish_list($1, $2, $3)",
+            p => p.With(cache).WithNullable(push?.Value, NpgsqlTypes.NpgsqlDbType.Bigint).With(limit),
+            r => new PathToWrite(
+                r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2)),
+                r.GetFieldValue<byte[]>(3), r.GetInt64(4), r.GetFieldValue<long[]>(5), r.IsDBNull(6) ? null : r.GetString(6), r.IsDBNull(7) ? null : r.GetString(7),
+                r.IsDBNull(8) ? null : r.GetFieldValue<byte[]>(8), r.GetString(9), r.GetFieldValue<byte[]>(10), r.GetInt64(11)), cancel);
+
+    /// <summary>Every path after the paths that it refers to (Kahn's algorithm; a path's reference to itself does not count).</summary>
+    private static List<PathToWrite> ReferencesFirst(List<PathToWrite> paths)
+    {
+        var byId = paths.ToDictionary(p => p.Id);
+        var open = new Dictionary<long, int>();
+        var referrers = new Dictionary<long, List<long>>();
+        foreach (var path in paths)
+        {
+            var references = path.References.Where(r => r != path.Id && byId.ContainsKey(r)).Distinct().ToList();
+            open[path.Id] = references.Count;
+            foreach (var reference in references)
+                (referrers.TryGetValue(reference, out var list) ? list : referrers[reference] = []).Add(path.Id);
+        }
+
+        var ordered = new List<PathToWrite>(paths.Count);
+        var ready = new Queue<long>(open.Where(o => o.Value == 0).Select(o => o.Key));
+        while (ready.TryDequeue(out var id))
+        {
+            ordered.Add(byId[id]);
+            foreach (var referrer in referrers.GetValueOrDefault(id, []))
+            {
+                if (--open[referrer] == 0)
+                    ready.Enqueue(referrer);
+            }
+        }
+
+        return ordered;
+    }
+
+    [LoggerMessage(LogLevel.Warning, "the lease of committing push {Push} could not be kept; another process may go on with it")]
+    private partial void LogLeaseLost(Exception e, long push);
+
+    private sealed record PathToWrite(
+        long Id, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize);
+
+    private sealed record ObjectToWrite(long Id, ObjectKey Key, byte[] Content);
+
+    private sealed record Intent(bool IsPath, long Id, long Generation, DateTime Fence, string[] Signatures);
+}

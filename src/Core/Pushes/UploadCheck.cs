@@ -1,0 +1,125 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>
+/// Checks reported uploads against the store before a row says that they are there: existence and size always, the MD5 of each body against the
+/// ETag where the store vouches for it, and the SHA-256 of file and NAR where the bytes passed through a gateway.
+/// </summary>
+internal sealed class UploadCheck(IObjectStore store, PushOptions options)
+{
+    // From this many keys with one prefix on, a listing is cheaper than asking for each.
+    private const int ListingFrom = 4;
+    private const int AtOnce = 16;
+
+    /// <summary>Null in the answer: accepted. Otherwise why not.</summary>
+    public async Task<RejectedUpload?[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
+    {
+        // 1. Multipart uploads are joined; joining one again succeeds.
+        var rejected = new RejectedUpload?[uploads.Count];
+        await ForEachAsync(uploads, AtOnce, async (i, stop) =>
+        {
+            var (token, report) = uploads[i];
+            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.Md5, stop))
+                rejected[i] = Reject(report, "not-found", "The parts do not make up the upload: one is missing, or differs from the MD5 reported for it.");
+        }, cancel);
+
+        // 2. What is in the store: one listing per shared prefix, or one question per key.
+        var found = new Dictionary<ObjectKey, ObjectInfo>();
+        foreach (var group in uploads.Where((_, i) => rejected[i] is null).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
+        {
+            var keys = group.Select(u => u.Token.Key).ToHashSet();
+            if (keys.Count >= ListingFrom && !store.IsLocal)
+            {
+                await foreach (var info in store.ListAsync(group.Key, cancel))
+                    found[info.Key] = info;
+                continue;
+            }
+
+            foreach (var key in keys)
+            {
+                if (await store.HeadAsync(key, cancel) is { } info)
+                    found[key] = info;
+            }
+        }
+
+        // 3. Size and hashes.
+        await ForEachAsync(uploads, store.IsLocal ? Environment.ProcessorCount : AtOnce, async (i, stop) =>
+        {
+            var (token, report) = uploads[i];
+            rejected[i] ??= found.TryGetValue(token.Key, out var info) ? Judge(token, report, info) : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
+            if (rejected[i] is null && store.IsLocal && options.VerifyLocalUploads)
+                rejected[i] = await RehashAsync(token, report, stop);
+        }, cancel);
+
+        await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancel);
+        return rejected;
+    }
+
+    private static RejectedUpload? Judge(UploadToken token, UploadedNar report, ObjectInfo info)
+    {
+        if (info.Size != report.FileSize)
+            return Reject(report, "size-mismatch", $"The store has {info.Size} bytes under {token.Key}, {report.FileSize} were reported.");
+        if (info.ETag is null)
+            return null;
+        var expected = token.Multipart is null ? (report.Md5.Count == 1 ? report.Md5[0] : "") : MultipartETag(report.Md5);
+        return string.Equals(expected, info.ETag, StringComparison.OrdinalIgnoreCase)
+            ? null
+            : Reject(report, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
+    }
+
+    private async Task<RejectedUpload?> RehashAsync(UploadToken token, UploadedNar report, CancellationToken cancel)
+    {
+        await using var body = await store.GetAsync(token.Key, null, cancel);
+        if (body is null)
+            return Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
+        await using var file = new HashingReadStream(body.Stream);
+        try
+        {
+            await using var nar = new HashingReadStream(new ZstdDecompressStream(file));
+            var buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
+            try
+            {
+                // One byte more than declared tells a bomb from a NAR.
+                while (nar.Count <= token.NarSize && await nar.ReadAsync(buffer, cancel) > 0) { }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+
+            if (nar.Count != token.NarSize)
+                return Reject(report, "size-mismatch", $"The NAR has {(nar.Count > token.NarSize ? "more than" : "only")} {Math.Min(nar.Count, token.NarSize)} bytes, {token.NarSize} were declared.");
+            if (nar.Finish() is var narHash && narHash != token.NarHash)
+                return Reject(report, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
+        }
+        catch (InvalidDataException e)
+        {
+            return Reject(report, "hash-mismatch", $"The upload is not a zstd-compressed NAR: {e.Message}");
+        }
+
+        var fileHash = file.Finish();
+        return fileHash == report.FileHash ? null : Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
+    }
+
+    private static string MultipartETag(IReadOnlyList<string> md5)
+    {
+        var joined = new byte[md5.Count * MD5.HashSizeInBytes];
+        for (var i = 0; i < md5.Count; i++)
+        {
+            if (md5[i].Length != MD5.HashSizeInBytes * 2 || Convert.FromHexString(md5[i], joined.AsSpan(i * MD5.HashSizeInBytes), out _, out _) != OperationStatus.Done)
+                return "";
+        }
+
+        return $"{Convert.ToHexStringLower(MD5.HashData(joined))}-{md5.Count}";
+    }
+
+    private static RejectedUpload Reject(UploadedNar report, string reason, string detail) => new() { Upload = report.Upload, Reason = reason, Detail = detail };
+
+    private static Task ForEachAsync<T>(IReadOnlyList<T> items, int atOnce, Func<int, CancellationToken, Task> action, CancellationToken cancel) =>
+        Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancel }, async (i, stop) => await action(i, stop));
+}

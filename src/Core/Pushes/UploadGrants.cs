@@ -1,0 +1,87 @@
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>Turns claims into URLs: one PUT for a small NAR, a multipart upload for a large one.</summary>
+internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store, PushOptions options)
+{
+    // S3 takes 10,000 parts; sizes are planned for 9,000, as compressed data can be a little larger than the NAR.
+    private const int PlannedParts = 9_000;
+    private const int FirstParts = 32;
+    private const int MultipartsAtOnce = 16;
+
+    /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
+    public async Task<Dictionary<long, UploadGrant>> GrantAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    {
+        var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
+        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], cancel);
+        var grants = new UploadGrant?[uploads.Count];
+        Parallel.For(0, uploads.Count, i =>
+        {
+            var claim = uploads[i];
+            var multipart = claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object);
+            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
+            grants[i] = token.Multipart is null && token.NarSize > options.SinglePutLimit ? null : Sign(token, 1, FirstParts);
+        });
+        // A claim that has just ended gets no grant: its path is asked about again by 'wait'.
+        return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
+    }
+
+    /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
+    public async Task<UploadGrant?> RenewAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel)
+    {
+        var rows = await database.ListAsync(
+            "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, $2, $3, $4)",
+            p => p.With(cache).With(push.Value).With(token.Object).With(options.UrlLife),
+            r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
+        return rows.Count == 0 ? null : Sign(rows[0], first, count);
+    }
+
+    private UploadGrant Sign(UploadToken token, int first, int count)
+    {
+        if (token.Multipart is null)
+        {
+            var put = store.SignPut(token.Key, maxSize: null, options.UrlLife);
+            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Expires = put.Expires };
+        }
+
+        var partSize = PartSize(token.NarSize);
+        var planned = (int)(token.NarSize / partSize) + 2;
+        return new UploadGrant
+        {
+            Id = token.ToString(),
+            PartSize = partSize,
+            Parts = store.SignParts(token.Key, token.Multipart, partSize, first, Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
+            Expires = DateTimeOffset.UtcNow + options.UrlLife,
+        };
+    }
+
+    private long PartSize(long narSize)
+    {
+        const long MiB = 1 << 20;
+        var needed = narSize / PlannedParts;
+        return Math.Max(options.PartSize, (needed + MiB - 1) / MiB * MiB);
+    }
+
+    private async Task<Dictionary<long, string>> OpenMultipartsAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    {
+        if (claims.Count == 0)
+            return [];
+        var opened = new string[claims.Count];
+        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
+            opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), PartSize(claims[i].NarSize), stop));
+        var noted = await database.ListAsync(
+            "select object_id, multipart_id from @fn@.upload_multiparts($1, $2, $3)",
+            p => p.With(push.Value).With(claims.Select(c => c.Object).ToArray()).With(opened),
+            r => (Object: r.GetInt64(0), Multipart: r.IsDBNull(1) ? null : r.GetString(1)), cancel);
+        for (var i = 0; i < noted.Count; i++)
+        {
+            if (noted[i].Multipart != opened[i])
+                await store.AbortMultipartAsync(ObjectKey.Parse(claims[i].Key!), opened[i], cancel);
+        }
+
+        return noted.Where(n => n.Multipart is not null).ToDictionary(n => n.Object, n => n.Multipart!);
+    }
+}

@@ -1,0 +1,55 @@
+using System.Buffers;
+
+namespace OrleansCache.Nix;
+
+/// <summary>zstd of whole buffers. Contexts come from a pool: making one costs more than compressing a small NAR.</summary>
+public static class Zstd
+{
+    /// <summary>The level of this product when nothing else is said: zstd's own default.</summary>
+    public const int DefaultLevel = 3;
+
+    /// <summary>The largest size that <paramref name="byteCount"/> bytes can compress to.</summary>
+    public static int CompressBound(int byteCount) => checked((int)ZstdNative.CompressBound((nuint)byteCount));
+
+    /// <summary>One frame, with its content size in the header.</summary>
+    public static byte[] Compress(ReadOnlySpan<byte> data, int level = DefaultLevel)
+    {
+        using var compressor = ZstdCompressor.Rent(level);
+        var frame = ArrayPool<byte>.Shared.Rent(CompressBound(data.Length));
+        try
+        {
+            return frame.AsSpan(0, compressor.CompressFrame(data, frame)).ToArray();
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(frame);
+        }
+    }
+
+    /// <summary>Decompresses all frames. What a frame claims about its size is not believed: memory grows with what really comes out.</summary>
+    /// <param name="data">One or more whole frames.</param>
+    /// <param name="maxSize">Bytes; more is refused before it is produced.</param>
+    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, or larger than <paramref name="maxSize"/>.</exception>
+    public static byte[] Decompress(ReadOnlySpan<byte> data, int maxSize)
+    {
+        using var decompressor = ZstdDecompressor.Rent();
+        var limit = Math.Min(maxSize + 1L, Array.MaxLength); // one more than allowed tells a full buffer from a bomb
+        var buffer = new byte[Math.Min(limit, Math.Max(4096, 4L * data.Length))];
+        var filled = 0;
+        while (true)
+        {
+            decompressor.Decompress(data, buffer.AsSpan(filled), out var consumed, out var written);
+            data = data[consumed..];
+            filled += written;
+            if (filled > maxSize)
+                throw new InvalidDataException($"The zstd data holds more than the {maxSize} bytes allowed here.");
+            if (filled == buffer.Length)
+                Array.Resize(ref buffer, (int)Math.Min(limit, 2L * buffer.Length));
+            else if (data.IsEmpty)
+                break; // with room left, nothing more can come out of what was taken
+        }
+
+        decompressor.RequireFrameEnd();
+        return filled == buffer.Length ? buffer : buffer[..filled];
+    }
+}

@@ -1,0 +1,124 @@
+using System.Collections.Concurrent;
+
+namespace OrleansCache.Nix;
+
+/// <summary>What a call of <see cref="ZstdCompressor.Compress"/> asks for beyond taking input.</summary>
+public enum ZstdEnd
+{
+    /// <summary>More input follows.</summary>
+    Continue = 0,
+
+    /// <summary>All input so far is to come out.</summary>
+    Flush = 1,
+
+    /// <summary>The frame ends after this input.</summary>
+    Frame = 2,
+}
+
+/// <summary>
+/// A rented compression context, set to one level and worker count, at the start of a frame. Dispose gives it back.
+/// Not for two threads at once.
+/// </summary>
+public sealed class ZstdCompressor : IDisposable
+{
+    // A context at level 3 holds about 1.3 MB. As many as could ever work at once are kept, no more.
+    private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
+    private static readonly ConcurrentBag<ZstdCompressor> Pool = [];
+    private static int s_pooled;
+
+    private readonly nint _context;
+    private int _level, _workers;
+    private bool _rented = true;
+
+    private ZstdCompressor()
+    {
+        _context = ZstdNative.CreateCompressor();
+        if (_context == 0)
+            throw new InvalidOperationException("libzstd could not make a compression context: out of memory.");
+        _level = int.MinValue;
+    }
+
+    ~ZstdCompressor() => _ = ZstdNative.FreeCompressor(_context);
+
+    /// <param name="level">1 to 19 (22 with much memory); negative ones are faster still.</param>
+    /// <param name="workers">
+    /// 0: compress on the calling thread. Else that many threads of libzstd's own compress while the caller goes on; worth it from some MB
+    /// on. Such contexts hold several MB per worker and are freed rather than pooled.
+    /// </param>
+    public static ZstdCompressor Rent(int level = Zstd.DefaultLevel, int workers = 0)
+    {
+        ZstdCompressor? compressor = null;
+        if (workers == 0 && Pool.TryTake(out compressor))
+        {
+            Interlocked.Decrement(ref s_pooled);
+            compressor._rented = true;
+        }
+
+        compressor ??= new ZstdCompressor();
+        compressor.Configure(level, workers);
+        return compressor;
+    }
+
+    /// <summary>Says how long the frame's content will be, so that its header can tell readers. Before the first input only.</summary>
+    public void SetPledgedSize(long size) => ZstdNative.Check(ZstdNative.SetPledgedSize(Context, (ulong)size));
+
+    /// <summary>Compresses <paramref name="data"/> into one frame.</summary>
+    /// <returns>The bytes written.</returns>
+    /// <exception cref="InvalidDataException"><paramref name="frame"/> is too small; <see cref="Zstd.CompressBound"/> bytes always suffice.</exception>
+    public unsafe int CompressFrame(ReadOnlySpan<byte> data, Span<byte> frame)
+    {
+        fixed (byte* source = data, target = frame)
+            return (int)ZstdNative.Check(ZstdNative.Compress(Context, target, (nuint)frame.Length, source, (nuint)data.Length));
+    }
+
+    /// <summary>One step of a stream.</summary>
+    /// <returns>
+    /// For <see cref="ZstdEnd.Flush"/> and <see cref="ZstdEnd.Frame"/>: true when it is done, false when it must be called again with room in
+    /// <paramref name="output"/>. For <see cref="ZstdEnd.Continue"/>: true when all input was taken.
+    /// </returns>
+    public unsafe bool Compress(ReadOnlySpan<byte> input, Span<byte> output, ZstdEnd end, out int consumed, out int written)
+    {
+        fixed (byte* source = input, target = output)
+        {
+            var from = new ZstdNative.Buffer { Data = source, Size = (nuint)input.Length };
+            var to = new ZstdNative.Buffer { Data = target, Size = (nuint)output.Length };
+            var left = ZstdNative.Check(ZstdNative.CompressStream(Context, &to, &from, (int)end));
+            (consumed, written) = ((int)from.Position, (int)to.Position);
+            return end == ZstdEnd.Continue ? consumed == input.Length : left == 0;
+        }
+    }
+
+    /// <summary>Drops an unfinished frame; the next input begins a new one.</summary>
+    public void Reset() => ZstdNative.Check(ZstdNative.ResetCompressor(Context, ZstdNative.ResetSession));
+
+    public void Dispose()
+    {
+        if (!_rented)
+            return;
+        _rented = false;
+        if (_workers == 0 && Interlocked.Increment(ref s_pooled) <= PoolLimit)
+        {
+            _ = ZstdNative.ResetCompressor(_context, ZstdNative.ResetSession);
+            Pool.Add(this);
+            return;
+        }
+
+        if (_workers == 0)
+            Interlocked.Decrement(ref s_pooled);
+        _ = ZstdNative.FreeCompressor(_context);
+        GC.SuppressFinalize(this);
+    }
+
+    private nint Context => _rented ? _context : throw new ObjectDisposedException(nameof(ZstdCompressor));
+
+    private void Configure(int level, int workers)
+    {
+        if (_level == level && _workers == workers)
+            return;
+        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.CompressionLevel, level));
+        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.Workers, workers));
+        // A few bytes and hardly any time, and a reader notices damage in the frame itself.
+        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.ChecksumFlag, 1));
+        (_level, _workers) = (level, workers);
+    }
+}
