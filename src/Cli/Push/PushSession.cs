@@ -146,7 +146,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         foreach (var id in opened.MissingRealisations)
         {
             if (closure.Realisations.TryGetValue(id, out var realisation))
-                reporter.Add(new RealisationContent { Id = id, Content = realisation.Json });
+                reporter.Add(new RealisationContent { Id = id, Path = realisation.Path, Content = realisation.Json });
         }
 
         foreach (var drv in opened.MissingLogs)
@@ -155,7 +155,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
                 continue;
             try
             {
-                reporter.Add(new LogContent { Drv = drv, Content = Zstd.Compress(BuildLogs.Read(log.File)) });
+                reporter.Add(new LogContent { Drv = drv, Path = log.Path, Content = Zstd.Compress(BuildLogs.Read(log.File)) });
             }
             catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
             {
