@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using OrleansCache.Core.Objects;
+
+namespace OrleansCache.Core.Tests.Pushes;
+
+/// <summary>A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to end.</summary>
+internal sealed class MemoryObjectStore : IObjectStore
+{
+    private int _multiparts;
+
+    public ConcurrentDictionary<string, byte[]> Objects { get; } = new();
+
+    public ConcurrentDictionary<string, string> OpenMultiparts { get; } = new();
+
+    /// <summary>Keys in the order in which writes took effect.</summary>
+    public ConcurrentQueue<string> Writes { get; } = new();
+
+    /// <summary>Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes effect as usual.</summary>
+    public Func<string, ObjectKey, Task<Answer>> OnWrite { get; set; } = static (_, _) => Task.FromResult(Answer.Normal);
+
+    public bool IsLocal => false;
+
+    public IEnumerable<string> NarInfos => Objects.Keys.Where(k => k.EndsWith(".narinfo", StringComparison.Ordinal));
+
+    /// <summary>What a client does with an upload URL.</summary>
+    public void Upload(Uri url, byte[] body) => Objects.TryAdd(Uri.UnescapeDataString(url.AbsolutePath.TrimStart('/')), body);
+
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
+        Task.FromResult(Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null);
+
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
+        Task.FromResult(Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length, Info(key, body), null) : null);
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        await Task.CompletedTask;
+        foreach (var (key, body) in Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal)).OrderBy(o => o.Key, StringComparer.Ordinal))
+            yield return Info(ObjectKey.Parse(key), body);
+    }
+
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var answer = await OnWrite("put", key);
+        if (answer is Answer.Normal or Answer.Lost)
+        {
+            Objects[key.ToString()] = body.ToArray();
+            Writes.Enqueue(key.ToString());
+        }
+
+        return Outcome(answer);
+    }
+
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var outcomes = new List<FencedOutcome>();
+        foreach (var key in keys)
+        {
+            var answer = await OnWrite("delete", key);
+            if (answer is Answer.Normal or Answer.Lost)
+                Objects.TryRemove(key.ToString(), out _);
+            outcomes.Add(Outcome(answer));
+        }
+
+        return outcomes;
+    }
+
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+
+    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) =>
+        new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
+
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    {
+        var id = $"multipart-{Interlocked.Increment(ref _multiparts)}";
+        OpenMultiparts[id] = key.ToString();
+        return Task.FromResult(id);
+    }
+
+    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
+        [.. Enumerable.Range(first, count).Select(n => new Uri($"http://bucket/{key}?upload={uploadId}&part={n}"))];
+
+    // A test uploads the whole body under the key before it reports; completing is then forgetting the upload.
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    {
+        OpenMultiparts.TryRemove(uploadId, out _);
+        return Task.FromResult(Objects.ContainsKey(key.ToString()));
+    }
+
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    {
+        OpenMultiparts.TryRemove(uploadId, out _);
+        return Task.CompletedTask;
+    }
+
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    {
+        await Task.CompletedTask;
+        foreach (var (id, key) in OpenMultiparts)
+            yield return new OpenMultipart(ObjectKey.Parse(key), id, DateTimeOffset.UtcNow);
+    }
+
+    private static FencedOutcome Outcome(Answer answer) => answer switch
+    {
+        Answer.Normal => FencedOutcome.Done,
+        Answer.Refused => FencedOutcome.Refused,
+        _ => FencedOutcome.Unknown,
+    };
+
+    private static ObjectInfo Info(ObjectKey key, byte[] body) => new(key, body.Length, Convert.ToHexStringLower(MD5.HashData(body)), DateTimeOffset.UtcNow);
+
+    internal enum Answer
+    {
+        Normal,
+
+        /// <summary>Nothing is done, and the store says so.</summary>
+        Refused,
+
+        /// <summary>The write takes effect; the answer is lost.</summary>
+        Lost,
+
+        /// <summary>Nothing is done, and nobody knows.</summary>
+        Dropped,
+    }
+}

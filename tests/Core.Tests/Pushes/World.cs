@@ -1,0 +1,145 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+using OrleansCache.Testing;
+using Xunit;
+
+namespace OrleansCache.Core.Tests.Pushes;
+
+/// <summary>A catalog on the real PostgreSQL, a bucket in memory, and any number of gateways' worth of services over both.</summary>
+internal sealed class World : IAsyncDisposable
+{
+    private readonly List<CacheCore> _cores = [];
+
+    private World(string connectionString, PushOptions options) => (ConnectionString, Options) = (connectionString, options);
+
+    public static SecretKey Key { get; } = SecretKey.Generate("test-1");
+
+    public string ConnectionString { get; }
+
+    public PushOptions Options { get; }
+
+    public MemoryObjectStore Store { get; } = new();
+
+    public CacheCore Core => _cores[0];
+
+    public IPushes Pushes => Core.Pushes;
+
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null)
+    {
+        var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions());
+        await world.AddGatewayAsync();
+        return world;
+    }
+
+    public async Task<CacheCore> AddGatewayAsync()
+    {
+        var core = await CacheCore.StartAsync(
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Housekeeping = false },
+            NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+        _cores.Add(core);
+        return core;
+    }
+
+    public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
+
+    /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name).</summary>
+    public static PathDeclaration Path(string name, string[]? references = null, string? content = null, long size = 1000) => new()
+    {
+        Path = new StorePath(Hash(name), name),
+        NarHash = Sha256Hash.Compute(Encoding.UTF8.GetBytes(content ?? name)),
+        NarSize = size,
+        References = [.. (references ?? []).Select(Hash)],
+    };
+
+    public static BeginPush Closure(params PathDeclaration[] paths) => new() { Roots = [paths[^1].Path.Hash], Paths = paths };
+
+    /// <summary>a ← b ← c …: each refers to the one before it.</summary>
+    public static BeginPush Chain(params string[] names) => Closure([.. names.Select((n, i) => Path(n, i == 0 ? [] : [names[i - 1]]))]);
+
+    public Task<PushOpened> BeginAsync(BeginPush closure, string? operation = null, IPushes? pushes = null)
+    {
+        var id = OperationId.New();
+        if (operation is not null)
+            Assert.True(OperationId.TryParse(operation, out id));
+        return (pushes ?? Pushes).BeginAsync(CacheName.Default, closure, id, CancellationToken.None);
+    }
+
+    /// <summary>Uploads and reports every grant of an opened push.</summary>
+    public async Task<ReportAnswer> UploadAsync(PushOpened push, IReadOnlyList<UploadGrant>? grants = null, IPushes? pushes = null)
+    {
+        var uploads = (grants ?? push.Uploads).Select(grant =>
+        {
+            var body = Encoding.UTF8.GetBytes(grant.Id);
+            Store.Upload(grant.Url ?? grant.Parts[0], body);
+            return new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] };
+        });
+        return await (pushes ?? Pushes).ReportAsync(CacheName.Default, Id(push), new UploadReport { Uploads = [.. uploads] }, CancellationToken.None);
+    }
+
+    public Task<CommitAnswer> CommitAsync(PushOpened push, IPushes? pushes = null, TimeSpan? patience = null) =>
+        (pushes ?? Pushes).CommitAsync(CacheName.Default, Id(push), patience ?? TimeSpan.FromSeconds(30), CancellationToken.None);
+
+    /// <summary>Begin, upload, report, commit.</summary>
+    public async Task<CommitAnswer> PushAsync(BeginPush closure, IPushes? pushes = null)
+    {
+        var push = await BeginAsync(closure, pushes: pushes);
+        await UploadAsync(push, pushes: pushes);
+        return await CommitAsync(push, pushes);
+    }
+
+    public Task<WaitAnswer> WaitAsync(PushOpened push, params string[] names) =>
+        Pushes.WaitAsync(CacheName.Default, Id(push), new WaitRequest { Paths = [.. names.Select(Hash)], TimeoutSeconds = 0 }, CancellationToken.None);
+
+    public Task AbortAsync(PushOpened push) => Pushes.AbortAsync(CacheName.Default, Id(push), CancellationToken.None);
+
+    public static PushId Id(PushOpened push) => PushId.TryParse(push.Id, out var id) ? id : throw new FormatException(push.Id);
+
+    public NarInfo? NarInfoOf(string name) => Store.Objects.TryGetValue($"{Hash(name)}.narinfo", out var text) ? NarInfo.Parse(Encoding.UTF8.GetString(text)) : null;
+
+    public Task<string> StateOfAsync(string name) =>
+        Core.Database.SingleAsync("select state::text from store_path where hash = $1", p => p.Add(new Npgsql.NpgsqlParameter { Value = Hash(name).ToArray() }), r => r.GetString(0), CancellationToken.None);
+
+    public async Task<T> QueryAsync<T>(string sql) =>
+        await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
+
+    public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
+
+    /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
+    public Task TravelAsync(TimeSpan time) => ExecuteAsync(
+        $"""
+        with t as (select make_interval(secs => {time.TotalSeconds}) as t),
+          a as (update push set expires = expires - t.t, created = created - t.t, finished = finished - t.t, lease = lease - t.t from t),
+          b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t from t),
+          c as (update root set pushed = pushed - t.t from t)
+        update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
+        """);
+
+    /// <summary>I1 in the bucket and I11 in the catalog.</summary>
+    public async Task AssertSoundAsync()
+    {
+        foreach (var key in Store.NarInfos)
+        {
+            var info = NarInfo.Parse(Encoding.UTF8.GetString(Store.Objects[key]));
+            Assert.True(Store.Objects.ContainsKey(info.Url), $"{key} is visible, its NAR is not");
+            foreach (var reference in info.References)
+                Assert.True(Store.Objects.ContainsKey($"{reference.Hash}.narinfo"), $"{key} is visible, its reference {reference} is not");
+            Assert.True(info.Verify(Key.PublicKey), $"{key} is not signed");
+        }
+
+        Assert.Equal(0, await QueryAsync<long>(
+            "select count(*) from store_path s cross join unnest(s.refs) r join store_path t on t.id = r where s.state = 'live' and t.state <> 'live'"));
+        Assert.Equal(0, await QueryAsync<long>(
+            "select count(*) from store_path s cross join unnest(s.objects) r join object t on t.id = r where s.state = 'live' and t.state <> 'live'"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var core in _cores)
+            await core.DisposeAsync();
+    }
+}
