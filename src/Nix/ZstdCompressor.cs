@@ -24,7 +24,7 @@ public sealed class ZstdCompressor : IDisposable
     // A context at level 3 holds about 1.3 MB. As many as could ever work at once are kept, no more.
     private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
     private static readonly ConcurrentBag<ZstdCompressor> Pool = [];
-    private static int s_pooled;
+    private static int _pooled;
 
     private readonly nint _context;
     private int _level, _workers;
@@ -50,7 +50,7 @@ public sealed class ZstdCompressor : IDisposable
         ZstdCompressor? compressor = null;
         if (workers == 0 && Pool.TryTake(out compressor))
         {
-            Interlocked.Decrement(ref s_pooled);
+            Interlocked.Decrement(ref _pooled);
             compressor._rented = true;
         }
 
@@ -96,7 +96,7 @@ public sealed class ZstdCompressor : IDisposable
         if (!_rented)
             return;
         _rented = false;
-        if (_workers == 0 && Interlocked.Increment(ref s_pooled) <= PoolLimit)
+        if (_workers == 0 && Interlocked.Increment(ref _pooled) <= PoolLimit)
         {
             _ = ZstdNative.ResetCompressor(_context, ZstdNative.ResetSession);
             Pool.Add(this);
@@ -104,7 +104,7 @@ public sealed class ZstdCompressor : IDisposable
         }
 
         if (_workers == 0)
-            Interlocked.Decrement(ref s_pooled);
+            Interlocked.Decrement(ref _pooled);
         _ = ZstdNative.FreeCompressor(_context);
         GC.SuppressFinalize(this);
     }

@@ -10,7 +10,7 @@ public sealed class ZstdDecompressor : IDisposable
 {
     private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
     private static readonly ConcurrentBag<ZstdDecompressor> Pool = [];
-    private static int s_pooled;
+    private static int _pooled;
 
     private readonly nint _context;
     private bool _rented = true;
@@ -31,7 +31,7 @@ public sealed class ZstdDecompressor : IDisposable
     {
         if (!Pool.TryTake(out var decompressor))
             return new ZstdDecompressor();
-        Interlocked.Decrement(ref s_pooled);
+        Interlocked.Decrement(ref _pooled);
         decompressor._rented = true;
         return decompressor;
     }
@@ -72,13 +72,13 @@ public sealed class ZstdDecompressor : IDisposable
         // All parameters too, so that a large window of a former frame is not kept beyond it.
         _ = ZstdNative.ResetDecompressor(_context, ZstdNative.ResetSessionAndParameters);
         IsAtFrameEnd = true;
-        if (Interlocked.Increment(ref s_pooled) <= PoolLimit)
+        if (Interlocked.Increment(ref _pooled) <= PoolLimit)
         {
             Pool.Add(this);
             return;
         }
 
-        Interlocked.Decrement(ref s_pooled);
+        Interlocked.Decrement(ref _pooled);
         _ = ZstdNative.FreeDecompressor(_context);
         GC.SuppressFinalize(this);
     }

@@ -1,0 +1,173 @@
+using System.CommandLine;
+using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Settings;
+using OrleansCache.Cli.Store;
+using OrleansCache.Cli.Terminal;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Commands;
+
+/// <summary><c>push PATH… | --stdin</c></summary>
+internal static class PushCommand
+{
+    /// <summary>The server's limit, told before anything is asked.</summary>
+    private const int MaxPaths = 100_000;
+
+    public static Command Create(CommonOptions common)
+    {
+        var paths = new Argument<string[]>("PATH") { Description = "Store paths, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
+        var stdin = new Option<bool>("--stdin") { Description = "Read paths from standard input, one a line." };
+        var level = new Option<int?>("--level") { Description = "zstd level, 1 (fast) to 19 (small). [default: 3]", HelpName = "N" };
+        var jobs = new Option<int?>("--jobs", "-j") { Description = "NARs read and compressed at once. [default: the number of processors]", HelpName = "N" };
+        var json = new Option<bool>("--json") { Description = "Print the result as one line of JSON on standard output." };
+        var noLogs = new Option<bool>("--no-logs") { Description = "Do not send build logs." };
+        var noRealisations = new Option<bool>("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
+        var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors only." };
+        Limit(level, 1, 19);
+        Limit(jobs, 1, 256);
+        var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json, noLogs, noRealisations, quiet };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            var arguments = new Arguments(
+                result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs), !result.GetValue(noRealisations), result.GetValue(quiet));
+            await RunAsync(common.Resolve(result, result.GetValue(level), result.GetValue(jobs)), arguments, cancellationToken);
+        });
+        return command;
+    }
+
+    private sealed record Arguments(string[] Paths, bool Stdin, bool Json, bool Logs, bool Realisations, bool Quiet);
+
+    private static async Task RunAsync(ServerSettings settings, Arguments arguments, CancellationToken cancellationToken)
+    {
+        var time = TimeProvider.System;
+        var started = time.GetTimestamp();
+        var roots = Roots(arguments);
+        if (roots.Length == 0)
+        {
+            await Console.Error.WriteLineAsync("nothing to push: standard input names no path");
+            return;
+        }
+
+        var token = settings.ReadToken();
+        await using var display = ProgressDisplay.Create(arguments.Quiet);
+        var progress = new PushProgress { Note = display.Note };
+        var retry = new RetryPolicy { OnRetry = (what, delay) => display.Note($"{what}; trying again in {Text.Duration(delay)}") };
+        var options = new PushOptions { Level = settings.Level, Jobs = settings.Jobs, Logs = arguments.Logs };
+        using var http = Connections.Open(options.Uploads * 2);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+
+        // The server is greeted while Nix looks up the closure: a mistyped URL shows at once, and the connection is warm when begin needs it.
+        progress.Phase = "looking up the closure";
+        display.Show(progress);
+        var greeting = GreetAsync(settings, new Api(http, settings.Url, settings.Cache, token, CommonOptions.First(retry)), stop.Token);
+        var lookup = LookUpAsync(roots, arguments, progress, stop.Token);
+        var first = await Task.WhenAny(greeting, lookup);
+        if (!first.IsCompletedSuccessfully)
+            await stop.CancelAsync();
+        await first;
+        await greeting;
+        var closure = await lookup;
+        var lookedUp = time.GetElapsedTime(started);
+
+        var api = new Api(http, settings.Url, settings.Cache, token, retry);
+        var pusher = new Pusher(api, new UploadClient(http, retry), options, progress, time);
+        var result = await Refused(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots, PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
+        await display.DisposeAsync();
+        Print(result, arguments, closure);
+    }
+
+    private static async Task<PushResult> Refused(ServerSettings settings, Task<PushResult> push)
+    {
+        try
+        {
+            return await push;
+        }
+        catch (CliException e) when (e.ExitCode == ExitCodes.Refused)
+        {
+            var token = settings.TokenFile is null ? "No token was sent: name its file with --token-file or ORLEANS_CACHE_TOKEN_FILE." : $"The token is that of {settings.TokenFile}.";
+            throw new CliException(e.ExitCode, $"The server refuses: {e.Message}\n{token}", e);
+        }
+    }
+
+    private static StorePath[] Roots(Arguments arguments)
+    {
+        var names = arguments.Paths.ToList();
+        if (arguments.Stdin)
+        {
+            while (Console.In.ReadLine() is { } line)
+            {
+                if (!string.IsNullOrWhiteSpace(line))
+                    names.Add(line.Trim());
+            }
+        }
+        else if (names.Count == 0)
+        {
+            throw new CliException(ExitCodes.Usage, "Nothing to push: name store paths, or pass them with --stdin. For example: orleans-cache push ./result");
+        }
+
+        // What a script computed may be nothing; that is no error.
+        return [.. names.Select(StoreArgument.Resolve).Distinct()];
+    }
+
+    private static async Task GreetAsync(ServerSettings settings, Api api, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var info = await api.InfoAsync(cancellationToken);
+            if (info.StoreDir != StorePath.StoreDir)
+                throw new CliException(ExitCodes.Usage, $"The cache '{settings.Cache}' holds paths of {info.StoreDir}, not of {StorePath.StoreDir}.");
+        }
+        catch (CliException e) when (e.ExitCode == ExitCodes.Unreachable)
+        {
+            throw CommonOptions.Unreachable(settings, e);
+        }
+        catch (CacheException e)
+        {
+            throw new CliException(e.ExitCode, e.Message, e);
+        }
+    }
+
+    private static async Task<LocalClosure> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
+    {
+        var paths = await new LocalStore().ClosureAsync(roots, cancellationToken);
+        if (paths.Count > MaxPaths)
+            throw new CliException(ExitCodes.Usage, $"The closure has {Text.Count(paths.Count, "path")}; one push takes at most {MaxPaths:N0}. Push some of its parts first, each in a push of its own.");
+        string? warning = null;
+        var realisations = arguments.Realisations ? new Realisations(Realisations.DefaultDatabase).Find(paths, out warning) : [];
+        if (warning is not null)
+            progress.Note($"warning: {warning}");
+        return new LocalClosure
+        {
+            Roots = roots,
+            Paths = paths,
+            Logs = arguments.Logs ? new BuildLogs(BuildLogs.DefaultRoot).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
+            Realisations = realisations.ToDictionary(realisation => realisation.Id),
+        };
+    }
+
+    private static void Print(PushResult result, Arguments arguments, LocalClosure closure)
+    {
+        foreach (var conflict in result.Conflicts)
+            Console.Error.WriteLine($"warning: the cache has other contents of {closure.Paths[conflict].Path} and keeps them (a build that is not reproducible)");
+        if (arguments.Json)
+            Console.Out.WriteLine(result.ToJson());
+        else if (!arguments.Quiet)
+            Console.Out.WriteLine(Summary(result));
+    }
+
+    private static string Summary(PushResult result)
+    {
+        var total = Text.Duration(result.Total);
+        if (result.Uploaded == 0 && result.Published == 0)
+            return $"{Text.Count(result.Paths, "path")}, all of them there already ({total})";
+        return $"{Text.Count(result.Paths, "path")}: {result.Present:N0} there already, {result.Uploaded:N0} uploaded " +
+            $"({Text.Bytes(result.NarBytes)}, sent as {Text.Bytes(result.FileBytes)}), {result.Published:N0} published ({total})";
+    }
+
+    private static void Limit(Option<int?> option, int least, int most) => option.Validators.Add(result =>
+    {
+        if (result.GetValueOrDefault<int?>() is { } value && (value < least || value > most))
+            result.AddError($"{option.Name} {value}: a number from {least} to {most} is wanted.");
+    });
+}

@@ -1,0 +1,144 @@
+using System.IO.Compression;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Http;
+
+/// <summary>The v1 routes of one cache. Each call is tried again by the policy; each is safe to ask twice.</summary>
+internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
+{
+    /// <summary>Smaller bodies do not get smaller in a way that anybody notices.</summary>
+    private const int CompressFrom = 16 << 10;
+
+    // Commit answers after 45 s at the latest, wait after 60 s.
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
+
+    private readonly string _root = $"{baseUrl.AbsoluteUri.TrimEnd('/')}/v1/caches/{Uri.EscapeDataString(cache)}";
+
+    public Task<CacheInfo> InfoAsync(CancellationToken cancellationToken) =>
+        SendAsync("asking for the cache", HttpMethod.Get, "", null, ProtocolJson.Default.CacheInfo, cancellationToken);
+
+    public Task<PushOpened> BeginAsync(BeginPush push, string idempotencyKey, CancellationToken cancellationToken) =>
+        SendAsync("begin", HttpMethod.Post, "/pushes", Body(push, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened, cancellationToken, idempotencyKey);
+
+    public Task<ReportAnswer> ReportAsync(string push, UploadReport report, CancellationToken cancellationToken) =>
+        SendAsync("reporting uploads", HttpMethod.Post, $"/pushes/{push}/uploaded", Body(report, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer, cancellationToken);
+
+    public Task<WaitAnswer> WaitAsync(string push, WaitRequest request, CancellationToken cancellationToken) =>
+        SendAsync("waiting", HttpMethod.Post, $"/pushes/{push}/wait", Body(request, ProtocolJson.Default.WaitRequest), ProtocolJson.Default.WaitAnswer, cancellationToken);
+
+    public Task<UrlsAnswer> UrlsAsync(string push, string upload, UrlsRequest request, CancellationToken cancellationToken) =>
+        SendAsync("asking for upload URLs", HttpMethod.Post, $"/pushes/{push}/uploads/{upload}/urls", Body(request, ProtocolJson.Default.UrlsRequest), ProtocolJson.Default.UrlsAnswer, cancellationToken);
+
+    /// <summary>Asks until the push is committed.</summary>
+    public async Task<CommitAnswer> CommitAsync(string push, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (answer, retryAfter) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null, ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
+            if (answer!.State == PushState.Committed)
+                return answer;
+            await retry.Delay(retryAfter ?? TimeSpan.FromSeconds(1), cancellationToken);
+        }
+    }
+
+    public Task<RenewAnswer> RenewAsync(string push, CancellationToken cancellationToken) =>
+        SendAsync("renewing the push", HttpMethod.Post, $"/pushes/{push}/renew", null, ProtocolJson.Default.RenewAnswer, cancellationToken);
+
+    /// <summary>Ends the push; one attempt, as nobody wants to wait for it.</summary>
+    public async Task AbortAsync(string push, CancellationToken cancellationToken) =>
+        await AttemptAsync<CommitAnswer>(HttpMethod.Delete, $"/pushes/{push}", null, null, null, cancellationToken);
+
+    private async Task<T> SendAsync<T>(string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? idempotencyKey = null) =>
+        (await retry.RunAsync(what, c => AttemptAsync(method, route, body, type, idempotencyKey, c), cancellationToken)).Answer!;
+
+    private async Task<(T? Answer, TimeSpan? RetryAfter)> AttemptAsync<T>(
+        HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(Timeout);
+        using var request = new HttpRequestMessage(method, _root + route) { Content = body?.ToContent() };
+        if (method == HttpMethod.Post && body is null)
+            request.Content = new ByteArrayContent([]);
+        if (token is not null)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        if (idempotencyKey is not null)
+            request.Headers.Add("Idempotency-Key", idempotencyKey);
+        using var response = await http.SendAsync(request, timeout.Token);
+        var content = await response.Content.ReadAsByteArrayAsync(timeout.Token);
+        if (!response.IsSuccessStatusCode)
+            throw Failure(response, content);
+        try
+        {
+            return (type is null ? default : JsonSerializer.Deserialize(content, type), RetryAfter(response));
+        }
+        catch (JsonException e)
+        {
+            throw new CliException(ExitCodes.Failed, $"{_root} answered something that is not this protocol ({e.Message}). Is it an orleans-cache server, at this path?");
+        }
+    }
+
+    private Exception Failure(HttpResponseMessage response, byte[] content)
+    {
+        var problem = ReadProblem(response, content);
+        var detail = problem is null ? $"HTTP {(int)response.StatusCode} {response.ReasonPhrase}" : problem.Detail ?? problem.Title;
+        if (RetryPolicy.IsTransient(response.StatusCode))
+        {
+            var gateway = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
+            return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable : ExitCodes.Failed);
+        }
+
+        if (response.StatusCode is HttpStatusCode.NotFound && problem is null)
+            detail = $"{_root} is not there (HTTP 404): the URL may lack a path, or it is another kind of server";
+        return new CacheException(response.StatusCode, problem?.Type, detail, problem?.Paths);
+    }
+
+    private static Problem? ReadProblem(HttpResponseMessage response, byte[] content)
+    {
+        if (response.Content.Headers.ContentType?.MediaType is not ("application/problem+json" or "application/json"))
+            return null;
+        try
+        {
+            return JsonSerializer.Deserialize(content, ProtocolJson.Default.Problem);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Seconds or a date; at most five minutes, whatever the server says.</summary>
+    internal static TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        if (response.Headers.RetryAfter is not { } header)
+            return null;
+        var delay = header.Delta ?? header.Date - (response.Headers.Date ?? DateTimeOffset.UtcNow) ?? TimeSpan.Zero;
+        return delay < TimeSpan.Zero ? TimeSpan.Zero : delay > TimeSpan.FromMinutes(5) ? TimeSpan.FromMinutes(5) : delay;
+    }
+
+    private static RequestBody Body<T>(T value, JsonTypeInfo<T> type)
+    {
+        var json = JsonSerializer.SerializeToUtf8Bytes(value, type);
+        if (json.Length < CompressFrom)
+            return new RequestBody(json, null);
+        using var compressed = new MemoryStream(json.Length / 3);
+        using (var gzip = new GZipStream(compressed, CompressionLevel.Fastest))
+            gzip.Write(json);
+        return new RequestBody(compressed.ToArray(), "gzip");
+    }
+
+    private sealed record RequestBody(byte[] Bytes, string? Encoding)
+    {
+        public ByteArrayContent ToContent()
+        {
+            var content = new ByteArrayContent(Bytes);
+            content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+            if (Encoding is not null)
+                content.Headers.ContentEncoding.Add(Encoding);
+            return content;
+        }
+    }
+}

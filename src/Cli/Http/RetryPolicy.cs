@@ -1,0 +1,84 @@
+using System.Net;
+
+namespace OrleansCache.Cli.Http;
+
+/// <summary>What a failed request means for the next attempt.</summary>
+internal sealed class TransientException(string message, TimeSpan? retryAfter = null, Exception? inner = null, int exitCode = ExitCodes.Unreachable) : Exception(message, inner)
+{
+    /// <summary>What the program exits with when no attempt succeeds.</summary>
+    public int ExitCode { get; } = exitCode;
+
+    /// <summary>What the server asked for, if it did.</summary>
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}
+
+/// <summary>
+/// Tries again after 408, 429, 5xx and network errors: exponential backoff with full jitter (so that a fleet does not come back
+/// in step), never sooner than <c>Retry-After</c>, until <see cref="Patience"/> has been spent waiting.
+/// </summary>
+internal sealed record RetryPolicy
+{
+    public TimeSpan FirstDelay { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>All the waiting for one request, together: long enough for a server to be restarted.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(3);
+
+    public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
+
+    /// <summary>Told of each attempt that failed, and of the delay.</summary>
+    public Action<string, TimeSpan>? OnRetry { get; init; }
+
+    public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
+    {
+        var waited = TimeSpan.Zero;
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await attempt(cancellationToken);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested && AsTransient(e) is { } transient)
+            {
+                var delay = DelayBefore(tries, transient.RetryAfter);
+                if (waited + delay > Patience)
+                    throw new CliException(transient.ExitCode, tries == 0 ? $"{what} failed: {transient.Message}" : $"{what} failed {tries + 1} times; the last answer: {transient.Message}", e);
+                OnRetry?.Invoke($"{what}: {transient.Message}", delay);
+                await Delay(delay, cancellationToken);
+                waited += delay;
+            }
+        }
+    }
+
+    public static bool IsTransient(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || ((int)status >= 500 && status is not (HttpStatusCode.NotImplemented or HttpStatusCode.InsufficientStorage));
+
+    /// <summary>Network errors and timeouts; null for everything that another attempt would not change.</summary>
+    internal static TransientException? AsTransient(Exception e) => e switch
+    {
+        TransientException transient => transient,
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => null,
+        HttpRequestException http => new TransientException(Describe(http), null, http),
+        // The caller's own token has been ruled out: this is a timeout.
+        OperationCanceledException => new TransientException("no answer in time"),
+        IOException io => new TransientException(io.Message, null, io),
+        _ => null,
+    };
+
+    private TimeSpan DelayBefore(int tries, TimeSpan? retryAfter)
+    {
+        var ceiling = Math.Min(MaxDelay.TotalMilliseconds, FirstDelay.TotalMilliseconds * Math.Pow(2, Math.Min(tries, 20)));
+#pragma warning disable CA5394 // jitter is no secret
+        var jittered = TimeSpan.FromMilliseconds(ceiling * (0.5 + Random.Shared.NextDouble() / 2));
+#pragma warning restore CA5394
+        return retryAfter > jittered ? retryAfter.Value : jittered;
+    }
+
+    private static string Describe(HttpRequestException e) => e.HttpRequestError switch
+    {
+        HttpRequestError.NameResolutionError => "the name of the server is not known",
+        HttpRequestError.ConnectionError => $"no connection ({e.InnerException?.Message ?? e.Message})",
+        HttpRequestError.ResponseEnded => "the connection was closed before the answer",
+        _ => e.InnerException is IOException io ? $"{e.Message} ({io.Message})" : e.Message,
+    };
+}

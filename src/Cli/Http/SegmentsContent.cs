@@ -1,0 +1,22 @@
+using System.Net;
+using OrleansCache.Cli.Push;
+
+namespace OrleansCache.Cli.Http;
+
+/// <summary>A request body of pooled segments; can be sent again, and leaves the buffer to its owner.</summary>
+internal sealed class SegmentsContent(SegmentedBuffer buffer) : HttpContent
+{
+    protected override bool TryComputeLength(out long length)
+    {
+        length = buffer.Length;
+        return true;
+    }
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        foreach (var segment in buffer.Segments())
+            await stream.WriteAsync(segment, cancellationToken);
+    }
+}

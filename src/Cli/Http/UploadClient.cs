@@ -1,0 +1,79 @@
+using System.Net;
+using OrleansCache.Cli.Push;
+
+namespace OrleansCache.Cli.Http;
+
+/// <summary>The bytes cannot be sent by this grant any more (it was aborted, or somebody else finished): ask what has become of the path.</summary>
+internal sealed class GrantEndedException(string message) : Exception(message);
+
+/// <summary>PUTs to presigned URLs.</summary>
+internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
+{
+    /// <summary>How often one PUT may ask for a fresh URL because the store refuses the old one.</summary>
+    private const int MaxFreshUrls = 3;
+
+    // A connection slower than that is as good as dead.
+    private const long LeastBytesPerSecond = 16 << 10;
+
+    private static readonly TimeSpan LeastTimeout = TimeSpan.FromSeconds(60);
+
+    /// <summary>Sends the body, however often it takes.</summary>
+    /// <param name="url">Gives the URL; asked with true when the last one was refused.</param>
+    /// <exception cref="GrantEndedException">The grant is over.</exception>
+    /// <exception cref="CliException">The store refuses, or cannot be reached.</exception>
+    public async Task PutAsync(string what, Func<bool, CancellationToken, ValueTask<Uri>> url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
+    {
+        var (refused, attempts, fresh) = (0, 0, false);
+        await retry.RunAsync($"uploading {what}", async c =>
+        {
+            while (true)
+            {
+                // A store that refuses an expired URL may close the connection while the body is under way: then no 403 is seen.
+                var target = await url(fresh || attempts++ > 1, c);
+                fresh = false;
+                var status = await PutOnceAsync(what, target, headers, body, c);
+                if (status != HttpStatusCode.Forbidden)
+                    return true;
+                if (++refused > MaxFreshUrls)
+                    throw new CliException(ExitCodes.Failed, $"The store at {target.GetLeftPart(UriPartial.Authority)} refuses to take {what} (HTTP 403), with fresh URLs too. Are the clocks of the server and the store right, and may the server's key write there?");
+                fresh = true;
+            }
+        }, cancellationToken);
+    }
+
+    /// <summary>OK also stands for "it is there already".</summary>
+    private async Task<HttpStatusCode> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(LeastTimeout + TimeSpan.FromSeconds(body.Length / LeastBytesPerSecond));
+        using var request = new HttpRequestMessage(HttpMethod.Put, url) { Content = new SegmentsContent(body) };
+        foreach (var (name, value) in headers)
+        {
+            if (!request.Headers.TryAddWithoutValidation(name, value))
+                request.Content.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        using var response = await http.SendAsync(request, timeout.Token);
+        var status = response.StatusCode;
+        if (response.IsSuccessStatusCode)
+        {
+            await response.Content.CopyToAsync(Stream.Null, timeout.Token); // or the connection is not used again
+            return HttpStatusCode.OK;
+        }
+
+        var text = await response.Content.ReadAsStringAsync(timeout.Token);
+        return status switch
+        {
+            // The URL writes a key of our own once only: an attempt whose answer was lost has arrived. The server checks what is there.
+            HttpStatusCode.PreconditionFailed => HttpStatusCode.OK,
+            HttpStatusCode.Forbidden => status,
+            HttpStatusCode.NotFound or HttpStatusCode.Gone => throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
+            // S3: another request for the same key is under way, such as our own first attempt.
+            HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"HTTP {(int)status} {response.ReasonPhrase}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(text)}"),
+        };
+    }
+
+    private static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "…";
+}

@@ -1,0 +1,30 @@
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>The <c>.ls</c> of each path that arrives: a convenience for readers, so nothing fails for want of it.</summary>
+internal static class Listings
+{
+    private const int MaxBytes = 16 << 20;
+
+    public static void Report(UploadJob job, string storeDir, Reporter reporter, PushProgress progress)
+    {
+        try
+        {
+            var listing = NarListing.FromFileSystem(Path.Combine(storeDir, job.Info.Path.BaseName));
+            // A reader would miss the files whose names JSON cannot hold; without a listing it reads the NAR.
+            if (!listing.IsExact)
+                return;
+            var content = Zstd.Compress(listing.Json);
+            if (content.Length > MaxBytes)
+                return;
+            foreach (var path in job.Paths)
+                reporter.Add(new PathListing { Path = path, Content = content });
+        }
+        catch (IOException e)
+        {
+            progress.Note($"the listing of {job.Info.Path.BaseName} is not sent: {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using OrleansCache.Cli.Store;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>All that this machine could send for some roots.</summary>
+internal sealed record LocalClosure
+{
+    public required IReadOnlyList<StorePath> Roots { get; init; }
+
+    public required IReadOnlyDictionary<StorePathHash, PathInfo> Paths { get; init; }
+
+    /// <summary>By derivation: the path it belongs to, and the file.</summary>
+    public IReadOnlyDictionary<StorePath, (StorePathHash Path, string File)> Logs { get; init; } = new Dictionary<StorePath, (StorePathHash, string)>();
+
+    public IReadOnlyDictionary<string, Realisation> Realisations { get; init; } = new Dictionary<string, Realisation>();
+
+    public BeginPush ToBeginPush() => new()
+    {
+        Roots = [.. Roots.Select(root => root.Hash)],
+        Paths =
+        [
+            .. Paths.Values.Select(info => new PathDeclaration
+            {
+                Path = info.Path,
+                NarHash = info.NarHash,
+                NarSize = info.NarSize,
+                References = info.References,
+                Deriver = info.Deriver,
+                Ca = info.Ca,
+                Signatures = info.Signatures,
+            }),
+        ],
+        Logs = [.. Logs.Select(log => new LogDeclaration { Drv = log.Key, Path = log.Value.Path })],
+        Realisations = [.. Realisations.Values.Select(realisation => new RealisationDeclaration { Id = realisation.Id, Path = realisation.Path })],
+    };
+}

@@ -1,0 +1,139 @@
+using System.Security.Cryptography;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>Where the compressed bytes of one NAR go: one body, or parts. Hashes them on the way.</summary>
+internal abstract class NarOutput(Hashers hashers)
+{
+    public long Length { get; private set; }
+
+    /// <summary>MD5 of the body or of each part, lower-case hex.</summary>
+    protected List<string> Md5 { get; } = [];
+
+    /// <summary>Free bytes for the compressor, at least one. May wait for memory.</summary>
+    public abstract Span<byte> Free();
+
+    /// <summary>So many of the free bytes have been written.</summary>
+    public void Advance(ReadOnlySpan<byte> written)
+    {
+        hashers.File.AppendData(written);
+        hashers.Md5.AppendData(written);
+        Length += written.Length;
+        Keep(written.Length);
+    }
+
+    /// <summary>Ends the output; what is to be reported of it.</summary>
+    public UploadedFile End()
+    {
+        Complete();
+        Span<byte> hash = stackalloc byte[Sha256Hash.ByteLength];
+        hashers.File.GetHashAndReset(hash);
+        return new UploadedFile(Sha256Hash.FromBytes(hash), Length, Md5);
+    }
+
+    protected abstract void Keep(int count);
+
+    protected abstract void Complete();
+
+    protected void EndBody()
+    {
+        Span<byte> md5 = stackalloc byte[MD5.HashSizeInBytes];
+        hashers.Md5.GetHashAndReset(md5);
+        Md5.Add(Convert.ToHexStringLower(md5));
+    }
+}
+
+/// <param name="Hash">SHA-256 of the compressed file.</param>
+/// <param name="Md5">Of the body, or of each part.</param>
+internal sealed record UploadedFile(Sha256Hash Hash, long Size, IReadOnlyList<string> Md5);
+
+/// <summary>The hash states of one thread, used for one NAR after the other.</summary>
+internal sealed class Hashers : IDisposable
+{
+    public IncrementalHash Nar { get; } = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+
+    public IncrementalHash File { get; } = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+
+    /// <summary>Object stores name what they hold by MD5: it is compared with the ETag.</summary>
+    public IncrementalHash Md5 { get; } = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
+
+    /// <summary>Forgets what a NAR that was given up has left.</summary>
+    public void Reset()
+    {
+        Span<byte> scratch = stackalloc byte[Sha256Hash.ByteLength];
+        Nar.GetHashAndReset(scratch);
+        File.GetHashAndReset(scratch);
+        Md5.GetHashAndReset(scratch);
+    }
+
+    public void Dispose()
+    {
+        Nar.Dispose();
+        File.Dispose();
+        Md5.Dispose();
+    }
+}
+
+/// <summary>Everything in one buffer, for one PUT. The memory has been reserved.</summary>
+internal sealed class SingleOutput(Hashers hashers, SegmentPool pool) : NarOutput(hashers)
+{
+    public SegmentedBuffer Body { get; } = new(pool);
+
+    public override Span<byte> Free() => Body.Free();
+
+    protected override void Keep(int count) => Body.Advance(count);
+
+    protected override void Complete() => EndBody();
+}
+
+/// <summary>Buffers of exactly the part size, each handed over when it is full; the last may be smaller.</summary>
+/// <param name="partSize">Bytes of every part but the last.</param>
+/// <param name="begin">Waits for the memory of one part.</param>
+/// <param name="ship">Takes over a part, numbered from 1. Owns the buffer from then on.</param>
+internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers), IDisposable
+{
+    private SegmentedBuffer? _part;
+    private int _number;
+
+    public override Span<byte> Free()
+    {
+        if (_part is null)
+        {
+            begin();
+            _part = new SegmentedBuffer(pool);
+        }
+
+        var free = _part.Free();
+        var left = partSize - _part.Length;
+        return free.Length > left ? free[..(int)left] : free;
+    }
+
+    protected override void Keep(int count)
+    {
+        _part!.Advance(count);
+        if (_part.Length == partSize)
+            Ship();
+    }
+
+    protected override void Complete()
+    {
+        if (_part is { Length: > 0 })
+            Ship();
+    }
+
+    /// <summary>Gives back a part that was never handed over.</summary>
+    public void Dispose()
+    {
+        _part?.Dispose();
+        _part = null;
+    }
+
+    private void Ship()
+    {
+        EndBody();
+        var part = _part!;
+        _part = null;
+        ship(++_number, part);
+    }
+}

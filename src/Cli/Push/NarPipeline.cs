@@ -1,0 +1,295 @@
+using OrleansCache.Cli.Http;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>
+/// Reads, hashes, compresses and uploads NARs, the largest first. A few threads read and compress, each one NAR at a time;
+/// what they fill is sent by up to <see cref="PushOptions.Uploads"/> requests at once. Nothing is written to disk, and
+/// what is in memory is bounded by <see cref="PushOptions.Memory"/> however many and however large the NARs are.
+/// </summary>
+internal sealed class NarPipeline : IDisposable
+{
+    /// <summary>From this size on a NAR may be compressed by several threads.</summary>
+    private const long ParallelFrom = 24 << 20;
+
+    private readonly PushOptions _options;
+    private readonly Api _api;
+    private readonly UploadClient _uploads;
+    private readonly Reporter _reporter;
+    private readonly PushProgress _progress;
+    private readonly string _push;
+    private readonly SegmentPool _pool = new();
+    private readonly MemoryBudget _memory;
+    private readonly SemaphoreSlim _slots;
+
+    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push)
+    {
+        (_options, _api, _uploads, _reporter, _progress, _push) = (options, api, uploads, reporter, progress, push);
+        _memory = new MemoryBudget(options.Memory);
+        _slots = new SemaphoreSlim(options.Uploads);
+    }
+
+    /// <summary>Does all jobs; gives those whose grants ended before their NARs had arrived.</summary>
+    /// <exception cref="CliException">A NAR cannot be read or is not what Nix says, or the store does not take it.</exception>
+    public async Task<IReadOnlyCollection<UploadJob>> RunAsync(IEnumerable<UploadJob> jobs, CancellationToken cancellationToken)
+    {
+        using var run = new Run(this, jobs, cancellationToken);
+        return await run.DoAsync();
+    }
+
+    public void Dispose() => _slots.Dispose();
+
+    /// <summary>One call of <see cref="RunAsync"/>. The first error stops all of it.</summary>
+    private sealed class Run : IDisposable
+    {
+        private readonly NarPipeline _pipeline;
+        private readonly CancellationToken _caller;
+        private readonly CancellationTokenSource _stop;
+        private readonly Lock _lock = new();
+        private readonly Queue<UploadJob> _queue; // under _lock
+        private readonly List<Task> _underWay = []; // under _lock
+        private readonly List<UploadJob> _ended = []; // under _lock
+        private Exception? _failure;
+        private long _queuedBytes; // under _lock
+
+        public Run(NarPipeline pipeline, IEnumerable<UploadJob> jobs, CancellationToken cancellationToken)
+        {
+            (_pipeline, _caller) = (pipeline, cancellationToken);
+            _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            _queue = new Queue<UploadJob>(jobs.OrderByDescending(job => job.Bytes));
+            _queuedBytes = _queue.Sum(job => job.Bytes);
+        }
+
+        public async Task<IReadOnlyCollection<UploadJob>> DoAsync()
+        {
+            var threads = Math.Min(_pipeline._options.Jobs, _queue.Count);
+            await Task.WhenAll(Enumerable.Range(0, threads).Select(i => OnThread($"nar {i}")));
+            // No thread adds to the list any more.
+            await Task.WhenAll(_underWay);
+            _caller.ThrowIfCancellationRequested();
+            if (_failure is { } failure)
+                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            return _ended;
+        }
+
+        public void Dispose() => _stop.Dispose();
+
+        /// <summary>The work is synchronous from the file to the buffer, and long: not for the thread pool, which sends.</summary>
+        private Task OnThread(string name)
+        {
+            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            new Thread(() =>
+            {
+                try
+                {
+                    Work();
+                }
+                catch (Exception e)
+                {
+                    Fail(e);
+                }
+
+                done.SetResult();
+            })
+            { Name = name, IsBackground = true }.Start();
+            return done.Task;
+        }
+
+        private void Work()
+        {
+            using var hashers = new Hashers();
+            using var encoder = new NarEncoder(hashers, _pipeline._progress, _stop.Token);
+            while (Next(out var job, out var workers))
+            {
+                if (job.Grant is { PartSize: { } partSize } multipart)
+                    Multipart(job, multipart, partSize, workers, hashers, encoder);
+                else if (job.Grant is { } single)
+                    Single(job, single, hashers, encoder);
+                Listings.Report(job, _pipeline._options.StoreDir, _pipeline._reporter, _pipeline._progress);
+            }
+        }
+
+        private bool Next(out UploadJob job, out int workers)
+        {
+            lock (_lock)
+            {
+                workers = 0;
+                if (_stop.IsCancellationRequested || !_queue.TryDequeue(out job!))
+                {
+                    job = null!;
+                    return false;
+                }
+
+                _queuedBytes -= job.Bytes;
+                // When the others are not enough to keep the other processors busy meanwhile, this one gets them.
+                if (job.Bytes >= ParallelFrom && _queuedBytes < job.Bytes * (Environment.ProcessorCount - 1) / 2)
+                    workers = Environment.ProcessorCount;
+                return true;
+            }
+        }
+
+        private void Single(UploadJob job, UploadGrant grant, Hashers hashers, NarEncoder encoder)
+        {
+            var reserved = _pipeline._memory.Reserve(SegmentBytes(CompressBound(job.Info.NarSize)), _stop.Token);
+            var output = new SingleOutput(hashers, _pipeline._pool);
+            var handedOver = false;
+            try
+            {
+                var file = Encode(job, encoder, output, workers: 0);
+                // What was set aside for the worst case is free for others.
+                var used = Math.Min(reserved, SegmentBytes(output.Body.Length));
+                _pipeline._memory.Release(reserved - used);
+                reserved = used;
+                _pipeline._slots.Wait(_stop.Token);
+                var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
+                handedOver = true;
+                UnderWay(SendAsync(job, grant, output.Body, used, urls.SingleAsync, () => Arrived(grant, file)));
+            }
+            finally
+            {
+                if (!handedOver)
+                {
+                    output.Body.Dispose();
+                    _pipeline._memory.Release(reserved);
+                }
+            }
+        }
+
+        private void Multipart(UploadJob job, UploadGrant grant, long partSize, int workers, Hashers hashers, NarEncoder encoder)
+        {
+            var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
+            var parts = new List<Task>();
+            var reserved = 0L;
+            using var output = new PartsOutput(hashers, _pipeline._pool, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
+            {
+                var bytes = reserved;
+                reserved = 0;
+                try
+                {
+                    _pipeline._slots.Wait(_stop.Token);
+                }
+                catch
+                {
+                    part.Dispose();
+                    _pipeline._memory.Release(bytes);
+                    throw;
+                }
+
+                parts.Add(SendAsync(job, grant, part, bytes, (fresh, c) => urls.PartAsync(number, fresh, c), () => { }));
+            });
+            try
+            {
+                var file = Encode(job, encoder, output, workers);
+                UnderWay(AllPartsAsync(grant, parts, file));
+            }
+            finally
+            {
+                _pipeline._memory.Release(reserved);
+                foreach (var part in parts)
+                    UnderWay(part);
+            }
+        }
+
+        /// <summary>Reads the NAR into the output and compares it with what Nix has recorded.</summary>
+        private UploadedFile Encode(UploadJob job, NarEncoder encoder, NarOutput output, int workers)
+        {
+            var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
+            try
+            {
+                encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output);
+                var summary = NarWriter.Write(path, encoder, cancellationToken: _stop.Token);
+                if (summary.IsTooDeepForNix)
+                    _pipeline._progress.Note($"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than {NarFormat.NixMaxDepth}");
+                if (encoder.Count != job.Info.NarSize)
+                    throw Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
+                var (hash, file) = encoder.End();
+                return hash == job.Info.NarHash ? file : throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {job.Info.NarHash.ToSri()}");
+            }
+            catch (Exception e)
+            {
+                encoder.GiveUp();
+                if (encoder.Count > job.Info.NarSize && e is InvalidDataException)
+                    throw Damaged(path, $"its NAR has more than {job.Info.NarSize} bytes");
+                if (e is IOException or UnauthorizedAccessException)
+                    throw new CliException(ExitCodes.Failed, $"{path} cannot be read: {e.Message}", e);
+                throw;
+            }
+        }
+
+        private static CliException Damaged(string path, string why) => new(ExitCodes.Failed,
+            $"{path} is not what Nix's database says: {why}. The local store is damaged; 'nix-store --verify --check-contents --repair' mends it. Nothing of this path was published.");
+
+        /// <summary>Sends one body; gives back its slot, its memory and its buffer whatever happens.</summary>
+        private async Task<bool> SendAsync(UploadJob job, UploadGrant grant, SegmentedBuffer body, long reserved, Func<bool, CancellationToken, ValueTask<Uri>> url, Action arrived)
+        {
+            try
+            {
+                await _pipeline._uploads.PutAsync(job.Info.Path.Name, url, grant.Headers, body, _stop.Token);
+                _pipeline._progress.Arrived(body.Length);
+                arrived();
+                return true;
+            }
+            catch (GrantEndedException)
+            {
+                Ended(job);
+                return false;
+            }
+            catch (Exception e)
+            {
+                Fail(e);
+                return false;
+            }
+            finally
+            {
+                body.Dispose();
+                _pipeline._memory.Release(reserved);
+                _pipeline._slots.Release();
+            }
+        }
+
+        private async Task AllPartsAsync(UploadGrant grant, List<Task> parts, UploadedFile file)
+        {
+            var arrived = true;
+            foreach (var part in parts)
+                arrived &= await (Task<bool>)part;
+            if (arrived)
+                Arrived(grant, file);
+        }
+
+        private void Arrived(UploadGrant grant, UploadedFile file)
+        {
+            _pipeline._reporter.Add(new UploadedNar { Upload = grant.Id, FileHash = file.Hash, FileSize = file.Size, Md5 = file.Md5 });
+            _pipeline._progress.Finished();
+        }
+
+        private void Ended(UploadJob job)
+        {
+            lock (_lock)
+            {
+                if (!_ended.Contains(job))
+                    _ended.Add(job);
+            }
+        }
+
+        private void UnderWay(Task task)
+        {
+            lock (_lock)
+                _underWay.Add(task);
+        }
+
+        private void Fail(Exception e)
+        {
+            // What follows from stopping is not the reason for it.
+            if (_stop.IsCancellationRequested && e is OperationCanceledException)
+                return;
+            Interlocked.CompareExchange(ref _failure, e, null);
+            _stop.Cancel();
+        }
+
+        private static long CompressBound(long size) => size + (size >> 8) + 512;
+
+        private static long SegmentBytes(long bytes) => (bytes + SegmentPool.SegmentSize - 1) / SegmentPool.SegmentSize * SegmentPool.SegmentSize;
+    }
+}

@@ -1,0 +1,87 @@
+using System.Text.Json;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>What a push did; <c>--json</c> prints it as one line.</summary>
+internal sealed record PushResult
+{
+    public required string Push { get; init; }
+
+    public IReadOnlyList<StorePath> Roots { get; init; } = [];
+
+    public required int Paths { get; init; }
+
+    /// <summary>Paths that the cache had already.</summary>
+    public required int Present { get; init; }
+
+    /// <summary>NARs that this push uploaded.</summary>
+    public required int Uploaded { get; init; }
+
+    /// <summary>Bytes of those NARs, uncompressed.</summary>
+    public required long NarBytes { get; init; }
+
+    /// <summary>Bytes of those NARs as they were sent.</summary>
+    public required long FileBytes { get; init; }
+
+    /// <summary>Paths that this push made live.</summary>
+    public required int Published { get; init; }
+
+    public required int Logs { get; init; }
+
+    public required int Realisations { get; init; }
+
+    public required int Reports { get; init; }
+
+    /// <summary>Paths of which the cache has, and keeps, other contents.</summary>
+    public required IReadOnlyList<StorePathHash> Conflicts { get; init; }
+
+    public TimeSpan PathInfo { get; init; }
+
+    public required TimeSpan Begin { get; init; }
+
+    public required TimeSpan Upload { get; init; }
+
+    public required TimeSpan Commit { get; init; }
+
+    public TimeSpan Total { get; init; }
+
+    public string ToJson()
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            json.WriteStartObject();
+            json.WriteString("push", Push);
+            json.WriteStartArray("roots");
+            foreach (var root in Roots)
+                json.WriteStringValue(root.ToString());
+            json.WriteEndArray();
+            json.WriteNumber("paths", Paths);
+            json.WriteNumber("present", Present);
+            json.WriteNumber("uploaded", Uploaded);
+            json.WriteNumber("published", Published);
+            json.WriteNumber("narBytes", NarBytes);
+            json.WriteNumber("fileBytes", FileBytes);
+            json.WriteNumber("logs", Logs);
+            json.WriteNumber("realisations", Realisations);
+            json.WriteNumber("reports", Reports);
+            json.WriteStartArray("conflicts");
+            foreach (var conflict in Conflicts)
+                json.WriteStringValue(conflict.ToString());
+            json.WriteEndArray();
+            json.WriteStartObject("seconds");
+            json.WriteNumber("pathInfo", Seconds(PathInfo));
+            json.WriteNumber("begin", Seconds(Begin));
+            json.WriteNumber("upload", Seconds(Upload));
+            json.WriteNumber("commit", Seconds(Commit));
+            json.WriteNumber("total", Seconds(Total));
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static double Seconds(TimeSpan time) => Math.Round(time.TotalSeconds, 3);
+}

@@ -1,0 +1,179 @@
+using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Store;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>
+/// One push, from begin to commit:
+/// (1) begin tells what is missing; (2) our own grants are uploaded; (3) what others upload is waited for, and taken over when
+/// they fail; (4) all is reported; (5) commit. Meanwhile the push is renewed and finished uploads are reported.
+/// </summary>
+internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time, LocalClosure closure)
+{
+    /// <summary>How often one path may be uploaded again because the server did not accept what it got.</summary>
+    private const int MaxRejections = 3;
+
+    private static readonly TimeSpan WaitPause = TimeSpan.FromSeconds(1);
+
+    private readonly Dictionary<StorePathHash, int> _rejections = [];
+
+    /// <summary>Id of the push once it has begun and until it is committed: what an interrupt has to end.</summary>
+    public string? Open { get; private set; }
+
+    /// <exception cref="CacheException">Among others: the push has ended under our hands, see <see cref="CacheException.BeginAgain"/>.</exception>
+    public async Task<PushResult> RunAsync(CancellationToken cancellationToken)
+    {
+        // 1
+        progress.Phase = "asking what is missing";
+        var started = time.GetTimestamp();
+        var opened = await api.BeginAsync(closure.ToBeginPush(), Guid.NewGuid().ToString("N"), cancellationToken);
+        Open = opened.Id;
+        var begun = time.GetElapsedTime(started);
+
+        var reporter = new Reporter(api, opened.Id, time);
+        using var background = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var renewing = RenewAsync(opened, background.Token);
+        var reporting = reporter.RunAsync(background.Token);
+        var working = WorkAsync(opened, reporter, background.Token);
+        // Whatever ends first ends the others: the work because it is done, the background because it failed.
+        var first = await Task.WhenAny(working, renewing, reporting);
+        if (first != working)
+            await background.CancelAsync();
+        try
+        {
+            await (first.IsFaulted ? first : working);
+        }
+        finally
+        {
+            await background.CancelAsync();
+            await Task.WhenAll(working, renewing, reporting).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        }
+
+        // 5
+        progress.Phase = "publishing";
+        var uploaded = time.GetElapsedTime(started);
+        var answer = await api.CommitAsync(opened.Id, cancellationToken);
+        Open = null;
+        return new PushResult
+        {
+            Push = opened.Id,
+            Paths = closure.Paths.Count,
+            Present = opened.Present,
+            Uploaded = progress.Uploaded,
+            NarBytes = progress.TotalBytes,
+            FileBytes = progress.SentBytes,
+            Published = answer.Published,
+            Logs = opened.MissingLogs.Count,
+            Realisations = opened.MissingRealisations.Count,
+            Reports = reporter.Reports,
+            Conflicts = opened.Conflicts,
+            Begin = begun,
+            Upload = uploaded - begun,
+            Commit = time.GetElapsedTime(started) - uploaded,
+        };
+    }
+
+    private async Task WorkAsync(PushOpened opened, Reporter reporter, CancellationToken cancellationToken)
+    {
+        if (opened.Missing.Count == 0 && opened.MissingLogs.Count == 0 && opened.MissingRealisations.Count == 0)
+            return;
+        using var pipeline = new NarPipeline(options, api, uploads, reporter, progress, opened.Id);
+        // 2
+        var (jobs, waiting) = Plan(opened.Missing, opened.Uploads);
+        progress.Phase = "uploading";
+        var extras = Task.Run(() => ReportExtras(opened, reporter), cancellationToken);
+        var ended = await pipeline.RunAsync(jobs, cancellationToken);
+        await extras;
+        // 4
+        Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken));
+        // 3
+        while (waiting.Count > 0)
+        {
+            progress.Phase = $"waiting for {Text.Count(waiting.Count, "path")} that another push uploads";
+            var pause = Task.Delay(WaitPause, time, cancellationToken);
+            var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting }, cancellationToken);
+            (jobs, waiting) = Plan(answer.Paths, answer.Uploads);
+            progress.Phase = "uploading";
+            ended = await pipeline.RunAsync(jobs, cancellationToken);
+            Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken));
+            if (waiting.Count > 0)
+                await pause;
+        }
+    }
+
+    /// <summary>What is to be done now, and what is to be asked for later.</summary>
+    private (List<UploadJob> Jobs, List<StorePathHash> Waiting) Plan(IEnumerable<PathStatus> paths, IReadOnlyList<UploadGrant> grants)
+    {
+        var byId = grants.ToDictionary(grant => grant.Id);
+        var jobs = new List<UploadJob>();
+        var waiting = new List<StorePathHash>();
+        foreach (var path in paths.Where(path => path.State == PathState.Wait))
+            waiting.Add(path.Path);
+        foreach (var path in paths.Where(path => path.State == PathState.Stored))
+            jobs.Add(new UploadJob(null, closure.Paths[path.Path], [path.Path]));
+        foreach (var sharing in paths.Where(path => path.State == PathState.Upload).GroupBy(path => path.Upload!))
+        {
+            StorePathHash[] named = [.. sharing.Select(path => path.Path)];
+            jobs.Add(new UploadJob(byId[sharing.Key], closure.Paths[named[0]], named));
+        }
+
+        progress.Planned(jobs.Count(job => job.Grant is not null), jobs.Sum(job => job.Bytes));
+        return (jobs, waiting);
+    }
+
+    /// <summary>Paths whose grants ended or were not accepted are asked for again; not for ever.</summary>
+    private void Again(List<StorePathHash> waiting, List<UploadJob> jobs, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected)
+    {
+        foreach (var job in ended)
+            waiting.AddRange(job.Paths);
+        foreach (var rejection in rejected)
+        {
+            if (jobs.Find(job => job.Grant?.Id == rejection.Upload) is not { } job)
+                continue;
+            var path = job.Info.Path;
+            var times = _rejections[path.Hash] = _rejections.GetValueOrDefault(path.Hash) + 1;
+            if (times >= MaxRejections)
+                throw new CliException(ExitCodes.Failed, $"The server did not accept {path} {times} times: {rejection.Detail} ({rejection.Reason})");
+            progress.Note($"{path.BaseName} was not accepted ({rejection.Reason}): {rejection.Detail}");
+            waiting.AddRange(job.Paths);
+        }
+    }
+
+    private void ReportExtras(PushOpened opened, Reporter reporter)
+    {
+        foreach (var id in opened.MissingRealisations)
+        {
+            if (closure.Realisations.TryGetValue(id, out var realisation))
+                reporter.Add(new RealisationContent { Id = id, Path = realisation.Path, Content = realisation.Json });
+        }
+
+        foreach (var drv in opened.MissingLogs)
+        {
+            if (!closure.Logs.TryGetValue(drv, out var log))
+                continue;
+            try
+            {
+                reporter.Add(new LogContent { Drv = drv, Path = log.Path, Content = Zstd.Compress(BuildLogs.Read(log.File)) });
+            }
+            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+            {
+                progress.Note($"the build log {log.File} is not sent: {e.Message}");
+            }
+        }
+    }
+
+    private async Task RenewAsync(PushOpened opened, CancellationToken cancellationToken)
+    {
+        var after = opened.RenewAfterSeconds;
+        while (true)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken);
+            var answer = await api.RenewAsync(opened.Id, cancellationToken);
+            if (answer.Lost.Count > 0)
+                throw new CacheException(System.Net.HttpStatusCode.Gone, null, $"the push had lapsed, and {Text.Count(answer.Lost.Count, "path")} that it was promised are gone", answer.Lost);
+            after = answer.RenewAfterSeconds;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using System.Collections.Concurrent;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>Buffers of one size that are used again and again: the compressed bytes of everything that is under way.</summary>
+internal sealed class SegmentPool
+{
+    /// <summary>Large enough that a write to a socket is worth its system call.</summary>
+    public const int SegmentSize = 128 << 10;
+
+    private readonly ConcurrentBag<byte[]> _free = [];
+
+    public byte[] Rent() => _free.TryTake(out var segment) ? segment : GC.AllocateUninitializedArray<byte>(SegmentSize);
+
+    public void Return(byte[] segment) => _free.Add(segment);
+}
+
+/// <summary>Bytes in pooled segments: filled by one thread, then read only, any number of times, until it is disposed.</summary>
+internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
+{
+    private readonly List<byte[]> _segments = [];
+    private int _lastUsed = SegmentPool.SegmentSize;
+
+    public long Length => _segments.Count == 0 ? 0 : (_segments.Count - 1L) * SegmentPool.SegmentSize + _lastUsed;
+
+    /// <summary>Free bytes at the end, at least one; call <see cref="Advance"/> with how many were used.</summary>
+    public Span<byte> Free()
+    {
+        if (_lastUsed == SegmentPool.SegmentSize)
+        {
+            _segments.Add(pool.Rent());
+            _lastUsed = 0;
+        }
+
+        return _segments[^1].AsSpan(_lastUsed);
+    }
+
+    public void Advance(int count) => _lastUsed += count;
+
+    public IEnumerable<ReadOnlyMemory<byte>> Segments()
+    {
+        for (var i = 0; i < _segments.Count; i++)
+            yield return _segments[i].AsMemory(0, i < _segments.Count - 1 ? SegmentPool.SegmentSize : _lastUsed);
+    }
+
+    public void Dispose()
+    {
+        foreach (var segment in _segments)
+            pool.Return(segment);
+        _segments.Clear();
+        _lastUsed = SegmentPool.SegmentSize;
+    }
+}

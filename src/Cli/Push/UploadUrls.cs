@@ -1,0 +1,71 @@
+using OrleansCache.Cli.Http;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones are refused.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
+internal sealed class UploadUrls(Api api, string push, UploadGrant grant)
+{
+    private const int PartsAtOnce = 100;
+
+    private readonly SemaphoreSlim _one = new(1);
+    private readonly Dictionary<int, Uri> _parts = grant.Parts.Index().ToDictionary(part => part.Index + 1, part => part.Item);
+    private Uri? _url = grant.Url;
+
+    /// <summary>The URL of the single PUT.</summary>
+    public async ValueTask<Uri> SingleAsync(bool fresh, CancellationToken cancellationToken)
+    {
+        if (!fresh && _url is { } url)
+            return url;
+        var answer = await AskAsync(new UrlsRequest(), cancellationToken);
+        return _url = answer.Grant.Url ?? throw Unusable();
+    }
+
+    /// <summary>The URL of a part, numbered from 1.</summary>
+    public async ValueTask<Uri> PartAsync(int number, bool fresh, CancellationToken cancellationToken)
+    {
+        var old = Known(number);
+        if (!fresh && old is not null)
+            return old;
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            // Somebody else's question may have answered ours.
+            if (Known(number) is { } known && (!fresh || known != old))
+                return known;
+            var answer = await AskAsync(new UrlsRequest { FirstPart = number, Count = PartsAtOnce }, cancellationToken);
+            lock (_parts)
+            {
+                foreach (var (i, url) in answer.Grant.Parts.Index())
+                    _parts[answer.FirstPart + i] = url;
+            }
+
+            return Known(number) ?? throw Unusable();
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    private Uri? Known(int number)
+    {
+        lock (_parts)
+            return _parts.GetValueOrDefault(number);
+    }
+
+    private async Task<UrlsAnswer> AskAsync(UrlsRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await api.UrlsAsync(push, grant.Id, request, cancellationToken);
+        }
+        catch (CacheException e) when (!e.BeginAgain && e.Status is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.Conflict)
+        {
+            throw new GrantEndedException(e.Message);
+        }
+    }
+
+    private static CliException Unusable() => new(ExitCodes.Failed, "The server gave no URL for an upload that it granted: it does not speak this version of the protocol.");
+}

@@ -1,0 +1,51 @@
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Store;
+
+/// <summary>Finds and reads the logs that Nix kept of local builds: <c>drvs/xx/rest-of-the-name.drv</c>, or the same with <c>.bz2</c>.</summary>
+internal sealed class BuildLogs(string root)
+{
+    /// <summary>Longer logs are not sent: what the server accepts, compressed, is 32 MiB.</summary>
+    public const int MaxBytes = 512 << 20;
+
+    /// <summary>Where Nix keeps them; NIX_LOG_DIR moves it.</summary>
+    public static string DefaultRoot =>
+        Path.Combine(Environment.GetEnvironmentVariable("NIX_LOG_DIR") is { Length: > 0 } logs ? logs : "/nix/var/log/nix", "drvs");
+
+    /// <summary>The log's file, or null when this machine did not build it or keeps no logs.</summary>
+    public string? Find(StorePath drv)
+    {
+        var name = drv.BaseName;
+        var file = Path.Combine(root, name[..2], name[2..]);
+        return File.Exists(file + ".bz2") ? file + ".bz2" : File.Exists(file) ? file : null;
+    }
+
+    /// <summary>Of several outputs of one derivation, the log belongs to the first.</summary>
+    public Dictionary<StorePath, (StorePathHash Path, string File)> Of(IEnumerable<PathInfo> closure)
+    {
+        var logs = new Dictionary<StorePath, (StorePathHash, string)>();
+        if (!Directory.Exists(root))
+            return logs;
+        foreach (var info in closure)
+        {
+            if (info.Deriver is { } drv && !logs.ContainsKey(drv) && Find(drv) is { } file)
+                logs.Add(drv, (info.Path.Hash, file));
+        }
+
+        return logs;
+    }
+
+    /// <summary>The log as text.</summary>
+    /// <exception cref="InvalidDataException">It is damaged (a build may be running) or too long.</exception>
+    public static byte[] Read(string file)
+    {
+        using var stream = File.OpenRead(file);
+        if (file.EndsWith(".bz2", StringComparison.Ordinal))
+            return Bzip2.Decompress(stream, MaxBytes);
+        if (stream.Length > MaxBytes)
+            throw new InvalidDataException($"it is longer than {MaxBytes >> 20} MiB");
+        var text = new byte[stream.Length];
+        stream.ReadExactly(text);
+        return text;
+    }
+}

@@ -1,0 +1,64 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace OrleansCache.Cli.Store;
+
+/// <summary>Runs programs of Nix and collects what they print.</summary>
+internal static class NixProgram
+{
+    public sealed record Output(int ExitCode, byte[] Stdout, string Stderr);
+
+    /// <exception cref="CliException">The program is not installed.</exception>
+    public static async Task<Output> RunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
+        using var process = Start(start);
+        process.StandardInput.Close();
+        using var stdout = new MemoryStream();
+        try
+        {
+            // Both at once: a program that waits for a full pipe never ends.
+            var stderr = process.StandardError.ReadToEndAsync(cancellationToken);
+            await process.StandardOutput.BaseStream.CopyToAsync(stdout, cancellationToken);
+            var errors = await stderr;
+            await process.WaitForExitAsync(cancellationToken);
+            return new Output(process.ExitCode, stdout.ToArray(), errors);
+        }
+        catch (OperationCanceledException)
+        {
+            try
+            {
+                process.Kill();
+            }
+            catch (InvalidOperationException)
+            {
+                // It has ended already.
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>The lines of Nix's stderr that say something: no empty ones, no warnings.</summary>
+    public static string Errors(string stderr) =>
+        string.Join('\n', stderr.Split('\n').Select(line => line.TrimEnd()).Where(line => line.Length > 0 && !line.StartsWith("warning:", StringComparison.Ordinal)));
+
+    private static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new CliException(ExitCodes.Usage, $"'{start.FileName}' cannot be run ({e.Message}). Is Nix installed, and in PATH?", e);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System.Text;
+using System.Text.Json;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Store;
+
+/// <summary>A realisation: which output path a content-addressed derivation's output became.</summary>
+/// <param name="Id"><c>sha256:hex!output</c>, or <c>hash-name.drv^output</c> for the build traces of Nix 2.35 and later.</param>
+/// <param name="Json">As Nix writes it into a binary cache.</param>
+internal sealed record Realisation(string Id, StorePathHash Path, string Json);
+
+/// <summary>
+/// Finds the realisations of a closure in Nix's database. No command of Nix leads from an output path to its realisations
+/// (<c>nix realisation info</c> wants the derivation, and then names that of the resolved derivation only), so the database is read.
+/// The tables are independent of each other: <c>Realisations</c> up to 2.34, <c>BuildTraceV2/V3</c> later.
+/// </summary>
+internal sealed class Realisations(string database)
+{
+    /// <summary>Where Nix keeps its database; NIX_STATE_DIR moves it.</summary>
+    public static string DefaultDatabase =>
+        Path.Combine(Environment.GetEnvironmentVariable("NIX_STATE_DIR") is { Length: > 0 } state ? state : "/nix/var/nix", "db", "db.sqlite");
+
+    /// <summary>Only what was built from a content-addressed derivation has one that anybody needs: it has a content address and a deriver.</summary>
+    public static bool MayHave(PathInfo info) => info.Ca is not null && info.Deriver is not null && !info.Path.IsDerivation;
+
+    /// <summary>The realisations of those outputs and, in <paramref name="warning"/>, why there are none when they could not be read.</summary>
+    public List<Realisation> Find(IReadOnlyDictionary<StorePathHash, PathInfo> closure, out string? warning)
+    {
+        warning = null;
+        var outputs = closure.Values.Where(MayHave).ToList();
+        if (outputs.Count == 0)
+            return [];
+        using var sqlite = Sqlite.TryOpen(database);
+        if (sqlite is null)
+        {
+            warning = $"{database} cannot be read (is libsqlite3 there?): the realisations of content-addressed derivations are not sent";
+            return [];
+        }
+
+        var found = new List<Realisation>();
+        foreach (var output in outputs)
+        {
+            Old(sqlite, output, found);
+            BuildTrace(sqlite, "BuildTraceV2", output, found);
+            BuildTrace(sqlite, "BuildTraceV3", output, found);
+        }
+
+        return [.. found.DistinctBy(realisation => realisation.Id)];
+    }
+
+    private static void Old(Sqlite sqlite, PathInfo output, List<Realisation> found)
+    {
+        var rows = sqlite.Query(
+            "select r.id, r.drvPath, r.outputName, r.signatures from Realisations r join ValidPaths v on v.id = r.outputPath where v.path = ? order by r.id", output.Path.ToString());
+        foreach (var row in rows ?? [])
+        {
+            var dependencies = sqlite.Query(
+                "select d.drvPath, d.outputName, v.path from RealisationsRefs f join Realisations d on d.id = f.realisationReference " +
+                "join ValidPaths v on v.id = d.outputPath where f.referrer = ? order by d.drvPath, d.outputName", row[0]!) ?? [];
+            var id = $"{row[1]}!{row[2]}";
+            found.Add(new Realisation(id, output.Path.Hash, Json(output.Path, row[3], writer =>
+            {
+                writer.WriteStartObject("dependentRealisations");
+                foreach (var dependency in dependencies)
+                    writer.WriteString($"{dependency[0]}!{dependency[1]}", StorePath.Parse(dependency[2]).BaseName);
+                writer.WriteEndObject();
+                writer.WriteString("id", id);
+            })));
+        }
+    }
+
+    private static void BuildTrace(Sqlite sqlite, string table, PathInfo output, List<Realisation> found)
+    {
+        foreach (var row in sqlite.Query($"select drvPath, outputName, signatures from {table} where outputPath in (?, ?)", output.Path.ToString(), output.Path.BaseName) ?? [])
+        {
+            if (StorePath.TryParse(row[0], out var drv))
+                found.Add(new Realisation($"{drv.BaseName}^{row[1]}", output.Path.Hash, Json(output.Path, row[2], _ => { })));
+        }
+    }
+
+    // The members stand in alphabetical order, as Nix prints them.
+    private static string Json(StorePath output, string? signatures, Action<Utf8JsonWriter> first)
+    {
+        using var stream = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            writer.WriteStartObject();
+            first(writer);
+            writer.WriteString("outPath", output.BaseName);
+            writer.WriteStartArray("signatures");
+            foreach (var signature in (signatures ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                writer.WriteStringValue(signature);
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+}

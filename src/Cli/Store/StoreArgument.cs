@@ -1,0 +1,53 @@
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Store;
+
+/// <summary>Turns what a person names, <c>./result</c> or <c>/nix/store/…/bin/hello</c>, into the store path that contains it.</summary>
+internal static class StoreArgument
+{
+    // Linux gives up after so many links, too.
+    private const int MaxLinks = 40;
+
+    private const string StorePrefix = StorePath.StoreDir + "/";
+
+    /// <exception cref="CliException">Not a path in the store.</exception>
+    public static StorePath Resolve(string argument)
+    {
+        if (argument.Length == 0)
+            throw new CliException(ExitCodes.Usage, "An empty argument is not a store path.");
+        var path = Path.GetFullPath(argument);
+        for (var links = 0; links <= MaxLinks; links++)
+        {
+            // A link *inside* a store path, or a store path that is a link, names that store path: only links outside of the store are followed.
+            if (path.StartsWith(StorePrefix, StringComparison.Ordinal))
+                return InStore(path, argument);
+            if (FollowFirstLink(path) is not { } target)
+                break;
+            path = target;
+        }
+
+        var why = File.Exists(path) || Directory.Exists(path) ? $"does not lead into {StorePath.StoreDir}" : "does not exist";
+        throw new CliException(ExitCodes.Usage, $"{argument} {why}. Name a path in the store, or a link to one such as ./result.");
+    }
+
+    private static StorePath InStore(string path, string argument)
+    {
+        var name = path[StorePrefix.Length..].Split('/')[0];
+        return StorePath.TryParse(name, out var storePath)
+            ? storePath
+            : throw new CliException(ExitCodes.Usage, $"{argument} leads to {StorePrefix}{name}, which is not a store path.");
+    }
+
+    /// <summary>The path with its first symbolic link replaced by what it points to; null when it has none.</summary>
+    private static string? FollowFirstLink(string path)
+    {
+        for (var slash = path.IndexOf('/', 1); ; slash = path.IndexOf('/', slash + 1))
+        {
+            var prefix = slash < 0 ? path : path[..slash];
+            if (new FileInfo(prefix).LinkTarget is { } target)
+                return Path.GetFullPath(Path.Combine(Path.GetDirectoryName(prefix)!, target) + path[prefix.Length..]);
+            if (slash < 0)
+                return null;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+namespace OrleansCache.Cli;
+
+internal static class ThisAssembly
+{
+    public const string Version = "0.1.0";
+}

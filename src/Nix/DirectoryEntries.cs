@@ -1,0 +1,71 @@
+using System.Buffers.Binary;
+
+namespace OrleansCache.Nix;
+
+/// <summary>The names in one directory, sorted as a NAR has them. Made to be used again: its arrays stay.</summary>
+internal sealed class DirectoryEntries
+{
+    private const int RecordHead = 19; // d_ino 8, d_off 8, d_reclen 2, d_type 1
+
+    private byte[] _names = new byte[1024];
+    private int _namesUsed;
+    private Entry[] _entries = new Entry[32];
+
+    public int Count { get; private set; }
+
+    private record struct Entry(int Offset, int DiskLength, int NarLength, Libc.FileType Type);
+
+    /// <summary>With its NUL, for system calls.</summary>
+    public ReadOnlySpan<byte> DiskName(int index) => _names.AsSpan(_entries[index].Offset, _entries[index].DiskLength + 1);
+
+    /// <summary>Without NUL and without a case-hack suffix.</summary>
+    public ReadOnlySpan<byte> NarName(int index) => NarNameOf(_entries[index]);
+
+    /// <summary>What the directory says, which may be <see cref="Libc.FileType.Unknown"/>.</summary>
+    public Libc.FileType Type(int index) => _entries[index].Type;
+
+    public void Read(int descriptor, ReadOnlySpan<byte> name, byte[] buffer, bool caseHack)
+    {
+        (Count, _namesUsed) = (0, 0);
+        for (int filled; (filled = Libc.ReadDirectory(descriptor, buffer, name)) > 0;)
+        {
+            for (var records = buffer.AsSpan(0, filled); !records.IsEmpty;)
+            {
+                var length = BinaryPrimitives.ReadUInt16LittleEndian(records[16..]);
+                var entry = records[RecordHead..length];
+                Add(entry[..entry.IndexOf((byte)0)], (Libc.FileType)records[18], caseHack);
+                records = records[length..];
+            }
+        }
+
+        _entries.AsSpan(0, Count).Sort((a, b) => NarNameOf(a).SequenceCompareTo(NarNameOf(b)));
+        if (caseHack)
+            RefuseCollisions(name);
+    }
+
+    private void Add(ReadOnlySpan<byte> name, Libc.FileType type, bool caseHack)
+    {
+        if (name.SequenceEqual("."u8) || name.SequenceEqual(".."u8))
+            return;
+        if (_namesUsed + name.Length + 1 > _names.Length)
+            Array.Resize(ref _names, Math.Max(_names.Length * 2, _namesUsed + name.Length + 1));
+        if (Count == _entries.Length)
+            Array.Resize(ref _entries, Count * 2);
+        name.CopyTo(_names.AsSpan(_namesUsed));
+        _names[_namesUsed + name.Length] = 0;
+        var narLength = caseHack && name.LastIndexOf(NarFormat.CaseHackSuffix) is var at and > 0 ? at : name.Length;
+        _entries[Count++] = new Entry(_namesUsed, name.Length, narLength, type);
+        _namesUsed += name.Length + 1;
+    }
+
+    private ReadOnlySpan<byte> NarNameOf(Entry entry) => _names.AsSpan(entry.Offset, entry.NarLength);
+
+    private void RefuseCollisions(ReadOnlySpan<byte> directory)
+    {
+        for (var i = 1; i < Count; i++)
+        {
+            if (NarName(i).SequenceEqual(NarName(i - 1)))
+                throw new IOException($"In '{Libc.Text(directory)}' two names become '{Libc.Text(NarName(i))}' without their case-hack suffix.");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Tests.Fake;
+
+internal sealed class FakePush(string id, BeginPush begin)
+{
+    public string Id { get; } = id;
+
+    public BeginPush Begin { get; } = begin;
+
+    public Dictionary<StorePathHash, PathDeclaration> Paths { get; } = begin.Paths.ToDictionary(path => path.Path.Hash);
+
+    public Dictionary<string, FakeUpload> Uploads { get; } = [];
+}
+
+internal sealed class FakeUpload(string id, PathDeclaration declared, long? partSize)
+{
+    public string Id { get; } = id;
+
+    public PathDeclaration Declared { get; } = declared;
+
+    public long? PartSize { get; } = partSize;
+
+    /// <summary>By part number; 0 is the body of a single PUT.</summary>
+    public ConcurrentDictionary<int, byte[]> Bodies { get; } = [];
+
+    public byte[]? Nar { get; private set; }
+
+    /// <summary>What is wrong with what has arrived; null when it is a valid NAR that fits the declaration and the report.</summary>
+    public async Task<string?> ProblemAsync(UploadedNar report)
+    {
+        byte[][] bodies = [.. Bodies.OrderBy(body => body.Key).Select(body => body.Value)];
+        byte[] file = [.. bodies.SelectMany(body => body)];
+        if (bodies.Length == 0)
+            return "not-found";
+        if (PartSize is { } size && bodies.SkipLast(1).Any(body => body.Length != size))
+            return "a part has another size";
+        if (file.Length != report.FileSize)
+            return "size-mismatch";
+        if (Sha256Hash.Compute(file) != report.FileHash || !bodies.Select(body => Convert.ToHexStringLower(MD5.HashData(body))).SequenceEqual(report.Md5))
+            return "hash-mismatch";
+        Nar = Zstd.Decompress(file, 1 << 30);
+        if (Nar.Length != Declared.NarSize || Sha256Hash.Compute(Nar) != Declared.NarHash)
+            return "the NAR is not the declared one";
+        _ = await NarListing.FromNarAsync(new MemoryStream(Nar)); // throws unless it is a NAR
+        return null;
+    }
+}
