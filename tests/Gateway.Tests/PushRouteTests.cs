@@ -84,7 +84,7 @@ public class PushRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
         var whole = await Compressed(Missing, coding).ReadAsByteArrayAsync();
-        foreach (var body in new[] { whole[..^9], [1, 2, 3, 4, .. whole], Encoding.ASCII.GetBytes(Missing), [] })
+        foreach (var body in new[] { whole[..(whole.Length / 2)], [1, 2, 3, 4, .. whole], Encoding.ASCII.GetBytes(Missing), [] })
         {
             using var content = new ByteArrayContent(body);
             content.Headers.ContentType = new("application/json");
@@ -327,7 +327,7 @@ public class PushRouteTests
         using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
 
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(8, paths.Count);
+        Assert.Equal(9, paths.Count);
         Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
         Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash && hash.TryGetProperty("$ref", out var link)

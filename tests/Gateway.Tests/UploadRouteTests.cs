@@ -51,7 +51,7 @@ public class UploadRouteTests
         await using var gateway = await TestGateway.StartAsync();
         var good = gateway.Store.SignPut(Key, 100, TimeSpan.FromMinutes(5)).Url.AbsoluteUri;
         var expired = gateway.Store.SignPut(Key, 100, TimeSpan.FromMinutes(-1)).Url.AbsoluteUri;
-        foreach (var url in new[] { expired, good[..^1], good.Replace("max=100", "max=999", StringComparison.Ordinal), good.Replace("1b8m", "1b8n", StringComparison.Ordinal), good[..good.IndexOf('?', StringComparison.Ordinal)] })
+        foreach (var url in new[] { expired, good[..^1], good + "%", good[..^1] + "!", good[..^1] + "é", good.Replace("max=100", "max=999", StringComparison.Ordinal), good.Replace("1b8m", "1b8n", StringComparison.Ordinal), good[..good.IndexOf('?', StringComparison.Ordinal)] })
         {
             using var answer = await gateway.Client.PutAsync(new Uri(url), new ByteArrayContent([1, 2]));
 
