@@ -14,7 +14,16 @@ internal static class Compose
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
-        ? throw new StartupException($"Bucket {s3.Bucket}: this build has no S3 store.")
+        ? new S3ObjectStore(new S3Options
+        {
+            Bucket = s3.Bucket,
+            Endpoint = s3.Endpoint,
+            Region = s3.Region,
+            Prefix = s3.Prefix,
+            PathStyle = s3.PathStyle,
+            AccessKey = s3.AccessKey,
+            SecretKey = s3.SecretKey,
+        })
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
 
     public static async Task<CacheCore> CoreAsync(
