@@ -189,6 +189,16 @@ public sealed class NarTests : IDisposable
         Assert.Contains("nothing-here", Assert.Throws<IOException>(() => NarWriter.Measure(_folder.Child("nothing-here"))).Message, StringComparison.Ordinal);
 
     [Fact]
+    public async Task A_cancelled_write_ends_in_the_middle_of_a_file()
+    {
+        File.WriteAllBytes(_folder.Child("large"), new byte[3_000_000]);
+        using var cancellation = new CancellationTokenSource();
+        using var sink = new CallbackStream(cancellation.Cancel);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => NarWriter.WriteAsync(_folder.Path, sink, cancellationToken: cancellation.Token));
+    }
+
+    [Fact]
     public async Task Extraction_does_not_replace_what_exists()
     {
         File.WriteAllText(_folder.Child("there"), "kept");

@@ -7,10 +7,11 @@ namespace OrleansCache.Testing;
 public sealed class PgBouncer : IAsyncDisposable
 {
     private readonly TempFolder _folder = new("oc-pb-");
-    private readonly IDisposable _atExit;
+    private ProcessRunner? _process;
 
-    private PgBouncer() =>
-        _atExit = Reaper.AtExit($"kill -9 $(cat {Reaper.Quote(_folder["pid"])})");
+    private PgBouncer()
+    {
+    }
 
     /// <summary>Starts a proxy for all databases of a server.</summary>
     /// <param name="poolSize">Connections to PostgreSQL per database. Few, so that clients really share them.</param>
@@ -25,7 +26,6 @@ public sealed class PgBouncer : IAsyncDisposable
             listen_addr =
             listen_port = 6432
             unix_socket_dir = {folder.Path}
-            pidfile = {folder["pid"]}
             auth_type = any
             pool_mode = transaction
             default_pool_size = {poolSize}
@@ -35,7 +35,7 @@ public sealed class PgBouncer : IAsyncDisposable
 
             """);
         await Unprivileged.OwnAsync(folder.Path);
-        await Unprivileged.DetachAsync(folder["log"], Programs.Find("pgbouncer") ?? "pgbouncer", folder["ini"]);
+        bouncer._process = Unprivileged.Start("KILL", Programs.Find("pgbouncer") ?? "pgbouncer", folder["ini"]);
         await Eventually.BecomesTrueAsync(
             async () =>
             {
@@ -43,7 +43,7 @@ public sealed class PgBouncer : IAsyncDisposable
                 await connection.OpenAsync();
                 return true;
             },
-            describe: () => $"PgBouncer does not answer. Its log:\n{File.ReadAllText(folder["log"])}");
+            describe: () => $"PgBouncer does not answer. Its log:\n{bouncer._process.Errors}");
         return bouncer;
     }
 
@@ -61,8 +61,7 @@ public sealed class PgBouncer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        (await ProcessRunner.RunAsync("kill", ["-9", (await File.ReadAllTextAsync(_folder["pid"])).Trim()])).OrThrow();
-        _atExit.Dispose();
+        if (_process is not null) await _process.DisposeAsync();
         _folder.Dispose();
     }
 }

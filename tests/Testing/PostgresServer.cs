@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 
 namespace OrleansCache.Testing;
@@ -11,7 +12,8 @@ public sealed class PostgresServer : IAsyncDisposable
     private readonly TempFolder _folder = new("oc-pg-");
     private readonly string _bin;
     private readonly string[] _settings;
-    private readonly IDisposable _atExit;
+    // The postmaster is our own child: nobody else would collect it after kill -9, and PostgreSQL takes a zombie for a running server.
+    private ProcessRunner? _postmaster;
     private int _databases;
 
     private PostgresServer(string bin, int? port, bool durable, string[] settings)
@@ -27,10 +29,10 @@ public sealed class PostgresServer : IAsyncDisposable
             "shared_buffers=64MB",
             // In the data folder, not in /dev/shm, where a kill -9 would leave it.
             "dynamic_shared_memory_type=mmap",
-            .. durable ? Array.Empty<string>() : ["fsync=off", "synchronous_commit=off", "full_page_writes=off"],
+            // synchronous_commit stays on: off, a kill -9 loses what was committed just before.
+            .. durable ? Array.Empty<string>() : ["fsync=off", "full_page_writes=off"],
             .. settings,
         ];
-        _atExit = Reaper.AtExit($"kill -QUIT $(head -n 1 {Reaper.Quote(PidFile)}); while [ -e {Reaper.Quote(PidFile)} ] && [ $((++i)) -lt 50 ]; do sleep 0.1; done");
     }
 
     /// <summary>One server for all tests of this process, started on first use. Nobody may kill or reconfigure it.</summary>
@@ -43,13 +45,9 @@ public sealed class PostgresServer : IAsyncDisposable
     public int Port { get; }
 
     /// <summary>The server's log.</summary>
-    public string Log => File.Exists(LogFile) ? File.ReadAllText(LogFile) : "";
+    public string Log => _postmaster?.Errors ?? "";
 
     private string Data => _folder["data"];
-
-    private string PidFile => _folder["data/postmaster.pid"];
-
-    private string LogFile => _folder["log"];
 
     /// <summary>Creates a cluster and starts it.</summary>
     /// <param name="port">Also listen on this port of 127.0.0.1. Left out: the Unix socket only.</param>
@@ -83,11 +81,13 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>SIGKILL to the postmaster and all its children. Returns when they are gone. <see cref="RestartAsync"/> recovers.</summary>
     public async Task Kill9Async()
     {
-        var postmaster = Postmaster();
-        // The children first are found, then all are killed: an orphan would keep the shared memory and block the restart.
-        var all = ChildrenOf(postmaster).Append(postmaster).ToList();
-        (await ProcessRunner.RunAsync("kill", ["-9", .. all.Select(pid => $"{pid}")])).OrThrow();
-        await Eventually.BecomesTrueAsync(() => all.TrueForAll(IsGone), describe: () => "the end of PostgreSQL after kill -9");
+        if (_postmaster is null) return;
+        var children = ChildrenOf(_postmaster.Pid);
+        _postmaster.Kill9();
+        // An orphan would hold the shared memory and block the restart. Some have gone by themselves.
+        await ProcessRunner.RunAsync("kill", ["-9", .. children.Select(pid => $"{pid}")]);
+        await Eventually.BecomesTrueAsync(() => children.TrueForAll(IsGone), describe: () => "the end of PostgreSQL after kill -9");
+        await ForgetPostmasterAsync();
     }
 
     /// <summary>Starts the server again; stops it before, in order, when it runs.</summary>
@@ -100,38 +100,48 @@ public sealed class PostgresServer : IAsyncDisposable
     /// <summary>Stops the server in order; open connections are cut.</summary>
     public async Task StopAsync()
     {
-        if (!File.Exists(PidFile) || IsGone(Postmaster())) return;
-        (await Unprivileged.RunAsync(Program("pg_ctl"), "stop", "--pgdata", Data, "--mode=fast", "--wait", "--silent")).OrThrow();
+        if (_postmaster is null) return;
+        _postmaster.Interrupt();
+        await _postmaster.WaitAsync();
+        await ForgetPostmasterAsync();
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (File.Exists(PidFile) && !IsGone(Postmaster()))
-            (await Unprivileged.RunAsync(Program("pg_ctl"), "stop", "--pgdata", Data, "--mode=immediate", "--wait", "--silent")).OrThrow();
-        _atExit.Dispose();
+        await StopAsync();
         _folder.Dispose();
     }
 
     private async Task RunAsync()
     {
-        await Unprivileged.DetachAsync(LogFile, [Program("postgres"), "-D", Data, .. _settings.SelectMany(s => new[] { "-c", s })]);
+        // QUIT: at once, but unlike kill -9 it gives the shared memory back.
+        _postmaster = Unprivileged.Start("QUIT", [Program("postgres"), "-D", Data, .. _settings.SelectMany(s => new[] { "-c", s })]);
         await Eventually.BecomesTrueAsync(
             async () =>
             {
+                if (_postmaster.HasExited) return true;
                 await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false");
                 await connection.OpenAsync();
                 return true;
             },
             describe: () => $"PostgreSQL does not answer. Its log:\n{Log}");
+        if (_postmaster.HasExited) throw new InvalidOperationException($"PostgreSQL did not start:\n{Log}");
     }
 
-    private int Postmaster() => int.Parse(File.ReadLines(PidFile).First(), System.Globalization.CultureInfo.InvariantCulture);
+    private async Task ForgetPostmasterAsync()
+    {
+        await _postmaster!.DisposeAsync();
+        _postmaster = null;
+    }
 
     private string Program(string name) => Path.Combine(_bin, name);
 
-    private static IEnumerable<int> ChildrenOf(int pid) =>
-        File.ReadAllText($"/proc/{pid}/task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries)
-            .Select(child => int.Parse(child, System.Globalization.CultureInfo.InvariantCulture));
+    private static List<int> ChildrenOf(int pid) =>
+    [
+        .. File.ReadAllText($"/proc/{pid}/task/{pid}/children")
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(child => int.Parse(child, CultureInfo.InvariantCulture)),
+    ];
 
     // A zombie counts as gone: in a container nobody may collect it for a while.
     private static bool IsGone(int pid)

@@ -15,13 +15,16 @@ public sealed partial class ProcessRunner : IAsyncDisposable
     private readonly Capture _errors = new();
     private readonly IDisposable _atExit;
 
-    private ProcessRunner(ProcessStartInfo start)
+    private ProcessRunner(ProcessStartInfo start, string signalAtExit)
     {
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => _output.Add(line.Data);
         _process.ErrorDataReceived += (_, line) => _errors.Add(line.Data);
         _process.Start();
-        _atExit = Reaper.AtExit($"kill -9 {_process.Id}");
+        var pid = _process.Id;
+        // Waits for its end (or for what is left of it, which nobody may collect) so that its folder can be deleted next.
+        _atExit = Reaper.AtExit(
+            $"kill -{signalAtExit} {pid}; i=0; while grep -qs '^State:.[^Z]' /proc/{pid}/status && [ $((++i)) -lt 50 ]; do sleep 0.1; done");
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
@@ -38,12 +41,14 @@ public sealed partial class ProcessRunner : IAsyncDisposable
 
     /// <summary>Starts a program. Standard input is closed, or gets <paramref name="input"/>.</summary>
     /// <param name="environment">Added to ours; null as a value removes a variable.</param>
+    /// <param name="signalAtExit">What it gets when the test process ends before it is disposed.</param>
     public static ProcessRunner Start(
         string program,
         IEnumerable<string> arguments,
         IReadOnlyDictionary<string, string?>? environment = null,
         string? input = null,
-        string? folder = null)
+        string? folder = null,
+        string signalAtExit = "KILL")
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -55,7 +60,7 @@ public sealed partial class ProcessRunner : IAsyncDisposable
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             if (value is null) start.Environment.Remove(name);
             else start.Environment[name] = value;
-        var runner = new ProcessRunner(start);
+        var runner = new ProcessRunner(start, signalAtExit);
         try
         {
             runner._process.StandardInput.Write(input ?? "");

@@ -23,12 +23,11 @@ internal static class Unprivileged
         return await ProcessRunner.RunAsync(all[0], all[1..], folder: "/");
     }
 
-    /// <summary>Starts a server that the caller stops by its pid; its output goes to a file.</summary>
-    public static async Task DetachAsync(string log, params string[] command)
+    /// <summary>Starts a server.</summary>
+    public static ProcessRunner Start(string signalAtExit, params string[] command)
     {
-        // A session of its own: Ctrl-C in the terminal reaches the tests first, which then stop it in order.
-        var line = string.Join(' ', Command(command).Select(Reaper.Quote));
-        (await ProcessRunner.RunAsync("sh", ["-c", $"setsid {line} </dev/null >>{Reaper.Quote(log)} 2>&1 &"], folder: "/")).OrThrow();
+        var all = Command(command);
+        return ProcessRunner.Start(all[0], all[1..], folder: "/", signalAtExit: signalAtExit);
     }
 
     private static (string Uid, string Gid) FindAccount()

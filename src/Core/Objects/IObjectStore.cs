@@ -9,7 +9,7 @@ public interface IObjectStore
     /// <summary>Size and ETag of an object; null when there is none.</summary>
     Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel);
 
-    /// <summary>The object's bytes, or a range of them; null when there is none. The caller disposes of it.</summary>
+    /// <summary>The object's bytes, or a range of them (of length zero when the object has no such bytes); null when there is no object. The caller disposes of it.</summary>
     Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel);
 
     /// <summary>All objects whose key begins with <paramref name="prefix"/> (may be empty), in key order.</summary>
@@ -19,7 +19,8 @@ public interface IObjectStore
     /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock): presigned to expire then.
     /// Retries only until the fence.
     /// </summary>
-    /// <returns>See <see cref="FencedOutcome"/>; never throws for what the store answers.</returns>
+    /// <returns>See <see cref="FencedOutcome"/>.</returns>
+    /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no such bucket, no space), and every attempt was answered: nothing was done.</exception>
     Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel);
 
     /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order.</summary>
@@ -65,7 +66,17 @@ public sealed record SignedUrl(Uri Url, IReadOnlyDictionary<string, string> Head
 public sealed record ObjectHeaders(string ContentType, string CacheControl, string? ContentEncoding = null);
 
 /// <summary>Bytes <paramref name="First"/> to <paramref name="Last"/> inclusive; or the last <c>-First</c> bytes when First is negative.</summary>
-public readonly record struct ByteRange(long First, long? Last);
+public readonly record struct ByteRange(long First, long? Last)
+{
+    /// <summary>What it covers of an object of <paramref name="size"/> bytes; a length of zero when that is nothing.</summary>
+    public (long Offset, long Length) Within(long size)
+    {
+        if (First < 0)
+            return First <= -size ? (0, size) : (size + First, -First);
+        var end = Last is { } last && last < size ? last + 1 : size;
+        return First < end ? (First, end - First) : (size, 0);
+    }
+}
 
 /// <summary>An open object: its whole size, the range that <see cref="Stream"/> holds, and its headers.</summary>
 public sealed class ObjectBody(Stream stream, long offset, long length, ObjectInfo info, ObjectHeaders? headers) : IAsyncDisposable

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
@@ -37,7 +38,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
     /// <summary>Writes narinfos of live rows whose signatures have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
-        await WriteAsync(await ListAsync(cache, null, BatchSize, cancel), [], cancel);
+        await WriteAsync(await ListAsync("publish_changed($1, $2)", p => p.With(cache).With(BatchSize), cancel), [], cancel);
 
     private async Task RunAsync(int cache, PushId push, CancellationToken cancel)
     {
@@ -49,7 +50,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             {
                 var objects = await database.ListAsync("select id, key, content from @fn@.publish_objects($1)", p => p.With(push.Value),
                     r => new ObjectToWrite(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.GetFieldValue<byte[]>(2)), cancel);
-                var paths = await ListAsync(cache, push, int.MaxValue, cancel);
+                var paths = await ListAsync("publish_list($1)", p => p.With(push.Value), cancel);
                 var complete = await WriteAsync(paths, objects, cancel);
                 if (await catalog.FinishAsync(cache, push, cancel) != "committing")
                     return;
@@ -210,10 +211,9 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             cancel);
     }
 
-    private Task<List<PathToWrite>> ListAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
+    private Task<List<PathToWrite>> ListAsync(string function, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
         database.ListAsync(
-            "select id, hash, name, nar_hash, nar_size, refs, deriver, ca, listing, nar_key, file_hash, file_size from @fn@.publish_list($1, $2, $3)",
-            p => p.With(cache).WithNullable(push?.Value, NpgsqlTypes.NpgsqlDbType.Bigint).With(limit),
+            $"select id, hash, name, nar_hash, nar_size, refs, deriver, ca, listing, nar_key, file_hash, file_size from @fn@.{function}", bind,
             r => new PathToWrite(
                 r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2)),
                 r.GetFieldValue<byte[]>(3), r.GetInt64(4), r.GetFieldValue<long[]>(5), r.IsDBNull(6) ? null : r.GetString(6), r.IsDBNull(7) ? null : r.GetString(7),

@@ -7,7 +7,7 @@ create function @fn@.claim_paths(
   p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
   p_keys text[], p_url_life interval, p_default_rate bigint)
 returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text)
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_g bigint;
@@ -48,8 +48,8 @@ begin
     where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
   update object o set holders = array_append(o.holders, p_push)
     where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
-  select array_agg(h) into v_hashes from unnest(v_hashes) h
-    where not exists (select from object o where o.id = any(v_held) and o.nar_hash = h);
+  with held as materialized (select o.nar_hash from object o where o.id = any(v_held))
+  select array_agg(h) into v_hashes from unnest(v_hashes) h where not exists (select from held where held.nar_hash = h);
 
   if v_hashes is not null then
     -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s.
@@ -92,11 +92,11 @@ begin
     where u.id = p_push and not (u.objects @> coalesce(v_held, '{}') and u.objects @> coalesce(v_mine, '{}'));
 
   return query
+    with held as materialized (select o.id, o.key, o.nar_hash from object o where o.id = any(v_held)),
+      mine as materialized (select distinct on (o.nar_hash) o.id, o.key, o.nar_hash, o.multipart_id from object o where o.id = any(v_mine) order by o.nar_hash, o.exclusive desc, o.id)
     select d.path_id,
       case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
       coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id
-    from push_path d
-    left join object h on h.id = any(v_held) and h.nar_hash = d.nar_hash
-    left join lateral (select o.id, o.key, o.multipart_id from object o where o.id = any(v_mine) and o.nar_hash = d.nar_hash order by o.exclusive desc, o.id limit 1) c on true
+    from push_path d left join held h on h.nar_hash = d.nar_hash left join mine c on c.nar_hash = d.nar_hash
     where d.push_id = p_push and d.path_id = any(p_ids);
 end $$;

@@ -2,7 +2,7 @@
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'
 create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int)
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
   v_push push%rowtype;
@@ -39,9 +39,9 @@ begin
       select distinct on (o.nar_hash) o.id from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, p_push = any(o.holders) desc, o.id) o;
-    select array_agg(i) into paths from unnest(v_open) i
-      where not exists (select from push_path d join object o on o.id = any(v_chosen) and o.nar_hash = d.nar_hash
-                        where d.push_id = p_push and d.path_id = i);
+    with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
+      ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
+    select array_agg(i) into paths from unnest(v_open) i where not exists (select from ready where ready.path_id = i);
     if paths is not null then outcome := 'missing'; return; end if;
   end if;
 
@@ -52,12 +52,14 @@ begin
     where o.id = any(v_logs) and o.state in ('stored', 'live', 'condemned');
 
   update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen);
+  with chosen as materialized (select o.id, o.nar_hash from object o where o.id = any(v_chosen)),
+    extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
+      where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id)
   update store_path s set state = 'publishing', touched = v_g, recorded = false,
       nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
       listing = d.listing, has_listing = d.listing is not null,
-      objects = array[o.id] || array(select l.object_id from push_object l join object lo on lo.id = l.object_id
-                                     where l.push_id = p_push and l.path_id = s.id and lo.state in ('publishing', 'live') order by 1)
-    from push_path d join object o on o.id = any(v_chosen) and o.nar_hash = d.nar_hash
+      objects = array[c.id] || coalesce(x.ids, '{}')
+    from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
     where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id;
   get diagnostics published = row_count;
 

@@ -2,7 +2,7 @@
 -- A NAR is deleted twice: the second time a day after its last URL has expired, as a PUT through it may end late.
 create function @fn@.delete_take(p_cache int, p_fence interval, p_margin interval, p_late interval, p_limit int)
 returns table (id bigint, key text, multipart_id text, generation bigint, fence timestamptz)
-language sql volatile set jit = off as $$
+language sql volatile set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
   update object o set generation = o.generation + 1, fence = clock_timestamp() + p_fence
   where o.id in (
     select d.id from object d
@@ -14,7 +14,7 @@ $$;
 
 create function @fn@.delete_record(p_ids bigint[], p_generations bigint[])
 returns void
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
   perform 1 from object o where o.id = any(p_ids) order by o.id for no key update;
   update object o set fence = null, recorded = false, multipart_id = null,

@@ -1,6 +1,6 @@
 -- Rule 8: ends open pushes: the one named (abort), or up to p_limit that have lapsed (p_push null). Answers how many.
 create function @fn@.end_pushes(p_cache int, p_push bigint, p_limit int) returns int
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_id bigint;
   v_count int := 0;

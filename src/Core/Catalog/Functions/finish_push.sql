@@ -1,6 +1,6 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, and the push ends.
 create function @fn@.finish_push(p_cache int, p_push bigint) returns text
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
   v_push push%rowtype;

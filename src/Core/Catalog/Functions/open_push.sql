@@ -3,7 +3,7 @@
 create function @fn@.open_push(
   p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[])
 returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[])
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_push push%rowtype;

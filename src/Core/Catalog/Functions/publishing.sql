@@ -1,13 +1,22 @@
--- Rule 5. What a push (or, p_push null, nobody's push) has still to write: its publishing rows, and live rows whose narinfo has changed.
-create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
-returns table (id bigint, hash bytea, name text, state text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text, signatures text[],
+-- Rule 5. What a push has still to write. The NAR is always the first of a path's objects.
+create function @fn@.publish_list(p_push bigint)
+returns table (id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
   listing bytea, nar_key text, file_hash bytea, file_size bigint)
 language sql volatile set jit = off as $$
-  select s.id, s.hash, s.name, s.state::text, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, s.signatures, s.listing, o.key, o.file_hash, o.file_size
-  from store_path s join object o on o.id = any(s.objects) and o.kind = 'nar'
-  where not s.recorded
-    and case when p_push is null then s.cache_id = p_cache and s.state = 'live'
-             else s.id in (select d.path_id from push_path d where d.push_id = p_push) and s.state = 'publishing' end
+  select s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, s.listing, o.key, o.file_hash, o.file_size
+  from push_path d join store_path s on s.id = d.path_id join object o on o.id = s.objects[1]
+  where d.push_id = p_push and s.state = 'publishing' and not s.recorded
+  order by s.id
+$$;
+
+-- Live paths whose narinfo has changed (signatures were added).
+create function @fn@.publish_changed(p_cache int, p_limit int)
+returns table (id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
+  listing bytea, nar_key text, file_hash bytea, file_size bigint)
+language sql volatile set jit = off as $$
+  select s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, null::bytea, o.key, o.file_hash, o.file_size
+  from store_path s join object o on o.id = s.objects[1]
+  where s.cache_id = p_cache and s.state = 'live' and not s.recorded and (s.fence is null or s.fence < clock_timestamp())
   order by s.id limit p_limit
 $$;
 
@@ -21,7 +30,7 @@ $$;
 -- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.
 create function @fn@.publish_intend(p_paths bigint[], p_objects bigint[], p_fence interval, p_margin interval)
 returns table (is_path boolean, id bigint, generation bigint, fence timestamptz, signatures text[])
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_fence timestamptz;
@@ -44,7 +53,7 @@ create function @fn@.publish_record(
   p_paths bigint[], p_path_generations bigint[], p_paths_done boolean[],
   p_objects bigint[], p_object_generations bigint[], p_objects_done boolean[])
 returns void
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
   perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
   perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
@@ -59,7 +68,7 @@ end $$;
 -- New signatures of live paths: the row first, the bucket follows. A row with an open intent is written again under a new one.
 create function @fn@.add_signatures(p_cache int, p_ids bigint[], p_signatures text[])
 returns void
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
   update store_path s set recorded = false, generation = s.generation + 1,

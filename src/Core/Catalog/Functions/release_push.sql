@@ -1,6 +1,6 @@
 -- Drops a push's holds. Uploads that nobody holds and nobody adopted are to be deleted. Part of the transaction that ends the push.
 create function @fn@.release_push(p_push bigint) returns void
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_objects bigint[];
 begin

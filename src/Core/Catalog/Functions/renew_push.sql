@@ -1,7 +1,7 @@
 -- Rule 7 for a renewal: all promised paths and held objects are checked again, whatever the clock says.
 -- state 'open' with what was lost, else the state the push ended in ('unknown' when there is none).
 create function @fn@.renew_push(p_cache int, p_push bigint, p_ttl interval, out state text, out expires timestamptz, out lost bigint[])
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_push push%rowtype;
   v_unpromised bigint[];

@@ -6,7 +6,7 @@ create function @fn@.report_uploads(
   p_listing_hashes bytea[], p_listings bytea[],
   p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[])
 returns table (object_id bigint, outcome text)
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   perform 1 from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;

@@ -1,7 +1,7 @@
 -- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
 -- Every function below runs as one statement in a transaction of its own; inside, each statement has a new snapshot (volatile, READ COMMITTED).
 create function @fn@.touch(p_cache int, p_ids bigint[], out g bigint, out unpromised bigint[])
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_cold bigint[];
   v_good bigint[];

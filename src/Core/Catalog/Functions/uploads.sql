@@ -11,7 +11,7 @@ $$;
 -- Notes the multipart uploads that were opened for grants; the first one noted stays. Answers the ids that count (null: the grant has ended).
 create function @fn@.upload_multiparts(p_push bigint, p_objects bigint[], p_multiparts text[])
 returns table (object_id bigint, multipart_id text)
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 begin
   perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;

@@ -2,7 +2,7 @@
 -- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push)
 create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint)
 returns table (hash bytea, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text)
-language plpgsql set jit = off as $$
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_ids bigint[];

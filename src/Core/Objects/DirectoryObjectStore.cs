@@ -1,0 +1,253 @@
+using System.IO.Enumeration;
+using System.Runtime.CompilerServices;
+
+namespace OrleansCache.Core.Objects;
+
+/// <summary>
+/// A directory that acts as a bucket: files below a root, named by their keys. Safe with several processes on one root, on one machine: an object appears whole
+/// (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names durable. Clients upload through the gateway,
+/// which calls <see cref="TryVerify"/> and <see cref="ReceiveAsync"/>.
+/// </summary>
+public sealed class DirectoryObjectStore : IObjectStore
+{
+    private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);
+    private static readonly Dictionary<string, string> NoHeaders = [];
+
+    private readonly DirectoryTree _tree;
+    private readonly DirectoryMultipart _multipart;
+    private readonly UploadUrls _urls;
+    private readonly TimeProvider _clock;
+
+    /// <param name="options">Where it lies and how clients reach it.</param>
+    /// <param name="clock">Judges fences and the life of URLs: the clock of the machine that the database runs on too.</param>
+    public DirectoryObjectStore(DirectoryOptions options, TimeProvider? clock = null)
+    {
+        if (options.UrlSecret.Length < 32)
+            throw new ArgumentException("the secret that signs upload URLs needs at least 32 bytes", nameof(options));
+        _tree = new DirectoryTree(options.Root);
+        _multipart = new DirectoryMultipart(_tree);
+        _urls = new UploadUrls(options.PublicUrl, options.UrlSecret, options.Scope);
+        _clock = clock ?? TimeProvider.System;
+    }
+
+    public bool IsLocal => true;
+
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    {
+        if (DirectoryTree.IsReserved(key))
+            return Task.FromResult<ObjectInfo?>(null);
+        var file = new FileInfo(_tree.PathOf(key));
+        return Task.FromResult(file.Exists ? new ObjectInfo(key, file.Length, null, file.LastWriteTimeUtc) : null);
+    }
+
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    {
+        if (DirectoryTree.IsReserved(key) || Posix.TryOpen(_tree.PathOf(key), Posix.ReadOnly) is not { } file)
+            return Task.FromResult<ObjectBody?>(null);
+        if (File.GetAttributes(file).HasFlag(FileAttributes.Directory))
+        {
+            file.Dispose();
+            return Task.FromResult<ObjectBody?>(null);
+        }
+
+        var info = new ObjectInfo(key, RandomAccess.GetLength(file), null, File.GetLastWriteTimeUtc(file));
+        var (offset, length) = (range ?? new ByteRange(0, null)).Within(info.Size);
+        return Task.FromResult<ObjectBody?>(new ObjectBody(new FileRange(file, offset, length), offset, length, info, null));
+    }
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        await Task.CompletedTask;
+        foreach (var info in List("", prefix))
+        {
+            cancel.ThrowIfCancellationRequested();
+            yield return info;
+        }
+    }
+
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var path = _tree.PathOf(key);
+        if (_clock.GetUtcNow() >= fence)
+            return FencedOutcome.Refused;
+        var temp = _tree.NewTemp();
+        try
+        {
+            using (var file = Posix.Open(temp, Posix.WriteOnly | Posix.Create | Posix.Exclusive))
+            {
+                Posix.Write(file, body.Span, 0, temp);
+                await BlockingCalls.RunAsync(() => Posix.Flush(file, temp));
+            }
+
+            return await BeforeFenceAsync(key, fence, () => DirectoryTree.Replace(temp, path), cancel);
+        }
+        finally
+        {
+            Posix.TryDelete(temp);
+        }
+    }
+
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var outcomes = new FencedOutcome[keys.Count];
+        for (var i = 0; i < keys.Count; i++)
+        {
+            var path = _tree.PathOf(keys[i]);
+            outcomes[i] = await BeforeFenceAsync(keys[i], fence, () => Posix.TryDelete(path), cancel);
+        }
+
+        return outcomes;
+    }
+
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) =>
+        keys.Count == 0 ? Task.CompletedTask : Task.WhenAll(_tree.DirectoriesOf(keys).Select(path => BlockingCalls.RunAsync(() =>
+        {
+            using var directory = Posix.TryOpen(path, Posix.ReadOnly);
+            if (directory is not null) // Nothing was ever written there, or it was deleted.
+                Posix.Flush(directory, path);
+        })));
+
+    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
+    {
+        _tree.PathOf(key);
+        var ticket = new UploadTicket(key, maxSize, null, _clock.GetUtcNow() + life);
+        return new SignedUrl(_urls.Sign(ticket), NoHeaders, ticket.Expires);
+    }
+
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => _multipart.BeginAsync(key, partSize, _clock.GetUtcNow());
+
+    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
+    {
+        var expires = _clock.GetUtcNow() + life;
+        var urls = new Uri[count];
+        for (var i = 0; i < count; i++)
+            urls[i] = _urls.Sign(new UploadTicket(key, null, new UploadPart(uploadId, first + i, partSize), expires));
+        return urls;
+    }
+
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
+        _multipart.CompleteAsync(key, uploadId, partMd5, cancel);
+
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
+
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    {
+        await Task.CompletedTask;
+        foreach (var upload in _multipart.List())
+        {
+            cancel.ThrowIfCancellationRequested();
+            yield return upload;
+        }
+    }
+
+    /// <summary>What the upload URL with this key (unescaped, after <c>/upload/</c>) and query allows; null when it was not signed here or has expired: 403.</summary>
+    /// <param name="keyPath">The path after <c>/upload/</c>, unescaped once.</param>
+    /// <param name="query">The value of a query parameter, unescaped; null when there is none.</param>
+    /// <param name="now">The time to judge its expiry by.</param>
+    public UploadTicket? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now) =>
+        _urls.TryVerify(keyPath, query, now) is { } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
+
+    /// <summary>
+    /// Stores a body under a verified ticket. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole and synced.
+    /// An object that exists is never replaced.
+    /// </summary>
+    /// <param name="ticket">From <see cref="TryVerify"/>.</param>
+    /// <param name="body">Read to its end, unless the answer is clear before that.</param>
+    /// <param name="contentLength">Its declared length, in bytes.</param>
+    /// <param name="cancel">Stops the upload; nothing remains of it.</param>
+    public async Task<UploadOutcome> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancel)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(contentLength);
+        if (ticket.Part is { } part)
+            return await _multipart.ReceiveAsync(part, body, contentLength, cancel);
+        if (contentLength > ticket.MaxSize)
+            return new UploadOutcome(UploadStatus.TooLarge);
+        var path = _tree.PathOf(ticket.Key);
+        if (Posix.FileExists(path))
+            return new UploadOutcome(UploadStatus.Exists);
+
+        var temp = _tree.NewTemp();
+        var added = false;
+        try
+        {
+            using var file = Posix.Open(temp, Posix.WriteOnly | Posix.Create | Posix.Exclusive);
+            var md5 = await BodyCopy.RunAsync(body, contentLength, (piece, offset) =>
+            {
+                Posix.Write(file, piece.Span, offset, temp);
+                return ValueTask.CompletedTask;
+            }, cancel);
+            if (md5 is null)
+                return new UploadOutcome(UploadStatus.WrongLength);
+            await BlockingCalls.RunAsync(() =>
+            {
+                Posix.Flush(file, temp);
+                added = DirectoryTree.AddNew(temp, path);
+            });
+            return added ? new UploadOutcome(UploadStatus.Stored, md5) : new UploadOutcome(UploadStatus.Exists);
+        }
+        finally
+        {
+            if (!added)
+                Posix.TryDelete(temp);
+        }
+    }
+
+    // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence waits for it, so its write is the older one.
+    private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancel)
+    {
+        while (true)
+        {
+            using (var held = _tree.TryLock(key))
+            {
+                if (_clock.GetUtcNow() >= fence)
+                    return FencedOutcome.Refused;
+                if (held is not null)
+                {
+                    act();
+                    return FencedOutcome.Done;
+                }
+            }
+
+            await Task.Delay(LockPause, cancel);
+        }
+    }
+
+    // In key order: a directory sorts as its name with a slash, as in a bucket.
+    private IEnumerable<ObjectInfo> List(string folder, string prefix)
+    {
+        var rest = prefix.Length > folder.Length ? prefix[folder.Length..] : "";
+        var slash = rest.IndexOf('/', StringComparison.Ordinal);
+        var begins = slash < 0 ? rest : rest[..slash];
+        var entries = new FileSystemEnumerable<(string Name, bool IsFolder)>(
+            Path.Combine(_tree.Root, folder),
+            (ref FileSystemEntry e) => e.IsDirectory ? (e.FileName.ToString() + "/", true) : (e.FileName.ToString(), false),
+            new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
+        {
+            ShouldIncludePredicate = (ref FileSystemEntry e) => !(folder.Length == 0 && e.FileName[0] == '.')
+                && (slash < 0 ? e.FileName.StartsWith(begins, StringComparison.Ordinal) : e.IsDirectory && e.FileName.SequenceEqual(begins)),
+        };
+        List<(string Name, bool IsFolder)> names;
+        try
+        {
+            names = [.. entries];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            yield break;
+        }
+
+        names.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
+        foreach (var (name, isFolder) in names)
+        {
+            if (isFolder)
+            {
+                foreach (var info in List(folder + name, prefix))
+                    yield return info;
+            }
+            else if (ObjectKey.TryParse(folder + name, out var key) && new FileInfo(_tree.PathOf(key)) is { Exists: true } file)
+            {
+                yield return new ObjectInfo(key, file.Length, null, file.LastWriteTimeUtc);
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+using System.Globalization;
+using System.Net;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace OrleansCache.Core.Objects;
+
+/// <summary>A bucket of S3 or of a server that speaks it, or the part of one below a prefix. Clients upload to it directly, with presigned URLs.</summary>
+public sealed class S3ObjectStore : IObjectStore, IDisposable
+{
+    private static readonly Dictionary<string, string> NoHeaders = [];
+
+    private readonly S3Options _options;
+    private readonly string _prefix;
+    private readonly TimeProvider _clock;
+    private readonly AmazonS3Client _client;
+    private readonly HttpClient _http;
+    private readonly AdaptiveLimit _limit;
+    private readonly S3Calls _calls;
+    private readonly S3Presigner _presigner;
+    private readonly S3FencedWrites _fenced;
+
+    /// <param name="options">Where the bucket is and who we are.</param>
+    /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
+    /// <exception cref="ObjectStoreException">No credentials were given and the SDK's chain finds none.</exception>
+    public S3ObjectStore(S3Options options, TimeProvider? clock = null)
+    {
+        _options = options;
+        _prefix = options.KeyPrefix;
+        _clock = clock ?? TimeProvider.System;
+        var config = new AmazonS3Config
+        {
+            ServiceURL = (options.Endpoint ?? new Uri($"https://s3.{options.Region}.amazonaws.com")).AbsoluteUri,
+            AuthenticationRegion = options.Region,
+            ForcePathStyle = options.IsPathStyle,
+            // Checksums in trailers are unknown to many servers.
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
+            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
+            MaxErrorRetry = 0, // S3Calls repeats, under a limit that all calls share.
+            MaxConnectionsPerServer = options.MaxConnections,
+            Timeout = TimeSpan.FromSeconds(60),
+        };
+        var credentials = Credentials(options, config);
+        _client = new AmazonS3Client(credentials, config);
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            MaxConnectionsPerServer = options.MaxConnections,
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5), // A name may move to another address.
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
+        _limit = new AdaptiveLimit(options.MaxConnections);
+        _calls = new S3Calls(_limit);
+        _presigner = new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials);
+        _fenced = new S3FencedWrites(_presigner, _http, _limit, _clock, _prefix);
+    }
+
+    public bool IsLocal => false;
+
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    {
+        try
+        {
+            var answer = await _calls.RunAsync($"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel);
+            return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
+        }
+        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    {
+        try
+        {
+            var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
+            if (range is { } wanted)
+                request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
+            var answer = await _calls.RunAsync($"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel);
+            var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
+            var headers = new ObjectHeaders(
+                answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "", answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
+            return new ObjectBody(answer.ResponseStream, offset, answer.ContentLength, new ObjectInfo(key, size, ETag(answer.ETag), Time(answer.LastModified)), headers);
+        }
+        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            return await HeadAsync(key, cancel) is { } info ? new ObjectBody(Stream.Null, info.Size, 0, info, null) : null;
+        }
+        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _prefix + prefix };
+        do
+        {
+            var page = await _calls.RunAsync($"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancel), cancel);
+            foreach (var item in page.S3Objects ?? [])
+            {
+                // Others may keep things in the bucket whose names we would never give.
+                if (ObjectKey.TryParse(item.Key[_prefix.Length..], out var key))
+                    yield return new ObjectInfo(key, item.Size ?? 0, ETag(item.ETag), Time(item.LastModified));
+            }
+
+            request.ContinuationToken = page.IsTruncated == true ? page.NextContinuationToken : null;
+        }
+        while (request.ContinuationToken is not null);
+    }
+
+    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) =>
+        _fenced.PutAsync(key, body, headers, fence, cancel);
+
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
+        await _fenced.DeleteAsync(keys, fence, cancel);
+
+    /// <summary>Nothing: what a bucket has answered is durable.</summary>
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+
+    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
+    {
+        // Who puts an object also says what readers of the bucket are told about it.
+        var stored = KeyHeaders.For(key);
+        var headers = new Dictionary<string, string> { ["cache-control"] = stored.CacheControl, ["content-type"] = stored.ContentType };
+        if (_options.IfNoneMatch)
+            headers["if-none-match"] = "*";
+        var (url, expires) = _presigner.ForLife("PUT", key, [], headers, _clock.GetUtcNow(), life);
+        return new SignedUrl(url, headers, expires);
+    }
+
+    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    {
+        var headers = KeyHeaders.For(key);
+        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, ContentType = headers.ContentType };
+        request.Headers.CacheControl = headers.CacheControl;
+        return (await _calls.RunAsync($"begin of the multipart upload of {key}", () => _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
+    }
+
+    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
+    {
+        var now = _clock.GetUtcNow();
+        var urls = new Uri[count];
+        for (var i = 0; i < count; i++)
+        {
+            (string, string)[] query = [("partNumber", (first + i).ToString(CultureInfo.InvariantCulture)), ("uploadId", uploadId)];
+            urls[i] = _presigner.ForLife("PUT", key, query, NoHeaders, now, life).Url;
+        }
+
+        return urls;
+    }
+
+    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    {
+        if (partMd5.Count == 0)
+            return false;
+        try
+        {
+            var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
+            request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))] : await PartsAsync(key, uploadId, partMd5.Count, cancel);
+            await _calls.RunAsync($"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel);
+            return true;
+        }
+        catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
+        {
+            // It may have been completed before, by a request whose answer was lost.
+            return await HeadAsync(key, cancel) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5));
+        }
+    }
+
+    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    {
+        try
+        {
+            await _calls.RunAsync($"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel);
+        }
+        catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
+        {
+            // Gone already.
+        }
+    }
+
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    {
+        var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = _prefix };
+        while (true)
+        {
+            var page = await _calls.RunAsync("LIST of multipart uploads", () => _client.ListMultipartUploadsAsync(request, cancel), cancel);
+            foreach (var upload in page.MultipartUploads ?? [])
+            {
+                if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
+                    yield return new OpenMultipart(key, upload.UploadId, Time(upload.Initiated));
+            }
+
+            if (page.IsTruncated != true)
+                yield break;
+            (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
+        }
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        _http.Dispose();
+    }
+
+    private async Task<List<PartETag>> PartsAsync(ObjectKey key, string uploadId, int count, CancellationToken cancel)
+    {
+        var request = new ListPartsRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
+        var parts = new List<PartETag>();
+        while (true)
+        {
+            var page = await _calls.RunAsync($"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel);
+            parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
+            if (page.IsTruncated != true)
+                return parts;
+            request.PartNumberMarker = page.NextPartNumberMarker?.ToString(CultureInfo.InvariantCulture);
+        }
+    }
+
+    private static AWSCredentials Credentials(S3Options options, AmazonS3Config config)
+    {
+        if (options.AccessKey is { } access)
+        {
+            var secret = options.SecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options));
+            return options.SessionToken is { } token ? new SessionAWSCredentials(access, secret, token) : new BasicAWSCredentials(access, secret);
+        }
+
+        try
+        {
+            return DefaultAWSCredentialsIdentityResolver.GetCredentials(config);
+        }
+        catch (AmazonClientException e)
+        {
+            throw new ObjectStoreException($"no keys for S3: give an access key and a secret key, or run where the AWS SDK finds credentials ({e.Message})", isTransient: false, e);
+        }
+    }
+
+    private string? ETag(string? etag) => _options.EtagIsMd5 ? etag?.Trim('"') : null;
+
+    private static string JoinedETag(IReadOnlyList<string> partMd5) =>
+        $"{Convert.ToHexStringLower(MD5.HashData(partMd5.SelectMany(Convert.FromHexString).ToArray()))}-{partMd5.Count}";
+
+    private static DateTimeOffset Time(DateTime? time) => time?.ToUniversalTime() ?? default;
+
+    // "bytes 3-5/10"
+    private static (long Offset, long Size) Place(string range)
+    {
+        var numbers = range["bytes ".Length..].Split('-', '/');
+        return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[2], CultureInfo.InvariantCulture));
+    }
+}

@@ -1,0 +1,41 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace OrleansCache.Gateway.Embedded;
+
+/// <summary>The few system calls that .NET has no name for.</summary>
+internal static partial class Posix
+{
+    public const int SigInt = 2;
+    public const int SigQuit = 3;
+    public const int SigKill = 9;
+    private const int OpenDirectoryFlags = 0x10000 | 0x80000; // O_DIRECTORY | O_CLOEXEC, the same on x86-64 and the generic ABI but for arm64's O_DIRECTORY.
+    private const int OpenDirectoryFlagsArm = 0x4000 | 0x80000;
+
+    public static bool Signal(int pid, int signal) => kill(pid, signal) == 0;
+
+    public static void ChangeOwner(string path, uint user, uint group)
+    {
+        if (chown(path, user, group) != 0)
+            throw new IOException($"chown {path}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+    }
+
+    /// <summary>A handle on a folder; <c>/proc/self/fd/N</c> is then a short name for it.</summary>
+    public static SafeFileHandle OpenDirectory(string path)
+    {
+        var flags = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? OpenDirectoryFlagsArm : OpenDirectoryFlags;
+        var descriptor = open(path, flags);
+        return descriptor >= 0
+            ? new SafeFileHandle(descriptor, ownsHandle: true)
+            : throw new IOException($"open {path}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int pid, int signal);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chown(string path, uint user, uint group);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags);
+}

@@ -1,0 +1,64 @@
+using System.CommandLine;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>The flags of <c>orleans-cache-server</c>. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.</summary>
+internal sealed class CommandLine
+{
+    private const string Prefix = "ORLEANS_CACHE_";
+
+    private readonly Dictionary<string, Option<string?>> _values = [];
+    private readonly Dictionary<string, Option<string[]>> _lists = [];
+    private readonly Dictionary<string, Option<bool?>> _flags = [];
+
+    public CommandLine()
+    {
+        Root = new RootCommand("Serves a Nix binary cache and its write path. Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
+        Value("data", "DIR", "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else ~/.local/state/orleans-cache)");
+        Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
+        Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
+        Value("postgres", "CONNSTRING", "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache'");
+        Value("s3-bucket", "NAME", "Keep the objects in this bucket");
+        Value("s3-endpoint", "URL", "The S3 server (default: Amazon's of the region)");
+        Value("s3-region", "NAME", "The bucket's region (default: us-east-1)");
+        Value("s3-prefix", "PREFIX", "Begins every key in the bucket");
+        Flag("s3-path-style", "Name the bucket in the path (default: with --s3-endpoint)");
+        Value("s3-access-key-file", "FILE", "The access key; without it the environment, profile or instance role");
+        Value("s3-secret-key-file", "FILE", "The secret key");
+        List("sign-key", "FILE", "Sign with this key of 'nix key generate-secret'; repeatable (default: a key made in the data directory)");
+        Flag("no-sign", "Sign nothing");
+        List("trusted-public-key", "KEY", "Keep clients' signatures by this key when they are valid; repeatable");
+        Value("token-file", "FILE", "Tokens that may write, one a line (default: one made in the data directory)");
+        Value("priority", "N", "This cache's priority; Nix asks the lowest first (default: 40)");
+        Flag("private", "Reads need a token too");
+        Value("log", "json|text", "The form of the log on standard error (default: text)");
+    }
+
+    public RootCommand Root { get; }
+
+    /// <exception cref="StartupException">Something is unknown, incomplete or wrong.</exception>
+    public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment)
+    {
+        if (parsed.Errors.Count > 0)
+            throw new StartupException($"{parsed.Errors[0].Message.TrimEnd('.')}; 'orleans-cache-server --help' lists the options.");
+        return ServerSettings.From(
+            name => _flags.TryGetValue(name, out var flag)
+                ? parsed.GetValue(flag) is { } set ? set ? "true" : "false" : FromEnvironment(name)
+                : parsed.GetValue(_values[name]) ?? FromEnvironment(name),
+            name => parsed.GetValue(_lists[name]) is { Length: > 0 } given ? given : FromEnvironment(name)?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? []);
+
+        string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value ? value : null;
+    }
+
+    private void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
+
+    private void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
+
+    private void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
+
+    private T Add<T>(T option) where T : Option
+    {
+        Root.Options.Add(option);
+        return option;
+    }
+}

@@ -1,0 +1,69 @@
+using Npgsql;
+using OrleansCache.Core;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Embedded;
+using OrleansCache.Gateway.V1;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>Puts the store and the core together from settings. What cannot work is said in one sentence.</summary>
+internal static class Compose
+{
+    private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
+
+    public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
+        ? throw new StartupException($"Bucket {s3.Bucket}: this build has no S3 store.")
+        : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
+
+    public static async Task<CacheCore> CoreAsync(
+        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IReadOnlyList<PublicKey> trusted, ILoggerFactory loggers, CancellationToken cancel)
+    {
+        try
+        {
+            var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = trusted };
+            return await CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel);
+        }
+        catch (CatalogVersionException e)
+        {
+            throw new StartupException(e.Message, e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new StartupException($"--postgres is not a connection string such as 'Host=db;Username=cache;Database=cache': {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException or CacheProblemException)
+        {
+            throw new StartupException($"PostgreSQL cannot be used: {(e.InnerException ?? e).Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether the store can be used.</summary>
+    public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancel)
+    {
+        var key = ObjectKey.NixCacheInfo;
+        var text = CacheInfos.NixCacheInfo(parts);
+        try
+        {
+            await using (var stored = await store.GetAsync(key, null, cancel))
+            {
+                if (stored is not null && stored.Length == text.Length)
+                {
+                    var bytes = new byte[text.Length];
+                    await stored.Stream.ReadExactlyAsync(bytes, cancel);
+                    if (bytes.AsSpan().SequenceEqual(text))
+                        return;
+                }
+            }
+
+            if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence, cancel) != FencedOutcome.Done)
+                throw new StartupException("The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
+            await store.SyncAsync([key], cancel);
+        }
+        catch (Exception e) when (e is ObjectStoreException or IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"The object store cannot be used: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Reads;
+using OrleansCache.Gateway.Uploads;
+using OrleansCache.Gateway.V1;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>The web application: all routes over given parts, on a socket that is bound already.</summary>
+public static class GatewayApp
+{
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(30);
+
+    /// <param name="parts">What is served.</param>
+    /// <param name="listener">Bound, not yet listening: the port is known, and ours, before anything else is started.</param>
+    /// <param name="logging">Where the log goes.</param>
+    public static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
+        logging(builder.Logging);
+        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = _ => listener).ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = parts.MaxJsonBytes;
+            // Large uploads arrive in large pieces; a slow client stays, one that has stopped for half a minute goes.
+            kestrel.Limits.MaxRequestBufferSize = 2 << 20;
+            kestrel.Limits.MaxResponseBufferSize = 1 << 20;
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
+            kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        builder.Services.AddSingleton(parts).AddSingleton(parts.Credentials).AddRouting();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
+        builder.Services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
+        builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        OpenApi.AddTo(builder.Services);
+
+        var app = builder.Build();
+        var stopping = app.Lifetime.ApplicationStopping;
+        app.UseMiddleware<Problems>();
+        app.UseRouting();
+        app.UseMiddleware<AccessCheck>();
+        PushRoutes.Map(app, parts, stopping);
+        UploadRoutes.Map(app, parts);
+        ReadRoutes.Map(app, parts);
+        HealthRoutes.Map(app, parts, stopping);
+        app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
+        return app;
+    }
+}

@@ -1,0 +1,36 @@
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Gateway.Auth;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>What the web application serves: the contracts, the store and the credentials, from wherever they come.</summary>
+public sealed record GatewayParts
+{
+    public required IPushes Pushes { get; init; }
+
+    /// <summary>The store of cache <c>default</c>.</summary>
+    public required IObjectStore Store { get; init; }
+
+    public required ICredentials Credentials { get; init; }
+
+    /// <summary>Throws when the database does not answer.</summary>
+    public required Func<CancellationToken, Task> PingDatabase { get; init; }
+
+    /// <summary>What clients reach this server under; no path below it is ours to choose.</summary>
+    public required Uri PublicUrl { get; init; }
+
+    /// <summary><c>name:base64</c> of the signing keys.</summary>
+    public IReadOnlyList<string> PublicKeys { get; init; } = [];
+
+    /// <summary>The <c>Priority</c> in <c>nix-cache-info</c>; Nix asks caches of lower numbers first.</summary>
+    public int Priority { get; init; } = 40;
+
+    /// <summary>How long a commit may keep the client waiting before it answers 202.</summary>
+    public TimeSpan CommitPatience { get; init; } = TimeSpan.FromSeconds(45);
+
+    /// <summary>The largest JSON body, in bytes after decompression.</summary>
+    public long MaxJsonBytes { get; init; } = 128 << 20;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}

@@ -1,0 +1,65 @@
+using OrleansCache.Core;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>One kind of error answer: its status, the end of its type <c>urn:orleans-cache:error:…</c>, and its title.</summary>
+public sealed record HttpProblem(int Status, string Name, string Title)
+{
+    public static HttpProblem BadRequest { get; } = new(400, "bad-request", "The request is malformed");
+
+    public static HttpProblem Unauthorized { get; } = new(401, "unauthorized", "No valid token");
+
+    public static HttpProblem UrlRefused { get; } = new(403, "url-refused", "The upload URL is not valid, or no longer");
+
+    public static HttpProblem NotFound { get; } = new(404, "not-found", "There is nothing here");
+
+    public static HttpProblem MethodNotAllowed { get; } = new(405, "method-not-allowed", "The route exists, but not with this method");
+
+    public static HttpProblem UploadSuperseded { get; } = new(409, "upload-superseded", "A newer request uploads the same part");
+
+    public static HttpProblem LengthRequired { get; } = new(411, "length-required", "The request needs a Content-Length");
+
+    public static HttpProblem AlreadyUploaded { get; } = new(412, "already-uploaded", "The object is there already");
+
+    public static HttpProblem TooLarge { get; } = new(413, "too-large", "More or larger than this server takes");
+
+    public static HttpProblem UnsupportedMediaType { get; } = new(415, "unsupported-media-type", "The body is not of a type that this route reads");
+
+    public static HttpProblem RangeNotSatisfiable { get; } = new(416, "range-not-satisfiable", "The range lies outside the object");
+
+    public static HttpProblem Internal { get; } = new(500, "internal", "The server made a mistake");
+
+    public static HttpProblem Unavailable { get; } = new(503, "unavailable", "The database or the store did not answer in time");
+
+    public static HttpProblem Of(ProblemKind kind) => kind switch
+    {
+        ProblemKind.BadRequest => BadRequest,
+        ProblemKind.UnknownCache => new(404, "unknown-cache", "No such cache"),
+        ProblemKind.UnknownPush => new(404, "unknown-push", "No such push"),
+        ProblemKind.PushEnded => new(410, "push-ended", "The push has ended"),
+        ProblemKind.ClosureIncomplete => new(422, "closure-incomplete", "The closure is not complete"),
+        ProblemKind.MissingPaths => new(409, "missing-paths", "Some paths are missing"),
+        ProblemKind.KeyReused => new(409, "key-reused", "The idempotency key was used for another request"),
+        ProblemKind.TooLarge => TooLarge,
+        ProblemKind.Unavailable => Unavailable,
+        _ => Internal,
+    };
+
+    /// <summary>For answers that the web server or routing made without a body.</summary>
+    public static HttpProblem OfStatus(int status) => status switch
+    {
+        400 => BadRequest,
+        401 => Unauthorized,
+        404 => NotFound,
+        405 => MethodNotAllowed,
+        411 => LengthRequired,
+        413 => TooLarge,
+        415 => UnsupportedMediaType,
+        416 => RangeNotSatisfiable,
+        503 => Unavailable,
+        408 => new(408, "request-timeout", "The request came too slowly"),
+        431 => new(431, "headers-too-large", "The request's headers are too large"),
+        >= 500 => Internal with { Status = status },
+        _ => BadRequest with { Status = status },
+    };
+}

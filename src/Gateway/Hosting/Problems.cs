@@ -1,0 +1,107 @@
+using System.Text.Json;
+using Npgsql;
+using OrleansCache.Core;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.V1;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>Makes every error an RFC 9457 problem document: what was wrong and what to do, never the inside of the server.</summary>
+internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> logger)
+{
+    private const string RetryAfterSeconds = "2";
+
+    public async Task InvokeAsync(HttpContext http)
+    {
+        try
+        {
+            await next(http);
+            if (http.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
+            {
+                var problem = HttpProblem.OfStatus(http.Response.StatusCode);
+                await WriteAsync(http, problem, Advice(http, problem));
+            }
+        }
+        catch (Exception e)
+        {
+            await AnswerAsync(http, e);
+        }
+    }
+
+    /// <summary>Answers with a problem, unless an answer is under way.</summary>
+    public static Task WriteAsync(HttpContext http, HttpProblem problem, string? detail, IReadOnlyList<StorePathHash>? paths = null, string cacheControl = "no-store")
+    {
+        var response = http.Response;
+        response.StatusCode = problem.Status;
+        response.ContentType = "application/problem+json";
+        response.Headers.Remove("ETag");
+        response.Headers.Remove("Last-Modified");
+        response.Headers.Remove("Content-Encoding");
+        response.Headers.CacheControl = cacheControl;
+        if (problem.Status == 503)
+            response.Headers.RetryAfter = RetryAfterSeconds;
+        var body = JsonSerializer.SerializeToUtf8Bytes(
+            new Problem { Type = $"urn:orleans-cache:error:{problem.Name}", Title = problem.Title, Status = problem.Status, Detail = detail, Paths = paths },
+            WireJson.Of<Problem>());
+        response.ContentLength = body.Length;
+        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body, http.RequestAborted).AsTask();
+    }
+
+    private async Task AnswerAsync(HttpContext http, Exception e)
+    {
+        if (http.RequestAborted.IsCancellationRequested)
+            return;
+        if (http.Response.HasStarted)
+        {
+            // The status is out: only a cut connection still tells the client.
+            LogCut(http.Request.Method, http.Request.Path, e);
+            http.Abort();
+            return;
+        }
+
+        http.Response.Clear();
+        switch (e)
+        {
+            case CacheProblemException problem:
+                if (problem.Kind == ProblemKind.Unavailable)
+                    LogUnavailable(http.Request.Method, http.Request.Path, e);
+                await WriteAsync(http, HttpProblem.Of(problem.Kind), problem.Message, problem.Paths);
+                break;
+            case BadHttpRequestException bad:
+                var kind = HttpProblem.OfStatus(bad.StatusCode);
+                await WriteAsync(http, kind, bad.StatusCode == 400 ? bad.Message : Advice(http, kind));
+                break;
+            case ObjectStoreException { IsTransient: true } or NpgsqlException or TimeoutException:
+                LogUnavailable(http.Request.Method, http.Request.Path, e);
+                await WriteAsync(http, HttpProblem.Unavailable, "The database or the store did not answer in time. Send the same request again.");
+                break;
+            case OperationCanceledException:
+                await WriteAsync(http, HttpProblem.Unavailable, "The server is stopping. Send the same request again; another one, or the next, answers it.");
+                break;
+            default:
+                LogFault(http.TraceIdentifier, http.Request.Method, http.Request.Path, e);
+                await WriteAsync(http, HttpProblem.Internal, $"This is not your fault. The server's log tells more under {http.TraceIdentifier}.");
+                break;
+        }
+    }
+
+    private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
+    {
+        404 => $"There is no '{http.Request.Path}' on this server.",
+        405 => $"'{http.Request.Path}' takes {http.Response.Headers.Allow}.",
+        413 => "Split the request, or upload in smaller pieces.",
+        415 => "Send JSON, with 'Content-Type: application/json'.",
+        _ => null,
+    };
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Trace}: {Method} {Path} failed")]
+    private partial void LogFault(string trace, string method, PathString path, Exception e);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: the database or the store did not answer")]
+    private partial void LogUnavailable(string method, PathString path, Exception e);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: cut off in the middle of the answer")]
+    private partial void LogCut(string method, PathString path, Exception e);
+}

@@ -1,0 +1,101 @@
+using System.Net;
+using System.Net.Sockets;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Embedded;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>One run of the server: starts what the settings ask for, in order, serves until it is told to stop, and stops everything in reverse.</summary>
+internal static class Server
+{
+    /// <exception cref="StartupException">It cannot start as configured.</exception>
+    public static async Task RunAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
+    {
+        using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
+
+        // 1. What only one server may have: the data directory and the port. Both before anything is written.
+        using var data = settings.NeedsDataDirectory ? DataDirectory.Open(settings.DataPath) : null;
+        using var listener = Bind(settings.Listen);
+        var publicUrl = settings.PublicUrl ?? new Uri($"http://{listener.LocalEndPoint}");
+        var keys = settings.SigningKeys ?? [data!.SigningKey()];
+        var tokenFile = settings.TokenFile ?? data!.EnsureToken();
+        var credentials = TokenFile.Read(tokenFile, settings.IsPrivate);
+
+        // 2. Database, store, core.
+        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
+        var store = Compose.Store(settings, data, publicUrl);
+        using var disposableStore = store as IDisposable;
+        await using var core = await Compose.CoreAsync(settings.Postgres ?? postgres!.ConnectionString, store, keys, settings.TrustedKeys, loggers, cancel);
+
+        // 3. The routes.
+        var parts = new GatewayParts
+        {
+            Pushes = core.Pushes,
+            Store = store,
+            Credentials = credentials,
+            PingDatabase = core.Database.PingAsync,
+            PublicUrl = publicUrl,
+            PublicKeys = core.PublicKeys,
+            Priority = settings.Priority,
+        };
+        await Compose.WriteCacheInfoAsync(store, parts, cancel);
+        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings));
+        await app.StartAsync(cancel);
+        await output.WriteLineAsync(Greeting(parts, tokenFile, settings.IsPrivate));
+        await output.FlushAsync(cancel);
+        await app.WaitForShutdownAsync(cancel);
+    }
+
+    private static Socket Bind(IPEndPoint endpoint)
+    {
+        var socket = new Socket(endpoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            if (endpoint.Address.Equals(IPAddress.IPv6Any))
+                socket.DualMode = true;
+            socket.Bind(endpoint);
+            // Listening is what claims a port for good: without it another server could bind beside us.
+            socket.Listen(512);
+            return socket;
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new StartupException(
+                e.SocketErrorCode switch
+                {
+                    SocketError.AddressAlreadyInUse => $"The port {endpoint.Port} on {endpoint.Address} is taken by another program: stop that one, or choose another with --listen.",
+                    SocketError.AccessDenied => $"Listening on port {endpoint.Port} is not allowed to this user: choose one above 1023 with --listen.",
+                    SocketError.AddressNotAvailable => $"{endpoint.Address} is not an address of this machine: choose another with --listen.",
+                    _ => $"Listening on {endpoint} failed: {e.Message}",
+                },
+                e);
+        }
+    }
+
+    private static string Greeting(GatewayParts parts, string tokenFile, bool isPrivate)
+    {
+        var url = parts.PublicUrl.OriginalString;
+        var lines = new List<string> { "nix.conf of the machines that read:", $"  extra-substituters = {url}" };
+        lines.Add(parts.PublicKeys.Count > 0
+            ? $"  extra-trusted-public-keys = {string.Join(' ', parts.PublicKeys)}"
+            : "  (nothing is signed here: readers need the keys of whoever signed the paths)");
+        if (isPrivate)
+            lines.Add("  netrc-file = FILE, with 'machine HOST login any password TOKEN': reads need a token");
+        lines.Add("To push:");
+        lines.Add($"  orleans-cache push --url {url} --token-file {tokenFile} PATH...");
+        lines.Add($"ready at {url}");
+        return string.Join('\n', lines);
+    }
+
+    // Standard output is for what a person or a script reads; the log goes to standard error.
+    private static void AddLog(ILoggingBuilder logging, ServerSettings settings)
+    {
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        if (settings.LogsJson)
+            logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
+        else
+            logging.AddSimpleConsole(text => (text.SingleLine, text.TimestampFormat, text.UseUtcTimestamp) = (true, "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ", true));
+        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+}

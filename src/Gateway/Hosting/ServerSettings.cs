@@ -1,0 +1,165 @@
+using System.Globalization;
+using System.Net;
+using OrleansCache.Gateway.Embedded;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>How a server runs, as checked as it can be without starting anything. <c>docs/server.md</c> explains each.</summary>
+public sealed record ServerSettings
+{
+    public required string DataPath { get; init; }
+
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Null: <c>http://</c> and the address that is listened on.</summary>
+    public Uri? PublicUrl { get; init; }
+
+    /// <summary>Null: a private PostgreSQL in the data directory.</summary>
+    public string? Postgres { get; init; }
+
+    /// <summary>Null: a folder in the data directory.</summary>
+    public S3Settings? S3 { get; init; }
+
+    /// <summary>Null: the data directory's key, made on first use. Empty: none.</summary>
+    public IReadOnlyList<SecretKey>? SigningKeys { get; init; }
+
+    public IReadOnlyList<PublicKey> TrustedKeys { get; init; } = [];
+
+    /// <summary>Null: the data directory's token, made on first use.</summary>
+    public string? TokenFile { get; init; }
+
+    public int Priority { get; init; } = 40;
+
+    public bool IsPrivate { get; init; }
+
+    public bool LogsJson { get; init; }
+
+    /// <summary>False when everything that it would hold is named.</summary>
+    public bool NeedsDataDirectory => Postgres is null || S3 is null || SigningKeys is null || TokenFile is null;
+
+    /// <summary>Reads the settings by their names, <c>s3-bucket</c> for <c>--s3-bucket</c>; null or empty for what was not given.</summary>
+    /// <exception cref="StartupException">One of them is wrong; the message says which and how.</exception>
+    public static ServerSettings From(Func<string, string?> one, Func<string, IReadOnlyList<string>> many)
+    {
+        var listen = ParseListen(one("listen") ?? "127.0.0.1:5751");
+        var publicUrl = one("public-url") is { } url ? ParseUrl("--public-url", url) : null;
+        if (publicUrl is null && (listen.Address.Equals(IPAddress.Any) || listen.Address.Equals(IPAddress.IPv6Any)))
+            throw new StartupException($"--listen {listen} takes requests for any address, so say with --public-url what clients reach this server under.");
+        var signKeys = many("sign-key");
+        var noSign = Flag("no-sign", one);
+        if (noSign && signKeys.Count > 0)
+            throw new StartupException("--sign-key and --no-sign exclude each other: give one of them.");
+        return new ServerSettings
+        {
+            DataPath = one("data") ?? DataDirectory.DefaultPath(),
+            Listen = listen,
+            PublicUrl = publicUrl,
+            Postgres = one("postgres"),
+            S3 = S3Settings.From(one),
+            SigningKeys = noSign ? [] : signKeys.Count > 0 ? [.. signKeys.Select(ReadSigningKey)] : null,
+            TrustedKeys = [.. many("trusted-public-key").Select(ParseTrustedKey)],
+            TokenFile = one("token-file"),
+            Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
+            IsPrivate = Flag("private", one),
+            LogsJson = one("log") switch
+            {
+                null or "text" => false,
+                "json" => true,
+                var other => throw new StartupException($"--log is '{other}': json or text is wanted."),
+            },
+        };
+    }
+
+    internal static bool Flag(string name, Func<string, string?> one) => one(name) switch
+    {
+        null or "false" or "0" or "no" => false,
+        "true" or "1" or "yes" => true,
+        var other => throw new StartupException($"--{name} is '{other}': true or false is wanted."),
+    };
+
+    internal static Uri ParseUrl(string option, string text) =>
+        Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Query.Length == 0 && url.Fragment.Length == 0
+            ? url
+            : throw new StartupException($"{option} is '{text}': an http or https URL without query is wanted, such as https://cache.example.org.");
+
+    internal static string ReadText(string option, string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException($"The file {path} of {option} cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static IPEndPoint ParseListen(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        var host = colon > 0 ? text[..colon].Trim('[', ']') : "";
+        if (host == "localhost")
+            host = "127.0.0.1";
+        return colon > 0 && IPAddress.TryParse(host, out var address) && int.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= 65535
+            ? new IPEndPoint(address, port)
+            : throw new StartupException($"--listen is '{text}': an address and a port are wanted, such as 127.0.0.1:5751 or [::1]:5751, with port 0 for any free one.");
+    }
+
+    private static int ParsePriority(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var priority)
+        ? priority
+        : throw new StartupException($"--priority is '{text}': a number from 0 is wanted; Nix asks the cache of the lowest first.");
+
+    private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key)
+        ? key
+        : throw new StartupException($"The file {path} of --sign-key holds no signing key: name:base64 is wanted, as 'nix key generate-secret' prints.");
+
+    private static PublicKey ParseTrustedKey(string text) => PublicKey.TryParse(text, out var key)
+        ? key
+        : throw new StartupException($"--trusted-public-key is '{text}': name:base64 is wanted, as in trusted-public-keys of nix.conf.");
+}
+
+/// <summary>A bucket and how to reach it.</summary>
+public sealed record S3Settings
+{
+    public required string Bucket { get; init; }
+
+    public Uri? Endpoint { get; init; }
+
+    public string Region { get; init; } = "us-east-1";
+
+    public string Prefix { get; init; } = "";
+
+    /// <summary>Null: with an endpoint.</summary>
+    public bool? PathStyle { get; init; }
+
+    public string? AccessKey { get; init; }
+
+    public string? SecretKey { get; init; }
+
+    internal static S3Settings? From(Func<string, string?> one)
+    {
+        string[] others = ["s3-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file"];
+        if (one("s3-bucket") is not { } bucket)
+        {
+            return others.FirstOrDefault(name => one(name) is not null) is { } lonely
+                ? throw new StartupException($"--{lonely} is given without --s3-bucket: name the bucket too.")
+                : null;
+        }
+
+        var access = one("s3-access-key-file");
+        var secret = one("s3-secret-key-file");
+        if (access is null != secret is null)
+            throw new StartupException("--s3-access-key-file and --s3-secret-key-file belong together: give both, or neither to use the environment's credentials.");
+        return new S3Settings
+        {
+            Bucket = bucket,
+            Endpoint = one("s3-endpoint") is { } endpoint ? ServerSettings.ParseUrl("--s3-endpoint", endpoint) : null,
+            Region = one("s3-region") ?? "us-east-1",
+            Prefix = one("s3-prefix") ?? "",
+            PathStyle = one("s3-path-style") is null ? null : ServerSettings.Flag("s3-path-style", one),
+            AccessKey = access is null ? null : ServerSettings.ReadText("--s3-access-key-file", access),
+            SecretKey = secret is null ? null : ServerSettings.ReadText("--s3-secret-key-file", secret),
+        };
+    }
+}

@@ -1,0 +1,49 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.V1;
+
+namespace OrleansCache.Gateway.Reads;
+
+/// <summary>
+/// The binary cache as Nix reads it, of cache <c>default</c> at the root and of any cache under <c>/c/{cache}</c>. Each kind of object has its route;
+/// what has none is not there, so nothing else in the store can be reached.
+/// </summary>
+internal static class ReadRoutes
+{
+    private static readonly string[] GetAndHead = ["GET", "HEAD"];
+
+    // The pattern, and the key that its values name.
+    private static readonly (string Pattern, Func<RouteValueDictionary, string> Key)[] Kinds =
+    [
+        ("/nix-cache-info", static _ => "nix-cache-info"),
+        ("/{hash}.narinfo", static v => $"{v["hash"]}.narinfo"),
+        ("/{hash}.ls", static v => $"{v["hash"]}.ls"),
+        ("/nar/{file}", static v => $"nar/{v["file"]}"),
+        ("/log/{drv}", static v => $"log/{v["drv"]}"),
+        ("/realisations/{id}", static v => $"realisations/{v["id"]}"),
+        ("/build-trace-v2/{drv}/{output}", static v => $"build-trace-v2/{v["drv"]}/{v["output"]}"),
+        ("/pins/{name}", static v => $"pins/{v["name"]}"),
+    ];
+
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
+    {
+        var info = CacheInfos.NixCacheInfo(parts);
+        foreach (var (pattern, keyOf) in Kinds)
+        {
+            MapOne(app, pattern, parts, keyOf, info);
+            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info);
+        }
+    }
+
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo) =>
+        app.MapMethods(pattern, GetAndHead, http =>
+        {
+            if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
+                return ObjectAnswer.NotFoundAsync(http);
+            if (!ObjectKey.TryParse(keyOf(http.Request.RouteValues), out var key))
+                return ObjectAnswer.NotFoundAsync(http);
+            return key == ObjectKey.NixCacheInfo ? ObjectAnswer.SendAsync(http, key, nixCacheInfo) : ObjectAnswer.SendAsync(http, key, parts.Store);
+        }).Needs(Access.Read);
+}

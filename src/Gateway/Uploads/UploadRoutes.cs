@@ -1,0 +1,64 @@
+using Microsoft.AspNetCore.Http.Features;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+
+namespace OrleansCache.Gateway.Uploads;
+
+/// <summary><c>PUT /upload/{key}</c>: where the signed upload URLs of a directory store lead. The signature is the credential.</summary>
+internal static class UploadRoutes
+{
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
+    {
+        if (parts.Store is DirectoryObjectStore store)
+            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time))).Needs(Access.SignedUrl);
+    }
+
+    private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore store, TimeProvider time)
+    {
+        // 1. What does the URL allow? Nothing is read before that is known.
+        var query = http.Request.Query;
+        var ticket = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString() : null, time.GetUtcNow());
+        if (ticket is null)
+        {
+            await Problems.WriteAsync(http, HttpProblem.UrlRefused, "The upload URL has expired or was not made by this server: ask for fresh URLs of the upload.");
+            return;
+        }
+
+        if (http.Request.ContentLength is not { } length)
+        {
+            await Problems.WriteAsync(http, HttpProblem.LengthRequired, "Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.");
+            return;
+        }
+
+        // 2. The body, which the ticket bounds. A client that sends nothing for long is cut off, one that is merely slow is not.
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
+        var outcome = await store.ReceiveAsync(ticket, http.Request.Body, length, http.RequestAborted);
+
+        // 3. The ETag is the body's MD5, as S3 would give it.
+        switch (outcome.Status)
+        {
+            case UploadStatus.Stored:
+                http.Response.Headers.ETag = $"\"{outcome.Md5}\"";
+                http.Response.ContentLength = 0;
+                break;
+            case UploadStatus.Exists:
+                await Problems.WriteAsync(http, HttpProblem.AlreadyUploaded, "An object of this key has arrived before; report the upload, and it is checked.");
+                break;
+            case UploadStatus.Gone:
+                await Problems.WriteAsync(http, HttpProblem.NotFound, "This multipart upload was completed or has ended: ask 'wait' for what to do.");
+                break;
+            case UploadStatus.Superseded:
+                await Problems.WriteAsync(http, HttpProblem.UploadSuperseded, "A newer request uploads the same part; leave it to that one.");
+                break;
+            case UploadStatus.WrongLength:
+                await Problems.WriteAsync(http, HttpProblem.BadRequest, "The body is shorter or longer than allowed or declared; nothing was stored. Send it again, whole.");
+                break;
+            case UploadStatus.TooLarge:
+                await Problems.WriteAsync(http, HttpProblem.TooLarge, $"The URL allows at most {ticket.MaxSize} bytes, and {length} were declared.");
+                break;
+            default:
+                throw new InvalidOperationException($"{outcome.Status} has no answer");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using System.IO.Compression;
+using System.Reflection;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.Metadata;
+using OrleansCache.Core;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Gateway.V1;
+
+/// <summary>A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="GatewayParts.MaxJsonBytes"/> once decompressed.</summary>
+internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
+{
+    private JsonBody(T value) => Value = value;
+
+    public T Value { get; }
+
+    public static void PopulateMetadata(ParameterInfo parameter, EndpointBuilder builder) =>
+        builder.Metadata.Add(new AcceptsMetadata(["application/json"], typeof(T)));
+
+    public static async ValueTask<JsonBody<T>> BindAsync(HttpContext http)
+    {
+        var limit = http.RequestServices.GetRequiredService<GatewayParts>().MaxJsonBytes;
+        var coding = http.Request.Headers.ContentEncoding.ToString();
+        await using Stream? decoder = coding.ToLowerInvariant() switch
+        {
+            "" or "identity" => null,
+            ContentCoding.Gzip => new GZipStream(http.Request.Body, CompressionMode.Decompress, leaveOpen: true),
+            ContentCoding.Zstd => new ZstdDecompressStream(http.Request.Body, leaveOpen: true),
+            _ => throw new BadHttpRequestException($"The body's Content-Encoding is '{coding}': send gzip, zstd or none.", StatusCodes.Status400BadRequest),
+        };
+        try
+        {
+            var body = new BoundedStream(decoder ?? http.Request.Body, limit);
+            var value = await JsonSerializer.DeserializeAsync(body, WireJson.Of<T>(), http.RequestAborted);
+            return new JsonBody<T>(value ?? throw new CacheProblemException(ProblemKind.BadRequest, "The body is JSON's null; an object is wanted."));
+        }
+        catch (JsonException e)
+        {
+            throw new CacheProblemException(ProblemKind.BadRequest, WireJson.Explain(e), inner: e);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new CacheProblemException(ProblemKind.BadRequest, $"The body is not whole and valid {coding}: {e.Message}", inner: e);
+        }
+    }
+}
+
+/// <summary>The wire's JSON as this server reads it: a null where the contract has no null is an error, not a fault later.</summary>
+internal static class WireJson
+{
+    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options) 
+    {
+        RespectNullableAnnotations = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Never shown as HTML; quotes stay quotes.
+    });
+
+    public static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>?)Strict.GetTypeInfo(typeof(T)) ?? throw new InvalidOperationException($"{typeof(T)} is not part of the protocol");
+
+    /// <summary>What is wrong with the body, and where.</summary>
+    public static string Explain(JsonException e)
+    {
+        const string Missing = "missing required properties including: ";
+        var text = e.Message;
+        var path = text.IndexOf(" Path: ", StringComparison.Ordinal);
+        if (path >= 0)
+            text = text[..path];
+        // The serializer speaks of .NET types, which mean nothing to a client.
+        var missing = text.IndexOf(Missing, StringComparison.Ordinal);
+        if (missing >= 0)
+            text = "members are missing: " + text[(missing + Missing.Length)..];
+        else if (text.Contains("could not be converted to", StringComparison.Ordinal))
+            text = "the value is of another type than this member has";
+        else if (text.Contains("annotations", StringComparison.Ordinal) || text.Contains("doesn't allow null", StringComparison.Ordinal))
+            text = "null is not allowed";
+        var place = e.Path is null or "" ? "" : $" at {e.Path}";
+        var line = e.LineNumber is { } number ? $" (line {number + 1}, byte {e.BytePositionInLine + 1})" : "";
+        return $"The body is not the JSON that this route reads{place}{line}: {text.TrimEnd('.')}.";
+    }
+}

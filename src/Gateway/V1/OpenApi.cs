@@ -1,0 +1,48 @@
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.OpenApi;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.V1;
+
+/// <summary>The OpenAPI document of our own protocol, <c>/openapi/v1.json</c>.</summary>
+internal static class OpenApi
+{
+    public static void AddTo(IServiceCollection services)
+    {
+        services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict, json.SerializerOptions.TypeInfoResolver);
+            foreach (var converter in WireJson.Strict.Options.Converters)
+                json.SerializerOptions.Converters.Add(converter);
+        });
+        services.AddOpenApi("v1", options =>
+        {
+            options.ShouldInclude = api => api.RelativePath?.StartsWith("v1/", StringComparison.Ordinal) == true;
+            options.AddDocumentTransformer((document, _, _) =>
+            {
+                document.Info = new OpenApiInfo
+                {
+                    Title = "OrleansCache",
+                    Version = "v1",
+                    Description = "The write path of a Nix binary cache. Bodies may be sent with Content-Encoding gzip or zstd; every error is an RFC 9457 problem document of type urn:orleans-cache:error:<name>.",
+                };
+                document.Components ??= new OpenApiComponents();
+                document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
+                document.Components.SecuritySchemes["token"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer" };
+                document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("token", document)] = [] }];
+                return Task.CompletedTask;
+            });
+            options.AddSchemaTransformer((schema, context, _) =>
+            {
+                var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
+                if (type == typeof(StorePathHash))
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}$");
+                else if (type == typeof(StorePath))
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$");
+                else if (type == typeof(Sha256Hash))
+                    (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
+                return Task.CompletedTask;
+            });
+        });
+    }
+}

@@ -1,0 +1,92 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Gateway.V1;
+
+/// <summary>Our own protocol, under <c>/v1/caches/{cache}</c>: JSON in and out, every error a problem document. <c>docs/api.md</c> describes it.</summary>
+internal static class PushRoutes
+{
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts, CancellationToken stopping)
+    {
+        var pushes = parts.Pushes;
+        var cacheRoute = app.MapGroup("/v1/caches/{cache}").WithTags("push");
+
+        cacheRoute.MapGet("", (string cache) => new JsonAnswer<CacheInfo>(CacheInfos.Describe(parts, Cache(cache))))
+            .Needs(Access.Open).Answers<CacheInfo>(200, "What the cache is; needs no token").Fails(404);
+
+        cacheRoute.MapPost("/pushes", async (string cache, JsonBody<BeginPush> body, HttpContext http) =>
+                new JsonAnswer<PushOpened>(await pushes.BeginAsync(Cache(cache), body.Value, Operation(http.Request), http.RequestAborted), StatusCodes.Status201Created))
+            .Needs(Access.Write).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
+
+        cacheRoute.MapPost("/pushes/{push}/uploaded", async (string cache, string push, JsonBody<UploadReport> body, CancellationToken cancel) =>
+                new JsonAnswer<ReportAnswer>(await pushes.ReportAsync(Cache(cache), Push(push), body.Value, cancel)))
+            .Needs(Access.Write).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations").Fails(400, 404, 410, 413);
+
+        cacheRoute.MapPost("/pushes/{push}/wait", async (string cache, string push, JsonBody<WaitRequest> body, CancellationToken cancel) =>
+            {
+                using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, stopping);
+                return new JsonAnswer<WaitAnswer>(await pushes.WaitAsync(Cache(cache), Push(push), body.Value, linked.Token));
+            })
+            .Needs(Access.Write).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
+
+        cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls", async (string cache, string push, string upload, JsonBody<UrlsRequest> body, CancellationToken cancel) =>
+                new JsonAnswer<UrlsAnswer>(await pushes.UrlsAsync(Cache(cache), Push(push), upload, body.Value, cancel)))
+            .Needs(Access.Write).Answers<UrlsAnswer>(200, "Fresh upload URLs of a grant").Fails(400, 404, 410);
+
+        cacheRoute.MapPost("/pushes/{push}/commit", async (string cache, string push, HttpContext http) =>
+            {
+                using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
+                var answer = await pushes.CommitAsync(Cache(cache), Push(push), parts.CommitPatience, linked.Token);
+                if (answer.State == PushState.Committed)
+                    return new JsonAnswer<CommitAnswer>(answer);
+                http.Response.Headers.RetryAfter = "1";
+                return new JsonAnswer<CommitAnswer>(answer, StatusCodes.Status202Accepted);
+            })
+            .Needs(Access.Write).Answers<CommitAnswer>(200, "Publish the closure, all or nothing").Answers<CommitAnswer>(202).Fails(404, 409, 410);
+
+        cacheRoute.MapPost("/pushes/{push}/renew", async (string cache, string push, CancellationToken cancel) =>
+                new JsonAnswer<RenewAnswer>(await pushes.RenewAsync(Cache(cache), Push(push), cancel)))
+            .Needs(Access.Write).Answers<RenewAnswer>(200, "Keep a push open").Fails(404, 410);
+
+        cacheRoute.MapDelete("/pushes/{push}", async (string cache, string push, CancellationToken cancel) =>
+            {
+                await pushes.AbortAsync(Cache(cache), Push(push), cancel);
+                return Results.NoContent();
+            })
+            .Needs(Access.Write).WithSummary("End a push without publishing").Produces(204).Fails(404);
+
+        cacheRoute.MapPost("/missing", async (string cache, JsonBody<MissingRequest> body, CancellationToken cancel) =>
+                new JsonAnswer<MissingAnswer>(await pushes.MissingAsync(Cache(cache), body.Value, cancel)))
+            .Needs(Access.Write).Answers<MissingAnswer>(200, "Which of these paths are absent? Advice only").Fails(400, 404, 413);
+    }
+
+    private static CacheName Cache(string text) => CacheName.TryParse(text, out var name)
+        ? name
+        : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
+
+    private static PushId Push(string text) => PushId.TryParse(text, out var id)
+        ? id
+        : throw new CacheProblemException(ProblemKind.UnknownPush, $"'{text}' is not the id of a push: it is the number that opening a push answered.");
+
+    private static OperationId Operation(HttpRequest request)
+    {
+        if (!request.Headers.TryGetValue("Idempotency-Key", out var sent))
+            return OperationId.New();
+        return OperationId.TryParse(sent.ToString(), out var id)
+            ? id
+            : throw new CacheProblemException(ProblemKind.BadRequest, "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
+    }
+
+    private static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string? summary = null) =>
+        (summary is null ? route : route.WithSummary(summary)).Produces<T>(status, "application/json");
+
+    private static RouteHandlerBuilder Fails(this RouteHandlerBuilder route, params int[] statuses)
+    {
+        foreach (var status in (int[])[.. statuses, 401, 503])
+            route.Produces<Problem>(status, "application/problem+json");
+        return route;
+    }
+}

@@ -1,0 +1,97 @@
+using Xunit;
+
+namespace OrleansCache.Testing;
+
+/// <summary>A real Nix, and Nix stores of the test's own that it reads into.</summary>
+public sealed class NixTool
+{
+    private readonly string? _debianRoot;
+
+    private NixTool(string name, string? debianRoot) => (Name, _debianRoot) = (name, debianRoot);
+
+    /// <summary>The machine's own Nix (2.8 on Debian 12), or null.</summary>
+    public static NixTool? Installed { get; } = Programs.Missing("nix-store", "nix") is null ? new NixTool("installed", null) : null;
+
+    /// <summary>A newer Nix, in the folder that <c>ORLEANS_CACHE_TEST_NEW_NIX</c> names (made by <c>eng/debian-root.sh</c>), or null.</summary>
+    public static NixTool? Newer { get; } =
+        Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NEW_NIX") is { Length: > 0 } root && Environment.UserName == "root"
+            ? new NixTool("newer", root)
+            : null;
+
+    /// <summary>Every Nix there is, old to new.</summary>
+    public static IReadOnlyList<NixTool> All { get; } = [.. new[] { Installed, Newer }.OfType<NixTool>()];
+
+    /// <summary><c>installed</c> or <c>newer</c>.</summary>
+    public string Name { get; }
+
+    public override string ToString() => Name;
+
+    /// <summary>What the program says, e.g. <c>2.8.0</c>.</summary>
+    public async Task<string> VersionAsync() => (await RunAsync("nix-store", ["--version"])).OrThrow().Output.Trim().Split(' ')[^1];
+
+    /// <summary>Runs a Nix program.</summary>
+    /// <param name="storeRoot">The folder of an isolated store (its paths lie in <c>DIR/nix/store</c>). Left out: the machine's store.</param>
+    /// <param name="settings">More lines for nix.conf.</param>
+    public async Task<ProcessResult> RunAsync(
+        string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null)
+    {
+        // A home of its own: what a Nix knows about a cache (for 30 days) must not leak from one test to the next.
+        using var home = new TempFolder("oc-nix-home-");
+        var environment = new Dictionary<string, string?>
+        {
+            ["HOME"] = home.Path,
+            ["XDG_CACHE_HOME"] = home["cache"],
+            ["NIX_REMOTE"] = storeRoot is null ? null : $"local?root={storeRoot}",
+            ["NIX_CONFIG"] = $"""
+                build-users-group =
+                experimental-features = nix-command ca-derivations
+                sandbox = false
+                require-sigs = true
+                {settings}
+                """,
+            ["BIND"] = $"{Path.GetTempPath()} {storeRoot}",
+        };
+        return _debianRoot is null
+            ? await ProcessRunner.RunAsync(program, arguments, environment, input)
+            : await ProcessRunner.RunAsync(Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments], environment, input);
+    }
+
+    /// <summary>Fetches paths, with their closures, from one cache and from nowhere else. Signatures are required.</summary>
+    /// <param name="storeRoot">The isolated store; made when it is not there.</param>
+    /// <param name="substituterUrl">The cache, as in nix.conf.</param>
+    /// <param name="publicKey">The trusted keys, e.g. <c>cache-1:base64</c>.</param>
+    public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths)
+    {
+        Directory.CreateDirectory(storeRoot);
+        var settings = $"""
+            substituters = {substituterUrl}
+            trusted-public-keys = {publicKey}
+            substitute = true
+            max-jobs = 0
+            connect-timeout = 5
+            """;
+        return RunAsync("nix-store", ["--realise", .. paths], storeRoot, settings);
+    }
+
+    /// <summary>Reads every path of an isolated store again and compares it with its NarHash. Exit code 0 when all is well.</summary>
+    public Task<ProcessResult> VerifyAsync(string storeRoot) => RunAsync("nix-store", ["--verify", "--check-contents"], storeRoot);
+}
+
+/// <summary>A test that needs the machine's Nix; skipped, with the reason, where it is not installed.</summary>
+public sealed class NixFactAttribute : FactAttribute
+{
+    public NixFactAttribute() => Skip = Programs.Missing("nix-store", "nix");
+}
+
+/// <inheritdoc cref="NixFactAttribute"/>
+public sealed class NixTheoryAttribute : TheoryAttribute
+{
+    public NixTheoryAttribute() => Skip = Programs.Missing("nix-store", "nix");
+}
+
+/// <summary>A test that needs <see cref="NixTool.Newer"/>.</summary>
+public sealed class NewNixFactAttribute : FactAttribute
+{
+    public NewNixFactAttribute() =>
+        Skip = NixTool.Newer is null ? "no newer Nix: ORLEANS_CACHE_TEST_NEW_NIX names no folder (eng/test as root makes one), or we are not root" : null;
+}
