@@ -80,7 +80,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         await using var file = new HashingReadStream(body.Stream);
         try
         {
-            await using var nar = new HashingReadStream(new ZstdDecompressStream(file));
+            await using var nar = new HashingReadStream(new ZstdDecompressStream(file, leaveOpen: true));
             var buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
             try
             {
