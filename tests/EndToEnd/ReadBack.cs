@@ -6,8 +6,13 @@ namespace OrleansCache.EndToEnd.Tests;
 /// <summary>Reads closures with a real Nix.</summary>
 internal static class ReadBack
 {
-    public static async Task SetAsync(NixTool nix, FilledCache cache, string set) =>
-        await ClosureAsync(nix, cache.Substituter, cache.Server.PublicKey, (await Closures.GetAsync(set)).Root);
+    public static async Task SetAsync(NixTool nix, FilledCache cache, string set)
+    {
+        var closure = await Closures.GetAsync(set);
+        // ca-4 refers to itself. Nix 2.8, which built it, and newer ones disagree about the hash of such a path: no cache could give it to a newer one.
+        var root = set == "ca" && nix == NixTool.Newer ? closure.Paths.Single(path => path.EndsWith("-ca-3", StringComparison.Ordinal)) : closure.Root;
+        await ClosureAsync(nix, cache.Substituter, cache.Server.PublicKey, root);
+    }
 
     /// <summary>Substitutes a path with its closure into an empty store, its signatures required, and compares what is there then with the machine's store.</summary>
     public static async Task ClosureAsync(NixTool nix, string substituter, string publicKey, string root)
@@ -18,18 +23,15 @@ internal static class ReadBack
         Assert.Equal(await HashesAsync(NixTool.Installed!, null, root), await HashesAsync(nix, store.Path, root));
     }
 
-    /// <summary>Has Nix realise the content-addressed derivations of set <c>ca</c> in a store that has only the derivations and may not build: it must learn their outputs from the cache.</summary>
-    public static async Task RealisationsAsync(NixTool nix, FilledCache cache)
+    /// <summary>Has Nix realise a derivation in a store that has only derivations and may not build: it must learn from the cache what they were built to.</summary>
+    public static async Task DerivationAsync(NixTool nix, FilledCache cache, string derivation, string output)
     {
-        var set = await Closures.GetAsync("ca");
-        var installed = NixTool.Installed!;
-        var derivation = (await installed.RunAsync("nix-store", ["--query", "--deriver", set.Root])).OrThrow().Output.Trim();
         using var store = new TempFolder("oc-read-");
-        using var export = new TempFolder("oc-drv-");
-        (await installed.RunAsync("nix", ["copy", "--derivation", "--no-check-sigs", "--to", $"local?root={store.Path}", derivation])).OrThrow();
-        (await nix.SubstituteAsync(store.Path, cache.Substituter, cache.Server.PublicKey, [$"{derivation}"])).OrThrow();
+        (await NixTool.Installed!.RunAsync("nix", ["copy", "--derivation", "--no-check-sigs", "--to", $"local?root={store.Path}", derivation])).OrThrow();
+        Assert.All(Directory.GetFiles(Path.Combine(store.Path, "nix/store")), file => Assert.EndsWith(".drv", file));
+        (await nix.SubstituteAsync(store.Path, cache.Substituter, cache.Server.PublicKey, [derivation])).OrThrow();
         (await nix.VerifyAsync(store.Path)).OrThrow();
-        (await nix.RunAsync("nix-store", ["--check-validity", set.Root], store.Path)).OrThrow();
+        (await nix.RunAsync("nix-store", ["--check-validity", output], store.Path)).OrThrow();
     }
 
     /// <summary>Every path of a closure with the hash of its content.</summary>
