@@ -1,0 +1,67 @@
+using System.Globalization;
+
+namespace OrleansCache.Bench;
+
+/// <summary>Twenty clients that push at once, each paths of its own: what the gateway's memory comes to.</summary>
+internal sealed record ManyClients(int Clients, double Wall, double GatewayPeak, long NarBytes)
+{
+    private const int Count = 20;
+    private static readonly int[] Megabytes = [24, 12, 6, 3, 2, 1, 1];
+
+    /// <param name="lab">Where to.</param>
+    /// <param name="content">A large file, cut into pieces that become store paths.</param>
+    public static async Task<ManyClients> MeasureAsync(Lab lab, string content)
+    {
+        Console.Error.WriteLine($"{Count} clients at once");
+        var folder = Path.Combine(lab.Options.Work, "pieces");
+        var paths = await AddPathsAsync(folder, content);
+        try
+        {
+            await using var server = await lab.StartServerAsync();
+            ProcFs.Sync();
+            var runs = await Task.WhenAll(paths.Select(p => lab.PushAsync(server, p)));
+            return new ManyClients(Count, runs.Max(r => r.Wall), server.GatewayPeakMegabytes, Count * Megabytes.Sum() * 1_000_000L);
+        }
+        finally
+        {
+            await ChildRun.RunAsync("nix-store", ["--delete", .. paths.SelectMany(p => p)], NixSettings);
+        }
+    }
+
+    private static Dictionary<string, string?> NixSettings => new() { ["NIX_CONFIG"] = "build-users-group =" };
+
+    private static async Task<List<string[]>> AddPathsAsync(string folder, string content)
+    {
+        Directory.CreateDirectory(folder);
+        try
+        {
+            using var source = File.OpenHandle(content);
+            var length = RandomAccess.GetLength(source);
+            var at = 0L;
+            var all = new List<string[]>();
+            for (var client = 0; client < Count; client++)
+            {
+                var files = new List<string>();
+                foreach (var megabytes in Megabytes)
+                {
+                    var piece = new byte[megabytes * 1_000_000];
+                    if (RandomAccess.Read(source, piece, at % Math.Max(1, length - piece.Length)) < piece.Length)
+                        throw new BenchException($"{content} is too small to be cut into pieces.");
+                    at += piece.Length;
+                    var file = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"bench-{client}-{files.Count}"));
+                    await File.WriteAllBytesAsync(file, piece);
+                    files.Add(file);
+                }
+
+                var added = await ChildRun.RunAsync("nix-store", ["--add", .. files], NixSettings);
+                all.Add(added.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+            }
+
+            return all;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}
