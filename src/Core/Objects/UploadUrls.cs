@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -47,7 +48,7 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 
         var ticket = new UploadTicket(key, max, part, DateTimeOffset.FromUnixTimeSeconds(expires));
         Span<byte> sent = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        if (query("sig") is not { } signature || !Base64Url.TryDecodeFromChars(signature, sent, out var length) || length != sent.Length
+        if (query("sig") is not { Length: 43 } signature || Base64Url.DecodeFromChars(signature, sent, out _, out var length) != OperationStatus.Done || length != sent.Length
             || !CryptographicOperations.FixedTimeEquals(sent, Signature(ticket)))
             return null;
         return now < ticket.Expires ? ticket : null;

@@ -153,7 +153,9 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
                 _lastLines.Dequeue();
         }
 
-        var serious = line.Contains("FATAL:", StringComparison.Ordinal) || line.Contains("PANIC:", StringComparison.Ordinal) || line.Contains("ERROR:", StringComparison.Ordinal);
+        // Whoever connects while it starts is told to wait, and waits.
+        var serious = (line.Contains("FATAL:", StringComparison.Ordinal) && !line.Contains("the database system is", StringComparison.Ordinal))
+            || line.Contains("PANIC:", StringComparison.Ordinal) || line.Contains("ERROR:", StringComparison.Ordinal);
         _logger.Log(serious ? LogLevel.Warning : LogLevel.Debug, "{Line}", line);
     }
 

@@ -1,0 +1,128 @@
+using System.Globalization;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Nix;
+using OrleansCache.Testing;
+
+namespace OrleansCache.Gateway.Tests;
+
+public class ConfigurationTests
+{
+    [Theory]
+    [InlineData("--nonsense", "--nonsense")]
+    [InlineData("--data", "--data")]
+    [InlineData("stray", "stray")]
+    [InlineData("--listen 5751", "address and a port")]
+    [InlineData("--listen cache.example.org:80", "address and a port")]
+    [InlineData("--listen 127.0.0.1:99999", "address and a port")]
+    [InlineData("--listen 0.0.0.0:0", "--public-url")]
+    [InlineData("--public-url cache.example.org", "--public-url is 'cache.example.org'")]
+    [InlineData("--public-url ftp://x", "--public-url")]
+    [InlineData("--priority many", "--priority is 'many'")]
+    [InlineData("--priority -1", "--priority is '-1'")]
+    [InlineData("--log xml", "json or text")]
+    [InlineData("--sign-key /nonexistent", "/nonexistent of --sign-key cannot be read")]
+    [InlineData("--sign-key /etc/hostname", "holds no signing key")]
+    [InlineData("--sign-key /etc/hostname --no-sign", "exclude each other")]
+    [InlineData("--trusted-public-key x", "--trusted-public-key is 'x'")]
+    [InlineData("--s3-region here", "--s3-region is given without --s3-bucket")]
+    [InlineData("--s3-bucket b --s3-endpoint nowhere", "--s3-endpoint is 'nowhere'")]
+    [InlineData("--s3-bucket b --s3-access-key-file /etc/hostname", "belong together")]
+    [InlineData("--s3-bucket b --s3-access-key-file /nonexistent --s3-secret-key-file /nonexistent", "cannot be read")]
+    public void A_bad_flag_is_told_in_a_sentence_that_names_it(string arguments, string hint)
+    {
+        var line = new CommandLine();
+
+        var e = Assert.Throws<StartupException>(() => line.Settings(line.Root.Parse(arguments.Split(' ')), _ => null));
+
+        Assert.Contains(hint, e.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', e.Message);
+    }
+
+    [Theory]
+    [InlineData("--priority x")]
+    [InlineData("--nonsense")]
+    [InlineData("--token-file /nonexistent --data DATA --listen 127.0.0.1:0")]
+    [InlineData("--data /proc/nowhere --listen 127.0.0.1:0")]
+    [InlineData("--listen 192.0.2.1:0 --data DATA")]
+    [InlineData("--postgres nonsense --data DATA --listen 127.0.0.1:0")]
+    [InlineData("--postgres Host=/nonexistent;Username=x --data DATA --listen 127.0.0.1:0")]
+    [InlineData("--postgres Host=127.0.0.1;Port=1;Username=x --data DATA --listen 127.0.0.1:0")]
+    public async Task A_server_that_cannot_start_says_so_in_one_line_and_exits_2(string arguments)
+    {
+        using var folder = new TempFolder();
+
+        var (exit, output, errors) = await ServerProcess.RunAsync(null, [.. arguments.Split(' ').Select(a => a.Replace("DATA", folder["data"], StringComparison.Ordinal))]);
+
+        Assert.Equal((2, ""), (exit, output));
+        EmbeddedServerTests.Sentence(errors);
+    }
+
+    [Fact]
+    public async Task A_bad_value_in_the_environment_exits_2_as_well()
+    {
+        var (exit, _, errors) = await ServerProcess.RunAsync(new Dictionary<string, string?> { ["ORLEANS_CACHE_PRIORITY"] = "high" });
+
+        Assert.Equal(2, exit);
+        Assert.Contains("'high'", EmbeddedServerTests.Sentence(errors), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_lists_every_option()
+    {
+        var (exit, output, _) = await ServerProcess.RunAsync(null, "--help");
+
+        Assert.Equal(0, exit);
+        Assert.All(new CommandLine().Root.Options, option => Assert.Contains(option.Name, output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_flag_wins_over_the_environment_and_the_environment_over_the_default()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["ORLEANS_CACHE_PRIORITY"] = "11",
+            ["ORLEANS_CACHE_LISTEN"] = "[::1]:80",
+            ["ORLEANS_CACHE_PRIVATE"] = "true",
+            ["ORLEANS_CACHE_NO_SIGN"] = "true",
+            ["ORLEANS_CACHE_S3_BUCKET"] = "closures",
+            ["ORLEANS_CACHE_LOG"] = "",
+        };
+        var line = new CommandLine();
+
+        var settings = line.Settings(line.Root.Parse(["--priority", "7", "--s3-path-style"]), environment.GetValueOrDefault);
+
+        Assert.Equal((7, "[::1]:80", true, false), (settings.Priority, settings.Listen.ToString(), settings.IsPrivate, settings.LogsJson));
+        Assert.Empty(settings.SigningKeys!);
+        Assert.Equal(("closures", true), (settings.S3!.Bucket, settings.S3.PathStyle));
+    }
+
+    [Fact]
+    public void Several_keys_are_read_from_their_files()
+    {
+        using var folder = new TempFolder();
+        var keys = new[] { SecretKey.Generate("a-1"), SecretKey.Generate("b-1") };
+        for (var i = 0; i < keys.Length; i++)
+            File.WriteAllText(folder[i.ToString(CultureInfo.InvariantCulture)], keys[i].Export() + "\n");
+        var line = new CommandLine();
+
+        var settings = line.Settings(line.Root.Parse(["--sign-key", folder["0"], "--sign-key", folder["1"], "--trusted-public-key", keys[0].PublicKey.ToString()]), _ => null);
+
+        Assert.Equal(keys.Select(k => k.PublicKey), settings.SigningKeys!.Select(k => k.PublicKey));
+        Assert.Equal([keys[0].PublicKey], settings.TrustedKeys);
+    }
+
+    [Fact]
+    public void A_token_file_holds_one_token_a_line()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["tokens"], "# old\nfirst\n\n  second  \n");
+        File.WriteAllText(folder["none"], "# nothing\n\n");
+
+        var tokens = TokenFile.Read(folder["tokens"], privateReads: false);
+
+        Assert.True(tokens.Allows("first", Access.Write) && tokens.Allows("second", Access.Write));
+        Assert.False(tokens.Allows("# old", Access.Write) || tokens.Allows("", Access.Write) || tokens.Allows(null, Access.Write));
+        Assert.Throws<StartupException>(() => TokenFile.Read(folder["none"], privateReads: false));
+    }
+}
