@@ -7,6 +7,9 @@ namespace OrleansCache.Bench;
 /// <param name="PeakMegabytes">Of the program itself.</param>
 internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, string Output)
 {
+    // Far beyond every measurement: what takes longer retries in vain.
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
+
     /// <summary>Runs a program. One at a time, or the processor seconds are of all of them.</summary>
     /// <exception cref="BenchException">It did not end with 0.</exception>
     public static async Task<ChildRun> RunAsync(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
@@ -23,7 +26,12 @@ internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, s
         var ended = process.WaitForExitAsync();
         var peak = 0.0;
         while (await Task.WhenAny(ended, Task.Delay(20)) != ended)
+        {
             peak = Math.Max(peak, ProcFs.PeakMegabytes(process.Id));
+            if (Stopwatch.GetElapsedTime(begun) > Limit && !process.HasExited)
+                process.Kill(entireProcessTree: true);
+        }
+
         var wall = Stopwatch.GetElapsedTime(begun).TotalSeconds;
         var errorText = await errors;
         return process.ExitCode == 0

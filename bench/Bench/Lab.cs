@@ -15,7 +15,7 @@ internal sealed class Lab(BenchOptions options, S3Place? s3)
 
     /// <param name="url">Left out: the server itself.</param>
     public Task<ChildRun> PushAsync(CacheServer server, IEnumerable<string> paths, string? url = null) =>
-        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", .. paths], new Dictionary<string, string?>
+        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", "--quiet", .. paths], new Dictionary<string, string?>
         {
             ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command",
         });

@@ -14,20 +14,7 @@ internal static class Compose
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
-<<<<<<< HEAD
-        ? new S3ObjectStore(new S3Options
-        {
-            Bucket = s3.Bucket,
-            Endpoint = s3.Endpoint,
-            Region = s3.Region,
-            Prefix = s3.Prefix,
-            PathStyle = s3.PathStyle,
-            AccessKey = s3.AccessKey,
-            SecretKey = s3.SecretKey,
-        })
-=======
         ? Bucket(s3)
->>>>>>> e2e
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
 
     private static S3ObjectStore Bucket(S3Settings settings)
