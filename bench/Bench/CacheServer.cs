@@ -25,7 +25,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
     public string TokenFile => Path.Combine(_data, "token");
 
     /// <summary>Where a server with a directory store keeps its objects.</summary>
-    public string Objects => Path.Combine(_data, "objects");
+    public string Objects => Path.Combine(_data, "store");
 
     public double GatewayCpu => ProcFs.Cpu(_process.Id);
 

@@ -9,7 +9,7 @@ internal sealed record ManyClients(int Clients, double Wall, double GatewayPeak,
     private static readonly int[] Megabytes = [24, 12, 6, 3, 2, 1, 1];
 
     /// <param name="lab">Where to.</param>
-    /// <param name="content">A large file, cut into pieces that become store paths.</param>
+    /// <param name="content">A file with real bytes, cut into pieces that become store paths.</param>
     public static async Task<ManyClients> MeasureAsync(Lab lab, string content)
     {
         Console.Error.WriteLine($"{Count} clients at once");
@@ -35,19 +35,23 @@ internal sealed record ManyClients(int Clients, double Wall, double GatewayPeak,
         Directory.CreateDirectory(folder);
         try
         {
-            using var source = File.OpenHandle(content);
-            var length = RandomAccess.GetLength(source);
-            var at = 0L;
+            await using var source = File.OpenRead(content);
             var all = new List<string[]>();
             for (var client = 0; client < Count; client++)
             {
                 var files = new List<string>();
                 foreach (var megabytes in Megabytes)
                 {
+                    // Real bytes, from the start again when they run out; the first ones make each piece different.
                     var piece = new byte[megabytes * 1_000_000];
-                    if (RandomAccess.Read(source, piece, at % Math.Max(1, length - piece.Length)) < piece.Length)
-                        throw new BenchException($"{content} is too small to be cut into pieces.");
-                    at += piece.Length;
+                    for (var filled = 0; filled < piece.Length;)
+                    {
+                        if (source.Position == source.Length)
+                            source.Position = 0;
+                        filled += await source.ReadAsync(piece.AsMemory(filled));
+                    }
+
+                    BitConverter.TryWriteBytes(piece, client * Megabytes.Length + files.Count);
                     var file = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"bench-{client}-{files.Count}"));
                     await File.WriteAllBytesAsync(file, piece);
                     files.Add(file);
