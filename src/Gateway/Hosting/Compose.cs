@@ -14,7 +14,6 @@ internal static class Compose
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
-<<<<<<< HEAD
         ? new S3ObjectStore(new S3Options
         {
             Bucket = s3.Bucket,
@@ -25,9 +24,6 @@ internal static class Compose
             AccessKey = s3.AccessKey,
             SecretKey = s3.SecretKey,
         })
-=======
-        ? Bucket(s3)
->>>>>>> bench
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
 
     public static async Task<CacheCore> CoreAsync(
