@@ -118,7 +118,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
             }
 
             var text = match.Groups[3].Value;
-            found.Add(new Statement(Function().Match(text) is { Success: true } function ? function.Groups[1].Value : text, milliseconds + before));
+            found.Add(new Statement(Function().Match(text) is { Success: true } function ? function.Groups[1].Value : Begin(text), milliseconds + before));
             before = 0;
         }
 
@@ -148,6 +148,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
             Directory.Delete(_data, recursive: true);
     }
 
+    private static string Begin(string text) => text.Length > 30 ? text[..30].TrimEnd() : text;
+
     private async Task ExecuteAsync(string sql)
     {
         var settings = new NpgsqlConnectionStringBuilder { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
@@ -173,9 +175,10 @@ internal sealed partial class CacheServer : IAsyncDisposable
     [GeneratedRegex("duration: ([0-9.]+) ms  (parse|bind|execute|statement)[^:]*: (.*)")]
     private static partial Regex Logged();
 
-    [GeneratedRegex("([a-z_]+)\\(")]
+    // The catalog's functions are in a schema of their own; other statements go by their first words.
+    [GeneratedRegex("[a-z0-9_]+\\.([a-z_]+)\\(")]
     private static partial Regex Function();
 }
 
-/// <param name="Text">The database function that it calls, or its first line.</param>
+/// <param name="Text">The database function that it calls, or its first words.</param>
 internal sealed record Statement(string Text, double Milliseconds);
