@@ -12,10 +12,10 @@ public sealed record BeginPush
     public required IReadOnlyList<PathDeclaration> Paths { get; init; }
 
     /// <summary>Build logs that the client could send.</summary>
-    public IReadOnlyList<LogDeclaration> Logs { get; init; } = [];
+    public IReadOnlyList<LogDeclaration> Logs { get; set; } = [];
 
     /// <summary>Realisations of content-addressed derivations that the client could send.</summary>
-    public IReadOnlyList<RealisationDeclaration> Realisations { get; init; } = [];
+    public IReadOnlyList<RealisationDeclaration> Realisations { get; set; } = [];
 }
 
 /// <summary>What the client knows of one store path; the fields of <c>nix path-info --json</c>.</summary>
@@ -30,7 +30,7 @@ public sealed record PathDeclaration
     public required long NarSize { get; init; }
 
     /// <summary>Direct references by their hashes; the path itself is named when it refers to itself.</summary>
-    public IReadOnlyList<StorePathHash> References { get; init; } = [];
+    public IReadOnlyList<StorePathHash> References { get; set; } = [];
 
     public StorePath? Deriver { get; init; }
 
@@ -38,7 +38,7 @@ public sealed record PathDeclaration
     public string? Ca { get; init; }
 
     /// <summary>Signatures <c>keyname:base64</c> that the path already carries.</summary>
-    public IReadOnlyList<string> Signatures { get; init; } = [];
+    public IReadOnlyList<string> Signatures { get; set; } = [];
 }
 
 /// <summary>A build log, stored as <c>log/&lt;drv&gt;</c> and kept as long as <see cref="Path"/>.</summary>

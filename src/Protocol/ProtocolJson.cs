@@ -5,6 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Protocol;
 
 /// <summary>The JSON of the v1 protocol: camelCase, enums as lower-case words, absent instead of null, unknown members ignored.</summary>
+/// <remarks>Members with a default have setters: the generated code assigns every init-only member, and would make an absent one null.</remarks>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,

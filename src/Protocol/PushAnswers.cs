@@ -15,19 +15,19 @@ public sealed record PushOpened
 
     public required int Present { get; init; }
 
-    public IReadOnlyList<PathStatus> Missing { get; init; } = [];
+    public IReadOnlyList<PathStatus> Missing { get; set; } = [];
 
     /// <summary>Upload grants that <see cref="PathStatus.Upload"/> names. Two paths with one NAR share a grant.</summary>
-    public IReadOnlyList<UploadGrant> Uploads { get; init; } = [];
+    public IReadOnlyList<UploadGrant> Uploads { get; set; } = [];
 
     /// <summary>Paths that are live with other contents than declared; the cache keeps the live ones.</summary>
-    public IReadOnlyList<StorePathHash> Conflicts { get; init; } = [];
+    public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 
     /// <summary>Logs that the cache lacks, by derivation.</summary>
-    public IReadOnlyList<StorePath> MissingLogs { get; init; } = [];
+    public IReadOnlyList<StorePath> MissingLogs { get; set; } = [];
 
     /// <summary>Realisations that the cache lacks, by id.</summary>
-    public IReadOnlyList<string> MissingRealisations { get; init; } = [];
+    public IReadOnlyList<string> MissingRealisations { get; set; } = [];
 }
 
 public enum PathState
@@ -64,13 +64,13 @@ public sealed record UploadGrant
     public Uri? Url { get; init; }
 
     /// <summary>Headers that the URL was signed with; each must be sent as it is.</summary>
-    public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Headers { get; set; } = new Dictionary<string, string>();
 
     /// <summary>For a multipart upload: the size in bytes of every part but the last.</summary>
     public long? PartSize { get; init; }
 
     /// <summary>For a multipart upload: URLs of parts 1, 2, …; ask <c>urls</c> for more.</summary>
-    public IReadOnlyList<Uri> Parts { get; init; } = [];
+    public IReadOnlyList<Uri> Parts { get; set; } = [];
 
     /// <summary>When the URLs stop working; ask <c>urls</c> for fresh ones.</summary>
     public required DateTimeOffset Expires { get; init; }
@@ -79,10 +79,10 @@ public sealed record UploadGrant
 /// <summary>Fresh URLs for one grant: of the single PUT, or of <see cref="Count"/> parts from <see cref="FirstPart"/>.</summary>
 public sealed record UrlsRequest
 {
-    public int FirstPart { get; init; } = 1;
+    public int FirstPart { get; set; } = 1;
 
     /// <summary>At most 1,000.</summary>
-    public int Count { get; init; } = 100;
+    public int Count { get; set; } = 100;
 }
 
 /// <summary>The answer to <see cref="UrlsRequest"/>; <see cref="UploadGrant.Parts"/> begins with <see cref="FirstPart"/>.</summary>
@@ -96,13 +96,13 @@ public sealed record UrlsAnswer
 /// <summary>What has been uploaded since the last report. Send one at most every second, with all that is finished.</summary>
 public sealed record UploadReport
 {
-    public IReadOnlyList<UploadedNar> Uploads { get; init; } = [];
+    public IReadOnlyList<UploadedNar> Uploads { get; set; } = [];
 
-    public IReadOnlyList<PathListing> Listings { get; init; } = [];
+    public IReadOnlyList<PathListing> Listings { get; set; } = [];
 
-    public IReadOnlyList<LogContent> Logs { get; init; } = [];
+    public IReadOnlyList<LogContent> Logs { get; set; } = [];
 
-    public IReadOnlyList<RealisationContent> Realisations { get; init; } = [];
+    public IReadOnlyList<RealisationContent> Realisations { get; set; } = [];
 }
 
 public sealed record UploadedNar
@@ -153,10 +153,10 @@ public sealed record RealisationContent
 public sealed record ReportAnswer
 {
     /// <summary>Grants whose bytes were checked and recorded, by this report or an earlier one.</summary>
-    public IReadOnlyList<string> Stored { get; init; } = [];
+    public IReadOnlyList<string> Stored { get; set; } = [];
 
     /// <summary>Grants that were not accepted; ask <c>wait</c> about their paths for what to do next.</summary>
-    public IReadOnlyList<RejectedUpload> Rejected { get; init; } = [];
+    public IReadOnlyList<RejectedUpload> Rejected { get; set; } = [];
 }
 
 public sealed record RejectedUpload
@@ -175,7 +175,7 @@ public sealed record WaitRequest
     public required IReadOnlyList<StorePathHash> Paths { get; init; }
 
     /// <summary>0 to 60.</summary>
-    public int TimeoutSeconds { get; init; } = 30;
+    public int TimeoutSeconds { get; set; } = 30;
 }
 
 public sealed record WaitAnswer
@@ -183,7 +183,7 @@ public sealed record WaitAnswer
     /// <summary>Each path that was asked for, in the same order.</summary>
     public required IReadOnlyList<PathStatus> Paths { get; init; }
 
-    public IReadOnlyList<UploadGrant> Uploads { get; init; } = [];
+    public IReadOnlyList<UploadGrant> Uploads { get; set; } = [];
 }
 
 public enum PushState
@@ -211,7 +211,7 @@ public sealed record RenewAnswer
     public required int RenewAfterSeconds { get; init; }
 
     /// <summary>Paths that were promised and no longer are; empty unless the push had lapsed. Begin again when it is not.</summary>
-    public IReadOnlyList<StorePathHash> Lost { get; init; } = [];
+    public IReadOnlyList<StorePathHash> Lost { get; set; } = [];
 }
 
 /// <summary>Asks which of up to 100,000 paths are absent. Advice only: nothing is held.</summary>

@@ -92,6 +92,15 @@ public sealed class NixTheoryAttribute : TheoryAttribute
 /// <summary>A test that needs <see cref="NixTool.Newer"/>.</summary>
 public sealed class NewNixFactAttribute : FactAttribute
 {
-    public NewNixFactAttribute() =>
-        Skip = NixTool.Newer is null ? "no newer Nix: ORLEANS_CACHE_TEST_NEW_NIX names no folder (eng/test as root makes one), or we are not root" : null;
+    public NewNixFactAttribute() => Skip = MissingReason;
+
+    internal static string? MissingReason => NixTool.Newer is null
+        ? "no newer Nix: ORLEANS_CACHE_TEST_NEW_NIX names no folder (eng/test as root makes one), or we are not root"
+        : null;
+}
+
+/// <inheritdoc cref="NewNixFactAttribute"/>
+public sealed class NewNixTheoryAttribute : TheoryAttribute
+{
+    public NewNixTheoryAttribute() => Skip = NewNixFactAttribute.MissingReason;
 }

@@ -48,6 +48,9 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
     public Task<RenewAnswer> RenewAsync(string push, CancellationToken cancellationToken) =>
         SendAsync("renewing the push", HttpMethod.Post, $"/pushes/{push}/renew", null, ProtocolJson.Default.RenewAnswer, cancellationToken);
 
+    public Task<MissingAnswer> MissingAsync(MissingRequest request, CancellationToken cancellationToken) =>
+        SendAsync("asking what is missing", HttpMethod.Post, "/missing", Body(request, ProtocolJson.Default.MissingRequest), ProtocolJson.Default.MissingAnswer, cancellationToken);
+
     /// <summary>Ends the push; one attempt, as nobody wants to wait for it.</summary>
     public async Task AbortAsync(string push, CancellationToken cancellationToken) =>
         await AttemptAsync<CommitAnswer>(HttpMethod.Delete, $"/pushes/{push}", null, null, null, cancellationToken);

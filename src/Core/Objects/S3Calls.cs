@@ -35,7 +35,7 @@ internal sealed class S3Calls(AdaptiveLimit limit)
                 if (attempt + 1 == Attempts)
                     throw new ObjectStoreException($"{what}: the store did not answer as it should, {Attempts} times: {Words(e)}", isTransient: true, e);
             }
-            catch (AmazonClientException e) when (!cancel.IsCancellationRequested)
+            catch (Exception e) when (e is AmazonServiceException or AmazonClientException && !cancel.IsCancellationRequested)
             {
                 throw new ObjectStoreException($"{what}: the store refused: {Words(e)}", isTransient: false, e);
             }
@@ -50,7 +50,7 @@ internal sealed class S3Calls(AdaptiveLimit limit)
 
     /// <summary>Answers that say something about the object rather than about the request.</summary>
     public static bool IsAnswer(AmazonServiceException e) =>
-        e.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.RequestedRangeNotSatisfiable && e.ErrorCode is not "NoSuchBucket"
+        (e.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.RequestedRangeNotSatisfiable && e.ErrorCode != "NoSuchBucket")
         || e.ErrorCode is "NoSuchUpload" or "InvalidPart" or "InvalidPartOrder" or "EntityTooSmall";
 
     private static bool IsThrottling(Exception e) =>

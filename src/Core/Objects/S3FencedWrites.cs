@@ -106,7 +106,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                         return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused, false, text);
                     case Verdict.Refusal when unanswered:
                         return new Answer(FencedOutcome.Unknown, false, text);
-                    case Verdict.Refusal when clock.GetUtcNow() >= fence: // Some servers say AccessDenied and nothing more.
+                    // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.
+                    case Verdict.Refusal when response.Headers.Date >= fence.AddSeconds(-1) || clock.GetUtcNow() >= fence:
                         return new Answer(FencedOutcome.Refused, false, text);
                     case Verdict.Refusal:
                         throw new ObjectStoreException($"{what}: the store refused with {(int)response.StatusCode} {code}", isTransient: false);

@@ -160,7 +160,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
-        if (partMd5.Count == 0)
+        if (partMd5.Count == 0 || !partMd5.All(md5 => md5.Length == 32 && md5.All(char.IsAsciiHexDigitLower)))
             return false;
         try
         {
@@ -171,9 +171,25 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
         catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
         {
-            // It may have been completed before, by a request whose answer was lost.
-            return await HeadAsync(key, cancel) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5));
+            return await IsJoinedAsync();
         }
+        catch (ObjectStoreException e) when (e.IsTransient)
+        {
+            // Ceph says InternalError, again and again, about an upload that was aborted.
+            try
+            {
+                await PartsAsync(key, uploadId, partMd5.Count, cancel);
+            }
+            catch (AmazonServiceException gone) when (S3Calls.IsAnswer(gone))
+            {
+                return await IsJoinedAsync();
+            }
+
+            throw;
+        }
+
+        // It may have been completed before, by a request whose answer was lost.
+        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancel) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5));
     }
 
     public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)

@@ -77,31 +77,27 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         await using var body = await store.GetAsync(token.Key, null, cancel);
         if (body is null)
             return Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
-        await using var file = new HashingReadStream(body.Stream);
+        var file = new HashingReadStream(body.Stream);
+        await using var nar = new HashingReadStream(new ZstdDecompressStream(file));
+        var buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
         try
         {
-            await using var nar = new HashingReadStream(new ZstdDecompressStream(file));
-            var buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
-            try
-            {
-                // One byte more than declared tells a bomb from a NAR.
-                while (nar.Count <= token.NarSize && await nar.ReadAsync(buffer, cancel) > 0) { }
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(buffer);
-            }
-
-            if (nar.Count != token.NarSize)
-                return Reject(report, "size-mismatch", $"The NAR has {(nar.Count > token.NarSize ? "more than" : "only")} {Math.Min(nar.Count, token.NarSize)} bytes, {token.NarSize} were declared.");
-            if (nar.Finish() is var narHash && narHash != token.NarHash)
-                return Reject(report, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
+            // One byte more than declared tells a bomb from a NAR.
+            while (nar.Count <= token.NarSize && await nar.ReadAsync(buffer, cancel) > 0) { }
         }
         catch (InvalidDataException e)
         {
             return Reject(report, "hash-mismatch", $"The upload is not a zstd-compressed NAR: {e.Message}");
         }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
 
+        if (nar.Count != token.NarSize)
+            return Reject(report, "size-mismatch", $"The NAR has {(nar.Count > token.NarSize ? "more than" : "only")} {Math.Min(nar.Count, token.NarSize)} bytes, {token.NarSize} were declared.");
+        if (nar.Finish() is var narHash && narHash != token.NarHash)
+            return Reject(report, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
         var fileHash = file.Finish();
         return fileHash == report.FileHash ? null : Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
     }

@@ -1,0 +1,166 @@
+using System.CommandLine;
+using System.Globalization;
+using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Settings;
+using OrleansCache.Cli.Store;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Commands;
+
+/// <summary><c>doctor</c>: looks at everything that a push needs, changes nothing, and says of each thing what is wrong and what to do.</summary>
+internal static class DoctorCommand
+{
+    /// <summary>Presigned URLs are refused when the clocks differ by more (S3: 15 minutes); a minute is worth a word.</summary>
+    private static readonly TimeSpan SkewWorthAWord = TimeSpan.FromMinutes(1);
+
+    public static Command Create(CommonOptions common)
+    {
+        var command = new Command("doctor", "Find out why something does not work. Changes nothing.");
+        command.SetAction((result, cancellationToken) => new Examination(Console.Out).RunAsync(() => common.Resolve(result), cancellationToken));
+        return command;
+    }
+
+    /// <summary>Prints a line for each thing looked at; the exit code is that of the first failure.</summary>
+    internal sealed class Examination(TextWriter output)
+    {
+        private int _exitCode = ExitCodes.Ok;
+
+        public async Task<int> RunAsync(Func<ServerSettings> resolve, CancellationToken cancellationToken)
+        {
+            ServerSettings settings;
+            try
+            {
+                settings = resolve();
+                Good("configuration", $"{settings.Url} (from {settings.UrlSource}), cache '{settings.Cache}'");
+            }
+            catch (CliException e)
+            {
+                Bad("configuration", e.Message, e.ExitCode);
+                return _exitCode;
+            }
+
+            var token = Token(settings);
+            using var http = Connections.Open(2);
+            var once = new RetryPolicy { Patience = TimeSpan.Zero };
+            if (await ServerAsync(http, settings, once, cancellationToken))
+                await TokenWorksAsync(new Api(http, settings.Url, settings.Cache, token, once), settings, cancellationToken);
+            await NixAsync(cancellationToken);
+            LocalFiles();
+            return _exitCode;
+        }
+
+        private string? Token(ServerSettings settings)
+        {
+            try
+            {
+                var token = settings.ReadToken();
+                if (token is null)
+                    Warn("token file", "none is configured: a push will be refused unless the server takes anybody (--token-file, ORLEANS_CACHE_TOKEN_FILE)");
+                else if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(settings.TokenFile!) & (UnixFileMode.OtherRead | UnixFileMode.GroupRead)) != 0)
+                    Warn("token file", $"{settings.TokenFile} can be read by others: chmod 600 it");
+                else
+                    Good("token file", settings.TokenFile!);
+                return token;
+            }
+            catch (CliException e)
+            {
+                Bad("token file", e.Message, e.ExitCode);
+                return null;
+            }
+        }
+
+        private async Task<bool> ServerAsync(HttpMessageInvoker http, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
+        {
+            try
+            {
+                var info = await new Api(http, settings.Url, settings.Cache, null, once).InfoAsync(cancellationToken);
+                Good("server", $"orleans-cache {info.Version} answers; readers use {info.Substituter}");
+                if (info.StoreDir != StorePath.StoreDir)
+                    Bad("store directory", $"the cache holds paths of {info.StoreDir}, this machine has {StorePath.StoreDir}", ExitCodes.Usage);
+                await ClockAsync(http, settings, cancellationToken);
+                return true;
+            }
+            catch (CliException e)
+            {
+                Bad("server", $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
+            }
+            catch (CacheException e)
+            {
+                Bad("server", e.Message, e.ExitCode);
+            }
+
+            return false;
+        }
+
+        private async Task ClockAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"{settings.Url.AbsoluteUri.TrimEnd('/')}/v1/caches/{settings.Cache}");
+            using var response = await http.SendAsync(request, cancellationToken);
+            if (response.Headers.Date is not { } theirs)
+                return;
+            var skew = (DateTimeOffset.UtcNow - theirs).Duration();
+            if (skew > SkewWorthAWord)
+                Warn("clock", $"differs from the server's by {Text.Duration(skew)}: an object store may refuse uploads, and certificates may look expired. Set it (NTP).");
+            else
+                Good("clock", string.Create(CultureInfo.InvariantCulture, $"within {Math.Ceiling(skew.TotalSeconds):0} s of the server's"));
+        }
+
+        private async Task TokenWorksAsync(Api api, ServerSettings settings, CancellationToken cancellationToken)
+        {
+            try
+            {
+                // Asks about nothing: needs the right to push, and leaves no trace.
+                _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
+                Good("permission", "the server lets us push");
+            }
+            catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
+            {
+                Bad("permission", $"the server refuses: {e.Message}" + (settings.TokenFile is null ? " (no token was sent)" : ""), e.ExitCode);
+            }
+            catch (Exception e) when (e is CacheException or CliException)
+            {
+                Bad("permission", e.Message, ExitCodes.Failed);
+            }
+        }
+
+        private async Task NixAsync(CancellationToken cancellationToken)
+        {
+            if (await new LocalStore().VersionAsync(cancellationToken) is not { } version)
+            {
+                Bad("nix", "the command 'nix' is not in PATH: closures cannot be looked up", ExitCodes.Usage);
+                return;
+            }
+
+            Good("nix", version);
+            if (!Directory.Exists(StorePath.StoreDir))
+                Bad("store", $"{StorePath.StoreDir} does not exist", ExitCodes.Usage);
+            else
+                Good("store", StorePath.StoreDir);
+        }
+
+        private void LocalFiles()
+        {
+            if (Directory.Exists(BuildLogs.DefaultRoot))
+                Good("build logs", BuildLogs.DefaultRoot);
+            else
+                Warn("build logs", $"{BuildLogs.DefaultRoot} does not exist: no logs will be sent");
+            using var database = Sqlite.TryOpen(Realisations.DefaultDatabase);
+            if (database?.Query("select 1 from ValidPaths limit 1") is not null)
+                Good("realisations", $"{Realisations.DefaultDatabase} can be read");
+            else
+                Warn("realisations", $"{Realisations.DefaultDatabase} cannot be read (libsqlite3.so.0 is needed): realisations of content-addressed derivations will not be sent");
+        }
+
+        private void Good(string what, string text) => output.WriteLine($"ok       {what,-15} {text}");
+
+        private void Warn(string what, string text) => output.WriteLine($"warning  {what,-15} {text}");
+
+        private void Bad(string what, string text, int exitCode)
+        {
+            output.WriteLine($"FAILED   {what,-15} {text}");
+            if (_exitCode == ExitCodes.Ok)
+                _exitCode = exitCode;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.CommandLine;
+using System.Text.Json;
+using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Settings;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Commands;
+
+/// <summary><c>info</c>: what a cache is, and what goes into nix.conf to read from it.</summary>
+internal static class InfoCommand
+{
+    public static Command Create(CommonOptions common)
+    {
+        var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
+        var command = new Command("info", "Tell what a cache is, and how to read from it.") { json };
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            var info = await AskAsync(common.Resolve(result), cancellationToken);
+            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(info, ProtocolJson.Default.CacheInfo) : Describe(info));
+        });
+        return command;
+    }
+
+    private static async Task<CacheInfo> AskAsync(ServerSettings settings, CancellationToken cancellationToken)
+    {
+        using var http = Connections.Open(1);
+        try
+        {
+            // No token: the answer is public, and a server that is not ours must not see it.
+            return await new Api(http, settings.Url, settings.Cache, null, CommonOptions.First(new RetryPolicy())).InfoAsync(cancellationToken);
+        }
+        catch (CliException e) when (e.ExitCode == ExitCodes.Unreachable)
+        {
+            throw CommonOptions.Unreachable(settings, e);
+        }
+        catch (CacheException e)
+        {
+            throw new CliException(e.ExitCode, e.Message, e);
+        }
+    }
+
+    internal static string Describe(CacheInfo info) => $"""
+        cache        {info.Name}
+        store        {info.StoreDir}
+        priority     {info.Priority}
+        substituter  {info.Substituter}
+        public keys  {(info.PublicKeys.Count == 0 ? "none: nothing is signed here" : string.Join("\n             ", info.PublicKeys))}
+        server       orleans-cache {info.Version}
+
+        To read from it, in nix.conf:
+
+            {NixConf(info)}
+        """;
+
+    private static string NixConf(CacheInfo info) => info.PublicKeys.Count == 0
+        ? $"extra-substituters = {info.Substituter}?trusted=true"
+        : $"extra-substituters = {info.Substituter}\n    extra-trusted-public-keys = {string.Join(' ', info.PublicKeys)}";
+}

@@ -1,0 +1,17 @@
+using OrleansCache.Testing;
+using Xunit;
+
+namespace OrleansCache.EndToEnd.Tests;
+
+/// <summary>A test that needs a real S3 and a real Nix.</summary>
+public sealed class BucketFactAttribute : FactAttribute
+{
+    public BucketFactAttribute() => Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip;
+}
+
+/// <inheritdoc cref="BucketFactAttribute"/>
+public sealed class BucketTheoryAttribute : TheoryAttribute
+{
+    public BucketTheoryAttribute(bool needsNewNix = false) =>
+        Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (needsNewNix ? new NewNixFactAttribute().Skip : null);
+}

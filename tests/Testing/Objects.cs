@@ -1,0 +1,121 @@
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace OrleansCache.Testing;
+
+/// <summary>What a cache consists of, seen from beside the gateway: keys and bytes.</summary>
+public interface IObjects
+{
+    /// <summary>Every key that begins with <paramref name="prefix"/>.</summary>
+    Task<IReadOnlyList<string>> KeysAsync(string prefix = "");
+
+    /// <summary>Its size in bytes; null when it is not there.</summary>
+    Task<long?> SizeAsync(string key);
+
+    /// <summary>Its bytes as they are stored; null when it is not there.</summary>
+    Task<byte[]?> ReadAsync(string key);
+}
+
+/// <summary>The objects of a directory store.</summary>
+public sealed class ObjectFolder(string root) : IObjects
+{
+    public Task<IReadOnlyList<string>> KeysAsync(string prefix = "") => Task.FromResult<IReadOnlyList<string>>(
+    [
+        .. Directory.EnumerateFiles(root, "*", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(root, file))
+            // Names with a dot are the store's own.
+            .Where(key => !key.StartsWith('.') && key.StartsWith(prefix, StringComparison.Ordinal)),
+    ]);
+
+    public Task<long?> SizeAsync(string key) => Task.FromResult(new FileInfo(Path.Combine(root, key)) is { Exists: true } file ? file.Length : (long?)null);
+
+    public async Task<byte[]?> ReadAsync(string key) => File.Exists(Path.Combine(root, key)) ? await File.ReadAllBytesAsync(Path.Combine(root, key)) : null;
+}
+
+/// <summary>A new bucket, which anybody may read.</summary>
+public sealed class ObjectBucket : IObjects, IDisposable
+{
+    private readonly CephServer _server;
+    private readonly AmazonS3Client _client;
+    private readonly TempFolder _keys = new("oc-s3-keys-");
+
+    private ObjectBucket(CephServer server, string name)
+    {
+        (_server, Name) = (server, name);
+        _client = server.CreateClient();
+        File.WriteAllText(_keys["access"], server.AccessKey);
+        File.WriteAllText(_keys["secret"], server.SecretKey);
+    }
+
+    public string Name { get; }
+
+    /// <summary>What stock Nix has as its substituter.</summary>
+    public string Url => $"{_server.Endpoint.ToString().TrimEnd('/')}/{Name}";
+
+    /// <summary>The options that make a server use it.</summary>
+    public string[] ServerOptions =>
+    [
+        "--s3-bucket", Name, "--s3-endpoint", _server.Endpoint.ToString(), "--s3-region", _server.Region,
+        "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"],
+    ];
+
+    public static async Task<ObjectBucket> CreateAsync()
+    {
+        var server = await CephServer.Shared;
+        var bucket = new ObjectBucket(server, await server.CreateBucketAsync());
+        await bucket._client.PutBucketPolicyAsync(new PutBucketPolicyRequest
+        {
+            BucketName = bucket.Name,
+            Policy = $$"""
+                {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject","s3:ListBucket"],
+                "Resource":["arn:aws:s3:::{{bucket.Name}}","arn:aws:s3:::{{bucket.Name}}/*"]}]}
+                """,
+        });
+        return bucket;
+    }
+
+    public async Task<IReadOnlyList<string>> KeysAsync(string prefix = "")
+    {
+        var keys = new List<string>();
+        await foreach (var item in _client.Paginators.ListObjectsV2(new ListObjectsV2Request { BucketName = Name, Prefix = prefix }).S3Objects)
+            keys.Add(item.Key);
+        return keys;
+    }
+
+    public async Task<long?> SizeAsync(string key)
+    {
+        try
+        {
+            return (await _client.GetObjectMetadataAsync(Name, key)).ContentLength;
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode == System.Net.HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    public async Task<byte[]?> ReadAsync(string key)
+    {
+        try
+        {
+            using var answer = await _client.GetObjectAsync(Name, key);
+            using var bytes = new MemoryStream();
+            await answer.ResponseStream.CopyToAsync(bytes);
+            return bytes.ToArray();
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode == System.Net.HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Multipart uploads that are neither completed nor aborted.</summary>
+    public async Task<int> OpenMultipartsAsync() =>
+        (await _client.ListMultipartUploadsAsync(new ListMultipartUploadsRequest { BucketName = Name })).MultipartUploads?.Count ?? 0;
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        _keys.Dispose();
+    }
+}

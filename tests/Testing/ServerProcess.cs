@@ -1,0 +1,131 @@
+using System.Globalization;
+
+namespace OrleansCache.Testing;
+
+/// <summary>A running <c>orleans-cache-server</c> on a data directory of its own: embedded, unless its options say otherwise.</summary>
+public sealed class ServerProcess : IAsyncDisposable
+{
+    private readonly TempFolder _folder = new("oc-server-");
+    private readonly string[] _options;
+    private readonly int _port = FreePort.Next();
+    private ProcessRunner? _process;
+
+    private ServerProcess(string[] options) => _options = options;
+
+    /// <summary>What clients use; stays the same over restarts.</summary>
+    public Uri Url => new($"http://127.0.0.1:{_port}");
+
+    /// <summary>The data directory.</summary>
+    public string Data => _folder["data"];
+
+    public string TokenFile => Path.Combine(Data, "token");
+
+    public string KeyFile => Path.Combine(Data, "key");
+
+    public string PublicKey => File.ReadAllText(Path.Combine(Data, "key.pub")).Trim();
+
+    /// <summary>The objects of the embedded store.</summary>
+    public ObjectFolder Objects => new(Path.Combine(Data, "store"));
+
+    /// <summary>Its log since the last start.</summary>
+    public string Log => _process?.Errors ?? "";
+
+    /// <summary>Options that make another server a second gateway of the same cache, given that both have the same database and bucket.</summary>
+    public string[] IdentityOptions => ["--sign-key", KeyFile, "--token-file", TokenFile];
+
+    /// <summary>Starts it and waits until it serves.</summary>
+    /// <param name="options">More options, such as <c>--postgres</c>.</param>
+    public static async Task<ServerProcess> StartAsync(params string[] options)
+    {
+        var server = new ServerProcess(options);
+        try
+        {
+            await server.RestartAsync();
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts it again on the same data, after <see cref="Kill9Async"/> or <see cref="StopAsync"/>.</summary>
+    public async Task RestartAsync()
+    {
+        await StopAsync();
+        _process = ProcessRunner.Start(
+            BuiltProgram.Server, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], CacheCli.Environment(_folder.Path), signalAtExit: "TERM");
+        await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal));
+    }
+
+    /// <summary>SIGTERM, as a service manager does it, and the wait for its end. Returns the exit code; null when it was not running.</summary>
+    public async Task<int?> StopAsync()
+    {
+        if (_process is null) return null;
+        _process.Terminate();
+        var code = await _process.WaitAsync();
+        await ForgetAsync();
+        return code;
+    }
+
+    /// <summary>SIGKILL to the gateway. Its PostgreSQL is left to notice by itself.</summary>
+    public Task Kill9Async() => ForgetAsync();
+
+    /// <summary>SIGKILL to the embedded PostgreSQL, which the gateway is to start again.</summary>
+    public async Task KillPostgres9Async()
+    {
+        if (PostgresPid() is { } pid)
+            await ProcessRunner.RunAsync("kill", ["-9", $"{pid}"]);
+    }
+
+    /// <summary>SIGSTOP: it stands still, its connections stay open.</summary>
+    public void Pause() => _process?.Pause();
+
+    public void Resume() => _process?.Resume();
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is not null)
+        {
+            // A paused one cannot hear.
+            _process.Resume();
+            _process.Terminate();
+            try
+            {
+                await _process.WaitAsync(TimeSpan.FromSeconds(40));
+            }
+            catch (TimeoutException)
+            {
+                // Disposing kills it.
+            }
+
+            await ForgetAsync();
+        }
+
+        // What a killed server leaves ends by itself; its folder cannot go before.
+        await Eventually.BecomesTrueAsync(() => PostgresPid() is null, describe: () => "the end of the embedded PostgreSQL");
+        _folder.Dispose();
+    }
+
+    private async Task ForgetAsync()
+    {
+        if (_process is null) return;
+        await _process.DisposeAsync();
+        _process = null;
+    }
+
+    private int? PostgresPid()
+    {
+        var file = Path.Combine(Data, "postgres", "data", "postmaster.pid");
+        try
+        {
+            return int.TryParse(File.ReadLines(file).FirstOrDefault(), CultureInfo.InvariantCulture, out var pid)
+                && File.ReadAllText($"/proc/{pid}/comm").Trim() == "postgres" ? pid : null;
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}
