@@ -31,9 +31,9 @@ internal sealed class World : IAsyncDisposable
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null)
     {
-        var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions());
         await world.AddGatewayAsync();
         return world;
