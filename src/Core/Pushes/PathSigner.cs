@@ -32,8 +32,9 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
     {
         foreach (var signature in path.Signatures)
         {
-            var colon = signature.IndexOf(':', StringComparison.Ordinal);
-            if (colon <= 0 || signature.Contains(' ', StringComparison.Ordinal))
+            // A list in a request may hold nulls, whatever its type says.
+            var colon = signature?.IndexOf(':', StringComparison.Ordinal) ?? -1;
+            if (colon <= 0 || signature!.Contains(' ', StringComparison.Ordinal))
                 continue;
             var bytes = new byte[SignatureLength + 3];
             if (!Convert.TryFromBase64String(signature[(colon + 1)..], bytes, out var length) || length != SignatureLength)

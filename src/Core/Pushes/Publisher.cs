@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
@@ -20,7 +19,7 @@ namespace OrleansCache.Core.Pushes;
 /// </remarks>
 internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger)
 {
-    private const int BatchSize = 1_000;
+    private const int BatchSize = 2_000;
     // Lazy: a task must stand here before it can end and take itself away again.
     private readonly ConcurrentDictionary<long, Lazy<Task>> _running = new();
 
@@ -40,7 +39,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
     /// <summary>Writes narinfos of live rows whose signatures have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
-        await WriteAsync(await ListAsync("publish_changed($1, $2)", p => p.With(cache).With(BatchSize), cancel), [], cancel);
+        await WriteAsync(await PublishWork.ReadAsync(database, cache, null, BatchSize, cancel), cancel);
 
     private async Task RunAsync(int cache, PushId push, CancellationToken cancel)
     {
@@ -50,10 +49,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         {
             while (true)
             {
-                var objects = await database.ListAsync("select id, key, content from @fn@.publish_objects($1)", p => p.With(push.Value),
-                    r => new ObjectToWrite(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.GetFieldValue<byte[]>(2)), cancel);
-                var paths = await ListAsync("publish_list($1)", p => p.With(push.Value), cancel);
-                await WriteAsync(paths, objects, cancel);
+                await WriteAsync(await PublishWork.ReadAsync(database, cache, push, BatchSize, cancel), cancel);
                 if (await catalog.FinishAsync(cache, push, cancel) != "committing")
                     return;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
@@ -88,22 +84,21 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         }
     }
 
-    private async Task WriteAsync(List<PathToWrite> paths, List<ObjectToWrite> objects, CancellationToken cancel)
+    private async Task WriteAsync(PublishWork work, CancellationToken cancel)
     {
-        if (paths.Count == 0 && objects.Count == 0)
+        if (work.Paths.Count == 0 && work.Objects.Count == 0)
             return;
-        var names = (await catalog.PathsAsync([.. paths.SelectMany(p => p.References).Distinct()], cancel)).ToDictionary(p => p.Id, p => p.Path);
-        var ordered = ReferencesFirst(paths);
+        var ordered = work.ReferencesFirst();
         var written = new HashSet<long>();
         for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
         {
             var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
-            await WriteBatchAsync(batch, from == 0 ? objects : [], paths, names, written, cancel);
+            await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancel);
         }
     }
 
     private async Task WriteBatchAsync(
-        List<PathToWrite> batch, List<ObjectToWrite> objects, List<PathToWrite> all, Dictionary<long, StorePath> names, HashSet<long> written, CancellationToken cancel)
+        List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancel)
     {
         var intents = await database.ListAsync(
             "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4)",
@@ -116,7 +111,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
         using var slots = new SemaphoreSlim(options.PublishParallelism);
         var tasks = new Dictionary<long, Task<bool>>();
-        var pending = all.Select(p => p.Id).ToHashSet();
+        var pending = work.Paths.Select(p => p.Id).ToHashSet();
         var objectTasks = objects.Where(o => objectIntents.ContainsKey(o.Id)).Select(o => WriteAndNoteAsync(objectIntents[o.Id], () => WriteObjectAsync(o, objectIntents[o.Id].Fence, cancel))).ToList();
         foreach (var path in batch)
         {
@@ -152,7 +147,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, () => WriteNarInfoAsync(path, intent, names, cancel));
+                && await WriteAndNoteAsync(intent, () => WriteNarInfoAsync(path, intent, work.Names, cancel));
         }
 
         async Task<bool> WriteAndNoteAsync(Intent intent, Func<Task<FencedOutcome>> write)
@@ -221,50 +216,8 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             cancel);
     }
 
-    private Task<List<PathToWrite>> ListAsync(string function, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
-        database.ListAsync(
-            $"select id, hash, name, nar_hash, nar_size, refs, deriver, ca, listing, nar_key, file_hash, file_size from @fn@.{function}", bind,
-            r => new PathToWrite(
-                r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2)),
-                r.GetFieldValue<byte[]>(3), r.GetInt64(4), r.GetFieldValue<long[]>(5), r.IsDBNull(6) ? null : r.GetString(6), r.IsDBNull(7) ? null : r.GetString(7),
-                r.IsDBNull(8) ? null : r.GetFieldValue<byte[]>(8), r.GetString(9), r.GetFieldValue<byte[]>(10), r.GetInt64(11)), cancel);
-
-    /// <summary>Every path after the paths that it refers to (Kahn's algorithm; a path's reference to itself does not count).</summary>
-    private static List<PathToWrite> ReferencesFirst(List<PathToWrite> paths)
-    {
-        var byId = paths.ToDictionary(p => p.Id);
-        var open = new Dictionary<long, int>();
-        var referrers = new Dictionary<long, List<long>>();
-        foreach (var path in paths)
-        {
-            var references = path.References.Where(r => r != path.Id && byId.ContainsKey(r)).Distinct().ToList();
-            open[path.Id] = references.Count;
-            foreach (var reference in references)
-                (referrers.TryGetValue(reference, out var list) ? list : referrers[reference] = []).Add(path.Id);
-        }
-
-        var ordered = new List<PathToWrite>(paths.Count);
-        var ready = new Queue<long>(open.Where(o => o.Value == 0).Select(o => o.Key));
-        while (ready.TryDequeue(out var id))
-        {
-            ordered.Add(byId[id]);
-            foreach (var referrer in referrers.GetValueOrDefault(id, []))
-            {
-                if (--open[referrer] == 0)
-                    ready.Enqueue(referrer);
-            }
-        }
-
-        return ordered;
-    }
-
     [LoggerMessage(LogLevel.Warning, "the lease of committing push {Push} could not be kept; another process may go on with it")]
     private partial void LogLeaseLost(Exception e, long push);
-
-    private sealed record PathToWrite(
-        long Id, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize);
-
-    private sealed record ObjectToWrite(long Id, ObjectKey Key, byte[] Content);
 
     private sealed record Intent(bool IsPath, long Id, long Generation, DateTime Fence, string[] Signatures);
 }

@@ -107,7 +107,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         var joined = new byte[md5.Count * MD5.HashSizeInBytes];
         for (var i = 0; i < md5.Count; i++)
         {
-            if (md5[i].Length != MD5.HashSizeInBytes * 2 || Convert.FromHexString(md5[i], joined.AsSpan(i * MD5.HashSizeInBytes), out _, out _) != OperationStatus.Done)
+            if (md5[i] is not { Length: MD5.HashSizeInBytes * 2 } || Convert.FromHexString(md5[i], joined.AsSpan(i * MD5.HashSizeInBytes), out _, out _) != OperationStatus.Done)
                 return "";
         }
 

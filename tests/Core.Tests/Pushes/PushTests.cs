@@ -340,7 +340,7 @@ public class PushTests
         var path = World.Path("a");
         var signature = other.Sign(Nix.NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, []));
 
-        var push = await world.BeginAsync(World.Closure(path with { Signatures = [signature, "test-1:" + Convert.ToBase64String(new byte[64]), "nonsense"] }));
+        var push = await world.BeginAsync(World.Closure(path with { Signatures = [signature, "test-1:" + Convert.ToBase64String(new byte[64]), "nonsense", null!] }));
         await world.CommitAsync(push);
 
         Assert.Equal(2, world.NarInfoOf("a")!.Signatures.Count);

@@ -1,31 +1,38 @@
--- Rule 5. What a push has still to write. The NAR is always the first of a path's objects.
-create function @fn@.publish_list(p_push bigint)
-returns table (id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  listing bytea, nar_key text, file_hash bytea, file_size bigint)
-language sql volatile set jit = off as $$
-  select s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, s.listing, o.key, o.file_hash, o.file_size
-  from push_path d join store_path s on s.id = d.path_id join object o on o.id = s.objects[1]
-  where d.push_id = p_push and s.state = 'publishing' and not s.recorded
-  order by s.id
-$$;
+-- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
+-- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing),
+-- 'object' (a log or realisation) and 'name' (a path that is referred to).
+create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
+returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
+  content bytea, key text, file_hash bytea, file_size bigint)
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  v_paths bigint[];
+  v_names bigint[];
+begin
+  if p_push is null then
+    select array_agg(x.id) into v_paths from (
+      select s.id from store_path s
+      where s.cache_id = p_cache and s.state = 'live' and not s.recorded and (s.fence is null or s.fence < clock_timestamp())
+      order by s.id limit p_limit) x;
+  else
+    select array_agg(s.id) into v_paths from push_path d join store_path s on s.id = d.path_id
+      where d.push_id = p_push and s.state = 'publishing' and not s.recorded;
+  end if;
+  select array_agg(distinct r) into v_names from store_path s cross join unnest(s.refs) r where s.id = any(v_paths);
 
--- Live paths whose narinfo has changed (signatures were added).
-create function @fn@.publish_changed(p_cache int, p_limit int)
-returns table (id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  listing bytea, nar_key text, file_hash bytea, file_size bigint)
-language sql volatile set jit = off as $$
-  select s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, null::bytea, o.key, o.file_hash, o.file_size
-  from store_path s join object o on o.id = s.objects[1]
-  where s.cache_id = p_cache and s.state = 'live' and not s.recorded and (s.fence is null or s.fence < clock_timestamp())
-  order by s.id limit p_limit
-$$;
-
-create function @fn@.publish_objects(p_push bigint)
-returns table (id bigint, key text, content bytea)
-language sql volatile as $$
-  select o.id, o.key, o.content from push u join object o on o.id = any(u.objects)
-  where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded order by o.id
-$$;
+  return query
+    select 'path', s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca,
+      case when s.state = 'publishing' then s.listing end, o.key, o.file_hash, o.file_size
+    from store_path s join object o on o.id = s.objects[1] where s.id = any(v_paths);
+  return query
+    select 'name', s.id, s.hash, s.name, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint
+    from store_path s where s.id = any(v_names);
+  return query
+    select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint
+    from push u join object o on o.id = any(u.objects)
+    where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded;
+end $$;
 
 -- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.
 create function @fn@.publish_intend(p_paths bigint[], p_objects bigint[], p_fence interval, p_margin interval)

@@ -1,0 +1,78 @@
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>What has still to be written to the bucket: narinfos with their listings, logs and realisations.</summary>
+/// <param name="Names">Every path that is referred to, by id.</param>
+internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names)
+{
+    /// <summary>Of a push; or (null) up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.</summary>
+    public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
+        database.RunAsync(
+            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size from @fn@.publish_list($1, $2, $3)",
+            p => p.With(cache).WithNullable(push?.Value, NpgsqlTypes.NpgsqlDbType.Bigint).With(limit),
+            async (r, stop) =>
+            {
+                var work = new PublishWork([], [], []);
+                while (await r.ReadAsync(stop))
+                {
+                    var (kind, id) = (r.GetString(0), r.GetInt64(1));
+                    if (kind == "object")
+                    {
+                        work.Objects.Add(new ObjectToWrite(id, ObjectKey.Parse(r.GetString(10)), r.GetFieldValue<byte[]>(9)));
+                        continue;
+                    }
+
+                    var path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetString(3));
+                    if (kind == "name")
+                    {
+                        work.Names.Add(id, path);
+                        continue;
+                    }
+
+                    work.Paths.Add(new PathToWrite(
+                        id, path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7) ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
+                        r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
+                }
+
+                return work;
+            },
+            cancel);
+
+    /// <summary>Every path after the paths that it refers to (Kahn's algorithm; a path's reference to itself does not count).</summary>
+    public List<PathToWrite> ReferencesFirst()
+    {
+        var byId = Paths.ToDictionary(p => p.Id);
+        var open = new Dictionary<long, int>();
+        var referrers = new Dictionary<long, List<long>>();
+        foreach (var path in Paths)
+        {
+            var references = path.References.Where(r => r != path.Id && byId.ContainsKey(r)).Distinct().ToList();
+            open[path.Id] = references.Count;
+            foreach (var reference in references)
+                (referrers.TryGetValue(reference, out var list) ? list : referrers[reference] = []).Add(path.Id);
+        }
+
+        var ordered = new List<PathToWrite>(Paths.Count);
+        var ready = new Queue<long>(open.Where(o => o.Value == 0).Select(o => o.Key));
+        while (ready.TryDequeue(out var id))
+        {
+            ordered.Add(byId[id]);
+            foreach (var referrer in referrers.GetValueOrDefault(id, []))
+            {
+                if (--open[referrer] == 0)
+                    ready.Enqueue(referrer);
+            }
+        }
+
+        return ordered;
+    }
+}
+
+/// <param name="Listing">Null: none is to be written.</param>
+internal sealed record PathToWrite(
+    long Id, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize);
+
+internal sealed record ObjectToWrite(long Id, ObjectKey Key, byte[] Content);
