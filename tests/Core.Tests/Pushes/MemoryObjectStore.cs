@@ -8,6 +8,8 @@ namespace OrleansCache.Core.Tests.Pushes;
 /// <summary>A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to end.</summary>
 internal sealed class MemoryObjectStore : IObjectStore
 {
+    // Keys whose ETag is that of a multipart upload, of one part.
+    private readonly ConcurrentDictionary<string, bool> _joined = new();
     private int _multiparts;
 
     public ConcurrentDictionary<string, byte[]> Objects { get; } = new();
@@ -91,6 +93,7 @@ internal sealed class MemoryObjectStore : IObjectStore
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
+        _joined[key.ToString()] = true;
         return Task.FromResult(Objects.ContainsKey(key.ToString()));
     }
 
@@ -115,7 +118,10 @@ internal sealed class MemoryObjectStore : IObjectStore
         _ => FencedOutcome.Unknown,
     };
 
-    private static ObjectInfo Info(ObjectKey key, byte[] body) => new(key, body.Length, Convert.ToHexStringLower(MD5.HashData(body)), DateTimeOffset.UtcNow);
+    private ObjectInfo Info(ObjectKey key, byte[] body) => new(
+        key, body.Length,
+        _joined.ContainsKey(key.ToString()) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1" : Convert.ToHexStringLower(MD5.HashData(body)),
+        DateTimeOffset.UtcNow);
 
     internal enum Answer
     {
