@@ -12,20 +12,12 @@ internal sealed record NixCopy(IReadOnlyList<string> Command, string Version, bo
         return nix with { Version = printed.Output.Trim().Split(' ')[^1] };
     }
 
-    /// <summary>Copies a closure into a new folder, which is removed.</summary>
-    public async Task<ChildRun> CopyAsync(string root)
+    /// <summary>Copies a closure into a new folder. It stays until the end of all: see <see cref="CacheServer.DisposeAsync"/>.</summary>
+    public Task<ChildRun> CopyAsync(string root)
     {
-        var target = Path.Combine(Work, "nix-cache");
-        try
-        {
-            ProcFs.Sync();
-            return await RunAsync(["copy", "--to", $"file://{target}?compression=zstd{(Parallel ? "&parallel-compression=true" : "")}", root]);
-        }
-        finally
-        {
-            if (Directory.Exists(target))
-                Directory.Delete(target, recursive: true);
-        }
+        var target = Path.Combine(Work, "nix-cache-" + Guid.NewGuid().ToString("N"));
+        ProcFs.Sync();
+        return RunAsync(["copy", "--to", $"file://{target}?compression=zstd{(Parallel ? "&parallel-compression=true" : "")}", root]);
     }
 
     public Task<ChildRun> PathInfoAsync(string root) => RunAsync(["path-info", "--recursive", "--json", root]);
