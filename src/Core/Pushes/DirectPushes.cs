@@ -128,12 +128,11 @@ internal sealed class DirectPushes(
             switch (outcome)
             {
                 case "committed":
-                    if (Interlocked.Exchange(ref _refresh, 0) == 1)
-                        await publisher.RefreshAsync(id, cancel);
-                    return Answer(push, PushState.Committed, published);
+                    return await CommittedAsync(id, push, published, cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
-                    await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    if (await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
+                        return await CommittedAsync(id, push, published, cancel);
                     break;
                 case "missing":
                     var missing = (await catalog.PathsAsync(paths, cancel)).ConvertAll(p => p.Path.Hash);
@@ -187,15 +186,25 @@ internal sealed class DirectPushes(
 
     private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
 
-    private static async Task JoinAsync(Task publishing, TimeSpan patience, CancellationToken cancel)
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, CancellationToken cancel)
+    {
+        if (Interlocked.Exchange(ref _refresh, 0) == 1)
+            await publisher.RefreshAsync(cache, cancel);
+        return Answer(push, PushState.Committed, published);
+    }
+
+    /// <summary>True when the publisher has seen the push end; a committing push ends committed only.</summary>
+    private static async Task<bool> JoinAsync(Task publishing, TimeSpan patience, CancellationToken cancel)
     {
         try
         {
             await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+            return true;
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
             // Not finished here: the catalog knows that it must go on, and the caller asks it.
+            return false;
         }
     }
 

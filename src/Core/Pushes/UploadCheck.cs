@@ -15,6 +15,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     // From this many keys with one prefix on, a listing is cheaper than asking for each.
     private const int ListingFrom = 4;
     private const int AtOnce = 16;
+    private const int ReadSize = 1 << 18;
 
     /// <summary>Null in the answer: accepted. Otherwise why not.</summary>
     public async Task<RejectedUpload?[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
@@ -78,12 +79,24 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (body is null)
             return Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
         var file = new HashingReadStream(body.Stream);
-        await using var nar = new HashingReadStream(new ZstdDecompressStream(file));
-        var buffer = ArrayPool<byte>.Shared.Rent(1 << 18);
+        await using var nar = new ZstdDecompressStream(file);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
+        var (count, hashed) = (0L, Task.CompletedTask);
         try
         {
-            // One byte more than declared tells a bomb from a NAR.
-            while (nar.Count <= token.NarSize && await nar.ReadAsync(buffer, cancel) > 0) { }
+            // One buffer is decompressed into while the other is hashed: a large NAR has two processors. One byte more than declared tells a bomb.
+            while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false, cancel) is > 0 and var read)
+            {
+                await hashed;
+                count += read;
+                (reading, hashing) = (hashing, reading);
+                var piece = hashing;
+                if (read == ReadSize)
+                    hashed = Task.Run(() => hash.AppendData(piece, 0, read), CancellationToken.None);
+                else
+                    hash.AppendData(piece, 0, read);
+            }
         }
         catch (InvalidDataException e)
         {
@@ -91,12 +104,14 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            await hashed;
+            ArrayPool<byte>.Shared.Return(reading);
+            ArrayPool<byte>.Shared.Return(hashing);
         }
 
-        if (nar.Count != token.NarSize)
-            return Reject(report, "size-mismatch", $"The NAR has {(nar.Count > token.NarSize ? "more than" : "only")} {Math.Min(nar.Count, token.NarSize)} bytes, {token.NarSize} were declared.");
-        if (nar.Finish() is var narHash && narHash != token.NarHash)
+        if (count != token.NarSize)
+            return Reject(report, "size-mismatch", $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
+        if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
             return Reject(report, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
         var fileHash = file.Finish();
         return fileHash == report.FileHash ? null : Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
