@@ -14,7 +14,6 @@ internal static class Compose
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
-<<<<<<< HEAD
         ? new S3ObjectStore(new S3Options
         {
             Bucket = s3.Bucket,
@@ -25,31 +24,7 @@ internal static class Compose
             AccessKey = s3.AccessKey,
             SecretKey = s3.SecretKey,
         })
-=======
-        ? Bucket(s3)
->>>>>>> e2e
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
-
-    private static S3ObjectStore Bucket(S3Settings settings)
-    {
-        try
-        {
-            return new S3ObjectStore(new S3Options
-            {
-                Bucket = settings.Bucket,
-                Endpoint = settings.Endpoint,
-                Region = settings.Region,
-                Prefix = settings.Prefix,
-                PathStyle = settings.PathStyle,
-                AccessKey = settings.AccessKey,
-                SecretKey = settings.SecretKey,
-            });
-        }
-        catch (ObjectStoreException e)
-        {
-            throw new StartupException($"The object store cannot be used: {e.Message}", e);
-        }
-    }
 
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IReadOnlyList<PublicKey> trusted, ILoggerFactory loggers, CancellationToken cancel)
