@@ -91,7 +91,7 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
         if (RetryPolicy.IsTransient(response.StatusCode))
         {
             var gateway = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
-            return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable : ExitCodes.Failed);
+            return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable : ExitCodes.Failed) { LooksLikeABug = response.StatusCode is HttpStatusCode.InternalServerError };
         }
 
         if (response.StatusCode is HttpStatusCode.NotFound && problem is null)

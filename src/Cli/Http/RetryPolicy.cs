@@ -8,6 +8,9 @@ internal sealed class TransientException(string message, TimeSpan? retryAfter = 
     /// <summary>What the program exits with when no attempt succeeds.</summary>
     public int ExitCode { get; } = exitCode;
 
+    /// <summary>The server works, and fails at this request: it will hardly succeed because one waits for minutes.</summary>
+    public bool LooksLikeABug { get; init; }
+
     /// <summary>What the server asked for, if it did.</summary>
     public TimeSpan? RetryAfter { get; } = retryAfter;
 }
@@ -25,6 +28,9 @@ internal sealed record RetryPolicy
     /// <summary>All the waiting for one request, together: long enough for a server to be restarted.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(3);
 
+    /// <summary>Attempts at a request that the server fails at each time with a plain 500.</summary>
+    public int MaxServerErrors { get; init; } = 5;
+
     public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
 
     /// <summary>Told of each attempt that failed, and of the delay.</summary>
@@ -33,6 +39,7 @@ internal sealed record RetryPolicy
     public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
     {
         var waited = TimeSpan.Zero;
+        var serverErrors = 0;
         for (var tries = 0; ; tries++)
         {
             try
@@ -42,7 +49,8 @@ internal sealed record RetryPolicy
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && AsTransient(e) is { } transient)
             {
                 var delay = DelayBefore(tries, transient.RetryAfter);
-                if (waited + delay > Patience)
+                serverErrors += transient.LooksLikeABug ? 1 : 0;
+                if (waited + delay > Patience || serverErrors >= MaxServerErrors)
                     throw new CliException(transient.ExitCode, tries == 0 ? $"{what} failed: {transient.Message}" : $"{what} failed {tries + 1} times; the last answer: {transient.Message}", e);
                 OnRetry?.Invoke($"{what}: {transient.Message}", delay);
                 await Delay(delay, cancellationToken);

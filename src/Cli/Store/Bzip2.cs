@@ -24,19 +24,18 @@ internal static class Bzip2
                 throw new InvalidDataException("it is not bzip2");
             var block = new int[level * 100_000];
             ulong magic;
+            var all = 0u;
             while ((magic = ((ulong)bits.Read(24) << 24) | bits.Read(24)) == BlockMagic)
-                ReadBlock(bits, block, output, maxBytes);
-            if (magic != EndMagic)
+                all = uint.RotateLeft(all, 1) ^ ReadBlock(bits, block, output, maxBytes);
+            if (magic != EndMagic || ((bits.Read(16) << 16) | bits.Read(16)) != all)
                 throw new InvalidDataException("it is damaged");
-            _ = bits.Read(16);
-            _ = bits.Read(16);
             bits.AlignToByte();
         }
 
         return output.ToArray();
     }
 
-    private static void ReadBlock(BitReader bits, int[] block, MemoryStream output, int maxBytes)
+    private static uint ReadBlock(BitReader bits, int[] block, MemoryStream output, int maxBytes)
     {
         var expected = (bits.Read(16) << 16) | bits.Read(16);
         if (bits.Read(1) != 0)
@@ -46,8 +45,7 @@ internal static class Bzip2
         if (origin >= count)
             throw new InvalidDataException("it is damaged");
         var crc = Untransform(block, count, origin, output, maxBytes);
-        if (crc != expected)
-            throw new InvalidDataException("it is damaged: a checksum is wrong");
+        return crc == expected ? crc : throw new InvalidDataException("it is damaged: a checksum is wrong");
     }
 
     /// <summary>Huffman codes, move to front and the runs of zeros; gives the number of bytes, one in the low bits of each element.</summary>

@@ -94,8 +94,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
-    // Deadlock, serialisation failure, lock timeout; a server that is starting, stopping or failing over; a connection that broke.
+    // Deadlock, serialisation failure, lock timeout; a unique index met by two at once (what was met is visible the second time); a server that is starting, stopping or failing over; a connection that broke.
     private static bool IsWorthRepeating(NpgsqlException e) => e is PostgresException p
-        ? p.SqlState is "40P01" or "40001" or "55P03" or "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
+        ? p.SqlState is "40P01" or "40001" or "55P03" or "23505" or "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
         : e.IsTransient || e.InnerException is IOException or System.Net.Sockets.SocketException or TimeoutException;
 }

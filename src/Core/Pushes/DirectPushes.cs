@@ -12,6 +12,7 @@ internal sealed class DirectPushes(
     PushOptions options, CancellationToken stopping) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
     // Set when this process has added signatures; the next commit here writes their narinfos before it answers.
     private int _refresh;
 
@@ -91,6 +92,8 @@ internal sealed class DirectPushes(
             var claims = await catalog.WaitAsync(id, push, request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
             if (claims.Exists(c => c.Status == "ended"))
                 throw await EndedAsync(id, push, cancel);
+            if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
+                throw new CacheProblemException(ProblemKind.BadRequest, $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
             var left = timeout - Stopwatch.GetElapsedTime(started);
             if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
             {
@@ -118,6 +121,7 @@ internal sealed class DirectPushes(
     {
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
+        var pause = BusyPause;
         while (true)
         {
             var (outcome, paths, published) = await catalog.CommitAsync(id, push, options.CommitLease, cancel);
@@ -135,7 +139,9 @@ internal sealed class DirectPushes(
                     var missing = (await catalog.PathsAsync(paths, cancel)).ConvertAll(p => p.Path.Hash);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
                 case "committing" or "busy":
-                    await Task.Delay(BusyPause, cancel);
+                    // Longer each time: a busy answer has locked all that the other commit publishes.
+                    await Task.Delay(pause, cancel);
+                    pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
                     break;
                 default:
                     throw Ended(outcome == "unknown" ? null : outcome, push);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
@@ -14,7 +15,9 @@ internal sealed partial class Housekeeper(
 {
     private const int DeletionBatch = 1_000;
     private const int Batch = 100;
+    private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private readonly ConcurrentDictionary<int, int> _turns = new();
 
     /// <summary>Runs until the token; a failure is logged and tried again at the next turn.</summary>
     public async Task RunAsync(CancellationToken stopping)
@@ -41,6 +44,9 @@ internal sealed partial class Housekeeper(
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
         await StepAsync("ending lapsed pushes", () => catalog.EndAsync(cache, null, Batch, cancel));
         await StepAsync("deleting uploads", () => DeleteAsync(cache, cancel));
+        // The first turn of a process is one of them: a crash is what leaks.
+        if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
+            await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync(
             "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
     }
@@ -63,12 +69,44 @@ internal sealed partial class Housekeeper(
             r => new Deletion(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.GetDateTime(4)), cancel);
         if (taken.Count == 0)
             return;
-        foreach (var upload in taken.Where(t => t.Multipart is not null))
-            await store.AbortMultipartAsync(upload.Key, upload.Multipart!, cancel);
-        var outcomes = await store.DeleteAsync([.. taken.Select(t => t.Key)], taken[0].Fence, cancel);
+        foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
+        {
+            try
+            {
+                await store.AbortMultipartAsync(upload.Key, upload.Multipart!, cancel);
+            }
+            catch (ObjectStoreException e)
+            {
+                // One that cannot be discarded now must not keep the others; it is taken again after its fence.
+                LogFailed(e, $"discarding the multipart upload of {upload.Key}");
+                taken.Remove(upload);
+            }
+        }
+
+        if (taken.Count == 0)
+            return;
+        var outcomes = await store.DeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
         await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
         await database.RunAsync("select @fn@.delete_record($1, $2)", p => p.With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
+    }
+
+    // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
+    private async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    {
+        var before = time.GetUtcNow() - options.UrlLife;
+        var open = new List<OpenMultipart>();
+        await foreach (var multipart in store.ListMultipartAsync(cancel))
+        {
+            if (multipart.Initiated < before)
+                open.Add(multipart);
+        }
+
+        if (open.Count == 0)
+            return;
+        var unknown = (await catalog.UnknownMultipartsAsync(cache, open, cancel)).ToHashSet(StringComparer.Ordinal);
+        foreach (var multipart in open.Where(m => unknown.Contains(m.UploadId)))
+            await store.AbortMultipartAsync(multipart.Key, multipart.UploadId, cancel);
     }
 
     private async Task StepAsync(string what, Func<Task> step)

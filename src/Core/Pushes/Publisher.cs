@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -20,11 +21,12 @@ namespace OrleansCache.Core.Pushes;
 internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger)
 {
     private const int BatchSize = 1_000;
-    private readonly ConcurrentDictionary<long, Task> _running = new();
+    // Lazy: a task must stand here before it can end and take itself away again.
+    private readonly ConcurrentDictionary<long, Lazy<Task>> _running = new();
 
     /// <summary>Publishes a committing push to its end; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
     public Task PublishAsync(int cache, PushId push, CancellationToken cancel) =>
-        _running.GetOrAdd(push.Value, _ => Task.Run(async () =>
+        _running.GetOrAdd(push.Value, _ => new Lazy<Task>(() => Task.Run(async () =>
         {
             try
             {
@@ -34,7 +36,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             {
                 _running.TryRemove(push.Value, out var _);
             }
-        }, CancellationToken.None));
+        }, CancellationToken.None))).Value;
 
     /// <summary>Writes narinfos of live rows whose signatures have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
@@ -51,12 +53,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 var objects = await database.ListAsync("select id, key, content from @fn@.publish_objects($1)", p => p.With(push.Value),
                     r => new ObjectToWrite(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.GetFieldValue<byte[]>(2)), cancel);
                 var paths = await ListAsync("publish_list($1)", p => p.With(push.Value), cancel);
-                var complete = await WriteAsync(paths, objects, cancel);
+                await WriteAsync(paths, objects, cancel);
                 if (await catalog.FinishAsync(cache, push, cancel) != "committing")
                     return;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
-                if (!complete)
-                    await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+                await Task.Delay(TimeSpan.FromSeconds(1), cancel);
             }
         }
         finally
@@ -87,25 +88,21 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         }
     }
 
-    /// <summary>True when all of it was written and recorded.</summary>
-    private async Task<bool> WriteAsync(List<PathToWrite> paths, List<ObjectToWrite> objects, CancellationToken cancel)
+    private async Task WriteAsync(List<PathToWrite> paths, List<ObjectToWrite> objects, CancellationToken cancel)
     {
         if (paths.Count == 0 && objects.Count == 0)
-            return true;
+            return;
         var names = (await catalog.PathsAsync([.. paths.SelectMany(p => p.References).Distinct()], cancel)).ToDictionary(p => p.Id, p => p.Path);
         var ordered = ReferencesFirst(paths);
         var written = new HashSet<long>();
-        var complete = true;
         for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
         {
             var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
-            complete &= await WriteBatchAsync(batch, from == 0 ? objects : [], paths, names, written, cancel);
+            await WriteBatchAsync(batch, from == 0 ? objects : [], paths, names, written, cancel);
         }
-
-        return complete;
     }
 
-    private async Task<bool> WriteBatchAsync(
+    private async Task WriteBatchAsync(
         List<PathToWrite> batch, List<ObjectToWrite> objects, List<PathToWrite> all, Dictionary<long, StorePath> names, HashSet<long> written, CancellationToken cancel)
     {
         var intents = await database.ListAsync(
@@ -115,6 +112,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
         var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
         var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
+        Exception? failure = null;
 
         using var slots = new SemaphoreSlim(options.PublishParallelism);
         var tasks = new Dictionary<long, Task<bool>>();
@@ -127,8 +125,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             tasks[path.Id] = WritePathAsync(path, references);
         }
 
-        await Task.WhenAll(tasks.Values);
-        await Task.WhenAll(objectTasks);
+        await Task.WhenAll([.. tasks.Values, .. objectTasks]);
         foreach (var (id, task) in tasks)
         {
             if (await task)
@@ -138,14 +135,20 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         await store.SyncAsync(
             [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p => new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)], cancel);
         await RecordAsync([.. results], cancel);
-        return written.IsSupersetOf(batch.Select(p => p.Id)) && results.Count(r => !r.Intent.IsPath && r.Outcome == FencedOutcome.Done) == objects.Count;
+        if (failure is not null)
+            ExceptionDispatchInfo.Throw(failure);
 
         async Task<bool> WritePathAsync(PathToWrite path, List<long> references)
         {
             foreach (var reference in references)
             {
                 if (!(tasks.TryGetValue(reference, out var task) ? await task : written.Contains(reference)))
+                {
+                    // No attempt was made, so none is unanswered: the intent need not stand until its fence.
+                    if (pathIntents.TryGetValue(path.Id, out var unused))
+                        results.Add((unused, FencedOutcome.Refused));
                     return false;
+                }
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
@@ -160,6 +163,13 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 var outcome = await write();
                 results.Add((intent, outcome));
                 return outcome == FencedOutcome.Done;
+            }
+            catch (Exception e) when (!cancel.IsCancellationRequested)
+            {
+                // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded before this is told.
+                results.Add((intent, e is ObjectStoreException { IsTransient: false } ? FencedOutcome.Refused : FencedOutcome.Unknown));
+                failure = e;
+                return false;
             }
             finally
             {

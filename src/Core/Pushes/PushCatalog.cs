@@ -137,6 +137,15 @@ internal sealed class PushCatalog(CatalogDatabase database)
             """,
             p => p.With(cache).With(keys.Select(k => k.ToString()).ToArray()), r => r.GetString(0), cancel);
 
+    /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
+    public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) =>
+        database.ListAsync(
+            """
+            select u.id from unnest($2, $3) u(key, id) join object o on o.cache_id = $1 and o.key = u.key
+            where o.multipart_id is distinct from u.id
+            """,
+            p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r => r.GetString(0), cancel);
+
     public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
         database.RunAsync(
             "select @fn@.add_signatures($1, $2, $3)",

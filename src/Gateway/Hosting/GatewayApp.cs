@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Reads;
@@ -31,7 +32,7 @@ public static class GatewayApp
             kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(parts).AddSingleton(parts.Credentials).AddRouting();
+        builder.Services.AddSingleton(parts).AddSingleton(parts.Credentials).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);

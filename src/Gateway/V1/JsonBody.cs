@@ -52,7 +52,7 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
 /// <summary>The wire's JSON as this server reads it: a null where the contract has no null is an error, not a fault later.</summary>
 internal static class WireJson
 {
-    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options) 
+    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options)
     {
         RespectNullableAnnotations = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Never shown as HTML; quotes stay quotes.

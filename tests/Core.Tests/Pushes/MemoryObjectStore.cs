@@ -14,6 +14,12 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public ConcurrentDictionary<string, string> OpenMultiparts { get; } = new();
 
+    /// <summary>What listings say of when a multipart upload was begun.</summary>
+    public DateTimeOffset MultipartsInitiated { get; set; } = DateTimeOffset.UtcNow;
+
+    /// <summary>Called before a multipart upload is discarded.</summary>
+    public Action<ObjectKey> OnAbort { get; set; } = static _ => { };
+
     /// <summary>Keys in the order in which writes took effect.</summary>
     public ConcurrentQueue<string> Writes { get; } = new();
 
@@ -90,6 +96,7 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
     {
+        OnAbort(key);
         OpenMultiparts.TryRemove(uploadId, out _);
         return Task.CompletedTask;
     }
@@ -98,7 +105,7 @@ internal sealed class MemoryObjectStore : IObjectStore
     {
         await Task.CompletedTask;
         foreach (var (id, key) in OpenMultiparts)
-            yield return new OpenMultipart(ObjectKey.Parse(key), id, DateTimeOffset.UtcNow);
+            yield return new OpenMultipart(ObjectKey.Parse(key), id, MultipartsInitiated);
     }
 
     private static FencedOutcome Outcome(Answer answer) => answer switch

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -12,6 +13,8 @@ namespace OrleansCache.Core.Tests.Pushes;
 /// <summary>A catalog on the real PostgreSQL, a bucket in memory, and any number of gateways' worth of services over both.</summary>
 internal sealed class World : IAsyncDisposable
 {
+    // Few connections behind it, so that the services really share them.
+    private static readonly Lazy<Task<PgBouncer>> Bouncer = new(async () => await PgBouncer.StartAsync(await PostgresServer.Shared, poolSize: 8));
     private readonly List<CacheCore> _cores = [];
 
     private World(string connectionString, PushOptions options) => (ConnectionString, Options) = (connectionString, options);
@@ -28,13 +31,16 @@ internal sealed class World : IAsyncDisposable
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null)
     {
-        var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions());
         await world.AddGatewayAsync();
         return world;
     }
+
+    /// <summary>A world whose database is reached through PgBouncer in transaction mode.</summary>
+    public static async Task<World> ThroughPgBouncerAsync() => await CreateAsync(through: (await Bouncer.Value).Through);
 
     public async Task<CacheCore> AddGatewayAsync()
     {
@@ -107,6 +113,18 @@ internal sealed class World : IAsyncDisposable
     public async Task<T> QueryAsync<T>(string sql) =>
         await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
 
+    /// <summary>A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.</summary>
+    public async Task<IAsyncDisposable> HoldAsync(string sql)
+    {
+        var holder = new Holder(new NpgsqlConnection(ConnectionString + ";Pooling=false"));
+        await holder.BeginAsync(sql);
+        return holder;
+    }
+
+    /// <summary>Returns when so many statements wait for a lock.</summary>
+    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await QueryAsync<long>(
+        "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()") >= count);
+
     public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
 
     /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
@@ -141,5 +159,27 @@ internal sealed class World : IAsyncDisposable
     {
         foreach (var core in _cores)
             await core.DisposeAsync();
+    }
+
+    private sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
+    {
+        private NpgsqlTransaction? _transaction;
+
+        public async Task BeginAsync(string sql)
+        {
+            await connection.OpenAsync();
+            _transaction = await connection.BeginTransactionAsync();
+#pragma warning disable CA2100 // A test's own text.
+            await using var command = new NpgsqlCommand(sql, connection, _transaction);
+#pragma warning restore CA2100
+            await command.ExecuteNonQueryAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (_transaction is not null)
+                await _transaction.CommitAsync();
+            await connection.DisposeAsync();
+        }
     }
 }

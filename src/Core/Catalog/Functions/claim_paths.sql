@@ -15,6 +15,7 @@ declare
   v_hashes bytea[];
   v_held bigint[];
   v_mine bigint[];
+  v_new bigint[];
   v_rate double precision;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
@@ -44,6 +45,9 @@ begin
     select distinct on (o.nar_hash) o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
     order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
+  -- One that was recorded since the lock statement is not locked yet: without this its push could end, and what is said to be there be deleted.
+  perform 1 from object o where o.id = any(v_held) and not (o.state = 'live' and o.touched = v_g) order by o.id for no key update;
+  select array_agg(o.id) into v_held from object o where o.id = any(v_held) and o.state in ('stored', 'condemned', 'live');
   update object o set state = 'live', touched = v_g, condemned_at = null
     where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
   update object o set holders = array_append(o.holders, p_push)
@@ -88,8 +92,10 @@ begin
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push;
   end if;
 
-  update push u set objects = (select array_agg(distinct i) from unnest(u.objects || v_held || v_mine) i)
-    where u.id = p_push and not (u.objects @> coalesce(v_held, '{}') and u.objects @> coalesce(v_mine, '{}'));
+  select array_agg(i) into v_new from (select unnest(v_held || v_mine) except select unnest(v_push.objects)) x(i);
+  if v_new is not null then
+    update push u set objects = u.objects || v_new where u.id = p_push;
+  end if;
 
   return query
     with held as materialized (select o.id, o.key, o.nar_hash from object o where o.id = any(v_held)),

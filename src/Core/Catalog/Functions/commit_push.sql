@@ -18,7 +18,8 @@ begin
   outcome := v_push.state::text;
   if v_push.state <> 'open' then return; end if;
 
-  select v_push.paths || coalesce(array_agg(d.path_id), '{}') into v_named from push_path d where d.push_id = p_push;
+  -- One statement: 'wait' moves a path from one of the two to the other.
+  select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) into v_named from push u where u.id = p_push;
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
@@ -39,6 +40,9 @@ begin
       select distinct on (o.nar_hash) o.id from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, p_push = any(o.holders) desc, o.id) o;
+    -- What was recorded since the lock statement is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
+    perform 1 from object o where o.id = any(v_chosen) order by o.id for no key update;
+    select array_agg(o.id) into v_chosen from object o where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned');
     with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
       ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
     select array_agg(i) into paths from unnest(v_open) i where not exists (select from ready where ready.path_id = i);

@@ -21,4 +21,6 @@ begin
       state = case when o.kind = 'nar' and o.state = 'deleting' then 'tombstone'::node_state else 'gone'::node_state end
     from unnest(p_ids, p_generations) r(id, generation)
     where o.id = r.id and o.generation = r.generation and o.fence is not null and o.state in ('deleting', 'tombstone');
+  -- An upload that was never adopted (never stamped) is mentioned by no path, and no narinfo ever named its key.
+  delete from object o where o.id = any(p_ids) and o.kind = 'nar' and o.state = 'gone' and o.touched = 0;
 end $$;

@@ -8,7 +8,12 @@ create function @fn@.report_uploads(
 returns table (object_id bigint, outcome text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
+declare
+  v_g bigint;
+  v_logs bigint[];
 begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
+  select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
   perform 1 from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;
   if not found then
     return query select null::bigint, 'push-ended';
@@ -36,15 +41,17 @@ begin
       where o.cache_id = p_cache and o.key = k.key and o.state = 'gone' and o.fence is null;
     update object o set holders = array_append(o.holders, p_push)
       where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored' and not p_push = any(o.holders);
+    -- What is there already is promised, as NARs are at begin.
+    update object o set state = 'live', touched = v_g, condemned_at = null
+      where o.cache_id = p_cache and o.key = any(p_keys) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
     insert into push_object (push_id, object_id, path_id)
       select p_push, o.id, s.id
       from unnest(p_keys, p_paths) k(key, hash)
-      join object o on o.cache_id = p_cache and o.key = k.key and o.state in ('stored', 'publishing', 'live', 'condemned')
+      join object o on o.cache_id = p_cache and o.key = k.key and o.state in ('stored', 'publishing', 'live')
       join store_path s on s.cache_id = p_cache and s.hash = k.hash
       on conflict do nothing;
-    update push u set objects = (select array_agg(distinct i) from unnest(u.objects || (
-        select array_agg(o.id) from object o where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored')) i)
-      where u.id = p_push and exists (select from object o where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored');
+    select array_agg(o.id) into v_logs from object o where o.cache_id = p_cache and o.key = any(p_keys) and o.state in ('stored', 'publishing', 'live');
+    update push u set objects = array(select unnest(u.objects) union select unnest(v_logs)) where u.id = p_push;
   end if;
 
   return query select r.id, case when o.state in ('stored', 'live', 'condemned') then 'stored' else 'ended' end

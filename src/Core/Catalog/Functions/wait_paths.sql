@@ -1,5 +1,5 @@
 -- What has become of paths that a push waits for: those that are live by now are promised, the others are claimed anew (see claim_paths).
--- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push)
+-- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push) | 'unnamed' (the push does not name the path: nothing is promised)
 create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint)
 returns table (hash bytea, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -8,8 +8,8 @@ declare
   v_ids bigint[];
   v_unpromised bigint[];
   v_promised bigint[];
+  v_held bigint[];
 begin
-  -- A path that the push does not declare as missing was promised before.
   select coalesce(array_agg(s.id order by u.ord), '{}') into v_ids
     from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
     join push_path d on d.push_id = p_push and d.path_id = s.id;
@@ -25,8 +25,10 @@ begin
     delete from push_path d where d.push_id = p_push and d.path_id = any(v_promised);
   end if;
 
+  -- A path that the push does not declare as missing was promised before, or is none of its paths.
+  select u.paths into v_held from push u where u.id = p_push;
   return query
-    select u.hash, s.id, coalesce(c.status, 'present'), c.object_id, c.key, c.nar_hash, c.nar_size, c.multipart_id
+    select u.hash, s.id, coalesce(c.status, case when s.id = any(v_held) then 'present' else 'unnamed' end), c.object_id, c.key, c.nar_hash, c.nar_size, c.multipart_id
     from unnest(p_hashes) with ordinality u(hash, ord)
     left join store_path s on s.cache_id = p_cache and s.hash = u.hash
     left join @fn@.claim_paths(p_cache, p_push, v_unpromised, null, null, null, null, null, null, null, p_keys[1:cardinality(v_unpromised)], p_url_life, p_default_rate) c

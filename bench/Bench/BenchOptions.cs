@@ -1,0 +1,61 @@
+using System.Globalization;
+
+namespace OrleansCache.Bench;
+
+/// <summary>What to measure and with what. <c>eng/bench</c> fills in the places.</summary>
+internal sealed record BenchOptions
+{
+    public int Runs { get; private init; } = 5;
+
+    public bool Check { get; private init; }
+
+    public bool Json { get; private init; }
+
+    public bool UseS3 { get; private init; }
+
+    /// <summary>A folder for everything that is written; on the disk.</summary>
+    public string Work { get; private init; } = "";
+
+    /// <summary>A folder in memory, for the NARs of the machine's limit.</summary>
+    public string Memory { get; private init; } = "";
+
+    /// <summary>What <c>eng/closures</c> printed.</summary>
+    public string Closures { get; private init; } = "";
+
+    /// <summary>The folder with <c>orleans-cache</c> and <c>orleans-cache-server</c>.</summary>
+    public string Programs { get; private init; } = "";
+
+    /// <summary>A command that runs a program of a newer Nix, or nothing.</summary>
+    public IReadOnlyList<string> NewerNix { get; private init; } = [];
+
+    public string Client => Path.Combine(Programs, "orleans-cache");
+
+    public string Server => Path.Combine(Programs, "orleans-cache-server");
+
+    /// <exception cref="BenchException">An argument is unknown or wrong.</exception>
+    public static BenchOptions Parse(IReadOnlyList<string> arguments)
+    {
+        var options = new BenchOptions();
+        var left = new Queue<string>(arguments);
+        while (left.TryDequeue(out var argument))
+        {
+            options = argument switch
+            {
+                "--check" => options with { Check = true },
+                "--json" => options with { Json = true },
+                "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs : throw new BenchException("--runs wants a number from 1.") },
+                "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ => throw new BenchException("--store is directory or s3.") } },
+                "--work" => options with { Work = Value() },
+                "--memory" => options with { Memory = Value() },
+                "--closures" => options with { Closures = Value() },
+                "--programs" => options with { Programs = Value() },
+                "--newer-nix" => options with { NewerNix = Value().Split(' ', StringSplitOptions.RemoveEmptyEntries) },
+                _ => throw new BenchException($"{argument} is unknown."),
+            };
+
+            string Value() => left.TryDequeue(out var value) ? value : throw new BenchException($"{argument} wants a value.");
+        }
+
+        return options;
+    }
+}

@@ -1,0 +1,22 @@
+namespace OrleansCache.Bench;
+
+/// <summary>A push of which everything is present, beside the question to Nix that it cannot do without.</summary>
+internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double PathInfoMilliseconds, IReadOnlyDictionary<string, double> Phases)
+{
+    public static async Task<WarmPush> MeasureAsync(Lab lab, ClosureSet set, NixCopy nix)
+    {
+        Console.Error.WriteLine($"{set.Name}: warm push");
+        await using var server = await lab.StartServerAsync();
+        await lab.PushAsync(server, [set.Root]);
+        await lab.PushAsync(server, [set.Root]);
+        var (pushes, pathInfos) = (new List<ChildRun>(), new List<double>());
+        for (var run = 0; run < Math.Max(5, lab.Options.Runs); run++)
+        {
+            pathInfos.Add((await nix.PathInfoAsync(set.Root)).Wall * 1000);
+            pushes.Add(await lab.PushAsync(server, [set.Root]));
+        }
+
+        var phases = pushes.ConvertAll(p => ColdPush.ReadPhases(System.Text.Json.Nodes.JsonNode.Parse(p.Output)!));
+        return new WarmPush(set, Stats.Median(pushes.Select(p => p.Wall * 1000)), Stats.Median(pathInfos), phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k]))));
+    }
+}

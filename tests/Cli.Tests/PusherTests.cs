@@ -1,0 +1,393 @@
+using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Tests.Fake;
+using OrleansCache.Protocol;
+using Xunit;
+
+namespace OrleansCache.Cli.Tests;
+
+/// <summary>Whole pushes against a server that misbehaves, over real connections; what arrived is checked as NARs.</summary>
+public sealed class PusherTests : IAsyncLifetime, IDisposable
+{
+    private readonly FakeStore _store = new();
+    private readonly List<string> _notes = [];
+    private FakeCache _cache = null!;
+
+    public async Task InitializeAsync() => _cache = await FakeCache.StartAsync("/a/prefix");
+
+    public async Task DisposeAsync() => await _cache.DisposeAsync();
+
+    public void Dispose() => _store.Dispose();
+
+    private async Task<PushResult> PushAsync(LocalClosure? closure = null, Func<PushOptions, PushOptions>? change = null, string? token = null, CancellationToken cancellationToken = default)
+    {
+        var retry = new RetryPolicy { Delay = (_, _) => Task.CompletedTask };
+        using var http = Connections.Open(64);
+        var options = new PushOptions { Jobs = 3, StoreDir = _store.Folder, Uploads = 8 };
+        var progress = new PushProgress { Note = note => _notes.Add(note) };
+        var pusher = new Pusher(new Api(http, _cache.Url, "default", token, retry), new UploadClient(http, retry), change?.Invoke(options) ?? options, progress, TimeProvider.System);
+        return await pusher.RunAsync(closure ?? _store.Closure, cancellationToken);
+    }
+
+    private void AssertAllArrived()
+    {
+        Assert.Empty(_cache.Complaints);
+        Assert.Equal(_store.Paths.Keys.Order(), _cache.Live.Keys.Order());
+        foreach (var info in _store.Paths.Values)
+            Assert.Equal(_store.Nar(info), _cache.Nars[info.NarHash]);
+    }
+
+    /// <summary>Fails the first so many requests that fit.</summary>
+    private static Func<HttpContext, Task<bool>> First(int times, Func<HttpRequest, bool> fits, Func<HttpContext, Task> fail)
+    {
+        var left = times;
+        return async context =>
+        {
+            if (!fits(context.Request) || Interlocked.Decrement(ref left) < 0)
+                return false;
+            await fail(context);
+            return true;
+        };
+    }
+
+    private static Task Status(HttpContext context, int status)
+    {
+        context.Response.StatusCode = status;
+        return Task.CompletedTask;
+    }
+
+    private static Task Drop(HttpContext context)
+    {
+        context.Abort();
+        return Task.CompletedTask;
+    }
+
+    [Fact]
+    public async Task Everything_arrives_as_valid_nars_with_listings()
+    {
+        for (var i = 0; i < 40; i++)
+            _store.Add($"small-{i}", i * 37);
+        _store.Add("large", 1_000_000, noise: true);
+
+        var result = await PushAsync();
+
+        AssertAllArrived();
+        Assert.Equal((41, 0, 41, 41), (result.Paths, result.Present, result.Uploaded, result.Published));
+        Assert.Equal(41, _cache.Listings.Count);
+        Assert.All(_cache.Listings.Values, listing => Assert.Contains("\"file\":{\"type\":\"regular\"", listing, StringComparison.Ordinal));
+        Assert.Equal(1, _cache.Reports);
+    }
+
+    [Fact]
+    public async Task What_is_there_is_not_sent_again()
+    {
+        _store.Add("a", 1000);
+        await PushAsync();
+        _cache.Requests.Clear();
+
+        var result = await PushAsync();
+
+        Assert.Equal((1, 0), (result.Present, result.Uploaded));
+        Assert.Equal(["POST /a/prefix/v1/caches/default/pushes", "POST /a/prefix/v1/caches/default/pushes/push3/commit"], _cache.Requests);
+    }
+
+    [Theory]
+    [InlineData(4 << 10)] // more parts than the grant has URLs for
+    [InlineData(300_000)]
+    public async Task A_large_nar_goes_in_parts_of_the_size_that_was_asked_for(int partSize)
+    {
+        _cache.SinglePutLimit = 0;
+        _cache.PartSize = partSize;
+        _store.Add("noise", 700_000, noise: true);
+        _store.Add("text", 700_000);
+
+        await PushAsync();
+
+        AssertAllArrived();
+    }
+
+    [Fact]
+    public async Task Memory_for_one_part_is_enough_for_any_number_of_nars()
+    {
+        _cache.SinglePutLimit = 200_000;
+        for (var i = 0; i < 6; i++)
+            _store.Add($"{i}", 150_000 + i * 20_000, noise: true);
+
+        await PushAsync(change: options => options with { Memory = SegmentPool.SegmentSize, Jobs = 4 });
+
+        AssertAllArrived();
+    }
+
+    [Fact]
+    public async Task Two_paths_with_one_nar_are_uploaded_once()
+    {
+        var a = _store.Add("a", 5000, seed: 1);
+        var b = _store.Add("b", 5000, seed: 1);
+
+        var result = await PushAsync();
+
+        Assert.Equal(a.NarHash, b.NarHash);
+        Assert.Equal(1, result.Uploaded);
+        Assert.Equal(2, _cache.Listings.Count);
+        AssertAllArrived();
+    }
+
+    [Theory]
+    [InlineData("/pushes")]
+    [InlineData("/commit")]
+    [InlineData("/uploaded")]
+    [InlineData("/store/")]
+    public async Task A_server_that_is_busy_or_hangs_up_is_asked_again(string route)
+    {
+        _store.Add("a", 5000);
+        _store.Add("b", 200_000, noise: true);
+        var (busy, dropped) = (First(2, Fits, context => Status(context, 503)), First(2, Fits, Drop));
+        _cache.Misbehave = async context => await busy(context) || await dropped(context);
+
+        await PushAsync();
+
+        AssertAllArrived();
+        bool Fits(HttpRequest request) => route == "/store/" ? request.Path.Value!.Contains(route, StringComparison.Ordinal) : request.Path.Value!.EndsWith(route, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_upload_whose_answer_was_lost_has_arrived()
+    {
+        _store.Add("a", 5000);
+        var lost = false;
+        _cache.Misbehave = async context =>
+        {
+            if (lost || !context.Request.Path.Value!.Contains("/store/", StringComparison.Ordinal))
+                return false;
+            lost = true;
+            // The body is stored, by the same request sent once more from here, and the client never hears of it.
+            using var http = new HttpClient();
+            using var body = new StreamContent(context.Request.Body);
+            using var request = new HttpRequestMessage(HttpMethod.Put, $"http://{context.Request.Host}{context.Request.Path}{context.Request.QueryString}") { Content = body };
+            request.Headers.TryAddWithoutValidation("If-None-Match", "*");
+            (await http.SendAsync(request)).EnsureSuccessStatusCode();
+            context.Abort();
+            return true;
+        };
+
+        await PushAsync();
+
+        AssertAllArrived();
+        Assert.Equal(3, _cache.Requests.Count(request => request.Contains("/store/", StringComparison.Ordinal))); // lost, ours, 412
+    }
+
+    [Theory]
+    [InlineData(16 << 20)]
+    [InlineData(0)]
+    public async Task Expired_urls_are_replaced(int singlePutLimit)
+    {
+        _cache.SinglePutLimit = singlePutLimit;
+        _store.Add("a", 400_000, noise: true);
+        _store.Add("b", 400_000, noise: true);
+        _cache.Misbehave = First(1, request => request.Path.Value!.Contains("/store/", StringComparison.Ordinal), context =>
+        {
+            _cache.UrlGeneration++;
+            return Status(context, 403);
+        });
+
+        await PushAsync();
+
+        AssertAllArrived();
+    }
+
+    [Fact]
+    public async Task A_store_that_refuses_for_ever_is_an_error_that_says_so()
+    {
+        _store.Add("a", 100);
+        _cache.Misbehave = First(int.MaxValue, request => request.Method == "PUT", context => Status(context, 403));
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Contains("403", error.Message, StringComparison.Ordinal);
+        Assert.Empty(_cache.Live);
+    }
+
+    [Fact]
+    public async Task A_push_that_has_ended_is_begun_again_and_sends_only_what_is_missing()
+    {
+        _store.Add("a", 1000);
+        _store.Add("b", 2000);
+        _cache.Misbehave = First(1, request => request.Path.Value!.EndsWith("/commit", StringComparison.Ordinal), async context =>
+        {
+            _cache.ForgetPushes();
+            await FakeCache.ProblemAsync(context, 410, "push-ended", "the push has ended");
+        });
+
+        await PushAsync();
+
+        AssertAllArrived();
+        Assert.Equal(2, _cache.Requests.Count(request => request.Contains("/store/", StringComparison.Ordinal)));
+        Assert.Contains(_notes, note => note.Contains("beginning again", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Beginning_again_has_an_end()
+    {
+        _store.Add("a", 1000);
+        _cache.Misbehave = First(int.MaxValue, request => request.Path.Value!.EndsWith("/commit", StringComparison.Ordinal),
+            context => FakeCache.ProblemAsync(context, 409, "missing-paths", "some paths are gone"));
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Equal((ExitCodes.Failed, "some paths are gone"), (error.ExitCode, error.Message));
+        Assert.Equal(4, _cache.Requests.Count(request => request.EndsWith("/pushes", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_another_push_uploads_is_waited_for_and_taken_over_when_it_fails()
+    {
+        var present = _store.Add("present", 10);
+        var stored = _store.Add("stored", 20);
+        var ours = _store.Add("ours", 30);
+        _cache.StateOf = _ => PathState.Wait;
+        _cache.WaitStateOf = path => path == present.Path.Hash ? PathState.Present : path == stored.Path.Hash ? PathState.Stored : PathState.Upload;
+        _cache.Nars[stored.NarHash] = _store.Nar(stored);
+        _cache.Nars.Remove(present.NarHash, out _);
+
+        var result = await PushAsync();
+
+        Assert.Equal(1, result.Uploaded);
+        Assert.Equal(_store.Nar(ours), _cache.Nars[ours.NarHash]);
+        Assert.Equal(3, _cache.Live.Count);
+        Assert.Equal(new[] { stored.Path.Hash, ours.Path.Hash }.Order(), _cache.Listings.Keys.Order());
+    }
+
+    [Fact]
+    public async Task An_upload_that_is_not_accepted_is_sent_again_but_not_for_ever()
+    {
+        _store.Add("a", 1000);
+        _cache.WaitStateOf = _ => PathState.Upload;
+        var rejections = 0;
+        _cache.Reject = _ => rejections++ == 0 ? "hash-mismatch" : null;
+
+        await PushAsync();
+
+        Assert.Single(_cache.Live);
+        _store.Add("b", 2000);
+        _cache.Reject = _ => "size-mismatch";
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+        Assert.Contains("size-mismatch", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_store_path_is_named_and_nothing_is_published()
+    {
+        _store.Add("good", 1000);
+        var bad = _store.Add("bad", 1000);
+        await File.WriteAllTextAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), new string('x', 1000));
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Equal(ExitCodes.Failed, error.ExitCode);
+        Assert.Contains(bad.Path.BaseName, error.Message, StringComparison.Ordinal);
+        Assert.Contains("--repair", error.Message, StringComparison.Ordinal);
+        Assert.Empty(_cache.Live);
+    }
+
+    [Theory]
+    [InlineData(999)]
+    [InlineData(1001)]
+    [InlineData(100_000)]
+    public async Task A_store_path_of_another_size_is_a_damaged_one(int size)
+    {
+        var bad = _store.Add("bad", 1000);
+        await File.WriteAllBytesAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), new byte[size]);
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Contains("not what Nix's database says", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_that_is_refused_is_not_tried_again()
+    {
+        _store.Add("a", 10);
+        _cache.Token = "right";
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync(token: "wrong"));
+
+        Assert.Equal(ExitCodes.Refused, error.ExitCode);
+        Assert.Single(_cache.Requests);
+        await PushAsync(token: "right");
+        AssertAllArrived();
+    }
+
+    [Fact]
+    public async Task The_token_is_for_the_server_alone_and_never_sent_with_an_upload()
+    {
+        _store.Add("a", 10);
+        var authorized = new List<string>();
+        _cache.Misbehave = context =>
+        {
+            lock (authorized)
+            {
+                if (context.Request.Headers.Authorization.Count > 0)
+                    authorized.Add(context.Request.Path.Value!);
+            }
+
+            return Task.FromResult(false);
+        };
+
+        await PushAsync(token: "secret");
+
+        Assert.NotEmpty(authorized);
+        Assert.DoesNotContain(authorized, path => path.Contains("/store/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_interrupt_ends_the_push()
+    {
+        _store.Add("a", 1000);
+        using var interrupt = new CancellationTokenSource();
+        _cache.Misbehave = First(1, request => request.Method == "PUT", async context =>
+        {
+            await interrupt.CancelAsync();
+            await Status(context, 503);
+        });
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => PushAsync(cancellationToken: interrupt.Token));
+
+        Assert.Equal(["push1"], _cache.Aborted);
+        Assert.Empty(_cache.Live);
+    }
+
+    [Fact]
+    public async Task Logs_and_realisations_that_the_cache_lacks_are_sent()
+    {
+        var info = _store.Add("a", 10);
+        var drv = OrleansCache.Nix.StorePath.Parse($"{info.Path.Hash}-a.drv");
+        var log = Path.Combine(_store.Folder, "log");
+        await File.WriteAllTextAsync(log, "building\n");
+        var closure = _store.Closure with
+        {
+            Logs = new Dictionary<OrleansCache.Nix.StorePath, (OrleansCache.Nix.StorePathHash, string)> { [drv] = (info.Path.Hash, log) },
+            Realisations = new Dictionary<string, Store.Realisation> { ["sha256:aa!out"] = new("sha256:aa!out", info.Path.Hash, "{}") },
+        };
+
+        await PushAsync(closure);
+
+        Assert.Equal("building\n", _cache.Logs[drv.BaseName]);
+        Assert.Equal("{}", _cache.Realisations["sha256:aa!out"]);
+    }
+
+    [Fact]
+    public async Task A_server_of_another_kind_is_recognised()
+    {
+        _store.Add("a", 10);
+        _cache.Misbehave = async context =>
+        {
+            await context.Response.WriteAsync("<html>");
+            return true;
+        };
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Contains("not this protocol", error.Message, StringComparison.Ordinal);
+    }
+}
