@@ -1,6 +1,5 @@
 using Xunit;
 
-
 namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>The closure sets of this run; <c>ORLEANS_CACHE_TEST_FULL=1</c> adds the large ones.</summary>

@@ -8,7 +8,8 @@ internal sealed class LocalStore(string nix = "nix")
     /// <summary>So many paths fit on any command line: 211 bytes each at most, of 2 MiB.</summary>
     private const int PathsPerCall = 5000;
 
-    private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "path-info", "--recursive", "--json"];
+    // What is pushed is here: without the option, Nix asks the network for a path that is not.
+    private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "--option", "substitute", "false", "path-info", "--recursive", "--json"];
 
     /// <summary>Everything reachable from the paths, each once, and the paths themselves in the order given.</summary>
     /// <exception cref="CliException">A path is not valid, or Nix failed.</exception>
@@ -47,6 +48,6 @@ internal sealed class LocalStore(string nix = "nix")
             output = await NixProgram.RunAsync(nix, [.. PathInfo, "--json-format", "2", .. names], cancellationToken);
         return output.ExitCode == 0
             ? output.Stdout
-            : throw new CliException(ExitCodes.Failed, $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");
+            : throw new CliException(output.Stderr.Contains("is not valid", StringComparison.Ordinal) ? ExitCodes.Usage : ExitCodes.Failed, $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");
     }
 }
