@@ -30,8 +30,11 @@ public sealed partial class ProtocolJson : JsonSerializerContext;
 /// <summary>32 nix32 characters.</summary>
 public sealed class StorePathHashConverter : JsonConverter<StorePathHash>
 {
-    public override StorePathHash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        StorePathHash.TryParse(reader.GetString(), out var hash) ? hash : throw new JsonException("not a store path hash: 32 characters of Nix's base-32 are wanted");
+    public override StorePathHash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        Span<char> buffer = stackalloc char[ShortText.MaxLength];
+        return StorePathHash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash : throw new JsonException("not a store path hash: 32 characters of Nix's base-32 are wanted");
+    }
 
     public override void Write(Utf8JsonWriter writer, StorePathHash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
 }
@@ -39,8 +42,11 @@ public sealed class StorePathHashConverter : JsonConverter<StorePathHash>
 /// <summary>Written as the base name, <c>hash-name</c>; read with or without the store directory.</summary>
 public sealed class StorePathConverter : JsonConverter<StorePath>
 {
-    public override StorePath Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        StorePath.TryParse(reader.GetString(), out var path) ? path : throw new JsonException("not a store path: hash-name is wanted, the name of at most 211 characters of a-zA-Z0-9+-._?=");
+    public override StorePath Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        Span<char> buffer = stackalloc char[ShortText.MaxLength];
+        return StorePath.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var path) ? path : throw new JsonException("not a store path: hash-name is wanted, the name of at most 211 characters of a-zA-Z0-9+-._?=");
+    }
 
     public override void Write(Utf8JsonWriter writer, StorePath value, JsonSerializerOptions options) => writer.WriteStringValue(value.BaseName);
 }
@@ -48,10 +54,27 @@ public sealed class StorePathConverter : JsonConverter<StorePath>
 /// <summary>Written <c>sha256:&lt;nix32&gt;</c>; read in any form that Nix prints.</summary>
 public sealed class Sha256HashConverter : JsonConverter<Sha256Hash>
 {
-    public override Sha256Hash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        Sha256Hash.TryParse(reader.GetString(), out var hash) ? hash : throw new JsonException("not a SHA-256: sha256:<nix32 or hex> or sha256-<base64> is wanted");
+    public override Sha256Hash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        Span<char> buffer = stackalloc char[ShortText.MaxLength];
+        return Sha256Hash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash : throw new JsonException("not a SHA-256: sha256:<nix32 or hex> or sha256-<base64> is wanted");
+    }
 
     public override void Write(Utf8JsonWriter writer, Sha256Hash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToNix32String());
+}
+
+/// <summary>A begin has tens of thousands of hashes: they are read without a string for each.</summary>
+internal static class ShortText
+{
+    /// <summary>No store path and no hash is longer, even where every character is escaped.</summary>
+    public const int MaxLength = 2048;
+
+    /// <summary>Length of the string at hand; 0, which is no valid hash or path, for what is no string or too long.</summary>
+    public static int Read(ref Utf8JsonReader reader, scoped Span<char> buffer)
+    {
+        var length = reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length;
+        return reader.TokenType == JsonTokenType.String && length <= buffer.Length ? reader.CopyString(buffer) : 0;
+    }
 }
 
 public sealed class PathStateConverter() : JsonStringEnumConverter<PathState>(JsonNamingPolicy.CamelCase);

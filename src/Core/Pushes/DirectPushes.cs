@@ -20,7 +20,10 @@ internal sealed class DirectPushes(
     {
         var id = caches.IdOf(cache);
         var closure = Closure.Check(request, options);
-        var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)], cancel);
+        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
+        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
+        var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
+            [.. logs.Keys, .. realisations.Keys], cancel);
         switch (opened.State)
         {
             case "open": break;
@@ -38,9 +41,6 @@ internal sealed class DirectPushes(
         var uploads = await grants.GrantAsync(opened.Id, claims, cancel);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
 
-        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
-        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
-        var absent = logs.Count + realisations.Count == 0 ? [] : await catalog.MissingKeysAsync(id, [.. logs.Keys.Concat(realisations.Keys).Select(ObjectKey.Parse)], cancel);
         return new PushOpened
         {
             Id = opened.Id.ToString(),
@@ -50,8 +50,8 @@ internal sealed class DirectPushes(
             Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
             Uploads = [.. uploads.Values],
             Conflicts = [.. conflicts.Select(c => request.Paths[c].Path.Hash)],
-            MissingLogs = [.. absent.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
-            MissingRealisations = [.. absent.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
+            MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
+            MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
         };
     }
 

@@ -9,22 +9,24 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The transitions of a push, typed: one method, one statement.</summary>
 internal sealed class PushCatalog(CatalogDatabase database)
 {
-    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, CancellationToken cancel) =>
+    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, CancellationToken cancel) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7)",
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8)",
             p =>
             {
                 p.With(cache).With(operation).With(digest).With(life)
-                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots);
+                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots).With(keys.ToArray());
             },
             async (reader, stop) =>
             {
                 OpenedPush? push = null;
                 while (await reader.ReadAsync(stop))
                 {
-                    push ??= new OpenedPush(new PushId(reader.GetInt64(0)), reader.GetString(1), reader.GetDateTime(2), []);
+                    push ??= new OpenedPush(new PushId(reader.GetInt64(0)), reader.GetString(1), reader.GetDateTime(2), [], []);
                     if (!await reader.IsDBNullAsync(3, stop))
                         push.Paths.Add(new OpenedPath(reader.GetInt32(3) - 1, reader.GetInt64(4), reader.GetString(5), reader.GetBoolean(6), Bytes(reader, 7), reader.GetFieldValue<string[]>(8)));
+                    else if (!await reader.IsDBNullAsync(9, stop))
+                        push.MissingKeys.Add(reader.GetString(9));
                 }
 
                 return push!;
@@ -128,15 +130,6 @@ internal sealed class PushCatalog(CatalogDatabase database)
             p => p.With(pairs.Select(x => x.Push).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With((double)options.DefaultRate),
             r => (r.GetInt64(0), r.GetInt64(1)), cancel);
 
-    /// <summary>Which logs and realisations are absent, by key.</summary>
-    public Task<List<string>> MissingKeysAsync(int cache, IReadOnlyList<ObjectKey> keys, CancellationToken cancel) =>
-        database.ListAsync(
-            """
-            select u.key from unnest($2) u(key)
-            where not exists (select from object o where o.cache_id = $1 and o.key = u.key and o.state = 'live')
-            """,
-            p => p.With(cache).With(keys.Select(k => k.ToString()).ToArray()), r => r.GetString(0), cancel);
-
     /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
     public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) =>
         database.ListAsync(
@@ -175,7 +168,7 @@ internal static class ParameterExtensions
 }
 
 /// <param name="State">A push_state, or <c>reused</c>.</param>
-internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, List<OpenedPath> Paths);
+internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, List<OpenedPath> Paths, List<string> MissingKeys);
 
 /// <param name="Index">Position in the request.</param>
 internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? NarHash, string[] Signatures);

@@ -1,8 +1,8 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
--- push_state 'open' comes with one row per named path; any other state, or 'reused', with one row only.
+-- push_state 'open' comes with one row per named path, and one (ord null) per key of p_keys that is missing; any other state, or 'reused', with one row only.
 create function @fn@.open_push(
-  p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[])
-returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[])
+  p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[], p_keys text[])
+returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[], missing_key text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -15,7 +15,7 @@ begin
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
   if found and (v_push.state <> 'open' or v_push.digest <> p_digest) then
     return query select v_push.id, case when v_push.digest <> p_digest then 'reused' else v_push.state::text end, v_push.expires,
-      null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[];
+      null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], null::text;
     return;
   end if;
 
@@ -50,7 +50,12 @@ begin
   end if;
 
   return query
-    select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures
+    select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures, null::text
     from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
     left join unnest(v_unpromised) un(id) on un.id = u.id;
+  -- Of the logs and realisations that the client has: those that the cache lacks.
+  return query
+    select v_push.id, 'open', v_push.expires, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], k.key
+    from unnest(p_keys) k(key)
+    where not exists (select from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live');
 end $$;
