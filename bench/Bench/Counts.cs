@@ -4,7 +4,7 @@ namespace OrleansCache.Bench;
 internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOnlyList<Statement> Statements)
 {
     // One a second at most, however many paths: no part of begin and commit. The others are the housekeeper's, who comes by every few seconds.
-    private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "lease_commits", "delete_take", "delete_record", "end_pushes", "publish_changed"];
+    private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "upload_urls", "lease_commits", "delete_take", "delete_record", "end_pushes", "publish_changed"];
 
     /// <summary>Statements of begin and commit, with what the commit publishes.</summary>
     public int BeginAndCommit => Statements.Count(s => !OfTheirOwn.Contains(s.Text) && !s.Text.StartsWith("delete from push", StringComparison.Ordinal));

@@ -11,8 +11,14 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
     /// <summary>Of a push; or (null) up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.</summary>
     public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
         database.RunAsync(
-            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size from @fn@.publish_list($1, $2, $3)",
-            p => p.With(cache).WithNullable(push?.Value, NpgsqlTypes.NpgsqlDbType.Bigint).With(limit),
+            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size from @fn@."
+                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, $3, $2)"),
+            p =>
+            {
+                p.With(cache).With(limit);
+                if (push is { } id)
+                    p.With(id.Value);
+            },
             async (r, stop) =>
             {
                 var work = new PublishWork([], [], []);

@@ -34,6 +34,12 @@ begin
     where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded;
 end $$;
 
+-- The housekeeper's question.
+create function @fn@.publish_changed(p_cache int, p_limit int)
+returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
+  content bytea, key text, file_hash bytea, file_size bigint)
+language sql volatile as $$ select * from @fn@.publish_list(p_cache, null, p_limit) $$;
+
 -- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.
 create function @fn@.publish_intend(p_paths bigint[], p_objects bigint[], p_fence interval, p_margin interval)
 returns table (is_path boolean, id bigint, generation bigint, fence timestamptz, signatures text[])
