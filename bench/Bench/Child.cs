@@ -25,6 +25,7 @@ internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, s
         var errors = process.StandardError.ReadToEndAsync();
         var ended = process.WaitForExitAsync();
         var peak = 0.0;
+        // Sampled: /proc forgets a process's peak when it ends.
         while (await Task.WhenAny(ended, Task.Delay(20)) != ended)
         {
             peak = Math.Max(peak, ProcFs.PeakMegabytes(process.Id));

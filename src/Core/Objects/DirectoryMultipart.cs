@@ -19,6 +19,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
     private const byte Writing = 1;
     private const byte Done = 2;
 
+    // A file lock cannot be waited for without holding a thread; it is tried again.
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);
 
     public async Task<string> BeginAsync(ObjectKey key, long partSize, DateTimeOffset now)

@@ -10,6 +10,7 @@ namespace OrleansCache.Core.Objects;
 /// </summary>
 public sealed class DirectoryObjectStore : IObjectStore
 {
+    // A file lock cannot be waited for without holding a thread; it is tried again.
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);
     private static readonly Dictionary<string, string> NoHeaders = [];
 
