@@ -36,6 +36,24 @@ public enum ProblemKind
     /// <summary>409: the idempotency key was used for another request.</summary>
     KeyReused,
 
+    /// <summary>404: no such path in this cache, now or ever.</summary>
+    UnknownPath,
+
+    /// <summary>404: no such pin, or no such revision of it.</summary>
+    UnknownPin,
+
+    /// <summary>409: the path (or something that it needs) is not in the cache, so nothing can be promised about it; push it first.</summary>
+    PathNotInCache,
+
+    /// <summary>412: the pin is not at the revision that the request expects.</summary>
+    PinChanged,
+
+    /// <summary>404: no such run of the garbage collector.</summary>
+    UnknownGcRun,
+
+    /// <summary>409: a run of the garbage collector is under way.</summary>
+    GcRunning,
+
     /// <summary>413: more or larger than this server takes.</summary>
     TooLarge,
 

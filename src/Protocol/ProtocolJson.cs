@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -25,6 +25,11 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(MissingAnswer))]
 [JsonSerializable(typeof(CacheInfo))]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(GcRequest))]
+[JsonSerializable(typeof(GcRun))]
+[JsonSerializable(typeof(GcStatus))]
+[JsonSerializable(typeof(GcHistory))]
+[JsonSerializable(typeof(WhyAnswer))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>
@@ -80,3 +85,5 @@ internal static class ShortText
 public sealed class PathStateConverter() : JsonStringEnumConverter<PathState>(JsonNamingPolicy.CamelCase);
 
 public sealed class PushStateConverter() : JsonStringEnumConverter<PushState>(JsonNamingPolicy.CamelCase);
+
+public sealed class GcStateConverter() : JsonStringEnumConverter<GcState>(JsonNamingPolicy.CamelCase);

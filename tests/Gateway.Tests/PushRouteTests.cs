@@ -167,6 +167,12 @@ public class PushRouteTests
         { ProblemKind.ClosureIncomplete, 422, "closure-incomplete" },
         { ProblemKind.MissingPaths, 409, "missing-paths" },
         { ProblemKind.KeyReused, 409, "key-reused" },
+        { ProblemKind.UnknownPath, 404, "unknown-path" },
+        { ProblemKind.UnknownPin, 404, "unknown-pin" },
+        { ProblemKind.PathNotInCache, 409, "path-not-in-cache" },
+        { ProblemKind.PinChanged, 412, "pin-changed" },
+        { ProblemKind.UnknownGcRun, 404, "unknown-gc-run" },
+        { ProblemKind.GcRunning, 409, "gc-running" },
         { ProblemKind.TooLarge, 413, "too-large" },
         { ProblemKind.Unavailable, 503, "unavailable" },
     };
