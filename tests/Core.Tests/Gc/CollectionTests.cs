@@ -262,7 +262,7 @@ public sealed class CollectionTests
         var stopping = await world.AddGatewayAsync();
         stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel) : Task.CompletedTask;
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
-        await stopping.DisposeAsync();
+        await world.StopAsync(stopping);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
@@ -286,7 +286,7 @@ public sealed class CollectionTests
         Assert.Equal(GcState.Done, (await world.EndOfRunAsync(run.Id)).State);
         await world.PushAsync(World.Chain("a"));
         held.SetResult();
-        await zombie.DisposeAsync();
+        await world.StopAsync(zombie);
 
         Assert.Equal("live", await world.StateOfAsync("a"));
         Assert.Equal(GcState.Done, (await world.EndOfRunAsync(run.Id)).State);

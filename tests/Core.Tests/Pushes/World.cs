@@ -54,6 +54,13 @@ internal sealed class World : IAsyncDisposable
         return core;
     }
 
+    /// <summary>A process stops in order.</summary>
+    public async Task StopAsync(CacheCore core)
+    {
+        _cores.Remove(core);
+        await core.DisposeAsync();
+    }
+
     public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
 
     /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name).</summary>
