@@ -3,15 +3,16 @@ using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending pushes that lapsed, deleting
-/// uploads that nobody holds. Each step is taken from the catalog, so any number of servers share the work.
+/// uploads that nobody holds, ending pins whose time is over, and bringing pins into the bucket. Each step is taken from the catalog, so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
-    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, IObjectStore store, PushOptions options, TimeProvider time, ILogger logger)
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, PinCatalog pins, PinWriter pinWriter, IObjectStore store, PushOptions options, TimeProvider time, ILogger logger)
 {
     private const int DeletionBatch = 1_000;
     private const int Batch = 100;
@@ -42,6 +43,8 @@ internal sealed partial class Housekeeper(
     {
         await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, Batch, cancel));
+        await StepAsync("writing pins", () => pinWriter.WriteSomeAsync(cache, cancel));
         await StepAsync("ending lapsed pushes", () => catalog.EndAsync(cache, null, Batch, cancel));
         await StepAsync("deleting uploads", () => DeleteAsync(cache, cancel));
         // The first turn of a process is one of them: a crash is what leaks.
@@ -49,6 +52,7 @@ internal sealed partial class Housekeeper(
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync(
             "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
+        await StepAsync("forgetting what was done to pins", () => pins.ForgetOperationsAsync(cache, cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)

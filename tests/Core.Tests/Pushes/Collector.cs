@@ -14,13 +14,14 @@ internal sealed class Collector(World world)
         _run = await world.QueryAsync<long>("select g - 1 from gc_epoch");
     }
 
-    /// <summary>In one snapshot: what the roots, unexpired and committing pushes, and paths being published reach.</summary>
+    /// <summary>In one snapshot: what the roots, pins, unexpired and committing pushes, and paths being published reach.</summary>
     public async Task MarkAsync()
     {
         const string Walk = """
             with recursive p as materialized (select * from push where state = 'committing' or state = 'open' and expires > clock_timestamp()),
               walk(id) as (
                 select path_id from root union select unnest(paths) from p
+                union select r.path_id from pin_revision r join pin on pin.id = r.pin_id where r.revision >= pin.kept_from
                 union select d.path_id from push_path d join p on p.id = d.push_id and p.state = 'committing'
                 union select id from store_path where state = 'publishing'
                 union select r from walk join store_path s on s.id = walk.id cross join unnest(s.refs) r where s.state in ('live', 'publishing', 'condemned'))

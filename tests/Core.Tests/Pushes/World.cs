@@ -133,7 +133,9 @@ internal sealed class World : IAsyncDisposable
         with t as (select make_interval(secs => {time.TotalSeconds}) as t),
           a as (update push set expires = expires - t.t, created = created - t.t, finished = finished - t.t, lease = lease - t.t from t),
           b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t from t),
-          c as (update root set pushed = pushed - t.t from t)
+          c as (update root set pushed = pushed - t.t from t),
+          d as (update pin set fence = fence - t.t, expires = expires - t.t, updated = updated - t.t, created = created - t.t from t),
+          e as (update pin_operation set created = created - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
