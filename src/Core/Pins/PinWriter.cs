@@ -38,6 +38,12 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         await Task.WhenAll(intents.Select(i => AttemptAsync(i, cancel)));
     }
 
+    /// <summary>Deletes pins whose time is over.</summary>
+    public Task ExpireAsync(int cache, CancellationToken cancel) => catalog.ExpireAsync(cache, Batch, cancel);
+
+    /// <summary>Forgets what was done so long ago that nobody sends it again.</summary>
+    public Task ForgetAsync(int cache, CancellationToken cancel) => catalog.ForgetOperationsAsync(cache, cancel);
+
     private async Task<bool> UntilWrittenAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
     {
         var started = Stopwatch.GetTimestamp();
