@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
@@ -23,6 +24,8 @@ public sealed record CoreOptions
 
     public PushOptions Pushes { get; init; } = new();
 
+    public GcOptions Gc { get; init; } = new();
+
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
 }
@@ -31,6 +34,7 @@ public sealed record CoreOptions
 public sealed class CacheCore : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stopping;
+    private readonly GarbageCollector _collector;
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly Task _housekeeping;
@@ -48,11 +52,18 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher,
             new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
-        _housekeeper = new Housekeeper(caches, database, catalog, publisher, options.Store, options.Pushes, time, loggers.CreateLogger<Housekeeper>());
+        var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
+        var gcCatalog = new GcCatalog(database);
+        _collector = new GarbageCollector(
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+        _housekeeper = new Housekeeper(
+            caches, database, catalog, publisher, deletions, _collector, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
+
+    public IGarbageCollection Collection => _collector;
 
     public IObjectStore Store { get; }
 
@@ -87,6 +98,7 @@ public sealed class CacheCore : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _housekeeping;
+        await _collector.DisposeAsync();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
