@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
@@ -30,6 +31,9 @@ public sealed record CoreOptions
 /// <summary>The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.</summary>
 public sealed class CacheCore : IAsyncDisposable
 {
+    // Housekeeping looks for multipart uploads that nobody noted once an hour.
+    private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
+
     private readonly CancellationTokenSource _stopping;
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
@@ -48,11 +52,14 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher,
             new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
+        Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         _housekeeper = new Housekeeper(caches, database, catalog, publisher, options.Store, options.Pushes, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
+
+    public IFsck Fsck { get; }
 
     public IObjectStore Store { get; }
 
