@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
@@ -23,6 +24,8 @@ public sealed record CoreOptions
     public IReadOnlyList<PublicKey> TrustedKeys { get; init; } = [];
 
     public PushOptions Pushes { get; init; } = new();
+
+    public GcOptions Gc { get; init; } = new();
 
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;

@@ -31,6 +31,8 @@ internal static class Server
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
+            Collection = core.Collection,
+            Fsck = core.Fsck,
             Store = store,
             Credentials = credentials,
             PingDatabase = core.Database.PingAsync,
