@@ -38,9 +38,11 @@ public sealed class CacheCore : IAsyncDisposable
     private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
 
     private readonly CancellationTokenSource _stopping;
+    private readonly GarbageCollector _collector;
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly Task _housekeeping;
+    private readonly Task _schedule;
 
     private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
     {
@@ -56,11 +58,21 @@ public sealed class CacheCore : IAsyncDisposable
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher,
             new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
-        _housekeeper = new Housekeeper(caches, database, catalog, publisher, options.Store, options.Pushes, time, loggers.CreateLogger<Housekeeper>());
+        var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
+        var gcCatalog = new GcCatalog(database);
+        _collector = new GarbageCollector(
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+        _housekeeper = new Housekeeper(
+            caches, database, catalog, publisher, deletions, _collector, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
+        _schedule = options.Housekeeping && ScheduleOf(options.Gc) is { } schedule
+            ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
+            : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
+
+    public IGarbageCollection Collection => _collector;
 
     public IFsck Fsck { get; }
 
@@ -97,7 +109,13 @@ public sealed class CacheCore : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _housekeeping;
+        await _schedule;
+        await _collector.DisposeAsync();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
+
+    private static CronSchedule? ScheduleOf(GcOptions options) => options.Schedule is not { } text ? null
+        : CronSchedule.TryParse(text, out var schedule, out var error) ? schedule
+        : throw new FormatException($"The schedule '{text}' {error}.");
 }

@@ -78,6 +78,8 @@ public class GcRouteTests
 
         var status = await GetAsync(gateway, "/gc", ProtocolJson.Default.GcStatus);
         Assert.Equal((7L, "30 3 * * *"), (status.Current!.Id, status.Schedule));
+        Assert.Equal(new TimeSpan(3, 30, 0), status.Next?.UtcDateTime.TimeOfDay);
+        Assert.InRange(status.Next!.Value, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1.01));
         Assert.Equal(2, (await GetAsync(gateway, "/gc/runs", ProtocolJson.Default.GcHistory)).Runs.Count);
         Assert.Equal(20, gateway.Collection.Limit);
         await GetAsync(gateway, "/gc/runs?limit=3", ProtocolJson.Default.GcHistory);

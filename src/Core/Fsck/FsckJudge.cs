@@ -29,7 +29,7 @@ internal static class FsckJudge
     public static FsckFinding? Judge(FsckKey key, FsckRow? row, FoundObject? found) => row switch
     {
         PathRow path when key.Kind == KeyKind.NarInfo => PresenceOf(key, path.NarInfo, found, path.Path, $"path is {path.State}") ?? NarInfoOf(key, path, found),
-        PathRow path => PresenceOf(key, path.Listing, found, path.Path, $"path is {path.State}"),
+        PathRow path => PresenceOf(key, path.Listing, found, path.Path, $"path is {path.State}{(path.HasListing ? "" : " without a listing")}"),
         ObjectRow item => PresenceOf(key, item.Presence, found, null, $"row is {item.State}") ?? SizeOf(key, item, found),
         PinRow pin => PresenceOf(key, pin.Presence, found, pin.Path, "pin is there") ?? ContentOf(key, pin, found),
         _ => found is null ? null : Finding(FsckKind.UnknownObject, key, null, "No row of the catalog knows it."),

@@ -33,7 +33,8 @@ internal sealed record PathRow(long Id, string Version, StorePath Path, string S
         _ => HasIntent ? Presence.May : Presence.MustNot,
     };
 
-    public Presence Listing => NarInfo == Presence.Must && !HasListing ? Presence.May : NarInfo;
+    // What the row does not know of, its deletion leaves behind.
+    public Presence Listing => NarInfo == Presence.Must && !HasListing ? Presence.MustNot : NarInfo;
 }
 
 /// <param name="Key">Its key.</param>

@@ -13,7 +13,7 @@ namespace OrleansCache.Core.Gc;
 public sealed partial class GcScheduler(IGarbageCollection collection, CronSchedule schedule, TimeSpan jitter, TimeProvider time, ILogger logger)
 {
     /// <summary>What the operations of scheduled runs begin with; no client may use it.</summary>
-    public const string Prefix = "schedule:";
+    public const string Prefix = GarbageCollector.ScheduledOperation;
 
     // A clock that is set, or a machine that sleeps, is noticed within this.
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(5);
@@ -48,7 +48,8 @@ public sealed partial class GcScheduler(IGarbageCollection collection, CronSched
     private async Task WaitUntilAsync(DateTimeOffset at, CancellationToken stopping)
     {
         while (at - time.GetUtcNow() is var left && left > TimeSpan.Zero)
-            await Task.Delay(left < LongestWait ? left : LongestWait, time, stopping);
+            // A delay is cut to whole milliseconds: rounded up, else the last of them would be spent in turns of no wait.
+            await Task.Delay(left < LongestWait ? TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)) : LongestWait, time, stopping);
     }
 
     private async Task StartAsync(CacheName cache, DateTimeOffset due, CancellationToken stopping)

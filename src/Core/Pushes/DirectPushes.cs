@@ -167,7 +167,7 @@ internal sealed class DirectPushes(
     public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        while (await catalog.EndAsync(id, push, 1, cancel) == 0)
+        while (await catalog.EndAsync(id, push, TimeSpan.Zero, 1, cancel) == 0)
         {
             var state = await catalog.StateAsync(id, push, cancel) ?? throw Ended(null, push);
             if (state.State != "open")

@@ -88,9 +88,9 @@ internal sealed class PushCatalog(CatalogDatabase database)
             r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
             cancel);
 
-    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that have lapsed.</summary>
-    public Task<int> EndAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, $2, $3)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(limit), r => r.GetInt32(0), cancel);
+    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that lapsed so long ago.</summary>
+    public Task<int> EndAsync(int cache, PushId? push, TimeSpan lapsed, int limit, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.end_pushes($1, $2, $3, $4)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(lapsed).With(limit), r => r.GetInt32(0), cancel);
 
     /// <summary>State and number of published paths; null when there is no such push.</summary>
     public Task<(string State, int Published)?> StateAsync(int cache, PushId push, CancellationToken cancel) =>

@@ -13,7 +13,7 @@ namespace OrleansCache.Gateway.V1;
 /// <summary>The garbage collector, why a path is there, and the check of catalog and bucket, under <c>/v1/caches/{cache}</c>.</summary>
 internal static class GcRoutes
 {
-    private const int MaxHistory = 1_000;
+    private const int MaxHistory = 100;
     private const int DefaultHistory = 20;
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, CancellationToken stopping)
@@ -29,7 +29,7 @@ internal static class GcRoutes
             })
             .Needs(Access.Write).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
 
-        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
+        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(WithNext(await collection.StatusAsync(Cache(cache), cancel), parts.Time)))
             .Needs(Access.Write).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
         cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancel) =>
@@ -66,6 +66,9 @@ internal static class GcRoutes
                 throw new CacheProblemException(ProblemKind.BadRequest, FormattableString.Invariant($"{name} is {value}: seconds from 0 to {DurationText.Longest.TotalSeconds} are wanted."));
         }
     }
+
+    private static GcStatus WithNext(GcStatus status, TimeProvider time) =>
+        status.Schedule is { } text && CronSchedule.TryParse(text, out var schedule, out _) ? status with { Next = schedule.Next(time.GetUtcNow()) } : status;
 
     // The schedule's own: a client that knew the next one could start it early, or keep it from starting.
     private static OperationId NotScheduled(OperationId operation) => GcScheduler.IsScheduled(operation)

@@ -4,6 +4,7 @@ using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Fsck;
@@ -81,6 +82,15 @@ public sealed class FsckTests
         world.Store.Objects[key] = [1];
 
         await AssertFindingAsync(world, FsckKind.UnknownObject, key);
+    }
+
+    [Fact]
+    public async Task A_listing_that_its_path_does_not_know_of_would_be_left_behind()
+    {
+        await using var world = await FilledAsync();
+        world.Store.Objects[$"{World.Hash("a")}.ls"] = [1];
+
+        await AssertFindingAsync(world, FsckKind.UnknownObject, $"{World.Hash("a")}.ls");
     }
 
     [Fact]
@@ -292,6 +302,27 @@ public sealed class FsckTests
 
         Assert.Empty((await CheckAsync(world)).Findings);
         Assert.Equal(2, looks);
+    }
+
+    [Fact]
+    public async Task A_cache_that_was_collected_has_no_findings_at_any_time_of_the_collection()
+    {
+        await using var world = await FilledAsync();
+        await world.ExecuteAsync("delete from pin; delete from root");
+        world.Store.Objects.Remove("pins/main", out _);
+        world.Store.OnWrite = async (_, _) =>
+        {
+            Assert.Empty((await CheckAsync(world)).Findings);
+            return MemoryObjectStore.Answer.Normal;
+        };
+
+        var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest { Force = true }, OperationId.New(), CancellationToken.None);
+        await Eventually.BecomesTrueAsync(async () => (run = await world.Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State != GcState.Running);
+
+        Assert.Equal((GcState.Done, 8), (run.State, run.ObjectsDeletedAfterGracePeriod));
+        var (findings, tally) = await CheckAsync(world);
+        Assert.Empty(findings);
+        Assert.Equal((0, 0), (tally.Keys, tally.Paths));
     }
 
     [Fact]
