@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -35,6 +35,8 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(RollbackPin))]
 [JsonSerializable(typeof(Pin))]
 [JsonSerializable(typeof(PinList))]
+[JsonSerializable(typeof(FsckFinding))]
+[JsonSerializable(typeof(FsckSummary))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>
@@ -92,3 +94,5 @@ public sealed class PathStateConverter() : JsonStringEnumConverter<PathState>(Js
 public sealed class PushStateConverter() : JsonStringEnumConverter<PushState>(JsonNamingPolicy.CamelCase);
 
 public sealed class GcStateConverter() : JsonStringEnumConverter<GcState>(JsonNamingPolicy.CamelCase);
+
+public sealed class FsckKindConverter() : JsonStringEnumConverter<FsckKind>(JsonNamingPolicy.KebabCaseLower);

@@ -39,6 +39,10 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
 
+    public ScriptedCollection Collection => (ScriptedCollection)Parts.Collection;
+
+    public ScriptedFsck Fsck => (ScriptedFsck)Parts.Fsck;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -51,6 +55,8 @@ internal sealed class TestGateway : IAsyncDisposable
         {
             Pushes = new ScriptedPushes(),
             Pins = new ScriptedPins(),
+            Collection = new ScriptedCollection(),
+            Fsck = new ScriptedFsck(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

@@ -80,6 +80,23 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 /// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
 internal sealed record PathToWrite(
-    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize);
+    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize)
+{
+    /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
+    public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
+    {
+        StorePath = Path,
+        Url = NarKey,
+        Compression = "zstd",
+        FileHash = Sha256Hash.FromBytes(FileHash),
+        FileSize = FileSize,
+        NarHash = Sha256Hash.FromBytes(NarHash),
+        NarSize = NarSize,
+        References = [.. References.Select(r => names[r])],
+        Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
+        Signatures = signatures,
+        Ca = Ca,
+    };
+}
 
 internal sealed record ObjectToWrite(long Id, long Generation, ObjectKey Key, byte[] Content);

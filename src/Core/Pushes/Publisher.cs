@@ -184,20 +184,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 return outcome;
         }
 
-        var info = new NarInfo
-        {
-            StorePath = path.Path,
-            Url = path.NarKey,
-            Compression = "zstd",
-            FileHash = Sha256Hash.FromBytes(path.FileHash),
-            FileSize = path.FileSize,
-            NarHash = Sha256Hash.FromBytes(path.NarHash),
-            NarSize = path.NarSize,
-            References = [.. path.References.Select(r => names[r])],
-            Deriver = StorePath.TryParse(path.Deriver, out var deriver) ? deriver : null,
-            Signatures = intent.Signatures,
-            Ca = path.Ca,
-        };
+        var info = path.ToNarInfo(intent.Signatures, names);
         var narInfo = ObjectKey.NarInfo(path.Path.Hash);
         return await store.PutAsync(narInfo, Encoding.UTF8.GetBytes(info.Print()), KeyHeaders.For(narInfo), intent.Fence, cancel);
     }

@@ -1,3 +1,5 @@
+using OrleansCache.Core.Fsck;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -11,6 +13,10 @@ public sealed record GatewayParts
     public required IPushes Pushes { get; init; }
 
     public required IPins Pins { get; init; }
+
+    public required IGarbageCollection Collection { get; init; }
+
+    public required IFsck Fsck { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }
