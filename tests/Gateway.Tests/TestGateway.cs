@@ -41,6 +41,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedFsck Fsck => (ScriptedFsck)Parts.Fsck;
 
+    public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -54,6 +56,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Pushes = new ScriptedPushes(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
+            Pins = new ScriptedPins(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

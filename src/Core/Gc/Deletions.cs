@@ -26,7 +26,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     }
 
     /// <summary>One pass over all waves.</summary>
-    public async Task DeletePathsAsync(int cache, CancellationToken cancel)
+    private async Task DeletePathsAsync(int cache, CancellationToken cancel)
     {
         // Read anew each time: a wave of another run may have been left.
         var rows = await database.ListAsync("select id, hash, has_listing, refs, condemned_at, held from @fn@.delete_list($1, $2)",
@@ -87,7 +87,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     }
 
     /// <summary>One batch of NARs, logs and realisations; false when there was none to take.</summary>
-    public async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancel)
+    private async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancel)
     {
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
             p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(Batch),

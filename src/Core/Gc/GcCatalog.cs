@@ -92,11 +92,14 @@ internal sealed class GcCatalog(CatalogDatabase database)
         database.ListAsync("select is_path, id, due, refs, objects from @fn@.gc_condemned($1, $2, $3)", p => p.With(cache).With(g).With(grace),
             r => new CondemnedNode(r.GetBoolean(0), r.GetInt64(1), r.GetBoolean(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4)), cancel);
 
-    /// <summary>Paths and objects whose deletion is under way.</summary>
-    public Task<long> DeletingAsync(int cache, CancellationToken cancel) =>
+    /// <summary>How many deletions are under way.</summary>
+    public Task<(long Paths, long Objects)> DeletingAsync(int cache, CancellationToken cancel) =>
         database.SingleAsync(
-            "select (select count(*) from store_path where cache_id = $1 and state = 'deleting') + (select count(*) from object where cache_id = $1 and state = 'deleting')",
-            p => p.With(cache), r => r.GetInt64(0), cancel);
+            """
+            select (select count(*) from store_path where cache_id = $1 and state = 'deleting'),
+              (select count(*) from object where cache_id = $1 and (state = 'deleting' or state = 'tombstone' and fence is not null))
+            """,
+            p => p.With(cache), r => (r.GetInt64(0), r.GetInt64(1)), cancel);
 
     /// <summary>A path's row: null when it never was.</summary>
     public async Task<(long Id, string Name, string State, DateTime? CondemnedAt)?> PathAsync(int cache, StorePathHash path, CancellationToken cancel)

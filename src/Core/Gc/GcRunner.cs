@@ -61,7 +61,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         foreach (var batch in due.Paths.Chunk(options.Batch))
             doomed += await catalog.DoomPathsAsync(cache, g, batch, cancel);
         progress.Phase = "deleting";
-        await DrainAsync(cache, deletions.DeletePathsAsync, progress, doomed, cancel);
+        await DrainAsync(cache, pathsOnly: true, progress, doomed, cancel);
         foreach (var batch in due.Objects.Chunk(options.Batch))
         {
             var (count, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, cancel);
@@ -69,7 +69,23 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             progress.Bytes += bytes;
         }
 
-        await DrainAsync(cache, deletions.RunAsync, progress, doomed, cancel);
+        await DrainAsync(cache, pathsOnly: false, progress, doomed, cancel);
+    }
+
+    // Until the store has confirmed all of it, or for so many passes.
+    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, long doomed, CancellationToken cancel)
+    {
+        var before = progress.Deleted;
+        for (var i = 0; ; i++)
+        {
+            await deletions.RunAsync(cache, cancel);
+            var (paths, objects) = await catalog.DeletingAsync(cache, cancel);
+            progress.Failed = paths + objects;
+            progress.Deleted = Math.Max(before, doomed - progress.Failed);
+            if ((pathsOnly ? paths : progress.Failed) == 0 || i == DeletionPasses)
+                return;
+            await Task.Delay(DeletionPause, cancel);
+        }
     }
 
     private async Task CountAsync(int cache, Protocol.GcRun run, GcProgress progress, CancellationToken cancel)
@@ -81,21 +97,6 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         progress.OldClosures = await catalog.OldClosuresAsync(cache, older, cancel);
         var due = SweepList.Of(await catalog.CondemnedAsync(cache, long.MaxValue, TimeSpan.FromSeconds(run.GraceSeconds), cancel));
         progress.Deleted = due.Paths.Count + due.Objects.Count + (run.GraceSeconds > 0 ? 0 : progress.Condemned);
-    }
-
-    // Until nothing is left that the store has not confirmed, or for so many passes.
-    private async Task DrainAsync(int cache, Func<int, CancellationToken, Task> pass, GcProgress progress, long doomed, CancellationToken cancel)
-    {
-        var before = progress.Deleted;
-        for (var i = 0; ; i++)
-        {
-            await pass(cache, cancel);
-            progress.Failed = await catalog.DeletingAsync(cache, cancel);
-            progress.Deleted = Math.Max(before, doomed - progress.Failed);
-            if (progress.Failed == 0 || i == DeletionPasses)
-                return;
-            await Task.Delay(DeletionPause, cancel);
-        }
     }
 }
 

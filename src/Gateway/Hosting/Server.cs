@@ -33,6 +33,7 @@ internal static class Server
             Pushes = core.Pushes,
             Collection = core.Collection,
             Fsck = core.Fsck,
+            Pins = core.Pins,
             Store = store,
             Credentials = credentials,
             PingDatabase = core.Database.PingAsync,

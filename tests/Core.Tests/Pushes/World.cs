@@ -54,6 +54,13 @@ internal sealed class World : IAsyncDisposable
         return core;
     }
 
+    /// <summary>A process stops in order.</summary>
+    public async Task StopAsync(CacheCore core)
+    {
+        _cores.Remove(core);
+        await core.DisposeAsync();
+    }
+
     public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
 
     /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name).</summary>
@@ -131,7 +138,7 @@ internal sealed class World : IAsyncDisposable
         await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
 
     /// <summary>A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.</summary>
-    public async Task<IAsyncDisposable> HoldAsync(string sql)
+    public async Task<Holder> HoldAsync(string sql)
     {
         var holder = new Holder(new NpgsqlConnection(ConnectionString + ";Pooling=false"));
         await holder.BeginAsync(sql);
@@ -153,7 +160,8 @@ internal sealed class World : IAsyncDisposable
           c as (update root set pushed = pushed - t.t from t),
           d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
-          f as (update pin_revision set created = created - t.t from t)
+          f as (update pin_revision set created = created - t.t from t),
+          g as (update pin_operation set created = created - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
@@ -181,7 +189,7 @@ internal sealed class World : IAsyncDisposable
             await core.DisposeAsync();
     }
 
-    private sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
+    internal sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
     {
         private NpgsqlTransaction? _transaction;
 
@@ -189,6 +197,12 @@ internal sealed class World : IAsyncDisposable
         {
             await connection.OpenAsync();
             _transaction = await connection.BeginTransactionAsync();
+            await ExecuteAsync(sql);
+        }
+
+        /// <summary>More of the same transaction.</summary>
+        public async Task ExecuteAsync(string sql)
+        {
 #pragma warning disable CA2100 // A test's own text.
             await using var command = new NpgsqlCommand(sql, connection, _transaction);
 #pragma warning restore CA2100
