@@ -30,13 +30,13 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(GcStatus))]
 [JsonSerializable(typeof(GcHistory))]
 [JsonSerializable(typeof(WhyAnswer))]
+[JsonSerializable(typeof(FsckFinding))]
+[JsonSerializable(typeof(FsckSummary))]
 [JsonSerializable(typeof(SetPin))]
 [JsonSerializable(typeof(PushPin))]
 [JsonSerializable(typeof(RollbackPin))]
 [JsonSerializable(typeof(Pin))]
 [JsonSerializable(typeof(PinList))]
-[JsonSerializable(typeof(FsckFinding))]
-[JsonSerializable(typeof(FsckSummary))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>

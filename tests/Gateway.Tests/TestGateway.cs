@@ -37,11 +37,11 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPushes Pushes => (ScriptedPushes)Parts.Pushes;
 
-    public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
-
     public ScriptedCollection Collection => (ScriptedCollection)Parts.Collection;
 
     public ScriptedFsck Fsck => (ScriptedFsck)Parts.Fsck;
+
+    public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
 
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
@@ -54,9 +54,9 @@ internal sealed class TestGateway : IAsyncDisposable
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
-            Pins = new ScriptedPins(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
+            Pins = new ScriptedPins(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

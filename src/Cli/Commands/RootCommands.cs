@@ -27,6 +27,29 @@ internal static class RootCommands
             Paths that the cache has are not sent again. A push that was interrupted goes on where it was.
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server, 4 not allowed, 130 interrupted.
             """,
+        ["gc"] = """
+              orleans-cache gc --dry-run                      what would go?
+              orleans-cache gc                                with the server's retention, and wait for the end
+              orleans-cache gc --older-than 30d --no-wait
+              orleans-cache gc --force                        no grace period
+              orleans-cache gc status
+              orleans-cache gc history --json
+              orleans-cache gc cancel
+
+            Durations: 90s, 15m, 6h, 30d. Ctrl-C ends the waiting, not the run.
+            Exit codes: 0 done, 1 the run failed or was cancelled, 2 wrong usage, 3 no server, 4 not allowed, 130 interrupted.
+            """,
+        ["why"] = """
+              orleans-cache why ./result
+              orleans-cache why /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-hello-2.12
+              orleans-cache why 0c5b8vw40dy178xlpddw65q9gf1h2186 --json
+            """,
+        ["fsck"] = """
+              orleans-cache fsck
+              orleans-cache fsck --json | jq -r .key          the keys in question
+
+            Exit codes: 0 catalog and bucket agree, 1 they do not (or the check was cut off).
+            """,
         ["info"] = """
               orleans-cache info --url https://cache.example.org
               orleans-cache info --json
@@ -47,6 +70,9 @@ internal static class RootCommands
         var root = new RootCommand("Push Nix store paths to an OrleansCache server.")
         {
             PushCommand.Create(common),
+            GcCommand.Create(common),
+            WhyCommand.Create(common),
+            FsckCommand.Create(common),
             InfoCommand.Create(common),
             DoctorCommand.Create(common),
             CompletionCommand.Create(),

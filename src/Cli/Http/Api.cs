@@ -8,7 +8,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>The v1 routes of one cache. Each call is tried again by the policy; each is safe to ask twice.</summary>
-internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
+internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
 {
     /// <summary>Smaller bodies do not get smaller in a way that anybody notices.</summary>
     private const int CompressFrom = 16 << 10;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
@@ -74,10 +75,11 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         p => p.With(cache).With(after).With(upTo),
         r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2), r.GetString(3)), cancel);
 
-    /// <summary>Pins whose path is not live.</summary>
+    /// <summary>Revisions of pins that are to be kept, and whose path is not live.</summary>
     public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancel) => database.ListAsync(
         """
-        select p.name, s.hash, s.name, s.state::text from pin p join store_path s on s.id = p.path_id
+        select p.name, s.hash, s.name, s.state::text, r.revision from pin p
+          join pin_revision r on r.pin_id = p.id and r.revision >= p.kept_from join store_path s on s.id = r.path_id
         where p.cache_id = $1 and s.state <> 'live'
         """,
         p => p.With(cache),
@@ -86,7 +88,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             Kind = FsckKind.DanglingReference,
             Key = FsckKey.Pin(r.GetString(0)).Key.ToString(),
             Path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2)),
-            Detail = $"The pin's path is {r.GetString(3)}.",
+            Detail = string.Create(CultureInfo.InvariantCulture, $"The path of the pin's revision {r.GetInt64(4)} is {r.GetString(3)}."),
         }, cancel);
 
     /// <summary>Of open multipart uploads, which one no row notes: and whether its key has a row at all.</summary>
@@ -109,7 +111,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         var path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetString(3));
         var row = new PathRow(r.GetInt64(0), r.GetString(1), path, r.GetString(4), r.GetBoolean(5), r.GetBoolean(6), r.GetBoolean(7), null);
         var content = r.IsDBNull(9) || r.IsDBNull(14) || r.IsDBNull(15) || r.IsDBNull(16) ? null : new PathToWrite(
-            row.Id, Generation: 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
+            row.Id, 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
             null, r.GetString(14), r.GetFieldValue<byte[]>(15), r.GetInt64(16));
         return (row, r.GetFieldValue<string[]>(8), content);
     }

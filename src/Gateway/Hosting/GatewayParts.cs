@@ -12,11 +12,11 @@ public sealed record GatewayParts
 {
     public required IPushes Pushes { get; init; }
 
-    public required IPins Pins { get; init; }
-
     public required IGarbageCollection Collection { get; init; }
 
     public required IFsck Fsck { get; init; }
+
+    public required IPins Pins { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }

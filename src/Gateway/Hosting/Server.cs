@@ -31,9 +31,9 @@ internal static class Server
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
-            Pins = core.Pins,
             Collection = core.Collection,
             Fsck = core.Fsck,
+            Pins = core.Pins,
             Store = store,
             Credentials = credentials,
             PingDatabase = core.Database.PingAsync,

@@ -194,9 +194,9 @@ public sealed class FsckTests
     }
 
     [Theory]
-    [InlineData("update pin set recorded = false", true)]
-    [InlineData("update pin set deleted = true, recorded = false", true)]
-    [InlineData("update pin set deleted = true, recorded = false", false)]
+    [InlineData("update pin set revision = 2", true)]
+    [InlineData("update pin set deleted = true, revision = 2", true)]
+    [InlineData("update pin set deleted = true, revision = 2", false)]
     public async Task A_pin_that_is_being_written_or_deleted_is_right(string state, bool there)
     {
         await using var world = await FilledAsync();
@@ -364,7 +364,8 @@ public sealed class FsckTests
             Realisations = [new RealisationContent { Id = $"sha256:{new string('0', 64)}!out", Path = World.Hash("c"), Content = "{}" }],
         }, CancellationToken.None);
         await world.CommitAsync(push);
-        await world.ExecuteAsync("insert into pin (cache_id, name, path_id, revision, recorded) select 1, 'main', id, 1, true from store_path where name = 'c'");
+        await world.ExecuteAsync("insert into pin (cache_id, name, path_id, revision, written) select 1, 'main', id, 1, 1 from store_path where name = 'c'");
+        await world.ExecuteAsync("insert into pin_revision (pin_id, revision, path_id) select id, 1, path_id from pin");
         Put(world, "pins/main", World.Path("c").Path.ToString());
         Put(world, "nix-cache-info", "StoreDir: /nix/store\n");
         Put(world, "backup/db.tar", "theirs");
