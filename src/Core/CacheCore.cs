@@ -3,6 +3,7 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 
@@ -47,21 +48,26 @@ public sealed class CacheCore : IAsyncDisposable
         Store = options.Store;
         var catalog = new PushCatalog(database);
         var publisher = new Publisher(database, catalog, options.Store, options.Pushes, loggers.CreateLogger<Publisher>());
+        var pinCatalog = new PinCatalog(database);
+        var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
+        Pins = new DirectPins(caches, pinCatalog, pinWriter);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
         Pushes = new DirectPushes(
-            caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher,
+            caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publisher, deletions, _collector, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
+
+    public IPins Pins { get; }
 
     public IGarbageCollection Collection => _collector;
 

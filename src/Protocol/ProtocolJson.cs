@@ -30,6 +30,11 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(GcStatus))]
 [JsonSerializable(typeof(GcHistory))]
 [JsonSerializable(typeof(WhyAnswer))]
+[JsonSerializable(typeof(SetPin))]
+[JsonSerializable(typeof(PushPin))]
+[JsonSerializable(typeof(RollbackPin))]
+[JsonSerializable(typeof(Pin))]
+[JsonSerializable(typeof(PinList))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>

@@ -37,6 +37,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPushes Pushes => (ScriptedPushes)Parts.Pushes;
 
+    public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -48,6 +50,7 @@ internal sealed class TestGateway : IAsyncDisposable
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
+            Pins = new ScriptedPins(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

@@ -4,15 +4,17 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
-/// what is to be deleted, taking over garbage collections. Each step is taken from the catalog, so any number of servers share the work.
+/// what is to be deleted, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
+/// from the catalog, so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
-    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, IObjectStore store, PushOptions options, TimeSpan failedUploads,
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
     TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -43,6 +45,8 @@ internal sealed partial class Housekeeper(
     {
         await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
+        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
         await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
         await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
@@ -51,6 +55,7 @@ internal sealed partial class Housekeeper(
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync(
             "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
+        await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)

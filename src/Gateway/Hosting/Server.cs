@@ -31,6 +31,7 @@ internal static class Server
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
+            Pins = core.Pins,
             Store = store,
             Credentials = credentials,
             PingDatabase = core.Database.PingAsync,

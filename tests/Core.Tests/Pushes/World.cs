@@ -160,7 +160,8 @@ internal sealed class World : IAsyncDisposable
           c as (update root set pushed = pushed - t.t from t),
           d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
-          f as (update pin_revision set created = created - t.t from t)
+          f as (update pin_revision set created = created - t.t from t),
+          g as (update pin_operation set created = created - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 

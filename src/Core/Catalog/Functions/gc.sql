@@ -65,9 +65,7 @@ create function @fn@.gc_roots(p_cache int, p_older interval)
 returns table (kind text, name text, until timestamptz, paths bigint[], objects bigint[])
 language sql stable as $$
   select 'pin', p.name || '@' || r.revision, p.expires, array[r.path_id], '{}'::bigint[]
-    from pin p join pin_revision r on r.pin_id = p.id and r.revision > p.revision - p.keep_revisions where p.cache_id = p_cache
-  union all
-  select 'pin', p.name || '@' || p.revision, p.expires, array[p.path_id], '{}' from pin p where p.cache_id = p_cache
+    from pin p join pin_revision r on r.pin_id = p.id and r.revision >= p.kept_from where p.cache_id = p_cache
   union all
   select 'closure', null, r.pushed + p_older, array[r.path_id], '{}' from root r where r.cache_id = p_cache and r.pushed + p_older >= clock_timestamp()
   union all
