@@ -8,7 +8,8 @@ using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Bench.Gc;
 
-/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; and what condemning and sweeping costs.</summary>
+/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; what condemning and sweeping costs;
+/// and what pushes notice of a run.</summary>
 internal static class GcBench
 {
     private const int Cache = 1;
@@ -78,6 +79,9 @@ internal static class GcBench
                 targets.Add(new Target($"condemn and sweep {condemned:N0}", seconds, SweepSeconds, "s"));
                 targets.Add(new Target("keys sent more than once", sent.Twice, 0, ""));
             }
+
+            if (nodes == sizes[^1])
+                row["pushes"] = await PushesDuringRun.MeasureAsync(place, output, targets);
         }
 
         foreach (var target in targets)
