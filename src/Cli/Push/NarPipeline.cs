@@ -133,7 +133,7 @@ internal sealed class NarPipeline : IDisposable
         private void Single(UploadJob job, UploadGrant grant, Hashers hashers, NarEncoder encoder)
         {
             var reserved = _pipeline._memory.Reserve(SegmentBytes(CompressBound(job.Info.NarSize)), _stop.Token);
-            var output = new SingleOutput(hashers, _pipeline._pool);
+            var output = new SingleOutput(hashers, _pipeline._pool, grant.Md5);
             var handedOver = false;
             try
             {
@@ -162,7 +162,7 @@ internal sealed class NarPipeline : IDisposable
             var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
             var parts = new List<Task>();
             var reserved = 0L;
-            using var output = new PartsOutput(hashers, _pipeline._pool, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
+            using var output = new PartsOutput(hashers, _pipeline._pool, grant.Md5, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
             {
                 var bytes = reserved;
                 reserved = 0;
