@@ -16,6 +16,9 @@ public sealed record BeginPush
 
     /// <summary>Realisations of content-addressed derivations that the client could send.</summary>
     public IReadOnlyList<RealisationDeclaration> Realisations { get; set; } = [];
+
+    /// <summary>A pin on the one root, set by the commit: either both are done or neither.</summary>
+    public PushPin? Pin { get; init; }
 }
 
 /// <summary>What the client knows of one store path; the fields of <c>nix path-info --json</c>.</summary>

@@ -21,6 +21,9 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// <summary>The schema that holds this version's functions.</summary>
     public string Functions { get; }
 
+    /// <summary>A seam for tests: awaited before each statement, with its text.</summary>
+    internal Func<string, CancellationToken, Task>? BeforeStatement { get; set; }
+
     /// <summary>Statements sent since the start, for benchmarks and metrics.</summary>
     public long StatementCount => Interlocked.Read(ref _statements);
 
@@ -52,6 +55,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
     {
         for (var attempt = 1; ; attempt++)
         {
+            if (BeforeStatement is { } before)
+                await before(sql, cancel);
             try
             {
                 await using var connection = await _source.OpenConnectionAsync(cancel);
@@ -89,6 +94,17 @@ public sealed class CatalogDatabase : IAsyncDisposable
     public Task<T> SingleAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
         RunAsync(sql, bind, async (reader, stop) =>
             await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
+
+    /// <summary>Reads much out of one snapshot, over one connection. Not repeated: whoever asks knows whether that is worth it.</summary>
+    public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancel)
+    {
+        if (BeforeStatement is { } before)
+            await before("snapshot", cancel);
+        await using var connection = await _source.OpenConnectionAsync(cancel);
+        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
+        Interlocked.Increment(ref _statements);
+        return await read(connection);
+    }
 
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 

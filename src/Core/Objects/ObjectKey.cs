@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Objects;
 
@@ -15,6 +16,8 @@ public readonly record struct ObjectKey
     public static ObjectKey NarInfo(StorePathHash path) => new($"{path}.narinfo");
 
     public static ObjectKey Listing(StorePathHash path) => new($"{path}.ls");
+
+    public static ObjectKey Pin(PinName name) => new($"pins/{name}");
 
     public static ObjectKey Log(StorePath drv) => new($"log/{drv.BaseName}");
 

@@ -1,4 +1,6 @@
 using System.Security.Cryptography;
+using System.Text.Json;
+using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -25,6 +27,13 @@ internal sealed class Closure
             throw Bad("A push names at least one path and one root.");
         if (paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+
+        if (request.Pin is { } pin)
+        {
+            if (request.Roots.Distinct().Count() != 1)
+                throw Bad("A pin names one path: a push that sets one has exactly one root.");
+            PinLimits.Check(pin.ExpiresSeconds, pin.KeepRevisions);
+        }
 
         var index = new Dictionary<StorePathHash, int>(paths.Count);
         for (var i = 0; i < paths.Count; i++)
@@ -103,6 +112,8 @@ internal sealed class Closure
             hash.AppendData(bytes[..StorePathHash.ByteLength]);
         }
 
+        if (request.Pin is { } pin)
+            hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(pin, ProtocolJson.Default.PushPin));
         return hash.GetHashAndReset();
     }
 

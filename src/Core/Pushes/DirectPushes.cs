@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -8,7 +9,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectPushes(
-    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, WaitHub waits, PathSigner signer,
+    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
     PushOptions options, CancellationToken stopping) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
@@ -23,7 +24,7 @@ internal sealed class DirectPushes(
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
         var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], cancel);
+            [.. logs.Keys, .. realisations.Keys], request.Pin, cancel);
         switch (opened.State)
         {
             case "open": break;
@@ -124,15 +125,15 @@ internal sealed class DirectPushes(
         var pause = BusyPause;
         while (true)
         {
-            var (outcome, paths, published) = await catalog.CommitAsync(id, push, options.CommitLease, cancel);
+            var (outcome, paths, published, pin) = await catalog.CommitAsync(id, push, options.CommitLease, cancel);
             switch (outcome)
             {
                 case "committed":
-                    return await CommittedAsync(id, push, published, cancel);
+                    return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
                     if (await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
-                        return await CommittedAsync(id, push, published, cancel);
+                        return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                     break;
                 case "missing":
                     var missing = (await catalog.PathsAsync(paths, cancel)).ConvertAll(p => p.Path.Hash);
@@ -167,7 +168,7 @@ internal sealed class DirectPushes(
     public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        while (await catalog.EndAsync(id, push, 1, cancel) == 0)
+        while (await catalog.EndAsync(id, push, TimeSpan.Zero, 1, cancel) == 0)
         {
             var state = await catalog.StateAsync(id, push, cancel) ?? throw Ended(null, push);
             if (state.State != "open")
@@ -186,11 +187,12 @@ internal sealed class DirectPushes(
 
     private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
 
-    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, CancellationToken cancel)
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, TimeSpan patience, CancellationToken cancel)
     {
         if (Interlocked.Exchange(ref _refresh, 0) == 1)
             await publisher.RefreshAsync(cache, cancel);
-        return Answer(push, PushState.Committed, published);
+        // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
+        return Answer(push, pin is not { } name || await pins.WriteAsync(cache, name, patience, cancel) ? PushState.Committed : PushState.Committing, published);
     }
 
     /// <summary>True when the publisher has seen the push end; a committing push ends committed only.</summary>

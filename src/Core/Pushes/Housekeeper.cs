@@ -2,18 +2,21 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending pushes that lapsed, deleting
-/// uploads that nobody holds. Each step is taken from the catalog, so any number of servers share the work.
+/// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
+/// what is to be deleted, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
+/// from the catalog, so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
-    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, IObjectStore store, PushOptions options, TimeProvider time, ILogger logger)
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
+    TimeProvider time, ILogger logger)
 {
-    private const int DeletionBatch = 1_000;
     private const int Batch = 100;
     private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
@@ -42,13 +45,17 @@ internal sealed partial class Housekeeper(
     {
         await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
-        await StepAsync("ending lapsed pushes", () => catalog.EndAsync(cache, null, Batch, cancel));
-        await StepAsync("deleting uploads", () => DeleteAsync(cache, cancel));
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
+        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
+        await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
+        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
+        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
         // The first turn of a process is one of them: a crash is what leaks.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync(
             "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
+        await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)
@@ -60,35 +67,6 @@ internal sealed partial class Housekeeper(
         // Not waited for: one push whose fence is open must not keep the others.
         foreach (var push in silent)
             _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancel));
-    }
-
-    private async Task DeleteAsync(int cache, CancellationToken cancel)
-    {
-        var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
-            p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(DeletionBatch),
-            r => new Deletion(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.GetDateTime(4)), cancel);
-        if (taken.Count == 0)
-            return;
-        foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
-        {
-            try
-            {
-                await store.AbortMultipartAsync(upload.Key, upload.Multipart!, cancel);
-            }
-            catch (ObjectStoreException e)
-            {
-                // One that cannot be discarded now must not keep the others; it is taken again after its fence.
-                LogFailed(e, $"discarding the multipart upload of {upload.Key}");
-                taken.Remove(upload);
-            }
-        }
-
-        if (taken.Count == 0)
-            return;
-        var outcomes = await store.DeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
-        var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
-        await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
-        await database.RunAsync("select @fn@.delete_record($1, $2)", p => p.With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
     }
 
     // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
@@ -130,6 +108,4 @@ internal sealed partial class Housekeeper(
 
     [LoggerMessage(LogLevel.Warning, "{What} failed; it is tried again")]
     private partial void LogFailed(Exception e, string what);
-
-    private sealed record Deletion(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence);
 }

@@ -1,21 +1,24 @@
+using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>The transitions of a push, typed: one method, one statement.</summary>
 internal sealed class PushCatalog(CatalogDatabase database)
 {
-    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, CancellationToken cancel) =>
+    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8)",
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             p =>
             {
                 p.With(cache).With(operation).With(digest).With(life)
-                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots).With(keys.ToArray());
+                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots).With(keys.ToArray())
+                    .WithNullable(pin is null ? null : JsonSerializer.Serialize(pin, ProtocolJson.Default.PushPin), NpgsqlDbType.Jsonb);
             },
             async (reader, stop) =>
             {
@@ -71,11 +74,12 @@ internal sealed class PushCatalog(CatalogDatabase database)
             r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
             cancel);
 
-    public Task<(string Outcome, long[] Paths, int Published)> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
+    public Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, paths, published from @fn@.commit_push($1, $2, $3)",
+            "select outcome, paths, published, pin from @fn@.commit_push($1, $2, $3)",
             p => p.With(cache).With(push.Value).With(lease),
-            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<long[]>(1), r.IsDBNull(2) ? 0 : r.GetInt32(2)),
+            r => new Committed(
+                r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<long[]>(1), r.IsDBNull(2) ? 0 : r.GetInt32(2), r.IsDBNull(3) ? null : PinName.Parse(r.GetString(3))),
             cancel);
 
     public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
@@ -88,9 +92,9 @@ internal sealed class PushCatalog(CatalogDatabase database)
             r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
             cancel);
 
-    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that have lapsed.</summary>
-    public Task<int> EndAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, $2, $3)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(limit), r => r.GetInt32(0), cancel);
+    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that lapsed so long ago.</summary>
+    public Task<int> EndAsync(int cache, PushId? push, TimeSpan lapsed, int limit, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.end_pushes($1, $2, $3, $4)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(lapsed).With(limit), r => r.GetInt32(0), cancel);
 
     /// <summary>State and number of published paths; null when there is no such push.</summary>
     public Task<(string State, int Published)?> StateAsync(int cache, PushId push, CancellationToken cancel) =>
@@ -178,6 +182,11 @@ internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyLi
 
 /// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
 internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart);
+
+/// <param name="Outcome">See <c>commit_push.sql</c>.</param>
+/// <param name="Paths">With <c>missing</c> and <c>busy</c>: which.</param>
+/// <param name="Pin">The pin that the commit sets.</param>
+internal sealed record Committed(string Outcome, long[] Paths, int Published, PinName? Pin);
 
 internal sealed record CheckedUpload(UploadToken Token, Sha256Hash FileHash, long FileSize);
 

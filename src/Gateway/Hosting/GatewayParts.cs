@@ -1,4 +1,7 @@
+using OrleansCache.Core.Fsck;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Auth;
 
@@ -8,6 +11,12 @@ namespace OrleansCache.Gateway.Hosting;
 public sealed record GatewayParts
 {
     public required IPushes Pushes { get; init; }
+
+    public required IGarbageCollection Collection { get; init; }
+
+    public required IFsck Fsck { get; init; }
+
+    public required IPins Pins { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }
@@ -28,6 +37,9 @@ public sealed record GatewayParts
 
     /// <summary>How long a commit may keep the client waiting before it answers 202.</summary>
     public TimeSpan CommitPatience { get; init; } = TimeSpan.FromSeconds(45);
+
+    /// <summary>How long a change of a pin waits for the bucket to follow before it answers that it will.</summary>
+    public TimeSpan PinPatience { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The largest JSON body, in bytes after decompression.</summary>
     public long MaxJsonBytes { get; init; } = 128 << 20;

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.OpenApi;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.V1;
 
@@ -39,6 +40,8 @@ internal static class OpenApi
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}$");
                 else if (type == typeof(StorePath))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$");
+                else if (type == typeof(PinName))
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,256}$");
                 else if (type == typeof(Sha256Hash))
                     (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
                 return Task.CompletedTask;

@@ -3,6 +3,7 @@ using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Protocol;
+using static OrleansCache.Gateway.V1.RouteHelpers;
 
 namespace OrleansCache.Gateway.V1;
 
@@ -63,30 +64,7 @@ internal static class PushRoutes
             .Needs(Access.Write).Answers<MissingAnswer>(200, "Which of these paths are absent? Advice only").Fails(400, 404, 413);
     }
 
-    private static CacheName Cache(string text) => CacheName.TryParse(text, out var name)
-        ? name
-        : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
-
     private static PushId Push(string text) => PushId.TryParse(text, out var id)
         ? id
         : throw new CacheProblemException(ProblemKind.UnknownPush, $"'{text}' is not the id of a push: it is the number that opening a push answered.");
-
-    private static OperationId Operation(HttpRequest request)
-    {
-        if (!request.Headers.TryGetValue("Idempotency-Key", out var sent))
-            return OperationId.New();
-        return OperationId.TryParse(sent.ToString(), out var id)
-            ? id
-            : throw new CacheProblemException(ProblemKind.BadRequest, "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
-    }
-
-    private static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string? summary = null) =>
-        (summary is null ? route : route.WithSummary(summary)).Produces<T>(status, "application/json");
-
-    private static RouteHandlerBuilder Fails(this RouteHandlerBuilder route, params int[] statuses)
-    {
-        foreach (var status in (int[])[.. statuses, 401, 503])
-            route.Produces<Problem>(status, "application/problem+json");
-        return route;
-    }
 }

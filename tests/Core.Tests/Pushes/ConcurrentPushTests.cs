@@ -41,7 +41,7 @@ public sealed class ConcurrentPushTests
         var push = await world.BeginAsync(World.Chain("a", "b"));
         await world.UploadAsync(push);
         await new Collector(world).BarrierAsync();
-        await world.TravelAsync(TimeSpan.FromHours(2));
+        await world.TravelAsync(TimeSpan.FromHours(7));
 
         Task<CommitAnswer> commit;
         await using (await world.HoldAsync("select 1 from store_path for update"))

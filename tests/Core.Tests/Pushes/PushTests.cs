@@ -167,7 +167,7 @@ public class PushTests
 
         var next = await world.BeginAsync(World.Chain("a"));
         Assert.Equal(PathState.Stored, next.Missing.Single().State);
-        await world.TravelAsync(TimeSpan.FromHours(2));
+        await world.TravelAsync(TimeSpan.FromHours(7));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
         Assert.Empty(world.Store.Objects);

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -25,6 +26,8 @@ internal sealed class World : IAsyncDisposable
 
     public PushOptions Options { get; }
 
+    public GcOptions Gc { get; init; } = new();
+
     public MemoryObjectStore Store { get; } = new();
 
     public CacheCore Core => _cores[0];
@@ -45,10 +48,17 @@ internal sealed class World : IAsyncDisposable
     public async Task<CacheCore> AddGatewayAsync()
     {
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Housekeeping = false },
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
+    }
+
+    /// <summary>A process stops in order.</summary>
+    public async Task StopAsync(CacheCore core)
+    {
+        _cores.Remove(core);
+        await core.DisposeAsync();
     }
 
     public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
@@ -98,6 +108,20 @@ internal sealed class World : IAsyncDisposable
         return await CommitAsync(push, pushes);
     }
 
+    /// <summary>A run that keeps nothing but what pins and pushes under way need, and waits for nothing.</summary>
+    public static GcRequest Everything => new() { OlderThanSeconds = 0, Force = true };
+
+    /// <summary>A garbage collection, to its end.</summary>
+    public async Task<GcRun> CollectAsync(GcRequest request, CacheCore? core = null) =>
+        await EndOfRunAsync((await (core ?? Core).Collection.StartAsync(CacheName.Default, request, OperationId.New(), CancellationToken.None)).Id);
+
+    public async Task<GcRun> EndOfRunAsync(long id)
+    {
+        GcRun? run = null;
+        await Eventually.BecomesTrueAsync(async () => (run = await Core.Collection.RunAsync(CacheName.Default, id, CancellationToken.None)).State != GcState.Running);
+        return run!;
+    }
+
     public Task<WaitAnswer> WaitAsync(PushOpened push, params string[] names) =>
         Pushes.WaitAsync(CacheName.Default, Id(push), new WaitRequest { Paths = [.. names.Select(Hash)], TimeoutSeconds = 0 }, CancellationToken.None);
 
@@ -114,7 +138,7 @@ internal sealed class World : IAsyncDisposable
         await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
 
     /// <summary>A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.</summary>
-    public async Task<IAsyncDisposable> HoldAsync(string sql)
+    public async Task<Holder> HoldAsync(string sql)
     {
         var holder = new Holder(new NpgsqlConnection(ConnectionString + ";Pooling=false"));
         await holder.BeginAsync(sql);
@@ -133,7 +157,11 @@ internal sealed class World : IAsyncDisposable
         with t as (select make_interval(secs => {time.TotalSeconds}) as t),
           a as (update push set expires = expires - t.t, created = created - t.t, finished = finished - t.t, lease = lease - t.t from t),
           b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t from t),
-          c as (update root set pushed = pushed - t.t from t)
+          c as (update root set pushed = pushed - t.t from t),
+          d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
+          e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
+          f as (update pin_revision set created = created - t.t from t),
+          g as (update pin_operation set created = created - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
@@ -161,7 +189,7 @@ internal sealed class World : IAsyncDisposable
             await core.DisposeAsync();
     }
 
-    private sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
+    internal sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
     {
         private NpgsqlTransaction? _transaction;
 
@@ -169,6 +197,12 @@ internal sealed class World : IAsyncDisposable
         {
             await connection.OpenAsync();
             _transaction = await connection.BeginTransactionAsync();
+            await ExecuteAsync(sql);
+        }
+
+        /// <summary>More of the same transaction.</summary>
+        public async Task ExecuteAsync(string sql)
+        {
 #pragma warning disable CA2100 // A test's own text.
             await using var command = new NpgsqlCommand(sql, connection, _transaction);
 #pragma warning restore CA2100

@@ -1,7 +1,7 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
--- uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'
-create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int)
+-- uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'. pin: the name of the one that rides on it.
+create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int, out pin text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
@@ -15,6 +15,7 @@ begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if not found then outcome := 'unknown'; return; end if;
   published := v_push.published;
+  pin := v_push.pin ->> 'name';
   outcome := v_push.state::text;
   if v_push.state <> 'open' then return; end if;
 

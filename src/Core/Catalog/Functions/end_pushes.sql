@@ -1,5 +1,6 @@
--- Rule 8: ends open pushes: the one named (abort), or up to p_limit that have lapsed (p_push null). Answers how many.
-create function @fn@.end_pushes(p_cache int, p_push bigint, p_limit int) returns int
+-- Rule 8: ends open pushes: the one named (abort), or (p_push null) up to p_limit that lapsed p_lapsed ago. Answers how many.
+-- A lapsed push protects nothing, but what it uploaded waits for whoever goes on with it.
+create function @fn@.end_pushes(p_cache int, p_push bigint, p_lapsed interval, p_limit int) returns int
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_id bigint;
@@ -7,7 +8,7 @@ declare
 begin
   for v_id in
     select u.id from push u
-    where u.cache_id = p_cache and u.state = 'open' and (u.id = p_push or (p_push is null and u.expires < clock_timestamp()))
+    where u.cache_id = p_cache and u.state = 'open' and (u.id = p_push or (p_push is null and u.expires + p_lapsed < clock_timestamp()))
     order by u.id limit p_limit for no key update skip locked
   loop
     perform @fn@.release_push(v_id);

@@ -1,4 +1,4 @@
--- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, and the push ends.
+-- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
 create function @fn@.finish_push(p_cache int, p_push bigint) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -38,6 +38,11 @@ begin
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
   perform @fn@.release_push(p_push);
+  -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
+  if v_push.pin is not null then
+    perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
+      (v_push.pin ->> 'keepRevisions')::int, null);
+  end if;
   update push u set state = 'committed', finished = clock_timestamp(), lease = null where u.id = p_push;
   return 'committed';
 end $$;

@@ -1,7 +1,7 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
 -- push_state 'open' comes with one row per named path, and one (ord null) per key of p_keys that is missing; any other state, or 'reused', with one row only.
 create function @fn@.open_push(
-  p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[], p_keys text[])
+  p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[], p_keys text[], p_pin jsonb)
 returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[], missing_key text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -34,8 +34,8 @@ begin
   end if;
 
   if v_push.id is null then
-    insert into push (cache_id, operation, digest, expires, paths, roots)
-      select p_cache, p_operation, p_digest, clock_timestamp() + p_ttl, v_promised, array_agg(distinct v_ids[r]) from unnest(p_roots) r
+    insert into push (cache_id, operation, digest, expires, paths, roots, pin)
+      select p_cache, p_operation, p_digest, clock_timestamp() + p_ttl, v_promised, array_agg(distinct v_ids[r]), p_pin from unnest(p_roots) r
       on conflict (cache_id, operation) do nothing returning * into v_push;
     if not found then
       raise exception 'the same operation is being opened by another request' using errcode = '40001';

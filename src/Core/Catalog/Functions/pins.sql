@@ -1,0 +1,254 @@
+-- Rules 7 and 11. Whoever sets a pin has promised its path in the same transaction (touch), before it takes the pin's row, the last lock of all.
+-- The row says what pins/<name> has to be; the bucket follows, always from the newest row.
+
+-- What an operation has answered before: 'replayed' with its outcome, 'reused' for another request, null when there is none.
+create function @fn@.pin_replay(p_cache int, p_operation text, p_digest bytea, out status text, out outcome text, out result pin)
+language plpgsql as $$
+declare
+  v_done pin_operation%rowtype;
+begin
+  select * into v_done from pin_operation o where o.cache_id = p_cache and o.operation = p_operation;
+  if not found then return; end if;
+  status := case when v_done.digest = p_digest then 'replayed' else 'reused' end;
+  if status = 'reused' then outcome := status; return; end if;
+  outcome := v_done.outcome;
+  result := jsonb_populate_record(null::pin, v_done.pin);
+end $$;
+
+-- Notes an operation that is being done. A second one waits here for the first, and then asks for a replay (null: it is ours).
+create function @fn@.pin_claim(p_cache int, p_name text, p_operation text, p_digest bytea, out status text, out outcome text, out result pin)
+language plpgsql as $$
+declare
+  v_before record;
+begin
+  insert into pin_operation (cache_id, operation, digest, name) values (p_cache, p_operation, p_digest, p_name) on conflict do nothing;
+  if found then return; end if;
+  select r.* into v_before from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
+  if v_before.status is null then
+    raise exception 'the operation was given up meanwhile' using errcode = '40001';
+  end if;
+  status := v_before.status;
+  outcome := v_before.outcome;
+  result := v_before.result;
+end $$;
+
+-- The outcome of a claimed operation. What was not done may be asked again, so nothing is kept of it.
+create function @fn@.pin_done(p_cache int, p_operation text, p_outcome text, p_pin pin) returns void
+language plpgsql as $$
+begin
+  if p_outcome in ('made', 'moved', 'deleted') then
+    update pin_operation o set outcome = p_outcome, revision = p_pin.revision, pin = to_jsonb(p_pin) where o.cache_id = p_cache and o.operation = p_operation;
+  else
+    delete from pin_operation o where o.cache_id = p_cache and o.operation = p_operation;
+  end if;
+end $$;
+
+-- Is the pin at the revision that the request expects? Null: any; 0: there must be none; -1: there must be one.
+create function @fn@.pin_is_expected(p_pin pin, p_expected bigint) returns boolean
+language sql immutable as $$
+  select case
+    when p_expected is null then true
+    when p_pin.id is null or p_pin.deleted then p_expected = 0
+    else p_expected = -1 or p_expected = p_pin.revision end
+$$;
+
+-- Makes, moves or revives a pin, part of the transaction that has promised its path. outcome: 'made' | 'moved' | 'changed' (not at the expected revision).
+-- The path that it has already is no new revision: a push that is repeated must not drive out the revisions that are kept.
+create function @fn@.move_pin(
+  p_cache int, p_name text, p_path bigint, p_expires timestamptz, p_keep int, p_expected bigint, out outcome text, out result pin)
+language plpgsql as $$
+declare
+  v_now timestamptz;
+begin
+  loop
+    select * into result from pin p where p.cache_id = p_cache and p.name = p_name for no key update;
+    exit when found or p_expected <> 0;
+    -- A name that was in use lately goes on counting, so that an old If-Match does not fit the new pin.
+    insert into pin (cache_id, name, path_id, revision, written, deleted)
+      select p_cache, p_name, p_path, n.last, n.last, true
+      from (select coalesce(max(o.revision), 0) as last from pin_operation o where o.cache_id = p_cache and o.name = p_name) n
+      on conflict do nothing;
+  end loop;
+  if not @fn@.pin_is_expected(result, p_expected) then outcome := 'changed'; return; end if;
+
+  v_now := clock_timestamp();
+  outcome := case when result.deleted then 'made' else 'moved' end;
+  if not result.deleted and result.path_id = p_path then
+    update pin p set updated = v_now, expires = p_expires, keep_revisions = coalesce(p_keep, p.keep_revisions) where p.id = result.id;
+  else
+    update pin p set path_id = p_path, revision = p.revision + 1, deleted = false, updated = v_now, expires = p_expires,
+        created = case when p.deleted then v_now else p.created end,
+        keep_revisions = coalesce(p_keep, case when p.deleted then 1 else p.keep_revisions end)
+      where p.id = result.id;
+    insert into pin_revision (pin_id, revision, path_id, created) select p.id, p.revision, p.path_id, v_now from pin p where p.id = result.id;
+  end if;
+  update pin p set kept_from = greatest(p.kept_from, least(p.revision - p.keep_revisions + 1, p.written)) where p.id = result.id returning * into result;
+  -- A hundred revisions are listed.
+  delete from pin_revision r where r.pin_id = result.id and r.revision <= result.revision - 100 and r.revision < result.kept_from;
+end $$;
+
+-- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused'
+create function @fn@.set_pin(
+  p_cache int, p_name text, p_hash bytea, p_path_name text, p_life interval, p_keep int, p_expected bigint, p_operation text, p_digest bytea,
+  out outcome text, out result pin)
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+  v_said record;
+  v_path bigint;
+  v_unpromised bigint[];
+begin
+  select r.* into v_said from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
+  if v_said.status is not null then
+    outcome := v_said.outcome;
+    result := v_said.result;
+    return;
+  end if;
+  select s.id into v_path from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
+  if not found then outcome := 'absent'; return; end if;
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
+  if v_said.status is not null then
+    outcome := v_said.outcome;
+    result := v_said.result;
+    return;
+  end if;
+
+  if v_unpromised <> '{}' then
+    outcome := 'absent';
+  else
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected) m;
+    outcome := v_said.outcome;
+    result := v_said.result;
+  end if;
+  perform @fn@.pin_done(p_cache, p_operation, outcome, result);
+end $$;
+
+-- To the given revision, or (null) to the newest one with another path. Expiry and kept revisions stay as they are.
+-- outcome: as of set_pin, or 'unknown' (no such pin) | 'no-revision'; with 'absent' result.path_id is the path that was wanted
+create function @fn@.rollback_pin(
+  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, out outcome text, out result pin)
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+  v_said record;
+  v_seen pin%rowtype;
+  v_path bigint;
+  v_unpromised bigint[];
+begin
+  select r.* into v_said from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
+  if v_said.status is not null then
+    outcome := v_said.outcome;
+    result := v_said.result;
+    return;
+  end if;
+  select * into v_seen from pin p where p.cache_id = p_cache and p.name = p_name and not p.deleted;
+  if not found then outcome := 'unknown'; return; end if;
+  select r.path_id into v_path from pin_revision r
+    where r.pin_id = v_seen.id and (r.revision = p_revision or p_revision is null and r.path_id <> v_seen.path_id) order by r.revision desc limit 1;
+  if not found then outcome := 'no-revision'; return; end if;
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
+  if v_said.status is not null then
+    outcome := v_said.outcome;
+    result := v_said.result;
+    return;
+  end if;
+
+  select * into result from pin p where p.id = v_seen.id for no key update;
+  if not found or result.deleted then
+    outcome := 'unknown';
+  elsif result.revision <> v_seen.revision and p_revision is null then
+    raise exception 'the pin was moved meanwhile: another revision is the one before' using errcode = '40001';
+  elsif v_unpromised <> '{}' then
+    outcome := 'absent';
+    result.path_id := v_path;
+  else
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1)) m;
+    outcome := v_said.outcome;
+    result := v_said.result;
+  end if;
+  perform @fn@.pin_done(p_cache, p_operation, outcome, result);
+end $$;
+
+-- Marks the row; it goes when the deletion of pins/<name> is recorded. outcome: 'deleted' | 'unknown' | 'changed' | 'reused'
+create function @fn@.delete_pin(p_cache int, p_name text, p_expected bigint, p_operation text, p_digest bytea, out outcome text, out result pin)
+language plpgsql as $$
+declare
+  v_said record;
+begin
+  select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
+  if v_said.status is not null then
+    outcome := v_said.outcome;
+    result := v_said.result;
+    return;
+  end if;
+  select * into result from pin p where p.cache_id = p_cache and p.name = p_name for no key update;
+  if not found or result.deleted then
+    outcome := 'unknown';
+  elsif not @fn@.pin_is_expected(result, p_expected) then
+    outcome := 'changed';
+  else
+    update pin p set deleted = true, revision = p.revision + 1, updated = clock_timestamp(), expires = null where p.id = result.id returning * into result;
+    outcome := 'deleted';
+  end if;
+  perform @fn@.pin_done(p_cache, p_operation, outcome, result);
+end $$;
+
+-- Deletes pins whose time is over; the housekeeper's.
+create function @fn@.expire_pins(p_cache int, p_limit int) returns int
+language plpgsql as $$
+declare
+  v_ids bigint[];
+  v_count int;
+begin
+  select array_agg(x.id) into v_ids from (
+    select p.id from pin p where p.cache_id = p_cache and not p.deleted and p.expires < clock_timestamp() order by p.id limit p_limit for no key update skip locked) x;
+  update pin p set deleted = true, revision = p.revision + 1, updated = clock_timestamp(), expires = null where p.id = any(v_ids);
+  get diagnostics v_count = row_count;
+  return v_count;
+end $$;
+
+-- Opens an intent on the pin of that name, or (null) on up to p_limit, where one is to be written and none is open (or its fence has passed).
+create function @fn@.pin_intend(p_cache int, p_name text, p_fence interval, p_margin interval, p_limit int)
+returns table (id bigint, name text, revision bigint, deleted boolean, path_hash bytea, path_name text, generation bigint, fence timestamptz)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  v_ids bigint[];
+begin
+  if p_name is not null then
+    select array_agg(x.id) into v_ids from (select p.id from pin p where p.cache_id = p_cache and p.name = p_name for no key update) x;
+  else
+    select array_agg(x.id) into v_ids from (
+      select p.id from pin p where p.cache_id = p_cache and not p.recorded and (p.fence is null or p.fence + p_margin < clock_timestamp())
+      order by p.id limit p_limit for no key update skip locked) x;
+  end if;
+  -- A statement of its own: it reads the rows as they were when they were locked.
+  return query
+    update pin p set generation = p.generation + 1, fence = clock_timestamp() + p_fence
+    from store_path s
+    where p.id = any(v_ids) and s.id = p.path_id and not p.recorded and (p.fence is null or p.fence + p_margin < clock_timestamp())
+    returning p.id, p.name, p.revision, p.deleted, s.hash, s.name, p.generation, p.fence;
+end $$;
+
+-- An attempt, all of it answered: the intent is cleared, and (p_done) the bucket has that revision. The row has perhaps moved on; then it is written again.
+-- Is nothing left to be written?
+create function @fn@.pin_record(p_id bigint, p_generation bigint, p_revision bigint, p_done boolean) returns boolean
+language plpgsql as $$
+declare
+  v_pin pin%rowtype;
+begin
+  select * into v_pin from pin p where p.id = p_id for update;
+  if not found then return true; end if;
+  if v_pin.generation <> p_generation or v_pin.fence is null then return v_pin.recorded; end if;
+  if p_done and v_pin.deleted and v_pin.revision = p_revision then
+    delete from pin_revision r where r.pin_id = p_id;
+    delete from pin p where p.id = p_id;
+    -- Only for the number; no client can send an operation with a space.
+    insert into pin_operation (cache_id, operation, digest, name, outcome, revision)
+      values (v_pin.cache_id, 'gone ' || p_id, '', v_pin.name, 'gone', v_pin.revision) on conflict do nothing;
+    return true;
+  end if;
+  update pin p set fence = null, written = case when p_done then p_revision else p.written end where p.id = p_id;
+  update pin p set kept_from = greatest(p.kept_from, least(p.revision - p.keep_revisions + 1, p.written)) where p.id = p_id;
+  return p_done and v_pin.revision = p_revision;
+end $$;

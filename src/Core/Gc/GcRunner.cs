@@ -1,0 +1,104 @@
+using OrleansCache.Core.Pushes;
+
+namespace OrleansCache.Core.Gc;
+
+/// <summary>Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.</summary>
+/// <remarks>
+/// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
+/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects, take them out.
+/// </remarks>
+internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options)
+{
+    // How long a run goes on asking a store that does not confirm; afterwards the background work does.
+    private const int DeletionPasses = 30;
+    private static readonly TimeSpan DeletionPause = TimeSpan.FromSeconds(2);
+
+    public async Task RunAsync(GcRow row, string owner, GcProgress progress, CancellationToken cancel)
+    {
+        var (cache, run) = (row.Cache, row.Run);
+        var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
+        if (run.DryRun)
+        {
+            await CountAsync(cache, run, progress, cancel);
+            return;
+        }
+
+        var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
+        while (await pushes.EndAsync(cache, null, lapsed, options.Batch, cancel) is > 0 and var ended)
+            progress.FailedUploads += ended;
+
+        progress.Phase = "marking";
+        var g = await catalog.BarrierAsync(cache, run.Id, owner, cancel);
+        var garbage = await MarkAsync(cache, older, progress, cancel);
+        progress.Phase = "condemning";
+        await CondemnAsync(cache, g, older, garbage, progress, cancel);
+        progress.Phase = "sweeping";
+        await SweepAsync(cache, g, TimeSpan.FromSeconds(run.GraceSeconds), progress, cancel);
+    }
+
+    public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancel)
+    {
+        var (graph, roots) = await catalog.SnapshotAsync(cache, older, cancel);
+        (progress.Paths, progress.Objects) = (graph.Paths, graph.Objects);
+        var marks = graph.Mark(roots, trace: false, cancel);
+        return new Garbage(graph.GarbagePaths(marks), graph.GarbageObjects(marks));
+    }
+
+    public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress, CancellationToken cancel)
+    {
+        while (await catalog.ForgetClosuresAsync(cache, older, options.Batch, cancel) is > 0 and var forgotten)
+            progress.OldClosures += forgotten;
+        foreach (var batch in garbage.Paths.Chunk(options.Batch))
+            progress.Condemned += await catalog.CondemnPathsAsync(cache, g, batch, cancel);
+        foreach (var batch in garbage.Objects.Chunk(options.Batch))
+            progress.Condemned += await catalog.CondemnObjectsAsync(cache, g, batch, cancel);
+    }
+
+    public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancel)
+    {
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancel));
+        var doomed = 0L;
+        foreach (var batch in due.Paths.Chunk(options.Batch))
+            doomed += await catalog.DoomPathsAsync(cache, g, batch, cancel);
+        progress.Phase = "deleting";
+        await DrainAsync(cache, pathsOnly: true, progress, doomed, cancel);
+        foreach (var batch in due.Objects.Chunk(options.Batch))
+        {
+            var (count, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, cancel);
+            doomed += count;
+            progress.Bytes += bytes;
+        }
+
+        await DrainAsync(cache, pathsOnly: false, progress, doomed, cancel);
+    }
+
+    // Until the store has confirmed all of it, or for so many passes.
+    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, long doomed, CancellationToken cancel)
+    {
+        var before = progress.Deleted;
+        for (var i = 0; ; i++)
+        {
+            await deletions.RunAsync(cache, cancel);
+            var (paths, objects) = await catalog.DeletingAsync(cache, cancel);
+            progress.Failed = paths + objects;
+            progress.Deleted = Math.Max(before, doomed - progress.Failed);
+            if ((pathsOnly ? paths : progress.Failed) == 0 || i == DeletionPasses)
+                return;
+            await Task.Delay(DeletionPause, cancel);
+        }
+    }
+
+    private async Task CountAsync(int cache, Protocol.GcRun run, GcProgress progress, CancellationToken cancel)
+    {
+        progress.Phase = "marking";
+        var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
+        var garbage = await MarkAsync(cache, older, progress, cancel);
+        progress.Condemned = garbage.Paths.Count + garbage.Objects.Count;
+        progress.OldClosures = await catalog.OldClosuresAsync(cache, older, cancel);
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, long.MaxValue, TimeSpan.FromSeconds(run.GraceSeconds), cancel));
+        progress.Deleted = due.Paths.Count + due.Objects.Count + (run.GraceSeconds > 0 ? 0 : progress.Condemned);
+    }
+}
+
+/// <summary>What a mark did not reach: paths in an order that has referrers first, and objects.</summary>
+internal sealed record Garbage(List<long> Paths, List<long> Objects);

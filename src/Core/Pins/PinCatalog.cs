@@ -1,0 +1,116 @@
+using Npgsql;
+using NpgsqlTypes;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pins;
+
+/// <summary>The transitions of a pin, typed: one method, one statement.</summary>
+internal sealed class PinCatalog(CatalogDatabase database)
+{
+    private const string Outcome = """
+        select o.outcome, (o.result).name, (o.result).revision, (o.result).keep_revisions, (o.result).created, (o.result).updated, (o.result).expires, s.hash, s.name,
+          coalesce((o.result).deleted, true)
+        from {0} o left join store_path s on s.id = (o.result).path_id
+        """;
+
+    public Task<PinOutcome> SetAsync(
+        int cache, PinName name, StorePath path, TimeSpan? life, int? keep, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5)", cache, name, condition, operation, digest,
+            p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval).WithNullable(keep, NpgsqlDbType.Integer), cancel);
+
+    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5)", cache, name, condition, operation, digest, p => p.WithNullable(revision, NpgsqlDbType.Bigint), cancel);
+
+    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5)", cache, name, condition, operation, digest, static _ => { }, cancel);
+
+    public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
+        database.ListAsync(
+            """
+            select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded
+            from pin p join store_path s on s.id = p.path_id where p.cache_id = $1 and not p.deleted order by p.name collate "C"
+            """,
+            p => p.With(cache), r => ReadPin(r, 0, r.GetBoolean(8)), cancel);
+
+    /// <summary>Null when there is none, or one that is being deleted.</summary>
+    public Task<Pin?> ShowAsync(int cache, PinName name, CancellationToken cancel) =>
+        database.RunAsync(
+            """
+            select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded,
+              r.revision, t.hash, t.name, r.created, r.revision >= p.kept_from, t.state in ('live', 'condemned')
+            from pin p join store_path s on s.id = p.path_id join pin_revision r on r.pin_id = p.id join store_path t on t.id = r.path_id
+            where p.cache_id = $1 and p.name = $2 and not p.deleted order by r.revision desc
+            """,
+            p => p.With(cache).With(name.ToString()),
+            async (r, stop) =>
+            {
+                Pin? pin = null;
+                var history = new List<PinRevision>();
+                while (await r.ReadAsync(stop))
+                {
+                    pin ??= ReadPin(r, 0, r.GetBoolean(8)) with { History = history };
+                    history.Add(new PinRevision { Revision = r.GetInt64(9), Path = ReadPath(r, 10), Created = r.GetDateTime(12), Kept = r.GetBoolean(13), Present = r.GetBoolean(14) });
+                }
+
+                return pin;
+            },
+            cancel);
+
+    /// <summary>Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where nothing is to be written, or somebody is at it.</summary>
+    public Task<List<PinIntent>> IntendAsync(int cache, PinName? name, PushOptions options, int limit, CancellationToken cancel) =>
+        database.ListAsync(
+            "select id, name, revision, deleted, path_hash, path_name, generation, fence from @fn@.pin_intend($1, $2, $3, $4, $5)",
+            p => p.With(cache).WithNullable(name?.ToString(), NpgsqlDbType.Text).With(options.Fence).With(options.FenceMargin).With(limit),
+            r => new PinIntent(r.GetInt64(0), PinName.Parse(r.GetString(1)), r.GetInt64(2), r.GetBoolean(3), ReadPath(r, 4), r.GetInt64(6), r.GetDateTime(7)), cancel);
+
+    /// <summary>Records an attempt that was answered, done or refused. True when nothing is left to be written.</summary>
+    public Task<bool> RecordAsync(PinIntent intent, bool done, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select @fn@.pin_record($1, $2, $3, $4)",
+            p => p.With(intent.Id).With(intent.Generation).With(intent.Revision).With(done), r => r.GetBoolean(0), cancel);
+
+    public Task<bool> IsWrittenAsync(int cache, PinName name, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select not exists (select from pin where cache_id = $1 and name = $2 and not recorded)", p => p.With(cache).With(name.ToString()), r => r.GetBoolean(0), cancel);
+
+    public Task<int> ExpireAsync(int cache, int limit, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.expire_pins($1, $2)", p => p.With(cache).With(limit), r => r.GetInt32(0), cancel);
+
+    /// <summary>A replay is told from its first sending for a day.</summary>
+    public Task ForgetOperationsAsync(int cache, CancellationToken cancel) =>
+        database.RunAsync("delete from pin_operation where created < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel);
+
+    private Task<PinOutcome> AskAsync(
+        string function, int cache, PinName name, PinCondition condition, OperationId operation, byte[] digest, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
+        database.SingleAsync(
+            Outcome.Replace("{0}", function, StringComparison.Ordinal),
+            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation.Value).With(digest)),
+            r => new PinOutcome(
+                r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null : ReadPath(r, 7), r.GetBoolean(9)), cancel);
+
+    private static Pin ReadPin(NpgsqlDataReader r, int at, bool written) => new()
+    {
+        Name = PinName.Parse(r.GetString(at)),
+        Revision = r.GetInt64(at + 1),
+        KeepRevisions = r.GetInt32(at + 2),
+        Created = r.GetDateTime(at + 3),
+        Updated = r.GetDateTime(at + 4),
+        Expires = r.IsDBNull(at + 5) ? null : r.GetDateTime(at + 5),
+        Path = ReadPath(r, at + 6),
+        Written = written,
+    };
+
+    private static StorePath ReadPath(NpgsqlDataReader r, int at) => new(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(at)), r.GetString(at + 1));
+}
+
+/// <param name="Result"><c>made</c>, <c>moved</c>, <c>deleted</c>; or why not: see <c>pins.sql</c>.</param>
+/// <param name="Pin">As the operation left it; of one that was not done, as it is.</param>
+/// <param name="Path">Its path, or the one that was wanted.</param>
+/// <param name="IsGone">There is no such pin, or it is being deleted.</param>
+internal sealed record PinOutcome(string Result, Pin? Pin, StorePath? Path, bool IsGone);
+
+/// <summary>An attempt to write (or, deleted, to delete) <c>pins/&lt;name&gt;</c> at a revision.</summary>
+internal sealed record PinIntent(long Id, PinName Name, long Revision, bool Deleted, StorePath Path, long Generation, DateTime Fence);

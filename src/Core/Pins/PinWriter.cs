@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pins;
+
+/// <summary>
+/// Rule 11: makes <c>pins/&lt;name&gt;</c> in the bucket what the pin's row says. Anyone may do so for any pin, always from the newest row. An intent is cleared
+/// before its fence only when every attempt was answered; an older value cannot land later.
+/// </summary>
+internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, CancellationToken stopping)
+{
+    private const int Batch = 100;
+    private const int FirstPauseMilliseconds = 10;
+    private const int LongestPauseMilliseconds = 250;
+
+    /// <summary>Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True when it is done.</summary>
+    public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            return await Task.Run(() => UntilWrittenAsync(cache, name, patience, stopping), CancellationToken.None).WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+        }
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            // The row knows that it must go on, and the housekeeper reads it.
+            return false;
+        }
+    }
+
+    /// <summary>Up to a hundred pins that nobody is writing, once.</summary>
+    public async Task WriteSomeAsync(int cache, CancellationToken cancel)
+    {
+        var intents = await catalog.IntendAsync(cache, null, options, Batch, cancel);
+        await Task.WhenAll(intents.Select(i => AttemptAsync(i, cancel)));
+    }
+
+    /// <summary>Deletes pins whose time is over.</summary>
+    public Task ExpireAsync(int cache, CancellationToken cancel) => catalog.ExpireAsync(cache, Batch, cancel);
+
+    /// <summary>Forgets what was done so long ago that nobody sends it again.</summary>
+    public Task ForgetAsync(int cache, CancellationToken cancel) => catalog.ForgetOperationsAsync(cache, cancel);
+
+    private async Task<bool> UntilWrittenAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
+    {
+        var started = Stopwatch.GetTimestamp();
+        // Past a fence, that is: what is not written by then is the housekeeper's.
+        var most = options.Fence + 2 * options.FenceMargin;
+        most = patience > most ? patience : most;
+        for (var pause = FirstPauseMilliseconds; Stopwatch.GetElapsedTime(started) < most; pause = Math.Min(pause * 2, LongestPauseMilliseconds))
+        {
+            var intents = await catalog.IntendAsync(cache, name, options, 1, cancel);
+            // None: all is written, or an attempt is under way or under its fence.
+            if (intents is [var intent] ? await AttemptAsync(intent, cancel) : await catalog.IsWrittenAsync(cache, name, cancel))
+                return true;
+            await Task.Delay(pause, cancel);
+        }
+
+        return false;
+    }
+
+    private async Task<bool> AttemptAsync(PinIntent intent, CancellationToken cancel)
+    {
+        var key = ObjectKey.Pin(intent.Name);
+        FencedOutcome outcome;
+        try
+        {
+            outcome = intent.Deleted
+                ? (await store.DeleteAsync([key], intent.Fence, cancel))[0]
+                : await store.PutAsync(key, Encoding.ASCII.GetBytes(intent.Path.ToString()), KeyHeaders.For(key), intent.Fence, cancel);
+            if (outcome == FencedOutcome.Done)
+                await store.SyncAsync([key], cancel);
+        }
+        catch (ObjectStoreException e) when (!e.IsTransient)
+        {
+            // A refusal was answered, and did nothing.
+            LogRefused(e, key);
+            await catalog.RecordAsync(intent, done: false, cancel);
+            throw;
+        }
+
+        return outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "the store refuses to change {Key}; it is tried again")]
+    private partial void LogRefused(Exception e, ObjectKey key);
+}

@@ -1,0 +1,67 @@
+using System.Globalization;
+using Microsoft.Net.Http.Headers;
+using OrleansCache.Core;
+using OrleansCache.Core.Pins;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Protocol;
+using static OrleansCache.Gateway.V1.RouteHelpers;
+
+namespace OrleansCache.Gateway.V1;
+
+/// <summary>Pins, under <c>/v1/caches/{cache}/pins</c>. A pin's ETag is its revision, so that <c>If-Match</c> is compare-and-set.</summary>
+internal static class PinRoutes
+{
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
+    {
+        var pins = parts.Pins;
+        var group = app.MapGroup("/v1/caches/{cache}/pins").WithTags("pins");
+
+        group.MapGet("", async (string cache, CancellationToken cancel) => new JsonAnswer<PinList>(await pins.ListAsync(Cache(cache), cancel)))
+            .Needs(Access.Write).Answers<PinList>(200, "All pins, by name").Fails(404);
+
+        group.MapGet("/{name}", async (string cache, string name, HttpContext http) => Answer(http, await pins.ShowAsync(Cache(cache), Name(name), http.RequestAborted)))
+            .Needs(Access.Write).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
+
+        group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
+            {
+                var set = await pins.SetAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
+                return Answer(http, set.Pin, set.Made ? StatusCodes.Status201Created : StatusCodes.Status200OK);
+            })
+            .Needs(Access.Write).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
+
+        group.MapPost("/{name}/rollback", async (string cache, string name, JsonBody<RollbackPin> body, HttpContext http) =>
+                Answer(http, (await pins.RollbackAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
+            .Needs(Access.Write).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
+
+        group.MapDelete("/{name}", async (string cache, string name, HttpContext http) =>
+                await pins.DeleteAsync(Cache(cache), Name(name), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
+                    ? Results.NoContent()
+                    : Results.StatusCode(StatusCodes.Status202Accepted))
+            .Needs(Access.Write).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);
+    }
+
+    private static JsonAnswer<Pin> Answer(HttpContext http, Pin pin, int status = StatusCodes.Status200OK)
+    {
+        http.Response.Headers.ETag = string.Create(CultureInfo.InvariantCulture, $"\"{pin.Revision}\"");
+        return new JsonAnswer<Pin>(pin, status);
+    }
+
+    private static PinName Name(string text) => PinName.TryParse(text, out var name)
+        ? name
+        : throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+
+    private static PinCondition Condition(HttpRequest request)
+    {
+        var (match, noneMatch) = (request.Headers.IfMatch.ToString(), request.Headers.IfNoneMatch.ToString());
+        return (match, noneMatch) switch
+        {
+            ("", "") => PinCondition.None,
+            ("", "*") => PinCondition.Absent,
+            ("*", "") => PinCondition.Present,
+            (_, "") when EntityTagHeaderValue.TryParse(match, out var tag) && !tag.IsWeak
+                && long.TryParse(tag.Tag.AsSpan().Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var revision) && revision > 0 => PinCondition.AtRevision(revision),
+            _ => throw new CacheProblemException(ProblemKind.BadRequest, "A pin's condition is If-Match with its revision in quotes (\"3\") or *, or If-None-Match: *, and one of the two."),
+        };
+    }
+}
