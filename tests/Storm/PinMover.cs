@@ -64,8 +64,11 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                     if (alone && _pin.Revision != before!.Revision + 1)
                         tally.Violation($"I7: pin {name} was rolled back from {before} to {_pin}");
                     return;
+                // A deletion that found nothing is not remembered by the server: sent again late, it would delete the next pin. It has no revision to name.
                 default:
-                    await api.DeletePinAsync(name, expected is 0 ? null : expected, cancel);
+                    if (expected is 0)
+                        return;
+                    await api.DeletePinAsync(name, expected, cancel);
                     tally.Count("pins deleted");
                     _pin = null;
                     return;
