@@ -21,6 +21,9 @@ public sealed record StormOptions
     /// <summary>Logs and, after a violation, catalog and keys; kept unless all was well. Null: a new temporary folder.</summary>
     public string? Folder { get; init; }
 
+    /// <summary>After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth nothing.</summary>
+    public double? SabotageAfter { get; init; }
+
     /// <exception cref="FormatException">An argument is unknown or wrong.</exception>
     public static StormOptions Parse(IReadOnlyList<string> arguments)
     {
@@ -36,6 +39,7 @@ public sealed record StormOptions
                 "--pushers" => options with { Pushers = Positive() },
                 "--gateways" => options with { Gateways = Positive() is var gateways and > 1 ? gateways : throw Wrong() },
                 "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
+                "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };

@@ -75,7 +75,9 @@ public sealed class StormRun : IAsyncDisposable
         try
         {
             // 2 and 3
+            var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
             await StormAsync(universe, fleet, api, store, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
+            await sabotage;
             // 4
             if (_tally.Violations.Count == 0)
                 await checks.RunAsync(NextRandom());
