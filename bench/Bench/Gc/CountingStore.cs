@@ -41,7 +41,7 @@ internal sealed class CountingStore : IObjectStore
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) => throw new NotSupportedException();
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) => throw new NotSupportedException();
 
     public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel) => throw new NotSupportedException();
 }

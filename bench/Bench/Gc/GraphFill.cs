@@ -92,6 +92,16 @@ internal sealed class GraphFill(int nodes)
 
             await writer.CompleteAsync(cancel);
         }
+
+        await MoveSequencesAsync(connection, cancel);
+    }
+
+    /// <summary>New rows get ids beyond those that were given.</summary>
+    private static async Task MoveSequencesAsync(NpgsqlConnection connection, CancellationToken cancel)
+    {
+        const string Move = "select setval(pg_get_serial_sequence('store_path', 'id'), (select max(id) from store_path)), setval(pg_get_serial_sequence('object', 'id'), (select max(id) from object))";
+        await using var command = new NpgsqlCommand(Move, connection);
+        await command.ExecuteNonQueryAsync(cancel);
     }
 
     /// <summary>The same graph as keys and arrays of keys in one table, as it would be without ids.</summary>
