@@ -84,12 +84,12 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         }
 
         if (End == PushEnd.Commit)
-            await CommitAsync(session, push, closure);
+            await CommitAsync(session, push);
         else if (End == PushEnd.Abort)
             await AbortAsync(session, push);
     }
 
-    private async Task CommitAsync(Session session, PushId push, BeginPush closure)
+    private async Task CommitAsync(Session session, PushId push)
     {
         for (var round = 0; round < 2; round++)
         {
@@ -97,7 +97,7 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
             {
                 var answer = await g.Pushes.CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
                 if (answer.State == PushState.Committed)
-                    session.Promises.Committed(push, closure);
+                    session.Promises.Committed(push);
                 return answer;
             });
             if (answer is not null || !Replays)

@@ -10,13 +10,16 @@ internal sealed class Promises
 {
     private readonly Dictionary<long, Promise> _promises = [];
     private readonly HashSet<long> _ended = [];
-    private readonly List<(long Push, BeginPush Closure)> _committed = [];
+    private readonly Dictionary<long, BeginPush> _closures = [];
+    private readonly HashSet<long> _committed = [];
+    private readonly List<long> _told = [];
     // Open pushes that were once past their time: what they lost is not lost by mistake.
     private readonly HashSet<long> _lapsed = [];
 
     public void Begun(PushOpened answer, BeginPush closure)
     {
         var push = long.Parse(answer.Id, CultureInfo.InvariantCulture);
+        _closures[push] = closure;
         if (!Turns.IsHeard || _ended.Contains(push))
             return;
         var missing = answer.Missing.ToDictionary(m => m.Path, m => m.State);
@@ -57,10 +60,10 @@ internal sealed class Promises
         promise.Stored.ExceptWith(answer.Lost.Select(p => NarHashOf(p, closure)));
     }
 
-    public void Committed(PushId push, BeginPush closure)
+    public void Committed(PushId push)
     {
         Ends(push);
-        _committed.Add((push.Value, closure));
+        _told.Add(push.Value);
     }
 
     /// <summary>The client gives it up.</summary>
@@ -79,8 +82,10 @@ internal sealed class Promises
         foreach (var (push, promise) in _promises)
         {
             promise.Lapsed |= promise.Expires < state.Now;
-            if (promise.Lapsed)
+            var row = state.Pushes.Find(u => u.Id == push);
+            if (promise.Lapsed || row is { State: "committed" })
                 continue;
+            check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
             foreach (var path in promise.Present)
                 check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
             foreach (var nar in promise.Stored)
@@ -90,17 +95,19 @@ internal sealed class Promises
             }
         }
 
-        foreach (var (push, closure) in _committed)
+        // At the moment of the commit all of it is there; afterwards retention and pins decide.
+        foreach (var push in state.Pushes.Where(u => u.State == "committed" && _closures.ContainsKey(u.Id) && _committed.Add(u.Id)))
         {
-            foreach (var path in closure.Paths)
+            foreach (var path in _closures[push.Id].Paths)
             {
                 check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live") && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
-                    "I5", $"push {push} was told that it is committed, and {path.Path.Name} is not there");
+                    "I5", $"push {push.Id} is committed, and {path.Path.Name} is not there");
             }
         }
 
-        // Afterwards retention and pins decide.
-        _committed.Clear();
+        foreach (var push in _told)
+            check(state.Pushes.Exists(u => u.Id == push && u.State == "committed"), "I5", $"push {push} was told that it is committed, and it is not");
+        _told.Clear();
     }
 
     private static Sha256Hash NarHashOf(StorePathHash path, BeginPush closure) => closure.Paths.First(p => p.Path.Hash == path).NarHash;
