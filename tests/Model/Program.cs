@@ -1,11 +1,11 @@
-using System.Diagnostics;
 using System.Globalization;
 using OrleansCache.Model.Tests;
 
 // eng/model tells what the options mean.
 double minutes = 1;
 int? seed = null;
-var (gateways, mutants) = (2, false);
+string? only = null;
+var (gateways, mutants, workers) = (2, false, Environment.ProcessorCount);
 for (var i = 0; i < args.Length; i++)
 {
     switch (args[i])
@@ -13,29 +13,32 @@ for (var i = 0; i < args.Length; i++)
         case "--minutes": minutes = double.Parse(args[++i], CultureInfo.InvariantCulture); break;
         case "--seed": seed = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
         case "--gateways": gateways = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+        case "--workers": workers = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
         case "--mutants": mutants = true; break;
-        default: throw new ArgumentException($"unknown option {args[i]}");
+        case "--mutant": (mutants, only) = (true, args[++i]); break;
+        default:
+            await Console.Error.WriteLineAsync($"model: '{args[i]}' is no option");
+            return 2;
     }
 }
 
-await using var database = await ModelDatabase.CreateAsync(gateways);
-var explorer = new Explorer(database, Mutant.None);
-var first = seed ?? Random.Shared.Next(1, 1_000_000_000);
-var watch = Stopwatch.StartNew();
-var done = 0;
-for (var next = first; seed is not null ? next == first : watch.Elapsed.TotalMinutes < minutes; next++)
+if (mutants)
 {
-    if (await explorer.ExploreAsync(next) is { } finding)
+    var survivors = 0;
+    foreach (var mutant in Mutants.All.Where(m => only is null || m.Name.Contains(only, StringComparison.Ordinal)))
     {
-        Console.WriteLine($"{done} schedules in {watch.Elapsed}");
-        Console.WriteLine(finding);
-        Console.WriteLine("shrunk:");
-        Console.WriteLine(await explorer.ShrinkAsync(finding));
-        return 1;
+        var hunt = await Search.HuntAsync(mutant, seed ?? 1);
+        survivors += hunt.Finding is null ? 1 : 0;
+        Console.WriteLine(hunt);
+        if (only is not null)
+            Console.WriteLine(hunt.Finding);
     }
 
-    done++;
+    return survivors == 0 ? 0 : 1;
 }
 
-Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{done} schedules in {watch.Elapsed.TotalSeconds:0} s ({done / watch.Elapsed.TotalSeconds:0.0} a second), nothing found; seeds from {first}"));
-return mutants ? 1 : 0;
+var search = seed is { } one
+    ? await Search.RunAsync(gateways, 1, one, most: 1, TimeSpan.MaxValue)
+    : await Search.RunAsync(gateways, workers, Random.Shared.Next(1, 1_000_000_000), most: int.MaxValue, TimeSpan.FromMinutes(minutes));
+Console.WriteLine(search);
+return search.Finding is null ? 0 : 1;

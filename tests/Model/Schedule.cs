@@ -92,7 +92,14 @@ internal sealed class Schedule
                 break;
             case StepDecision step when flow is not null:
                 Trace.Add($"{decision}: {flow.What}");
+                var changes = Changes(flow);
                 await Turns.OpenAsync(flow, step.Fault);
+                if (!changes)
+                {
+                    ThrowIfFailed();
+                    return true;
+                }
+
                 break;
             case LoseDecision lose when flow is { IsLost: false }:
                 Trace.Add($"{decision} before {flow.What}");
@@ -133,16 +140,18 @@ internal sealed class Schedule
             foreach (var flow in waiting)
             {
                 Trace.Add($"  step {flow}: {flow.What}");
+                var changes = Changes(flow);
                 await Turns.OpenAsync(flow, Fault.None);
-                await LookAsync(i => i.CheckStep());
+                if (changes)
+                    await LookAsync(i => i.CheckStep());
             }
         }
 
         while (Store.Late.Count > 0)
             Store.Land(Store.Late[0]);
         await LookAsync(i => i.CheckStep());
-        foreach (var time in new[] { TimeSpan.FromHours(2), PastFence, TimeSpan.FromDays(3) })
-            await RestAsync(time);
+        await RestAsync(Hours);
+        await RestAsync(TimeSpan.FromDays(3));
         await LookAsync(i => i.CheckRest());
         if (!toNothing)
             return;
@@ -170,6 +179,10 @@ internal sealed class Schedule
             await ChoreOperation.RunAsync(Gateways[^1], chore);
         await LookAsync(i => i.CheckStep());
     }
+
+    // What only reads needs no look afterwards.
+    private static bool Changes(Flow flow) => flow.IsFree || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list")
+        && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("LIST", StringComparison.Ordinal) && !flow.What.StartsWith("select", StringComparison.Ordinal);
 
     private Flow? Find(int operation, int call) => Turns.Waiting.FirstOrDefault(f => f.Operation == operation && f.Call == call);
 
