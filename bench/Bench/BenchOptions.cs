@@ -11,6 +11,9 @@ internal sealed record BenchOptions
 
     public bool Json { get; private init; }
 
+    /// <summary>Of <c>gc</c>: the largest graph, in nodes.</summary>
+    public int? Largest { get; private init; }
+
     public bool UseS3 { get; private init; }
 
     /// <summary>A folder for everything that is written; on the disk.</summary>
@@ -45,6 +48,7 @@ internal sealed record BenchOptions
                 "--json" => options with { Json = true },
                 "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs : throw new BenchException("--runs wants a number from 1.") },
                 "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ => throw new BenchException("--store is directory or s3.") } },
+                "--largest" => options with { Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0 ? nodes : throw new BenchException("--largest wants a number of nodes.") },
                 "--work" => options with { Work = Value() },
                 "--memory" => options with { Memory = Value() },
                 "--closures" => options with { Closures = Value() },

@@ -150,15 +150,27 @@ internal sealed partial class CacheServer : IAsyncDisposable
         _process.Dispose();
     }
 
+    /// <summary>An empty database in its PostgreSQL; a connection string.</summary>
+    public async Task<string> CreateDatabaseAsync(string name)
+    {
+        await ExecuteAsync($"create database {name}");
+        var settings = Settings();
+        settings.Database = name;
+        settings.Pooling = true;
+        settings.CommandTimeout = 600;
+        return settings.ConnectionString;
+    }
+
     private static string Begin(string text) => text.Length > 30 ? text[..30].TrimEnd() : text;
 
     private async Task ExecuteAsync(string sql)
     {
-        var settings = new NpgsqlConnectionStringBuilder { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
-        await using var source = NpgsqlDataSource.Create(settings);
+        await using var source = NpgsqlDataSource.Create(Settings());
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
     }
+
+    private NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
 
     private string LastErrors()
     {

@@ -1,8 +1,14 @@
 using OrleansCache.Bench;
+using OrleansCache.Bench.Gc;
 
 try
 {
-    return args is ["push", .. var arguments] ? await PushBench.RunAsync(BenchOptions.Parse(arguments)) : throw new BenchException("There is one benchmark: push. Run it with eng/bench.");
+    return args switch
+    {
+        ["push", .. var arguments] => await PushBench.RunAsync(BenchOptions.Parse(arguments)),
+        ["gc", .. var arguments] => await GcBench.RunAsync(BenchOptions.Parse(arguments)),
+        _ => throw new BenchException("There are two benchmarks: push and gc. Run them with eng/bench."),
+    };
 }
 catch (BenchException e)
 {

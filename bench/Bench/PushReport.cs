@@ -64,7 +64,7 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
         to.WriteLine(Text($"{Clients.Clients} clients at once, {Clients.NarBytes / 1e6:F0} MB: {Clients.Wall:F1} s, gateway's peak memory {Clients.GatewayPeak:F0} MiB"));
         to.WriteLine();
         foreach (var target in Targets())
-            to.WriteLine(Text($"{(target.IsMet ? "met   " : "MISSED")}  {target.Name}: {target.Value:0.##} {target.Unit} (target: at most {target.Limit:0.##})"));
+            to.WriteLine(target);
     }
 
     public JsonObject ToJson() => new()
@@ -81,7 +81,7 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
         }))),
         ["warm"] = Warm is null ? null : new JsonObject { ["set"] = Warm.Set.Name, ["pushMs"] = Round(Warm.PushMilliseconds), ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds) },
         ["clients"] = new JsonObject { ["count"] = Clients.Clients, ["seconds"] = Round(Clients.Wall), ["gatewayPeakMiB"] = Round(Clients.GatewayPeak) },
-        ["targets"] = new JsonArray([.. Targets().Select(t => new JsonObject { ["name"] = t.Name, ["value"] = Round(t.Value), ["limit"] = t.Limit, ["unit"] = t.Unit, ["met"] = t.IsMet })]),
+        ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 
     private static JsonObject ToJson(ColdResult cold) => new()

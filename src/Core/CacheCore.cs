@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
@@ -34,11 +35,15 @@ public sealed record CoreOptions
 /// <summary>The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.</summary>
 public sealed class CacheCore : IAsyncDisposable
 {
+    // Housekeeping looks for multipart uploads that nobody noted once an hour.
+    private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
+
     private readonly CancellationTokenSource _stopping;
     private readonly GarbageCollector _collector;
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly Task _housekeeping;
+    private readonly Task _schedule;
 
     private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
     {
@@ -56,6 +61,7 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
+        Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
@@ -63,6 +69,9 @@ public sealed class CacheCore : IAsyncDisposable
         _housekeeper = new Housekeeper(
             caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
+        _schedule = options.Housekeeping && ScheduleOf(options.Gc) is { } schedule
+            ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
+            : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
@@ -70,6 +79,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IPins Pins { get; }
 
     public IGarbageCollection Collection => _collector;
+
+    public IFsck Fsck { get; }
 
     public IObjectStore Store { get; }
 
@@ -104,8 +115,13 @@ public sealed class CacheCore : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _housekeeping;
+        await _schedule;
         await _collector.DisposeAsync();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
+
+    private static CronSchedule? ScheduleOf(GcOptions options) => options.Schedule is not { } text ? null
+        : CronSchedule.TryParse(text, out var schedule, out var error) ? schedule
+        : throw new FormatException($"The schedule '{text}' {error}.");
 }

@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -30,6 +30,8 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(GcStatus))]
 [JsonSerializable(typeof(GcHistory))]
 [JsonSerializable(typeof(WhyAnswer))]
+[JsonSerializable(typeof(FsckFinding))]
+[JsonSerializable(typeof(FsckSummary))]
 [JsonSerializable(typeof(SetPin))]
 [JsonSerializable(typeof(PushPin))]
 [JsonSerializable(typeof(RollbackPin))]
@@ -92,3 +94,5 @@ public sealed class PathStateConverter() : JsonStringEnumConverter<PathState>(Js
 public sealed class PushStateConverter() : JsonStringEnumConverter<PushState>(JsonNamingPolicy.CamelCase);
 
 public sealed class GcStateConverter() : JsonStringEnumConverter<GcState>(JsonNamingPolicy.CamelCase);
+
+public sealed class FsckKindConverter() : JsonStringEnumConverter<FsckKind>(JsonNamingPolicy.KebabCaseLower);

@@ -29,6 +29,11 @@ public class ConfigurationTests
     [InlineData("--s3-bucket b --s3-endpoint nowhere", "--s3-endpoint is 'nowhere'")]
     [InlineData("--s3-bucket b --s3-access-key-file /etc/hostname", "belong together")]
     [InlineData("--s3-bucket b --s3-access-key-file /nonexistent --s3-secret-key-file /nonexistent", "cannot be read")]
+    [InlineData("--gc-schedule daily", "--gc-schedule 'daily' has 1 fields")]
+    [InlineData("--gc-jitter 5m", "--gc-jitter is given without --gc-schedule")]
+    [InlineData("--gc-older-than 3600", "write 3600s for seconds")]
+    [InlineData("--gc-failed-uploads-older-than soon", "--gc-failed-uploads-older-than is 'soon'")]
+    [InlineData("--gc-grace -1h", "--gc-grace is '-1h'")]
     public void A_bad_flag_is_told_in_a_sentence_that_names_it(string arguments, string hint)
     {
         var line = new CommandLine();
@@ -42,6 +47,7 @@ public class ConfigurationTests
     [Theory]
     [InlineData("--priority x")]
     [InlineData("--nonsense")]
+    [InlineData("--gc-schedule 61")]
     [InlineData("--token-file /nonexistent --data DATA --listen 127.0.0.1:0")]
     [InlineData("--data /proc/nowhere --listen 127.0.0.1:0")]
     [InlineData("--listen 192.0.2.1:0 --data DATA")]
@@ -95,6 +101,23 @@ public class ConfigurationTests
         Assert.Equal((7, "[::1]:80", true, false), (settings.Priority, settings.Listen.ToString(), settings.IsPrivate, settings.LogsJson));
         Assert.Empty(settings.SigningKeys!);
         Assert.Equal(("closures", true), (settings.S3!.Bucket, settings.S3.PathStyle));
+    }
+
+    [Fact]
+    public void The_collector_runs_when_it_is_asked_until_a_schedule_is_given()
+    {
+        var line = new CommandLine();
+        var now = new DateTimeOffset(2026, 5, 1, 12, 0, 0, TimeSpan.Zero);
+
+        var unasked = line.Settings(line.Root.Parse([]), _ => null).Gc;
+        var scheduled = line.Settings(line.Root.Parse(
+            ["--gc-schedule", " 30 3 * * sun ", "--gc-jitter", "10m", "--gc-older-than", "30d", "--gc-failed-uploads-older-than", "90m", "--gc-grace", "0s"]), _ => null).Gc;
+
+        Assert.Equal((null, TimeSpan.FromHours(720), TimeSpan.FromHours(6), TimeSpan.FromHours(6)), (unasked.Schedule, unasked.OlderThan, unasked.FailedUploadsOlderThan, unasked.Grace));
+        Assert.Equal("garbage collection: only when asked; --gc-schedule turns it on", GcSettings.Describe(unasked, now));
+        Assert.Equal(("30 3 * * sun", TimeSpan.FromMinutes(10), TimeSpan.FromDays(30)), (scheduled.Schedule, scheduled.Jitter, scheduled.OlderThan));
+        Assert.Equal((TimeSpan.FromMinutes(90), TimeSpan.Zero), (scheduled.FailedUploadsOlderThan, scheduled.Grace));
+        Assert.Equal("garbage collection: '30 3 * * sun' (UTC), next at 2026-05-03 03:30:00Z; closures are kept for 30d after their last push", GcSettings.Describe(scheduled, now));
     }
 
     [Fact]

@@ -37,6 +37,12 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPushes Pushes => (ScriptedPushes)Parts.Pushes;
 
+    public ScriptedCollection Collection => (ScriptedCollection)Parts.Collection;
+
+    public ScriptedFsck Fsck => (ScriptedFsck)Parts.Fsck;
+
+    public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -48,6 +54,9 @@ internal sealed class TestGateway : IAsyncDisposable
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
+            Collection = new ScriptedCollection(),
+            Fsck = new ScriptedFsck(),
+            Pins = new ScriptedPins(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

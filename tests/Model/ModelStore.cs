@@ -112,7 +112,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         return id;
     }
 
-    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
         await Turns.ReachAsync($"JOIN {key}");
         var fault = Turns.TakeFault();

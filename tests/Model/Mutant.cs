@@ -22,6 +22,9 @@ internal sealed record Mutant(string Name)
 
     public bool SweepsObjectsAtOnce { get; init; }
 
+    /// <summary>Found within seconds.</summary>
+    public bool IsQuick { get; init; }
+
     /// <summary>Where such schedules are likely.</summary>
     public Profile? Profile { get; init; }
 

@@ -8,18 +8,19 @@ internal static class Mutants
 
     public static IReadOnlyList<Mutant> All { get; } =
     [
-        new("condemn without referrers first") { CondemnsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1 } },
-        new("condemn without touched <= g_run") { Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live';")), Profile = Collecting },
+        new("condemn without referrers first") { IsQuick = true, CondemnsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1 } },
+        new("condemn without touched <= g_run") { IsQuick = true, Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live';")), Profile = Collecting },
         new("condemn with the new g") { Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live' and s.touched <= p_g + 1;")), Profile = Collecting },
         new("no barrier") { Patch = Patch(("set g = e.g + 1 where e.cache_id = p_cache returning e.g - 1", "set g = e.g where e.cache_id = p_cache returning e.g")), Profile = Collecting },
-        new("mark in the barrier's transaction: its snapshot is older than the barrier") { MarksBeforeTheBarrier = true, Profile = Collecting },
+        new("mark in the barrier's transaction: its snapshot is older than the barrier") { MarksBeforeTheBarrier = true, Profile = Collecting with { Universes = ["a pair"], Whole = 0.6, Run = 0.2 } },
         new("a pin touches only its own row")
         {
             Patch = TouchAlone("@fn@.touch(p_cache, array[v_path]) t;"),
-            Profile = Calm with { Universes = ["a pair", "a chain"], Pin = 4, Chore = 0, Retains = 0, Grace = 0, Whole = 0.6 },
+            Profile = Collecting with { Universes = ["a pair"], Push = 2, Collect = 4, Pin = 5, Whole = 0.4, Run = 0.3 },
         },
         new("what a push was promised of objects is no root")
         {
+            IsQuick = true,
             Patch = Patch(("end, u.objects\n", "end, '{}'::bigint[]\n")),
             Profile = Collecting with { Universes = ["shared NARs"], Leave = 0.2 },
         },
@@ -38,27 +39,30 @@ internal static class Mutants
             Patch = Patch(("where p.id = any(v_ids) and s.id = p.path_id and not p.recorded and (p.fence is null or p.fence + p_margin < clock_timestamp())", "where p.id = any(v_ids) and s.id = p.path_id and not p.recorded")),
             Profile = Calm with { Pin = 8, Collect = 0, Chore = 0, Push = 3, Fault = 0.3, Lose = 0.05, Universes = ["a pair", "two tops"] },
         },
-        new("sweep without referrers first") { SweepsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1, Chore = 4, Universes = ["a pair", "a chain"] } },
+        new("sweep without referrers first") { SweepsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1, Push = 2, Collect = 4, Chore = 5, Universes = ["a pair"], Start = 0.3, Run = 0.2 } },
         new("a sweep list that is cut off below a condemned referrer")
         {
+            IsQuick = true,
             Patch = Patch(("from store_path s where s.cache_id = p_cache and s.state = 'condemned'\n", "from (select * from store_path c where c.cache_id = p_cache and c.state = 'condemned' order by c.id limit 1) s\n")),
             Profile = Collecting,
         },
         new("an object is swept while a deleting path uses it")
         {
+            IsQuick = true,
             SweepsObjectsAtOnce = true,
             Patch = Patch(("and o.touched <= p_g and not exists (select from used where used.id = o.id)\n      returning", "and o.touched <= p_g\n      returning")),
             Profile = Collecting with { Fault = 0.3, Chore = 3 },
         },
         new("a recorded upload dies with the push that made it")
         {
+            IsQuick = true,
             Patch = Patch(("when o.state in ('claimed', 'stored') and array_remove(o.holders, p_push) = '{}'", "when o.state in ('claimed', 'stored') and (array_remove(o.holders, p_push) = '{}' or o.claimed_by = p_push)")),
             Profile = Calm with { Abort = 0.5, Collect = 0, Pin = 0, Chore = 0 },
         },
         new("waves forget what an earlier run left deleting")
         {
-            Patch = Patch(("where s.cache_id = p_cache and s.state = 'deleting'\n$$", "where s.cache_id = p_cache and s.state = 'deleting' and s.condemned_at >= (select max(r.started) from gc_run r)\n$$")),
-            Profile = Collecting with { Universes = ["a pair"], Lose = 0.1, Jump = 0.05, Jumps = [TimeSpan.FromMinutes(6)], Chore = 0, Pin = 2, SmallBatch = 0, Operations = 9, Decisions = 90, Whole = 0.5 },
+            Patch = Patch(("where s.cache_id = p_cache and s.state = 'deleting'\n$$", "where s.cache_id = p_cache and s.state = 'deleting' and s.condemned_at >= (select max(r.heartbeat) from gc_run r)\n$$")),
+            Profile = Collecting with { Universes = ["a pair"], Lose = 0.1, Jump = 0.08, Jumps = [TimeSpan.FromMinutes(6)], Chore = 0, Push = 3, Pin = 4, SmallBatch = 0, Operations = 9, Decisions = 90, Whole = 0.5 },
         },
         new("sweep without the touched guard")
         {
@@ -101,7 +105,7 @@ internal static class Mutants
         new("a commit that trusts its begin")
         {
             Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
-            Profile = Collecting with { Jump = 0.08, Jumps = [TimeSpan.FromHours(2)] },
+            Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Whole = 0.6, Run = 0.2 },
         },
     ];
 

@@ -5,10 +5,11 @@ using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Terminal;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>push PATH… | --stdin</c></summary>
+/// <summary><c>push [--pin NAME] PATH… | --stdin</c></summary>
 internal static class PushCommand
 {
     /// <summary>The server's limit, told before anything is asked.</summary>
@@ -24,25 +25,30 @@ internal static class PushCommand
         var noLogs = new Option<bool>("--no-logs") { Description = "Do not send build logs." };
         var noRealisations = new Option<bool>("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors only." };
+        var pin = PinOptions.Pin();
+        var (expires, keep) = (PinOptions.Expires(), PinOptions.KeepRevisions());
         Limit(level, 1, 19);
         Limit(jobs, 1, 256);
-        var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json, noLogs, noRealisations, quiet };
+        var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json, noLogs, noRealisations, quiet, pin, expires, keep };
         command.SetAction(async (result, cancellationToken) =>
         {
             var arguments = new Arguments(
-                result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs), !result.GetValue(noRealisations), result.GetValue(quiet));
+                result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs), !result.GetValue(noRealisations), result.GetValue(quiet),
+                PinOptions.OfPush(result.GetValue(pin), result.GetValue(expires), result.GetValue(keep)));
             await RunAsync(common.Resolve(result, result.GetValue(level), result.GetValue(jobs)), arguments, cancellationToken);
         });
         return command;
     }
 
-    private sealed record Arguments(string[] Paths, bool Stdin, bool Json, bool Logs, bool Realisations, bool Quiet);
+    private sealed record Arguments(string[] Paths, bool Stdin, bool Json, bool Logs, bool Realisations, bool Quiet, PushPin? Pin);
 
     private static async Task RunAsync(ServerSettings settings, Arguments arguments, CancellationToken cancellationToken)
     {
         var time = TimeProvider.System;
         var started = time.GetTimestamp();
         var roots = Roots(arguments);
+        if (arguments.Pin is { } pin && roots.Length != 1)
+            throw new CliException(ExitCodes.Usage, $"--pin {pin.Name} is for one path, and {Text.Count(roots.Length, "path")} are named.");
         if (roots.Length == 0)
         {
             await Console.Error.WriteLineAsync("nothing to push: standard input names no path");
@@ -72,22 +78,9 @@ internal static class PushCommand
 
         var api = new Api(http, settings.Url, settings.Cache, token, retry);
         var pusher = new Pusher(api, new UploadClient(http, retry), options, progress, time);
-        var result = await Refused(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots, PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
+        var result = await ServerCall.RefusalExplained(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots, PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
         await display.DisposeAsync();
         Print(result, arguments, closure);
-    }
-
-    private static async Task<PushResult> Refused(ServerSettings settings, Task<PushResult> push)
-    {
-        try
-        {
-            return await push;
-        }
-        catch (CliException e) when (e.ExitCode == ExitCodes.Refused)
-        {
-            var token = settings.TokenFile is null ? "No token was sent: name its file with --token-file or ORLEANS_CACHE_TOKEN_FILE." : $"The token is that of {settings.TokenFile}.";
-            throw new CliException(e.ExitCode, $"The server refuses: {e.Message}\n{token}", e);
-        }
     }
 
     private static StorePath[] Roots(Arguments arguments)
@@ -143,6 +136,7 @@ internal static class PushCommand
             Paths = paths,
             Logs = arguments.Logs ? new BuildLogs(BuildLogs.DefaultRoot).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
             Realisations = realisations.ToDictionary(realisation => realisation.Id),
+            Pin = arguments.Pin,
         };
     }
 
@@ -158,11 +152,12 @@ internal static class PushCommand
 
     private static string Summary(PushResult result)
     {
+        var pinned = result.Pin is null ? "" : $"; pinned as {result.Pin}";
         var total = Text.Duration(result.Total);
         if (result.Uploaded == 0 && result.Published == 0)
-            return $"{Text.Count(result.Paths, "path")}, all of them there already ({total})";
+            return $"{Text.Count(result.Paths, "path")}, all of them there already{pinned} ({total})";
         return $"{Text.Count(result.Paths, "path")}: {result.Present:N0} there already, {result.Uploaded:N0} uploaded " +
-            $"({Text.Bytes(result.NarBytes)}, sent as {Text.Bytes(result.FileBytes)}), {result.Published:N0} published ({total})";
+            $"({Text.Bytes(result.NarBytes)}, sent as {Text.Bytes(result.FileBytes)}), {result.Published:N0} published{pinned} ({total})";
     }
 
     private static void Limit(Option<int?> option, int least, int most) => option.Validators.Add(result =>

@@ -11,6 +11,7 @@ internal static class RootCommands
     {
         [""] = """
               orleans-cache push ./result                     push what nix-build or nix build has just made
+              orleans-cache push --pin app ./result           … and give it a name that deployments follow
               orleans-cache doctor                            why does it not work?
               source <(orleans-cache completion bash)         complete words in this shell
 
@@ -22,10 +23,62 @@ internal static class RootCommands
               orleans-cache push ./result
               orleans-cache push $(nix-build --no-out-link)
               nix-store -qR --include-outputs app.drv | orleans-cache push --stdin
+              orleans-cache push --pin app --keep-revisions 5 ./result
               orleans-cache push --level 9 --json ./result    smaller and slower; a line of JSON for a script
 
             Paths that the cache has are not sent again. A push that was interrupted goes on where it was.
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server, 4 not allowed, 130 interrupted.
+            """,
+        ["gc"] = """
+              orleans-cache gc --dry-run                      what would go?
+              orleans-cache gc                                with the server's retention, and wait for the end
+              orleans-cache gc --older-than 30d --no-wait
+              orleans-cache gc --force                        no grace period
+              orleans-cache gc status
+              orleans-cache gc history --json
+              orleans-cache gc cancel
+
+            Durations: 90s, 15m, 6h, 30d. Ctrl-C ends the waiting, not the run.
+            Exit codes: 0 done, 1 the run failed or was cancelled, 2 wrong usage, 3 no server, 4 not allowed, 130 interrupted.
+            """,
+        ["why"] = """
+              orleans-cache why ./result
+              orleans-cache why /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-hello-2.12
+              orleans-cache why 0c5b8vw40dy178xlpddw65q9gf1h2186 --json
+            """,
+        ["fsck"] = """
+              orleans-cache fsck
+              orleans-cache fsck --json | jq -r .key          the keys in question
+
+            Exit codes: 0 catalog and bucket agree, 1 they do not (or the check was cut off).
+            """,
+        ["pins"] = """
+              orleans-cache push --pin app ./result           push and pin in one: either both or neither
+              orleans-cache pins list
+              nix-store -r $(curl -fsS https://cache.example.org/pins/app)
+
+            A pin keeps its path, and all that it needs, in the cache until it is moved, deleted or expires.
+            """,
+        ["pins create"] = """
+              orleans-cache pins create app ./result          makes the pin, or moves it
+              orleans-cache pins create pr-123 ./result --expires 30d
+              orleans-cache pins create app ./result --keep-revisions 5     so that a rollback finds its path
+              orleans-cache pins create app ./result --if-revision 7        only if nobody has moved it meanwhile
+            """,
+        ["pins list"] = """
+              orleans-cache pins list
+              orleans-cache pins list --names-only | grep '^pr-'
+              orleans-cache pins list --json
+            """,
+        ["pins show"] = """
+              orleans-cache pins show app
+            """,
+        ["pins delete"] = """
+              orleans-cache pins delete pr-123
+            """,
+        ["pins rollback"] = """
+              orleans-cache pins rollback app                 to the path before
+              orleans-cache pins rollback app 7               to that of revision 7 (see: pins show app)
             """,
         ["info"] = """
               orleans-cache info --url https://cache.example.org
@@ -47,6 +100,10 @@ internal static class RootCommands
         var root = new RootCommand("Push Nix store paths to an OrleansCache server.")
         {
             PushCommand.Create(common),
+            PinsCommand.Create(common),
+            GcCommand.Create(common),
+            WhyCommand.Create(common),
+            FsckCommand.Create(common),
             InfoCommand.Create(common),
             DoctorCommand.Create(common),
             CompletionCommand.Create(),
@@ -91,9 +148,13 @@ internal static class RootCommands
         {
             var code = standard.Invoke(parseResult);
             var command = parseResult.CommandResult.Command;
-            if (Examples.TryGetValue(command is RootCommand ? "" : command.Name, out var examples))
+            if (Examples.TryGetValue(Words(command), out var examples))
                 parseResult.InvocationConfiguration.Output.WriteLine($"Examples:\n{examples}\n");
             return code;
         }
+
+        /// <summary>The words that call the command, such as <c>pins create</c>.</summary>
+        private static string Words(Command command) =>
+            command is RootCommand ? "" : string.Join(' ', [.. command.Parents.OfType<Command>().Select(Words).Where(w => w.Length > 0), command.Name]);
     }
 }

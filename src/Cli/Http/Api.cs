@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
@@ -8,7 +9,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>The v1 routes of one cache. Each call is tried again by the policy; each is safe to ask twice.</summary>
-internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
+internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
 {
     /// <summary>Smaller bodies do not get smaller in a way that anybody notices.</summary>
     private const int CompressFrom = 16 << 10;
@@ -38,7 +39,7 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
     {
         while (true)
         {
-            var (answer, retryAfter) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null, ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
+            var (answer, retryAfter, _) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null, ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
             if (answer!.State == PushState.Committed)
                 return answer;
             await retry.Delay(retryAfter ?? TimeSpan.FromSeconds(1), cancellationToken);
@@ -51,15 +52,40 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
     public Task<MissingAnswer> MissingAsync(MissingRequest request, CancellationToken cancellationToken) =>
         SendAsync("asking what is missing", HttpMethod.Post, "/missing", Body(request, ProtocolJson.Default.MissingRequest), ProtocolJson.Default.MissingAnswer, cancellationToken);
 
+    public Task<PinList> PinsAsync(CancellationToken cancellationToken) =>
+        SendAsync("asking for the pins", HttpMethod.Get, "/pins", null, ProtocolJson.Default.PinList, cancellationToken);
+
+    public Task<Pin> PinAsync(PinName name, CancellationToken cancellationToken) =>
+        SendAsync("asking for the pin", HttpMethod.Get, $"/pins/{name}", null, ProtocolJson.Default.Pin, cancellationToken);
+
+    public Task<Pin> SetPinAsync(PinName name, SetPin pin, long? ifRevision, CancellationToken cancellationToken) =>
+        SendAsync("setting the pin", HttpMethod.Put, $"/pins/{name}", Body(pin, ProtocolJson.Default.SetPin), ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
+
+    public Task<Pin> RollBackAsync(PinName name, RollbackPin rollback, long? ifRevision, CancellationToken cancellationToken) =>
+        SendAsync("rolling the pin back", HttpMethod.Post, $"/pins/{name}/rollback", Body(rollback, ProtocolJson.Default.RollbackPin), ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
+
+    /// <summary>False: it is deleted, and leaves the bucket soon.</summary>
+    public async Task<bool> DeletePinAsync(PinName name, long? ifRevision, CancellationToken cancellationToken)
+    {
+        var key = NewKey();
+        var reply = await retry.RunAsync("deleting the pin", c => AttemptAsync<Pin>(HttpMethod.Delete, $"/pins/{name}", null, null, key, c, ifRevision), cancellationToken);
+        return reply.Status != HttpStatusCode.Accepted;
+    }
+
     /// <summary>Ends the push; one attempt, as nobody wants to wait for it.</summary>
     public async Task AbortAsync(string push, CancellationToken cancellationToken) =>
         await AttemptAsync<CommitAnswer>(HttpMethod.Delete, $"/pushes/{push}", null, null, null, cancellationToken);
 
-    private async Task<T> SendAsync<T>(string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? idempotencyKey = null) =>
-        (await retry.RunAsync(what, c => AttemptAsync(method, route, body, type, idempotencyKey, c), cancellationToken)).Answer!;
+    // One for all attempts at a change: the server does it once.
+    private static string NewKey() => Guid.NewGuid().ToString("N");
 
-    private async Task<(T? Answer, TimeSpan? RetryAfter)> AttemptAsync<T>(
-        HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken)
+    private async Task<T> SendAsync<T>(
+        string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? idempotencyKey = null, long? ifRevision = null) =>
+        (await retry.RunAsync(what, c => AttemptAsync(method, route, body, type, idempotencyKey, c, ifRevision), cancellationToken)).Answer!;
+
+    /// <param name="ifRevision">Of a pin that is changed; 0: there must be none.</param>
+    private async Task<Reply<T>> AttemptAsync<T>(
+        HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken, long? ifRevision = null)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout);
@@ -70,13 +96,17 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (idempotencyKey is not null)
             request.Headers.Add("Idempotency-Key", idempotencyKey);
+        if (ifRevision is 0)
+            request.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Any);
+        else if (ifRevision is { } revision)
+            request.Headers.IfMatch.Add(new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"")));
         using var response = await http.SendAsync(request, timeout.Token);
         var content = await response.Content.ReadAsByteArrayAsync(timeout.Token);
         if (!response.IsSuccessStatusCode)
             throw Failure(response, content);
         try
         {
-            return (type is null ? default : JsonSerializer.Deserialize(content, type), RetryAfter(response));
+            return new Reply<T>(type is null ? default : JsonSerializer.Deserialize(content, type), RetryAfter(response), response.StatusCode);
         }
         catch (JsonException e)
         {
@@ -132,6 +162,8 @@ internal sealed class Api(HttpMessageInvoker http, Uri baseUrl, string cache, st
             gzip.Write(json);
         return new RequestBody(compressed.ToArray(), "gzip");
     }
+
+    private readonly record struct Reply<T>(T? Answer, TimeSpan? RetryAfter, HttpStatusCode Status);
 
     private sealed record RequestBody(byte[] Bytes, string? Encoding)
     {

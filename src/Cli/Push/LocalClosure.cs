@@ -16,8 +16,12 @@ internal sealed record LocalClosure
 
     public IReadOnlyDictionary<string, Realisation> Realisations { get; init; } = new Dictionary<string, Realisation>();
 
+    /// <summary>The pin that the commit sets on the one root.</summary>
+    public PushPin? Pin { get; init; }
+
     public BeginPush ToBeginPush() => new()
     {
+        Pin = Pin,
         Roots = [.. Roots.Select(root => root.Hash)],
         Paths =
         [

@@ -10,6 +10,9 @@ internal sealed record PushResult
 
     public IReadOnlyList<StorePath> Roots { get; init; } = [];
 
+    /// <summary>The pin that was set.</summary>
+    public string? Pin { get; init; }
+
     public required int Paths { get; init; }
 
     /// <summary>Paths that the cache had already.</summary>
@@ -57,6 +60,8 @@ internal sealed record PushResult
             foreach (var root in Roots)
                 json.WriteStringValue(root.ToString());
             json.WriteEndArray();
+            if (Pin is not null)
+                json.WriteString("pin", Pin);
             json.WriteNumber("paths", Paths);
             json.WriteNumber("present", Present);
             json.WriteNumber("uploaded", Uploaded);

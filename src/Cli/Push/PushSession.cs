@@ -59,6 +59,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         return new PushResult
         {
             Push = opened.Id,
+            Pin = closure.Pin?.Name.ToString(),
             Paths = closure.Paths.Count,
             Present = opened.Present,
             Uploaded = progress.Uploaded,

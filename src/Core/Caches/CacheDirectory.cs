@@ -12,6 +12,8 @@ internal sealed class CacheDirectory
 
     public IEnumerable<int> All => _ids.Values;
 
+    public IReadOnlyCollection<CacheName> Names => [.. _ids.Keys.Select(n => CacheName.TryParse(n, out var name) ? name : throw new FormatException($"'{n}' is not the name of a cache"))];
+
     public static async Task<CacheDirectory> LoadAsync(CatalogDatabase database, CancellationToken cancel) =>
         new((await database.ListAsync("select id, name from cache", static _ => { }, r => (Id: r.GetInt32(0), Name: r.GetString(1)), cancel))
             .ToFrozenDictionary(c => c.Name, c => c.Id));

@@ -95,7 +95,10 @@ internal sealed class GcCatalog(CatalogDatabase database)
     /// <summary>How many deletions are under way.</summary>
     public Task<(long Paths, long Objects)> DeletingAsync(int cache, CancellationToken cancel) =>
         database.SingleAsync(
-            "select (select count(*) from store_path where cache_id = $1 and state = 'deleting'), (select count(*) from object where cache_id = $1 and state = 'deleting')",
+            """
+            select (select count(*) from store_path where cache_id = $1 and state = 'deleting'),
+              (select count(*) from object where cache_id = $1 and (state = 'deleting' or state = 'tombstone' and fence is not null))
+            """,
             p => p.With(cache), r => (r.GetInt64(0), r.GetInt64(1)), cancel);
 
     /// <summary>A path's row: null when it never was.</summary>

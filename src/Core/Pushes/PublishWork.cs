@@ -11,7 +11,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
     /// <summary>Of a push; or (null) up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.</summary>
     public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
         database.RunAsync(
-            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size from @fn@."
+            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
                 + (push is null ? "publish_changed($1, $2)" : "publish_list($1, $3, $2)"),
             p =>
             {
@@ -27,7 +27,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
                     var (kind, id) = (r.GetString(0), r.GetInt64(1));
                     if (kind == "object")
                     {
-                        work.Objects.Add(new ObjectToWrite(id, ObjectKey.Parse(r.GetString(10)), r.GetFieldValue<byte[]>(9)));
+                        work.Objects.Add(new ObjectToWrite(id, r.GetInt64(13), ObjectKey.Parse(r.GetString(10)), r.GetFieldValue<byte[]>(9)));
                         continue;
                     }
 
@@ -39,7 +39,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
                     }
 
                     work.Paths.Add(new PathToWrite(
-                        id, path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7) ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
+                        id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7) ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
                         r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
                 }
 
@@ -77,8 +77,26 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
     }
 }
 
+/// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
 internal sealed record PathToWrite(
-    long Id, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize);
+    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize)
+{
+    /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
+    public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
+    {
+        StorePath = Path,
+        Url = NarKey,
+        Compression = "zstd",
+        FileHash = Sha256Hash.FromBytes(FileHash),
+        FileSize = FileSize,
+        NarHash = Sha256Hash.FromBytes(NarHash),
+        NarSize = NarSize,
+        References = [.. References.Select(r => names[r])],
+        Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
+        Signatures = signatures,
+        Ca = Ca,
+    };
+}
 
-internal sealed record ObjectToWrite(long Id, ObjectKey Key, byte[] Content);
+internal sealed record ObjectToWrite(long Id, long Generation, ObjectKey Key, byte[] Content);

@@ -101,8 +101,9 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancel)
     {
         var intents = await database.ListAsync(
-            "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4)",
-            p => p.With(batch.Select(x => x.Id).ToArray()).With(objects.Select(x => x.Id).ToArray()).With(options.Fence).With(options.FenceMargin),
+            "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4, $5, $6)",
+            p => p.With(batch.Select(x => x.Id).ToArray()).With(batch.Select(x => x.Generation).ToArray())
+                .With(objects.Select(x => x.Id).ToArray()).With(objects.Select(x => x.Generation).ToArray()).With(options.Fence).With(options.FenceMargin),
             r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? [] : r.GetFieldValue<string[]>(4)), cancel);
         var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
         var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
@@ -183,20 +184,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 return outcome;
         }
 
-        var info = new NarInfo
-        {
-            StorePath = path.Path,
-            Url = path.NarKey,
-            Compression = "zstd",
-            FileHash = Sha256Hash.FromBytes(path.FileHash),
-            FileSize = path.FileSize,
-            NarHash = Sha256Hash.FromBytes(path.NarHash),
-            NarSize = path.NarSize,
-            References = [.. path.References.Select(r => names[r])],
-            Deriver = StorePath.TryParse(path.Deriver, out var deriver) ? deriver : null,
-            Signatures = intent.Signatures,
-            Ca = path.Ca,
-        };
+        var info = path.ToNarInfo(intent.Signatures, names);
         var narInfo = ObjectKey.NarInfo(path.Path.Hash);
         return await store.PutAsync(narInfo, Encoding.UTF8.GetBytes(info.Print()), KeyHeaders.For(narInfo), intent.Fence, cancel);
     }

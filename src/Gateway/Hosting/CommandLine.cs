@@ -30,6 +30,11 @@ internal sealed class CommandLine
         List("trusted-public-key", "KEY", "Keep clients' signatures by this key when they are valid; repeatable");
         Value("token-file", "FILE", "Tokens that may write, one a line (default: one made in the data directory)");
         Value("priority", "N", "This cache's priority; Nix asks the lowest first (default: 40)");
+        Value("gc-schedule", "CRON", "Collect garbage by this cron expression, in UTC, such as '30 3 * * *' (default: only when asked)");
+        Value("gc-jitter", "TIME", "A scheduled run begins up to this much later (default: 5m)");
+        Value("gc-older-than", "TIME", "A closure that was not pushed for this long is no longer kept (default: 720h)");
+        Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
+        Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Flag("private", "Reads need a token too");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
     }

@@ -27,11 +27,11 @@ internal static class Compose
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
 
     public static async Task<CacheCore> CoreAsync(
-        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IReadOnlyList<PublicKey> trusted, ILoggerFactory loggers, CancellationToken cancel)
+        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
     {
         try
         {
-            var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = trusted };
+            var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc };
             return await CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel);
         }
         catch (CatalogVersionException e)

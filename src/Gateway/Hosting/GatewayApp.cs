@@ -44,6 +44,7 @@ public static class GatewayApp
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
         PushRoutes.Map(app, parts, stopping);
+        GcRoutes.Map(app, parts, stopping);
         PinRoutes.Map(app, parts);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);

@@ -1,3 +1,5 @@
+using OrleansCache.Core.Fsck;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -9,6 +11,10 @@ namespace OrleansCache.Gateway.Hosting;
 public sealed record GatewayParts
 {
     public required IPushes Pushes { get; init; }
+
+    public required IGarbageCollection Collection { get; init; }
+
+    public required IFsck Fsck { get; init; }
 
     public required IPins Pins { get; init; }
 

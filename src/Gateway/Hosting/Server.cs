@@ -25,12 +25,14 @@ internal static class Server
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
-        await using var core = await Compose.CoreAsync(settings.Postgres ?? postgres!.ConnectionString, store, keys, settings.TrustedKeys, loggers, cancel);
+        await using var core = await Compose.CoreAsync(settings.Postgres ?? postgres!.ConnectionString, store, keys, settings, loggers, cancel);
 
         // 3. The routes.
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
+            Collection = core.Collection,
+            Fsck = core.Fsck,
             Pins = core.Pins,
             Store = store,
             Credentials = credentials,
@@ -42,7 +44,7 @@ internal static class Server
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings));
         await app.StartAsync(cancel);
-        await output.WriteLineAsync(Greeting(parts, tokenFile, settings.IsPrivate));
+        await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancel);
         await app.WaitForShutdownAsync(cancel);
     }
@@ -74,17 +76,18 @@ internal static class Server
         }
     }
 
-    private static string Greeting(GatewayParts parts, string tokenFile, bool isPrivate)
+    private static string Greeting(GatewayParts parts, string tokenFile, ServerSettings settings)
     {
         var url = parts.PublicUrl.OriginalString;
         var lines = new List<string> { "nix.conf of the machines that read:", $"  extra-substituters = {url}" };
         lines.Add(parts.PublicKeys.Count > 0
             ? $"  extra-trusted-public-keys = {string.Join(' ', parts.PublicKeys)}"
             : "  (nothing is signed here: readers need the keys of whoever signed the paths)");
-        if (isPrivate)
+        if (settings.IsPrivate)
             lines.Add("  netrc-file = FILE, with 'machine HOST login any password TOKEN': reads need a token");
         lines.Add("To push:");
         lines.Add($"  orleans-cache push --url {url} --token-file {tokenFile} PATH...");
+        lines.Add(GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
         lines.Add($"ready at {url}");
         return string.Join('\n', lines);
     }

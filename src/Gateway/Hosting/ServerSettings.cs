@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using OrleansCache.Core.Gc;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Nix;
 
@@ -31,6 +32,9 @@ public sealed record ServerSettings
 
     public int Priority { get; init; } = 40;
 
+    /// <summary>Retention, and when garbage is collected without being asked.</summary>
+    public GcOptions Gc { get; init; } = new();
+
     public bool IsPrivate { get; init; }
 
     public bool LogsJson { get; init; }
@@ -61,6 +65,7 @@ public sealed record ServerSettings
             TrustedKeys = [.. many("trusted-public-key").Select(ParseTrustedKey)],
             TokenFile = one("token-file"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
+            Gc = GcSettings.From(one),
             IsPrivate = Flag("private", one),
             LogsJson = one("log") switch
             {

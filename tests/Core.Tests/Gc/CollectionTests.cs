@@ -70,6 +70,25 @@ public sealed class CollectionTests
     }
 
     [Fact]
+    public async Task A_NAR_whose_URLs_expired_long_ago_is_deleted_once_and_its_key_is_free()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+        await world.TravelAsync(TimeSpan.FromDays(2));
+        var deleted = 0;
+        world.Store.OnWrite = (what, key) =>
+        {
+            deleted += what == "delete" && key.ToString().StartsWith("nar/", StringComparison.Ordinal) ? 1 : 0;
+            return Task.FromResult(MemoryObjectStore.Answer.Normal);
+        };
+
+        await world.CollectAsync(World.Everything);
+
+        Assert.Equal(1, deleted);
+        Assert.Equal("gone", await world.QueryAsync<string>("select state::text from object"));
+    }
+
+    [Fact]
     public async Task What_is_condemned_comes_back_by_a_push_without_an_upload()
     {
         await using var world = await World.CreateAsync();

@@ -28,6 +28,12 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes effect as usual.</summary>
     public Func<string, ObjectKey, Task<Answer>> OnWrite { get; set; } = static (_, _) => Task.FromResult(Answer.Normal);
 
+    /// <summary>Called before each look at an object.</summary>
+    public Func<ObjectKey, Task> OnRead { get; set; } = static _ => Task.CompletedTask;
+
+    /// <summary>Called when a listing has been made, before anybody sees it.</summary>
+    public Func<Task> OnListed { get; set; } = static () => Task.CompletedTask;
+
     public bool IsLocal => false;
 
     public IEnumerable<string> NarInfos => Objects.Keys.Where(k => k.EndsWith(".narinfo", StringComparison.Ordinal));
@@ -35,16 +41,23 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>What a client does with an upload URL.</summary>
     public void Upload(Uri url, byte[] body) => Objects.TryAdd(Uri.UnescapeDataString(url.AbsolutePath.TrimStart('/')), body);
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
-        Task.FromResult(Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null);
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    {
+        await OnRead(key);
+        return Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null;
+    }
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
-        Task.FromResult(Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length, Info(key, body), null) : null);
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    {
+        await OnRead(key);
+        return Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length, Info(key, body), null) : null;
+    }
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
-        await Task.CompletedTask;
-        foreach (var (key, body) in Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal)).OrderBy(o => o.Key, StringComparer.Ordinal))
+        var listed = Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal)).OrderBy(o => o.Key, StringComparer.Ordinal).ToList();
+        await OnListed();
+        foreach (var (key, body) in listed)
             yield return Info(ObjectKey.Parse(key), body);
     }
 
@@ -90,7 +103,7 @@ internal sealed class MemoryObjectStore : IObjectStore
         [.. Enumerable.Range(first, count).Select(n => new Uri($"http://bucket/{key}?upload={uploadId}&part={n}"))];
 
     // A test uploads the whole body under the key before it reports; completing is then forgetting the upload.
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
         _joined[key.ToString()] = true;

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging.Abstractions;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using OrleansCache.Testing;
@@ -67,7 +69,7 @@ public sealed class PublishingTests
     [Fact]
     public async Task An_intent_that_led_to_no_attempt_does_not_stand_until_its_fence()
     {
-        await using var world = await World.CreateAsync(new Core.Pushes.PushOptions { Fence = TimeSpan.FromHours(1), CommitLease = TimeSpan.FromHours(1) });
+        await using var world = await World.CreateAsync(new PushOptions { Fence = TimeSpan.FromHours(1), CommitLease = TimeSpan.FromHours(1) });
         var push = await world.BeginAsync(World.Chain("a", "b", "c"));
         await world.UploadAsync(push);
         var calls = 0;
@@ -101,7 +103,7 @@ public sealed class PublishingTests
     [Fact]
     public async Task A_path_that_the_store_refuses_for_good_does_not_keep_the_others_from_being_recorded()
     {
-        await using var world = await World.CreateAsync(new Core.Pushes.PushOptions { Fence = TimeSpan.FromHours(1) });
+        await using var world = await World.CreateAsync(new PushOptions { Fence = TimeSpan.FromHours(1) });
         var push = await world.BeginAsync(World.Closure(World.Path("a"), World.Path("bad"), World.Path("c", ["a", "bad"])));
         await world.UploadAsync(push);
         var mend = false;
@@ -148,6 +150,41 @@ public sealed class PublishingTests
         Assert.Equal((PushState.Committed, 2), ((await first).State, (await first).Published));
         Assert.Equal(2, world.Store.Writes.Count);
         Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path where state = 'live' and recorded and fence is null"));
+    }
+
+    [Fact]
+    public async Task What_was_read_before_a_path_was_published_collected_and_published_anew_is_not_written()
+    {
+        await using var world = await World.CreateAsync();
+        var fn = world.Core.Database.Functions;
+        var old = await world.BeginAsync(World.Closure(World.Path("a", content: "old")));
+        var renewed = await world.BeginAsync(World.Closure(World.Path("b"), World.Path("a", ["b"], content: "new")));
+        await world.UploadAsync(old);
+        await world.UploadAsync(renewed);
+        await world.ExecuteAsync($"select {fn}.commit_push(1, {old.Id}, interval '1 day')");
+        var publisher = new Publisher(world.Core.Database, new PushCatalog(world.Core.Database), world.Store, world.Options, NullLogger.Instance);
+        Task stale;
+        await using (var meanwhile = await world.HoldAsync($"select from store_path where hash = '\\x{Convert.ToHexString(World.Hash("a").ToArray())}' for update"))
+        {
+            stale = publisher.PublishAsync(1, World.Id(old), CancellationToken.None);
+            // It has read what to write and is about to open its intent.
+            await world.UntilBlockedAsync();
+            await meanwhile.ExecuteAsync($$"""
+                select {{fn}}.publish_record(array_agg(i.id), array_agg(i.generation), '{t}', '{}', '{}', '{}')
+                  from store_path s cross join {{fn}}.publish_intend(array[s.id], array[s.generation], '{}', '{}', interval '20 s', interval '3 s') i where s.state = 'publishing';
+                select {{fn}}.finish_push(1, {{old.Id}});
+                delete from root;
+                update store_path set state = 'gone', recorded = false, refs = '{}', objects = '{}' where state = 'live';
+                update object set state = 'deleting' where state = 'live';
+                select {{fn}}.commit_push(1, {{renewed.Id}}, interval '1 day');
+                """);
+        }
+
+        await stale;
+        Assert.Empty(world.Store.NarInfos);
+        await publisher.PublishAsync(1, World.Id(renewed), CancellationToken.None);
+        Assert.Equal(World.Path("a", content: "new").NarHash, world.NarInfoOf("a")!.NarHash);
+        await world.AssertSoundAsync();
     }
 
     [Fact]

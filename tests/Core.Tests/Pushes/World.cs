@@ -138,7 +138,7 @@ internal sealed class World : IAsyncDisposable
         await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
 
     /// <summary>A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.</summary>
-    public async Task<IAsyncDisposable> HoldAsync(string sql)
+    public async Task<Holder> HoldAsync(string sql)
     {
         var holder = new Holder(new NpgsqlConnection(ConnectionString + ";Pooling=false"));
         await holder.BeginAsync(sql);
@@ -189,7 +189,7 @@ internal sealed class World : IAsyncDisposable
             await core.DisposeAsync();
     }
 
-    private sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
+    internal sealed class Holder(NpgsqlConnection connection) : IAsyncDisposable
     {
         private NpgsqlTransaction? _transaction;
 
@@ -197,6 +197,12 @@ internal sealed class World : IAsyncDisposable
         {
             await connection.OpenAsync();
             _transaction = await connection.BeginTransactionAsync();
+            await ExecuteAsync(sql);
+        }
+
+        /// <summary>More of the same transaction.</summary>
+        public async Task ExecuteAsync(string sql)
+        {
 #pragma warning disable CA2100 // A test's own text.
             await using var command = new NpgsqlCommand(sql, connection, _transaction);
 #pragma warning restore CA2100

@@ -38,11 +38,12 @@ begin
 end $$;
 
 -- Rule 10 for objects: takes what is to be deleted and has no open intent, under a fence.
--- A NAR is deleted twice: the second time a day after its last URL has expired, as a PUT through it may end late.
+-- A NAR is deleted twice: the second time a day after its last URL has expired, as a PUT through it may end late. Where that day has passed, the first is the second.
 create function @fn@.delete_take(p_cache int, p_fence interval, p_margin interval, p_late interval, p_limit int)
 returns table (id bigint, key text, multipart_id text, generation bigint, fence timestamptz)
 language sql volatile set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
-  update object o set generation = o.generation + 1, fence = clock_timestamp() + p_fence
+  update object o set generation = o.generation + 1, fence = clock_timestamp() + p_fence,
+    state = case when o.kind = 'nar' and coalesce(o.url_expires, o.claimed_at, '-infinity') + p_late < clock_timestamp() then 'tombstone'::node_state else o.state end
   where o.id in (
     select d.id from object d
     where d.cache_id = p_cache and d.state in ('deleting', 'tombstone') and (d.fence is null or d.fence + p_margin < clock_timestamp())

@@ -1,35 +1,37 @@
 -- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
 -- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing),
--- 'object' (a log or realisation) and 'name' (a path that is referred to).
+-- 'object' (a log or realisation) and 'name' (a path that is referred to). The generation says of which row's life this was read: see publish_intend.
 create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  content bytea, key text, file_hash bytea, file_size bigint)
+  content bytea, key text, file_hash bytea, file_size bigint, generation bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_paths bigint[];
+  v_generations bigint[];
   v_names bigint[];
 begin
+  -- The generations of the moment at which it was seen which paths are still to be written: what is not among them is visible.
   if p_push is null then
-    select array_agg(x.id) into v_paths from (
-      select s.id from store_path s
+    select array_agg(x.id), array_agg(x.generation) into v_paths, v_generations from (
+      select s.id, s.generation from store_path s
       where s.cache_id = p_cache and s.state = 'live' and not s.recorded and (s.fence is null or s.fence < clock_timestamp())
       order by s.id limit p_limit) x;
   else
-    select array_agg(s.id) into v_paths from push_path d join store_path s on s.id = d.path_id
+    select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from push_path d join store_path s on s.id = d.path_id
       where d.push_id = p_push and s.state = 'publishing' and not s.recorded;
   end if;
   select array_agg(distinct r) into v_names from store_path s cross join unnest(s.refs) r where s.id = any(v_paths);
 
   return query
     select 'path', s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca,
-      case when s.state = 'publishing' then s.listing end, o.key, o.file_hash, o.file_size
-    from store_path s join object o on o.id = s.objects[1] where s.id = any(v_paths);
+      case when s.state = 'publishing' then s.listing end, o.key, o.file_hash, o.file_size, v.generation
+    from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1];
   return query
-    select 'name', s.id, s.hash, s.name, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint
+    select 'name', s.id, s.hash, s.name, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
     from store_path s where s.id = any(v_names);
   return query
-    select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint
+    select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation
     from push u join object o on o.id = any(u.objects)
     where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded;
 end $$;
@@ -37,11 +39,13 @@ end $$;
 -- The housekeeper's question.
 create function @fn@.publish_changed(p_cache int, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  content bytea, key text, file_hash bytea, file_size bigint)
+  content bytea, key text, file_hash bytea, file_size bigint, generation bigint)
 language sql volatile as $$ select * from @fn@.publish_list(p_cache, null, p_limit) $$;
 
 -- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.
-create function @fn@.publish_intend(p_paths bigint[], p_objects bigint[], p_fence interval, p_margin interval)
+-- Only where the generation is still the one that was read: a row that was published, collected and published anew in between has other contents.
+create function @fn@.publish_intend(
+  p_paths bigint[], p_path_generations bigint[], p_objects bigint[], p_object_generations bigint[], p_fence interval, p_margin interval)
 returns table (is_path boolean, id bigint, generation bigint, fence timestamptz, signatures text[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -53,11 +57,13 @@ begin
   v_fence := clock_timestamp() + p_fence;
   return query
     update store_path s set generation = s.generation + 1, fence = v_fence
-    where s.id = any(p_paths) and s.state in ('publishing', 'live') and not s.recorded and (s.fence is null or s.fence + p_margin < clock_timestamp())
+    from unnest(p_paths, p_path_generations) r(id, generation)
+    where s.id = r.id and s.generation = r.generation and s.state in ('publishing', 'live') and not s.recorded and (s.fence is null or s.fence + p_margin < clock_timestamp())
     returning true, s.id, s.generation, s.fence, s.signatures;
   return query
     update object o set generation = o.generation + 1, fence = v_fence
-    where o.id = any(p_objects) and o.state = 'publishing' and not o.recorded and (o.fence is null or o.fence + p_margin < clock_timestamp())
+    from unnest(p_objects, p_object_generations) r(id, generation)
+    where o.id = r.id and o.generation = r.generation and o.state = 'publishing' and not o.recorded and (o.fence is null or o.fence + p_margin < clock_timestamp())
     returning false, o.id, o.generation, o.fence, null::text[];
 end $$;
 

@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pushes;
+
+namespace OrleansCache.Bench.Gc;
+
+/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; what condemning and sweeping costs;
+/// and what pushes notice of a run.</summary>
+internal static class GcBench
+{
+    private const int Cache = 1;
+    private const int Small = 100_000;
+    private const int Compared = 1_000_000;
+    private const int Large = 10_000_000;
+    private const double MarkSeconds = 12;
+    private const double MarkMegabytes = 1024;
+    private const double SweepSeconds = 20;
+    private static readonly TimeSpan Retention = TimeSpan.FromHours(720);
+
+    public static async Task<int> RunAsync(BenchOptions options)
+    {
+        await using var server = await new Lab(options, null).StartServerAsync();
+        var sizes = options.Largest is { } limit ? new[] { Small, Compared, Large }.Where(s => s <= limit).ToArray() : [Small, Compared, Large];
+        var targets = new List<Target>();
+        var rows = new JsonArray();
+        var output = options.Json ? Console.Error : Console.Out;
+        await output.WriteLineAsync($"{"nodes",12} {"paths",10} {"edges",12} {"load",8} {"mark",8} {"load+mark",10} {"peak",9}");
+        foreach (var nodes in sizes)
+        {
+            var place = await server.CreateDatabaseAsync($"gc_{nodes}");
+            await using var database = await CatalogDatabase.OpenAsync(place, CancellationToken.None);
+            var fill = new GraphFill(nodes);
+            await FillAsync(place, fill.WriteAsync);
+            var marks = new List<MarkTime>();
+            for (var i = 0; i < options.Runs; i++)
+                marks.Add(await MarkAsync(database));
+            var load = Stats.Median(marks.Select(m => m.Load));
+            var mark = Stats.Median(marks.Select(m => m.Mark));
+            var both = Stats.Median(marks.Select(m => m.Load + m.Mark));
+            await output.WriteLineAsync($"{nodes,12:N0} {marks[0].Paths,10:N0} {marks[0].Edges,12:N0} {load,6:0.00} s {mark,6:0.00} s {both,8:0.00} s {marks.Max(m => m.PeakMegabytes),5:0} MiB");
+            var row = new JsonObject { ["nodes"] = nodes, ["paths"] = marks[0].Paths, ["edges"] = marks[0].Edges, ["load"] = load, ["mark"] = mark, ["peakMegabytes"] = marks.Max(m => m.PeakMegabytes) };
+            rows.Add(row);
+
+            if (nodes == Compared)
+            {
+                var byIds = await TimeAsync(place, """
+                    with recursive walk(id) as (select path_id from root union select r from walk join store_path s on s.id = walk.id cross join unnest(s.refs) r),
+                      used(id) as (select distinct unnest(s.objects) from walk join store_path s on s.id = walk.id)
+                    select (select count(*) from store_path s where not exists (select from walk where walk.id = s.id)) + (select count(*) from object o where not exists (select from used where used.id = o.id))
+                    """);
+                await FillAsync(place, fill.WriteKeysAsync);
+                var byKeys = await TimeAsync(place, """
+                    with recursive walk(key, refs) as (select key, refs from closure_key where root union select k.key, k.refs from walk join closure_key k on k.key = any(walk.refs))
+                    select count(*) from closure_key k where not exists (select from walk where walk.key = k.key)
+                    """);
+                await output.WriteLineAsync($"{"",12} recursive SQL over the same tables {byIds:0.0} s ({byIds / both:0.0}×), over keys and arrays of keys {byKeys:0.0} s ({byKeys / both:0.0}×)");
+                row["recursiveIds"] = byIds;
+                row["recursiveKeys"] = byKeys;
+                targets.Add(new Target("1,000,000 nodes: recursive SQL over the same tables", byIds / both, 4, "×", AtLeast: true));
+                targets.Add(new Target("1,000,000 nodes: recursive SQL over keys", byKeys / both, 40, "×", AtLeast: true));
+            }
+
+            if (nodes == Large)
+            {
+                targets.Add(new Target("10,000,000 nodes: load and mark", both, MarkSeconds, "s"));
+                targets.Add(new Target("10,000,000 nodes: peak memory", marks.Max(m => m.PeakMegabytes), MarkMegabytes, "MiB"));
+            }
+
+            var (condemned, seconds, sent) = await SweepAsync(database);
+            await output.WriteLineAsync($"{"",12} condemned and swept {condemned:N0} in {seconds:0.0} s; {sent.Keys:N0} keys sent, {sent.Twice:N0} of them more than once");
+            row["swept"] = condemned;
+            row["sweepSeconds"] = seconds;
+            if (nodes == Large)
+            {
+                targets.Add(new Target($"condemn and sweep {condemned:N0}", seconds, SweepSeconds, "s"));
+                targets.Add(new Target("keys sent more than once", sent.Twice, 0, ""));
+            }
+
+            if (nodes == sizes[^1])
+                row["pushes"] = await PushesDuringRun.MeasureAsync(place, output, targets);
+        }
+
+        foreach (var target in targets)
+            await output.WriteLineAsync(target.ToString());
+        if (options.Json)
+            Console.Out.WriteLine(new JsonObject { ["sizes"] = rows, ["targets"] = new JsonArray([.. targets.Select(t => t.ToJson())]) }.ToJsonString());
+        return options.Check && targets.Exists(t => !t.IsMet) ? 1 : 0;
+    }
+
+    private static async Task FillAsync(string place, Func<NpgsqlConnection, CancellationToken, Task> write)
+    {
+        await using var connection = new NpgsqlConnection(place);
+        await connection.OpenAsync();
+        await write(connection, CancellationToken.None);
+        // As autovacuum leaves it in the end.
+        await using var vacuum = new NpgsqlCommand("vacuum analyze", connection) { CommandTimeout = 0 };
+        await vacuum.ExecuteNonQueryAsync();
+    }
+
+    private static async Task<MarkTime> MarkAsync(CatalogDatabase database)
+    {
+        GC.Collect(2, GCCollectionMode.Aggressive);
+        ProcFs.ForgetPeak();
+        var begun = Stopwatch.GetTimestamp();
+        var (graph, roots) = await new GcCatalog(database).SnapshotAsync(Cache, Retention, CancellationToken.None);
+        var load = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        var marks = graph.Mark(roots, trace: false, CancellationToken.None);
+        var garbage = graph.GarbagePaths(marks).Count + graph.GarbageObjects(marks).Count;
+        var both = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        if (garbage == 0)
+            throw new BenchException("the graph has no garbage: it is not the one that was to be measured");
+        return new MarkTime(load, both - load, graph.Paths, graph.Edges, ProcFs.PeakMegabytes(Environment.ProcessId));
+    }
+
+    private static async Task<(long Nodes, double Seconds, CountingStore Sent)> SweepAsync(CatalogDatabase database)
+    {
+        var store = new CountingStore();
+        var catalog = new GcCatalog(database);
+        var pushOptions = new PushOptions();
+        var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, NullLogger.Instance), pushOptions, new GcOptions());
+        var progress = new GcProgress();
+        var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
+        var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
+        var begun = Stopwatch.GetTimestamp();
+        await runner.CondemnAsync(Cache, g, Retention, garbage, progress, CancellationToken.None);
+        await runner.SweepAsync(Cache, g, TimeSpan.Zero, progress, CancellationToken.None);
+        return progress.Deleted == progress.Condemned
+            ? (progress.Deleted, Stopwatch.GetElapsedTime(begun).TotalSeconds, store)
+            : throw new BenchException($"{progress.Condemned} nodes were condemned, {progress.Deleted} deleted");
+    }
+
+    private static async Task<double> TimeAsync(string place, string sql)
+    {
+        await using var connection = new NpgsqlConnection(place);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
+        var begun = Stopwatch.GetTimestamp();
+        await command.ExecuteScalarAsync();
+        return Stopwatch.GetElapsedTime(begun).TotalSeconds;
+    }
+
+    private sealed record MarkTime(double Load, double Mark, int Paths, int Edges, double PeakMegabytes);
+}

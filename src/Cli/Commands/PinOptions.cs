@@ -1,0 +1,59 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using OrleansCache.Cli.Settings;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Commands;
+
+/// <summary>What <c>push --pin</c> and <c>pins</c> say of a pin.</summary>
+internal static class PinOptions
+{
+    private const int MostRevisions = 100;
+
+    public static Argument<PinName> Name() => new("NAME") { Description = "The pin's name: letters, digits, '.', '_' and '-'.", CustomParser = ParseName };
+
+    public static Option<PinName?> Pin() => new("--pin")
+    {
+        Description = "Set this pin on the one path that is pushed, with the commit: either both are done or neither.",
+        HelpName = "NAME",
+        CustomParser = static result => ParseName(result) is { } name && name != default ? name : null,
+    };
+
+    public static Option<TimeSpan?> Expires() => Duration.Option("--expires", "Delete the pin after this time, such as 12h or 30d. [default: never]");
+
+    public static Option<int?> KeepRevisions()
+    {
+        var option = new Option<int?>("--keep-revisions") { Description = "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]", HelpName = "N" };
+        option.Validators.Add(static result =>
+        {
+            if (result.GetValueOrDefault<int?>() is < 1 or > MostRevisions)
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"--keep-revisions: a number from 1 to {MostRevisions} is wanted."));
+        });
+        return option;
+    }
+
+    public static Option<long?> IfRevision()
+    {
+        var option = new Option<long?>("--if-revision") { Description = "Only if the pin is at this revision; 0: only if there is none.", HelpName = "N" };
+        option.Validators.Add(static result =>
+        {
+            if (result.GetValueOrDefault<long?>() is < 0)
+                result.AddError("--if-revision: a revision is wanted, or 0.");
+        });
+        return option;
+    }
+
+    /// <exception cref="CliException">What belongs to a pin is said, and no pin.</exception>
+    public static PushPin? OfPush(PinName? name, TimeSpan? expires, int? keep) => name is { } pin
+        ? new PushPin { Name = pin, ExpiresSeconds = expires?.TotalSeconds, KeepRevisions = keep }
+        : expires is null && keep is null ? null : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions are said of a pin: name it with --pin.");
+
+    private static PinName ParseName(ArgumentResult result)
+    {
+        var text = result.Tokens[^1].Value;
+        if (!PinName.TryParse(text, out var name))
+            result.AddError($"'{text}' is not the name of a pin: {PinName.Rule}.");
+        return name;
+    }
+}

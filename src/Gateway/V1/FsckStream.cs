@@ -1,0 +1,77 @@
+using System.Text.Json;
+using OrleansCache.Core;
+using OrleansCache.Core.Fsck;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Gateway.V1;
+
+/// <summary>
+/// The findings of a check as lines of JSON, each sent as it is found, and a summary at the end: an answer without one was cut off.
+/// An empty line now and then keeps proxies from closing a connection that seems idle.
+/// </summary>
+internal sealed class FsckStream(IFsck fsck, CacheName cache, TimeProvider time, CancellationToken stopping) : IResult
+{
+    private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(15);
+    private static readonly byte[] EndOfLine = [(byte)'\n'];
+
+    public async Task ExecuteAsync(HttpContext httpContext)
+    {
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(httpContext.RequestAborted, stopping);
+        var tally = new FsckTally();
+        await using var findings = fsck.CheckAsync(cache, tally, linked.Token).GetAsyncEnumerator(linked.Token);
+        var response = httpContext.Response;
+        response.ContentType = "application/x-ndjson";
+        response.Headers.CacheControl = "no-store";
+        // Proxies that know this header pass each line on at once.
+        response.Headers["X-Accel-Buffering"] = "no";
+        await response.StartAsync(linked.Token);
+
+        long count = 0;
+        while (true)
+        {
+            var next = findings.MoveNextAsync().AsTask();
+            try
+            {
+                while (!await EndsWithinAsync(next))
+                {
+                    await response.Body.WriteAsync(EndOfLine, linked.Token);
+                    await response.Body.FlushAsync(linked.Token);
+                }
+            }
+            catch
+            {
+                // An enumerator must not be disposed of while it moves.
+                await linked.CancelAsync();
+                await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                throw;
+            }
+
+            if (!await next)
+                break;
+            count++;
+            await WriteLineAsync(response, findings.Current, linked.Token);
+        }
+
+        await WriteLineAsync(response, new FsckSummary { Checked = tally.ToWire(), Findings = count }, linked.Token);
+    }
+
+    private async Task<bool> EndsWithinAsync(Task next)
+    {
+        try
+        {
+            await next.WaitAsync(KeepAlive, time);
+            return true;
+        }
+        catch (TimeoutException) when (!next.IsCompleted)
+        {
+            return false;
+        }
+    }
+
+    private static async Task WriteLineAsync<T>(HttpResponse response, T line, CancellationToken cancel)
+    {
+        await response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, WireJson.Of<T>()), cancel);
+        await response.Body.WriteAsync(EndOfLine, cancel);
+        await response.Body.FlushAsync(cancel);
+    }
+}
