@@ -31,13 +31,15 @@ internal sealed class ModelDatabase : IAsyncDisposable
     private readonly NpgsqlBatch _read;
     private int _schedules;
 
-    private ModelDatabase(NpgsqlConnection connection, List<CatalogDatabase> catalogs)
+    private ModelDatabase(string connectionString, NpgsqlConnection connection, List<CatalogDatabase> catalogs)
     {
-        (_connection, _catalogs) = (connection, catalogs);
+        (ConnectionString, _connection, _catalogs) = (connectionString, connection, catalogs);
         _read = new NpgsqlBatch(connection);
         foreach (var query in CatalogState.Queries)
             _read.BatchCommands.Add(new NpgsqlBatchCommand(query));
     }
+
+    public string ConnectionString { get; }
 
     /// <summary>One for each gateway.</summary>
     public IReadOnlyList<CatalogDatabase> Catalogs => _catalogs;
@@ -62,7 +64,7 @@ internal sealed class ModelDatabase : IAsyncDisposable
             catalogs.Add(catalog);
         }
 
-        var database = new ModelDatabase(connection, catalogs);
+        var database = new ModelDatabase(settings.ConnectionString, connection, catalogs);
         await database._read.PrepareAsync();
         return database;
     }
