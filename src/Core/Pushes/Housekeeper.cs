@@ -48,11 +48,11 @@ internal sealed partial class Housekeeper(
         await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
         await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
         await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
-        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
-        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
-        // The first turn of a process is one of them: a crash is what leaks.
+        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
+        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
+        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync(
             "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
@@ -70,7 +70,7 @@ internal sealed partial class Housekeeper(
     }
 
     // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
-    private async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
     {
         var before = time.GetUtcNow() - options.UrlLife;
         var open = new List<OpenMultipart>();
