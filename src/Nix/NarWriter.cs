@@ -18,11 +18,13 @@ public static class NarWriter
     /// <param name="path">A file, a directory or a symbolic link, which is not followed.</param>
     /// <param name="sink">Gets the NAR by synchronous writes of up to 256 KiB. Not closed.</param>
     /// <param name="options">Null: the defaults.</param>
+    /// <param name="handler">Told of all but the contents.</param>
     /// <param name="cancellationToken">Asked between files and between pieces of them.</param>
     /// <exception cref="IOException">Something could not be read, changed its size meanwhile, or is of a kind that NARs do not have.</exception>
-    public static NarSummary Write(string path, Stream sink, NarWriteOptions? options = null, CancellationToken cancellationToken = default)
+    public static NarSummary Write(
+        string path, Stream sink, NarWriteOptions? options = null, INarHandler? handler = null, CancellationToken cancellationToken = default)
     {
-        using var walk = new WriteWalk(sink, options ?? NarWriteOptions.Default, cancellationToken);
+        using var walk = new WriteWalk(sink, handler, options ?? NarWriteOptions.Default, cancellationToken);
         walk.Run(path);
         return new NarSummary(walk.Finish(), walk.MaxDepth);
     }
@@ -30,7 +32,7 @@ public static class NarWriter
     /// <inheritdoc cref="Write"/>
     public static Task<NarSummary> WriteAsync(
         string path, Stream sink, NarWriteOptions? options = null, CancellationToken cancellationToken = default) =>
-        Task.Run(() => Write(path, sink, options, cancellationToken), cancellationToken);
+        Task.Run(() => Write(path, sink, options, null, cancellationToken), cancellationToken);
 
     /// <summary>The exact size of the NAR in bytes, from the files' sizes alone.</summary>
     /// <exception cref="IOException">As for <see cref="Write"/>.</exception>
@@ -47,7 +49,7 @@ public static class NarWriter
         return new NarSummary(walk.Position, walk.MaxDepth);
     }
 
-    private sealed class WriteWalk(Stream sink, NarWriteOptions options, CancellationToken cancellationToken)
+    private sealed class WriteWalk(Stream sink, INarHandler? handler, NarWriteOptions options, CancellationToken cancellationToken)
         : TreeWalk(options.CaseHack, cancellationToken), IDisposable
     {
         private const int BufferSize = 256 * 1024;
@@ -66,24 +68,38 @@ public static class NarWriter
 
         public void Dispose() => ArrayPool<byte>.Shared.Return(_buffer);
 
-        protected override void BeginDirectory() => Put(NarFormat.DirectoryHead);
+        protected override void BeginDirectory()
+        {
+            Put(NarFormat.DirectoryHead);
+            handler?.BeginDirectory();
+        }
 
-        protected override void EndDirectory() => Put(NarFormat.Close);
+        protected override void EndDirectory()
+        {
+            Put(NarFormat.Close);
+            handler?.EndDirectory();
+        }
 
         protected override void BeginEntry(ReadOnlySpan<byte> name)
         {
             Put(NarFormat.EntryHead);
             PutString(name);
             Put(NarFormat.EntryNode);
+            handler?.BeginEntry(name);
         }
 
-        protected override void EndEntry() => Put(NarFormat.Close);
+        protected override void EndEntry()
+        {
+            Put(NarFormat.Close);
+            handler?.EndEntry();
+        }
 
         protected override void Symlink(ReadOnlySpan<byte> target)
         {
             Put(NarFormat.SymlinkHead);
             PutString(target);
             Put(NarFormat.Close);
+            handler?.Symlink(target);
         }
 
         protected override void File(int directory, ReadOnlySpan<byte> name)
@@ -96,9 +112,11 @@ public static class NarWriter
                     throw new IOException($"'{Libc.Text(name)}' is no longer a file: it was replaced while its directory was read.");
                 Put(status.IsExecutable ? NarFormat.ExecutableHead : NarFormat.FileHead);
                 PutLength(status.Size);
+                handler?.BeginFile(status.IsExecutable, status.Size, _passedOn + _used);
                 Contents(descriptor, status.Size, name);
                 PutZeros(NarFormat.Padding(status.Size));
                 Put(NarFormat.Close);
+                handler?.EndFile();
             }
             finally
             {

@@ -69,6 +69,9 @@ public sealed record UploadGrant
     /// <summary>For a multipart upload: the size in bytes of every part but the last.</summary>
     public long? PartSize { get; init; }
 
+    /// <summary>The report must carry MD5s: the store names by them what it holds. Otherwise the server hashes the bytes itself.</summary>
+    public bool Md5 { get; set; }
+
     /// <summary>For a multipart upload: URLs of parts 1, 2, …; ask <c>urls</c> for more.</summary>
     public IReadOnlyList<Uri> Parts { get; set; } = [];
 
@@ -116,8 +119,8 @@ public sealed record UploadedNar
     /// <summary>Bytes of the compressed file.</summary>
     public required long FileSize { get; init; }
 
-    /// <summary>MD5 (lower-case hex) of the body, or of each part in order.</summary>
-    public required IReadOnlyList<string> Md5 { get; init; }
+    /// <summary>MD5 (lower-case hex) of the body, or of each part in order, where <see cref="UploadGrant.Md5"/> asks for it.</summary>
+    public IReadOnlyList<string> Md5 { get; set; } = [];
 }
 
 /// <summary>The <c>.ls</c> listing of a path, as zstd-compressed JSON, at most 16 MiB.</summary>

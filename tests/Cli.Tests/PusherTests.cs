@@ -64,6 +64,19 @@ public sealed class PusherTests : IAsyncLifetime, IDisposable
     }
 
     [Fact]
+    public async Task No_md5_is_computed_for_a_store_that_does_not_ask_for_it()
+    {
+        _cache.WantsMd5 = false;
+        _cache.SinglePutLimit = 100_000;
+        _store.Add("single", 10_000);
+        _store.Add("parts", 300_000, noise: true);
+
+        await PushAsync();
+
+        AssertAllArrived();
+    }
+
+    [Fact]
     public async Task Everything_arrives_as_valid_nars_with_listings()
     {
         for (var i = 0; i < 40; i++)

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography;
 using System.Text;
 using OrleansCache.Core.Objects;
 
@@ -21,7 +20,6 @@ public class UploadRouteTests
         using var read = await gateway.GetAsync("/" + Key);
 
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.PreconditionFailed), (stored.StatusCode, again.StatusCode));
-        Assert.Equal($"\"{Convert.ToHexStringLower(MD5.HashData(Content))}\"", stored.Headers.ETag?.ToString());
         Assert.Equal("urn:orleans-cache:error:already-uploaded", (await again.ProblemAsync()).Type);
         Assert.Equal(Content, await read.Content.ReadAsByteArrayAsync());
     }
@@ -36,8 +34,8 @@ public class UploadRouteTests
 
         using var second = await gateway.Client.PutAsync(urls[1], new ByteArrayContent(Content, Half, Half));
         using var first = await gateway.Client.PutAsync(urls[0], new ByteArrayContent(Content, 0, Half));
-        string[] tags = [first.Headers.ETag!.Tag.Trim('"'), second.Headers.ETag!.Tag.Trim('"')];
-        Assert.True(await gateway.Store.CompleteMultipartAsync(Key, upload, tags, CancellationToken.None));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.OK), (first.StatusCode, second.StatusCode));
+        Assert.True(await gateway.Store.CompleteMultipartAsync(Key, upload, Content.Length, [], CancellationToken.None));
         using var late = await gateway.Client.PutAsync(urls[0], new ByteArrayContent(Content, 0, Half));
         using var read = await gateway.GetAsync("/" + Key);
 

@@ -41,6 +41,8 @@ public sealed class NarTests : IDisposable
 
         Assert.Equal(fromNar.ToString(), fromFiles.ToString());
         Assert.Equal(fromNar.Summary, fromFiles.Summary);
+        var besides = new NarListingBuilder();
+        Assert.Equal(fromNar.ToString(), besides.Build(NarWriter.Write(target, Stream.Null, handler: besides)).ToString());
         Assert.NotNull(JsonNode.Parse(fromFiles.Json)!["root"]!["entries"]);
     }
 

@@ -8,7 +8,8 @@ using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Bench.Gc;
 
-/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; and what condemning and sweeping costs.</summary>
+/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; what condemning and sweeping costs;
+/// and what pushes notice of a run.</summary>
 internal static class GcBench
 {
     private const int Cache = 1;
@@ -53,7 +54,7 @@ internal static class GcBench
                     """);
                 await FillAsync(place, fill.WriteKeysAsync);
                 var byKeys = await TimeAsync(place, """
-                    with recursive walk(key) as (select key from closure_key where root union select r from walk join closure_key k on k.key = walk.key cross join unnest(k.refs) r)
+                    with recursive walk(key, refs) as (select key, refs from closure_key where root union select k.key, k.refs from walk join closure_key k on k.key = any(walk.refs))
                     select count(*) from closure_key k where not exists (select from walk where walk.key = k.key)
                     """);
                 await output.WriteLineAsync($"{"",12} recursive SQL over the same tables {byIds:0.0} s ({byIds / both:0.0}×), over keys and arrays of keys {byKeys:0.0} s ({byKeys / both:0.0}×)");
@@ -78,6 +79,9 @@ internal static class GcBench
                 targets.Add(new Target($"condemn and sweep {condemned:N0}", seconds, SweepSeconds, "s"));
                 targets.Add(new Target("keys sent more than once", sent.Twice, 0, ""));
             }
+
+            if (nodes == sizes[^1])
+                row["pushes"] = await PushesDuringRun.MeasureAsync(place, output, targets);
         }
 
         foreach (var target in targets)

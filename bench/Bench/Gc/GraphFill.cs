@@ -6,7 +6,7 @@ namespace OrleansCache.Bench.Gc;
 
 /// <summary>
 /// A catalog of so many paths, written by COPY: blocks of twenty, each block's last path a pushed closure that refers to the other nineteen, which refer to
-/// anything older. One block in fifty was never kept: nothing refers to it. Ids are spread over fifty times their number.
+/// anything older. One block in fifty was never kept, and one in fifty was pushed 400 hours ago; nothing refers to these. Ids are spread over fifty times their number.
 /// </summary>
 /// <remarks>Per path a NAR and, on the average, 1.03 logs and realisations: three objects of the bucket for a path, its narinfo among them.</remarks>
 internal sealed class GraphFill(int nodes)
@@ -14,6 +14,7 @@ internal sealed class GraphFill(int nodes)
     private const int Block = 20;
     private const int GarbageBlocks = 50;
     private const int Spread = 50;
+    private static readonly TimeSpan OldAge = TimeSpan.FromHours(400);
     private const int Window = 300_000;
     private const int References = 10;
 
@@ -86,11 +87,21 @@ internal sealed class GraphFill(int nodes)
                 await writer.StartRowAsync(cancel);
                 await writer.WriteAsync(1, NpgsqlDbType.Integer, cancel);
                 await writer.WriteAsync(PathId(i), NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(DateTime.UtcNow, NpgsqlDbType.TimestampTz, cancel);
+                await writer.WriteAsync(DateTime.UtcNow - (IsOld(i) ? OldAge : TimeSpan.Zero), NpgsqlDbType.TimestampTz, cancel);
             }
 
             await writer.CompleteAsync(cancel);
         }
+
+        await MoveSequencesAsync(connection, cancel);
+    }
+
+    /// <summary>New rows get ids beyond those that were given.</summary>
+    private static async Task MoveSequencesAsync(NpgsqlConnection connection, CancellationToken cancel)
+    {
+        const string Move = "select setval(pg_get_serial_sequence('store_path', 'id'), (select max(id) from store_path)), setval(pg_get_serial_sequence('object', 'id'), (select max(id) from object))";
+        await using var command = new NpgsqlCommand(Move, connection);
+        await command.ExecuteNonQueryAsync(cancel);
     }
 
     /// <summary>The same graph as keys and arrays of keys in one table, as it would be without ids.</summary>
@@ -122,6 +133,8 @@ internal sealed class GraphFill(int nodes)
 
     private static bool IsGarbage(int path) => path / Block % GarbageBlocks == GarbageBlocks - 1;
 
+    private static bool IsOld(int path) => path / Block % GarbageBlocks == GarbageBlocks / 2;
+
     private static long PathId(int number) => (long)number * Spread + 1 + Mix(number) % Spread;
 
     private static long ObjectId(int number) => (long)number * Spread + 1 + Mix(~number) % Spread;
@@ -146,7 +159,7 @@ internal sealed class GraphFill(int nodes)
         for (uint n = 0; n < References && first > 0; n++)
         {
             var target = first - 1 - (int)(Mix(path * 31 + (int)n) % (uint)Math.Min(Window, first));
-            if (!IsGarbage(target))
+            if (!IsGarbage(target) && !IsOld(target))
                 numbers.Add(target);
         }
 

@@ -8,23 +8,28 @@ internal static class Listings
 {
     private const int MaxBytes = 16 << 20;
 
-    public static void Report(UploadJob job, string storeDir, Reporter reporter, PushProgress progress)
+    /// <summary>Of a path whose NAR nobody has to read.</summary>
+    public static void ReportFromFileSystem(UploadJob job, string storeDir, Reporter reporter, PushProgress progress)
     {
         try
         {
-            var listing = NarListing.FromFileSystem(Path.Combine(storeDir, job.Info.Path.BaseName));
-            // A reader would miss the files whose names JSON cannot hold; without a listing it reads the NAR.
-            if (!listing.IsExact)
-                return;
-            var content = Zstd.Compress(listing.Json);
-            if (content.Length > MaxBytes)
-                return;
-            foreach (var path in job.Paths)
-                reporter.Add(new PathListing { Path = path, Content = content });
+            Report(job, NarListing.FromFileSystem(Path.Combine(storeDir, job.Info.Path.BaseName)), reporter);
         }
         catch (IOException e)
         {
             progress.Note($"the listing of {job.Info.Path.BaseName} is not sent: {e.Message}");
         }
+    }
+
+    public static void Report(UploadJob job, NarListing listing, Reporter reporter)
+    {
+        // A reader would miss the files whose names JSON cannot hold; without a listing it reads the NAR.
+        if (!listing.IsExact)
+            return;
+        var content = Zstd.Compress(listing.Json);
+        if (content.Length > MaxBytes)
+            return;
+        foreach (var path in job.Paths)
+            reporter.Add(new PathListing { Path = path, Content = content });
     }
 }

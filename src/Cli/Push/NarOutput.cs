@@ -4,11 +4,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>Where the compressed bytes of one NAR go: one body, or parts. Hashes them on the way.</summary>
-internal abstract class NarOutput(Hashers hashers)
+/// <param name="md5">The store wants MD5s.</param>
+internal abstract class NarOutput(Hashers hashers, bool md5)
 {
     public long Length { get; private set; }
 
-    /// <summary>MD5 of the body or of each part, lower-case hex.</summary>
+    /// <summary>MD5 of the body or of each part, lower-case hex; empty when nobody wants them.</summary>
     protected List<string> Md5 { get; } = [];
 
     /// <summary>Free bytes for the compressor, at least one. May wait for memory.</summary>
@@ -18,7 +19,8 @@ internal abstract class NarOutput(Hashers hashers)
     public void Advance(ReadOnlySpan<byte> written)
     {
         hashers.File.AppendData(written);
-        hashers.Md5.AppendData(written);
+        if (md5)
+            hashers.Md5.AppendData(written);
         Length += written.Length;
         Keep(written.Length);
     }
@@ -38,14 +40,16 @@ internal abstract class NarOutput(Hashers hashers)
 
     protected void EndBody()
     {
-        Span<byte> md5 = stackalloc byte[MD5.HashSizeInBytes];
-        hashers.Md5.GetHashAndReset(md5);
-        Md5.Add(Convert.ToHexStringLower(md5));
+        if (!md5)
+            return;
+        Span<byte> hash = stackalloc byte[MD5.HashSizeInBytes];
+        hashers.Md5.GetHashAndReset(hash);
+        Md5.Add(Convert.ToHexStringLower(hash));
     }
 }
 
 /// <param name="Hash">SHA-256 of the compressed file.</param>
-/// <param name="Md5">Of the body, or of each part.</param>
+/// <param name="Md5">Of the body, or of each part; empty when the grant does not ask for it.</param>
 internal sealed record UploadedFile(Sha256Hash Hash, long Size, IReadOnlyList<string> Md5);
 
 /// <summary>The hash states of one thread, used for one NAR after the other.</summary>
@@ -76,7 +80,7 @@ internal sealed class Hashers : IDisposable
 }
 
 /// <summary>Everything in one buffer, for one PUT. The memory has been reserved.</summary>
-internal sealed class SingleOutput(Hashers hashers, SegmentPool pool) : NarOutput(hashers)
+internal sealed class SingleOutput(Hashers hashers, SegmentPool pool, bool md5) : NarOutput(hashers, md5)
 {
     public SegmentedBuffer Body { get; } = new(pool);
 
@@ -91,7 +95,7 @@ internal sealed class SingleOutput(Hashers hashers, SegmentPool pool) : NarOutpu
 /// <param name="partSize">Bytes of every part but the last.</param>
 /// <param name="begin">Waits for the memory of one part.</param>
 /// <param name="ship">Takes over a part, numbered from 1. Owns the buffer from then on.</param>
-internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers), IDisposable
+internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, bool md5, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers, md5), IDisposable
 {
     private SegmentedBuffer? _part;
     private int _number;

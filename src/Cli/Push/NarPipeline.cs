@@ -107,7 +107,8 @@ internal sealed class NarPipeline : IDisposable
                     Multipart(job, multipart, partSize, workers, hashers, encoder);
                 else if (job.Grant is { } single)
                     Single(job, single, hashers, encoder);
-                Listings.Report(job, _pipeline._options.StoreDir, _pipeline._reporter, _pipeline._progress);
+                else
+                    Listings.ReportFromFileSystem(job, _pipeline._options.StoreDir, _pipeline._reporter, _pipeline._progress);
             }
         }
 
@@ -133,7 +134,7 @@ internal sealed class NarPipeline : IDisposable
         private void Single(UploadJob job, UploadGrant grant, Hashers hashers, NarEncoder encoder)
         {
             var reserved = _pipeline._memory.Reserve(SegmentBytes(CompressBound(job.Info.NarSize)), _stop.Token);
-            var output = new SingleOutput(hashers, _pipeline._pool);
+            var output = new SingleOutput(hashers, _pipeline._pool, grant.Md5);
             var handedOver = false;
             try
             {
@@ -162,7 +163,7 @@ internal sealed class NarPipeline : IDisposable
             var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
             var parts = new List<Task>();
             var reserved = 0L;
-            using var output = new PartsOutput(hashers, _pipeline._pool, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
+            using var output = new PartsOutput(hashers, _pipeline._pool, grant.Md5, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
             {
                 var bytes = reserved;
                 reserved = 0;
@@ -192,20 +193,24 @@ internal sealed class NarPipeline : IDisposable
             }
         }
 
-        /// <summary>Reads the NAR into the output and compares it with what Nix has recorded.</summary>
+        /// <summary>Reads the NAR into the output and compares it with what Nix has recorded; reports what is in it.</summary>
         private UploadedFile Encode(UploadJob job, NarEncoder encoder, NarOutput output, int workers)
         {
             var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
             try
             {
                 encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output);
-                var summary = NarWriter.Write(path, encoder, cancellationToken: _stop.Token);
+                var listing = new NarListingBuilder();
+                var summary = NarWriter.Write(path, encoder, handler: listing, cancellationToken: _stop.Token);
                 if (summary.IsTooDeepForNix)
                     _pipeline._progress.Note($"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than {NarFormat.NixMaxDepth}");
                 if (encoder.Count != job.Info.NarSize)
                     throw Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
                 var (hash, file) = encoder.End();
-                return hash == job.Info.NarHash ? file : throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {job.Info.NarHash.ToSri()}");
+                if (hash != job.Info.NarHash)
+                    throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {job.Info.NarHash.ToSri()}");
+                Listings.Report(job, listing.Build(summary), _pipeline._reporter);
+                return file;
             }
             catch (Exception e)
             {

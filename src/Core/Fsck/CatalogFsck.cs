@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using OrleansCache.Core.Caches;
+using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Protocol;
 
@@ -216,15 +217,15 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
 
     private sealed class Seen
     {
-        public SparseBits NarInfos { get; } = new();
+        public IdSet NarInfos { get; } = new();
 
-        public SparseBits Listings { get; } = new();
+        public IdSet Listings { get; } = new();
 
-        public SparseBits Objects { get; } = new();
+        public IdSet Objects { get; } = new();
 
-        public SparseBits Pins { get; } = new();
+        public IdSet Pins { get; } = new();
 
-        public SparseBits Of(KeyKind kind) => kind switch
+        public IdSet Of(KeyKind kind) => kind switch
         {
             KeyKind.NarInfo => NarInfos,
             KeyKind.Listing => Listings,

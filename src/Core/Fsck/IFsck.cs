@@ -7,7 +7,7 @@ public interface IFsck
 {
     /// <summary>
     /// Tells what differs, as it is found. Each finding was looked at a second time, and its rows did not change meanwhile: a running system gives none.
-    /// Memory is a few bytes per key: a bit for each row whose object was seen, in blocks (see <see cref="SparseBits"/>); all else is in batches.
+    /// Memory is a few bytes per key: a bit for each row whose object was seen, in blocks (see <see cref="Catalog.IdSet"/>); all else is in batches.
     /// </summary>
     /// <param name="cache">Checked before anything is awaited.</param>
     /// <param name="tally">Counts what was looked at, as it goes.</param>

@@ -1,3 +1,5 @@
+using OrleansCache.Core.Catalog;
+
 namespace OrleansCache.Core.Gc;
 
 /// <summary>
@@ -69,13 +71,14 @@ internal sealed class MarkGraph
     public Marks Mark(IEnumerable<GcRoot> roots, bool trace, CancellationToken cancel)
     {
         var marks = new Marks(_paths.Count, _objects.Count, trace);
-        var open = new Stack<int>();
+        // First come, first served: a trace is then one of the shortest.
+        var open = new Queue<int>();
         foreach (var root in roots)
         {
             foreach (var id in root.Paths)
             {
                 if (_paths.Rank(id) is >= 0 and var rank && marks.Path(rank, -1, root))
-                    open.Push(rank);
+                    open.Enqueue(rank);
             }
 
             foreach (var id in root.Objects)
@@ -85,7 +88,7 @@ internal sealed class MarkGraph
             }
         }
 
-        for (var visited = 0; open.TryPop(out var rank); visited++)
+        for (var visited = 0; open.TryDequeue(out var rank); visited++)
         {
             if ((visited & 0xffff) == 0)
                 cancel.ThrowIfCancellationRequested();
@@ -99,7 +102,7 @@ internal sealed class MarkGraph
                 if (edge < 0)
                     marks.Object(target);
                 else if (marks.Path(target, rank, null))
-                    open.Push(target);
+                    open.Enqueue(target);
             }
         }
 

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace OrleansCache.Core.Objects;
 
 /// <summary>
@@ -10,24 +8,31 @@ internal static class BlockingCalls
 {
     private const int Threads = 16;
 
-    private static readonly BlockingCollection<(Action Call, TaskCompletionSource Done)> Queue = Start();
+    // A monitor, not a BlockingCollection: idle threads of that one spin, which costs more than short calls do.
+    private static readonly Queue<(Action Call, TaskCompletionSource Done)> Queue = Start();
 
     public static Task RunAsync(Action call)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Queue.Add((call, done));
+        lock (Queue)
+        {
+            Queue.Enqueue((call, done));
+            Monitor.Pulse(Queue);
+        }
+
         return done.Task;
     }
 
-    private static BlockingCollection<(Action, TaskCompletionSource)> Start()
+    private static Queue<(Action, TaskCompletionSource)> Start()
     {
-        var queue = new BlockingCollection<(Action Call, TaskCompletionSource Done)>();
+        var queue = new Queue<(Action Call, TaskCompletionSource Done)>();
         for (var i = 0; i < Threads; i++)
         {
             var thread = new Thread(() =>
             {
-                foreach (var (call, done) in queue.GetConsumingEnumerable())
+                while (true)
                 {
+                    var (call, done) = Take(queue);
                     try
                     {
                         call();
@@ -44,5 +49,15 @@ internal static class BlockingCalls
         }
 
         return queue;
+    }
+
+    private static (Action, TaskCompletionSource) Take(Queue<(Action, TaskCompletionSource)> queue)
+    {
+        lock (queue)
+        {
+            while (queue.Count == 0)
+                Monitor.Wait(queue);
+            return queue.Dequeue();
+        }
     }
 }

@@ -1,37 +1,34 @@
 using System.Buffers;
-using System.Security.Cryptography;
 
 namespace OrleansCache.Core.Objects;
 
-/// <summary>Reads a body of a declared length in large pieces, hashing each before it is written.</summary>
+/// <summary>Reads a body of a declared length in large pieces.</summary>
 internal static class BodyCopy
 {
     private const int PieceSize = 256 * 1024;
 
-    /// <returns>The MD5 in lower-case hex; null when the body was shorter or longer than declared.</returns>
-    public static async Task<string?> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write, CancellationToken cancel)
+    /// <returns>False when the body was shorter or longer than declared.</returns>
+    public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write, CancellationToken cancel)
     {
         // One byte more than declared is asked for: it shows the end, or a body that is too long.
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length + 1));
         try
         {
-            using var md5 = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
             long received = 0;
             while (true)
             {
                 var want = (int)Math.Min(buffer.Length, length - received + 1);
                 var read = await body.ReadAtLeastAsync(buffer.AsMemory(0, want), want, throwOnEndOfStream: false, cancel);
                 if (received + read > length)
-                    return null;
+                    return false;
                 if (read > 0)
                 {
-                    md5.AppendData(buffer, 0, read);
                     await write(buffer.AsMemory(0, read), received);
                     received += read;
                 }
 
                 if (read < want)
-                    return received == length ? Convert.ToHexStringLower(md5.GetHashAndReset()) : null;
+                    return received == length;
             }
         }
         finally

@@ -7,7 +7,7 @@ namespace OrleansCache.Core.Objects;
 
 /// <summary>
 /// Multipart uploads of a directory store. An upload is a folder with <c>meta</c> (key, part size, start), <c>data</c> (part n at (n−1)·part size; becomes the object)
-/// and <c>parts</c> (a 32-byte record per part: who writes it, or its MD5 and length).
+/// and <c>parts</c> (a 32-byte record per part: whether it is whole, who writes or wrote it, its length).
 /// <para>
 /// Who writes a part locks its range of <c>data</c> for each piece, and under the lock looks again: <c>data</c> still has its name, and the record still names this
 /// writer. Who completes or aborts locks all of it and takes the name away. So a late writer, in any process, cannot alter a finished object, nor a part that was sent again.
@@ -41,38 +41,38 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         return Posix.TryReplace(draft, FolderOf(id)) ? id : throw new ObjectStoreException($"the multipart upload of '{key}' vanished while it was begun", isTransient: true);
     }
 
-    public async Task<UploadOutcome> ReceiveAsync(UploadPart part, Stream body, long length, CancellationToken cancel)
+    public async Task<UploadStatus> ReceiveAsync(UploadPart part, Stream body, long length, CancellationToken cancel)
     {
         if (length > part.PartSize)
-            return new UploadOutcome(UploadStatus.TooLarge);
+            return UploadStatus.TooLarge;
         if (!TryFolder(part.UploadId, out var folder))
-            return new UploadOutcome(UploadStatus.Gone);
+            return UploadStatus.Gone;
         using var data = Posix.TryOpen(folder + "/data", Posix.ReadWrite);
         using var records = Posix.TryOpen(folder + "/parts", Posix.ReadWrite);
         if (data is null || records is null)
-            return new UploadOutcome(UploadStatus.Gone);
+            return UploadStatus.Gone;
 
         var place = checked((part.Number - 1) * part.PartSize);
         var token = RandomNumberGenerator.GetBytes(16);
         try
         {
             await UnderLockAsync(() => WriteRecord(records, part.Number, Writing, token, 0));
-            var md5 = await BodyCopy.RunAsync(body, length, WritePieceAsync, cancel);
-            if (md5 is null)
-                return new UploadOutcome(UploadStatus.WrongLength);
+            var isWhole = await BodyCopy.RunAsync(body, length, WritePieceAsync, cancel);
+            if (!isWhole)
+                return UploadStatus.WrongLength;
 
             // Durable before the record says so: after a power cut a record must not vouch for bytes that never reached the disk.
             await BlockingCalls.RunAsync(() => Posix.Flush(data, folder));
             await UnderLockAsync(() =>
             {
                 EnsureStillMine();
-                WriteRecord(records, part.Number, Done, Convert.FromHexString(md5), length);
+                WriteRecord(records, part.Number, Done, token, length);
             });
-            return new UploadOutcome(UploadStatus.Stored, md5);
+            return UploadStatus.Stored;
         }
         catch (PartRefusedException e)
         {
-            return new UploadOutcome(e.Status);
+            return e.Status;
         }
 
         async ValueTask WritePieceAsync(ReadOnlyMemory<byte> piece, long offset) =>
@@ -107,7 +107,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
     }
 
-    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, long size, CancellationToken cancel)
     {
         var path = tree.PathOf(key);
         if (!TryFolder(uploadId, out var folder))
@@ -120,9 +120,9 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
                 return File.Exists(path);
             }
 
-            if (ReadMeta(folder) is not { } meta || meta.Key != key || CheckedLength(folder, meta.PartSize, partMd5) is not { } length)
+            if (ReadMeta(folder) is not { } meta || meta.Key != key || !IsWhole(folder, meta.PartSize, size))
                 return false;
-            Posix.Truncate(data, length, folder);
+            Posix.Truncate(data, size, folder);
             await BlockingCalls.RunAsync(() => Posix.Flush(data, folder));
 
             // When the object is there already, it stays as it is: an object never changes under its readers.
@@ -174,32 +174,31 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         return null;
     }
 
-    /// <summary>The object's length when each part has arrived whole with this MD5; else null.</summary>
-    private static long? CheckedLength(string folder, long partSize, IReadOnlyList<string> partMd5)
+    /// <summary>True when each part has arrived whole and they make up an object of this size.</summary>
+    private static bool IsWhole(string folder, long partSize, long size)
     {
         using var records = Posix.TryOpen(folder + "/parts", Posix.ReadOnly);
-        if (records is null || partMd5.Count == 0)
-            return null;
-        long total = 0;
+        if (records is null || size <= 0)
+            return false;
         Span<byte> record = stackalloc byte[RecordSize];
-        for (var i = 0; i < partMd5.Count; i++)
+        var left = size;
+        for (var part = 1; left > 0; part++)
         {
-            ReadRecord(records, i + 1, record);
-            var length = BinaryPrimitives.ReadInt64LittleEndian(record[17..]);
-            if (record[0] != Done || Convert.ToHexStringLower(record[1..17]) != partMd5[i] || (length != partSize && i < partMd5.Count - 1))
-                return null;
-            total += length;
+            ReadRecord(records, part, record);
+            if (record[0] != Done || BinaryPrimitives.ReadInt64LittleEndian(record[17..]) != Math.Min(left, partSize))
+                return false;
+            left -= partSize;
         }
 
-        return total;
+        return true;
     }
 
-    private static void WriteRecord(SafeFileHandle records, int part, byte state, ReadOnlySpan<byte> tokenOrMd5, long length)
+    private static void WriteRecord(SafeFileHandle records, int part, byte state, ReadOnlySpan<byte> token, long length)
     {
         Span<byte> record = stackalloc byte[RecordSize];
         record.Clear();
         record[0] = state;
-        tokenOrMd5.CopyTo(record[1..]);
+        token.CopyTo(record[1..]);
         BinaryPrimitives.WriteInt64LittleEndian(record[17..], length);
         Posix.Write(records, record, (part - 1L) * RecordSize, "the records of a multipart upload");
     }

@@ -126,8 +126,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         return urls;
     }
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
-        _multipart.CompleteAsync(key, uploadId, partMd5, cancel);
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
+        _multipart.CompleteAsync(key, uploadId, size, cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
 
@@ -156,35 +156,35 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <param name="body">Read to its end, unless the answer is clear before that.</param>
     /// <param name="contentLength">Its declared length, in bytes.</param>
     /// <param name="cancel">Stops the upload; nothing remains of it.</param>
-    public async Task<UploadOutcome> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancel)
+    public async Task<UploadStatus> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancel)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(contentLength);
         if (ticket.Part is { } part)
             return await _multipart.ReceiveAsync(part, body, contentLength, cancel);
         if (contentLength > ticket.MaxSize)
-            return new UploadOutcome(UploadStatus.TooLarge);
+            return UploadStatus.TooLarge;
         var path = _tree.PathOf(ticket.Key);
         if (Posix.FileExists(path))
-            return new UploadOutcome(UploadStatus.Exists);
+            return UploadStatus.Exists;
 
         var temp = _tree.NewTemp();
         var added = false;
         try
         {
             using var file = Posix.Open(temp, Posix.WriteOnly | Posix.Create | Posix.Exclusive);
-            var md5 = await BodyCopy.RunAsync(body, contentLength, (piece, offset) =>
+            var isWhole = await BodyCopy.RunAsync(body, contentLength, (piece, offset) =>
             {
                 Posix.Write(file, piece.Span, offset, temp);
                 return ValueTask.CompletedTask;
             }, cancel);
-            if (md5 is null)
-                return new UploadOutcome(UploadStatus.WrongLength);
+            if (!isWhole)
+                return UploadStatus.WrongLength;
             await BlockingCalls.RunAsync(() =>
             {
                 Posix.Flush(file, temp);
                 added = DirectoryTree.AddNew(temp, path);
             });
-            return added ? new UploadOutcome(UploadStatus.Stored, md5) : new UploadOutcome(UploadStatus.Exists);
+            return added ? UploadStatus.Stored : UploadStatus.Exists;
         }
         finally
         {

@@ -39,10 +39,11 @@ public interface IObjectStore
     IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life);
 
     /// <summary>
-    /// Joins the parts (number i+1 with the MD5 <paramref name="partMd5"/>[i], lower-case hex); completing again after a lost answer succeeds.
+    /// Joins the parts into an object of <paramref name="size"/> bytes; completing again after a lost answer succeeds. Part i+1 must have the MD5
+    /// <paramref name="partMd5"/>[i] (lower-case hex); a local store does not look at that, as what it holds is hashed whole afterwards.
     /// False when there is no such upload any more or the parts do not match, and no finished object either.
     /// </summary>
-    Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel);
+    Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel);
 
     /// <summary>Discards an open multipart upload and its parts; nothing when it is gone.</summary>
     Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel);

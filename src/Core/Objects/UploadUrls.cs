@@ -75,12 +75,9 @@ public sealed record UploadTicket(ObjectKey Key, long? MaxSize, UploadPart? Part
 /// <param name="PartSize">The size of all parts but the last, in bytes.</param>
 public sealed record UploadPart(string UploadId, int Number, long PartSize);
 
-/// <param name="Md5">Of the received bytes, lower-case hex: the ETag to answer with. Only with <see cref="UploadStatus.Stored"/>.</param>
-public readonly record struct UploadOutcome(UploadStatus Status, string? Md5 = null);
-
 public enum UploadStatus
 {
-    /// <summary>200 with an ETag.</summary>
+    /// <summary>200: whole and synced.</summary>
     Stored,
 
     /// <summary>412: the object is there already.</summary>

@@ -25,8 +25,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         await ForEachAsync(uploads, AtOnce, async (i, stop) =>
         {
             var (token, report) = uploads[i];
-            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.Md5, stop))
-                rejected[i] = Reject(report, "not-found", "The parts do not make up the upload: one is missing, or differs from the MD5 reported for it.");
+            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.FileSize, report.Md5, stop))
+                rejected[i] = Reject(report, "not-found", "The parts do not make up the upload: one is missing, or is not what was reported.");
         }, cancel);
 
         // 2. What is in the store: one listing per shared prefix, or one question per key.

@@ -44,7 +44,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         if (token.Multipart is null)
         {
             var put = store.SignPut(token.Key, maxSize: null, options.UrlLife);
-            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Expires = put.Expires };
+            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, Expires = put.Expires };
         }
 
         var partSize = PartSize(token.NarSize);
@@ -53,6 +53,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         {
             Id = token.ToString(),
             PartSize = partSize,
+            Md5 = !store.IsLocal,
             Parts = store.SignParts(token.Key, token.Multipart, partSize, first, Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
             Expires = DateTimeOffset.UtcNow + options.UrlLife,
         };

@@ -37,6 +37,9 @@ public sealed class FakeCache : IAsyncDisposable
     /// <summary>URLs of parts that a grant has from the beginning.</summary>
     public int FirstParts { get; set; } = 2;
 
+    /// <summary>Whether the store names what it holds by MD5; where it does not, a report with MD5s is not accepted.</summary>
+    public bool WantsMd5 { get; set; } = true;
+
     public int RenewAfterSeconds { get; set; } = 900;
 
     public string? Token { get; set; }
@@ -182,6 +185,7 @@ public sealed class FakeCache : IAsyncDisposable
         Url = upload.PartSize is null ? StoreUrl(upload, 0) : null,
         Headers = upload.PartSize is null ? new Dictionary<string, string> { ["If-None-Match"] = "*" } : [],
         PartSize = upload.PartSize,
+        Md5 = WantsMd5,
         Parts = upload.PartSize is null ? [] : [.. Enumerable.Range(first, count).Select(part => StoreUrl(upload, part))],
         Expires = DateTimeOffset.UtcNow.AddHours(1),
     };
@@ -214,7 +218,7 @@ public sealed class FakeCache : IAsyncDisposable
         var rejected = new List<RejectedUpload>();
         foreach (var uploaded in report.Uploads)
         {
-            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded) ?? await upload.ProblemAsync(uploaded) : "not-found";
+            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded) ?? await upload.ProblemAsync(uploaded, WantsMd5) : "not-found";
             if (reason is null)
             {
                 stored.Add(uploaded.Upload);

@@ -82,8 +82,8 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
         inner.SignParts(key, uploadId, partSize, first, count, life);
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
-        RunAsync("complete", () => inner.CompleteMultipartAsync(key, uploadId, partMd5, cancel), cancel);
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
+        RunAsync("complete", () => inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancel), cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => RunAsync("abort", async () =>
     {

@@ -58,7 +58,7 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         Assert.Equal(403, (await UploadAsync(put.Url, put.Headers, Bytes(1))).Status);
         Assert.Equal(403, (await UploadAsync(part, NoHeaders, Bytes(2))).Status);
 
-        Assert.True(await Store.CompleteMultipartAsync(Key("nar/b"), id, [Md5(Bytes(1))], None));
+        Assert.True(await Store.CompleteMultipartAsync(Key("nar/b"), id, 1, [Md5(Bytes(1))], None));
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         await UploadAsync(url.Url, url.Headers, Bytes(5));
         var big = Key("nar/b");
         var (id, _) = await OnePartAsync(big, Bytes(5));
-        await Store.CompleteMultipartAsync(big, id, [Md5(Bytes(5))], None);
+        await Store.CompleteMultipartAsync(big, id, 5, [Md5(Bytes(5))], None);
 
         foreach (var key in (ObjectKey[])[listing, nar, big])
         {
@@ -131,7 +131,7 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
     {
         await PutAsync("a", Bytes(10));
         var (id, _) = await OnePartAsync(Key("nar/b"), Bytes(5));
-        await Store.CompleteMultipartAsync(Key("nar/b"), id, [Md5(Bytes(5))], None);
+        await Store.CompleteMultipartAsync(Key("nar/b"), id, 5, [Md5(Bytes(5))], None);
 
         Assert.Equal(Md5(Bytes(10)), (await Store.HeadAsync(Key("a"), None))!.ETag);
         Assert.Equal(Md5(Bytes(10)), (await ListAsync("a"))[0].ETag);
@@ -144,7 +144,7 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         using var opaque = new S3ObjectStore(_options with { EtagIsMd5 = false });
         var (id, _) = await OnePartAsync(Key("nar/b"), Bytes(5));
 
-        Assert.True(await opaque.CompleteMultipartAsync(Key("nar/b"), id, [new string('0', 32)], None));
+        Assert.True(await opaque.CompleteMultipartAsync(Key("nar/b"), id, 5, [new string('0', 32)], None));
 
         Assert.Null((await opaque.HeadAsync(Key("nar/b"), None))!.ETag);
     }

@@ -230,7 +230,7 @@ public sealed class PinWriteTests
         await using var world = await WithPathsAsync();
         await world.PinAsync("app", "a");
         await world.ExecuteAsync("delete from root");
-        world.Store.OnWrite = (what, _) => Task.FromResult(what == "delete" ? Answer.Dropped : Answer.Normal);
+        world.Store.OnWrite = (_, key) => Task.FromResult(key == ObjectKey.Pin(Name("app")) ? Answer.Dropped : Answer.Normal);
 
         await world.UnpinAsync("app", patience: TimeSpan.Zero);
         await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select fence is not null from pin"));
@@ -249,7 +249,7 @@ public sealed class PinWriteTests
         await using var world = await WithPathsAsync();
         await world.PinAsync("app", "a");
         await world.ExecuteAsync("delete from root");
-        world.Store.OnWrite = (_, _) => Task.FromResult(Answer.Dropped);
+        world.Store.OnWrite = (_, key) => Task.FromResult(key == ObjectKey.Pin(Name("app")) ? Answer.Dropped : Answer.Normal);
 
         await world.PinAsync("app", "b", patience: TimeSpan.Zero);
         await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select fence is not null from pin"));

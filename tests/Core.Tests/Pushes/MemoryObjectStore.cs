@@ -103,7 +103,7 @@ internal sealed class MemoryObjectStore : IObjectStore
         [.. Enumerable.Range(first, count).Select(n => new Uri($"http://bucket/{key}?upload={uploadId}&part={n}"))];
 
     // A test uploads the whole body under the key before it reports; completing is then forgetting the upload.
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
         _joined[key.ToString()] = true;

@@ -1,6 +1,6 @@
 using System.Numerics;
 
-namespace OrleansCache.Core.Gc;
+namespace OrleansCache.Core.Catalog;
 
 /// <summary>
 /// A set of row ids that knows the rank of each: its position among all of them. Ids have gaps, so the set has pages of 512 bits, each a cache line,
