@@ -9,6 +9,7 @@ public sealed class ServerProcess : IAsyncDisposable
     private readonly string[] _options;
     private readonly int _port = FreePort.Next();
     private ProcessRunner? _process;
+    private string _earlierLogs = "";
 
     private ServerProcess(string[] options) => _options = options;
 
@@ -29,6 +30,9 @@ public sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Its log since the last start.</summary>
     public string Log => _process?.Errors ?? "";
+
+    /// <summary>The logs of all its processes.</summary>
+    public string AllLogs => _earlierLogs + Log;
 
     /// <summary>Options that make another server a second gateway of the same cache, given that both have the same database and bucket.</summary>
     public string[] IdentityOptions => ["--sign-key", KeyFile, "--token-file", TokenFile];
@@ -111,7 +115,9 @@ public sealed class ServerProcess : IAsyncDisposable
     private async Task ForgetAsync()
     {
         if (_process is null) return;
-        await _process.DisposeAsync();
+        var (process, pid) = (_process, _process.Pid);
+        await process.DisposeAsync();
+        _earlierLogs += $"{process.Errors}--- process {pid} has ended ---\n";
         _process = null;
     }
 

@@ -81,7 +81,7 @@ internal sealed partial class Housekeeper(
     }
 
     // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
-    private async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
     {
         var before = time.GetUtcNow() - options.UrlLife;
         var open = new List<OpenMultipart>();

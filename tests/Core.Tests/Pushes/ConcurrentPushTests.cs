@@ -94,6 +94,41 @@ public sealed class ConcurrentPushTests
     }
 
     [Fact]
+    public async Task Two_that_wait_do_not_deadlock_over_an_upload_that_is_recorded_while_one_of_them_stands_in_line()
+    {
+        await using var world = await World.CreateAsync();
+        var lower = await world.BeginAsync(World.Chain("a"));
+        await world.UploadAsync(await world.BeginAsync(World.Chain("b")));
+        var closure = World.Closure(World.Path("a"), World.Path("b"));
+        var (one, other) = (await world.BeginAsync(closure), await world.BeginAsync(closure));
+        var statements = 0;
+        world.Core.Database.BeforeStatement = (sql, _) =>
+        {
+            if (sql.Contains("wait_paths", StringComparison.Ordinal))
+                Interlocked.Increment(ref statements);
+            return Task.CompletedTask;
+        };
+
+        // 1. One stands before b's NAR. 2. a's is recorded, or waits for the first. 3. The other takes a's, or waits for it.
+        Task<WaitAnswer> first, second;
+        Task<ReportAnswer> report;
+        await using (await world.HoldAsync("select 1 from object where state = 'stored' for update"))
+        {
+            first = world.WaitAsync(one, "a", "b");
+            await world.UntilBlockedAsync();
+            report = world.UploadAsync(lower);
+            await Eventually.BecomesTrueAsync(async () => report.IsCompleted || await world.BlockedAsync() == 2);
+            second = world.WaitAsync(other, "a", "b");
+            await Eventually.BecomesTrueAsync(async () => await world.BlockedAsync() >= (report.IsCompleted ? 2 : 3));
+        }
+
+        Assert.All((await Task.WhenAll(first, second)).SelectMany(answer => answer.Paths), path => Assert.Contains(path.State, new[] { PathState.Stored, PathState.Wait }));
+        Assert.Single((await report).Stored);
+        // A statement that fell victim to a deadlock is sent again.
+        Assert.Equal(2, statements);
+    }
+
+    [Fact]
     public async Task Of_a_hundred_that_wait_for_a_stalled_upload_one_takes_over()
     {
         await using var world = await World.CreateAsync();

@@ -146,8 +146,11 @@ internal sealed class World : IAsyncDisposable
     }
 
     /// <summary>Returns when so many statements wait for a lock.</summary>
-    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await QueryAsync<long>(
-        "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()") >= count);
+    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= count);
+
+    /// <summary>How many statements wait for a lock.</summary>
+    public Task<long> BlockedAsync() => QueryAsync<long>(
+        "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()");
 
     public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
 

@@ -13,6 +13,7 @@ declare
   v_g bigint;
   v_push push%rowtype;
   v_hashes bytea[];
+  v_locked bigint[];
   v_held bigint[];
   v_mine bigint[];
   v_new bigint[];
@@ -36,41 +37,40 @@ begin
   end if;
   select array_agg(distinct d.nar_hash) into v_hashes from push_path d where d.push_id = p_push and d.path_id = any(p_ids);
 
-  -- What is there: one object per NAR, live before condemned before stored. Live at g needs no lock: no run can condemn it.
-  perform 1 from object o
-    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
+  -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
+  -- Live at g needs no lock: no run can condemn it.
+  select coalesce(array_agg(l.id), '{}') into v_locked from (
+    select o.id from object o
+    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
       and not (o.state = 'live' and o.touched = v_g)
-    order by o.id for no key update;
+    order by o.id for no key update) l;
+  -- What is there: one object per NAR, live before condemned before stored. What is not locked is not held: its push could end, and what is said to be there be deleted.
   select array_agg(o.id) into v_held from (
     select distinct on (o.nar_hash) o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
+      and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
     order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
-  -- One that was recorded since the lock statement is not locked yet: without this its push could end, and what is said to be there be deleted.
-  perform 1 from object o where o.id = any(v_held) and not (o.state = 'live' and o.touched = v_g) order by o.id for no key update;
-  select array_agg(o.id) into v_held from object o where o.id = any(v_held) and o.state in ('stored', 'condemned', 'live');
   update object o set state = 'live', touched = v_g, condemned_at = null
     where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
   update object o set holders = array_append(o.holders, p_push)
     where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
-  with held as materialized (select o.nar_hash from object o where o.id = any(v_held))
-  select array_agg(h) into v_hashes from unnest(v_hashes) h where not exists (select from held where held.nar_hash = h);
+  -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
+  select array_agg(h) into v_hashes from unnest(v_hashes) h where not exists (
+    select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = h and o.state in ('stored', 'condemned', 'live'));
 
   if v_hashes is not null then
     -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s.
     select greatest(coalesce(sum(o.file_size) / greatest(extract(epoch from clock_timestamp() - v_push.created), 1), 0), p_default_rate) into v_rate
       from object o where o.claimed_by = p_push and o.id = any(v_push.objects) and o.state = 'stored';
-    perform 1 from object o
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone')
-      order by o.id for no key update;
     update object o set exclusive = false
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.exclusive and o.claimed_by <> p_push
+      where o.id = any(v_locked) and o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.exclusive and o.claimed_by <> p_push
         and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp();
     -- A path that returns gets its former key, so that readers with an old narinfo find it: 'gone' says that no URL for it works any more.
     update object o set state = 'claimed', exclusive = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push],
         url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
       where o.id in (
         select distinct on (f.nar_hash) f.id from object f
-        where f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null
+        where f.id = any(v_locked) and f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null
           and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = f.nar_hash and c.kind = 'nar' and c.state = 'claimed'
                           and (c.exclusive or c.claimed_by = p_push))
         order by f.nar_hash, f.id);

@@ -1,0 +1,71 @@
+using System.Globalization;
+
+namespace OrleansCache.Storm;
+
+/// <summary>Kills gateways and makes them stand still, every few seconds; never the last one that serves.</summary>
+internal sealed class Chaos(Fleet fleet, Tally tally, Random random)
+{
+    private const int MostStopped = 2;
+
+    // Stops: from below the leases (15 s) and fences (20 s) to far beyond.
+    private const int ShortestStop = 5;
+    private const int LongestStop = 60;
+
+    private readonly List<Task> _recoveries = [];
+    private int _stopped;
+
+    /// <summary>Until the token; then waits until all gateways serve again.</summary>
+    public async Task RunAsync(CancellationToken end)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(2 + (random.NextDouble() * 3)), end);
+                var (stops, seconds, kills, victim) = (random.Next(5) < 2, ShortestStop + (int)((LongestStop - ShortestStop) * Math.Pow(random.NextDouble(), 2)), random.Next(6) == 0, random.Next());
+                var standing = fleet.Gateways.Where(gateway => gateway is { IsBusy: false, IsHealthy: true }).ToList();
+                if (standing.Count < 2)
+                    continue;
+                var gateway = standing[victim % standing.Count];
+                gateway.IsBusy = true;
+                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped
+                    ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
+                    : KillAsync(gateway, "killed"));
+            }
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested)
+        {
+            await Task.WhenAll(_recoveries);
+        }
+    }
+
+    private async Task KillAsync(Gateway gateway, string how)
+    {
+        tally.Count("kills");
+        tally.Event($"gateway {gateway.Number} {how}");
+        await gateway.Process.Kill9Async();
+        await gateway.Process.RestartAsync();
+        tally.Event($"gateway {gateway.Number} runs again");
+        gateway.IsBusy = false;
+    }
+
+    private async Task StopAsync(Gateway gateway, TimeSpan duration, bool kills, CancellationToken end)
+    {
+        tally.Count("stops");
+        tally.Event(string.Create(CultureInfo.InvariantCulture, $"gateway {gateway.Number} stands still for {duration.TotalSeconds:0} s"));
+        Interlocked.Increment(ref _stopped);
+        gateway.Process.Pause();
+        // Not a wait for something: how long it stands still is the input.
+        await Task.Delay(duration, end).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        Interlocked.Decrement(ref _stopped);
+        if (kills)
+        {
+            await KillAsync(gateway, "killed while it stood still");
+            return;
+        }
+
+        gateway.Process.Resume();
+        tally.Event($"gateway {gateway.Number} goes on");
+        gateway.IsBusy = false;
+    }
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using OrleansCache.Cli;
+using OrleansCache.Cli.Http;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Storm;
+
+/// <summary>How a push ended.</summary>
+internal enum PushEnd
+{
+    Committed,
+
+    /// <summary>As its client wanted it: it gave up in the middle.</summary>
+    GivenUp,
+}
+
+/// <summary>
+/// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push cannot go on, it begins again.
+/// </summary>
+internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, BucketReader bucket, Tally tally)
+{
+    /// <summary>A push that took longer was not healed by retries.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
+
+    // The collector keeps a pushed closure for longer than that after its last push.
+    private static readonly TimeSpan CertainlyKept = CollectLoop.ShortestRetention - TimeSpan.FromSeconds(1);
+
+    /// <exception cref="OperationCanceledException">The storm was stopped by a violation.</exception>
+    public async Task<PushEnd?> PushAsync(Cargo cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopped);
+        limit.CancelAfter(Patience);
+        var clock = Stopwatch.StartNew();
+        var story = new List<string>();
+        try
+        {
+            while (true)
+            {
+                try
+                {
+                    var end = await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random, story, limit.Token);
+                    if (end == PushEnd.Committed)
+                        tally.PushSucceeded(clock.Elapsed);
+                    return end;
+                }
+                catch (CacheException e) when (e.BeginAgain)
+                {
+                    tally.Count($"begun again: {e.Name ?? "lost"}");
+                    story.Add($"begun again: {e.Message}");
+                }
+            }
+        }
+        catch (Exception e) when (!stopped.IsCancellationRequested)
+        {
+            tally.Violation($"push of {cargo.Root.BaseName} failed after {clock.Elapsed.TotalSeconds:0} s: {e.GetType().Name} {e.Message}\n  {string.Join("\n  ", story.TakeLast(30))}");
+            return null;
+        }
+    }
+
+    private async Task<PushEnd> OnceAsync(Cargo cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
+    {
+        var opened = await api.BeginAsync(begin, Guid.NewGuid().ToString("n"), cancel);
+        story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: {opened.Present} present, {opened.Missing.Count} missing");
+        // A hundredth of the clients ends its push, a few die; what they have uploaded belongs to its paths.
+        if (fate < 1)
+            return await GiveUpAsync(opened.Id, cancel);
+        await UploadAsync(cargo, opened, story, cancel);
+        if (fate < 2)
+            return await GiveUpAsync(opened.Id, cancel);
+        if (random.Next(300) == 0 && fate < 100)
+            return PushEnd.GivenUp;
+        await CheckPromiseAsync(cargo, opened, random, cancel);
+        if (random.Next(20) == 0 && await api.RenewAsync(opened.Id, cancel) is { Lost.Count: > 0 } renewed)
+            tally.Violation($"push {opened.Id} had not lapsed, and lost {string.Join(", ", renewed.Lost)} that it was promised");
+
+        var clock = Stopwatch.StartNew();
+        story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: commit");
+        var answer = await api.CommitAsync(opened.Id, cancel);
+        tally.Count("paths published", answer.Published);
+        await CheckCommitAsync(cargo, opened.Id, clock, random, cancel);
+        return PushEnd.Committed;
+    }
+
+    private async Task<PushEnd> GiveUpAsync(string push, CancellationToken cancel)
+    {
+        tally.Count("given up");
+        await retry.RunAsync("abort", async c =>
+        {
+            await api.AbortAsync(push, c);
+            return true;
+        }, cancel);
+        return PushEnd.GivenUp;
+    }
+
+    private async Task UploadAsync(Cargo cargo, PushOpened opened, List<string> story, CancellationToken cancel)
+    {
+        var (paths, grants) = (opened.Missing, opened.Uploads);
+        while (paths.Count > 0)
+        {
+            var byId = grants.ToDictionary(grant => grant.Id);
+            var waiting = paths.Where(path => path.State == PathState.Wait).Select(path => path.Path).ToList();
+            var sent = new List<UploadedNar>();
+            var ofUpload = new Dictionary<string, List<StorePathHash>>();
+            foreach (var sharing in paths.Where(path => path.State == PathState.Upload).GroupBy(path => path.Upload!))
+            {
+                List<StorePathHash> named = [.. sharing.Select(path => path.Path)];
+                var build = cargo.Builds[named[0]];
+                if (!await PutAsync(opened.Id, byId[sharing.Key], build.File, cancel))
+                {
+                    waiting.AddRange(named);
+                    continue;
+                }
+
+                ofUpload[sharing.Key] = named;
+                sent.Add(new UploadedNar { Upload = sharing.Key, FileHash = build.FileHash, FileSize = build.File.Length, Md5 = [build.Md5] });
+            }
+
+            var listings = paths.Where(path => path.State == PathState.Stored).Select(path => path.Path).Concat(ofUpload.Values.SelectMany(named => named))
+                .Select(path => new PathListing { Path = path, Content = cargo.Builds[path].Listing }).ToList();
+            if (sent.Count + listings.Count > 0)
+            {
+                var report = await api.ReportAsync(opened.Id, new UploadReport { Uploads = sent, Listings = listings }, cancel);
+                foreach (var rejected in report.Rejected)
+                {
+                    tally.Count($"uploads rejected: {rejected.Reason}");
+                    tally.Event($"push {opened.Id}: upload {rejected.Upload} rejected: {rejected.Reason}, {rejected.Detail}");
+                    waiting.AddRange(ofUpload.GetValueOrDefault(rejected.Upload) ?? []);
+                }
+
+                tally.Count("NARs uploaded", report.Stored.Count);
+            }
+
+            if (waiting.Count == 0)
+                return;
+            story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: waits for {waiting.Count}");
+            var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting, TimeoutSeconds = 10 }, cancel);
+            (paths, grants) = (answer.Paths, answer.Uploads);
+        }
+    }
+
+    /// <summary>False: the grant has ended, somebody else has done it or it was given up.</summary>
+    private Task<bool> PutAsync(string push, UploadGrant grant, byte[] file, CancellationToken cancel) => retry.RunAsync("uploading", async c =>
+    {
+        if (grant.Url is null)
+            throw new InvalidOperationException($"push {push}: a grant without URL for {file.Length} bytes");
+        using var request = new HttpRequestMessage(HttpMethod.Put, grant.Url) { Content = new ByteArrayContent(file) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/x-nix-nar");
+        foreach (var (name, value) in grant.Headers)
+        {
+            if (request.Headers.TryAddWithoutValidation(name, value))
+                continue;
+            request.Content.Headers.Remove(name);
+            request.Content.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        using var answer = await store.SendAsync(request, c);
+        return answer.StatusCode switch
+        {
+            HttpStatusCode.OK or HttpStatusCode.PreconditionFailed => true,
+            HttpStatusCode.NotFound or HttpStatusCode.Gone => false,
+            HttpStatusCode.Conflict => throw new TransientException("409"),
+            var status when RetryPolicy.IsTransient(status) => throw new TransientException($"{status}"),
+            var status => throw new CliException(1, $"the store answered {(int)status} to an upload: {await answer.Content.ReadAsStringAsync(c)}"),
+        };
+    }, cancel);
+
+    /// <summary>I3: what begin called present is there until the push ends.</summary>
+    private async Task CheckPromiseAsync(Cargo cargo, PushOpened opened, Random random, CancellationToken cancel)
+    {
+        if (opened.Present == 0 || random.Next(4) != 0)
+            return;
+        var missing = opened.Missing.Select(path => path.Path).ToHashSet();
+        var present = cargo.Builds.Keys.Where(path => !missing.Contains(path)).ToArray();
+        random.Shuffle(present);
+        foreach (var path in present.Take(3))
+        {
+            tally.Count("promises checked");
+            if (await LookAsync(c => bucket.FindHoleAsync(path, readNars: false, c), cancel) is { } hole)
+                tally.Violation($"I3: push {opened.Id} was told that {path} is present, and before it ended: {hole}");
+        }
+    }
+
+    /// <summary>I5 and I2: what was committed is there, and stays for as long as the retention says.</summary>
+    private async Task CheckCommitAsync(Cargo cargo, string push, Stopwatch sinceCommit, Random random, CancellationToken cancel)
+    {
+        if (random.Next(3) != 0 || sinceCommit.Elapsed > CertainlyKept / 2)
+            return;
+        var hole = await LookAsync(c => bucket.FindHoleAsync(cargo.Root.Hash, readNars: false, c), cancel);
+        // Later than that the collector may have been there.
+        if (sinceCommit.Elapsed > CertainlyKept)
+            return;
+        tally.Count("commits checked");
+        if (hole is not null)
+            tally.Violation($"I2: push {push} of {cargo.Root.BaseName} was committed {sinceCommit.Elapsed.TotalSeconds:0.0} s ago, and {hole}");
+    }
+
+    private Task<string?> LookAsync(Func<CancellationToken, Task<string?>> look, CancellationToken cancel) => retry.RunAsync("reading the bucket", look, cancel);
+}

@@ -1,0 +1,55 @@
+using System.Globalization;
+
+namespace OrleansCache.Storm;
+
+/// <summary>How hard and how long.</summary>
+public sealed record StormOptions
+{
+    /// <summary>Of faults; start, quiescence and the last checks come on top.</summary>
+    public double Minutes { get; init; } = 1;
+
+    /// <summary>Decides what is pushed, pinned, killed and when, as far as the scheduler lets it.</summary>
+    public int Seed { get; init; } = Random.Shared.Next();
+
+    public int Pushers { get; init; } = 200;
+
+    public int Gateways { get; init; } = 4;
+
+    /// <summary>Store paths that there are in all. A closure has up to <see cref="Universe.LargestClosure"/> of them.</summary>
+    public int Paths { get; init; } = 600;
+
+    /// <summary>Logs and, after a violation, catalog and keys; kept unless all was well. Null: a new temporary folder.</summary>
+    public string? Folder { get; init; }
+
+    /// <exception cref="FormatException">An argument is unknown or wrong.</exception>
+    public static StormOptions Parse(IReadOnlyList<string> arguments)
+    {
+        var options = new StormOptions();
+        var left = new Queue<string>(arguments);
+        while (left.TryDequeue(out var argument))
+        {
+            var value = left.TryDequeue(out var given) ? given : throw new FormatException($"{argument} wants a value.");
+            options = argument switch
+            {
+                "--minutes" => options with { Minutes = double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes > 0 ? minutes : throw Wrong() },
+                "--seed" => options with { Seed = int.TryParse(value, CultureInfo.InvariantCulture, out var seed) ? seed : throw Wrong() },
+                "--pushers" => options with { Pushers = Positive() },
+                "--gateways" => options with { Gateways = Positive() is var gateways and > 1 ? gateways : throw Wrong() },
+                "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
+                "--keep" => options with { Folder = value },
+                _ => throw new FormatException($"{argument} is unknown."),
+            };
+
+            int Positive() => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw Wrong();
+            FormatException Wrong() => new($"{argument} {value} is not possible.");
+        }
+
+        return options;
+    }
+
+    /// <summary>A generator of its own for each actor, so that one that is late does not change the choices of the others.</summary>
+    public Random RandomFor(int actor) => new(HashSeed(Seed, actor));
+
+    // Not HashCode.Combine, which differs from process to process.
+    private static int HashSeed(int seed, int actor) => unchecked((int)(((uint)seed * 2654435761u) ^ ((uint)actor * 2246822519u)));
+}

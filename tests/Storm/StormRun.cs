@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using System.Globalization;
+using OrleansCache.Cli.Http;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+using OrleansCache.Testing;
+
+namespace OrleansCache.Storm;
+
+/// <summary>
+/// Gateways as processes on one PostgreSQL and one S3, many pushers with overlapping closures, pins that move, a collector that hardly waits, and gateways that
+/// are killed and stand still. 1. Start. 2. The storm. 3. Let everybody finish. 4. Nothing may be left that is wrong.
+/// </summary>
+public sealed class StormRun : IAsyncDisposable
+{
+    private const int PinsOfOne = 12;
+    private const int PinsOfTwo = 6;
+    private const int Readers = 3;
+
+    private readonly StormOptions _options;
+    private readonly TextWriter _output;
+    private readonly string _folder;
+    private readonly Tally _tally;
+    private readonly RetryPolicy _retry;
+    private readonly Committed _committed = new();
+    private int _actors;
+
+    private StormRun(StormOptions options, TextWriter output)
+    {
+        (_options, _output) = (options, output);
+        _folder = options.Folder ?? Directory.CreateTempSubdirectory("oc-storm-").FullName;
+        Directory.CreateDirectory(_folder);
+        _tally = new Tally(_folder);
+        _retry = new RetryPolicy
+        {
+            MaxDelay = TimeSpan.FromSeconds(3),
+            OnRetry = (what, _) =>
+            {
+                _tally.Count("retries");
+                _tally.Event($"again: {what}");
+            },
+        };
+    }
+
+    /// <summary>True when nothing was wrong. Prints a summary; when something was, also where to look closer.</summary>
+    public static async Task<bool> RunAsync(StormOptions options, TextWriter output)
+    {
+        await using var storm = new StormRun(options, output);
+        return await storm.RunAsync();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _tally.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task<bool> RunAsync()
+    {
+        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers, {_options.Gateways} gateways; logs in {_folder}");
+        // 1
+        await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
+        var database = await postgres.CreateDatabaseAsync();
+        using var bucket = await ObjectBucket.CreateAsync();
+        var universe = Universe.Make(_options.Seed, _options.Paths);
+        await using var fleet = await Fleet.StartAsync(_options.Gateways, ["--postgres", database, .. bucket.ServerOptions]);
+        using var balancer = new Balancer(fleet, _tally, NextRandom());
+        using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
+        using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
+        using var s3 = (await CephServer.Shared).CreateClient();
+        var api = new Api(http, new Uri("http://balancer.invalid"), "default", File.ReadAllText(fleet.TokenFile).Trim(), _retry);
+        var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
+        var checks = new LastChecks(_options, _tally, fleet, bucket, api, Say);
+        var all = Stopwatch.StartNew();
+        try
+        {
+            // 2 and 3
+            await StormAsync(universe, fleet, api, store, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
+            // 4
+            if (_tally.Violations.Count == 0)
+                await checks.RunAsync(NextRandom());
+        }
+        catch (Exception e)
+        {
+            _tally.Violation($"the storm itself failed: {e}");
+        }
+
+        Report(all.Elapsed);
+        if (_tally.Violations.Count == 0)
+        {
+            if (_options.Folder is null)
+                Directory.Delete(_folder, recursive: true);
+            return true;
+        }
+
+        await Evidence.SaveAsync(_folder, postgres, database, bucket);
+        fleet.SaveLogs(_folder);
+        Say($"What is needed to look closer is in {_folder}: events.log, gateway-N.log, catalog.sql, keys.txt. The same choices again: --seed {_options.Seed}");
+        return false;
+    }
+
+    private async Task StormAsync(Universe universe, Fleet fleet, Api api, HttpClient store, BucketReader reader, ClosureScan scan)
+    {
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
+        var client = new PushClient(api, store, _retry, reader, _tally);
+        var stopped = _tally.Violated;
+        _tally.PushingBegins();
+        var pushers = Enumerable.Range(0, _options.Pushers).Select(_ => PushLoopAsync(universe, client, NextRandom(), end.Token, stopped)).ToList();
+        foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true)).Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
+            pushers.Add(new PinMover(api, client, universe, _committed, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
+        var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
+        List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers).Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
+        var chaos = new Chaos(fleet, _tally, NextRandom()).RunAsync(end.Token);
+
+        end.CancelAfter(TimeSpan.FromMinutes(_options.Minutes));
+        await chaos;
+        _tally.PushingEnds();
+        Say("the storm is over; those who push finish");
+        await Task.WhenAll([.. pushers, collecting, .. watching]);
+    }
+
+    private async Task PushLoopAsync(Universe universe, PushClient client, Random random, CancellationToken end, CancellationToken stopped)
+    {
+        try
+        {
+            while (!end.IsCancellationRequested)
+            {
+                var cargo = universe.Load(random.Next(universe.Packages.Count), random);
+                if (await client.PushAsync(cargo, null, mayGiveUp: true, random, stopped) == PushEnd.Committed)
+                    _committed.Add(cargo.Root);
+            }
+        }
+        catch (OperationCanceledException) when (stopped.IsCancellationRequested)
+        {
+            // A violation.
+        }
+    }
+
+    private void Report(TimeSpan took)
+    {
+        var t = _tally;
+        Say($"""
+            {(t.Violations.Count == 0 ? "all was well" : $"{t.Violations.Count} VIOLATIONS")}   seed {_options.Seed}, {took.TotalSeconds:0} s
+            pushes     {t["pushes"]} done, {t["given up"]} given up, {t["begun again: missing-paths"]} begun again; {t["paths published"]} paths published, {t["NARs uploaded"]} NARs uploaded
+            requests   {t["requests"]}, {t["retries"]} retries, {t["answers lost"]} answers lost on purpose, {t["answers 500"]} answers 500
+            gateways   {t["kills"]} kills, {t["stops"]} stops
+            collector  {t["gc done"]} runs ({t["gc forced"]} forced), {t["gc cancelled"]} cancelled; {t["closures forgotten"]} closures forgotten, {t["condemned"]} condemned, {t["deleted"]} deleted, {t["deletions unconfirmed"]} unconfirmed
+            pins       {t["pins pushed"]} pushed, {t["pins moved"]} moved, {t["pins rolled back"]} rolled back, {t["pins deleted"]} deleted
+            checked    {t["walks"]} walks of pins ({t["walks of pins that moved"]} moved meanwhile), {t["narinfos checked"]} narinfos, {t["promises checked"]} promises, {t["commits checked"]} commits, {t["pins checked"]} pins
+            longest    {t.LongestWithoutPush.TotalSeconds:0.0} s without a push that succeeded, {t.LongestPush.TotalSeconds:0.0} s for one push
+            other      {string.Join(", ", t.Counts("uploads rejected").Concat(t.Counts("begun again")).Concat(t.Counts("pins refused")).Concat(t.Counts("end:")).Select(c => $"{c.Key} {c.Value}"))}
+            """);
+        foreach (var violation in t.Violations.Take(10))
+            Say($"VIOLATION {violation}");
+    }
+
+    private Random NextRandom() => _options.RandomFor(_actors++);
+
+    private void Say(FormattableString text) => Say(text.ToString(CultureInfo.InvariantCulture));
+
+    private void Say(string text)
+    {
+        lock (_output)
+            _output.WriteLine(text);
+        _tally.Event(text);
+    }
+}
