@@ -34,9 +34,15 @@ public sealed class HousekeepingTests
         await using var other = await StartAsync(world, clock, housekeeping: true);
         await Eventually.BecomesTrueAsync(() => Tick(deleting.Task.IsCompleted));
 
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '0 s')");
-        await Eventually.BecomesTrueAsync(async () => Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where id = {push.Id}")));
-        goOn.SetResult();
+        try
+        {
+            await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '0 s')");
+            await Eventually.BecomesTrueAsync(async () => Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where id = {push.Id}")));
+        }
+        finally
+        {
+            goOn.SetResult();
+        }
 
         Assert.NotNull(world.NarInfoOf("a"));
 
