@@ -25,6 +25,9 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
     /// <summary>A push that took longer was not healed by retries.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
 
+    // Worth telling how it went.
+    private static readonly TimeSpan Slow = TimeSpan.FromMinutes(1);
+
     // The collector keeps a pushed closure for longer than that after its last push.
     private static readonly TimeSpan CertainlyKept = CollectLoop.ShortestRetention - TimeSpan.FromSeconds(1);
 
@@ -44,6 +47,8 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
                     var end = await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random, story, limit.Token);
                     if (end == PushEnd.Committed)
                         tally.PushSucceeded(clock.Elapsed);
+                    if (clock.Elapsed > Slow)
+                        tally.Event($"push of {cargo.Root.BaseName} took {clock.Elapsed.TotalSeconds:0} s:\n  {string.Join("\n  ", story)}");
                     return end;
                 }
                 catch (CacheException e) when (e.BeginAgain)
@@ -79,6 +84,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
         var clock = Stopwatch.StartNew();
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: commit");
         var answer = await api.CommitAsync(opened.Id, cancel);
+        story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: committed");
         tally.Count("paths published", answer.Published);
         await CheckCommitAsync(cargo, opened.Id, clock, random, cancel);
         return PushEnd.Committed;

@@ -85,17 +85,21 @@ public sealed class StormRun : IAsyncDisposable
             _tally.Violation($"the storm itself failed: {e}");
         }
 
+        // Each is healed by sending the statement again, a second later.
+        _tally.Count("deadlocks", postgres.Log.Split("ERROR:  deadlock detected").Length - 1);
         Report(all.Elapsed);
-        if (_tally.Violations.Count == 0)
+        var well = _tally.Violations.Count == 0;
+        if (well && _options.Folder is null)
         {
-            if (_options.Folder is null)
-                Directory.Delete(_folder, recursive: true);
+            Directory.Delete(_folder, recursive: true);
             return true;
         }
 
         await Evidence.SaveAsync(_folder, postgres, database, bucket);
         fleet.SaveLogs(_folder);
-        Say($"What is needed to look closer is in {_folder}: events.log, gateway-N.log, catalog.sql, keys.txt. The same choices again: --seed {_options.Seed}");
+        if (well)
+            return true;
+        Say($"What is needed to look closer is in {_folder}: events.log, gateway-N.log, postgres.log, catalog.sql, keys.txt. The same choices again: --seed {_options.Seed}");
         return false;
     }
 
@@ -142,7 +146,7 @@ public sealed class StormRun : IAsyncDisposable
         Say($"""
             {(t.Violations.Count == 0 ? "all was well" : $"{t.Violations.Count} VIOLATIONS")}   seed {_options.Seed}, {took.TotalSeconds:0} s
             pushes     {t["pushes"]} done, {t["given up"]} given up, {t["begun again: missing-paths"]} begun again; {t["paths published"]} paths published, {t["NARs uploaded"]} NARs uploaded
-            requests   {t["requests"]}, {t["retries"]} retries, {t["answers lost"]} answers lost on purpose, {t["answers 500"]} answers 500
+            requests   {t["requests"]}, {t["retries"]} retries, {t["answers lost"]} answers lost on purpose, {t["answers 500"]} answers 500, {t["deadlocks"]} deadlocks
             gateways   {t["kills"]} kills, {t["stops"]} stops
             collector  {t["gc done"]} runs ({t["gc forced"]} forced), {t["gc cancelled"]} cancelled; {t["closures forgotten"]} closures forgotten, {t["condemned"]} condemned, {t["deleted"]} deleted, {t["deletions unconfirmed"]} unconfirmed
             pins       {t["pins pushed"]} pushed, {t["pins moved"]} moved, {t["pins rolled back"]} rolled back, {t["pins deleted"]} deleted

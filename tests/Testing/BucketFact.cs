@@ -1,7 +1,6 @@
-using OrleansCache.Testing;
 using Xunit;
 
-namespace OrleansCache.EndToEnd.Tests;
+namespace OrleansCache.Testing;
 
 /// <summary>A test that needs a real S3 and a real Nix.</summary>
 public sealed class BucketFactAttribute : FactAttribute
