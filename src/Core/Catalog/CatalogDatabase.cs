@@ -72,7 +72,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
             }
             catch (NpgsqlException e) when (e is not PostgresException || IsWorthRepeating(e))
             {
-                throw new CacheProblemException(ProblemKind.Unavailable, "The database did not answer in time. Send the same request again.", inner: e);
+                throw Unavailable(e);
             }
         }
     }
@@ -96,19 +96,29 @@ public sealed class CatalogDatabase : IAsyncDisposable
             await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
 
     /// <summary>Reads much out of one snapshot, over one connection. Not repeated: whoever asks knows whether that is worth it.</summary>
+    /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read again.</exception>
     public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancel)
     {
         if (BeforeStatement is { } before)
             await before("snapshot", cancel);
-        await using var connection = await _source.OpenConnectionAsync(cancel);
-        await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
-        Interlocked.Increment(ref _statements);
-        return await read(connection);
+        try
+        {
+            await using var connection = await _source.OpenConnectionAsync(cancel);
+            await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
+            Interlocked.Increment(ref _statements);
+            return await read(connection);
+        }
+        catch (NpgsqlException e) when (e is not PostgresException || IsWorthRepeating(e))
+        {
+            throw Unavailable(e);
+        }
     }
 
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    private static CacheProblemException Unavailable(NpgsqlException e) => new(ProblemKind.Unavailable, "The database did not answer in time. Send the same request again.", inner: e);
 
     // Deadlock, serialisation failure, lock timeout; a unique index met by two at once (what was met is visible the second time); a server that is starting, stopping or failing over; a connection that broke.
     private static bool IsWorthRepeating(NpgsqlException e) => e is PostgresException p

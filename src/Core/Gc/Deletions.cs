@@ -16,7 +16,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     private const int Batch = 1_000;
     private const int Parallel = 4;
 
-    /// <summary>Deletes what it can; what is under another's fence, or was not answered, is left for a later call.</summary>
+    /// <summary>Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store answers nothing.</summary>
     public async Task RunAsync(int cache, CancellationToken cancel)
     {
         await DeletePathsAsync(cache, cancel);
@@ -36,18 +36,21 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             return;
 
         var waves = new DeletionWaves(rows);
-        var running = new List<Task<IReadOnlyList<long>>>();
+        var running = new List<Task<Deleted>>();
+        var answers = true;
         try
         {
             while (true)
             {
-                while (running.Count < Parallel && waves.TakeReady(Batch) is { Count: > 0 } batch)
+                while (answers && running.Count < Parallel && waves.TakeReady(Batch) is { Count: > 0 } batch)
                     running.Add(DeleteBatchAsync(batch, cancel));
                 if (running.Count == 0)
                     return;
                 var ended = await Task.WhenAny(running);
                 running.Remove(ended);
-                waves.Gone(await ended);
+                var deleted = await ended;
+                answers &= deleted.Answered;
+                waves.Gone(deleted.Gone);
             }
         }
         finally
@@ -56,13 +59,13 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         }
     }
 
-    private async Task<IReadOnlyList<long>> DeleteBatchAsync(IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
+    private async Task<Deleted> DeleteBatchAsync(IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
     {
         var intents = await database.ListAsync("select id, generation, fence from @fn@.delete_take_paths($1, $2, $3, $4)",
             p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence).With(options.FenceMargin),
             r => (Id: r.GetInt64(0), Generation: r.GetInt64(1), Fence: r.GetDateTime(2)), cancel);
         if (intents.Count == 0)
-            return [];
+            return new Deleted([], true);
         var paths = batch.ToDictionary(b => b.Id);
         var fence = intents.Min(i => i.Fence);
         var taken = intents.ConvertAll(i => paths[i.Id]);
@@ -80,13 +83,14 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var keys = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done).SelectMany(i => new[] { ObjectKey.NarInfo(taken[i].Hash), ObjectKey.Listing(taken[i].Hash) });
         await store.SyncAsync([.. keys], cancel);
         var answered = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] != FencedOutcome.Unknown).ToList();
-        return await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3)",
+        var gone = await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3)",
             p => p.With(answered.Select(i => intents[i].Id).ToArray()).With(answered.Select(i => intents[i].Generation).ToArray())
                 .With(answered.Select(i => outcomes[i] == FencedOutcome.Done).ToArray()),
             r => r.GetInt64(0), cancel);
+        return new Deleted(gone, answered.Count > 0);
     }
 
-    /// <summary>One batch of NARs, logs and realisations; false when there was none to take.</summary>
+    /// <summary>One batch of NARs, logs and realisations; false when there was none to take, or the store answers nothing.</summary>
     private async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancel)
     {
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
@@ -114,7 +118,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
         await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
         await database.RunAsync("select @fn@.delete_record($1, $2)", p => p.With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
-        return true;
+        return outcomes.Any(o => o != FencedOutcome.Unknown);
     }
 
     // A store that cannot be reached has perhaps done it all the same: nothing of the batch is known before its fence.
@@ -136,6 +140,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
 
     [LoggerMessage(LogLevel.Warning, "discarding the multipart upload of {Key} failed; it is tried again")]
     private partial void LogDiscardFailed(Exception e, ObjectKey key);
+
+    private sealed record Deleted(IReadOnlyList<long> Gone, bool Answered);
 
     private sealed record DeletingObject(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence);
 }

@@ -7,7 +7,7 @@ namespace OrleansCache.Core.Gc;
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
 /// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects, take them out.
 /// </remarks>
-internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options)
+internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, TimeProvider? time = null)
 {
     // How long a run goes on asking a store that does not confirm; afterwards the background work does.
     private const int DeletionPasses = 30;
@@ -84,7 +84,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             progress.Deleted = Math.Max(before, doomed - progress.Failed);
             if ((pathsOnly ? paths : progress.Failed) == 0 || i == DeletionPasses)
                 return;
-            await Task.Delay(DeletionPause, cancel);
+            await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancel);
         }
     }
 

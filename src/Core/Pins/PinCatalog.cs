@@ -81,7 +81,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     /// <summary>A replay is told from its first sending for a day.</summary>
     public Task ForgetOperationsAsync(int cache, CancellationToken cancel) =>
-        database.RunAsync("delete from pin_operation where created < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel);
+        database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancel);
 
     private Task<PinOutcome> AskAsync(
         string function, int cache, PinName name, PinCondition condition, OperationId operation, byte[] digest, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>

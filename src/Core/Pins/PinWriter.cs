@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Pins;
 /// Rule 11: makes <c>pins/&lt;name&gt;</c> in the bucket what the pin's row says. Anyone may do so for any pin, always from the newest row. An intent is cleared
 /// before its fence only when every attempt was answered; an older value cannot land later.
 /// </summary>
-internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, CancellationToken stopping)
+internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, CancellationToken stopping, TimeProvider? time = null)
 {
     private const int Batch = 100;
     private const int FirstPauseMilliseconds = 10;
@@ -56,7 +56,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
             // None: all is written, or an attempt is under way or under its fence.
             if (intents is [var intent] ? await AttemptAsync(intent, cancel) : await catalog.IsWrittenAsync(cache, name, cancel))
                 return true;
-            await Task.Delay(pause, cancel);
+            await Task.Delay(TimeSpan.FromMilliseconds(pause), time ?? TimeProvider.System, cancel);
         }
 
         return false;

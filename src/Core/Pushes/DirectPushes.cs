@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping) : IPushes
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -140,7 +140,7 @@ internal sealed class DirectPushes(
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
                 case "committing" or "busy":
                     // Longer each time: a busy answer has locked all that the other commit publishes.
-                    await Task.Delay(pause, cancel);
+                    await Task.Delay(pause, time ?? TimeProvider.System, cancel);
                     pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
                     break;
                 default:
@@ -174,7 +174,7 @@ internal sealed class DirectPushes(
             if (state.State != "open")
                 return;
             // Another request of this push holds its row just now.
-            await Task.Delay(BusyPause, cancel);
+            await Task.Delay(BusyPause, time ?? TimeProvider.System, cancel);
         }
     }
 

@@ -22,8 +22,17 @@ internal sealed partial class Housekeeper(
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly ConcurrentDictionary<int, int> _turns = new();
 
-    /// <summary>Runs until the token; a failure is logged and tried again at the next turn.</summary>
-    public async Task RunAsync(CancellationToken stopping)
+    /// <summary>Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit waiting.</summary>
+    public Task RunAsync(CancellationToken stopping) => Task.WhenAll(LoopAsync(TakeOverAsync, stopping), LoopAsync(CleanAsync, stopping));
+
+    /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
+    public async Task RunOnceAsync(int cache, CancellationToken cancel)
+    {
+        await TakeOverAsync(cache, cancel);
+        await CleanAsync(cache, cancel);
+    }
+
+    private async Task LoopAsync(Func<int, CancellationToken, Task> turn, CancellationToken stopping)
     {
         try
         {
@@ -31,7 +40,7 @@ internal sealed partial class Housekeeper(
             {
                 await Task.Delay(Interval * (0.8 + 0.4 * Random.Shared.NextDouble()), time, stopping);
                 foreach (var cache in caches.All)
-                    await RunOnceAsync(cache, stopping);
+                    await turn(cache, stopping);
             }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
@@ -40,21 +49,23 @@ internal sealed partial class Housekeeper(
         }
     }
 
-    /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
-    public async Task RunOnceAsync(int cache, CancellationToken cancel)
+    private async Task TakeOverAsync(int cache, CancellationToken cancel)
     {
         await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
-        await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
-        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
-        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
-        await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
-        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
-        // The first turn of a process is one of them: a crash is what leaks.
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
+        await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
+        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
+    }
+
+    private async Task CleanAsync(int cache, CancellationToken cancel)
+    {
+        await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
+        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
-        await StepAsync("forgetting ended pushes", () => database.RunAsync(
-            "delete from push where finished < clock_timestamp() - interval '1 day' and cache_id = $1", p => p.With(cache), cancel));
+        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
+        await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
     }
 
@@ -70,7 +81,7 @@ internal sealed partial class Housekeeper(
     }
 
     // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
-    private async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
     {
         var before = time.GetUtcNow() - options.UrlLife;
         var open = new List<OpenMultipart>();

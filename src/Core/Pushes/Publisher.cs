@@ -17,7 +17,7 @@ namespace OrleansCache.Core.Pushes;
 /// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5. Finish the push.
 /// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
 /// </remarks>
-internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger)
+internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, TimeProvider? time = null)
 {
     private const int BatchSize = 2_000;
     // Lazy: a task must stand here before it can end and take itself away again.
@@ -53,7 +53,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 if (await catalog.FinishAsync(cache, push, cancel) != "committing")
                     return;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
-                await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+                await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
             }
         }
         finally

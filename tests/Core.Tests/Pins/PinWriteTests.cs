@@ -209,6 +209,30 @@ public sealed class PinWriteTests
     }
 
     [Fact]
+    public async Task A_pin_that_is_deleted_while_its_write_is_under_way_leaves_the_bucket_after_it()
+    {
+        await using var world = await WithPathsAsync();
+        var goOn = new TaskCompletionSource();
+        var stopped = new TaskCompletionSource();
+        world.Store.OnWrite = async (what, _) =>
+        {
+            if (what == "put" && stopped.TrySetResult())
+                await goOn.Task;
+            return Answer.Normal;
+        };
+        var making = world.PinAsync("app", "a");
+        await stopped.Task;
+
+        Assert.False(await world.UnpinAsync("app", patience: TimeSpan.Zero));
+        goOn.SetResult();
+        await making;
+        await world.SettleAsync();
+
+        Assert.Null(world.BucketPin("app"));
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin"));
+    }
+
+    [Fact]
     public async Task A_deletion_whose_answer_was_lost_does_not_remove_a_pin_that_came_back()
     {
         await using var world = await WithPathsAsync();

@@ -230,6 +230,24 @@ public sealed class ConcurrentPushTests
     }
 
     [Fact]
+    public async Task A_multipart_upload_that_a_crash_left_is_discarded_by_the_first_server_in_days()
+    {
+        await using var world = await World.CreateAsync();
+        var push = await world.BeginAsync(World.Closure(World.Path("a", size: 100 << 20)));
+        var noted = world.Store.OpenMultiparts.Keys.Single();
+        await world.Store.BeginMultipartAsync(ObjectKey.Parse(world.Store.OpenMultiparts[noted]), 8 << 20, CancellationToken.None);
+        await world.AbortAsync(push);
+        world.Store.MultipartsInitiated -= TimeSpan.FromDays(3);
+        await world.TravelAsync(TimeSpan.FromDays(3));
+
+        // Its first turn deletes the upload for the second time, too, and with that the row that tells whose the key is.
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from object"));
+        Assert.Empty(world.Store.OpenMultiparts);
+    }
+
+    [Fact]
     public async Task A_multipart_upload_that_cannot_be_discarded_does_not_keep_other_uploads_from_being_deleted()
     {
         await using var world = await World.CreateAsync();

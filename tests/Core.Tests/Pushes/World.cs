@@ -34,10 +34,10 @@ internal sealed class World : IAsyncDisposable
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
-        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions());
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions() };
         await world.AddGatewayAsync();
         return world;
     }

@@ -39,18 +39,30 @@ end $$;
 
 -- Rule 10 for objects: takes what is to be deleted and has no open intent, under a fence.
 -- A NAR is deleted twice: the second time a day after its last URL has expired, as a PUT through it may end late. Where that day has passed, the first is the second.
+-- Two looks, each into an index of its own: a sweep leaves tombstones for a day, and ids in order would be all of the table. Who skips what is locked waits for nobody, in any order.
 create function @fn@.delete_take(p_cache int, p_fence interval, p_margin interval, p_late interval, p_limit int)
 returns table (id bigint, key text, multipart_id text, generation bigint, fence timestamptz)
-language sql volatile set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
-  update object o set generation = o.generation + 1, fence = clock_timestamp() + p_fence,
-    state = case when o.kind = 'nar' and coalesce(o.url_expires, o.claimed_at, '-infinity') + p_late < clock_timestamp() then 'tombstone'::node_state else o.state end
-  where o.id in (
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  v_ids bigint[];
+  v_second bigint[];
+begin
+  select coalesce(array_agg(x.id), '{}') into v_ids from (
     select d.id from object d
-    where d.cache_id = p_cache and d.state in ('deleting', 'tombstone') and (d.fence is null or d.fence + p_margin < clock_timestamp())
-      and (d.state = 'deleting' or coalesce(d.url_expires, d.claimed_at, '-infinity') + p_late < clock_timestamp())
-    order by d.id limit p_limit for no key update skip locked)
-  returning o.id, o.key, o.multipart_id, o.generation, o.fence
-$$;
+    where d.cache_id = p_cache and d.state = 'deleting' and (d.fence is null or d.fence + p_margin < clock_timestamp())
+    limit p_limit for no key update skip locked) x;
+  select coalesce(array_agg(x.id), '{}') into v_second from (
+    select d.id from object d
+    where d.cache_id = p_cache and d.state = 'tombstone' and coalesce(d.url_expires, d.claimed_at, '-infinity') < (select clock_timestamp() - p_late)
+      and (d.fence is null or d.fence + p_margin < clock_timestamp())
+    limit p_limit - cardinality(v_ids) for no key update skip locked) x;
+  return query
+    update object o set generation = o.generation + 1, fence = clock_timestamp() + p_fence,
+      state = case when o.kind = 'nar' and coalesce(o.url_expires, o.claimed_at, '-infinity') + p_late < clock_timestamp() then 'tombstone'::node_state else o.state end
+    where o.id = any(v_ids || v_second)
+    returning o.id, o.key, o.multipart_id, o.generation, o.fence;
+end $$;
 
 create function @fn@.delete_record(p_ids bigint[], p_generations bigint[])
 returns void

@@ -17,3 +17,9 @@ begin
   end loop;
   return v_count;
 end $$;
+
+-- An ended push is told from an unknown one for a day. The time is asked for once: a clock that ticks for each row would keep the index from being used.
+create function @fn@.forget_pushes(p_cache int) returns void
+language sql volatile as $$
+  delete from push u where u.finished < (select clock_timestamp() - interval '1 day') and u.cache_id = p_cache
+$$;

@@ -252,3 +252,9 @@ begin
   update pin p set kept_from = greatest(p.kept_from, least(p.revision - p.keep_revisions + 1, p.written)) where p.id = p_id;
   return p_done and v_pin.revision = p_revision;
 end $$;
+
+-- A replay is told from its first sending for a day.
+create function @fn@.forget_pin_operations(p_cache int) returns void
+language sql volatile as $$
+  delete from pin_operation o where o.created < (select clock_timestamp() - interval '1 day') and o.cache_id = p_cache
+$$;

@@ -1,0 +1,89 @@
+using System.Globalization;
+using System.Text;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>Draws schedules and does them; a finding is made smaller by leaving out what it does not need.</summary>
+internal sealed class Explorer(ModelDatabase database, Mutant mutant)
+{
+    private const int MostReplays = 400;
+
+    /// <summary>Does the schedule of a seed; null when nothing was found.</summary>
+    public async Task<Finding?> ExploreAsync(int seed)
+    {
+        var generator = new Generator(seed, mutant.Profile);
+        var decisions = new List<Decision>();
+        var schedule = await Schedule.BeginAsync(database, generator.Universe, generator.Retains, mutant);
+        try
+        {
+            while (generator.Next(schedule) is { } decision)
+            {
+                decisions.Add(decision);
+                await schedule.DoAsync(decision);
+            }
+
+            await schedule.FinishAsync(toNothing: seed % 4 == 0);
+            return null;
+        }
+        catch (ModelException e)
+        {
+            return new Finding(seed, generator.Universe, generator.Retains, decisions, e, schedule.Trace);
+        }
+    }
+
+    /// <summary>The same finding with as few decisions as can be had within some hundred replays.</summary>
+    public async Task<Finding> ShrinkAsync(Finding finding)
+    {
+        var replays = 0;
+        for (var size = Math.Max(1, finding.Decisions.Count / 2); size >= 1; size /= 2)
+        {
+            for (var from = finding.Decisions.Count - size; from > -size && replays < MostReplays;)
+            {
+                var at = Math.Max(0, from);
+                List<Decision> fewer = [.. finding.Decisions[..at], .. finding.Decisions[Math.Min(finding.Decisions.Count, at + size)..]];
+                replays++;
+                if (fewer.Count < finding.Decisions.Count && await ReplayAsync(finding, fewer) is { } smaller)
+                    finding = smaller;
+                from = Math.Min(from - size, finding.Decisions.Count - 1);
+            }
+        }
+
+        return finding;
+    }
+
+    private async Task<Finding?> ReplayAsync(Finding finding, List<Decision> decisions)
+    {
+        var schedule = await Schedule.BeginAsync(database, finding.Universe, finding.Retains, mutant);
+        var done = new List<Decision>();
+        try
+        {
+            foreach (var decision in decisions)
+            {
+                done.Add(decision);
+                if (!await schedule.DoAsync(decision))
+                    done.RemoveAt(done.Count - 1);
+            }
+
+            await schedule.FinishAsync(toNothing: finding.Seed % 4 == 0);
+            return null;
+        }
+        catch (ModelException e)
+        {
+            return e.Invariant == finding.Violation.Invariant ? finding with { Decisions = done, Violation = e, Trace = schedule.Trace } : null;
+        }
+    }
+}
+
+/// <summary>A schedule at whose end an invariant does not hold.</summary>
+internal sealed record Finding(int Seed, Universe Universe, bool Retains, List<Decision> Decisions, ModelException Violation, List<string> Trace)
+{
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        text.AppendLine(CultureInfo.InvariantCulture, $"{Violation.Message}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"seed {Seed}, {Universe.Name}{(Retains ? ", with retention" : "")}, {Decisions.Count} decisions; again: eng/model --seed {Seed}");
+        foreach (var line in Trace)
+            text.AppendLine(line);
+        return text.ToString();
+    }
+}

@@ -1,0 +1,157 @@
+namespace OrleansCache.Model.Tests;
+
+/// <summary>How often a schedule does what. Each random schedule leans another way: rare things meet more often so.</summary>
+internal sealed record Profile
+{
+    public int Decisions { get; init; } = 60;
+
+    public int Operations { get; init; } = 7;
+
+    /// <summary>Operations under way at once.</summary>
+    public int AtOnce { get; init; } = 4;
+
+    public double Push { get; init; } = 5;
+
+    public double Collect { get; init; } = 3;
+
+    public double Chore { get; init; } = 1.5;
+
+    public double Pin { get; init; } = 1.5;
+
+    /// <summary>Of an operation to be done without anything in between.</summary>
+    public double Whole { get; init; } = 0.35;
+
+    /// <summary>Of an operation to begin though others wait.</summary>
+    public double Start { get; init; } = 0.15;
+
+    public double Fault { get; init; }
+
+    public double Jump { get; init; }
+
+    public double Lose { get; init; }
+
+    /// <summary>Of a step to be the next one of the operation that made the last.</summary>
+    public double Run { get; init; } = 0.4;
+
+    public double Abort { get; init; } = 0.15;
+
+    public double Leave { get; init; } = 0.1;
+
+    public double Retains { get; init; } = 0.2;
+
+    public double Grace { get; init; } = 0.2;
+
+    public double SmallBatch { get; init; } = 0.5;
+
+    public IReadOnlyList<TimeSpan> Jumps { get; init; } = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6), TimeSpan.FromHours(2), TimeSpan.FromDays(2)];
+
+    public IReadOnlyList<string> Universes { get; init; } = [.. Universe.All.Select(u => u.Name)];
+
+    public static Profile Random(Random random) => new()
+    {
+        Decisions = random.Next(20, 80),
+        Operations = random.Next(3, 9),
+        AtOnce = random.Next(2, 5),
+        Pin = Pick(random, 0, 1.5, 4),
+        Chore = Pick(random, 0.5, 2),
+        Whole = Pick(random, 0.1, 0.35, 0.6),
+        Start = Pick(random, 0.1, 0.3),
+        Fault = Pick(random, 0, 0, 0.1, 0.35),
+        Jump = Pick(random, 0, 0.03, 0.1),
+        Lose = Pick(random, 0, 0.03, 0.08),
+        Run = Pick(random, 0, 0.5, 0.8),
+        Grace = Pick(random, 0, 0.3),
+        SmallBatch = Pick(random, 0.2, 0.8),
+    };
+
+    private static double Pick(Random random, params double[] values) => values[random.Next(values.Length)];
+}
+
+/// <summary>Draws a schedule, decision by decision, from a seed.</summary>
+internal sealed class Generator
+{
+    private static readonly Fault[] WriteFaults = [Fault.Refuse, Fault.Deny, Fault.LoseAnswer, Fault.Drop, Fault.Delay, Fault.Delay];
+    private static readonly Fault[] OtherFaults = [Fault.Deny, Fault.LoseAnswer, Fault.Drop];
+    private readonly Random _random;
+    private readonly Profile _profile;
+    private readonly Dictionary<(int, int), double> _weights = [];
+    private int _left;
+    private int _operations;
+    private int _last;
+
+    public Generator(int seed, Profile? profile)
+    {
+        _random = new Random(seed);
+        _profile = profile ?? Profile.Random(_random);
+        _left = _profile.Decisions;
+        var universe = Any(_profile.Universes);
+        Universe = Universe.All.First(u => u.Name == universe);
+        Retains = Chance(_profile.Retains);
+    }
+
+    public Universe Universe { get; }
+
+    public bool Retains { get; }
+
+    /// <summary>Null: the schedule is at its end.</summary>
+    public Decision? Next(Schedule schedule)
+    {
+        if (_left-- == 0)
+            return null;
+        var waiting = schedule.Turns.Waiting;
+        if (schedule.Store.Late.Count > 0 && Chance(0.1))
+            return new LandDecision(Any(schedule.Store.Late).Name);
+        if (_operations > 0 && Chance(_profile.Jump))
+            return new JumpDecision(Any(_profile.Jumps));
+        if (waiting.Count > 0 && Chance(_profile.Lose))
+        {
+            var lost = Any(waiting);
+            return Chance(0.2) ? new CrashDecision(lost.Gateway) : new LoseDecision(lost.Operation, lost.Call, Chance(0.5));
+        }
+
+        if (_operations < _profile.Operations && (waiting.Count == 0 || schedule.Running < _profile.AtOnce && Chance(_profile.Start)))
+            return new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
+        return waiting.Count == 0 ? null : Step(waiting);
+    }
+
+    private StepDecision Step(IReadOnlyList<Flow> waiting)
+    {
+        var flow = waiting.FirstOrDefault(f => f.Operation == _last && Chance(_profile.Run)) ?? Weighted(waiting);
+        _last = flow.Operation;
+        var isStore = flow.What.Length > 0 && char.IsAsciiLetterUpper(flow.What[0]);
+        var isWrite = flow.What.StartsWith("PUT", StringComparison.Ordinal) || flow.What.StartsWith("DELETE", StringComparison.Ordinal);
+        return new StepDecision(flow.Operation, flow.Call, isStore && Chance(_profile.Fault) ? Any(isWrite ? WriteFaults : OtherFaults) : Fault.None);
+    }
+
+    private Flow Weighted(IReadOnlyList<Flow> waiting)
+    {
+        // Some requests are slow, and some are as good as stopped.
+        foreach (var flow in waiting)
+            _weights.TryAdd((flow.Operation, flow.Call), Any(new[] { 1, 1, 1, 5, 0.03 }));
+        var at = _random.NextDouble() * waiting.Sum(f => _weights[(f.Operation, f.Call)]);
+        return waiting.FirstOrDefault(f => (at -= _weights[(f.Operation, f.Call)]) < 0) ?? waiting[^1];
+    }
+
+    private Operation NewOperation(Schedule schedule)
+    {
+        var id = ++_operations;
+        var path = Any(schedule.Universe.Paths);
+        var kind = _random.NextDouble() * (_profile.Push + _profile.Collect + _profile.Chore + _profile.Pin);
+        if (id == 1 || (kind -= _profile.Push) < 0)
+        {
+            var end = _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
+            // Mostly the top, so that there is a closure.
+            return new PushOperation(id, Chance(0.6) ? schedule.Universe.Paths[^1] : path, _random.Next(2), _profile.Pin > 0 && Chance(0.2) ? "p" : null, end, Chance(0.2), Chance(0.15));
+        }
+
+        if ((kind -= _profile.Collect) < 0)
+            return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
+        if (kind - _profile.Chore < 0)
+            return new ChoreOperation(id, Any(new[] { Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts }));
+        return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
+    }
+
+    private bool Chance(double probability) => _random.NextDouble() < probability;
+
+    private T Any<T>(IReadOnlyList<T> items) => items[_random.Next(items.Count)];
+}

@@ -1,0 +1,153 @@
+using System.Text;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>What must hold after every step, and what must hold when everything has come to rest.</summary>
+internal sealed class Invariants(Schedule schedule, CatalogState state)
+{
+    private readonly ModelStore _store = schedule.Store;
+    private readonly Dictionary<StorePathHash, PathRow> _byHash = state.Paths.Values.ToDictionary(p => p.Hash);
+    private readonly Dictionary<string, ObjectRow> _byKey = state.Objects.Values.ToDictionary(o => o.Key);
+
+    public void CheckStep()
+    {
+        LiveIsClosed();
+        BucketIsClosed();
+        RootedIsLive();
+        RowsAreInTheBucket();
+        BucketHasRows();
+        schedule.Promises.Check(state, _store, Check);
+    }
+
+    /// <summary>After everything has ended and the background work had its time.</summary>
+    public void CheckRest()
+    {
+        foreach (var push in state.Pushes)
+            Check(push.State is "committed" or "aborted", "I6", $"push {push.Id} is {push.State} for ever");
+        foreach (var path in state.Paths.Values)
+            Check(path.State is "gone" or "condemned" || path is { State: "live", Recorded: true }, "I6", $"{Name(path)} stays {path.State}{(path.Recorded ? "" : ", unwritten")}");
+        foreach (var item in state.Objects.Values)
+            Check(item.State is "live" or "condemned" or "gone", "I6", $"{item.Key} stays {item.State}");
+        foreach (var pin in state.Pins)
+        {
+            Check(pin is { Recorded: true, Deleted: false }, "I7", $"pin {pin.Name} stays unwritten");
+            Check(_store.Objects.TryGetValue($"pins/{pin.Name}", out var body) && Encoding.UTF8.GetString(body).Contains($"{state.Paths[pin.Path].Hash}", StringComparison.Ordinal),
+                "I7", $"pin {pin.Name} says one thing in the bucket and another in the catalog");
+        }
+
+        Check(_store.Multiparts.Count == 0, "I4", "a multipart upload stays open");
+        foreach (var key in _store.Objects.Keys)
+        {
+            var known = key.EndsWith(".narinfo", StringComparison.Ordinal) || key.EndsWith(".ls", StringComparison.Ordinal)
+                ? Row(key)?.State is "live" or "condemned"
+                : key.StartsWith("pins/", StringComparison.Ordinal) || _byKey.GetValueOrDefault(key)?.State is "live" or "condemned";
+            Check(known, "I4", $"{key} stays in the bucket");
+        }
+    }
+
+    /// <summary>After all pins were deleted and everything was collected.</summary>
+    public void CheckEmpty()
+    {
+        Check(_store.Objects.Count == 0, "I4", $"{string.Join(' ', _store.Objects.Keys)} survives a collection of everything");
+        foreach (var path in state.Paths.Values)
+            Check(path.State == "gone", "I4", $"{Name(path)} is {path.State} after a collection of everything");
+    }
+
+    // I11
+    private void LiveIsClosed()
+    {
+        foreach (var path in state.Paths.Values.Where(p => p.State == "live"))
+        {
+            foreach (var reference in path.References)
+                Check(state.Paths.TryGetValue(reference, out var row) && row.State == "live", "I11", $"{Name(path)} is live, its reference {Name(reference)} is not");
+            foreach (var item in path.Objects)
+                Check(state.Objects.TryGetValue(item, out var row) && row.State == "live", "I11", $"{Name(path)} is live, its object {item} is {state.Objects.GetValueOrDefault(item)?.State}");
+        }
+    }
+
+    // I1, and I10 as far as a bucket shows it.
+    private void BucketIsClosed()
+    {
+        foreach (var key in _store.NarInfos)
+        {
+            var info = NarInfo.Parse(Encoding.UTF8.GetString(_store.Objects[key]));
+            Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1", $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
+            if (nar is not null)
+            {
+                Check(Bodies.Is(nar, info.NarHash) && info.FileSize == nar.Length && info.FileHash == Sha256Hash.Compute(nar), "I10", $"the narinfo of {info.StorePath.Name} leads to other bytes");
+            }
+
+            foreach (var reference in info.References)
+                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo"), "I1", $"the narinfo of {info.StorePath.Name} is visible, that of its reference {reference.Name} is not");
+        }
+
+        foreach (var (key, body) in _store.Objects.Where(o => o.Key.StartsWith("pins/", StringComparison.Ordinal)))
+        {
+            var path = StorePath.Parse(Encoding.UTF8.GetString(body).Split('/')[^1]);
+            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I7", $"{key} in the bucket names {path.Name}, whose narinfo is not there");
+        }
+    }
+
+    // I2: what a pin, a retained closure or an open push reaches is live; so it is not deleted, and nothing can delete it.
+    private void RootedIsLive()
+    {
+        foreach (var pin in state.Pins)
+        {
+            foreach (var path in pin.Kept)
+                MustBeLive(path, $"pin {pin.Name}");
+        }
+
+        if (schedule.Retains)
+        {
+            foreach (var root in state.Roots.Where(r => r.Pushed + Policy.Retention > state.Now))
+                MustBeLive(root.Path, "a closure inside its retention");
+        }
+
+        foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Id)))
+        {
+            foreach (var path in push.Paths)
+                MustBeLive(path, $"push {push.Id}");
+            foreach (var item in push.Objects)
+            {
+                Check(state.Objects.TryGetValue(item, out var row) && row.State is "claimed" or "stored" or "publishing" or "live",
+                    "I2", $"push {push.Id} holds {row?.Key}, which is {row?.State ?? "no row any more"}");
+            }
+        }
+    }
+
+    private void MustBeLive(long path, string root) =>
+        Check(state.Paths.TryGetValue(path, out var row) && row.State == "live", "I2", $"{Name(path)} is kept by {root}, and is {row?.State ?? "no row any more"}");
+
+    private void RowsAreInTheBucket()
+    {
+        foreach (var path in state.Paths.Values.Where(p => p.State is "live" or "condemned"))
+            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I3", $"{Name(path)} is {path.State}, its narinfo is not in the bucket");
+        foreach (var path in state.Paths.Values.Where(p => p is { State: "live" or "condemned", HasListing: true }))
+            Check(_store.Objects.ContainsKey($"{path.Hash}.ls"), "I1", $"{Name(path)} is {path.State}, its listing is not in the bucket");
+        foreach (var item in state.Objects.Values.Where(o => o.Kind == "nar" && o.State is "stored" or "live" or "condemned"))
+            Check(_store.Objects.ContainsKey(item.Key), "I3", $"{item.Key} is {item.State} and not in the bucket");
+    }
+
+    // I4
+    private void BucketHasRows()
+    {
+        foreach (var key in _store.Objects.Keys)
+        {
+            if (key.EndsWith(".narinfo", StringComparison.Ordinal) || key.EndsWith(".ls", StringComparison.Ordinal))
+                Check(Row(key) is { State: not "gone" }, "I4", $"{key} is in the bucket, its row is {Row(key)?.State ?? "not there"}");
+            else if (key.StartsWith("pins/", StringComparison.Ordinal))
+                Check(state.Pins.Any(p => key == $"pins/{p.Name}"), "I7", $"{key} is in the bucket, and there is no such pin");
+            else
+                Check(_byKey.GetValueOrDefault(key) is { State: not "gone" }, "I4", $"{key} is in the bucket, its row is {_byKey.GetValueOrDefault(key)?.State ?? "not there"}");
+        }
+    }
+
+    private PathRow? Row(string key) => _byHash.GetValueOrDefault(StorePathHash.Parse(key.Split('.')[0]));
+
+    private string Name(long path) => state.Paths.TryGetValue(path, out var row) ? Name(row) : $"path {path}";
+
+    private string Name(PathRow path) => schedule.Universe.NameOf(path.Hash);
+
+    private void Check(bool holds, string invariant, string message) => schedule.Check(holds, invariant, message);
+}

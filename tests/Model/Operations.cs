@@ -1,0 +1,252 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using OrleansCache.Core;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pins;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>What somebody does: a few requests, one after the other, each sent again when its answer was lost.</summary>
+internal abstract record Operation(int Id)
+{
+    public abstract Task RunAsync(Session session);
+
+    protected OperationId Key(string suffix = "") =>
+        OperationId.TryParse(string.Create(CultureInfo.InvariantCulture, $"op-{Id}{suffix}"), out var key) ? key : throw new InvalidOperationException();
+}
+
+internal enum PushEnd
+{
+    Commit,
+    Abort,
+
+    /// <summary>The client dies after it has reported.</summary>
+    Leave,
+}
+
+/// <summary>Begins, uploads and reports what is missing, and ends the push.</summary>
+internal sealed record PushOperation(int Id, string Root, int Builder, string? Pin, PushEnd End, bool Renews, bool Replays) : Operation(Id)
+{
+    private const int Tries = 3;
+
+    public override async Task RunAsync(Session session)
+    {
+        var closure = session.Universe.Closure(Root, Builder, Pin);
+        var opened = await session.TryAsync($"begin {Root}", Tries, async g =>
+        {
+            var answer = await g.Pushes.BeginAsync(CacheName.Default, closure, Key(), CancellationToken.None);
+            session.Promises.Begun(answer, closure);
+            return answer;
+        });
+        if (opened is null || !PushId.TryParse(opened.Id, out var push))
+            return;
+        if (Replays)
+        {
+            opened = await session.TryAsync($"begin {Root} again", 1, async g =>
+            {
+                var answer = await g.Pushes.BeginAsync(CacheName.Default, closure, Key(), CancellationToken.None);
+                session.Check(answer.Id == opened.Id, "I12", $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
+                session.Promises.Begun(answer, closure);
+                return answer;
+            }) ?? opened;
+        }
+
+        var (uploads, states) = (opened.Uploads, opened.Missing);
+        for (var round = 0; ; round++)
+        {
+            foreach (var grant in uploads)
+                await UploadAsync(session, push, closure, grant);
+            var waiting = states.Where(s => s.State == PathState.Wait).Select(s => s.Path).ToList();
+            if (waiting.Count == 0 || round == 2)
+                break;
+            var answer = await session.TryAsync("wait", 1, async g =>
+            {
+                var answer = await g.Pushes.WaitAsync(CacheName.Default, push, new WaitRequest { Paths = waiting, TimeoutSeconds = 0 }, CancellationToken.None);
+                session.Promises.Waited(push, answer, closure);
+                return answer;
+            });
+            if (answer is null)
+                break;
+            (uploads, states) = (answer.Uploads, answer.Paths);
+        }
+
+        if (Renews)
+        {
+            await session.TryAsync("renew", 1, async g =>
+            {
+                var answer = await g.Pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
+                session.Promises.Renewed(push, answer, closure);
+                return answer;
+            });
+        }
+
+        if (End == PushEnd.Commit)
+            await CommitAsync(session, push);
+        else if (End == PushEnd.Abort)
+            await AbortAsync(session, push);
+    }
+
+    private async Task CommitAsync(Session session, PushId push)
+    {
+        for (var round = 0; round < 2; round++)
+        {
+            var answer = await session.TryAsync("commit", Tries, async g =>
+            {
+                var answer = await g.Pushes.CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
+                if (answer.State == PushState.Committed)
+                    session.Promises.Committed(push);
+                return answer;
+            });
+            if (answer is not null || !Replays)
+                return;
+        }
+    }
+
+    private static Task<bool> AbortAsync(Session session, PushId push)
+    {
+        session.Promises.Ends(push);
+        return session.TryAsync("abort", Tries, async g =>
+        {
+            await g.Pushes.AbortAsync(CacheName.Default, push, CancellationToken.None);
+            return true;
+        });
+    }
+
+    private static async Task UploadAsync(Session session, PushId push, BeginPush closure, UploadGrant grant)
+    {
+        if (!UploadToken.TryParse(grant.Id, out var token))
+            throw new InvalidOperationException(grant.Id);
+        var body = Bodies.Of(token.NarHash, token.Key.ToString(), grant.Url is null);
+        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(grant.Url ?? grant.Parts[0], body) ? "" : throw new ConnectionLostException());
+        if (arrived is null && session.Operation.Id % 2 == 0)
+            return;
+        var path = closure.Paths.First(p => p.NarHash == token.NarHash).Path.Hash;
+        await session.TryAsync("report", 2, async g =>
+        {
+            var answer = await g.Pushes.ReportAsync(CacheName.Default, push, new UploadReport
+            {
+                Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
+                Listings = [new PathListing { Path = path, Content = [1] }],
+            }, CancellationToken.None);
+            if (answer.Stored.Count == 1)
+                session.Promises.Stored(push, token.NarHash);
+            return answer;
+        });
+    }
+}
+
+/// <summary>A run of the collector; or, when another one is in the way, its take-over once its owner has fallen silent.</summary>
+internal sealed record CollectOperation(int Id, bool Retention, int GraceSeconds, int Batch) : Operation(Id)
+{
+    public override Task RunAsync(Session session) => session.TryAsync("gc", 1, async g =>
+    {
+        var request = new GcRequest { OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0, GraceSeconds = GraceSeconds, FailedUploadsOlderThanSeconds = 0 };
+        var owner = session.Operation.Id.ToString(CultureInfo.InvariantCulture);
+        var row = await g.GcCatalog.StartAsync(
+            Gateway.Cache, Key(), false, request, TimeSpan.FromSeconds(request.OlderThanSeconds.Value), TimeSpan.Zero, TimeSpan.FromSeconds(GraceSeconds), owner, CancellationToken.None);
+        if (row?.Owner != owner)
+            row = await g.GcCatalog.AdoptAsync(Gateway.Cache, owner, new GcOptions().Lease, CancellationToken.None);
+        if (row is null)
+            return "";
+        var progress = new GcProgress();
+        await session.Mutant.CollectAsync(g, row, owner, Batch, progress);
+        await g.GcCatalog.EndAsync(row.Run.Id, owner, GcState.Done, null, CancellationToken.None);
+        return "";
+    });
+}
+
+/// <summary>Retention as the model knows it: everything, or nothing but pins and pushes.</summary>
+internal static class Policy
+{
+    public static TimeSpan Retention { get; } = TimeSpan.FromDays(30);
+}
+
+internal enum Chore
+{
+    Commits,
+    Narinfos,
+    Pins,
+    FailedUploads,
+    Multiparts,
+    Deletions,
+}
+
+/// <summary>A step of the background work.</summary>
+internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
+{
+    public override Task RunAsync(Session session) => session.TryAsync($"{Chore}", 1, async g =>
+    {
+        await RunAsync(g, Chore);
+        return "";
+    });
+
+    public static async Task RunAsync(Gateway g, Chore chore)
+    {
+        switch (chore)
+        {
+            case Chore.Commits:
+                foreach (var push in await g.Database.ListAsync("select * from @fn@.lease_commits($1, null, $2, $3)",
+                    p => p.With(Gateway.Cache).With(Gateway.Options.CommitLease).With(100), r => new PushId(r.GetInt64(0)), CancellationToken.None))
+                    await g.Publisher.PublishAsync(Gateway.Cache, push, CancellationToken.None);
+                break;
+            case Chore.Narinfos:
+                await g.Publisher.RefreshAsync(Gateway.Cache, CancellationToken.None);
+                break;
+            case Chore.Pins:
+                await g.PinWriter.ExpireAsync(Gateway.Cache, CancellationToken.None);
+                await g.PinWriter.WriteAsync(Gateway.Cache, PinOperation.Name, TimeSpan.FromDays(1), CancellationToken.None);
+                break;
+            case Chore.FailedUploads:
+                await g.PushCatalog.EndAsync(Gateway.Cache, null, TimeSpan.Zero, 100, CancellationToken.None);
+                break;
+            case Chore.Deletions:
+                await g.Deletions.RunAsync(Gateway.Cache, CancellationToken.None);
+                break;
+            case Chore.Multiparts:
+                await g.DiscardMultipartsAsync();
+                break;
+        }
+    }
+}
+
+internal enum PinChange
+{
+    Set,
+    SetForAnHour,
+    Rollback,
+    Delete,
+}
+
+internal sealed record PinOperation(int Id, PinChange Change, string Path) : Operation(Id)
+{
+    public static readonly PinName Name = PinName.Parse("p");
+
+    // As long as it takes: until the bucket has it.
+    private static readonly TimeSpan Patience = TimeSpan.FromDays(1);
+
+    public override Task RunAsync(Session session) => session.TryAsync($"pin {Change}", 3, async g =>
+    {
+        switch (Change)
+        {
+            case PinChange.Delete:
+                await g.Pins.DeleteAsync(CacheName.Default, Name, PinCondition.None, Key(), Patience, CancellationToken.None);
+                break;
+            case PinChange.Rollback:
+                await g.Pins.RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, Key(), Patience, CancellationToken.None);
+                break;
+            default:
+                await g.Pins.SetAsync(
+                    CacheName.Default, Name, new SetPin { Path = Universe.Path(Path), KeepRevisions = 2, ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null },
+                    PinCondition.None, Key(), Patience, CancellationToken.None);
+                break;
+        }
+
+        return "";
+    });
+}
+
+/// <summary>The request's connection broke; what became of it is not known.</summary>
+internal sealed class ConnectionLostException : Exception;

@@ -1,0 +1,125 @@
+using System.Globalization;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>What clients were told and may rely on: that paths are present and NARs stored until their push ends or expires, and that commits are done.</summary>
+internal sealed class Promises
+{
+    private readonly Dictionary<long, Promise> _promises = [];
+    private readonly HashSet<long> _ended = [];
+    private readonly Dictionary<long, BeginPush> _closures = [];
+    private readonly HashSet<long> _committed = [];
+    private readonly List<long> _told = [];
+    // Open pushes that were once past their time: what they lost is not lost by mistake.
+    private readonly HashSet<long> _lapsed = [];
+
+    public void Begun(PushOpened answer, BeginPush closure)
+    {
+        var push = long.Parse(answer.Id, CultureInfo.InvariantCulture);
+        _closures[push] = closure;
+        if (!Turns.IsHeard || _ended.Contains(push))
+            return;
+        var missing = answer.Missing.ToDictionary(m => m.Path, m => m.State);
+        _promises[push] = new Promise
+        {
+            Expires = answer.Expires,
+            Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
+            Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
+        };
+    }
+
+    public void Waited(PushId push, WaitAnswer answer, BeginPush closure)
+    {
+        if (!Turns.IsHeard || !_promises.TryGetValue(push.Value, out var promise) || promise.Lapsed)
+            return;
+        foreach (var path in answer.Paths)
+        {
+            if (path.State == PathState.Present)
+                promise.Present.Add(path.Path);
+            else if (path.State == PathState.Stored)
+                promise.Stored.Add(NarHashOf(path.Path, closure));
+        }
+    }
+
+    public void Stored(PushId push, Sha256Hash nar)
+    {
+        if (Turns.IsHeard && _promises.TryGetValue(push.Value, out var promise) && !promise.Lapsed)
+            promise.Stored.Add(nar);
+    }
+
+    public void Renewed(PushId push, RenewAnswer answer, BeginPush closure)
+    {
+        if (!Turns.IsHeard || !_promises.TryGetValue(push.Value, out var promise))
+            return;
+        promise.Expires = answer.Expires;
+        promise.Lapsed = false;
+        promise.Present.ExceptWith(answer.Lost);
+        promise.Stored.ExceptWith(answer.Lost.Select(p => NarHashOf(p, closure)));
+    }
+
+    public void Committed(PushId push)
+    {
+        Ends(push);
+        _told.Add(push.Value);
+    }
+
+    /// <summary>The client gives it up.</summary>
+    public void Ends(PushId push)
+    {
+        _ended.Add(push.Value);
+        _promises.Remove(push.Value);
+    }
+
+    /// <summary>Was the push past its time, now or before?</summary>
+    public bool HasLapsed(long push) => _lapsed.Contains(push);
+
+    public void Check(CatalogState state, ModelStore store, Action<bool, string, string> check)
+    {
+        _lapsed.UnionWith(state.Pushes.Where(u => u.State == "open" && u.Expires < state.Now).Select(u => u.Id));
+        foreach (var (push, promise) in _promises)
+        {
+            promise.Lapsed |= promise.Expires < state.Now;
+            var row = state.Pushes.Find(u => u.Id == push);
+            if (promise.Lapsed || row is { State: "committed" })
+                continue;
+            check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
+            foreach (var path in promise.Present)
+                check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
+            foreach (var nar in promise.Stored)
+            {
+                check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.ContainsKey(o.Key)),
+                    "I3", $"push {push} was told that the NAR {nar} is stored, and it is not");
+            }
+        }
+
+        // At the moment of the commit all of it is there; afterwards retention and pins decide.
+        foreach (var push in state.Pushes.Where(u => u.State == "committed" && _closures.ContainsKey(u.Id) && _committed.Add(u.Id)))
+        {
+            foreach (var path in _closures[push.Id].Paths)
+            {
+                check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live") && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
+                    "I5", $"push {push.Id} is committed, and {path.Path.Name} is not there");
+            }
+        }
+
+        foreach (var push in _told)
+            check(state.Pushes.Exists(u => u.Id == push && u.State == "committed"), "I5", $"push {push} was told that it is committed, and it is not");
+        _told.Clear();
+    }
+
+    private static Sha256Hash NarHashOf(StorePathHash path, BeginPush closure) => closure.Paths.First(p => p.Path.Hash == path).NarHash;
+
+    private sealed class Promise
+    {
+        public required DateTimeOffset Expires { get; set; }
+
+        public required HashSet<StorePathHash> Present { get; init; }
+
+        public required HashSet<Sha256Hash> Stored { get; init; }
+
+        public bool Lapsed { get; set; }
+    }
+}
