@@ -14,7 +14,7 @@ internal sealed record Profile
 
     public double Collect { get; init; } = 3;
 
-    public double Chore { get; init; } = 1.5;
+    public double Work { get; init; } = 1.5;
 
     public double Pin { get; init; } = 1.5;
 
@@ -43,6 +43,14 @@ internal sealed record Profile
 
     public double SmallBatch { get; init; } = 0.5;
 
+    /// <summary>The first operations.</summary>
+    public IReadOnlyList<StartDecision> Opening { get; init; } = [];
+
+    /// <summary>Requests are likely to be held up before this.</summary>
+    public string Slow { get; init; } = "";
+
+    public IReadOnlyList<Chore> Chores { get; init; } = [Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts];
+
     public IReadOnlyList<TimeSpan> Jumps { get; init; } = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6), TimeSpan.FromHours(2), TimeSpan.FromDays(2)];
 
     public IReadOnlyList<string> Universes { get; init; } = [.. Universe.All.Select(u => u.Name)];
@@ -53,7 +61,7 @@ internal sealed record Profile
         Operations = random.Next(3, 9),
         AtOnce = random.Next(2, 5),
         Pin = Pick(random, 0, 1.5, 4),
-        Chore = Pick(random, 0.5, 2),
+        Work = Pick(random, 0.5, 2),
         Whole = Pick(random, 0.1, 0.35, 0.6),
         Start = Pick(random, 0.1, 0.3),
         Fault = Pick(random, 0, 0, 0.1, 0.35),
@@ -110,13 +118,13 @@ internal sealed class Generator
         }
 
         if (_operations < _profile.Operations && (waiting.Count == 0 || schedule.Running < _profile.AtOnce && Chance(_profile.Start)))
-            return new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
+            return _operations < _profile.Opening.Count ? _profile.Opening[_operations++] : new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
         return waiting.Count == 0 ? null : Step(waiting);
     }
 
     private StepDecision Step(IReadOnlyList<Flow> waiting)
     {
-        var flow = waiting.FirstOrDefault(f => f.Operation == _last && Chance(_profile.Run)) ?? Weighted(waiting);
+        var flow = waiting.FirstOrDefault(f => f.Operation == _last && f.What != _profile.Slow && Chance(_profile.Run)) ?? Weighted(waiting);
         _last = flow.Operation;
         var isStore = flow.What.Length > 0 && char.IsAsciiLetterUpper(flow.What[0]);
         var isWrite = flow.What.StartsWith("PUT", StringComparison.Ordinal) || flow.What.StartsWith("DELETE", StringComparison.Ordinal);
@@ -128,15 +136,17 @@ internal sealed class Generator
         // Some requests are slow, and some are as good as stopped.
         foreach (var flow in waiting)
             _weights.TryAdd((flow.Operation, flow.Call), Any(new[] { 1, 1, 1, 5, 0.03 }));
-        var at = _random.NextDouble() * waiting.Sum(f => _weights[(f.Operation, f.Call)]);
-        return waiting.FirstOrDefault(f => (at -= _weights[(f.Operation, f.Call)]) < 0) ?? waiting[^1];
+        var at = _random.NextDouble() * waiting.Sum(Weight);
+        return waiting.FirstOrDefault(f => (at -= Weight(f)) < 0) ?? waiting[^1];
+
+        double Weight(Flow flow) => _weights[(flow.Operation, flow.Call)] * (flow.What == _profile.Slow ? 0.02 : 1);
     }
 
     private Operation NewOperation(Schedule schedule)
     {
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
-        var kind = _random.NextDouble() * (_profile.Push + _profile.Collect + _profile.Chore + _profile.Pin);
+        var kind = _random.NextDouble() * (_profile.Push + _profile.Collect + _profile.Work + _profile.Pin);
         if (id == 1 || (kind -= _profile.Push) < 0)
         {
             var end = _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
@@ -146,8 +156,8 @@ internal sealed class Generator
 
         if ((kind -= _profile.Collect) < 0)
             return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
-        if (kind - _profile.Chore < 0)
-            return new ChoreOperation(id, Any(new[] { Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts }));
+        if (kind - _profile.Work < 0)
+            return new ChoreOperation(id, Any(_profile.Chores));
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
     }
 

@@ -4,7 +4,7 @@ namespace OrleansCache.Model.Tests;
 internal static class Mutants
 {
     private static readonly Profile Calm = new() { Fault = 0, Jump = 0, Lose = 0 };
-    private static readonly Profile Collecting = Calm with { Collect = 5, Push = 4, Pin = 0, Chore = 0.5, Retains = 0, Grace = 0, Abort = 0, Leave = 0 };
+    private static readonly Profile Collecting = Calm with { Collect = 5, Push = 4, Pin = 0, Work = 0.5, Retains = 0, Grace = 0, Abort = 0, Leave = 0 };
 
     public static IReadOnlyList<Mutant> All { get; } =
     [
@@ -12,7 +12,7 @@ internal static class Mutants
         new("condemn without touched <= g_run") { IsQuick = true, Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live';")), Profile = Collecting },
         new("condemn with the new g") { Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live' and s.touched <= p_g + 1;")), Profile = Collecting },
         new("no barrier") { Patch = Patch(("set g = e.g + 1 where e.cache_id = p_cache returning e.g - 1", "set g = e.g where e.cache_id = p_cache returning e.g")), Profile = Collecting },
-        new("mark in the barrier's transaction: its snapshot is older than the barrier") { MarksBeforeTheBarrier = true, Profile = Collecting with { Universes = ["a pair"], Whole = 0.6, Run = 0.2 } },
+        new("mark in the barrier's transaction: its snapshot is older than the barrier") { MarksBeforeTheBarrier = true, Profile = Collecting with { Universes = ["a pair"], Opening = [Do(Push(1, "b")), Start(Collect(2)), Start(Push(3, "b"))], Slow = "gc_barrier" } },
         new("a pin touches only its own row")
         {
             Patch = TouchAlone("@fn@.touch(p_cache, array[v_path]) t;"),
@@ -32,14 +32,14 @@ internal static class Mutants
         new("the walk stops at touched = g without live")
         {
             Patch = Patch(("not (p.state = 'live' and p.touched = touch.g);\n  if v_cold", "not (p.touched = touch.g);\n  if v_cold"), ("not (q.state = 'live' and q.touched = touch.g)\n    )", "not (q.touched = touch.g)\n    )")),
-            Profile = Calm with { Pin = 0, Collect = 1, Chore = 0, Universes = ["a pair", "a chain"] },
+            Profile = Calm with { Pin = 0, Collect = 1, Work = 0, Universes = ["a pair", "a chain"] },
         },
         new("an older value of a pin lands later")
         {
             Patch = Patch(("where p.id = any(v_ids) and s.id = p.path_id and not p.recorded and (p.fence is null or p.fence + p_margin < clock_timestamp())", "where p.id = any(v_ids) and s.id = p.path_id and not p.recorded")),
-            Profile = Calm with { Pin = 8, Collect = 0, Chore = 0, Push = 3, Fault = 0.3, Lose = 0.05, Universes = ["a pair", "two tops"] },
+            Profile = Calm with { Pin = 8, Collect = 0, Work = 0, Push = 3, Fault = 0.3, Lose = 0.05, Universes = ["a pair", "two tops"] },
         },
-        new("sweep without referrers first") { SweepsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1, Push = 2, Collect = 4, Chore = 5, Universes = ["a pair"], Start = 0.3, Run = 0.2 } },
+        new("sweep without referrers first") { SweepsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1, Push = 1, Collect = 3, Work = 5, Chores = [Chore.Deletions], Universes = ["a pair"], Slow = "gc_doom_paths" } },
         new("a sweep list that is cut off below a condemned referrer")
         {
             IsQuick = true,
@@ -51,23 +51,27 @@ internal static class Mutants
             IsQuick = true,
             SweepsObjectsAtOnce = true,
             Patch = Patch(("and o.touched <= p_g and not exists (select from used where used.id = o.id)\n      returning", "and o.touched <= p_g\n      returning")),
-            Profile = Collecting with { Fault = 0.3, Chore = 3 },
+            Profile = Collecting with { Fault = 0.3, Work = 3 },
         },
         new("a recorded upload dies with the push that made it")
         {
             IsQuick = true,
             Patch = Patch(("when o.state in ('claimed', 'stored') and array_remove(o.holders, p_push) = '{}'", "when o.state in ('claimed', 'stored') and (array_remove(o.holders, p_push) = '{}' or o.claimed_by = p_push)")),
-            Profile = Calm with { Abort = 0.5, Collect = 0, Pin = 0, Chore = 0 },
+            Profile = Calm with { Abort = 0.5, Collect = 0, Pin = 0, Work = 0 },
         },
         new("waves forget what an earlier run left deleting")
         {
-            Patch = Patch(("where s.cache_id = p_cache and s.state = 'deleting'\n$$", "where s.cache_id = p_cache and s.state = 'deleting' and s.condemned_at >= (select max(r.heartbeat) from gc_run r)\n$$")),
-            Profile = Collecting with { Universes = ["a pair"], Lose = 0.1, Jump = 0.08, Jumps = [TimeSpan.FromMinutes(6)], Chore = 0, Push = 3, Pin = 4, SmallBatch = 0, Operations = 9, Decisions = 90, Whole = 0.5 },
+            Patch = Patch(("where s.cache_id = p_cache and s.state = 'deleting'\n$$", "where s.cache_id = p_cache and s.state = 'deleting' and s.condemned_at >= coalesce((select r.heartbeat from gc_run r where r.state = 'running' and r.heartbeat + interval '1 hour' > clock_timestamp()), '-infinity')\n$$")),
+            Profile = Collecting with
+            {
+                Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(6)], Work = 0, Push = 1, Decisions = 90, Slow = "delete_take_paths",
+                Opening = [Do(Push(1, "b")), Do(new PinOperation(2, PinChange.Set, "a")), Start(Collect(3)), Do(new PinOperation(4, PinChange.Delete, "a")), Start(Collect(5))],
+            },
         },
         new("sweep without the touched guard")
         {
             Patch = Patch(("and s.state = 'condemned' and s.touched <= p_g;", "and s.state = 'condemned';"), ("s.condemned_at + p_grace <= clock_timestamp() and s.touched <= p_g", "s.condemned_at + p_grace <= clock_timestamp()")),
-            Profile = Collecting with { Universes = ["a pair"], Jump = 0.08, Jumps = [TimeSpan.FromMinutes(6)], SmallBatch = 1, Chore = 1, Operations = 9, Decisions = 110, Whole = 0.5, Grace = 0.4 },
+            Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(6)], SmallBatch = 1, Work = 1, Chores = [Chore.Deletions], Operations = 8, Decisions = 110, Slow = "gc_doom_paths", Opening = [Do(Push(1, "a")), Start(Collect(2)), Do(Push(3, "b")), Start(Collect(4))] },
         },
         new("the answer to a retry clears an intent while the first attempt is under way")
         {
@@ -80,19 +84,19 @@ internal static class Mutants
                 ("where s.cache_id = p_cache and s.state = 'publishing' having count(*) > 0", "where false having count(*) > 0")),
             Profile = Collecting with { Jump = 0.1, Jumps = [TimeSpan.FromHours(2)] },
         },
-        new("no fence") { IgnoresFences = true, Profile = Collecting with { Fault = 0.2, Jump = 0.1, Jumps = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6)], Lose = 0.05, Chore = 3, Universes = ["a pair"] } },
+        new("no fence") { IgnoresFences = true, Profile = Collecting with { Fault = 0.2, Jump = 0.1, Jumps = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6)], Lose = 0.05, Work = 3, Universes = ["a pair"] } },
         new("the second deletion meets a key that was granted again")
         {
             Patch = Patch(("o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone')\n", "o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone', 'tombstone')\n"),
                 ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n")),
-            Profile = Collecting with { Jump = 0.1, Jumps = [TimeSpan.FromDays(2)], Chore = 4, Universes = ["a pair"], Whole = 0.5, Operations = 9 },
+            Profile = Collecting with { Jump = 0.1, Jumps = [TimeSpan.FromDays(2)], Work = 4, Universes = ["a pair"], Whole = 0.5, Operations = 9 },
         },
         new("a returning path gets a new id")
         {
             Patch = Patch((
                 "    update store_path s set state = 'gone', fence = null, recorded = false, condemned_at = null,\n      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false\n    from unnest",
                 "    delete from store_path s using unnest")),
-            Profile = Collecting with { Universes = ["a pair", "a chain"], Chore = 2 },
+            Profile = Collecting with { Universes = ["a pair", "a chain"], Work = 2 },
         },
         new("a row is deleted after a revive")
         {
@@ -105,9 +109,17 @@ internal static class Mutants
         new("a commit that trusts its begin")
         {
             Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
-            Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Whole = 0.6, Run = 0.2 },
+            Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Opening = [Do(Push(1, "b")), Start(Push(2, "b")), Start(Collect(3))], Slow = "commit_push" },
         },
     ];
+
+    private static StartDecision Do(Operation operation) => new(operation, AtOnce: true);
+
+    private static StartDecision Start(Operation operation) => new(operation, AtOnce: false);
+
+    private static PushOperation Push(int id, string root) => new(id, root, 0, null, PushEnd.Commit, Renews: false, Replays: false);
+
+    private static CollectOperation Collect(int id) => new(id, Retention: false, GraceSeconds: 0, Batch: 1);
 
     /// <summary>Text of the catalog's functions, replaced; the product never has a switch for it.</summary>
     private static Func<string, string> Patch(params (string From, string To)[] changes) => text =>

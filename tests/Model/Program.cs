@@ -27,7 +27,7 @@ if (mutants)
     var survivors = 0;
     foreach (var mutant in Mutants.All.Where(m => only is null || m.Name.Contains(only, StringComparison.Ordinal)))
     {
-        var hunt = await Search.HuntAsync(mutant, seed ?? 1);
+        var hunt = await Search.HuntAsync(mutant, seed ?? 1, shrink: true);
         survivors += hunt.Finding is null ? 1 : 0;
         Console.WriteLine(hunt);
         if (only is not null)

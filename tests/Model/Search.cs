@@ -32,7 +32,7 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
     }
 
     /// <summary>Of a mutant: how many schedules it takes to find it.</summary>
-    public static async Task<Search> HuntAsync(Mutant mutant, int first)
+    public static async Task<Search> HuntAsync(Mutant mutant, int first, bool shrink)
     {
         var watch = Stopwatch.StartNew();
         await using var database = await ModelDatabase.CreateAsync(2, mutant.Patch);
@@ -40,7 +40,7 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         for (var seed = first; seed < first + MostSchedulesForAMutant; seed++)
         {
             if (await explorer.ExploreAsync(seed) is { } finding)
-                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, await explorer.ShrinkAsync(finding));
+                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink ? await explorer.ShrinkAsync(finding) : finding);
         }
 
         return new Search(mutant.Name, first, MostSchedulesForAMutant, watch.Elapsed, null);
