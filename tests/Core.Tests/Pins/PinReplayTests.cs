@@ -110,15 +110,23 @@ public sealed class PinReplayTests
     }
 
     [Fact]
-    public async Task What_was_refused_may_be_asked_again_under_the_same_key()
+    public async Task What_was_refused_stays_refused_under_the_same_key_so_that_a_late_copy_of_the_request_does_nothing()
     {
         await using var world = await WithPathsAsync();
         await FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "later", operation: "one"));
         await FailsAsync(ProblemKind.PinChanged, world.PinAsync("app", "a", operation: "two", condition: PinCondition.Present));
+        await FailsAsync(ProblemKind.UnknownPin, world.UnpinAsync("app", operation: "three"));
+        await FailsAsync(ProblemKind.UnknownPin, world.RollbackAsync("app", operation: "four"));
         await world.PushAsync(World.Closure(World.Path("later")));
+        await world.PinAsync("app", "b");
+        await world.PinAsync("app", "c");
 
-        Assert.Equal(1, (await world.PinAsync("app", "later", operation: "one")).Revision);
-        Assert.Equal(2, (await world.PinAsync("app", "a", operation: "two", condition: PinCondition.Present)).Revision);
+        await FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "later", operation: "one"));
+        await FailsAsync(ProblemKind.PinChanged, world.PinAsync("app", "a", operation: "two", condition: PinCondition.Present));
+        await FailsAsync(ProblemKind.UnknownPin, world.UnpinAsync("app", operation: "three"));
+        await FailsAsync(ProblemKind.UnknownPin, world.RollbackAsync("app", operation: "four"));
+
+        Assert.Equal(3, (await world.PinAsync("app", "later", operation: "five")).Revision);
     }
 
     [Fact]

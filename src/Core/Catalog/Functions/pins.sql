@@ -32,16 +32,11 @@ begin
   result := v_before.result;
 end $$;
 
--- The outcome of a claimed operation. What was not done may be asked again, so nothing is kept of it.
+-- The outcome of a claimed operation, a refusal too: a copy of the request that comes late must not do what its sender was told is not done.
 create function @fn@.pin_done(p_cache int, p_operation text, p_outcome text, p_pin pin) returns void
-language plpgsql as $$
-begin
-  if p_outcome in ('made', 'moved', 'deleted') then
-    update pin_operation o set outcome = p_outcome, revision = p_pin.revision, pin = to_jsonb(p_pin) where o.cache_id = p_cache and o.operation = p_operation;
-  else
-    delete from pin_operation o where o.cache_id = p_cache and o.operation = p_operation;
-  end if;
-end $$;
+language sql volatile as $$
+  update pin_operation o set outcome = p_outcome, revision = p_pin.revision, pin = to_jsonb(p_pin) where o.cache_id = p_cache and o.operation = p_operation
+$$;
 
 -- Is the pin at the revision that the request expects? Null: any; 0: there must be none; -1: there must be one.
 create function @fn@.pin_is_expected(p_pin pin, p_expected bigint) returns boolean
@@ -104,8 +99,9 @@ begin
     return;
   end if;
   select s.id into v_path from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
-  if not found then outcome := 'absent'; return; end if;
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  if found then
+    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then
     outcome := v_said.outcome;
@@ -113,7 +109,7 @@ begin
     return;
   end if;
 
-  if v_unpromised <> '{}' then
+  if v_path is null or v_unpromised <> '{}' then
     outcome := 'absent';
   else
     select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected) m;
@@ -141,11 +137,11 @@ begin
     return;
   end if;
   select * into v_seen from pin p where p.cache_id = p_cache and p.name = p_name and not p.deleted;
-  if not found then outcome := 'unknown'; return; end if;
   select r.path_id into v_path from pin_revision r
     where r.pin_id = v_seen.id and (r.revision = p_revision or p_revision is null and r.path_id <> v_seen.path_id) order by r.revision desc limit 1;
-  if not found then outcome := 'no-revision'; return; end if;
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  if found then
+    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+  end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then
     outcome := v_said.outcome;
@@ -156,6 +152,8 @@ begin
   select * into result from pin p where p.id = v_seen.id for no key update;
   if not found or result.deleted then
     outcome := 'unknown';
+  elsif v_path is null then
+    outcome := 'no-revision';
   elsif result.revision <> v_seen.revision and p_revision is null then
     raise exception 'the pin was moved meanwhile: another revision is the one before' using errcode = '40001';
   elsif v_unpromised <> '{}' then
