@@ -124,7 +124,7 @@ internal sealed class Generator
 
     private StepDecision Step(IReadOnlyList<Flow> waiting)
     {
-        var flow = waiting.FirstOrDefault(f => f.Operation == _last && f.What != _profile.Slow && Chance(_profile.Run)) ?? Weighted(waiting);
+        var flow = waiting.FirstOrDefault(f => f.Operation == _last && !IsSlow(f) && Chance(_profile.Run)) ?? Weighted(waiting);
         _last = flow.Operation;
         var isStore = flow.What.Length > 0 && char.IsAsciiLetterUpper(flow.What[0]);
         var isWrite = flow.What.StartsWith("PUT", StringComparison.Ordinal) || flow.What.StartsWith("DELETE", StringComparison.Ordinal);
@@ -139,7 +139,7 @@ internal sealed class Generator
         var at = _random.NextDouble() * waiting.Sum(Weight);
         return waiting.FirstOrDefault(f => (at -= Weight(f)) < 0) ?? waiting[^1];
 
-        double Weight(Flow flow) => _weights[(flow.Operation, flow.Call)] * (flow.What == _profile.Slow ? 0.02 : 1);
+        double Weight(Flow flow) => _weights[(flow.Operation, flow.Call)] * (IsSlow(flow) ? 0.02 : 1);
     }
 
     private Operation NewOperation(Schedule schedule)
@@ -160,6 +160,8 @@ internal sealed class Generator
             return new ChoreOperation(id, Any(_profile.Chores));
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
     }
+
+    private bool IsSlow(Flow flow) => _profile.Slow.Length > 0 && flow.What.StartsWith(_profile.Slow, StringComparison.Ordinal);
 
     private bool Chance(double probability) => _random.NextDouble() < probability;
 

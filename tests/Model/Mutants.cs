@@ -87,9 +87,13 @@ internal static class Mutants
         new("no fence") { IgnoresFences = true, Profile = Collecting with { Fault = 0.2, Jump = 0.1, Jumps = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6)], Lose = 0.05, Work = 3, Universes = ["a pair"] } },
         new("the second deletion meets a key that was granted again")
         {
-            Patch = Patch(("o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone')\n", "o.nar_hash = any(v_hashes) and o.state in ('claimed', 'gone', 'tombstone')\n"),
+            Patch = Patch(("in ('stored', 'condemned', 'live', 'claimed', 'gone')", "in ('stored', 'condemned', 'live', 'claimed', 'gone', 'tombstone')"),
                 ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n")),
-            Profile = Collecting with { Jump = 0.1, Jumps = [TimeSpan.FromDays(2)], Work = 4, Universes = ["a pair"], Whole = 0.5, Operations = 9 },
+            Profile = Collecting with
+            {
+                Universes = ["a pair"], Jump = 0.15, Jumps = [TimeSpan.FromDays(2)], Push = 3, Collect = 1, Work = 3, Chores = [Chore.Deletions], Slow = "DELETE nar/",
+                Opening = [Do(Push(1, "b")), Do(Collect(2))],
+            },
         },
         new("a returning path gets a new id")
         {
