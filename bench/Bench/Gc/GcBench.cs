@@ -103,7 +103,8 @@ internal static class GcBench
 
     private static async Task<MarkTime> MarkAsync(CatalogDatabase database)
     {
-        GC.Collect(2, GCCollectionMode.Aggressive);
+        // What the run before has left must not count.
+        GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         ProcFs.ForgetPeak();
         var begun = Stopwatch.GetTimestamp();
         var (graph, roots) = await new GcCatalog(database).SnapshotAsync(Cache, Retention, CancellationToken.None);
