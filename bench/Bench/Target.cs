@@ -10,7 +10,11 @@ internal sealed record Target(string Name, double Value, double Limit, string Un
 
     public JsonObject ToJson() => new()
     {
-        ["name"] = Name, ["value"] = Math.Round(Value, 3), ["limit"] = Limit, ["unit"] = Unit, ["met"] = IsMet,
+        ["name"] = Name,
+        ["value"] = Math.Round(Value, 3),
+        ["limit"] = Limit,
+        ["unit"] = Unit,
+        ["met"] = IsMet,
     };
 
     public override string ToString() => string.Create(

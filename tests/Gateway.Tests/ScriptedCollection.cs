@@ -53,9 +53,23 @@ internal sealed class ScriptedCollection : IGarbageCollection
 
     private static GcRun Run(long id) => new()
     {
-        Id = id, State = GcState.Running, Phase = "marking", Scheduled = false, DryRun = false, Started = Started,
-        OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 2, GraceSeconds = 3, Paths = 0, Objects = 0, FailedUploadsDeleted = 0, OldClosuresDeleted = 0,
-        ObjectsMarkedForDeletion = 0, ObjectsDeletedAfterGracePeriod = 0, ObjectsFailedToDelete = 0, BytesFreed = 0,
+        Id = id,
+        State = GcState.Running,
+        Phase = "marking",
+        Scheduled = false,
+        DryRun = false,
+        Started = Started,
+        OlderThanSeconds = 1,
+        FailedUploadsOlderThanSeconds = 2,
+        GraceSeconds = 3,
+        Paths = 0,
+        Objects = 0,
+        FailedUploadsDeleted = 0,
+        OldClosuresDeleted = 0,
+        ObjectsMarkedForDeletion = 0,
+        ObjectsDeletedAfterGracePeriod = 0,
+        ObjectsFailedToDelete = 0,
+        BytesFreed = 0,
     };
 
     private Task<T> Answer<T>(T value) => Failure is { } failure ? Task.FromException<T>(failure) : Task.FromResult(value);

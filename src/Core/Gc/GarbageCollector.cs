@@ -144,7 +144,11 @@ internal sealed partial class GarbageCollector(
         // What an earlier owner has done counts; the graph is read anew.
         var progress = new GcProgress
         {
-            FailedUploads = run.FailedUploadsDeleted, OldClosures = run.OldClosuresDeleted, Condemned = run.ObjectsMarkedForDeletion, Deleted = run.ObjectsDeletedAfterGracePeriod, Bytes = run.BytesFreed,
+            FailedUploads = run.FailedUploadsDeleted,
+            OldClosures = run.OldClosuresDeleted,
+            Condemned = run.ObjectsMarkedForDeletion,
+            Deleted = run.ObjectsDeletedAfterGracePeriod,
+            Bytes = run.BytesFreed,
         };
         var beats = BeatAsync(run.Id, progress, stop);
         var (state, error) = (GcState.Done, (string?)null);

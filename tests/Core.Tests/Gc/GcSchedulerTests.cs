@@ -145,9 +145,23 @@ public sealed class GcSchedulerTests
                 Requests.Add(request);
                 return Failure(_calls.Count) is { } failure ? Task.FromException<GcRun>(failure) : Task.FromResult(new GcRun
                 {
-                    Id = 1, State = GcState.Running, Phase = "starting", Scheduled = true, DryRun = false, Started = clock.GetUtcNow(),
-                    OlderThanSeconds = 0, FailedUploadsOlderThanSeconds = 0, GraceSeconds = 0, Paths = 0, Objects = 0, FailedUploadsDeleted = 0, OldClosuresDeleted = 0,
-                    ObjectsMarkedForDeletion = 0, ObjectsDeletedAfterGracePeriod = 0, ObjectsFailedToDelete = 0, BytesFreed = 0,
+                    Id = 1,
+                    State = GcState.Running,
+                    Phase = "starting",
+                    Scheduled = true,
+                    DryRun = false,
+                    Started = clock.GetUtcNow(),
+                    OlderThanSeconds = 0,
+                    FailedUploadsOlderThanSeconds = 0,
+                    GraceSeconds = 0,
+                    Paths = 0,
+                    Objects = 0,
+                    FailedUploadsDeleted = 0,
+                    OldClosuresDeleted = 0,
+                    ObjectsMarkedForDeletion = 0,
+                    ObjectsDeletedAfterGracePeriod = 0,
+                    ObjectsFailedToDelete = 0,
+                    BytesFreed = 0,
                 });
             }
         }
