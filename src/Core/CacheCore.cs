@@ -65,11 +65,11 @@ public sealed class CacheCore : IAsyncDisposable
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
-            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         _housekeeper = new Housekeeper(
             caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
-        _schedule = options.Housekeeping && ScheduleOf(options.Gc) is { } schedule
+        _schedule = options.Housekeeping && options.Gc.ParsedSchedule() is { } schedule
             ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
             : Task.CompletedTask;
     }
@@ -120,8 +120,4 @@ public sealed class CacheCore : IAsyncDisposable
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
-
-    private static CronSchedule? ScheduleOf(GcOptions options) => options.Schedule is not { } text ? null
-        : CronSchedule.TryParse(text, out var schedule, out var error) ? schedule
-        : throw new FormatException($"The schedule '{text}' {error}.");
 }

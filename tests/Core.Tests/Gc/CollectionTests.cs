@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
@@ -234,6 +235,35 @@ public sealed class CollectionTests
         Assert.Equal(GcState.Failed, run.State);
         Assert.Contains("4711", run.Error, StringComparison.Ordinal);
         Assert.Equal("live", await world.StateOfAsync("b"));
+    }
+
+    [Theory]
+    [InlineData(-1d, null, null, false, "olderThanSeconds is -1")]
+    [InlineData(null, 1e300, null, false, "failedUploadsOlderThanSeconds is 1E+300")]
+    [InlineData(null, null, -0.5, false, "graceSeconds is -0.5")]
+    [InlineData(null, null, double.NaN, false, "graceSeconds is NaN")]
+    [InlineData(null, null, 5d, true, "send one of them")]
+    public async Task A_request_that_makes_no_sense_is_refused(double? older, double? failed, double? grace, bool force, string hint)
+    {
+        await using var world = await World.CreateAsync();
+        var request = new GcRequest { OlderThanSeconds = older, FailedUploadsOlderThanSeconds = failed, GraceSeconds = grace, Force = force };
+
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.StartAsync(CacheName.Default, request, OperationId.New(), CancellationToken.None));
+
+        Assert.Equal(ProblemKind.BadRequest, refused.Kind);
+        Assert.Contains(hint, refused.Message, StringComparison.Ordinal);
+        Assert.Empty((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
+    }
+
+    [Fact]
+    public async Task Status_says_when_the_schedule_is_next_due()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "30 3 * * *" });
+
+        var status = await world.Core.Collection.StatusAsync(CacheName.Default, CancellationToken.None);
+
+        Assert.Equal(("30 3 * * *", new TimeSpan(3, 30, 0)), (status.Schedule, status.Next?.UtcDateTime.TimeOfDay));
+        Assert.InRange(status.Next!.Value, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1.01));
     }
 
     [Fact]
