@@ -20,6 +20,9 @@ internal sealed class World : IAsyncDisposable
 
     private World(string connectionString, PushOptions options) => (ConnectionString, Options) = (connectionString, options);
 
+    /// <summary>Another engine's tests, which are these over that engine, set it before the first of them runs.</summary>
+    public static Func<World, IEngine>? Engine { get; set; }
+
     public static SecretKey Key { get; } = SecretKey.Generate("test-1");
 
     public string ConnectionString { get; }
@@ -45,10 +48,12 @@ internal sealed class World : IAsyncDisposable
     /// <summary>A world whose database is reached through PgBouncer in transaction mode.</summary>
     public static async Task<World> ThroughPgBouncerAsync() => await CreateAsync(through: (await Bouncer.Value).Through);
 
-    public async Task<CacheCore> AddGatewayAsync()
+    /// <param name="plain">Without the engine that is tested.</param>
+    public async Task<CacheCore> AddGatewayAsync(bool plain = false)
     {
+        var engine = plain ? null : Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false },
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = engine is not null },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
@@ -145,8 +150,8 @@ internal sealed class World : IAsyncDisposable
         return holder;
     }
 
-    /// <summary>Returns when so many statements wait for a lock.</summary>
-    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= count);
+    /// <summary>Returns when so many statements wait for a lock; where they go in groups, one for all of them.</summary>
+    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= (Engine is null ? count : 1));
 
     /// <summary>How many statements wait for a lock.</summary>
     public Task<long> BlockedAsync() => QueryAsync<long>(
