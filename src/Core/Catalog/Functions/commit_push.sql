@@ -53,19 +53,21 @@ begin
   -- Logs and realisations: the bytes are in the row; what is condemned comes back.
   select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
   perform 1 from object o where o.id = any(v_logs) order by o.id for no key update;
-  update object o set state = case when o.state = 'stored' then 'publishing'::node_state else 'live'::node_state end, touched = v_g, condemned_at = null
-    where o.id = any(v_logs) and o.state in ('stored', 'live', 'condemned');
-
-  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen);
+  perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
+  update object o set state = 'publishing', touched = v_g, condemned_at = null where o.id = any(v_logs) and o.state = 'stored';
+  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen) and o.state = 'stored';
   with chosen as materialized (select o.id, o.nar_hash from object o where o.id = any(v_chosen)),
     extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
-      where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id)
-  update store_path s set state = 'publishing', touched = v_g, recorded = false,
-      nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-      listing = d.listing, has_listing = d.listing is not null,
-      objects = array[c.id] || coalesce(x.ids, '{}')
+      where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),
+  published as (
+    update store_path s set state = 'publishing', touched = v_g, recorded = false,
+        nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        listing = d.listing, has_listing = d.listing is not null,
+        objects = array[c.id] || coalesce(x.ids, '{}')
     from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
-    where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id;
+    where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id
+    returning s.id)
+  insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
   update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,

@@ -11,7 +11,7 @@ begin
     where u.cache_id = p_cache and u.state = 'open' and (u.id = p_push or (p_push is null and u.expires + p_lapsed < clock_timestamp()))
     order by u.id limit p_limit for no key update skip locked
   loop
-    perform @fn@.release_push(v_id);
+    perform @fn@.release_push(p_cache, v_id);
     update push u set state = 'aborted', finished = clock_timestamp() where u.id = v_id;
     v_count := v_count + 1;
   end loop;

@@ -24,8 +24,8 @@ begin
   then return 'committing'; end if;
 
   update object o set state = 'live', touched = v_g, content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
-  update object o set state = 'live', touched = v_g, condemned_at = null
-    where o.id = any(v_objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+  perform @fn@.stamp_objects(p_cache, v_g, v_objects);
+  perform @fn@.list_paths(p_cache, array(select s.id from store_path s where s.id = any(v_unpromised) and s.state = 'publishing'), 'publishing', null);
   update store_path s set state = 'live', touched = v_g, listing = null where s.id = any(v_unpromised) and s.state in ('publishing', 'live');
   -- A log or realisation that came later belongs to its path from now on.
   perform 1 from store_path s where s.id in (select d.path_id from push_object d where d.push_id = p_push) order by s.id for no key update;
@@ -37,7 +37,7 @@ begin
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
-  perform @fn@.release_push(p_push);
+  perform @fn@.release_push(p_cache, p_push);
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
   if v_push.pin is not null then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),

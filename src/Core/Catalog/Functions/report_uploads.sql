@@ -42,8 +42,7 @@ begin
     update object o set holders = array_append(o.holders, p_push)
       where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored' and not p_push = any(o.holders);
     -- What is there already is promised, as NARs are at begin.
-    update object o set state = 'live', touched = v_g, condemned_at = null
-      where o.cache_id = p_cache and o.key = any(p_keys) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+    perform @fn@.stamp_objects(p_cache, v_g, array(select o.id from object o where o.cache_id = p_cache and o.key = any(p_keys)));
     insert into push_object (push_id, object_id, path_id)
       select p_push, o.id, s.id
       from unnest(p_keys, p_paths) k(key, hash)

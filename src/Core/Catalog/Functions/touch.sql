@@ -6,6 +6,7 @@ declare
   v_cold bigint[];
   v_good bigint[];
   v_bad bigint[];
+  v_back bigint[];
   v_locked bigint[] := '{}';
   v_objects bigint[];
 begin
@@ -26,8 +27,9 @@ begin
       where w.state in ('live', 'condemned') and not (q.state = 'live' and q.touched = touch.g)
     )
     select coalesce(array_agg(w.id order by w.id) filter (where w.state in ('live', 'condemned')), '{}'),
-           coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}')
-      into v_good, v_bad from walk w;
+           coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}'),
+           coalesce(array_agg(w.id) filter (where w.state = 'condemned'), '{}')
+      into v_good, v_bad, v_back from walk w;
     -- A walk that began after all its rows were locked is exact.
     exit when v_good = v_locked;
     perform 1 from store_path p where p.id = any(v_good) order by p.id for no key update;
@@ -42,14 +44,17 @@ begin
     )
     select array_agg(up.id) into v_bad from up;
     select coalesce(array_agg(i), '{}') into v_good from unnest(v_good) i where not exists (select from unnest(v_bad) b where b = i);
+    select coalesce(array_agg(i), '{}') into v_back from unnest(v_back) i where not exists (select from unnest(v_bad) b where b = i);
     select coalesce(array_agg(distinct i), '{}') into unpromised from unnest(p_ids) i join unnest(v_bad) b on b = i;
   end if;
   if v_good = '{}' then return; end if;
 
   select array_agg(distinct o) into v_objects from store_path p cross join unnest(p.objects) o where p.id = any(v_good);
   perform 1 from object o where o.id = any(v_objects) and not (o.state = 'live' and o.touched = touch.g) order by o.id for no key update;
-  update object o set state = 'live', touched = touch.g, condemned_at = null
-    where o.id = any(v_objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = touch.g);
+  perform @fn@.stamp_objects(p_cache, touch.g, v_objects);
+  if v_back <> '{}' then
+    perform @fn@.list_paths(p_cache, v_back, 'condemned', null);
+  end if;
   update store_path p set state = 'live', touched = touch.g, condemned_at = null
     where p.id = any(v_good) and p.state in ('live', 'condemned');
 end $$;
