@@ -88,7 +88,8 @@ internal static class Mutants
         new("the second deletion meets a key that was granted again")
         {
             Patch = Patch(("in ('stored', 'condemned', 'live', 'claimed', 'gone')", "in ('stored', 'condemned', 'live', 'claimed', 'gone', 'tombstone')"),
-                ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n")),
+                ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n"),
+                ("    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders", "    delete from tombstone t using object q where q.id = t.id and q.state = 'claimed';\n    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders")),
             Profile = Collecting with
             {
                 Universes = ["a pair"], Jump = 0.15, Jumps = [TimeSpan.FromDays(2)], Push = 3, Collect = 1, Work = 3, Chores = [Chore.Deletions], Slow = "DELETE nar/",
@@ -119,7 +120,7 @@ internal static class Mutants
         },
         new("a commit that trusts its begin")
         {
-            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
+            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared, v_push.objects || v_logs || array(\n    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Opening = [Do(Push(1, "b")), Start(Push(2, "b")), Start(Collect(3))], Slow = "commit_push" },
         },
     ];

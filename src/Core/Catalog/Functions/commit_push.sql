@@ -6,7 +6,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_g bigint;
   v_push push%rowtype;
-  v_named bigint[];
+  v_declared bigint[];
   v_open bigint[];
   v_hashes bytea[];
   v_chosen bigint[];
@@ -19,13 +19,15 @@ begin
   outcome := v_push.state::text;
   if v_push.state <> 'open' then return; end if;
 
-  -- One statement: 'wait' moves a path from one of the two to the other.
-  select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) into v_named from push u where u.id = p_push;
-  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
   outcome := v_push.state::text;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
+  select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
+  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared, v_push.objects || v_logs || array(
+    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
   if v_open <> '{}' then
     perform 1 from store_path s where s.id = any(v_open) order by s.id for no key update;
@@ -51,8 +53,6 @@ begin
   end if;
 
   -- Logs and realisations: the bytes are in the row; what is condemned comes back.
-  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
-  perform 1 from object o where o.id = any(v_logs) order by o.id for no key update;
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
   update object o set state = 'publishing', touched = v_g, condemned_at = null where o.id = any(v_logs) and o.state = 'stored';
   update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen) and o.state = 'stored';

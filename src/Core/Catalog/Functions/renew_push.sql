@@ -9,15 +9,15 @@ declare
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if not found then state := 'unknown'; return; end if;
-  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths) t;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.id = p_push for no key update;
   state := v_push.state::text;
   expires := v_push.expires;
   lost := '{}';
   if v_push.state <> 'open' then return; end if;
+  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths, '{}', v_push.objects) t;
 
   -- Held NARs: a live or condemned one is stamped again; one that is neither held nor there costs the paths that rely on it.
-  perform 1 from object o where o.id = any(v_push.objects) order by o.id for no key update;
   perform @fn@.stamp_objects(p_cache, v_g, v_push.objects);
   select coalesce(array_agg(distinct i), '{}') into lost from (
     select unnest(v_unpromised)
