@@ -205,7 +205,7 @@ public sealed class CollectionTests
         await collector.BarrierAsync();
         await collector.MarkAsync();
         await collector.CondemnAsync();
-        await world.ExecuteAsync("update store_path set state = 'deleting'");
+        await world.ChangeAsync("update store_path set state = 'deleting'");
 
         await collector.Deletions.RunAsync(1, CancellationToken.None);
         Assert.Equal(["deleting", "deleting"], [await world.StateOfAsync("a"), await world.StateOfAsync("b")]);

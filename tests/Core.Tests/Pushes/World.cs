@@ -159,6 +159,9 @@ internal sealed class World : IAsyncDisposable
 
     public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
 
+    /// <summary>Changes states by hand; the lists of nodes follow.</summary>
+    public Task ChangeAsync(string sql) => ExecuteAsync($"{sql};\n{Lists.Write}");
+
     /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
     public Task TravelAsync(TimeSpan time) => ExecuteAsync(
         $"""
@@ -169,7 +172,8 @@ internal sealed class World : IAsyncDisposable
           d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
           f as (update pin_revision set created = created - t.t from t),
-          g as (update pin_operation set created = created - t.t from t)
+          g as (update pin_operation set created = created - t.t from t),
+          h as (update tombstone set urls_until = urls_until - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
@@ -185,6 +189,7 @@ internal sealed class World : IAsyncDisposable
             Assert.True(info.Verify(Key.PublicKey), $"{key} is not signed");
         }
 
+        Assert.Equal("", await QueryAsync<string>($"select coalesce(string_agg(l.unequal, '; '), '') from ({Lists.Unequal}) l(unequal)"));
         Assert.Equal(0, await QueryAsync<long>(
             "select count(*) from store_path s cross join unnest(s.refs) r join store_path t on t.id = r where s.state = 'live' and t.state <> 'live'"));
         Assert.Equal(0, await QueryAsync<long>(

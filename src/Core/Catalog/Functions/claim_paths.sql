@@ -51,8 +51,7 @@ begin
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
       and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
     order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
-  update object o set state = 'live', touched = v_g, condemned_at = null
-    where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+  perform @fn@.stamp_objects(p_cache, v_g, v_held);
   update object o set holders = array_append(o.holders, p_push)
     where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
   -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.

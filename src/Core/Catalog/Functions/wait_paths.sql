@@ -10,15 +10,20 @@ declare
   v_promised bigint[];
   v_held bigint[];
 begin
-  select coalesce(array_agg(s.id order by u.ord), '{}') into v_ids
-    from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
-    join push_path d on d.push_id = p_push and d.path_id = s.id;
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;
   if not found then
     return query select null::bytea, null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::bigint;
     return;
   end if;
+  select coalesce(array_agg(s.id order by u.ord), '{}') into v_ids
+    from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
+    join push_path d on d.push_id = p_push and d.path_id = s.id;
+  -- With the objects that claim_paths locks.
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids, '{}', array(
+    select o.id from object o
+    where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+      and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = p_push and d.path_id = any(v_ids))))) t;
   select array_agg(i) into v_promised from (select unnest(v_ids) except select unnest(v_unpromised)) x(i);
   if v_promised is not null then
     update push u set paths = (select array_agg(distinct i) from unnest(u.paths || v_promised) i) where u.id = p_push;
