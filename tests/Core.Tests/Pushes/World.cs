@@ -31,16 +31,19 @@ internal sealed class World : IAsyncDisposable
 
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>Its gateways send the steps of several pushes in one statement.</summary>
+    public bool Grouped { get; init; }
+
     public MemoryObjectStore Store { get; } = new();
 
     public CacheCore Core => _cores[0];
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
-        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions() };
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions(), Grouped = grouped };
         await world.AddGatewayAsync();
         return world;
     }
@@ -53,7 +56,7 @@ internal sealed class World : IAsyncDisposable
     {
         var engine = plain ? null : Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = engine is not null },
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;

@@ -40,6 +40,7 @@ declare
   v_at int := 0;
   v_ref int := 0;
 begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push u where u.id = any(p_pushes) and u.cache_id = p_cache order by u.id for no key update;
   perform 1 from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(p_nar_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
@@ -61,21 +62,22 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 #variable_conflict use_column
 declare
   v_small bigint[];
-  v_paths bigint[];
-  v_unpromised bigint[];
+  v_declared bigint[];
 begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   v_small := array(
     select u.id from push u
     where u.id = any(p_pushes) and cardinality(u.paths) + (select count(*) from (select from push_path d where d.push_id = u.id limit p_large) x) < p_large);
-  v_paths := array(
-    select distinct x.id from push u cross join lateral (select unnest(u.paths) union select d.path_id from push_path d where d.push_id = u.id) x(id)
-    where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open');
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_paths) t;
-  perform 1 from store_path s where s.id = any(v_unpromised) order by s.id for no key update;
-  perform 1 from object o
-    where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'live', 'condemned')
-      and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(v_small) and d.path_id = any(v_unpromised)))
-    order by o.id for no key update;
+  perform 1 from push u where u.id = any(v_small) and u.cache_id = p_cache order by u.id for no key update;
+  v_declared := array(select distinct d.path_id from push_path d join push u on u.id = d.push_id where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open');
+  perform @fn@.touch(p_cache,
+    v_declared || array(select unnest(u.paths) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open'),
+    v_declared,
+    array(
+      select unnest(u.objects) from push u where u.id = any(v_small) and u.state = 'open'
+      union select d.object_id from push_object d where d.push_id = any(v_small)
+      union select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'live', 'condemned')
+        and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(v_small)))));
   for i in 1 .. cardinality(p_pushes) loop
     if p_pushes[i] = any(v_small) then
       return query select i, c.outcome, c.paths, c.published, c.pin from @fn@.commit_push(p_cache, p_pushes[i], p_lease) c;
@@ -101,6 +103,7 @@ declare
   nl int;
   nk int;
 begin
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push p where p.id = any(p_pushes) and p.cache_id = p_cache order by p.id for no key update;
   perform 1 from object o where o.id = any(p_uploads) order by o.id for no key update;
   for i in 1 .. cardinality(p_pushes) loop
@@ -123,9 +126,15 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 #variable_conflict use_column
 declare
   v_at int := 0;
+  v_ids bigint[];
 begin
-  perform @fn@.touch(p_cache, array(select s.id from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes)));
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push u where u.id = any(p_pushes) and u.cache_id = p_cache order by u.id for no key update;
+  v_ids := array(select s.id from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes));
+  perform @fn@.touch(p_cache, v_ids, '{}', array(
+    select o.id from object o
+    where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+      and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(p_pushes) and d.path_id = any(v_ids)))));
   for i in 1 .. cardinality(p_pushes) loop
     return query select i, w.path_id, w.status, w.object_id, w.key, w.nar_hash, w.nar_size, w.multipart_id, w.uploader
       from @fn@.wait_paths(p_cache, p_pushes[i], p_hashes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate) w;
