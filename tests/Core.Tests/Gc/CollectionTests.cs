@@ -308,7 +308,8 @@ public sealed class CollectionTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
-        var stopping = await world.AddGatewayAsync();
+        // The run has to begin in this very process.
+        var stopping = await world.AddGatewayAsync(plain: true);
         stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel) : Task.CompletedTask;
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await world.StopAsync(stopping);
@@ -324,7 +325,8 @@ public sealed class CollectionTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
-        var zombie = await world.AddGatewayAsync();
+        // The run has to begin in this very process.
+        var zombie = await world.AddGatewayAsync(plain: true);
         var held = new TaskCompletionSource();
         zombie.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal) ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
         var run = await zombie.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
