@@ -18,6 +18,7 @@ internal static class Compose
         {
             Bucket = s3.Bucket,
             Endpoint = s3.Endpoint,
+            UploadEndpoint = s3.UploadEndpoint,
             Region = s3.Region,
             Prefix = s3.Prefix,
             PathStyle = s3.PathStyle,
@@ -29,10 +30,16 @@ internal static class Compose
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
     {
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc };
+        return await WithDatabaseAsync(() => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
+    }
+
+    /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
+    public static async Task<T> WithDatabaseAsync<T>(Func<Task<T>> first)
+    {
         try
         {
-            var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc };
-            return await CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel);
+            return await first();
         }
         catch (CatalogVersionException e)
         {
