@@ -26,9 +26,7 @@ internal sealed class SiloEngine(SiloSettings settings, CacheCore core, string c
             // No gateway of Orleans: clients speak HTTP, and the gateway is in this process.
             silo.Configure<EndpointOptions>(endpoint => (endpoint.AdvertisedIPAddress, endpoint.SiloPort, endpoint.GatewayPort) = (settings.Endpoint.Address, settings.Endpoint.Port, 0));
             Membership.Tune(silo);
-            var tables = ClusterTables.ConnectionString(connectionString);
-            silo.UseAdoNetClustering(options => (options.Invariant, options.ConnectionString) = (ClusterTables.Invariant, tables));
-            silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (ClusterTables.Invariant, tables));
+            ClusterTables.Use(silo, connectionString);
             // The grains of src/Grains and what they need: silo.AddCacheGrains(core).
             if (settings.HasDashboard)
             {
