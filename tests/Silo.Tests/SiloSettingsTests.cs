@@ -90,6 +90,19 @@ public class SiloSettingsTests
     }
 
     [Fact]
+    public async Task Migrate_works_beside_a_silo_on_the_same_port()
+    {
+        var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+
+        var (exit, output, errors) = await SiloProcess.RunAsync("--migrate", "--postgres", database, "--silo-port", $"{((IPEndPoint)taken.LocalEndpoint).Port}");
+
+        Assert.Equal((0, ""), (exit, errors));
+        Assert.Contains("-orleans\n", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Help_lists_every_option()
     {
         var (exit, output, _) = await SiloProcess.RunAsync("--help");

@@ -17,8 +17,8 @@ public static class ServerMain
         {
             var given = line.Values(parsed, Environment.GetEnvironmentVariable);
             var settings = ServerSettings.From(given);
-            var makeEngine = engine?.Invoke(settings, given);
-            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel) : Server.RunAsync(settings, makeEngine, Console.Out, cancel));
+            // Beside a running server: what is the server's alone, such as a port, is not looked at.
+            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel) : Server.RunAsync(settings, engine?.Invoke(settings, given), Console.Out, cancel));
             return 0;
         });
         try
