@@ -18,10 +18,13 @@ public sealed class CatalogDatabase : IAsyncDisposable
     private readonly NpgsqlDataSource _source;
     private long _statements;
 
-    private CatalogDatabase(NpgsqlDataSource source, string functions) => (_source, Functions) = (source, functions);
+    private CatalogDatabase(NpgsqlDataSource source, CatalogChanges changes) => (_source, Changes) = (source, changes);
 
     /// <summary>The schema that holds this version's functions.</summary>
-    public string Functions { get; }
+    public string Functions => Changes.Functions;
+
+    /// <summary>What opening it changed in the database.</summary>
+    public CatalogChanges Changes { get; }
 
     /// <summary>A seam for tests: awaited before each statement, with its text.</summary>
     internal Func<string, CancellationToken, Task>? BeforeStatement { get; set; }
@@ -39,8 +42,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
         try
         {
-            var functions = await CatalogSchema.InstallAsync(source, patch, cancel);
-            return new CatalogDatabase(source, functions);
+            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, cancel));
         }
         catch
         {
