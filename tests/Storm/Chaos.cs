@@ -2,14 +2,15 @@ using System.Globalization;
 
 namespace OrleansCache.Storm;
 
-/// <summary>Kills gateways and makes them stand still, every few seconds; never the last one that serves.</summary>
-internal sealed class Chaos(Fleet fleet, Tally tally, Random random)
+/// <summary>Kills gateways, makes them stand still and drains them, every few seconds; never the last one that serves.</summary>
+internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
 {
     private const int MostStopped = 2;
 
     // Stops: from below the leases (15 s) and fences (20 s) to far beyond.
     private const int ShortestStop = 5;
     private const int LongestStop = 60;
+    private static readonly TimeSpan TimeForZombie = TimeSpan.FromSeconds(15);
 
     private readonly List<Task> _recoveries = [];
     private int _stopped;
@@ -28,8 +29,8 @@ internal sealed class Chaos(Fleet fleet, Tally tally, Random random)
                     continue;
                 var gateway = standing[victim % standing.Count];
                 gateway.IsBusy = true;
-                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped
-                    ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
+                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
+                    : kills ? DrainAsync(gateway)
                     : KillAsync(gateway, "killed"));
             }
         }
@@ -44,6 +45,18 @@ internal sealed class Chaos(Fleet fleet, Tally tally, Random random)
         tally.Count("kills");
         tally.Event($"gateway {gateway.Number} {how}");
         await gateway.Process.Kill9Async();
+        await gateway.Process.RestartAsync();
+        tally.Event($"gateway {gateway.Number} runs again");
+        gateway.IsBusy = false;
+    }
+
+    // SIGTERM, as in a rolling upgrade.
+    private async Task DrainAsync(Gateway gateway)
+    {
+        tally.Count("drains");
+        tally.Event($"gateway {gateway.Number} is told to stop");
+        if (await gateway.Process.StopAsync() is not 0 and var code)
+            tally.Violation($"gateway {gateway.Number} ended with {code} when it was told to stop");
         await gateway.Process.RestartAsync();
         tally.Event($"gateway {gateway.Number} runs again");
         gateway.IsBusy = false;
@@ -66,6 +79,11 @@ internal sealed class Chaos(Fleet fleet, Tally tally, Random random)
 
         gateway.Process.Resume();
         tally.Event($"gateway {gateway.Number} goes on");
+        // A silo that was declared dead ends when it wakes and learns of it; its supervisor starts it again.
+        if (silos)
+            await Task.Delay(TimeForZombie, CancellationToken.None);
+        if (!gateway.Process.IsRunning)
+            await KillAsync(gateway, "has ended by itself");
         gateway.IsBusy = false;
     }
 }

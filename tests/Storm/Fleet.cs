@@ -55,15 +55,16 @@ internal sealed class Fleet : IAsyncDisposable
 
     public string PublicKey => _gateways[0].Process.PublicKey;
 
-    public static async Task<Fleet> StartAsync(int count, string[] options)
+    public static async Task<Fleet> StartAsync(int count, bool silos, string[] options)
     {
+        Func<string[], Task<ServerProcess>> start = silos ? ServerProcess.StartSiloAsync : ServerProcess.StartAsync;
         var fleet = new Fleet();
         try
         {
-            var first = await ServerProcess.StartAsync(options);
+            var first = await start(options);
             fleet._gateways.Add(new Gateway(1, first));
             var others = await Task.WhenAll(Enumerable.Range(2, count - 1).Select(async number =>
-                new Gateway(number, await ServerProcess.StartAsync([.. options, .. first.IdentityOptions]))));
+                new Gateway(number, await start([.. options, .. first.IdentityOptions]))));
             fleet._gateways.AddRange(others);
             fleet._checks = Task.WhenAll(fleet._gateways.Select(fleet.CheckAsync));
             await Eventually.BecomesTrueAsync(() => fleet._gateways.TrueForAll(gateway => gateway.IsHealthy));

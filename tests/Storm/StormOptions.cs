@@ -15,6 +15,9 @@ public sealed record StormOptions
 
     public int Gateways { get; init; } = 4;
 
+    /// <summary>The gateways are silos of a cluster, and PostgreSQL is restarted half way.</summary>
+    public bool Orleans { get; init; }
+
     /// <summary>Store paths that there are in all. A closure has up to <see cref="Universe.LargestClosure"/> of them.</summary>
     public int Paths { get; init; } = 600;
 
@@ -39,6 +42,7 @@ public sealed record StormOptions
                 "--pushers" => options with { Pushers = Positive() },
                 "--gateways" => options with { Gateways = Positive() is var gateways and > 1 ? gateways : throw Wrong() },
                 "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
+                "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() }, Gateways = value == "orleans" ? 3 : options.Gateways },
                 "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),

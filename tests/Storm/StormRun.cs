@@ -59,13 +59,13 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task<bool> RunAsync()
     {
-        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers, {_options.Gateways} gateways; logs in {_folder}");
+        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers, {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
         // 1
         await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
         var database = await postgres.CreateDatabaseAsync();
         using var bucket = await ObjectBucket.CreateAsync();
         var universe = Universe.Make(_options.Seed, _options.Paths);
-        await using var fleet = await Fleet.StartAsync(_options.Gateways, ["--postgres", database, .. bucket.ServerOptions]);
+        await using var fleet = await Fleet.StartAsync(_options.Gateways, _options.Orleans, ["--postgres", database, .. bucket.ServerOptions]);
         using var balancer = new Balancer(fleet, _tally, NextRandom());
         using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
@@ -78,7 +78,7 @@ public sealed class StormRun : IAsyncDisposable
         {
             // 2 and 3
             var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            await StormAsync(universe, fleet, api, store, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
+            await StormAsync(universe, fleet, postgres, api, store, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
             await sabotage;
             // 4
             if (_tally.Violations.Count == 0)
@@ -110,7 +110,7 @@ public sealed class StormRun : IAsyncDisposable
         return false;
     }
 
-    private async Task StormAsync(Universe universe, Fleet fleet, Api api, HttpClient store, BucketReader reader, ClosureScan scan)
+    private async Task StormAsync(Universe universe, Fleet fleet, PostgresServer postgres, Api api, HttpClient store, BucketReader reader, ClosureScan scan)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
         var client = new PushClient(api, store, _retry, reader, _tally);
@@ -121,13 +121,27 @@ public sealed class StormRun : IAsyncDisposable
             pushers.Add(new PinMover(api, client, universe, _committed, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
         var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
         List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers).Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
-        var chaos = new Chaos(fleet, _tally, NextRandom()).RunAsync(end.Token);
+        var chaos = new Chaos(fleet, _options.Orleans, _tally, NextRandom()).RunAsync(end.Token);
 
-        end.CancelAfter(TimeSpan.FromMinutes(_options.Minutes));
+        var length = TimeSpan.FromMinutes(_options.Minutes);
+        end.CancelAfter(length);
+        if (_options.Orleans)
+            await RestartPostgresAsync(postgres, length / 2, end.Token);
         await chaos;
         _tally.PushingEnds();
         Say("the storm is over; those who push finish");
         await Task.WhenAll([.. pushers, collecting, .. watching]);
+    }
+
+    private async Task RestartPostgresAsync(PostgresServer postgres, TimeSpan after, CancellationToken end)
+    {
+        await Task.Delay(after, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (end.IsCancellationRequested)
+            return;
+        _tally.Count("restarts of PostgreSQL");
+        _tally.Event("PostgreSQL is killed and started again");
+        await postgres.Kill9Async();
+        await postgres.RestartAsync();
     }
 
     private async Task PushLoopAsync(Universe universe, PushClient client, Random random, CancellationToken end, CancellationToken stopped)
@@ -154,7 +168,7 @@ public sealed class StormRun : IAsyncDisposable
             {(t.Violations.Count == 0 ? "all was well" : $"{t.Violations.Count} VIOLATIONS")}   seed {_options.Seed}, {took.TotalSeconds:0} s
             pushes     {t["pushes"]} done, {t["given up"]} given up, {t["begun again: missing-paths"]} begun again; {t["paths published"]} paths published, {t["NARs uploaded"]} NARs uploaded
             requests   {t["requests"]}, {t["retries"]} retries, {t["answers lost"]} answers lost on purpose, {t["answers 500"]} answers 500, {t["deadlocks"]} deadlocks
-            gateways   {t["kills"]} kills, {t["stops"]} stops
+            gateways   {t["kills"]} kills, {t["stops"]} stops, {t["drains"]} drains; {t["restarts of PostgreSQL"]} restarts of PostgreSQL
             collector  {t["gc done"]} runs ({t["gc forced"]} forced), {t["gc cancelled"]} cancelled; {t["closures forgotten"]} closures forgotten, {t["condemned"]} condemned, {t["deleted"]} deleted, {t["deletions unconfirmed"]} unconfirmed
             pins       {t["pins pushed"]} pushed, {t["pins moved"]} moved, {t["pins rolled back"]} rolled back, {t["pins deleted"]} deleted
             checked    {t["walks"]} walks of pins ({t["walks of pins that moved"]} moved meanwhile), {t["narinfos checked"]} narinfos, {t["promises checked"]} promises, {t["commits checked"]} commits, {t["pins checked"]} pins

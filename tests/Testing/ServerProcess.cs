@@ -2,16 +2,17 @@ using System.Globalization;
 
 namespace OrleansCache.Testing;
 
-/// <summary>A running <c>orleans-cache-server</c> on a data directory of its own: embedded, unless its options say otherwise.</summary>
+/// <summary>A running <c>orleans-cache-server</c>, or silo, on a data directory of its own: embedded, unless its options say otherwise.</summary>
 public sealed class ServerProcess : IAsyncDisposable
 {
     private readonly TempFolder _folder = new("oc-server-");
+    private readonly string _program;
     private readonly string[] _options;
     private readonly int _port = FreePort.Next();
     private ProcessRunner? _process;
     private string _earlierLogs = "";
 
-    private ServerProcess(string[] options) => _options = options;
+    private ServerProcess(string program, string[] options) => (_program, _options) = (program, options);
 
     /// <summary>What clients use; stays the same over restarts.</summary>
     public Uri Url => new($"http://127.0.0.1:{_port}");
@@ -39,9 +40,19 @@ public sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Starts it and waits until it serves.</summary>
     /// <param name="options">More options, such as <c>--postgres</c>.</param>
-    public static async Task<ServerProcess> StartAsync(params string[] options)
+    public static Task<ServerProcess> StartAsync(params string[] options) => StartAsync(BuiltProgram.Server, options);
+
+    /// <summary>Starts a silo, and waits until it serves.</summary>
+    /// <param name="options">More options; at least <c>--postgres</c>, by which it finds the others.</param>
+    public static Task<ServerProcess> StartSiloAsync(params string[] options) =>
+        StartAsync(BuiltProgram.Silo, [.. options, "--silo-port", FreePort.Next().ToString(CultureInfo.InvariantCulture)]);
+
+    /// <summary>False when it has ended by itself, as a silo does that the others have declared dead.</summary>
+    public bool IsRunning => _process is { HasExited: false };
+
+    private static async Task<ServerProcess> StartAsync(string program, string[] options)
     {
-        var server = new ServerProcess(options);
+        var server = new ServerProcess(program, options);
         try
         {
             await server.RestartAsync();
@@ -59,7 +70,7 @@ public sealed class ServerProcess : IAsyncDisposable
     {
         await StopAsync();
         _process = ProcessRunner.Start(
-            BuiltProgram.Server, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], CacheCli.Environment(_folder.Path), signalAtExit: "TERM");
+            _program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], CacheCli.Environment(_folder.Path), signalAtExit: "TERM");
         await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal));
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Npgsql;
 
@@ -20,6 +21,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     private readonly Channel<Entry> _queue;
     private readonly SemaphoreSlim _heavy = new(2);
     private readonly CancellationTokenSource _stopping = new();
+    private readonly ConcurrentDictionary<Task, Task> _alone = new();
     private readonly GroupOperation<TItem, TResult> _operation;
     private readonly Task _loop;
 
@@ -106,7 +108,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
             // Whoever waits is told below.
         }
 
-        await Task.WhenAll(running.Keys);
+        await Task.WhenAll([.. running.Keys, .. _alone.Keys]);
         while (_queue.Reader.TryRead(out var entry))
             waiting.Add(entry);
         Fail(waiting, Stopping());
@@ -153,8 +155,14 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         catch (PostgresException) when (turn.Count > 1)
         {
             // One of them cannot be done, or waits for a row that somebody holds: it must not cost the others.
-            await SendAsync([.. turn.Take(turn.Count / 2)]);
-            await SendAsync([.. turn.Skip(turn.Count / 2)]);
+            foreach (var half in new[] { turn.Take(turn.Count / 2).ToList(), turn.Skip(turn.Count / 2).ToList() })
+            {
+                // Whom the others are rid of may take as long as it takes, and nobody's turn waits for it.
+                if (half.Count == 1)
+                    Leave(SendAsync(half));
+                else
+                    await SendAsync(half);
+            }
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
@@ -164,6 +172,12 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         {
             Fail(turn, e);
         }
+    }
+
+    private void Leave(Task alone)
+    {
+        _alone.TryAdd(alone, alone);
+        alone.ContinueWith(t => _alone.TryRemove(t, out _), TaskScheduler.Default);
     }
 
     private static void Fail(IEnumerable<Entry> entries, Exception why)

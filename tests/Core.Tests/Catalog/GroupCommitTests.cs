@@ -67,6 +67,24 @@ public sealed class GroupCommitTests
     }
 
     [Fact]
+    public async Task One_that_takes_long_alone_keeps_nobody_of_its_group_waiting()
+    {
+        await using var world = new Scripted();
+        var busy = await world.OccupyAsync();
+
+        var others = "abdefgh".Select(c => world.Group.SubmitAsync(c.ToString(), None)).ToList();
+        var slow = world.Group.SubmitAsync("c:slow", None);
+        world.Release.SetResult();
+
+        Assert.Equal("ABDEFGH".Select(c => c.ToString()), await Task.WhenAll(others));
+        Assert.Equal("B:AGAIN", await world.Group.SubmitAsync("b:again", None));
+        Assert.False(slow.IsCompleted);
+        world.ReleaseSlow.SetResult();
+        Assert.Equal("C:SLOW", await slow);
+        await Task.WhenAll(busy);
+    }
+
+    [Fact]
     public async Task An_outage_is_told_to_all_of_the_group_at_once()
     {
         await using var world = new Scripted();
@@ -159,6 +177,8 @@ public sealed class GroupCommitTests
 
         public List<string> Statements { get; } = [];
 
+        public TaskCompletionSource ReleaseSlow { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public TaskCompletionSource Release { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         /// <summary>As many statements as run at once, none of which ends before the release.</summary>
@@ -185,6 +205,12 @@ public sealed class GroupCommitTests
                 _started.Release();
                 await Release.Task.WaitAsync(stop);
             }
+
+            // A row that somebody holds: a group gives it up, one alone waits.
+            if (items is ["c:slow"])
+                await ReleaseSlow.Task.WaitAsync(stop);
+            else if (items.Contains("c:slow"))
+                throw new PostgresException("held", "ERROR", "ERROR", "55P03");
 
             return items.Any(i => i.EndsWith("broken", StringComparison.Ordinal)) ? throw new PostgresException("no", "ERROR", "ERROR", "22012")
                 : items.Any(i => i.EndsWith("outage", StringComparison.Ordinal)) ? throw new CacheProblemException(ProblemKind.Unavailable, "away")
