@@ -80,6 +80,19 @@ public class SettingsTests
     public void Kubernetes_adds_no_variables_that_look_like_options(string overlay) =>
         Assert.All(Manifests.Overlay(overlay).Pods, p => Assert.False(p.Template.Spec.EnableServiceLinks));
 
+    [ManifestTheory]
+    [InlineData("production")]
+    [InlineData("remote-region")]
+    public void The_image_is_made_for_the_user_and_the_ports_of_the_manifests(string overlay)
+    {
+        var dockerfile = File.ReadAllLines(Path.Combine(Repository.Root, "Dockerfile"));
+        var user = Assert.Single(dockerfile, l => l.StartsWith("USER ", StringComparison.Ordinal))["USER ".Length..];
+        var ports = Assert.Single(dockerfile, l => l.StartsWith("EXPOSE ", StringComparison.Ordinal)).Split(' ');
+
+        Assert.All(Manifests.Overlay(overlay).Pods, p => Assert.Equal(user, $"{p.Template.Spec.SecurityContext.RunAsUser}:{p.Template.Spec.SecurityContext.RunAsGroup}"));
+        Assert.All(Manifests.Overlay(overlay).Containers.SelectMany(c => c.Container.Ports ?? []), p => Assert.Contains($"{p.ContainerPort}", ports));
+    }
+
     private static void WriteSecrets(V1PodSpec pod, TempFolder mounts)
     {
         var contents = new Dictionary<string, string>
