@@ -28,6 +28,12 @@ public sealed record CoreOptions
 
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>Several pushes' steps in one statement where they come at once.</summary>
+    public bool GroupCommit { get; init; }
+
+    /// <summary>Null: the services alone.</summary>
+    public IEngine? Engine { get; init; }
+
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
 }
@@ -42,6 +48,7 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly GarbageCollector _collector;
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
+    private readonly GroupedPushCatalog? _groups;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
 
@@ -51,25 +58,27 @@ public sealed class CacheCore : IAsyncDisposable
         _caches = caches;
         Database = database;
         Store = options.Store;
-        var catalog = new PushCatalog(database);
+        _groups = options.GroupCommit ? new GroupedPushCatalog(database, options.Pushes) : null;
+        var catalog = _groups ?? new PushCatalog(database);
         var publisher = new Publisher(database, catalog, options.Store, options.Pushes, loggers.CreateLogger<Publisher>());
         var pinCatalog = new PinCatalog(database);
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
-        Pins = new DirectPins(caches, pinCatalog, pinWriter);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
-            new WaitHub(catalog, options.Pushes, time), signer, options.Pushes, _stopping.Token);
+            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
-            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc), options.Gc, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+        var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
+        (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
         _housekeeper = new Housekeeper(
             caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
-        _schedule = options.Housekeeping && ScheduleOf(options.Gc) is { } schedule
+        _schedule = options.Housekeeping && options.Engine is null && options.Gc.ParsedSchedule() is { } schedule
             ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
             : Task.CompletedTask;
     }
@@ -78,7 +87,7 @@ public sealed class CacheCore : IAsyncDisposable
 
     public IPins Pins { get; }
 
-    public IGarbageCollection Collection => _collector;
+    public IGarbageCollection Collection { get; }
 
     public IFsck Fsck { get; }
 
@@ -117,11 +126,9 @@ public sealed class CacheCore : IAsyncDisposable
         await _housekeeping;
         await _schedule;
         await _collector.DisposeAsync();
+        if (_groups is not null)
+            await _groups.DisposeAsync();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
-
-    private static CronSchedule? ScheduleOf(GcOptions options) => options.Schedule is not { } text ? null
-        : CronSchedule.TryParse(text, out var schedule, out var error) ? schedule
-        : throw new FormatException($"The schedule '{text}' {error}.");
 }

@@ -38,6 +38,9 @@ public enum FsckKind
 
     /// <summary>An open multipart upload under one of our keys that no row knows.</summary>
     UnknownMultipart,
+
+    /// <summary>A row that is to be published, deleted or written again is not in the list where that is looked for, or another one is.</summary>
+    WrongList,
 }
 
 /// <summary>The last line of the answer of <c>fsck</c>; an answer without it was cut off.</summary>

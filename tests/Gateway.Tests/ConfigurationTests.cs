@@ -27,6 +27,8 @@ public class ConfigurationTests
     [InlineData("--trusted-public-key x", "--trusted-public-key is 'x'")]
     [InlineData("--s3-region here", "--s3-region is given without --s3-bucket")]
     [InlineData("--s3-bucket b --s3-endpoint nowhere", "--s3-endpoint is 'nowhere'")]
+    [InlineData("--s3-upload-endpoint http://s3", "--s3-upload-endpoint is given without --s3-bucket")]
+    [InlineData("--s3-bucket b --s3-upload-endpoint s3:80", "--s3-upload-endpoint is 's3:80'")]
     [InlineData("--s3-bucket b --s3-access-key-file /etc/hostname", "belong together")]
     [InlineData("--s3-bucket b --s3-access-key-file /nonexistent --s3-secret-key-file /nonexistent", "cannot be read")]
     [InlineData("--gc-schedule daily", "--gc-schedule 'daily' has 1 fields")]
@@ -54,6 +56,7 @@ public class ConfigurationTests
     [InlineData("--postgres nonsense --data DATA --listen 127.0.0.1:0")]
     [InlineData("--postgres Host=/nonexistent;Username=x --data DATA --listen 127.0.0.1:0")]
     [InlineData("--postgres Host=127.0.0.1;Port=1;Username=x --data DATA --listen 127.0.0.1:0")]
+    [InlineData("--postgres Host=127.0.0.1;Port=1;Username=x --migrate")]
     public async Task A_server_that_cannot_start_says_so_in_one_line_and_exits_2(string arguments)
     {
         using var folder = new TempFolder();
@@ -71,6 +74,33 @@ public class ConfigurationTests
 
         Assert.Equal(2, exit);
         Assert.Contains("'high'", EmbeddedServerTests.Sentence(errors), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Migrate_brings_the_database_up_to_date_says_what_it_did_and_ends()
+    {
+        var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
+
+        var first = await ServerProcess.RunAsync(null, "--migrate", "--postgres", database);
+        var second = await ServerProcess.RunAsync(null, "--migrate", "--postgres", database);
+
+        Assert.Equal((0, ""), (first.Exit, first.Errors));
+        Assert.StartsWith("applied 001-catalog\napplied 002-", first.Output, StringComparison.Ordinal);
+        Assert.Contains("\nmade the functions orleans_cache_", first.Output, StringComparison.Ordinal);
+        Assert.EndsWith("\nThe database is up to date.\n", first.Output, StringComparison.Ordinal);
+        Assert.Equal((0, "The database is up to date.\n", ""), second);
+    }
+
+    [Fact]
+    public async Task Migrate_without_a_PostgreSQL_of_one_s_own_migrates_the_private_one()
+    {
+        using var folder = new TempFolder();
+
+        var (exit, output, _) = await ServerProcess.RunAsync(null, "--migrate", "--data", folder["data"]);
+
+        Assert.Equal(0, exit);
+        Assert.EndsWith("\nThe database is up to date.\n", output, StringComparison.Ordinal);
+        await using var server = await ServerProcess.StartAsync(folder["data"]);
     }
 
     [Fact]

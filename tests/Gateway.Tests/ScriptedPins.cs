@@ -52,6 +52,8 @@ internal sealed class ScriptedPins : IPins
     public Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel) =>
         Answer(name, condition, operation, HasLeftTheBucket);
 
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) => throw new NotSupportedException();
+
     public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => Task.FromResult(new PinList { Pins = [Pin] });
 
     public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) => Answer(name, default, default, Pin with

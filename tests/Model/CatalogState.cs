@@ -1,11 +1,12 @@
 using Npgsql;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Model.Tests;
 
 /// <summary>The rows of the catalog at one moment, as far as invariants need them.</summary>
 internal sealed record CatalogState(
-    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins, DateTime Now)
+    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins, List<string> Unequal, DateTime Now)
 {
     public static IReadOnlyList<string> Queries { get; } =
     [
@@ -16,6 +17,7 @@ internal sealed record CatalogState(
         """
         select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from) from pin p order by p.name
         """,
+        Lists.Unequal,
         "select clock_timestamp()",
     ];
 
@@ -35,8 +37,10 @@ internal sealed record CatalogState(
         await reader.NextResultAsync();
         var pins = await RowsAsync(reader, r => new PinRow(r.GetString(0), r.GetInt64(1), r.GetBoolean(2), r.GetBoolean(3), r.GetFieldValue<long[]>(4)));
         await reader.NextResultAsync();
+        var unequal = await RowsAsync(reader, r => r.GetString(0));
+        await reader.NextResultAsync();
         var now = (await RowsAsync(reader, r => r.GetDateTime(0)))[0];
-        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, now);
+        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, unequal, now);
     }
 
     private static async Task<List<T>> RowsAsync<T>(NpgsqlDataReader reader, Func<NpgsqlDataReader, T> read)

@@ -35,8 +35,8 @@ public sealed class ForcedTests
     public async Task A_path_that_a_push_is_taking_just_now_is_not_condemned_unless_the_guard_reads_leases_in_another_table(bool isMutant)
     {
         await using var database = await ModelDatabase.CreateAsync(1, isMutant ? text => Replace(text,
-            "s.state = 'live' and s.touched <= p_g;", "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths));",
-            "perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;\n  update store_path s set state = 'condemned'", "update store_path s set state = 'condemned'") : null);
+            "s.state = 'live' and s.touched <= p_g returning", "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths)) returning",
+            "perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;\n  with condemned as (\n    update store_path s set state = 'condemned'", "with condemned as (\n    update store_path s set state = 'condemned'") : null);
         var catalog = database.Catalogs[0];
         await LivePathAsync(database);
         var run = await catalog.SingleAsync("select @fn@.gc_barrier($1, 0, '')", p => p.Add(new NpgsqlParameter { Value = Cache }), r => r.GetInt64(0), CancellationToken.None);

@@ -12,6 +12,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
 
     public void CheckStep()
     {
+        ListsAreStates();
         LiveIsClosed();
         BucketIsClosed();
         RootedIsLive();
@@ -52,6 +53,13 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         Check(_store.Objects.Count == 0, "I4", $"{string.Join(' ', _store.Objects.Keys)} survives a collection of everything");
         foreach (var path in state.Paths.Values)
             Check(path.State == "gone", "I4", $"{Name(path)} is {path.State} after a collection of everything");
+    }
+
+    // What nobody finds is never deleted or written.
+    private void ListsAreStates()
+    {
+        foreach (var unequal in state.Unequal)
+            Check(false, "lists", unequal);
     }
 
     // I11

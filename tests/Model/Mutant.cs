@@ -57,7 +57,7 @@ internal sealed record Mutant(string Name)
         foreach (var path in SweepsReferencesFirst ? Enumerable.Reverse(due.Paths) : due.Paths)
             await gateway.GcCatalog.DoomPathsAsync(row.Cache, g, [path], cancel);
         foreach (var item in due.Objects)
-            await gateway.GcCatalog.DoomObjectsAsync(row.Cache, g, [item], cancel);
+            await gateway.GcCatalog.DoomObjectsAsync(row.Cache, g, [item], null, TimeSpan.Zero, cancel);
         await gateway.Deletions.RunAsync(row.Cache, cancel);
     }
 }

@@ -9,8 +9,8 @@ internal static class Mutants
     public static IReadOnlyList<Mutant> All { get; } =
     [
         new("condemn without referrers first") { IsQuick = true, CondemnsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1 } },
-        new("condemn without touched <= g_run") { IsQuick = true, Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live';")), Profile = Collecting },
-        new("condemn with the new g") { Patch = Patch(("and s.state = 'live' and s.touched <= p_g;", "and s.state = 'live' and s.touched <= p_g + 1;")), Profile = Collecting },
+        new("condemn without touched <= g_run") { IsQuick = true, Patch = Patch(("and s.state = 'live' and s.touched <= p_g returning", "and s.state = 'live' returning")), Profile = Collecting },
+        new("condemn with the new g") { Patch = Patch(("and s.state = 'live' and s.touched <= p_g returning", "and s.state = 'live' and s.touched <= p_g + 1 returning")), Profile = Collecting },
         new("no barrier") { Patch = Patch(("set g = e.g + 1 where e.cache_id = p_cache returning e.g - 1", "set g = e.g where e.cache_id = p_cache returning e.g")), Profile = Collecting },
         new("mark in the barrier's transaction: its snapshot is older than the barrier") { MarksBeforeTheBarrier = true, Profile = Collecting with { Universes = ["a pair"], Opening = [Do(Push(1, "b")), Start(Collect(2)), Start(Push(3, "b"))], Slow = "gc_barrier" } },
         new("a pin touches only its own row")
@@ -43,14 +43,14 @@ internal static class Mutants
         new("a sweep list that is cut off below a condemned referrer")
         {
             IsQuick = true,
-            Patch = Patch(("from store_path s where s.cache_id = p_cache and s.state = 'condemned'\n", "from (select * from store_path c where c.cache_id = p_cache and c.state = 'condemned' order by c.id limit 1) s\n")),
+            Patch = Patch(("s where m.cache_id = p_cache and m.state = 'condemned'\n", "s where m.cache_id = p_cache and m.state = 'condemned' and m.id = (select min(f.id) from moving_path f where f.state = 'condemned')\n")),
             Profile = Collecting,
         },
         new("an object is swept while a deleting path uses it")
         {
             IsQuick = true,
             SweepsObjectsAtOnce = true,
-            Patch = Patch(("and o.touched <= p_g and not exists (select from used where used.id = o.id)\n      returning", "and o.touched <= p_g\n      returning")),
+            Patch = Patch(("and o.touched <= p_g and not exists (select from used where used.id = o.id))", "and o.touched <= p_g)")),
             Profile = Collecting with { Fault = 0.3, Work = 3 },
         },
         new("a recorded upload dies with the push that made it")
@@ -61,7 +61,7 @@ internal static class Mutants
         },
         new("waves forget what an earlier run left deleting")
         {
-            Patch = Patch(("where s.cache_id = p_cache and s.state = 'deleting'\n$$", "where s.cache_id = p_cache and s.state = 'deleting' and s.condemned_at >= coalesce((select r.heartbeat from gc_run r where r.state = 'running' and r.heartbeat + interval '1 hour' > clock_timestamp()), '-infinity')\n$$")),
+            Patch = Patch(("where m.cache_id = p_cache and m.state = 'deleting'\n$$", "where m.cache_id = p_cache and m.state = 'deleting' and s.condemned_at >= coalesce((select r.heartbeat from gc_run r where r.state = 'running' and r.heartbeat + interval '1 hour' > clock_timestamp()), '-infinity')\n$$")),
             Profile = Collecting with
             {
                 Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(6)], Work = 0, Push = 1, Decisions = 90, Slow = "delete_take_paths",
@@ -70,7 +70,7 @@ internal static class Mutants
         },
         new("sweep without the touched guard")
         {
-            Patch = Patch(("and s.state = 'condemned' and s.touched <= p_g;", "and s.state = 'condemned';"), ("s.condemned_at + p_grace <= clock_timestamp() and s.touched <= p_g", "s.condemned_at + p_grace <= clock_timestamp()")),
+            Patch = Patch(("and s.state = 'condemned' and s.touched <= p_g returning", "and s.state = 'condemned' returning"), ("s.condemned_at + p_grace <= clock_timestamp() and s.touched <= p_g", "s.condemned_at + p_grace <= clock_timestamp()")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(6)], SmallBatch = 1, Work = 1, Chores = [Chore.Deletions], Operations = 8, Decisions = 110, Slow = "gc_doom_paths", Opening = [Do(Push(1, "a")), Start(Collect(2)), Do(Push(3, "b")), Start(Collect(4))] },
         },
         new("the answer to a retry clears an intent while the first attempt is under way")
@@ -81,14 +81,15 @@ internal static class Mutants
         new("a committing push expires, and publishing rows are no roots")
         {
             Patch = Patch(("u.cache_id = p_cache and (u.state = 'committing' or u.state = 'open' and u.expires >= clock_timestamp())", "u.cache_id = p_cache and u.expires >= clock_timestamp()"),
-                ("where s.cache_id = p_cache and s.state = 'publishing' having count(*) > 0", "where false having count(*) > 0")),
+                ("where m.cache_id = p_cache and m.state = 'publishing' having count(*) > 0", "where false having count(*) > 0")),
             Profile = Collecting with { Jump = 0.1, Jumps = [TimeSpan.FromHours(2)] },
         },
         new("no fence") { IgnoresFences = true, Profile = Collecting with { Fault = 0.2, Jump = 0.1, Jumps = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6)], Lose = 0.05, Work = 3, Universes = ["a pair"] } },
         new("the second deletion meets a key that was granted again")
         {
             Patch = Patch(("in ('stored', 'condemned', 'live', 'claimed', 'gone')", "in ('stored', 'condemned', 'live', 'claimed', 'gone', 'tombstone')"),
-                ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n")),
+                ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n"),
+                ("    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders", "    delete from tombstone t using object q where q.id = t.id and q.state = 'claimed';\n    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders")),
             Profile = Collecting with
             {
                 Universes = ["a pair"], Jump = 0.15, Jumps = [TimeSpan.FromDays(2)], Push = 3, Collect = 1, Work = 3, Chores = [Chore.Deletions], Slow = "DELETE nar/",
@@ -98,7 +99,7 @@ internal static class Mutants
         new("a returning path gets a new id")
         {
             Patch = Patch((
-                "    update store_path s set state = 'gone', fence = null, recorded = false, condemned_at = null,\n      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false\n    from unnest",
+                "    update store_path s set state = 'gone', fence = null, recorded = false, unwritten = false, condemned_at = null,\n      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false\n    from unnest",
                 "    delete from store_path s using unnest")),
             Profile = Collecting with { Universes = ["a pair", "a chain"], Work = 2 },
         },
@@ -107,12 +108,19 @@ internal static class Mutants
             Patch = Patch(("in ('live', 'condemned') and not (q", "in ('live', 'condemned', 'deleting') and not (q"),
                 ("filter (where w.state in ('live', 'condemned'))", "filter (where w.state in ('live', 'condemned', 'deleting'))"), ("filter (where w.state not in ('live', 'condemned'))", "filter (where w.state not in ('live', 'condemned', 'deleting'))"),
                 ("where p.id = any(v_good) and p.state in ('live', 'condemned');", "where p.id = any(v_good) and p.state in ('live', 'condemned', 'deleting');"),
+                ("perform @fn@.list_paths(p_cache, v_back, 'condemned', null);\n  end if;\n  update", "perform @fn@.list_paths(p_cache, v_back, 'condemned', null);\n  end if;\n  perform @fn@.list_paths(p_cache, v_good, 'deleting', null);\n  update"),
                 ("and r.done and s.fence is not null and s.state = 'deleting'", "and r.done and s.fence is not null")),
+            Profile = Collecting,
+        },
+        new("what comes back stays in its list")
+        {
+            IsQuick = true,
+            Patch = Patch(("perform @fn@.list_paths(p_cache, v_back, 'condemned', null);", "null;")),
             Profile = Collecting,
         },
         new("a commit that trusts its begin")
         {
-            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
+            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared, v_push.objects || v_logs || array(\n    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Opening = [Do(Push(1, "b")), Start(Push(2, "b")), Start(Collect(3))], Slow = "commit_push" },
         },
     ];

@@ -16,6 +16,8 @@ public sealed class StormRun : IAsyncDisposable
     private const int PinsOfOne = 12;
     private const int PinsOfTwo = 6;
     private const int Readers = 3;
+    // A closure that was pushed with other references is locked when it is met, out of order.
+    private const int MostDeadlocks = 5;
 
     private readonly StormOptions _options;
     private readonly TextWriter _output;
@@ -88,7 +90,10 @@ public sealed class StormRun : IAsyncDisposable
         }
 
         // Each is healed by sending the statement again, a second later.
-        _tally.Count("deadlocks", postgres.Log.Split("ERROR:  deadlock detected").Length - 1);
+        var deadlocks = postgres.Log.Split("ERROR:  deadlock detected").Length - 1;
+        _tally.Count("deadlocks", deadlocks);
+        if (deadlocks > MostDeadlocks)
+            _tally.Violation($"I8: {deadlocks} deadlocks: some function takes its locks in another order than the others");
         Report(all.Elapsed);
         var well = _tally.Violations.Count == 0;
         if (well && _options.Folder is null)

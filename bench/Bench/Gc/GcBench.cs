@@ -32,12 +32,15 @@ internal static class GcBench
         foreach (var nodes in sizes)
         {
             var place = await server.CreateDatabaseAsync($"gc_{nodes}");
-            await using var database = await CatalogDatabase.OpenAsync(place, CancellationToken.None);
             var fill = new GraphFill(nodes);
-            await FillAsync(place, fill.WriteAsync);
             var marks = new List<MarkTime>();
-            for (var i = 0; i < options.Runs; i++)
-                marks.Add(await MarkAsync(database));
+            await using (var database = await CatalogDatabase.OpenAsync(place, CancellationToken.None))
+            {
+                await FillAsync(place, fill.WriteAsync);
+                for (var i = 0; i < options.Runs; i++)
+                    marks.Add(await MarkAsync(database));
+            }
+
             var load = Stats.Median(marks.Select(m => m.Load));
             var mark = Stats.Median(marks.Select(m => m.Mark));
             var both = Stats.Median(marks.Select(m => m.Load + m.Mark));
@@ -70,10 +73,13 @@ internal static class GcBench
                 targets.Add(new Target("10,000,000 nodes: peak memory", marks.Max(m => m.PeakMegabytes), MarkMegabytes, "MiB"));
             }
 
-            var (condemned, seconds, sent) = await SweepAsync(database);
+            var (condemned, seconds, written, sent) = await SweepAsync(place);
             await output.WriteLineAsync($"{"",12} condemned and swept {condemned:N0} in {seconds:0.0} s; {sent.Keys:N0} keys sent, {sent.Twice:N0} of them more than once");
+            await output.WriteLineAsync($"{"",12} for each node {written.WalBytes / condemned:N0} bytes of WAL and {(double)written.Updates / condemned:0.0} updates, {written.Hot * 100.0 / written.Updates:0.0} % of them HOT");
             row["swept"] = condemned;
             row["sweepSeconds"] = seconds;
+            row["sweepWalBytes"] = written.WalBytes;
+            row["sweepHotShare"] = (double)written.Hot / written.Updates;
             if (nodes == Large)
             {
                 targets.Add(new Target($"condemn and sweep {condemned:N0}", seconds, SweepSeconds, "s"));
@@ -117,21 +123,34 @@ internal static class GcBench
         return new MarkTime(load, both - load, graph.Paths, graph.Edges, ProcFs.PeakMegabytes(Environment.ProcessId));
     }
 
-    private static async Task<(long Nodes, double Seconds, CountingStore Sent)> SweepAsync(CatalogDatabase database)
+    private static async Task<(long Nodes, double Seconds, Written Written, CountingStore Sent)> SweepAsync(string place)
     {
         var store = new CountingStore();
-        var catalog = new GcCatalog(database);
-        var pushOptions = new PushOptions();
-        var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, NullLogger.Instance), pushOptions, new GcOptions());
         var progress = new GcProgress();
-        var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
-        var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
-        var begun = Stopwatch.GetTimestamp();
-        await runner.CondemnAsync(Cache, g, Retention, garbage, progress, CancellationToken.None);
-        await runner.SweepAsync(Cache, g, TimeSpan.Zero, progress, CancellationToken.None);
-        return progress.Deleted == progress.Condemned
-            ? (progress.Deleted, Stopwatch.GetElapsedTime(begun).TotalSeconds, store)
-            : throw new BenchException($"{progress.Condemned} nodes were condemned, {progress.Deleted} deleted");
+        await using var connection = new NpgsqlConnection(place);
+        await connection.OpenAsync();
+        await using (var checkpoint = new NpgsqlCommand("checkpoint", connection) { CommandTimeout = 0 })
+            await checkpoint.ExecuteNonQueryAsync();
+        var before = await Written.ReadAsync(connection);
+        double seconds;
+        // A backend tells its counts when its connection ends.
+        await using (var database = await CatalogDatabase.OpenAsync(place, CancellationToken.None))
+        {
+            var catalog = new GcCatalog(database);
+            var pushOptions = new PushOptions();
+            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, NullLogger.Instance), pushOptions, new GcOptions());
+            var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
+            var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
+            var begun = Stopwatch.GetTimestamp();
+            await runner.CondemnAsync(Cache, g, Retention, garbage, progress, CancellationToken.None);
+            await runner.SweepAsync(Cache, g, TimeSpan.Zero, progress, CancellationToken.None);
+            seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        }
+
+        if (progress.Deleted != progress.Condemned)
+            throw new BenchException($"{progress.Condemned} nodes were condemned, {progress.Deleted} deleted");
+        await Written.UntilToldAsync(connection);
+        return (progress.Deleted, seconds, await Written.ReadAsync(connection) - before, store);
     }
 
     private static async Task<double> TimeAsync(string place, string sql)
@@ -142,6 +161,33 @@ internal static class GcBench
         var begun = Stopwatch.GetTimestamp();
         await command.ExecuteScalarAsync();
         return Stopwatch.GetElapsedTime(begun).TotalSeconds;
+    }
+
+    /// <summary>What PostgreSQL has written since it began to count.</summary>
+    /// <param name="Updates">Of rows of paths and objects.</param>
+    /// <param name="Hot">Those among them that wrote into no index.</param>
+    private sealed record Written(long WalBytes, long Updates, long Hot)
+    {
+        public static async Task<Written> ReadAsync(NpgsqlConnection connection)
+        {
+            await using var command = new NpgsqlCommand("""
+                select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint, sum(n_tup_upd)::bigint, sum(n_tup_hot_upd)::bigint
+                from pg_stat_user_tables where relname in ('store_path', 'object')
+                """, connection);
+            await using var reader = await command.ExecuteReaderAsync();
+            await reader.ReadAsync();
+            return new Written(reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2));
+        }
+
+        /// <summary>Returns when no other connection to the database is left.</summary>
+        public static async Task UntilToldAsync(NpgsqlConnection connection)
+        {
+            await using var command = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()", connection);
+            while ((long)(await command.ExecuteScalarAsync())! > 0)
+                await Task.Delay(50);
+        }
+
+        public static Written operator -(Written now, Written then) => new(now.WalBytes - then.WalBytes, now.Updates - then.Updates, now.Hot - then.Hot);
     }
 
     private sealed record MarkTime(double Load, double Mark, int Paths, int Edges, double PeakMegabytes);

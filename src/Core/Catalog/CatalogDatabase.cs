@@ -13,13 +13,18 @@ namespace OrleansCache.Core.Catalog;
 public sealed class CatalogDatabase : IAsyncDisposable
 {
     private const int MaxAttempts = 8;
+    private const int MaxGroupedAttempts = 3;
+    private const string LockTimeout = "55P03";
     private readonly NpgsqlDataSource _source;
     private long _statements;
 
-    private CatalogDatabase(NpgsqlDataSource source, string functions) => (_source, Functions) = (source, functions);
+    private CatalogDatabase(NpgsqlDataSource source, CatalogChanges changes) => (_source, Changes) = (source, changes);
 
     /// <summary>The schema that holds this version's functions.</summary>
-    public string Functions { get; }
+    public string Functions => Changes.Functions;
+
+    /// <summary>What opening it changed in the database.</summary>
+    public CatalogChanges Changes { get; }
 
     /// <summary>A seam for tests: awaited before each statement, with its text.</summary>
     internal Func<string, CancellationToken, Task>? BeforeStatement { get; set; }
@@ -37,8 +42,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
         try
         {
-            var functions = await CatalogSchema.InstallAsync(source, patch, cancel);
-            return new CatalogDatabase(source, functions);
+            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, cancel));
         }
         catch
         {
@@ -49,9 +53,11 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     /// <summary>
     /// Runs one statement, again after a deadlock, a serialisation failure or a lost connection: every statement here may run twice.
-    /// <c>@fn@</c> stands for the schema of the functions.
+    /// <c>@fn@</c> stands for the schema of the functions. A <paramref name="grouped"/> one that the database refuses is repeated less, and its <see cref="PostgresException"/>
+    /// told: who sent it tries a smaller group.
     /// </summary>
-    public async Task<T> RunAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read, CancellationToken cancel)
+    public async Task<T> RunAsync<T>(
+        string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read, CancellationToken cancel, bool grouped = false)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -65,6 +71,10 @@ public sealed class CatalogDatabase : IAsyncDisposable
                 Interlocked.Increment(ref _statements);
                 await using var reader = await command.ExecuteReaderAsync(cancel);
                 return await read(reader, cancel);
+            }
+            catch (PostgresException e) when (grouped && !IsOutage(e) && (attempt == MaxGroupedAttempts || !IsWorthRepeating(e) || e.SqlState == LockTimeout))
+            {
+                throw;
             }
             catch (NpgsqlException e) when (attempt < MaxAttempts && IsWorthRepeating(e))
             {
@@ -120,8 +130,11 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     private static CacheProblemException Unavailable(NpgsqlException e) => new(ProblemKind.Unavailable, "The database did not answer in time. Send the same request again.", inner: e);
 
-    // Deadlock, serialisation failure, lock timeout; a unique index met by two at once (what was met is visible the second time); a server that is starting, stopping or failing over; a connection that broke.
-    private static bool IsWorthRepeating(NpgsqlException e) => e is PostgresException p
-        ? p.SqlState is "40P01" or "40001" or "55P03" or "23505" or "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
+    // Deadlock, serialisation failure, lock timeout; a unique index met by two at once (what was met is visible the second time); an outage.
+    private static bool IsWorthRepeating(NpgsqlException e) => IsOutage(e) || e is PostgresException { SqlState: "40P01" or "40001" or LockTimeout or "23505" };
+
+    // A server that is starting, stopping or failing over; a connection that broke.
+    private static bool IsOutage(NpgsqlException e) => e is PostgresException p
+        ? p.SqlState is "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
         : e.IsTransient || e.InnerException is IOException or System.Net.Sockets.SocketException or TimeoutException;
 }

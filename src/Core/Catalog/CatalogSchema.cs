@@ -14,7 +14,7 @@ internal static class CatalogSchema
     // Any number: the same in every process, so that one migrates and the others wait.
     private const long MigrationLock = 0x4f72_6c65_616e_7343;
 
-    public static async Task<string> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, CancellationToken cancel)
+    public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, CancellationToken cancel)
     {
         var functions = Read(".Functions.");
         var text = string.Join('\n', functions.Select(f => f.Text));
@@ -29,7 +29,7 @@ internal static class CatalogSchema
         var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
         var migrations = Read(".Migrations.");
         if (applied > migrations.Count)
-            throw new CatalogVersionException($"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer orleans-cache-server.");
+            throw new CatalogVersionException($"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer program.");
 
         for (var version = applied + 1; version <= migrations.Count; version++)
         {
@@ -41,7 +41,7 @@ internal static class CatalogSchema
         if (!exists)
             await ExecuteAsync(connection, $"set local check_function_bodies = off; create schema {schema}; {text.Replace("@fn@", schema, StringComparison.Ordinal)}", cancel);
         await transaction.CommitAsync(cancel);
-        return schema;
+        return new CatalogChanges([.. migrations.Skip(applied).Select(m => m.Name)], schema, !exists);
     }
 
     private static List<(string Name, string Text)> Read(string folder)
@@ -73,6 +73,12 @@ internal static class CatalogSchema
         return await command.ExecuteScalarAsync(cancel);
     }
 }
+
+/// <summary>What bringing the database up to date has changed.</summary>
+/// <param name="Migrations">The migrations that were applied, in order; empty when there was nothing to do.</param>
+/// <param name="Functions">The schema that holds this version's functions.</param>
+/// <param name="NewFunctions">That schema was not there before.</param>
+public sealed record CatalogChanges(IReadOnlyList<string> Migrations, string Functions, bool NewFunctions);
 
 /// <summary>The database was migrated by a newer version of the program.</summary>
 public sealed class CatalogVersionException(string message) : Exception(message);

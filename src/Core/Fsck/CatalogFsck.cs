@@ -120,6 +120,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         }
 
         yield return (await catalog.DanglingPinsAsync(cache, cancel), []);
+        yield return (await catalog.UnequalListsAsync(cache, cancel), []);
     }
 
     /// <summary>What is really wrong with these keys; the list is empty afterwards.</summary>

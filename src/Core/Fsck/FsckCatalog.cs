@@ -91,6 +91,37 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             Detail = string.Create(CultureInfo.InvariantCulture, $"The path of the pin's revision {r.GetInt64(4)} is {r.GetString(3)}."),
         }, cancel);
 
+    /// <summary>Nodes whose state and lists differ: what nobody finds is neither deleted nor written. One statement has one snapshot, so what it finds was so at one commit.</summary>
+    public Task<List<FsckFinding>> UnequalListsAsync(int cache, CancellationToken cancel) => database.ListAsync(
+        """
+        with due(is_path, id, state, at) as (
+            select true, s.id, s.state::text, null::timestamptz from store_path s where s.cache_id = $1 and s.state in ('publishing', 'condemned', 'deleting')
+            union all select true, s.id, 'unwritten', null from store_path s where s.cache_id = $1 and s.state in ('live', 'condemned', 'deleting') and not s.recorded
+            union all select false, o.id, o.state::text, null from object o where o.cache_id = $1 and o.state in ('condemned', 'deleting')
+            union all select false, o.id, 'tombstone', coalesce(o.url_expires, o.claimed_at, '-infinity') from object o where o.cache_id = $1 and o.state = 'tombstone'),
+          listed(is_path, id, state, at) as (
+            select true, m.id, m.state::text, null::timestamptz from moving_path m where m.cache_id = $1
+            union all select true, s.id, 'unwritten', null from store_path s where s.cache_id = $1 and s.unwritten
+            union all select false, m.id, m.state::text, null from moving_object m where m.cache_id = $1
+            union all select false, t.id, 'tombstone', t.urls_until from tombstone t where t.cache_id = $1),
+          unequal as (
+            select d.*, 'It is ' || d.state || ', and no list says so.' as detail from (table due except table listed) d
+            union all select l.*, 'A list says that it is ' || l.state || ', and it is not.' from (table listed except table due) l)
+        select s.hash, s.name, o.key, u.id, u.detail from unequal u left join store_path s on u.is_path and s.id = u.id left join object o on not u.is_path and o.id = u.id
+        """,
+        p => p.With(cache),
+        r =>
+        {
+            var path = r.IsDBNull(0) ? (StorePath?)null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1));
+            return new FsckFinding
+            {
+                Kind = FsckKind.WrongList,
+                Key = path is { } known ? ObjectKey.NarInfo(known.Hash).ToString() : r.IsDBNull(2) ? string.Create(CultureInfo.InvariantCulture, $"(row {r.GetInt64(3)})") : r.GetString(2),
+                Path = path,
+                Detail = r.GetString(4),
+            };
+        }, cancel);
+
     /// <summary>Of open multipart uploads, which one no row notes: and whether its key has a row at all.</summary>
     public Task<List<(string Key, string UploadId, bool KeyIsKnown)>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) => database.ListAsync(
         "select u.key, u.id, o.id is not null from unnest($2, $3) u(key, id) left join object o on o.cache_id = $1 and o.key = u.key where o.multipart_id is distinct from u.id",

@@ -1,6 +1,6 @@
 namespace OrleansCache.Core.Gc;
 
-/// <summary>Which of the paths that are being deleted may go now: those whose referrers among them are gone.</summary>
+/// <summary>Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart (<see cref="Scatter"/>).</summary>
 internal sealed class DeletionWaves
 {
     private readonly Dictionary<long, DeletingPath> _paths;
@@ -17,7 +17,7 @@ internal sealed class DeletionWaves
         }
 
         // One that is held stays, and so does all that it refers to.
-        _ready = new Queue<DeletingPath>(paths.Where(p => !_referrers.ContainsKey(p.Id) && !p.Held));
+        _ready = new Queue<DeletingPath>(Scattered(paths.Where(p => !_referrers.ContainsKey(p.Id) && !p.Held)));
     }
 
     /// <summary>Up to so many; none when all that is left waits for others.</summary>
@@ -31,15 +31,21 @@ internal sealed class DeletionWaves
 
     public void Gone(IReadOnlyList<long> ids)
     {
+        var ready = new List<DeletingPath>();
         foreach (var id in ids)
         {
             foreach (var reference in References(_paths[id]))
             {
                 if (--_referrers[reference] == 0 && !_paths[reference].Held)
-                    _ready.Enqueue(_paths[reference]);
+                    ready.Add(_paths[reference]);
             }
         }
+
+        foreach (var path in Scattered(ready))
+            _ready.Enqueue(path);
     }
+
+    private static IEnumerable<DeletingPath> Scattered(IEnumerable<DeletingPath> paths) => Scatter.NeighboursApart(paths.OrderBy(p => p.Id).ToList());
 
     private IEnumerable<long> References(DeletingPath path) => path.References.Where(r => r != path.Id && _paths.ContainsKey(r));
 }

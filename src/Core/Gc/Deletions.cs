@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
@@ -43,7 +44,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             while (true)
             {
                 while (answers && running.Count < Parallel && waves.TakeReady(Batch) is { Count: > 0 } batch)
-                    running.Add(DeleteBatchAsync(batch, cancel));
+                    running.Add(DeleteBatchAsync(cache, batch, cancel));
                 if (running.Count == 0)
                     return;
                 var ended = await Task.WhenAny(running);
@@ -59,7 +60,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         }
     }
 
-    private async Task<Deleted> DeleteBatchAsync(IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
+    private async Task<Deleted> DeleteBatchAsync(int cache, IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
     {
         var intents = await database.ListAsync("select id, generation, fence from @fn@.delete_take_paths($1, $2, $3, $4)",
             p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence).With(options.FenceMargin),
@@ -83,8 +84,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var keys = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done).SelectMany(i => new[] { ObjectKey.NarInfo(taken[i].Hash), ObjectKey.Listing(taken[i].Hash) });
         await store.SyncAsync([.. keys], cancel);
         var answered = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] != FencedOutcome.Unknown).ToList();
-        var gone = await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3)",
-            p => p.With(answered.Select(i => intents[i].Id).ToArray()).With(answered.Select(i => intents[i].Generation).ToArray())
+        var gone = await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3, $4)",
+            p => p.With(cache).With(answered.Select(i => intents[i].Id).ToArray()).With(answered.Select(i => intents[i].Generation).ToArray())
                 .With(answered.Select(i => outcomes[i] == FencedOutcome.Done).ToArray()),
             r => r.GetInt64(0), cancel);
         return new Deleted(gone, answered.Count > 0);
@@ -95,9 +96,13 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     {
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
             p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(Batch),
-            r => new DeletingObject(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.GetDateTime(4)), cancel);
-        if (taken.Count == 0)
-            return false;
+            DeletingObject.Read, cancel);
+        return taken.Count > 0 && await DeleteAsync(cache, taken, cancel);
+    }
+
+    /// <summary>Takes objects out of the bucket that were taken for it in the catalog; false when the store answers nothing.</summary>
+    public async Task<bool> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancel)
+    {
         foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
         {
             try
@@ -117,7 +122,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var outcomes = await TryDeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
         await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
-        await database.RunAsync("select @fn@.delete_record($1, $2)", p => p.With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
+        await database.RunAsync("select @fn@.delete_record($1, $2, $3)", p => p.With(cache).With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
         return outcomes.Any(o => o != FencedOutcome.Unknown);
     }
 
@@ -143,7 +148,13 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
 
     private sealed record Deleted(IReadOnlyList<long> Gone, bool Answered);
 
-    private sealed record DeletingObject(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence);
+}
+
+/// <param name="Fence">Until when its deletion may take effect; the least value while nobody has taken it.</param>
+internal sealed record DeletingObject(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence)
+{
+    public static DeletingObject Read(NpgsqlDataReader r) =>
+        new(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.IsDBNull(4) ? DateTime.MinValue : r.GetDateTime(4));
 }
 
 /// <param name="CondemnedAt">Tells this deletion of the path from a later one.</param>

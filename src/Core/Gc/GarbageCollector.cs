@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Gc;
 
 /// <summary>The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows itself by heartbeat.</summary>
 internal sealed partial class GarbageCollector(
-    CacheDirectory caches, GcCatalog catalog, GcRunner runner, GcOptions options, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    CacheDirectory caches, GcCatalog catalog, GcRunner runner, GcOptions options, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     /// <summary>Operations of the schedule begin with it; those of clients must not.</summary>
     public const string ScheduledOperation = "schedule:";
@@ -21,6 +21,7 @@ internal sealed partial class GarbageCollector(
     private readonly string _process = string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.CreateVersion7():n}");
     private readonly ConcurrentDictionary<long, Task> _running = new();
     private readonly SemaphoreSlim _why = new(1);
+    private readonly CronSchedule? _schedule = options.ParsedSchedule();
 
     public async Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel)
     {
@@ -29,7 +30,7 @@ internal sealed partial class GarbageCollector(
         var failed = Given(request.FailedUploadsOlderThanSeconds, options.FailedUploadsOlderThan, "failedUploadsOlderThanSeconds");
         var grace = Given(request.GraceSeconds, options.Grace, "graceSeconds");
         if (request.Force && request.GraceSeconds is > 0)
-            throw new CacheProblemException(ProblemKind.BadRequest, "'force' means no grace: leave out 'graceSeconds', or 'force'.");
+            throw new CacheProblemException(ProblemKind.BadRequest, "force means no grace, and graceSeconds asks for one: send one of them.");
         while (true)
         {
             var row = await catalog.StartAsync(
@@ -55,6 +56,7 @@ internal sealed partial class GarbageCollector(
             Current = runs.Find(r => r.Run.State == GcState.Running)?.Run,
             Last = runs.Find(r => r.Run.State != GcState.Running)?.Run,
             Schedule = options.Schedule,
+            Next = _schedule?.Next(time.GetUtcNow()),
         };
     }
 
@@ -216,12 +218,9 @@ internal sealed partial class GarbageCollector(
         }
     }
 
-    private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds switch
-    {
-        null => otherwise,
-        >= 0 and <= 3_000_000_000 and var s => TimeSpan.FromSeconds(s),
-        _ => throw new CacheProblemException(ProblemKind.BadRequest, $"'{name}' is a number of seconds from 0 to 3,000,000,000."),
-    };
+    private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds is not { } value ? otherwise
+        : value >= 0 && value <= DurationText.Longest.TotalSeconds ? TimeSpan.FromSeconds(value)
+        : throw new CacheProblemException(ProblemKind.BadRequest, FormattableString.Invariant($"{name} is {value}: seconds from 0 to {DurationText.Longest.TotalSeconds} are wanted."));
 
     [LoggerMessage(LogLevel.Information, "garbage collection {Run} goes on here: its process fell silent")]
     private partial void LogAdopted(long run);

@@ -85,21 +85,30 @@ internal sealed class GcCatalog(CatalogDatabase database)
 
     public Task<int> DoomPathsAsync(int cache, long g, long[] ids, CancellationToken cancel) => BatchAsync("gc_doom_paths", cache, g, ids, cancel);
 
-    public Task<(int Count, long Bytes)> DoomObjectsAsync(int cache, long g, long[] ids, CancellationToken cancel) =>
-        database.SingleAsync("select count, bytes from @fn@.gc_doom_objects($1, $2, $3)", p => p.With(cache).With(g).With(ids), r => (r.GetInt32(0), r.GetInt64(1)), cancel);
+    /// <summary>Dooms objects; with a fence, takes them for their deletion in the same transaction.</summary>
+    public async Task<(List<DeletingObject> Doomed, long Bytes)> DoomObjectsAsync(int cache, long g, long[] ids, TimeSpan? fence, TimeSpan late, CancellationToken cancel)
+    {
+        var rows = await database.ListAsync("select id, key, multipart_id, generation, fence, file_size from @fn@.gc_doom_objects($1, $2, $3, $4, $5)",
+            p => p.With(cache).With(g).With(ids).WithNullable(fence, NpgsqlTypes.NpgsqlDbType.Interval).With(late),
+            r => (Object: DeletingObject.Read(r), Size: r.IsDBNull(5) ? 0 : r.GetInt64(5)), cancel);
+        return (rows.ConvertAll(r => r.Object), rows.Sum(r => r.Size));
+    }
 
     public Task<List<CondemnedNode>> CondemnedAsync(int cache, long g, TimeSpan grace, CancellationToken cancel) =>
         database.ListAsync("select is_path, id, due, refs, objects from @fn@.gc_condemned($1, $2, $3)", p => p.With(cache).With(g).With(grace),
             r => new CondemnedNode(r.GetBoolean(0), r.GetInt64(1), r.GetBoolean(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4)), cancel);
 
     /// <summary>How many deletions are under way.</summary>
-    public Task<(long Paths, long Objects)> DeletingAsync(int cache, CancellationToken cancel) =>
+    /// <param name="late">How long after its URL has expired an upload may still arrive: only then is a NAR deleted for the second time.</param>
+    public Task<(long Paths, long Objects)> DeletingAsync(int cache, TimeSpan late, CancellationToken cancel) =>
         database.SingleAsync(
             """
-            select (select count(*) from store_path where cache_id = $1 and state = 'deleting'),
-              (select count(*) from object where cache_id = $1 and (state = 'deleting' or state = 'tombstone' and fence is not null))
+            select (select count(*) from moving_path where cache_id = $1 and state = 'deleting'),
+              (select count(*) from moving_object where cache_id = $1 and state = 'deleting')
+              + (select count(*) from tombstone t cross join lateral (select from object o where o.id = t.id and o.fence is not null limit 1) o
+                 where t.cache_id = $1 and t.urls_until < (select clock_timestamp() - $2))
             """,
-            p => p.With(cache), r => (r.GetInt64(0), r.GetInt64(1)), cancel);
+            p => p.With(cache).With(late), r => (r.GetInt64(0), r.GetInt64(1)), cancel);
 
     /// <summary>A path's row: null when it never was.</summary>
     public async Task<(long Id, string Name, string State, DateTime? CondemnedAt)?> PathAsync(int cache, StorePathHash path, CancellationToken cancel)

@@ -23,4 +23,9 @@ public sealed record GcOptions
 
     /// <summary>Rows that one transaction changes.</summary>
     public int Batch { get; init; } = 1_000;
+
+    /// <exception cref="FormatException">The schedule is no cron expression.</exception>
+    internal CronSchedule? ParsedSchedule() => Schedule is not { } text ? null
+        : CronSchedule.TryParse(text, out var schedule, out var error) ? schedule
+        : throw new FormatException($"The schedule '{text}' {error}.");
 }

@@ -5,7 +5,7 @@ namespace OrleansCache.Core.Gc;
 /// <summary>Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.</summary>
 /// <remarks>
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
-/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects, take them out.
+/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take them out, batch by batch.
 /// </remarks>
 internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, TimeProvider? time = null)
 {
@@ -62,11 +62,15 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             doomed += await catalog.DoomPathsAsync(cache, g, batch, cancel);
         progress.Phase = "deleting";
         await DrainAsync(cache, pathsOnly: true, progress, doomed, cancel);
+        var answers = true;
         foreach (var batch in due.Objects.Chunk(options.Batch))
         {
-            var (count, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, cancel);
-            doomed += count;
+            // What a silent store is not asked for is left to the drain, and to the background work.
+            var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null, pushOptions.LateUpload, cancel);
+            doomed += taken.Count;
             progress.Bytes += bytes;
+            if (answers && taken.Count > 0)
+                answers = await deletions.DeleteAsync(cache, taken, cancel);
         }
 
         await DrainAsync(cache, pathsOnly: false, progress, doomed, cancel);
@@ -79,7 +83,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         for (var i = 0; ; i++)
         {
             await deletions.RunAsync(cache, cancel);
-            var (paths, objects) = await catalog.DeletingAsync(cache, cancel);
+            var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancel);
             progress.Failed = paths + objects;
             progress.Deleted = Math.Max(before, doomed - progress.Failed);
             if ((pathsOnly ? paths : progress.Failed) == 0 || i == DeletionPasses)

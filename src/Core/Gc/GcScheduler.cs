@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
@@ -54,25 +53,23 @@ public sealed partial class GcScheduler(IGarbageCollection collection, CronSched
 
     private async Task StartAsync(CacheName cache, DateTimeOffset due, CancellationToken stopping)
     {
-        var name = Prefix + due.ToString("yyyy-MM-dd'T'HH:mm'Z'", CultureInfo.InvariantCulture);
-        if (!OperationId.TryParse(name, out var operation))
-            throw new InvalidOperationException($"'{name}' is no operation");
+        var operation = GcSchedule.Operation(due);
         for (var attempt = 1; attempt <= MaxAttempts; attempt++)
         {
             try
             {
                 var run = await collection.StartAsync(cache, new GcRequest(), operation, stopping);
-                LogStarted(run.Id, cache, name);
+                LogStarted(run.Id, cache, operation);
                 return;
             }
             catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
             {
-                LogSkipped(cache, name);
+                LogSkipped(cache, operation);
                 return;
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
-                LogFailed(e, cache, name);
+                LogFailed(e, cache, operation);
             }
 
             await Task.Delay(RetryAfter, time, stopping);
@@ -80,11 +77,11 @@ public sealed partial class GcScheduler(IGarbageCollection collection, CronSched
     }
 
     [LoggerMessage(LogLevel.Information, "garbage collection {Run} of cache {Cache} is that of {Name}")]
-    private partial void LogStarted(long run, CacheName cache, string name);
+    private partial void LogStarted(long run, CacheName cache, OperationId name);
 
     [LoggerMessage(LogLevel.Information, "garbage collection of cache {Cache}: a run is under way, {Name} is skipped")]
-    private partial void LogSkipped(CacheName cache, string name);
+    private partial void LogSkipped(CacheName cache, OperationId name);
 
     [LoggerMessage(LogLevel.Warning, "garbage collection of cache {Cache} for {Name} could not be started; it is tried again")]
-    private partial void LogFailed(Exception e, CacheName cache, string name);
+    private partial void LogFailed(Exception e, CacheName cache, OperationId name);
 }

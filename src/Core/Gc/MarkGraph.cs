@@ -130,7 +130,7 @@ internal sealed class MarkGraph
         return order.ConvertAll(IdOf);
     }
 
-    /// <summary>Live objects that nothing reached.</summary>
+    /// <summary>Live objects that nothing reached, neighbours apart.</summary>
     public List<long> GarbageObjects(Marks marks)
     {
         var garbage = new List<long>();
@@ -140,7 +140,7 @@ internal sealed class MarkGraph
                 garbage.Add(id);
         }
 
-        return garbage;
+        return [.. Scatter.NeighboursApart(garbage)];
     }
 
     private (int From, int To) EdgesOf(int rank)

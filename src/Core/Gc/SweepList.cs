@@ -22,6 +22,6 @@ internal sealed record SweepList(List<long> Paths, List<long> Objects)
             keptObjects.UnionWith(path.Objects);
         }
 
-        return new SweepList(due, [.. condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id)).Select(c => c.Id)]);
+        return new SweepList(due, [.. Scatter.NeighboursApart(condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id)).Select(c => c.Id).Order().ToList())]);
     }
 }

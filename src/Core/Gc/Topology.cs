@@ -11,10 +11,11 @@ internal static class Topology
     /// <summary>What an edge function answers behind the last edge.</summary>
     public const int End = -2;
 
+    /// <summary>First what nothing refers to, then what only those refer to, and so on; among these, neighbours apart (<see cref="Scatter"/>).</summary>
     /// <param name="nodes">Those to be ordered; each is below <paramref name="size"/>.</param>
     /// <param name="size">One more than the greatest node.</param>
     /// <param name="edge">The target of a node's n-th edge, <see cref="Outside"/> or <see cref="End"/>. No cycles but of a node to itself, which must be left out.</param>
-    public static List<int> ReferrersFirst(IEnumerable<int> nodes, int size, Func<int, int, int> edge)
+    public static List<int> ReferrersFirst(IReadOnlyCollection<int> nodes, int size, Func<int, int, int> edge)
     {
         var seen = new BitArray(size);
         var order = new List<int>();
@@ -45,17 +46,34 @@ internal static class Topology
         }
 
         order.Reverse();
-        return order;
+        var depths = new int[size];
+        var levels = new List<List<int>>();
+        foreach (var node in order)
+        {
+            var depth = depths[node];
+            while (levels.Count <= depth)
+                levels.Add([]);
+            int target;
+            for (var next = 0; (target = edge(node, next)) != End; next++)
+            {
+                if (target != Outside)
+                    depths[target] = Math.Max(depths[target], depth + 1);
+            }
+        }
+
+        foreach (var node in nodes)
+            levels[depths[node]].Add(node);
+        return [.. levels.SelectMany(Scatter.NeighboursApart)];
     }
 
     /// <summary>The keys, each before those among its values.</summary>
     public static List<long> ReferrersFirst(IReadOnlyDictionary<long, long[]> references)
     {
-        var ids = references.Keys.ToArray();
+        var ids = references.Keys.Order().ToArray();
         var index = new Dictionary<long, int>(ids.Length);
         for (var i = 0; i < ids.Length; i++)
             index.Add(ids[i], i);
-        var order = ReferrersFirst(Enumerable.Range(0, ids.Length), ids.Length, (node, n) =>
+        var order = ReferrersFirst(Enumerable.Range(0, ids.Length).ToArray(), ids.Length, (node, n) =>
         {
             var targets = references[ids[node]];
             return n >= targets.Length ? End : targets[n] == ids[node] ? Outside : index.GetValueOrDefault(targets[n], Outside);

@@ -21,7 +21,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     private readonly HttpClient _http;
     private readonly AdaptiveLimit _limit;
     private readonly S3Calls _calls;
-    private readonly S3Presigner _presigner;
+    private readonly S3Presigner _uploads;
     private readonly S3FencedWrites _fenced;
 
     /// <param name="options">Where the bucket is and who we are.</param>
@@ -57,8 +57,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         { Timeout = Timeout.InfiniteTimeSpan };
         _limit = new AdaptiveLimit(options.MaxConnections);
         _calls = new S3Calls(_limit);
-        _presigner = new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials);
-        _fenced = new S3FencedWrites(_presigner, _http, _limit, _clock, _prefix);
+        _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, credentials);
+        _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
     }
 
     public bool IsLocal => false;
@@ -133,7 +133,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var headers = new Dictionary<string, string> { ["cache-control"] = stored.CacheControl, ["content-type"] = stored.ContentType };
         if (_options.IfNoneMatch)
             headers["if-none-match"] = "*";
-        var (url, expires) = _presigner.ForLife("PUT", key, [], headers, _clock.GetUtcNow(), life);
+        var (url, expires) = _uploads.ForLife("PUT", key, [], headers, _clock.GetUtcNow(), life);
         return new SignedUrl(url, headers, expires);
     }
 
@@ -152,7 +152,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         for (var i = 0; i < count; i++)
         {
             (string, string)[] query = [("partNumber", (first + i).ToString(CultureInfo.InvariantCulture)), ("uploadId", uploadId)];
-            urls[i] = _presigner.ForLife("PUT", key, query, NoHeaders, now, life).Url;
+            urls[i] = _uploads.ForLife("PUT", key, query, NoHeaders, now, life).Url;
         }
 
         return urls;

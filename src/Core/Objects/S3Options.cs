@@ -8,6 +8,9 @@ public sealed record S3Options
     /// <summary>The server's base URL; null: Amazon's, of the region.</summary>
     public Uri? Endpoint { get; init; }
 
+    /// <summary>The same server by the base URL that clients reach it under, for the URLs that are given out; null: <see cref="Endpoint"/>.</summary>
+    public Uri? UploadEndpoint { get; init; }
+
     public string Region { get; init; } = "us-east-1";
 
     /// <summary>Begins every key in the bucket; a slash is added when it lacks one. Empty: none.</summary>
@@ -35,16 +38,18 @@ public sealed record S3Options
     internal string KeyPrefix => Prefix.Length == 0 || Prefix.EndsWith('/') ? Prefix : Prefix + "/";
 
     /// <summary>The bucket's URL, with a slash at its end.</summary>
-    internal Uri BucketUrl
-    {
-        get
-        {
-            var server = Endpoint ?? new Uri($"https://s3.{Region}.amazonaws.com");
-            return IsPathStyle
-                ? new Uri($"{server.AbsoluteUri.TrimEnd('/')}/{UriText.Escape(Bucket)}/")
-                : new UriBuilder(server) { Host = $"{Bucket}.{server.Host}", Path = server.AbsolutePath.TrimEnd('/') + "/" }.Uri;
-        }
-    }
+    internal Uri BucketUrl => BucketAt(Endpoint);
+
+    /// <summary>The bucket's URL as clients reach it, with a slash at its end.</summary>
+    internal Uri UploadBucketUrl => BucketAt(UploadEndpoint ?? Endpoint);
 
     internal bool IsPathStyle => PathStyle ?? Endpoint is not null;
+
+    private Uri BucketAt(Uri? endpoint)
+    {
+        var server = endpoint ?? new Uri($"https://s3.{Region}.amazonaws.com");
+        return IsPathStyle
+            ? new Uri($"{server.AbsoluteUri.TrimEnd('/')}/{UriText.Escape(Bucket)}/")
+            : new UriBuilder(server) { Host = $"{Bucket}.{server.Host}", Path = server.AbsolutePath.TrimEnd('/') + "/" }.Uri;
+    }
 }

@@ -45,6 +45,8 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         return await writer.WriteAsync(id, name, patience, cancel);
     }
 
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) => writer.WriteAsync(caches.IdOf(cache), name, patience, cancel);
+
     public async Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => new() { Pins = await catalog.ListAsync(caches.IdOf(cache), cancel) };
 
     public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) =>

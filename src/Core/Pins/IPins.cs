@@ -18,6 +18,9 @@ public interface IPins
     /// <summary>Deletes a pin. True once it has left the bucket; its paths stay protected until then.</summary>
     Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel);
 
+    /// <summary>Waits until the bucket says of a pin what was last done to it; false: it will, without further asking.</summary>
+    Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel);
+
     Task<PinList> ListAsync(CacheName cache, CancellationToken cancel);
 
     /// <summary>One pin with its history.</summary>
@@ -40,8 +43,10 @@ public readonly record struct PinCondition
     /// <summary>There is one.</summary>
     public static PinCondition Present { get; } = new(-1);
 
-    /// <summary>As the catalog's functions take it.</summary>
-    internal long? Expected { get; }
+    /// <summary>As the catalog's functions take it: null for none, 0 for absent, -1 for present, else the revision.</summary>
+    public long? Expected { get; }
+
+    public static PinCondition Of(long? expected) => new(expected);
 
     public static PinCondition AtRevision(long revision) => revision > 0 ? new(revision) : throw new ArgumentOutOfRangeException(nameof(revision));
 }

@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null) : IPushes
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -40,6 +40,8 @@ internal sealed class DirectPushes(
             id, opened.Id, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
         ThrowIfEnded(claims, opened.Id);
         var uploads = await grants.GrantAsync(opened.Id, claims, cancel);
+        if (uploads.Count > 0)
+            news?.Opened(cache, opened.Id, opened.Expires);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
 
         return new PushOpened
@@ -72,6 +74,8 @@ internal sealed class DirectPushes(
 
         var outcomes = recorded.ToDictionary(r => r.Upload, r => r.Outcome);
         var ended = accepted.Where(u => outcomes.GetValueOrDefault(u.Token.Object) != "stored").ToList();
+        if (accepted.Count > ended.Count)
+            news?.Arrived(cache, push, [.. accepted.Except(ended).Select(u => u.Token.NarHash)]);
         return new ReportAnswer
         {
             Stored = [.. accepted.Except(ended).Select(u => u.Report.Upload)],
@@ -99,10 +103,11 @@ internal sealed class DirectPushes(
             if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
             {
                 var uploads = await grants.GrantAsync(push, claims, cancel);
+                news?.Alive(cache, push);
                 return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))], Uploads = [.. uploads.Values] };
             }
 
-            await waits.WaitAsync(push, [.. claims.Select(c => c.Path)], left, cancel);
+            await waits.WaitAsync(cache, push, claims, left, cancel);
         }
     }
 
@@ -113,6 +118,7 @@ internal sealed class DirectPushes(
         if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
             throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
         var grant = await grants.RenewAsync(caches.IdOf(cache), push, token, request.FirstPart, Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
+        news?.Alive(cache, push);
         return grant is null
             ? throw new CacheProblemException(ProblemKind.PushEnded, "This grant has ended: it was recorded, or its push is over. Ask 'wait' about its path.")
             : new UrlsAnswer { FirstPart = request.FirstPart, Grant = grant };
@@ -129,9 +135,11 @@ internal sealed class DirectPushes(
             switch (outcome)
             {
                 case "committed":
+                    news?.Ended(cache, push);
                     return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
+                    news?.Ended(cache, push);
                     if (await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
                         return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                     break;
@@ -157,6 +165,8 @@ internal sealed class DirectPushes(
         var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), push, options.Life, cancel);
         if (state is not ("open" or "committing" or "committed"))
             throw Ended(state == "unknown" ? null : state, push);
+        if (state == "open")
+            news?.Opened(cache, push, expires!.Value);
         return new RenewAnswer
         {
             Expires = expires!.Value,
@@ -176,6 +186,8 @@ internal sealed class DirectPushes(
             // Another request of this push holds its row just now.
             await Task.Delay(BusyPause, time ?? TimeProvider.System, cancel);
         }
+
+        news?.Ended(cache, push);
     }
 
     public async Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel)

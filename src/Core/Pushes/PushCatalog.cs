@@ -9,9 +9,9 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>The transitions of a push, typed: one method, one statement.</summary>
-internal sealed class PushCatalog(CatalogDatabase database)
+internal class PushCatalog(CatalogDatabase database)
 {
-    public Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
+    public virtual Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
         database.RunAsync(
             "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             p =>
@@ -25,11 +25,8 @@ internal sealed class PushCatalog(CatalogDatabase database)
                 OpenedPush? push = null;
                 while (await reader.ReadAsync(stop))
                 {
-                    push ??= new OpenedPush(new PushId(reader.GetInt64(0)), reader.GetString(1), reader.GetDateTime(2), [], []);
-                    if (!await reader.IsDBNullAsync(3, stop))
-                        push.Paths.Add(new OpenedPath(reader.GetInt32(3) - 1, reader.GetInt64(4), reader.GetString(5), reader.GetBoolean(6), Bytes(reader, 7), reader.GetFieldValue<string[]>(8)));
-                    else if (!await reader.IsDBNullAsync(9, stop))
-                        push.MissingKeys.Add(reader.GetString(9));
+                    push ??= ReadOpened(reader, 0);
+                    AddRow(push, reader, 0);
                 }
 
                 return push!;
@@ -37,7 +34,7 @@ internal sealed class PushCatalog(CatalogDatabase database)
             cancel);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
-    public Task<List<Claim>> ClaimAsync(
+    public virtual Task<List<Claim>> ClaimAsync(
         int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
         database.ListAsync(
             "select * from @fn@.claim_paths($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -50,18 +47,18 @@ internal sealed class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
-            ReadClaim,
+            r => ReadClaim(r, 0),
             cancel);
 
     /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
-    public Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+    public virtual Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
         database.ListAsync(
-            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id from @fn@.wait_paths($1, $2, $3, $4, $5, $6)",
+            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, $2, $3, $4, $5, $6)",
             p => p.With(cache).With(push.Value).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
                 .With(options.UrlLife).With(options.DefaultRate),
-            ReadClaim, cancel);
+            r => ReadClaim(r, 0), cancel);
 
-    public Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
         IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
         database.ListAsync(
             "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -74,12 +71,11 @@ internal sealed class PushCatalog(CatalogDatabase database)
             r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
             cancel);
 
-    public Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
+    public virtual Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
         database.SingleAsync(
             "select outcome, paths, published, pin from @fn@.commit_push($1, $2, $3)",
             p => p.With(cache).With(push.Value).With(lease),
-            r => new Committed(
-                r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<long[]>(1), r.IsDBNull(2) ? 0 : r.GetInt32(2), r.IsDBNull(3) ? null : PinName.Parse(r.GetString(3))),
+            r => ReadCommitted(r, 0),
             cancel);
 
     public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
@@ -128,7 +124,8 @@ internal sealed class PushCatalog(CatalogDatabase database)
             where d.path_id is null or s.state = 'live'
               or not exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash
                              and o.state = 'claimed' and o.exclusive and o.claimed_by <> u.push
-                             and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / $3::float8)) >= clock_timestamp())
+                             and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / $3::float8)) >= clock_timestamp()
+                             and exists (select from push c where c.id = o.claimed_by and c.state = 'open' and c.expires >= clock_timestamp()))
               or exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.state in ('stored', 'live', 'condemned'))
             """,
             p => p.With(pairs.Select(x => x.Push).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With((double)options.DefaultRate),
@@ -148,9 +145,24 @@ internal sealed class PushCatalog(CatalogDatabase database)
             "select @fn@.add_signatures($1, $2, $3)",
             p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
 
-    private static Claim ReadClaim(NpgsqlDataReader r) => new(
-        r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? 0 : r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3),
-        r.IsDBNull(4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6) ? null : r.GetString(6));
+    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(new PushId(r.GetInt64(at)), r.GetString(at + 1), r.GetDateTime(at + 2), [], []);
+
+    /// <summary>What else stands in the row of an opened push: a path, a missing key, or nothing.</summary>
+    protected static void AddRow(OpenedPush push, NpgsqlDataReader r, int at)
+    {
+        if (!r.IsDBNull(at + 3))
+            push.Paths.Add(new OpenedPath(r.GetInt32(at + 3) - 1, r.GetInt64(at + 4), r.GetString(at + 5), r.GetBoolean(at + 6), Bytes(r, at + 7), r.GetFieldValue<string[]>(at + 8)));
+        else if (!r.IsDBNull(at + 9))
+            push.MissingKeys.Add(r.GetString(at + 9));
+    }
+
+    protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
+        r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),
+        r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)), r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5), r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
+        r.IsDBNull(at + 7) ? null : new PushId(r.GetInt64(at + 7)));
+
+    protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
+        r.GetString(at), r.IsDBNull(at + 1) ? [] : r.GetFieldValue<long[]>(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)));
 
     private static byte[]? Bytes(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetFieldValue<byte[]>(column);
 }
@@ -181,7 +193,8 @@ internal sealed record OpenedPath(int Index, long Id, string State, bool Promise
 internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures);
 
 /// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
-internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart);
+/// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another way.</param>
+internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart, PushId? Uploader);
 
 /// <param name="Outcome">See <c>commit_push.sql</c>.</param>
 /// <param name="Paths">With <c>missing</c> and <c>busy</c>: which.</param>

@@ -2,8 +2,8 @@ using System.CommandLine;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>The flags of <c>orleans-cache-server</c>. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.</summary>
-internal sealed class CommandLine
+/// <summary>The flags of a server. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.</summary>
+public class CommandLine
 {
     private const string Prefix = "ORLEANS_CACHE_";
 
@@ -11,15 +11,19 @@ internal sealed class CommandLine
     private readonly Dictionary<string, Option<string[]>> _lists = [];
     private readonly Dictionary<string, Option<bool?>> _flags = [];
 
-    public CommandLine()
+    /// <param name="program">What the program is called, for messages.</param>
+    /// <param name="what">The first sentence of <c>--help</c>.</param>
+    public CommandLine(string program = "orleans-cache-server", string what = "Serves a Nix binary cache and its write path.")
     {
-        Root = new RootCommand("Serves a Nix binary cache and its write path. Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
+        Program = program;
+        Root = new RootCommand($"{what} Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
         Value("data", "DIR", "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else ~/.local/state/orleans-cache)");
         Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
         Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
         Value("postgres", "CONNSTRING", "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache'");
         Value("s3-bucket", "NAME", "Keep the objects in this bucket");
         Value("s3-endpoint", "URL", "The S3 server (default: Amazon's of the region)");
+        Value("s3-upload-endpoint", "URL", "The S3 server as clients reach it, for the URLs that they upload to (default: --s3-endpoint)");
         Value("s3-region", "NAME", "The bucket's region (default: us-east-1)");
         Value("s3-prefix", "PREFIX", "Begins every key in the bucket");
         Flag("s3-path-style", "Name the bucket in the path (default: with --s3-endpoint)");
@@ -37,16 +41,24 @@ internal sealed class CommandLine
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Flag("private", "Reads need a token too");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
+        Flag("migrate", "Bring the database up to date, say what was done, and exit");
     }
+
+    public string Program { get; }
 
     public RootCommand Root { get; }
 
+    /// <summary>The server's settings, which every program has.</summary>
     /// <exception cref="StartupException">Something is unknown, incomplete or wrong.</exception>
-    public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment)
+    public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment) => ServerSettings.From(Values(parsed, environment));
+
+    /// <summary>What was given, by name.</summary>
+    /// <exception cref="StartupException">Something is unknown or incomplete.</exception>
+    public GivenOptions Values(ParseResult parsed, Func<string, string?> environment)
     {
         if (parsed.Errors.Count > 0)
-            throw new StartupException($"{parsed.Errors[0].Message.TrimEnd('.')}; 'orleans-cache-server --help' lists the options.");
-        return ServerSettings.From(
+            throw new StartupException($"{parsed.Errors[0].Message.TrimEnd('.')}; '{Program} --help' lists the options.");
+        return new GivenOptions(
             name => _flags.TryGetValue(name, out var flag)
                 ? parsed.GetValue(flag) is { } set ? set ? "true" : "false" : FromEnvironment(name)
                 : parsed.GetValue(_values[name]) ?? FromEnvironment(name),
@@ -55,11 +67,11 @@ internal sealed class CommandLine
         string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value ? value : null;
     }
 
-    private void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
+    protected void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
 
-    private void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
+    protected void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
 
-    private void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
+    protected void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
 
     private T Add<T>(T option) where T : Option
     {
@@ -67,3 +79,8 @@ internal sealed class CommandLine
         return option;
     }
 }
+
+/// <summary>The options by their names without dashes, from the command line or else the environment.</summary>
+/// <param name="One">The value of an option; <c>true</c> or <c>false</c> of a flag; null when it was not given.</param>
+/// <param name="Many">All values of an option that may be repeated.</param>
+public sealed record GivenOptions(Func<string, string?> One, Func<string, IReadOnlyList<string>> Many);

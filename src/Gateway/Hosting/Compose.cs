@@ -18,6 +18,7 @@ internal static class Compose
         {
             Bucket = s3.Bucket,
             Endpoint = s3.Endpoint,
+            UploadEndpoint = s3.UploadEndpoint,
             Region = s3.Region,
             Prefix = s3.Prefix,
             PathStyle = s3.PathStyle,
@@ -27,12 +28,18 @@ internal static class Compose
         : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
 
     public static async Task<CacheCore> CoreAsync(
-        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
+        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
+    {
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, Engine = engine, GroupCommit = engine is not null };
+        return await WithDatabaseAsync(() => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
+    }
+
+    /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
+    public static async Task<T> WithDatabaseAsync<T>(Func<Task<T>> first)
     {
         try
         {
-            var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc };
-            return await CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel);
+            return await first();
         }
         catch (CatalogVersionException e)
         {

@@ -17,7 +17,8 @@ public static class GatewayApp
     /// <param name="parts">What is served.</param>
     /// <param name="listener">Bound, not yet listening: the port is known, and ours, before anything else is started.</param>
     /// <param name="logging">Where the log goes.</param>
-    public static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging)
+    /// <param name="engine">What stands between the core and the routes; null for nothing.</param>
+    public static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, IServerEngine? engine = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
@@ -32,13 +33,15 @@ public static class GatewayApp
             kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(parts).AddSingleton(parts.Credentials).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
+        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         OpenApi.AddTo(builder.Services);
+        engine?.AddTo(builder);
 
         var app = builder.Build();
+        parts = engine?.Over(parts, app.Services) ?? parts;
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<Problems>();
         app.UseRouting();
@@ -50,6 +53,7 @@ public static class GatewayApp
         ReadRoutes.Map(app, parts);
         HealthRoutes.Map(app, parts, stopping);
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
+        engine?.Map(app);
         return app;
     }
 }

@@ -26,6 +26,9 @@ public sealed record GatewayParts
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
 
+    /// <summary>What else keeps this server from taking requests, in one sentence; null when nothing does.</summary>
+    public Func<string?> FindTrouble { get; init; } = () => null;
+
     /// <summary>What clients reach this server under; no path below it is ours to choose.</summary>
     public required Uri PublicUrl { get; init; }
 

@@ -3,7 +3,7 @@ using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, and it is not stopping.</summary>
+/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, its engine is well, and it is not stopping.</summary>
 internal static class HealthRoutes
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
@@ -13,7 +13,7 @@ internal static class HealthRoutes
         app.MapGet("/livez", (RequestDelegate)(static http => http.Response.WriteAsync("ok\n"))).Needs(Access.Open);
         app.MapGet("/readyz", (RequestDelegate)(async http =>
         {
-            var trouble = stopping.IsCancellationRequested ? "The server is stopping." : await FindTroubleAsync(parts, http.RequestAborted);
+            var trouble = stopping.IsCancellationRequested ? "The server is stopping." : parts.FindTrouble() ?? await FindTroubleAsync(parts, http.RequestAborted);
             if (trouble is null)
                 await http.Response.WriteAsync("ok\n");
             else

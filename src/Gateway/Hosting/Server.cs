@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using OrleansCache.Core.Catalog;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
 
@@ -8,8 +9,12 @@ namespace OrleansCache.Gateway.Hosting;
 /// <summary>One run of the server: starts what the settings ask for, in order, serves until it is told to stop, and stops everything in reverse.</summary>
 internal static class Server
 {
+    /// <param name="settings">What the server is.</param>
+    /// <param name="makeEngine">Makes what stands between the core and the routes; null for nothing.</param>
+    /// <param name="output">Takes the greeting.</param>
+    /// <param name="cancel">Stops it.</param>
     /// <exception cref="StartupException">It cannot start as configured.</exception>
-    public static async Task RunAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
+    public static async Task RunAsync(ServerSettings settings, Func<string, IServerEngine>? makeEngine, TextWriter output, CancellationToken cancel)
     {
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
 
@@ -25,9 +30,11 @@ internal static class Server
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
-        await using var core = await Compose.CoreAsync(settings.Postgres ?? postgres!.ConnectionString, store, keys, settings, loggers, cancel);
+        var connectionString = settings.Postgres ?? postgres!.ConnectionString;
+        var engine = makeEngine?.Invoke(connectionString);
+        await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);
 
-        // 3. The routes.
+        // 3. The engine, and the routes over it. It starts before the first request is taken, and stops after the last is answered.
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
@@ -42,11 +49,26 @@ internal static class Server
             Priority = settings.Priority,
         };
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
-        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings));
+        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine);
         await app.StartAsync(cancel);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancel);
         await app.WaitForShutdownAsync(cancel);
+    }
+
+    /// <summary>Brings the database up to date, says what was done, and ends.</summary>
+    /// <exception cref="StartupException">The database cannot be used.</exception>
+    public static async Task MigrateAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
+    {
+        using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
+        using var data = settings.Postgres is null ? DataDirectory.Open(settings.DataPath) : null;
+        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
+        await using var database = await Compose.WithDatabaseAsync(() => CatalogDatabase.OpenAsync(settings.Postgres ?? postgres!.ConnectionString, cancel));
+        foreach (var migration in database.Changes.Migrations)
+            await output.WriteLineAsync($"applied {migration}");
+        if (database.Changes.NewFunctions)
+            await output.WriteLineAsync($"made the functions {database.Functions}");
+        await output.WriteLineAsync("The database is up to date.");
     }
 
     private static Socket Bind(IPEndPoint endpoint)
@@ -95,7 +117,7 @@ internal static class Server
     // Standard output is for what a person or a script reads; the log goes to standard error.
     private static void AddLog(ILoggingBuilder logging, ServerSettings settings)
     {
-        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning);
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Orleans", LogLevel.Warning);
         if (settings.LogsJson)
             logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
         else

@@ -39,13 +39,16 @@ public sealed record ServerSettings
 
     public bool LogsJson { get; init; }
 
+    /// <summary>Bring the database up to date and end.</summary>
+    public bool OnlyMigrates { get; init; }
+
     /// <summary>False when everything that it would hold is named.</summary>
     public bool NeedsDataDirectory => Postgres is null || S3 is null || SigningKeys is null || TokenFile is null;
 
-    /// <summary>Reads the settings by their names, <c>s3-bucket</c> for <c>--s3-bucket</c>; null or empty for what was not given.</summary>
     /// <exception cref="StartupException">One of them is wrong; the message says which and how.</exception>
-    public static ServerSettings From(Func<string, string?> one, Func<string, IReadOnlyList<string>> many)
+    public static ServerSettings From(GivenOptions given)
     {
+        var (one, many) = (given.One, given.Many);
         var listen = ParseListen(one("listen") ?? "127.0.0.1:5751");
         var publicUrl = one("public-url") is { } url ? ParseUrl("--public-url", url) : null;
         if (publicUrl is null && (listen.Address.Equals(IPAddress.Any) || listen.Address.Equals(IPAddress.IPv6Any)))
@@ -67,6 +70,7 @@ public sealed record ServerSettings
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
             IsPrivate = Flag("private", one),
+            OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch
             {
                 null or "text" => false,
@@ -76,7 +80,9 @@ public sealed record ServerSettings
         };
     }
 
-    internal static bool Flag(string name, Func<string, string?> one) => one(name) switch
+    /// <summary>The flag <paramref name="name"/>; false when it was not given.</summary>
+    /// <exception cref="StartupException">It is neither true nor false.</exception>
+    public static bool Flag(string name, Func<string, string?> one) => one(name) switch
     {
         null or "false" or "0" or "no" => false,
         "true" or "1" or "yes" => true,
@@ -131,6 +137,9 @@ public sealed record S3Settings
 
     public Uri? Endpoint { get; init; }
 
+    /// <summary>What clients upload to; null: <see cref="Endpoint"/>.</summary>
+    public Uri? UploadEndpoint { get; init; }
+
     public string Region { get; init; } = "us-east-1";
 
     public string Prefix { get; init; } = "";
@@ -144,7 +153,7 @@ public sealed record S3Settings
 
     internal static S3Settings? From(Func<string, string?> one)
     {
-        string[] others = ["s3-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file"];
+        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file"];
         if (one("s3-bucket") is not { } bucket)
         {
             return others.FirstOrDefault(name => one(name) is not null) is { } lonely
@@ -160,6 +169,7 @@ public sealed record S3Settings
         {
             Bucket = bucket,
             Endpoint = one("s3-endpoint") is { } endpoint ? ServerSettings.ParseUrl("--s3-endpoint", endpoint) : null,
+            UploadEndpoint = one("s3-upload-endpoint") is { } upload ? ServerSettings.ParseUrl("--s3-upload-endpoint", upload) : null,
             Region = one("s3-region") ?? "us-east-1",
             Prefix = one("s3-prefix") ?? "",
             PathStyle = one("s3-path-style") is null ? null : ServerSettings.Flag("s3-path-style", one),

@@ -23,13 +23,13 @@ internal static class GcRoutes
 
         cacheRoute.MapPost("/gc", async (string cache, JsonBody<GcRequest> body, HttpContext http) =>
             {
-                var run = await collection.StartAsync(Cache(cache), Checked(body.Value), NotScheduled(Operation(http.Request)), http.RequestAborted);
+                var run = await collection.StartAsync(Cache(cache), body.Value, NotScheduled(Operation(http.Request)), http.RequestAborted);
                 http.Response.Headers.Location = $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}";
                 return new JsonAnswer<GcRun>(run, StatusCodes.Status202Accepted);
             })
             .Needs(Access.Write).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
 
-        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(WithNext(await collection.StatusAsync(Cache(cache), cancel), parts.Time)))
+        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
             .Needs(Access.Write).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
         cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancel) =>
@@ -50,25 +50,6 @@ internal static class GcRoutes
             .Needs(Access.Write).WithSummary("Compare catalog and bucket: a line of JSON for each FsckFinding, the FsckSummary at the end")
             .Produces<FsckFinding>(200, "application/x-ndjson").Fails(404);
     }
-
-    private static GcRequest Checked(GcRequest request)
-    {
-        Check("olderThanSeconds", request.OlderThanSeconds);
-        Check("failedUploadsOlderThanSeconds", request.FailedUploadsOlderThanSeconds);
-        Check("graceSeconds", request.GraceSeconds);
-        return request is { Force: true, GraceSeconds: > 0 }
-            ? throw new CacheProblemException(ProblemKind.BadRequest, "force means no grace, and graceSeconds asks for one: send one of them.")
-            : request;
-
-        static void Check(string name, double? seconds)
-        {
-            if (seconds is { } value && !(value >= 0 && value <= DurationText.Longest.TotalSeconds))
-                throw new CacheProblemException(ProblemKind.BadRequest, FormattableString.Invariant($"{name} is {value}: seconds from 0 to {DurationText.Longest.TotalSeconds} are wanted."));
-        }
-    }
-
-    private static GcStatus WithNext(GcStatus status, TimeProvider time) =>
-        status.Schedule is { } text && CronSchedule.TryParse(text, out var schedule, out _) ? status with { Next = schedule.Next(time.GetUtcNow()) } : status;
 
     // The schedule's own: a client that knew the next one could start it early, or keep it from starting.
     private static OperationId NotScheduled(OperationId operation) => GcScheduler.IsScheduled(operation)

@@ -1,3 +1,4 @@
+using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Testing;
 using Xunit;
@@ -23,6 +24,33 @@ public sealed class CatalogSchemaTests
     }
 
     [Fact]
+    public async Task Rows_that_were_written_before_there_were_lists_are_listed()
+    {
+        var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        await using (var source = NpgsqlDataSource.Create(connectionString))
+        {
+            await using var command = source.CreateCommand($"""
+                create table schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp());
+                {string.Join('\n', await MigrationsAsync(upTo: 3))}
+                insert into schema_version (version, name) values (1, ''), (2, ''), (3, '');
+                create schema orleans_cache_0123456789ab; create function orleans_cache_0123456789ab.f() returns int language sql as 'select 1';
+                insert into store_path (cache_id, hash, name, state, recorded)
+                  select 1, decode(lpad(to_hex(i), 40, '0'), 'hex'), 'p', (array['gone', 'publishing', 'live', 'condemned', 'deleting'])[i / 2 + 1]::node_state, i % 2 = 0 from generate_series(0, 9) i;
+                insert into object (cache_id, key, kind, state, exclusive, claimed_at)
+                  select 1, s::text, 'nar', s, s = 'claimed', case when s <> 'deleting' then clock_timestamp() end from unnest(enum_range(null::node_state)) s;
+                """);
+            await command.ExecuteNonQueryAsync();
+        }
+
+        await using var database = await CatalogDatabase.OpenAsync(connectionString, CancellationToken.None);
+
+        Assert.Empty(await database.ListAsync(Lists.Unequal, _ => { }, r => r.GetString(0), CancellationToken.None));
+        Assert.Equal(9, await database.SingleAsync(
+            "select (select count(*) from moving_path) + (select count(*) from moving_object) + (select count(*) from tombstone)", _ => { }, r => r.GetInt64(0), CancellationToken.None));
+        Assert.Equal(1, await database.SingleAsync("select count(*) from pg_namespace where nspname ~ '^orleans_cache_'", _ => { }, r => r.GetInt64(0), CancellationToken.None));
+    }
+
+    [Fact]
     public async Task A_database_of_a_newer_version_is_refused_in_a_sentence()
     {
         var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
@@ -32,5 +60,18 @@ public sealed class CatalogSchemaTests
         var problem = await Assert.ThrowsAsync<CatalogVersionException>(() => CatalogDatabase.OpenAsync(connectionString, CancellationToken.None));
 
         Assert.Contains("newer", problem.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<List<string>> MigrationsAsync(int upTo)
+    {
+        var assembly = typeof(CatalogDatabase).Assembly;
+        var texts = new List<string>();
+        foreach (var name in assembly.GetManifestResourceNames().Where(n => n.Contains(".Migrations.", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Take(upTo))
+        {
+            using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
+            texts.Add(await reader.ReadToEndAsync());
+        }
+
+        return texts;
     }
 }

@@ -49,7 +49,7 @@ public sealed class FsckTests
     {
         await using var world = await FilledAsync();
         if (what == "condemned")
-            await world.ExecuteAsync("update store_path set state = 'condemned'; update object set state = 'condemned'; delete from pin");
+            await world.ChangeAsync("update store_path set state = 'condemned'; update object set state = 'condemned'; delete from pin");
         var key = what switch
         {
             "narinfo" => NarInfoKey("c"),
@@ -98,8 +98,8 @@ public sealed class FsckTests
     {
         await using var world = await FilledAsync();
         var nar = world.NarInfoOf("c")!.Url;
-        await world.ExecuteAsync("update store_path set state = 'gone' where name = 'c'");
-        await world.ExecuteAsync($"update object set state = 'gone' where key = '{nar}'");
+        await world.ChangeAsync("update store_path set state = 'gone' where name = 'c'");
+        await world.ChangeAsync($"update object set state = 'gone' where key = '{nar}'");
         await world.ExecuteAsync("delete from pin");
         world.Store.Objects.Remove("pins/main", out _);
 
@@ -156,7 +156,7 @@ public sealed class FsckTests
     public async Task A_narinfo_whose_signatures_are_being_added_is_right()
     {
         await using var world = await FilledAsync();
-        await world.ExecuteAsync("update store_path set recorded = false, signatures = array_append(signatures, 'other-1:AAAA') where name = 'b'");
+        await world.ExecuteAsync("update store_path set recorded = false, unwritten = true, signatures = array_append(signatures, 'other-1:AAAA') where name = 'b'");
 
         Assert.Empty((await CheckAsync(world)).Findings);
     }
@@ -168,18 +168,40 @@ public sealed class FsckTests
     public async Task A_live_path_that_needs_what_is_not_live_is_found(string damage, string path)
     {
         await using var world = await FilledAsync();
-        await world.ExecuteAsync(damage);
+        await world.ChangeAsync(damage);
 
         var finding = await AssertFindingAsync(world, FsckKind.DanglingReference, NarInfoKey(path));
 
         Assert.Equal(path, finding.Path?.Name);
     }
 
+    [Theory]
+    [InlineData("insert into moving_path select 1, 'deleting', id from store_path where name = 'a'")]
+    [InlineData("insert into moving_path select 1, 'publishing', id from store_path where name = 'a'")]
+    [InlineData("update store_path set recorded = false where name = 'a'")]
+    [InlineData("update store_path set unwritten = true where name = 'a'")]
+    public async Task A_path_that_is_not_listed_as_what_it_is_is_found(string damage)
+    {
+        await using var world = await FilledAsync();
+        await world.ExecuteAsync(damage);
+
+        await AssertFindingAsync(world, FsckKind.WrongList, NarInfoKey("a"));
+    }
+
+    [Fact]
+    public async Task An_object_that_is_to_be_deleted_and_in_no_list_is_found()
+    {
+        await using var world = await FilledAsync();
+        await world.ExecuteAsync("insert into object (cache_id, key, kind, state) values (1, 'nar/' || repeat('0', 52) || '.nar.zst', 'nar', 'tombstone')");
+
+        await AssertFindingAsync(world, FsckKind.WrongList, $"nar/{new string('0', 52)}.nar.zst");
+    }
+
     [Fact]
     public async Task A_pin_whose_path_is_not_live_is_found()
     {
         await using var world = await FilledAsync();
-        await world.ExecuteAsync("update store_path set state = 'condemned' where name = 'c'");
+        await world.ChangeAsync("update store_path set state = 'condemned' where name = 'c'");
 
         await AssertFindingAsync(world, FsckKind.DanglingReference, "pins/main");
     }
@@ -232,7 +254,7 @@ public sealed class FsckTests
         await world.UploadAsync(await world.BeginAsync(World.Chain("stored")));
         var arrived = await world.BeginAsync(World.Chain("arrived"));
         world.Store.Upload(arrived.Uploads[0].Url!, [1]);
-        await world.ExecuteAsync("update store_path set state = 'deleting'; update object set state = 'deleting' where state = 'live'; delete from pin");
+        await world.ChangeAsync("update store_path set state = 'deleting' where state = 'live'; update object set state = 'deleting' where state = 'live'; delete from pin");
         world.Store.Objects.Remove("pins/main", out _);
         world.Store.Objects.Remove(NarInfoKey("c"), out _);
 
@@ -274,10 +296,10 @@ public sealed class FsckTests
         world.Store.OnListed = async () =>
         {
             world.Store.OnListed = () => Task.CompletedTask;
-            await world.ExecuteAsync("update store_path set state = 'gone' where name = 'c'; delete from pin");
+            await world.ChangeAsync("update store_path set state = 'gone' where name = 'c'; delete from pin");
             world.Store.Objects.Remove(NarInfoKey("c"), out _);
             world.Store.Objects.Remove("pins/main", out _);
-            await world.ExecuteAsync("update object set state = 'gone' where kind = 'realisation'");
+            await world.ChangeAsync("update object set state = 'gone' where kind = 'realisation'");
             world.Store.Objects.Remove(Realisation, out _);
         };
 

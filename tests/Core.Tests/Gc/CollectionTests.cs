@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
@@ -204,7 +205,7 @@ public sealed class CollectionTests
         await collector.BarrierAsync();
         await collector.MarkAsync();
         await collector.CondemnAsync();
-        await world.ExecuteAsync("update store_path set state = 'deleting'");
+        await world.ChangeAsync("update store_path set state = 'deleting'");
 
         await collector.Deletions.RunAsync(1, CancellationToken.None);
         Assert.Equal(["deleting", "deleting"], [await world.StateOfAsync("a"), await world.StateOfAsync("b")]);
@@ -234,6 +235,35 @@ public sealed class CollectionTests
         Assert.Equal(GcState.Failed, run.State);
         Assert.Contains("4711", run.Error, StringComparison.Ordinal);
         Assert.Equal("live", await world.StateOfAsync("b"));
+    }
+
+    [Theory]
+    [InlineData(-1d, null, null, false, "olderThanSeconds is -1")]
+    [InlineData(null, 1e300, null, false, "failedUploadsOlderThanSeconds is 1E+300")]
+    [InlineData(null, null, -0.5, false, "graceSeconds is -0.5")]
+    [InlineData(null, null, double.NaN, false, "graceSeconds is NaN")]
+    [InlineData(null, null, 5d, true, "send one of them")]
+    public async Task A_request_that_makes_no_sense_is_refused(double? older, double? failed, double? grace, bool force, string hint)
+    {
+        await using var world = await World.CreateAsync();
+        var request = new GcRequest { OlderThanSeconds = older, FailedUploadsOlderThanSeconds = failed, GraceSeconds = grace, Force = force };
+
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.StartAsync(CacheName.Default, request, OperationId.New(), CancellationToken.None));
+
+        Assert.Equal(ProblemKind.BadRequest, refused.Kind);
+        Assert.Contains(hint, refused.Message, StringComparison.Ordinal);
+        Assert.Empty((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
+    }
+
+    [Fact]
+    public async Task Status_says_when_the_schedule_is_next_due()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "30 3 * * *" });
+
+        var status = await world.Core.Collection.StatusAsync(CacheName.Default, CancellationToken.None);
+
+        Assert.Equal(("30 3 * * *", new TimeSpan(3, 30, 0)), (status.Schedule, status.Next?.UtcDateTime.TimeOfDay));
+        Assert.InRange(status.Next!.Value, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1.01));
     }
 
     [Fact]
@@ -278,7 +308,8 @@ public sealed class CollectionTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
-        var stopping = await world.AddGatewayAsync();
+        // The run has to begin in this very process.
+        var stopping = await world.AddGatewayAsync(plain: true);
         stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel) : Task.CompletedTask;
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await world.StopAsync(stopping);
@@ -294,7 +325,8 @@ public sealed class CollectionTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
-        var zombie = await world.AddGatewayAsync();
+        // The run has to begin in this very process.
+        var zombie = await world.AddGatewayAsync(plain: true);
         var held = new TaskCompletionSource();
         zombie.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal) ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
         var run = await zombie.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);

@@ -23,7 +23,7 @@ internal static class ScheduleSteps
         $"select {world.Core.Database.Functions}.gc_doom_paths(1, (select g - 1 from gc_epoch), array(select id from store_path where state = 'condemned' {Among(names)}))");
 
     public static Task DoomObjectsAsync(World world) => world.ExecuteAsync(
-        $"select {world.Core.Database.Functions}.gc_doom_objects(1, (select g - 1 from gc_epoch), array(select id from object where state = 'condemned'))");
+        $"select {world.Core.Database.Functions}.gc_doom_objects(1, (select g - 1 from gc_epoch), array(select id from object where state = 'condemned'), null, null)");
 
     /// <summary>Another process on this world's catalog and bucket, with a clock of its own.</summary>
     public static Task<CacheCore> StartAsync(World world, TimeProvider clock, bool housekeeping = false) => CacheCore.StartAsync(

@@ -46,7 +46,7 @@ public sealed class ScheduleTests
     public async Task Schedule_4_Keys_that_were_not_answered_are_not_listed_again_before_others_and_a_silent_store_is_asked_for_one_batch_a_pass()
     {
         await using var world = await World.CreateAsync();
-        await world.ExecuteAsync(
+        await world.ChangeAsync(
             """
             insert into object (cache_id, key, kind, state, nar_hash, url_expires)
             select 1, 'nar/' || lpad(i::text, 52, '0') || '.nar.zst', 'nar', 'deleting', '', clock_timestamp() from generate_series(1, 2500) i

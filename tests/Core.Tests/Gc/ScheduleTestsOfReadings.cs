@@ -153,7 +153,8 @@ public sealed class ScheduleTestsOfReadings
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
-        var zombie = await world.AddGatewayAsync();
+        // The run has to begin in this very process.
+        var zombie = await world.AddGatewayAsync(plain: true);
         var stopped = new TaskCompletionSource();
         var goOn = new TaskCompletionSource();
         var done = new TaskCompletionSource();

@@ -39,6 +39,29 @@ public sealed class S3PresignerTests
         Assert.True(signed < Day, "a signing time in the store's future would be refused");
     }
 
+    [Theory]
+    [InlineData(null, "https://s3.example.org/public/closures/nar/x?")]
+    [InlineData(false, "https://closures.s3.example.org/public/nar/x?")]
+    public void Clients_are_sent_to_the_endpoint_that_they_reach(bool? pathStyle, string expected)
+    {
+        using var store = new S3ObjectStore(new S3Options
+        {
+            Bucket = "closures",
+            Endpoint = new Uri("http://store.internal:7480"),
+            UploadEndpoint = new Uri("https://s3.example.org/public"),
+            PathStyle = pathStyle,
+            AccessKey = "key",
+            SecretKey = "secret",
+        });
+        var key = ObjectKey.Parse("nar/x");
+
+        var put = store.SignPut(key, null, TimeSpan.FromHours(1)).Url.OriginalString;
+        var part = store.SignParts(key, "upload", 5 << 20, 1, 1, TimeSpan.FromHours(1))[0].OriginalString;
+
+        Assert.StartsWith(expected, put, StringComparison.Ordinal);
+        Assert.StartsWith(expected, part, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_life_is_cut_to_what_S3_allows()
     {

@@ -39,7 +39,7 @@ public sealed class PinReplayTests
         await using var world = await WithPathsAsync();
         await world.PinAsync("app", "a", operation: "queued");
         await world.UnpinAsync("app");
-        await world.ExecuteAsync("update store_path set state = 'gone'");
+        await world.ChangeAsync("update store_path set state = 'gone'");
 
         Assert.Equal("a", (await world.PinAsync("app", "a", operation: "queued")).Path.Name);
 

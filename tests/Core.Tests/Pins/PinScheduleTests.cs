@@ -1,4 +1,5 @@
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
 using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
@@ -21,7 +22,7 @@ public sealed class PinScheduleTests
         await collector.MarkAsync();
         await collector.CondemnAsync();
         // The transaction that moves the referrer to 'deleting' has its row, and the pin waits for it.
-        var sweep = await world.HoldAsync("update store_path set state = 'deleting' where name = 'b' and state = 'condemned'");
+        var sweep = await world.HoldAsync($"update store_path set state = 'deleting' where name = 'b' and state = 'condemned'; {Lists.Write}");
         var pin = world.PinAsync("app", "b");
         await world.UntilBlockedAsync();
         await sweep.DisposeAsync();
@@ -75,7 +76,7 @@ public sealed class PinScheduleTests
         await collector.BarrierAsync();
         await collector.MarkAsync();
         // The batch that has the referrer is condemned already, its dependency's is still to come.
-        await world.ExecuteAsync("update store_path set state = 'condemned', condemned_at = clock_timestamp() where name = 'app'");
+        await world.ChangeAsync("update store_path set state = 'condemned', condemned_at = clock_timestamp() where name = 'app'");
         await (promise switch
         {
             "pin" => world.PinAsync("app", "app"),

@@ -78,7 +78,7 @@ public sealed class PinTests
         await world.PushAsync(World.Chain("a", "b"));
         await world.PushAsync(World.Chain("c"));
         await world.PinAsync("app", "c");
-        await world.ExecuteAsync("update store_path set state = 'condemned', touched = 0 where name = 'b'; update store_path set state = 'deleting' where name = 'a'");
+        await world.ChangeAsync("update store_path set state = 'condemned', touched = 0 where name = 'b'; update store_path set state = 'deleting' where name = 'a'");
 
         await FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "b"));
 

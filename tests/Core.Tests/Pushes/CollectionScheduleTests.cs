@@ -150,15 +150,15 @@ public sealed class CollectionScheduleTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
         var old = world.NarInfoOf("a")!.Url;
-        await world.ExecuteAsync("update store_path set state = 'deleting'");
-        await world.ExecuteAsync("update object set state = 'deleting'");
+        await world.ChangeAsync("update store_path set state = 'deleting'");
+        await world.ChangeAsync("update object set state = 'deleting'");
 
         var push = await world.BeginAsync(World.Chain("a"));
         Assert.Equal(PathState.Upload, push.Missing.Single().State);
         await world.UploadAsync(push);
         Assert.Equal(PushState.Committing, (await world.CommitAsync(push, patience: TimeSpan.Zero)).State);
         world.Store.Objects.TryRemove($"{World.Hash("a")}.narinfo", out _);
-        await world.ExecuteAsync("update store_path set state = 'gone'");
+        await world.ChangeAsync("update store_path set state = 'gone'");
         Assert.Equal(PushState.Committed, (await world.CommitAsync(push)).State);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
@@ -177,7 +177,7 @@ public sealed class CollectionScheduleTests
         await collector.BarrierAsync();
         await collector.MarkAsync();
         await collector.CondemnAsync();
-        await world.ExecuteAsync("update store_path set state = 'gone'");
+        await world.ChangeAsync("update store_path set state = 'gone'");
         world.Store.Objects.TryRemove($"{World.Hash("a")}.narinfo", out _);
 
         var push = await world.BeginAsync(World.Chain("a"));
@@ -272,7 +272,7 @@ public sealed class CollectionScheduleTests
         await collector.BarrierAsync();
         await collector.MarkAsync();
         await collector.CondemnAsync();
-        await world.ExecuteAsync("update store_path set state = 'gone'");
+        await world.ChangeAsync("update store_path set state = 'gone'");
 
         var push = await world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
         Assert.Equal([drv], push.MissingLogs);

@@ -176,6 +176,7 @@ public sealed class PublishingTests
                 delete from root;
                 update store_path set state = 'gone', recorded = false, refs = '{}', objects = '{}' where state = 'live';
                 update object set state = 'deleting' where state = 'live';
+                {{Lists.Write}}
                 select {{fn}}.commit_push(1, {{renewed.Id}}, interval '1 day');
                 """);
         }

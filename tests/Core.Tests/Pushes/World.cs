@@ -20,6 +20,9 @@ internal sealed class World : IAsyncDisposable
 
     private World(string connectionString, PushOptions options) => (ConnectionString, Options) = (connectionString, options);
 
+    /// <summary>Another engine's tests, which are these over that engine, set it before the first of them runs.</summary>
+    public static Func<World, IEngine>? Engine { get; set; }
+
     public static SecretKey Key { get; } = SecretKey.Generate("test-1");
 
     public string ConnectionString { get; }
@@ -28,16 +31,19 @@ internal sealed class World : IAsyncDisposable
 
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>Its gateways send the steps of several pushes in one statement.</summary>
+    public bool Grouped { get; init; }
+
     public MemoryObjectStore Store { get; } = new();
 
     public CacheCore Core => _cores[0];
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
-        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions() };
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions(), Grouped = grouped };
         await world.AddGatewayAsync();
         return world;
     }
@@ -45,10 +51,12 @@ internal sealed class World : IAsyncDisposable
     /// <summary>A world whose database is reached through PgBouncer in transaction mode.</summary>
     public static async Task<World> ThroughPgBouncerAsync() => await CreateAsync(through: (await Bouncer.Value).Through);
 
-    public async Task<CacheCore> AddGatewayAsync()
+    /// <param name="plain">Without the engine that is tested.</param>
+    public async Task<CacheCore> AddGatewayAsync(bool plain = false)
     {
+        var engine = plain ? null : Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false },
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
@@ -145,14 +153,17 @@ internal sealed class World : IAsyncDisposable
         return holder;
     }
 
-    /// <summary>Returns when so many statements wait for a lock.</summary>
-    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= count);
+    /// <summary>Returns when so many statements wait for a lock; where they go in groups, one for all of them.</summary>
+    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= (Engine is null ? count : 1));
 
     /// <summary>How many statements wait for a lock.</summary>
     public Task<long> BlockedAsync() => QueryAsync<long>(
         "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()");
 
     public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
+
+    /// <summary>Changes states by hand; the lists of nodes follow.</summary>
+    public Task ChangeAsync(string sql) => ExecuteAsync($"{sql};\n{Lists.Write}");
 
     /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
     public Task TravelAsync(TimeSpan time) => ExecuteAsync(
@@ -164,7 +175,8 @@ internal sealed class World : IAsyncDisposable
           d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
           f as (update pin_revision set created = created - t.t from t),
-          g as (update pin_operation set created = created - t.t from t)
+          g as (update pin_operation set created = created - t.t from t),
+          h as (update tombstone set urls_until = urls_until - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
@@ -180,6 +192,7 @@ internal sealed class World : IAsyncDisposable
             Assert.True(info.Verify(Key.PublicKey), $"{key} is not signed");
         }
 
+        Assert.Equal("", await QueryAsync<string>($"select coalesce(string_agg(l.unequal, '; '), '') from ({Lists.Unequal}) l(unequal)"));
         Assert.Equal(0, await QueryAsync<long>(
             "select count(*) from store_path s cross join unnest(s.refs) r join store_path t on t.id = r where s.state = 'live' and t.state <> 'live'"));
         Assert.Equal(0, await QueryAsync<long>(

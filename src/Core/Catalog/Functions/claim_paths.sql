@@ -1,12 +1,13 @@
 -- Rule 2, second half, for paths that were not promised: what is there already is held, what nobody uploads is claimed under a minted key.
 -- Called again (a wait, a replay) it answers anew: a claim of another push that is older than its allowance is overtaken.
 -- p_paths null: the declarations stand in push_path already, of the paths p_ids.
--- status: 'stored' | 'upload' (object, key) | 'wait' | 'ended' (the push)
+-- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push)
+-- A claim is overtaken before its allowance is over when its push has lapsed.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
   p_keys text[], p_url_life interval, p_default_rate bigint)
-returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text)
+returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -23,7 +24,7 @@ begin
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache for no key update;
   if not found or v_push.state <> 'open' then
-    return query select null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text;
+    return query select null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::bigint;
     return;
   end if;
 
@@ -50,8 +51,7 @@ begin
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
       and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
     order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
-  update object o set state = 'live', touched = v_g, condemned_at = null
-    where o.id = any(v_held) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+  perform @fn@.stamp_objects(p_cache, v_g, v_held);
   update object o set holders = array_append(o.holders, p_push)
     where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
   -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
@@ -64,7 +64,8 @@ begin
       from object o where o.claimed_by = p_push and o.id = any(v_push.objects) and o.state = 'stored';
     update object o set exclusive = false
       where o.id = any(v_locked) and o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.exclusive and o.claimed_by <> p_push
-        and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp();
+        and (o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp()
+          or not exists (select from push u where u.id = o.claimed_by and u.state = 'open' and u.expires >= clock_timestamp()));
     -- A path that returns gets its former key, so that readers with an old narinfo find it: 'gone' says that no URL for it works any more.
     update object o set state = 'claimed', exclusive = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push],
         url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
@@ -102,7 +103,8 @@ begin
       mine as materialized (select distinct on (o.nar_hash) o.id, o.key, o.nar_hash, o.multipart_id from object o where o.id = any(v_mine) order by o.nar_hash, o.exclusive desc, o.id)
     select d.path_id,
       case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
-      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id
+      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id, x.claimed_by
     from push_path d left join held h on h.nar_hash = d.nar_hash left join mine c on c.nar_hash = d.nar_hash
+    left join object x on h.id is null and c.id is null and x.cache_id = p_cache and x.kind = 'nar' and x.nar_hash = d.nar_hash and x.state = 'claimed' and x.exclusive
     where d.push_id = p_push and d.path_id = any(p_ids);
 end $$;

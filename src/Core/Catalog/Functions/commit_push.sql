@@ -6,7 +6,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_g bigint;
   v_push push%rowtype;
-  v_named bigint[];
+  v_declared bigint[];
   v_open bigint[];
   v_hashes bytea[];
   v_chosen bigint[];
@@ -19,13 +19,15 @@ begin
   outcome := v_push.state::text;
   if v_push.state <> 'open' then return; end if;
 
-  -- One statement: 'wait' moves a path from one of the two to the other.
-  select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) into v_named from push u where u.id = p_push;
-  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_named) t;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
   outcome := v_push.state::text;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
+  select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
+  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared, v_push.objects || v_logs || array(
+    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
   if v_open <> '{}' then
     perform 1 from store_path s where s.id = any(v_open) order by s.id for no key update;
@@ -51,21 +53,21 @@ begin
   end if;
 
   -- Logs and realisations: the bytes are in the row; what is condemned comes back.
-  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
-  perform 1 from object o where o.id = any(v_logs) order by o.id for no key update;
-  update object o set state = case when o.state = 'stored' then 'publishing'::node_state else 'live'::node_state end, touched = v_g, condemned_at = null
-    where o.id = any(v_logs) and o.state in ('stored', 'live', 'condemned');
-
-  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen);
+  perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
+  update object o set state = 'publishing', touched = v_g, condemned_at = null where o.id = any(v_logs) and o.state = 'stored';
+  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen) and o.state = 'stored';
   with chosen as materialized (select o.id, o.nar_hash from object o where o.id = any(v_chosen)),
     extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
-      where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id)
-  update store_path s set state = 'publishing', touched = v_g, recorded = false,
-      nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-      listing = d.listing, has_listing = d.listing is not null,
-      objects = array[c.id] || coalesce(x.ids, '{}')
+      where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),
+  published as (
+    update store_path s set state = 'publishing', touched = v_g, recorded = false,
+        nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        listing = d.listing, has_listing = d.listing is not null,
+        objects = array[c.id] || coalesce(x.ids, '{}')
     from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
-    where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id;
+    where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id
+    returning s.id)
+  insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
   update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,

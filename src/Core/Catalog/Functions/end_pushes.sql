@@ -3,19 +3,20 @@
 create function @fn@.end_pushes(p_cache int, p_push bigint, p_lapsed interval, p_limit int) returns int
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
+  v_ids bigint[];
   v_id bigint;
-  v_count int := 0;
 begin
-  for v_id in
+  select coalesce(array_agg(x.id), '{}') into v_ids from (
     select u.id from push u
     where u.cache_id = p_cache and u.state = 'open' and (u.id = p_push or (p_push is null and u.expires + p_lapsed < clock_timestamp()))
-    order by u.id limit p_limit for no key update skip locked
-  loop
-    perform @fn@.release_push(v_id);
-    update push u set state = 'aborted', finished = clock_timestamp() where u.id = v_id;
-    v_count := v_count + 1;
+    order by u.id limit p_limit for no key update skip locked) x;
+  -- Those of all pushes in one statement, and so in one order.
+  perform 1 from object o where o.id = any(array(select unnest(u.objects) from push u where u.id = any(v_ids))) order by o.id for no key update;
+  foreach v_id in array v_ids loop
+    perform @fn@.release_push(p_cache, v_id);
   end loop;
-  return v_count;
+  update push u set state = 'aborted', finished = clock_timestamp() where u.id = any(v_ids);
+  return cardinality(v_ids);
 end $$;
 
 -- An ended push is told from an unknown one for a day. The time is asked for once: a clock that ticks for each row would keep the index from being used.

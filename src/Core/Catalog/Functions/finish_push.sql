@@ -10,25 +10,26 @@ declare
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
+  select * into v_push from push u where u.id = p_push for no key update;
+  if v_push.state <> 'committing' then return v_push.state::text; end if;
   select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
-  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own) t;
+  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own,
+    v_own || array(select d.path_id from push_object d where d.push_id = p_push), v_push.objects) t;
   perform 1 from store_path s where s.id = any(v_unpromised) order by s.id for no key update;
   -- The NARs too: live at g has to mean that its objects are at g, and the commit may have stamped them before the last barrier.
   select array_agg(distinct i) into v_objects from (
     select unnest(v_push.objects) union all select unnest(s.objects) from store_path s where s.id = any(v_unpromised)) x(i);
   perform 1 from object o where o.id = any(v_objects) order by o.id for no key update;
-  select * into v_push from push u where u.id = p_push for no key update;
-  if v_push.state <> 'committing' then return v_push.state::text; end if;
   if exists (select from store_path s where s.id = any(v_unpromised) and not (s.state = 'live' or s.state = 'publishing' and s.recorded))
     or exists (select from object o where o.id = any(v_push.objects) and o.state = 'publishing' and not o.recorded)
   then return 'committing'; end if;
 
   update object o set state = 'live', touched = v_g, content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
-  update object o set state = 'live', touched = v_g, condemned_at = null
-    where o.id = any(v_objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+  perform @fn@.stamp_objects(p_cache, v_g, v_objects);
+  perform @fn@.list_paths(p_cache, array(select s.id from store_path s where s.id = any(v_unpromised) and s.state = 'publishing'), 'publishing', null);
   update store_path s set state = 'live', touched = v_g, listing = null where s.id = any(v_unpromised) and s.state in ('publishing', 'live');
   -- A log or realisation that came later belongs to its path from now on.
-  perform 1 from store_path s where s.id in (select d.path_id from push_object d where d.push_id = p_push) order by s.id for no key update;
   update store_path s set objects = s.objects || a.ids
     from (select d.path_id, array_agg(d.object_id order by d.object_id) as ids
           from push_object d join object o on o.id = d.object_id and o.state = 'live' join store_path p on p.id = d.path_id
@@ -37,7 +38,7 @@ begin
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
-  perform @fn@.release_push(p_push);
+  perform @fn@.release_push(p_cache, p_push);
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
   if v_push.pin is not null then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),

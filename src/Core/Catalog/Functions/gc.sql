@@ -73,7 +73,7 @@ language sql stable as $$
       u.paths || case when u.state = 'committing' then u.roots || array(select d.path_id from push_path d where d.push_id = u.id) else '{}' end, u.objects
     from push u where u.cache_id = p_cache and (u.state = 'committing' or u.state = 'open' and u.expires >= clock_timestamp())
   union all
-  select 'publishing', null, null, array_agg(s.id), '{}' from store_path s where s.cache_id = p_cache and s.state = 'publishing' having count(*) > 0
+  select 'publishing', null, null, array_agg(m.id), '{}' from moving_path m where m.cache_id = p_cache and m.state = 'publishing' having count(*) > 0
 $$;
 
 -- Closures that were not pushed for too long are no roots any more; one that is pushed just now is checked again when its row is free.
@@ -96,8 +96,10 @@ declare
   v_count int;
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
-  update store_path s set state = 'condemned', condemned_at = clock_timestamp()
-    where s.id = any(p_ids) and s.cache_id = p_cache and s.state = 'live' and s.touched <= p_g;
+  with condemned as (
+    update store_path s set state = 'condemned', condemned_at = clock_timestamp()
+    where s.id = any(p_ids) and s.cache_id = p_cache and s.state = 'live' and s.touched <= p_g returning s.id)
+  insert into moving_path (cache_id, state, id) select p_cache, 'condemned', c.id from condemned c;
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
@@ -108,8 +110,10 @@ declare
   v_count int;
 begin
   perform 1 from object o where o.id = any(p_ids) order by o.id for no key update;
-  update object o set state = 'condemned', condemned_at = clock_timestamp()
-    where o.id = any(p_ids) and o.cache_id = p_cache and o.state = 'live' and o.touched <= p_g;
+  with condemned as (
+    update object o set state = 'condemned', condemned_at = clock_timestamp()
+    where o.id = any(p_ids) and o.cache_id = p_cache and o.state = 'live' and o.touched <= p_g returning o.id)
+  insert into moving_object (cache_id, state, id) select p_cache, 'condemned', c.id from condemned c;
   get diagnostics v_count = row_count;
   return v_count;
 end $$;
@@ -119,34 +123,51 @@ create function @fn@.gc_condemned(p_cache int, p_g bigint, p_grace interval)
 returns table (is_path boolean, id bigint, due boolean, refs bigint[], objects bigint[])
 language sql stable as $$
   select true, s.id, s.condemned_at + p_grace <= clock_timestamp() and s.touched <= p_g, s.refs, s.objects
-    from store_path s where s.cache_id = p_cache and s.state = 'condemned'
+    from moving_path m cross join lateral (select * from store_path x where x.id = m.id and x.state = 'condemned' limit 1) s where m.cache_id = p_cache and m.state = 'condemned'
   union all
   select false, o.id, o.condemned_at + p_grace <= clock_timestamp() and o.touched <= p_g, '{}', '{}'
-    from object o where o.cache_id = p_cache and o.state = 'condemned'
+    from moving_object m cross join lateral (select * from object x where x.id = m.id and x.state = 'condemned' limit 1) o where m.cache_id = p_cache and m.state = 'condemned'
 $$;
 
 create function @fn@.gc_doom_paths(p_cache int, p_g bigint, p_ids bigint[]) returns int
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
-  v_count int;
+  v_doomed bigint[];
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
-  update store_path s set state = 'deleting'
-    where s.id = any(p_ids) and s.cache_id = p_cache and s.state = 'condemned' and s.touched <= p_g;
-  get diagnostics v_count = row_count;
-  return v_count;
+  with doomed as (
+    update store_path s set state = 'deleting'
+    where s.id = any(p_ids) and s.cache_id = p_cache and s.state = 'condemned' and s.touched <= p_g returning s.id)
+  select coalesce(array_agg(d.id), '{}') into v_doomed from doomed d;
+  perform @fn@.list_paths(p_cache, v_doomed, 'condemned', 'deleting');
+  return cardinality(v_doomed);
 end $$;
 
--- Objects come last: one that a deleting path still names waits for the next run.
-create function @fn@.gc_doom_objects(p_cache int, p_g bigint, p_ids bigint[], out count int, out bytes bigint)
+-- Objects come last: one that a deleting path still names waits for the next run. With a fence they are taken for their deletion at once (see delete_take);
+-- without (null) they are left to it.
+create function @fn@.gc_doom_objects(p_cache int, p_g bigint, p_ids bigint[], p_fence interval, p_late interval)
+returns table (id bigint, key text, multipart_id text, generation bigint, fence timestamptz, file_size bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+#variable_conflict use_column
+declare
+  v_doomed bigint[];
+  v_last bigint[];
 begin
   perform 1 from object o where o.id = any(p_ids) order by o.id for no key update;
   with used as materialized (
-      select distinct x.id from store_path s cross join unnest(s.objects) x(id) where s.cache_id = p_cache and s.state = 'deleting'),
+      select distinct x.id
+      from moving_path m cross join lateral (select s.objects from store_path s where s.id = m.id and s.state = 'deleting' limit 1) s cross join unnest(s.objects) x(id)
+      where m.cache_id = p_cache and m.state = 'deleting'),
     doomed as (
-      update object o set state = 'deleting'
-      where o.id = any(p_ids) and o.cache_id = p_cache and o.state = 'condemned' and o.touched <= p_g and not exists (select from used where used.id = o.id)
-      returning o.file_size)
-  select count(*), coalesce(sum(d.file_size), 0) into gc_doom_objects.count, gc_doom_objects.bytes from doomed d;
+      select o.id, p_fence is not null and o.kind = 'nar' and coalesce(o.url_expires, o.claimed_at, '-infinity') + p_late < clock_timestamp() as is_last
+      from object o
+      where o.id = any(p_ids) and o.cache_id = p_cache and o.state = 'condemned' and o.touched <= p_g and not exists (select from used where used.id = o.id))
+  select coalesce(array_agg(d.id) filter (where not d.is_last), '{}'), coalesce(array_agg(d.id) filter (where d.is_last), '{}') into v_doomed, v_last from doomed d;
+  perform @fn@.list_objects(p_cache, v_doomed, 'condemned', 'deleting');
+  perform @fn@.list_objects(p_cache, v_last, 'condemned', 'tombstone');
+  return query
+    update object o set generation = o.generation + (p_fence is not null)::int, fence = clock_timestamp() + p_fence,
+      state = case when o.id = any(v_last) then 'tombstone'::node_state else 'deleting'::node_state end
+    where o.id = any(v_doomed || v_last)
+    returning o.id, o.key, o.multipart_id, o.generation, o.fence, o.file_size;
 end $$;

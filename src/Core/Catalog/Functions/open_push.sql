@@ -18,6 +18,7 @@ begin
       null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], null::text;
     return;
   end if;
+  perform 1 from push u where u.id = v_push.id for no key update;
 
   insert into store_path (cache_id, hash, name)
     select p_cache, u.hash, u.name from unnest(p_hashes, p_names) u(hash, name)

@@ -15,7 +15,7 @@ begin
   if p_push is null then
     select array_agg(x.id), array_agg(x.generation) into v_paths, v_generations from (
       select s.id, s.generation from store_path s
-      where s.cache_id = p_cache and s.state = 'live' and not s.recorded and (s.fence is null or s.fence < clock_timestamp())
+      where s.cache_id = p_cache and s.unwritten and s.state = 'live' and (s.fence is null or s.fence < clock_timestamp())
       order by s.id limit p_limit) x;
   else
     select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from push_path d join store_path s on s.id = d.path_id
@@ -76,7 +76,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 begin
   perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
   perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
-  update store_path s set fence = null, recorded = s.recorded or r.done
+  update store_path s set fence = null, recorded = s.recorded or r.done, unwritten = s.unwritten and not r.done
     from unnest(p_paths, p_path_generations, p_paths_done) r(id, generation, done)
     where s.id = r.id and s.generation = r.generation and s.fence is not null;
   update object o set fence = null, recorded = o.recorded or r.done
@@ -90,7 +90,7 @@ returns void
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
-  update store_path s set recorded = false, generation = s.generation + 1,
+  update store_path s set recorded = false, unwritten = true, generation = s.generation + 1,
       signatures = s.signatures || array(select x from unnest(string_to_array(n.signatures, ' ')) x where not x = any(s.signatures))
     from unnest(p_ids, p_signatures) n(id, signatures)
     where s.id = n.id and s.cache_id = p_cache and s.state = 'live' and not string_to_array(n.signatures, ' ') <@ s.signatures;

@@ -3,22 +3,22 @@
 create function @fn@.renew_push(p_cache int, p_push bigint, p_ttl interval, out state text, out expires timestamptz, out lost bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
+  v_g bigint;
   v_push push%rowtype;
   v_unpromised bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if not found then state := 'unknown'; return; end if;
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_push.paths) t;
+  perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.id = p_push for no key update;
   state := v_push.state::text;
   expires := v_push.expires;
   lost := '{}';
   if v_push.state <> 'open' then return; end if;
+  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths, '{}', v_push.objects) t;
 
   -- Held NARs: a live or condemned one is stamped again; one that is neither held nor there costs the paths that rely on it.
-  perform 1 from object o where o.id = any(v_push.objects) order by o.id for no key update;
-  update object o set state = 'live', condemned_at = null, touched = e.g
-    from gc_epoch e where e.cache_id = p_cache and o.id = any(v_push.objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = e.g);
+  perform @fn@.stamp_objects(p_cache, v_g, v_push.objects);
   select coalesce(array_agg(distinct i), '{}') into lost from (
     select unnest(v_unpromised)
     union

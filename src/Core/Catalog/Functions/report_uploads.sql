@@ -20,7 +20,15 @@ begin
     return;
   end if;
 
-  perform 1 from object o where o.id = any(p_uploads) order by o.id for no key update;
+  if p_keys <> '{}' then
+    insert into object (cache_id, key, kind, state)
+      select p_cache, k.key, k.kind::object_kind, 'gone' from unnest(p_keys, p_kinds) k(key, kind)
+      order by k.key on conflict do nothing;
+  end if;
+  -- All objects in one statement, and so in one order.
+  perform 1 from object o
+    where o.id = any(p_uploads || array(select k.id from object k where k.cache_id = p_cache and k.key = any(p_keys)))
+    order by o.id for no key update;
   update object o set state = 'stored', exclusive = false, file_hash = r.file_hash, file_size = r.file_size, recorded = true,
       holders = case when p_push = any(o.holders) then o.holders else array_append(o.holders, p_push) end
     from unnest(p_uploads, p_upload_keys, p_nar_hashes, p_file_hashes, p_file_sizes) r(id, key, nar_hash, file_hash, file_size)
@@ -31,10 +39,6 @@ begin
     where d.push_id = p_push and d.path_id = s.id;
 
   if p_keys <> '{}' then
-    insert into object (cache_id, key, kind, state)
-      select p_cache, k.key, k.kind::object_kind, 'gone' from unnest(p_keys, p_kinds) k(key, kind)
-      order by k.key on conflict do nothing;
-    perform 1 from object o where o.cache_id = p_cache and o.key = any(p_keys) order by o.id for no key update;
     -- The first content wins; a key whose deletion is under way takes none, and the push goes on without it.
     update object o set state = 'stored', content = k.content, file_size = octet_length(k.content), holders = array[p_push], recorded = false
       from unnest(p_keys, p_contents) k(key, content)
@@ -42,8 +46,7 @@ begin
     update object o set holders = array_append(o.holders, p_push)
       where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored' and not p_push = any(o.holders);
     -- What is there already is promised, as NARs are at begin.
-    update object o set state = 'live', touched = v_g, condemned_at = null
-      where o.cache_id = p_cache and o.key = any(p_keys) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = v_g);
+    perform @fn@.stamp_objects(p_cache, v_g, array(select o.id from object o where o.cache_id = p_cache and o.key = any(p_keys)));
     insert into push_object (push_id, object_id, path_id)
       select p_push, o.id, s.id
       from unnest(p_keys, p_paths) k(key, hash)

@@ -1,12 +1,15 @@
 -- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
+-- All functions take their locks in one order: the epoch's, the push, paths by id, objects by id, a pin. So who changes more than a touch does gives it the rest
+-- to be locked with what it locks: p_rows are paths, p_objects objects, in whatever state.
 -- Every function below runs as one statement in a transaction of its own; inside, each statement has a new snapshot (volatile, READ COMMITTED).
-create function @fn@.touch(p_cache int, p_ids bigint[], out g bigint, out unpromised bigint[])
+create function @fn@.touch(p_cache int, p_ids bigint[], p_rows bigint[] default '{}', p_objects bigint[] default '{}', out g bigint, out unpromised bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_cold bigint[];
   v_good bigint[];
   v_bad bigint[];
-  v_locked bigint[] := '{}';
+  v_back bigint[];
+  v_locked bigint[] := case when p_rows = '{}' then p_rows end;
   v_objects bigint[];
 begin
   -- The lock, then a new statement that reads g: one that did both would read the old g after a wait.
@@ -15,7 +18,7 @@ begin
   unpromised := '{}';
 
   select array_agg(p.id) into v_cold from store_path p where p.id = any(p_ids) and not (p.state = 'live' and p.touched = touch.g);
-  if v_cold is null then return; end if;
+  if v_cold is null and p_rows = '{}' and p_objects = '{}' then return; end if;
 
   loop
     with recursive walk(id, state, refs) as (
@@ -26,11 +29,12 @@ begin
       where w.state in ('live', 'condemned') and not (q.state = 'live' and q.touched = touch.g)
     )
     select coalesce(array_agg(w.id order by w.id) filter (where w.state in ('live', 'condemned')), '{}'),
-           coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}')
-      into v_good, v_bad from walk w;
+           coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}'),
+           coalesce(array_agg(w.id) filter (where w.state = 'condemned'), '{}')
+      into v_good, v_bad, v_back from walk w;
     -- A walk that began after all its rows were locked is exact.
     exit when v_good = v_locked;
-    perform 1 from store_path p where p.id = any(v_good) order by p.id for no key update;
+    perform 1 from store_path p where p.id = any(v_good || p_rows) order by p.id for no key update;
     v_locked := v_good;
   end loop;
 
@@ -42,14 +46,19 @@ begin
     )
     select array_agg(up.id) into v_bad from up;
     select coalesce(array_agg(i), '{}') into v_good from unnest(v_good) i where not exists (select from unnest(v_bad) b where b = i);
+    select coalesce(array_agg(i), '{}') into v_back from unnest(v_back) i where not exists (select from unnest(v_bad) b where b = i);
     select coalesce(array_agg(distinct i), '{}') into unpromised from unnest(p_ids) i join unnest(v_bad) b on b = i;
   end if;
-  if v_good = '{}' then return; end if;
 
   select array_agg(distinct o) into v_objects from store_path p cross join unnest(p.objects) o where p.id = any(v_good);
-  perform 1 from object o where o.id = any(v_objects) and not (o.state = 'live' and o.touched = touch.g) order by o.id for no key update;
-  update object o set state = 'live', touched = touch.g, condemned_at = null
-    where o.id = any(v_objects) and o.state in ('live', 'condemned') and not (o.state = 'live' and o.touched = touch.g);
+  perform 1 from object o
+    where o.id = any(v_objects || p_objects) and (not (o.state = 'live' and o.touched = touch.g) or o.id = any(p_objects))
+    order by o.id for no key update;
+  if v_good = '{}' then return; end if;
+  perform @fn@.stamp_objects(p_cache, touch.g, v_objects);
+  if v_back <> '{}' then
+    perform @fn@.list_paths(p_cache, v_back, 'condemned', null);
+  end if;
   update store_path p set state = 'live', touched = touch.g, condemned_at = null
     where p.id = any(v_good) and p.state in ('live', 'condemned');
 end $$;

@@ -1,0 +1,203 @@
+using System.Threading.Channels;
+using Npgsql;
+
+namespace OrleansCache.Core.Catalog;
+
+/// <summary>
+/// One kind of operation of many callers, in as few statements as they leave time for: while statements run, what comes is collected, and the next
+/// statement takes all of it. There is no waiting window: who comes alone is served at once, and as it would be without a group.
+/// </summary>
+/// <remarks>
+/// Every item has one outcome of its own, whatever becomes of the others: the statement never raises for an item's guard; on an SQL error the group is halved down
+/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a time.
+/// What is heavy goes alone and beside the groups, a few at a time, so that it keeps nobody waiting.
+/// </remarks>
+internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
+{
+    // Statements under way at once: one that waits for a row does not hold back who has nothing to do with it.
+    private const int Parallel = 3;
+
+    private readonly Channel<Entry> _queue;
+    private readonly SemaphoreSlim _heavy = new(2);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly GroupOperation<TItem, TResult> _operation;
+    private readonly Task _loop;
+
+    public GroupCommit(GroupOperation<TItem, TResult> operation)
+    {
+        _operation = operation;
+        _queue = Channel.CreateBounded<Entry>(new BoundedChannelOptions(operation.Capacity) { SingleReader = true });
+        _loop = Task.Run(RunAsync);
+    }
+
+    /// <summary>How many groups of more than one item were sent, for metrics and tests.</summary>
+    public long Groups { get; private set; }
+
+    /// <summary>Waits while the queue is full. A caller that gives up leaves the operation to be done: it may be asked for again.</summary>
+    public async Task<TResult> SubmitAsync(TItem item, CancellationToken cancel)
+    {
+        if (_operation.Weight(item) > _operation.MaxItemWeight)
+        {
+            await _heavy.WaitAsync(cancel);
+            try
+            {
+                return await _operation.One(item, cancel);
+            }
+            finally
+            {
+                _heavy.Release();
+            }
+        }
+
+        var entry = new Entry(item, _operation.Key(item));
+        try
+        {
+            await _queue.Writer.WriteAsync(entry, cancel);
+        }
+        catch (ChannelClosedException)
+        {
+            throw Stopping();
+        }
+
+        return await entry.Outcome.Task.WaitAsync(cancel);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _stopping.CancelAsync();
+        await _loop;
+        _stopping.Dispose();
+        _heavy.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        // What has to wait for a turn: a key that is under way, and what would have made a turn too heavy. In the order of arrival.
+        var waiting = new List<Entry>();
+        var running = new Dictionary<Task, List<Entry>>();
+        var keys = new HashSet<string>(StringComparer.Ordinal);
+        try
+        {
+            while (waiting.Count > 0 || await _queue.Reader.WaitToReadAsync(_stopping.Token))
+            {
+                while (waiting.Count < _operation.Capacity && _queue.Reader.TryRead(out var entry))
+                    waiting.Add(entry);
+                if (running.Count < Parallel && TakeTurn(waiting, keys) is { Count: > 0 } turn)
+                {
+                    running.Add(SendAsync(turn), turn);
+                    keys.UnionWith(turn.Select(e => e.Key));
+                }
+                else
+                {
+                    await Task.WhenAny(running.Keys);
+                    _stopping.Token.ThrowIfCancellationRequested();
+                }
+
+                foreach (var (task, ended) in running.Where(r => r.Key.IsCompleted).ToList())
+                {
+                    running.Remove(task);
+                    keys.ExceptWith(ended.Select(e => e.Key));
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            // Whoever waits is told below.
+        }
+
+        await Task.WhenAll(running.Keys);
+        while (_queue.Reader.TryRead(out var entry))
+            waiting.Add(entry);
+        Fail(waiting, Stopping());
+    }
+
+    private List<Entry> TakeTurn(List<Entry> waiting, HashSet<string> running)
+    {
+        var turn = new SortedDictionary<string, Entry>(StringComparer.Ordinal);
+        var weight = 0;
+        for (var i = 0; i < waiting.Count;)
+        {
+            var entry = waiting[i];
+            var heavier = weight + _operation.Weight(entry.Item);
+            if ((turn.Count > 0 && heavier > _operation.MaxGroupWeight) || running.Contains(entry.Key) || !turn.TryAdd(entry.Key, entry))
+            {
+                i++;
+                continue;
+            }
+
+            weight = heavier;
+            waiting.RemoveAt(i);
+        }
+
+        return [.. turn.Values];
+    }
+
+    private async Task SendAsync(IReadOnlyList<Entry> turn)
+    {
+        try
+        {
+            if (turn.Count == 1)
+            {
+                turn[0].Outcome.TrySetResult(await _operation.One(turn[0].Item, _stopping.Token));
+                return;
+            }
+
+            Groups++;
+            var outcomes = await _operation.Many([.. turn.Select(e => e.Item)], _stopping.Token);
+            if (outcomes.Count != turn.Count)
+                throw new InvalidOperationException($"a group of {turn.Count} was answered with {outcomes.Count} outcomes");
+            for (var i = 0; i < turn.Count; i++)
+                turn[i].Outcome.TrySetResult(outcomes[i]);
+        }
+        catch (PostgresException) when (turn.Count > 1)
+        {
+            // One of them cannot be done, or waits for a row that somebody holds: it must not cost the others.
+            await SendAsync([.. turn.Take(turn.Count / 2)]);
+            await SendAsync([.. turn.Skip(turn.Count / 2)]);
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
+        {
+            Fail(turn, Stopping());
+        }
+        catch (Exception e)
+        {
+            Fail(turn, e);
+        }
+    }
+
+    private static void Fail(IEnumerable<Entry> entries, Exception why)
+    {
+        foreach (var entry in entries)
+            entry.Outcome.TrySetException(why);
+    }
+
+    private static CacheProblemException Stopping() => new(ProblemKind.Unavailable, "The server is stopping. Send the same request again.");
+
+    private sealed record Entry(TItem Item, string Key)
+    {
+        public TaskCompletionSource<TResult> Outcome { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
+
+/// <summary>How a kind of operation is done, alone and in a group.</summary>
+internal sealed record GroupOperation<TItem, TResult>
+{
+    /// <summary>One statement for one item; it waits for locked rows as long as it takes.</summary>
+    public required Func<TItem, CancellationToken, Task<TResult>> One { get; init; }
+
+    /// <summary>One statement for all of them: an outcome each, in their order, or a <see cref="PostgresException"/> and nothing done.</summary>
+    public required Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> Many { get; init; }
+
+    public required Func<TItem, string> Key { get; init; }
+
+    /// <summary>What an item costs, in rows.</summary>
+    public required Func<TItem, int> Weight { get; init; }
+
+    public int MaxItemWeight { get; init; } = 500;
+
+    public int MaxGroupWeight { get; init; } = 4_000;
+
+    /// <summary>Items that may wait; further callers wait to be let in.</summary>
+    public int Capacity { get; init; } = 1_000;
+}

@@ -1,0 +1,28 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using OrleansCache.Core.Pushes;
+
+namespace OrleansCache.Core.Gc;
+
+/// <summary>Which scheduled run is due, for whoever is woken from outside: the operation that starts it is named after its time.</summary>
+public static class GcSchedule
+{
+    /// <summary>
+    /// The run that was due within the window before now, or null. It begins up to the jitter later; how much is drawn from its time, so that it is the same for
+    /// whoever asks, and however often.
+    /// </summary>
+    public static OperationId? DueBy(GcOptions options, DateTimeOffset now, TimeSpan window)
+    {
+        if (options.ParsedSchedule()?.Next(now - window - options.Jitter) is not { } due)
+            return null;
+        var draw = SHA256.HashData(Encoding.UTF8.GetBytes(Name(due)))[0] / 256d;
+        return due + (options.Jitter * draw) <= now ? Operation(due) : null;
+    }
+
+    internal static OperationId Operation(DateTimeOffset due) => OperationId.TryParse(Name(due), out var operation)
+        ? operation
+        : throw new InvalidOperationException($"'{Name(due)}' is no operation");
+
+    private static string Name(DateTimeOffset due) => GcScheduler.Prefix + due.ToString("yyyy-MM-dd'T'HH:mm'Z'", CultureInfo.InvariantCulture);
+}

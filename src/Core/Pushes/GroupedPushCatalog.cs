@@ -1,0 +1,193 @@
+using System.Collections.Concurrent;
+using System.Data;
+using System.Text.Json;
+using Npgsql;
+using NpgsqlTypes;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>The same transitions, those of many pushes at once in one statement (<c>groups.sql</c>). What a push is answered is the same as without.</summary>
+internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions options) : PushCatalog(database), IAsyncDisposable
+{
+    private const int LargeCommit = 500;
+    private const int TypicalCommit = 50;
+    private readonly CatalogDatabase _database = database;
+    private readonly ConcurrentDictionary<int, Lazy<Groups>> _groups = new();
+
+    public override Task<OpenedPush> OpenAsync(
+        int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
+        Of(cache).Open.SubmitAsync(new Opening(operation, digest, life, paths, roots, keys, pin), cancel);
+
+    /// <summary>One that declares nothing is a wait's, and rare: it goes alone.</summary>
+    public override Task<List<Claim>> ClaimAsync(
+        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+        declarations is null
+            ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancel)
+            : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancel);
+
+    public override Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+        Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancel);
+
+    public override Task<List<(long Upload, string Outcome)>> ReportAsync(
+        int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings, IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
+        Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras), cancel);
+
+    public override async Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel)
+    {
+        var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancel);
+        return committed.Outcome == "large" ? await base.CommitAsync(cache, push, lease, cancel) : committed;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var groups in _groups.Values.Where(g => g.IsValueCreated))
+            await groups.Value.DisposeAsync();
+    }
+
+    private Groups Of(int cache) => _groups.GetOrAdd(cache, c => new Lazy<Groups>(() => new Groups(
+        new(new GroupOperation<Opening, OpenedPush>
+        {
+            One = (o, stop) => base.OpenAsync(c, o.Operation, o.Digest, o.Life, o.Paths, o.Roots, o.Keys, o.Pin, stop),
+            Many = (items, stop) => OpenAsync(c, items, stop),
+            Key = o => o.Operation,
+            Weight = o => o.Paths.Count,
+        }),
+        new(new GroupOperation<Claiming, List<Claim>>
+        {
+            One = (o, stop) => base.ClaimAsync(c, o.Push, o.Paths, o.Declarations, o.Keys, options, stop),
+            Many = (items, stop) => ClaimAsync(c, items, stop),
+            Key = o => o.Push.ToString(),
+            Weight = o => o.Paths.Count,
+        }),
+        new(new GroupOperation<Waiting, List<Claim>>
+        {
+            One = (o, stop) => base.WaitAsync(c, o.Push, o.Paths, o.Keys, options, stop),
+            Many = (items, stop) => WaitAsync(c, items, stop),
+            Key = o => o.Push.ToString(),
+            Weight = o => o.Paths.Count,
+        }),
+        new(new GroupOperation<Reporting, List<(long, string)>>
+        {
+            One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, stop),
+            Many = (items, stop) => ReportAsync(c, items, stop),
+            Key = o => o.Push.ToString(),
+            Weight = o => o.Uploads.Count + o.Listings.Count + o.Extras.Count,
+        }),
+        new(new GroupOperation<(PushId Push, TimeSpan Lease), Committed>
+        {
+            One = (o, stop) => base.CommitAsync(c, o.Push, o.Lease, stop),
+            Many = (items, stop) => CommitAsync(c, items, stop),
+            Key = o => o.Push.ToString(),
+            // How large it is stands in the catalog only, which keeps large ones out.
+            Weight = _ => TypicalCommit,
+        })))).Value;
+
+    private Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancel) => AskAsync<OpenedPush>(
+        "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
+            .With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(s => s.Hash.ToArray()).ToArray()).With(items.SelectMany(i => i.Paths).Select(s => s.Name).ToArray())
+            .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
+            .With(items.Select(i => i.Keys.Count).ToArray()).With(items.SelectMany(i => i.Keys).ToArray())
+            .WithNullable(items.Select(i => i.Pin is null ? null : JsonSerializer.Serialize(i.Pin, ProtocolJson.Default.PushPin)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
+        items.Count,
+        static (r, push) =>
+        {
+            push ??= ReadOpened(r, 1);
+            AddRow(push, r, 1);
+            return push;
+        },
+        cancel);
+
+    private Task<IReadOnlyList<List<Claim>>> ClaimAsync(int cache, IReadOnlyList<Claiming> items, CancellationToken cancel)
+    {
+        var declarations = items.SelectMany(i => i.Declarations).ToList();
+        return ListAsync(
+            "select * from @fn@.claim_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            p => p.With(cache).With(Pushes(items, i => i.Push)).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).ToArray())
+                .With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
+                .With(declarations.Select(d => d.References.Count).ToArray()).With(items.Select(i => i.Declarations.Sum(d => d.References.Count)).ToArray())
+                .With(declarations.SelectMany(d => d.References).ToArray())
+                .WithNullable(declarations.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(declarations.Select(d => d.Signatures).ToArray())
+                .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+            items.Count, static r => ReadClaim(r, 1), cancel);
+    }
+
+    private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items, CancellationToken cancel) => ListAsync(
+        "select * from @fn@.wait_pushes($1, $2, $3, $4, $5, $6, $7)",
+        p => p.With(cache).With(Pushes(items, i => i.Push)).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
+            .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+        items.Count, static r => ReadClaim(r, 1), cancel);
+
+    private Task<IReadOnlyList<List<(long, string)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items, CancellationToken cancel)
+    {
+        var uploads = items.SelectMany(i => i.Uploads).ToList();
+        var listings = items.SelectMany(i => i.Listings).ToList();
+        var extras = items.SelectMany(i => i.Extras).ToList();
+        return ListAsync(
+            "select * from @fn@.report_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            p => p.With(cache).With(Pushes(items, i => i.Push))
+                .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
+                .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
+            items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancel);
+    }
+
+    private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(PushId Push, TimeSpan Lease)> items, CancellationToken cancel) => AskAsync<Committed>(
+        "select item, outcome, paths, published, pin from @fn@.commit_pushes($1, $2, $3, $4)",
+        p => p.With(cache).With(Pushes(items, i => i.Push)).With(LargeCommit).With(items[0].Lease), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
+
+    // Each row begins with the number of its item.
+    private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>
+        await _database.RunAsync(sql, bind, async (reader, stop) =>
+        {
+            var outcomes = new T?[count];
+            while (await reader.ReadAsync(stop))
+            {
+                var item = reader.GetInt32(0) - 1;
+                outcomes[item] = add(reader, outcomes[item]);
+            }
+
+            return outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item")).ToArray();
+        }, cancel, grouped: true);
+
+    private async Task<IReadOnlyList<List<T>>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+        await _database.RunAsync(sql, bind, async (reader, stop) =>
+        {
+            var outcomes = Enumerable.Range(0, count).Select(_ => new List<T>()).ToArray();
+            while (await reader.ReadAsync(stop))
+                outcomes[reader.GetInt32(0) - 1].Add(row(reader));
+            return outcomes;
+        }, cancel, grouped: true);
+
+    private static long[] Pushes<T>(IReadOnlyList<T> items, Func<T, PushId> push) => [.. items.Select(i => push(i).Value)];
+
+    private sealed record Opening(string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePath> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin);
+
+    private sealed record Claiming(PushId Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations, IReadOnlyList<ObjectKey> Keys);
+
+    private sealed record Waiting(PushId Push, IReadOnlyList<StorePathHash> Paths, IReadOnlyList<ObjectKey> Keys);
+
+    private sealed record Reporting(PushId Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings, IReadOnlyList<ExtraObject> Extras);
+
+    private sealed record Groups(
+        GroupCommit<Opening, OpenedPush> Open, GroupCommit<Claiming, List<Claim>> Claim, GroupCommit<Waiting, List<Claim>> Wait,
+        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(PushId Push, TimeSpan Lease), Committed> Commit) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await Open.DisposeAsync();
+            await Claim.DisposeAsync();
+            await Wait.DisposeAsync();
+            await Report.DisposeAsync();
+            await Commit.DisposeAsync();
+        }
+    }
+}

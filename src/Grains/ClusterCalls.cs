@@ -1,0 +1,50 @@
+namespace OrleansCache.Grains;
+
+/// <summary>Calls of grains by a gateway that can do without them.</summary>
+internal sealed class ClusterCalls(TimeProvider time)
+{
+    /// <summary>After this a grain does not begin what was asked: the gateway has done it by then.</summary>
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Null until the silo has started.</summary>
+    public IGrainFactory? Grains { get; set; }
+
+    public DateTimeOffset DeadlineNow => time.GetUtcNow() + Deadline;
+
+    /// <summary>Asks a grain, once more after a failure that says nothing of what was done; then <paramref name="otherwise"/>, which does the same operation.</summary>
+    public async Task<T> AskAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancel)
+    {
+        for (var attempt = 1; attempt <= 2 && Grains is { } grains; attempt++)
+        {
+            try
+            {
+                return await ask(grains).WaitAsync(Deadline, time, cancel);
+            }
+            catch (Exception e) when (IsUnknown(e))
+            {
+                await Task.Delay(Pause, time, cancel);
+            }
+        }
+
+        return await otherwise();
+    }
+
+    /// <summary>Tells a grain something that it can do without.</summary>
+    public void Tell(Func<IGrainFactory, Task> tell)
+    {
+        try
+        {
+            if (Grains is { } grains)
+                tell(grains).Ignore();
+        }
+        catch (Exception e) when (IsUnknown(e))
+        {
+            // The silo is going: who waits asks the catalog.
+        }
+    }
+
+    // A silo that died, left or does not answer: the call may have been done, or may be done yet.
+    private static bool IsUnknown(Exception e) => e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
+}

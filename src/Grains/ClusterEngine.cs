@@ -1,0 +1,49 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pins;
+using OrleansCache.Core.Pushes;
+
+namespace OrleansCache.Grains;
+
+/// <summary>
+/// The core services of a process, with grains before and beside them. Every call of a grain is tried once more, and then done without it, by the same operation:
+/// safety is the catalog's, so the write path is up while one process and the database are.
+/// </summary>
+public sealed class ClusterEngine : IEngine
+{
+    private readonly Engines _engines;
+    private readonly string _scope;
+    private readonly ClusterCalls _calls;
+
+    public ClusterEngine(TimeProvider time)
+        : this(new Engines(), "", time)
+    {
+    }
+
+    internal ClusterEngine(Engines engines, string scope, TimeProvider time)
+    {
+        (_engines, _scope) = (engines, scope);
+        _calls = new ClusterCalls(time);
+        News = new ClusterNews(_calls, scope);
+    }
+
+    public IUploadNews News { get; }
+
+    internal Engines Engines => _engines;
+
+    public (IPins Pins, IGarbageCollection Collection) Over(CoreServices direct)
+    {
+        _engines.Add(_scope, direct);
+        return (new ClusterPins(direct.Pins, _calls, _scope), new ClusterCollection(direct.Collection, _calls, _scope));
+    }
+
+    /// <summary>From now on there is a cluster.</summary>
+    internal void Attach(IGrainFactory grains) => _calls.Grains = grains;
+
+    /// <summary>Sees to it that the collector runs by its schedule, or does not when there is none.</summary>
+    internal async Task ArmAsync(IGrainFactory grains)
+    {
+        foreach (var cache in _engines.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
+            await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
+    }
+}

@@ -1,0 +1,40 @@
+namespace OrleansCache.Grains;
+
+/// <summary>
+/// The garbage collector of a cache, by <c>cache/gc</c>: one schedule for the cluster, and runs that begin where it lives. A run is the hosting process's
+/// and the catalog's; its status, its history and its end are asked of the catalog by anybody.
+/// </summary>
+[Alias("OrleansCache.IGcGrain")]
+public interface IGcGrain : IGrainWithStringKey, IRemindable
+{
+    /// <summary>Keeps the reminder while there is a schedule. Every silo does so when it starts.</summary>
+    [Alias("Arm")]
+    Task ArmAsync();
+
+    /// <summary>Starts a run, or joins the one that the same operation started.</summary>
+    /// <exception cref="TimeoutException">Its deadline is over.</exception>
+    [Alias("Start")]
+    Task<GcStarted> StartAsync(GcStart start);
+}
+
+[GenerateSerializer, Immutable, Alias("OrleansCache.GcStart")]
+public sealed record GcStart
+{
+    [Id(0)] public required string Operation { get; init; }
+
+    [Id(1)] public required DateTimeOffset Deadline { get; init; }
+
+    [Id(2)] public double? OlderThanSeconds { get; init; }
+
+    [Id(3)] public double? FailedUploadsOlderThanSeconds { get; init; }
+
+    [Id(4)] public double? GraceSeconds { get; init; }
+
+    [Id(5)] public bool Force { get; init; }
+
+    [Id(6)] public bool DryRun { get; init; }
+}
+
+/// <param name="Run">Its number, or 0 with the problem.</param>
+[GenerateSerializer, Immutable, Alias("OrleansCache.GcStarted")]
+public sealed record GcStarted([property: Id(0)] long Run, [property: Id(1)] Problem? Problem);

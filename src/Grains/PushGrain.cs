@@ -1,0 +1,118 @@
+using Microsoft.Extensions.Logging;
+using OrleansCache.Core;
+
+namespace OrleansCache.Grains;
+
+internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILogger<PushGrain> logger) : Grain, IPushGrain
+{
+    private const int HashLength = 32;
+    private static readonly TimeSpan Slice = TimeSpan.FromSeconds(5);
+    // Its own clock and the database's may differ.
+    private static readonly TimeSpan ClockSlack = TimeSpan.FromSeconds(1);
+
+    private readonly Guid _activation = Guid.NewGuid();
+    private readonly List<byte> _arrived = [];
+    private TaskCompletionSource _changed = NewSource();
+    private IGrainTimer? _check;
+    private DateTimeOffset _expires;
+    private bool _alive;
+    private bool _ended;
+
+    private int Count => _arrived.Count / HashLength;
+
+    public Task OpenedAsync(DateTimeOffset expires)
+    {
+        _ended = false;
+        _expires = expires;
+        var left = expires + ClockSlack - time.GetUtcNow();
+        left = left > ClockSlack ? left : ClockSlack;
+        DelayDeactivation(left + Slice);
+        // Half way there is still time to renew it, and to try again.
+        CheckAfter(left / 2);
+        return Task.CompletedTask;
+    }
+
+    public Task AliveAsync()
+    {
+        _alive = true;
+        return Task.CompletedTask;
+    }
+
+    public Task ArrivedAsync(ArrivedNars nars)
+    {
+        _alive = true;
+        _arrived.AddRange(nars.Hashes);
+        Changed();
+        return Task.CompletedTask;
+    }
+
+    public Task EndedAsync()
+    {
+        End();
+        return Task.CompletedTask;
+    }
+
+    public async Task<PushNews> NewsAsync(Guid activation, int after)
+    {
+        if (activation == _activation && after >= Count && !_ended)
+            await _changed.Task.WaitAsync(Slice, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        var from = activation == _activation ? Math.Clamp(after, 0, Count) : 0;
+        return new PushNews(_activation, Count, [.. _arrived.Skip(from * HashLength)], _ended);
+    }
+
+    private void CheckAfter(TimeSpan due)
+    {
+        _check?.Dispose();
+        _check = this.RegisterGrainTimer(CheckAsync, new GrainTimerCreationOptions(due, Timeout.InfiniteTimeSpan) { KeepAlive = true });
+    }
+
+    private async Task CheckAsync(CancellationToken cancel)
+    {
+        var left = _expires + ClockSlack - time.GetUtcNow();
+        if (_alive)
+        {
+            _alive = false;
+            var key = GrainKey.Parse(this.GetPrimaryKeyString());
+            try
+            {
+                // Its answer comes back as 'opened'.
+                await engines.Of(key).Pushes.RenewAsync(key.Cache, key.Push, cancel);
+                return;
+            }
+            catch (CacheProblemException e) when (e.Kind is ProblemKind.PushEnded or ProblemKind.UnknownPush)
+            {
+                End();
+                return;
+            }
+            catch (CacheProblemException e)
+            {
+                _alive = true;
+                LogRenewFailed(e, key.ToString());
+            }
+        }
+
+        if (left <= TimeSpan.Zero)
+            End();
+        else
+            CheckAfter(left < Slice ? left : left / 2);
+    }
+
+    private void End()
+    {
+        _ended = true;
+        Changed();
+        DeactivateOnIdle();
+    }
+
+    private void Changed()
+    {
+        var changed = _changed;
+        _changed = NewSource();
+        changed.SetResult();
+    }
+
+    private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    [LoggerMessage(LogLevel.Warning, "push {Push} could not be renewed; it is tried again")]
+    private partial void LogRenewFailed(Exception e, string push);
+}

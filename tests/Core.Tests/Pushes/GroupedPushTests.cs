@@ -1,0 +1,125 @@
+using OrleansCache.Protocol;
+using Xunit;
+
+namespace OrleansCache.Core.Tests.Pushes;
+
+/// <summary>Group commit over the real PostgreSQL: fewer statements, and every push its own outcome.</summary>
+public sealed class GroupedPushTests
+{
+    private const int Many = 100;
+
+    [Fact]
+    public async Task A_hundred_small_pushes_at_once_cost_far_fewer_statements_than_a_hundred_times_one()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a", "b"));
+        var before = world.Core.Database.StatementCount;
+
+        var commits = await Task.WhenAll(Enumerable.Range(0, Many).Select(_ => world.PushAsync(World.Chain("a", "b"))));
+
+        Assert.All(commits, c => Assert.Equal(PushState.Committed, c.State));
+        // Begin, an empty report and commit, of each.
+        Assert.InRange(world.Core.Database.StatementCount - before, 3, Many);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Pushes_of_paths_of_their_own_and_of_the_same_paths_are_all_published()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        var other = await world.AddGatewayAsync();
+
+        await Task.WhenAll(Enumerable.Range(0, Many).Select(async i =>
+        {
+            var pushes = i % 2 == 0 ? world.Pushes : other.Pushes;
+            var opened = await world.BeginAsync(World.Chain($"own{i % 60}", "shared", $"top{i}"), pushes: pushes);
+            while (true)
+            {
+                await world.UploadAsync(opened, pushes: pushes);
+                var waiting = opened.Missing.Where(m => m.State == PathState.Wait).Select(m => m.Path).ToList();
+                if (waiting.Count == 0)
+                    break;
+                var answer = await pushes.WaitAsync(CacheName.Default, World.Id(opened), new WaitRequest { Paths = waiting, TimeoutSeconds = 30 }, CancellationToken.None);
+                opened = opened with { Missing = answer.Paths, Uploads = answer.Uploads };
+            }
+
+            while ((await world.CommitAsync(opened, pushes)).State != PushState.Committed)
+            {
+                // Another one publishes some of it.
+            }
+        }));
+
+        Assert.Equal(60 + 1 + Many, world.Store.NarInfos.Count());
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_row_that_somebody_holds_keeps_back_its_own_push_only()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a"));
+        var pushes = new List<PushOpened>();
+        for (var i = 0; i < 12; i++)
+            pushes.Add(await world.BeginAsync(World.Chain("a")));
+
+        Task<CommitAnswer> held;
+        await using (await world.HoldAsync($"select 1 from push where id = {pushes[5].Id} for update"))
+        {
+            held = world.CommitAsync(pushes[5]);
+            var others = pushes.Where((_, i) => i != 5).Select(p => world.CommitAsync(p)).ToList();
+            Assert.All(await Task.WhenAll(others), c => Assert.Equal(PushState.Committed, c.State));
+            Assert.False(held.IsCompleted);
+        }
+
+        Assert.Equal(PushState.Committed, (await held).State);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_one_push_is_told_to_that_one()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a"));
+        var good = await world.BeginAsync(World.Chain("a"));
+        var ended = await world.BeginAsync(World.Chain("a"));
+        var missing = await world.BeginAsync(World.Chain("a", "b"));
+        await world.Pushes.AbortAsync(CacheName.Default, World.Id(ended), CancellationToken.None);
+
+        List<Task<CommitAnswer>> busy;
+        Task<CommitAnswer> first, second, third, fourth;
+        await using (await world.HoldAsync("select 1 from push for update"))
+        {
+            busy = [];
+            for (var i = 0; i < 3; i++)
+            {
+                busy.Add(world.CommitAsync(good));
+                await world.UntilBlockedAsync();
+            }
+
+            (first, second, third, fourth) = (world.CommitAsync(good), world.CommitAsync(ended), world.CommitAsync(missing), world.CommitAsync(good with { Id = "987654" }));
+        }
+
+        Assert.Equal(PushState.Committed, (await first).State);
+        Assert.Equal(ProblemKind.PushEnded, (await Assert.ThrowsAsync<CacheProblemException>(() => second)).Kind);
+        Assert.Equal([World.Hash("b")], (await Assert.ThrowsAsync<CacheProblemException>(() => third)).Paths);
+        Assert.Equal(ProblemKind.UnknownPush, (await Assert.ThrowsAsync<CacheProblemException>(() => fourth)).Kind);
+        await Task.WhenAll(busy);
+    }
+
+    [Fact]
+    public async Task A_large_push_in_the_midst_of_small_ones_is_committed_as_well()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a"));
+        var large = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 699).Select(i => World.Path($"n{i}")), World.Path("top", [.. Enumerable.Range(0, 699).Select(i => $"n{i}")])]));
+        await world.UploadAsync(large);
+        var small = new List<PushOpened>();
+        for (var i = 0; i < 10; i++)
+            small.Add(await world.BeginAsync(World.Chain("a")));
+
+        var commits = await Task.WhenAll(small.Append(large).Concat(small).Select(p => world.CommitAsync(p)));
+
+        Assert.All(commits, c => Assert.Equal(PushState.Committed, c.State));
+        Assert.Equal(701, world.Store.NarInfos.Count());
+        await world.AssertSoundAsync();
+    }
+}

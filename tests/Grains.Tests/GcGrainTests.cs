@@ -1,0 +1,78 @@
+using Microsoft.Extensions.DependencyInjection;
+using OrleansCache.Core;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Protocol;
+using OrleansCache.Testing;
+using Xunit;
+
+namespace OrleansCache.Grains.Tests;
+
+public sealed class GcGrainTests
+{
+    [Fact]
+    public async Task A_reminder_starts_the_run_that_is_due_once_however_often_it_comes()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        await world.PushAsync(World.Chain("a"));
+        var grain = await GrainAsync(world);
+
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => grain.ReceiveReminder("schedule", default)));
+
+        GcHistory? history = null;
+        await Eventually.BecomesTrueAsync(async () => (history = await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs is [{ State: GcState.Done }, ..]);
+        // A minute may have ended in between: then the next one was due too.
+        Assert.InRange(history!.Runs.Count, 1, 2);
+        Assert.All(history.Runs, r => Assert.True(r.Scheduled));
+    }
+
+    [Fact]
+    public async Task Without_a_schedule_there_is_no_reminder_and_a_tick_that_still_comes_does_nothing()
+    {
+        await using var world = await World.CreateAsync();
+        var grain = await GrainAsync(world);
+
+        await grain.ArmAsync();
+        await grain.ReceiveReminder("schedule", default);
+
+        Assert.Empty(await RemindersAsync(grain));
+        Assert.Empty((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
+    }
+
+    [Fact]
+    public async Task Every_silo_that_starts_arms_the_one_reminder()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "30 3 * * *" });
+        var grain = await GrainAsync(world);
+
+        await Task.WhenAll(grain.ArmAsync(), grain.ArmAsync(), grain.ArmAsync());
+
+        Assert.Equal("schedule", Assert.Single(await RemindersAsync(grain)));
+    }
+
+    [Fact]
+    public async Task A_run_is_started_and_told_and_cancelled_at_any_silo()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+        var other = await world.AddGatewayAsync();
+        var held = new TaskCompletionSource();
+        foreach (var core in new[] { world.Core, other })
+            core.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
+
+        var run = await other.Collection.StartAsync(CacheName.Default, new GcRequest(), OperationId.New(), CancellationToken.None);
+
+        Assert.Equal(run.Id, (await world.Core.Collection.StatusAsync(CacheName.Default, CancellationToken.None)).Current!.Id);
+        Assert.Equal(ProblemKind.GcRunning, (await Assert.ThrowsAsync<CacheProblemException>(
+            () => world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), OperationId.New(), CancellationToken.None))).Kind);
+        Assert.Equal(run.Id, (await other.Collection.CancelAsync(CacheName.Default, CancellationToken.None))!.Id);
+        Assert.Equal(GcState.Cancelled, (await world.EndOfRunAsync(run.Id)).State);
+    }
+
+    private static async Task<IGcGrain> GrainAsync(World world) =>
+        (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IGcGrain>($"{ThreeSilos.ScopeOf(world)}:default/gc");
+
+    private static async Task<IEnumerable<string>> RemindersAsync(IGcGrain grain) =>
+        (await (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IReminderTable>().ReadRows(grain.GetGrainId())).Reminders.Select(r => r.ReminderName);
+}

@@ -1,0 +1,112 @@
+using Microsoft.Extensions.DependencyInjection;
+using OrleansCache.Core;
+using OrleansCache.Core.Pins;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+using Xunit;
+
+namespace OrleansCache.Grains.Tests;
+
+/// <summary>What is particular to the grain; the suite of pins runs over it as a whole.</summary>
+public sealed class PinGrainTests
+{
+    private static readonly PinName Name = PinName.Parse("web");
+
+    [Fact]
+    public async Task A_change_that_was_done_by_the_grain_and_is_sent_again_past_it_is_done_once()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var operation = OperationId.New();
+
+        var first = await SetAsync(world.Core.Pins, a, operation);
+        await SetAsync(world.Core.Pins, b, OperationId.New());
+        // The answer to the first was lost; its gateway does it without the cluster, in a process that has never heard of it.
+        var late = await SetAsync((await world.AddGatewayAsync(plain: true)).Pins, a, operation);
+
+        Assert.Equal(first.Pin.Revision, late.Pin.Revision);
+        Assert.Equal(b, (await world.Core.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
+    }
+
+    [Fact]
+    public async Task A_change_in_the_queue_of_a_silo_that_wakes_late_does_nothing_a_second_time()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var operation = OperationId.New();
+        var plain = await world.AddGatewayAsync(plain: true);
+        var scope = ThreeSilos.ScopeOf(world);
+        var grain = (await ThreeSilos.Cluster).Silos[1].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IPinGrain>($"{scope}:default/{Name}");
+
+        // Schedule 32: the gateway did it the other way, and somebody moved the pin on; then the silo wakes with the update.
+        await SetAsync(plain.Pins, a, operation);
+        await SetAsync(plain.Pins, b, OperationId.New());
+        var woken = await grain.ChangeAsync(Change(a, operation, DateTimeOffset.UtcNow.AddMinutes(1)));
+
+        Assert.Null(woken.Problem);
+        Assert.Equal(b, (await plain.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
+        await Assert.ThrowsAsync<TimeoutException>(() => grain.ChangeAsync(Change(a, OperationId.New(), DateTimeOffset.UtcNow.AddMinutes(-1))));
+        Assert.Equal(b, (await plain.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
+    }
+
+    [Fact]
+    public async Task Changes_by_two_activations_at_once_are_one_after_the_other()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var plain = await world.AddGatewayAsync(plain: true);
+
+        // What the plain process does is what a second activation would do.
+        var sets = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : plain.Pins, i % 3 == 0 ? a : b, OperationId.New())));
+
+        var pin = await world.Core.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None);
+        Assert.Single(sets, s => s.Made);
+        Assert.Equal(sets.Max(s => s.Pin.Revision), pin.Revision);
+        Assert.Equal(sets.First(s => s.Pin.Revision == pin.Revision).Pin.Path, pin.Path);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Without_an_answer_of_the_cluster_the_change_is_done_all_the_same()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, _) = await TwoPathsAsync(world);
+        var engine = new ClusterEngine(new Engines(), "away", TimeProvider.System);
+        var plain = await world.AddGatewayAsync(plain: true);
+        var (pins, _) = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
+        engine.Attach(Unreachable.Grains);
+
+        var set = await SetAsync(pins, a, OperationId.New());
+
+        Assert.True(set.Made);
+        Assert.True(set.Pin.Written);
+        engine.News.Arrived(CacheName.Default, new PushId(1), []);
+        await Assert.ThrowsAnyAsync<Exception>(async () => await engine.News.FollowAsync(CacheName.Default, new PushId(1), CancellationToken.None).GetAsyncEnumerator().MoveNextAsync());
+    }
+
+    [Fact]
+    public async Task A_problem_is_the_same_by_way_of_the_grain()
+    {
+        await using var world = await World.CreateAsync();
+
+        var absent = await Assert.ThrowsAsync<CacheProblemException>(() => SetAsync(world.Core.Pins, new StorePath(World.Hash("nowhere"), "nowhere"), OperationId.New()));
+
+        Assert.Equal(ProblemKind.PathNotInCache, absent.Kind);
+        Assert.Equal([World.Hash("nowhere")], absent.Paths);
+    }
+
+    private static async Task<(StorePath A, StorePath B)> TwoPathsAsync(World world)
+    {
+        await world.PushAsync(World.Chain("a"));
+        await world.PushAsync(World.Chain("b"));
+        return (new StorePath(World.Hash("a"), "a"), new StorePath(World.Hash("b"), "b"));
+    }
+
+    private static Task<PinSet> SetAsync(IPins pins, StorePath path, OperationId operation) =>
+        pins.SetAsync(CacheName.Default, Name, new SetPin { Path = path }, PinCondition.None, operation, TimeSpan.FromSeconds(30), CancellationToken.None);
+
+    private static PinChange Change(StorePath path, OperationId operation, DateTimeOffset deadline) =>
+        new() { Kind = PinChangeKind.Set, Operation = operation.Value, Deadline = deadline, Path = path.BaseName };
+}

@@ -1,0 +1,149 @@
+using Microsoft.Extensions.DependencyInjection;
+using OrleansCache.Core;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+using OrleansCache.Testing;
+using Xunit;
+
+namespace OrleansCache.Grains.Tests;
+
+public sealed class PushGrainTests
+{
+    private static readonly PushId Push = new(7);
+    private static readonly Sha256Hash Nar = Sha256Hash.Compute("nar"u8);
+    private static readonly Sha256Hash Other = Sha256Hash.Compute("other"u8);
+
+    [Fact]
+    public async Task Who_follows_a_push_from_another_silo_is_told_what_arrives_and_that_it_has_ended()
+    {
+        var (pusher, waiter) = (ThreeSilos.Engine("follow").News, ThreeSilos.Engine("follow").News);
+        await using var news = waiter.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
+        Assert.True(await news.MoveNextAsync());
+        Assert.Equal([], news.Current);
+
+        pusher.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
+        pusher.Arrived(CacheName.Default, Push, [Nar, Other]);
+        Assert.Equal([Nar, Other], await NextAsync(news));
+        pusher.Arrived(CacheName.Default, Push, [Nar]);
+        Assert.Equal([Nar], await NextAsync(news));
+        pusher.Ended(CacheName.Default, Push);
+
+        Assert.Null(await NextAsync(news));
+        Assert.False(await news.MoveNextAsync());
+    }
+
+    [Fact]
+    public async Task Who_comes_late_is_told_what_has_arrived_before()
+    {
+        var news = ThreeSilos.Engine("late").News;
+        news.Arrived(CacheName.Default, Push, [Nar]);
+        await using (var first = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator())
+            await NextAsync(first);
+
+        await using var late = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
+
+        Assert.True(await late.MoveNextAsync());
+        Assert.Equal([Nar], late.Current);
+    }
+
+    [Fact]
+    public async Task A_push_that_nobody_renews_is_told_to_have_ended_when_it_lapses()
+    {
+        var news = ThreeSilos.Engine("lapse").News;
+        news.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddSeconds(1));
+        await using var follower = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
+
+        Assert.Null(await NextAsync(follower));
+    }
+
+    [Fact]
+    public async Task A_fresh_activation_knows_nothing_and_says_so_and_its_followers_stay()
+    {
+        var cluster = await ThreeSilos.Cluster;
+        var grains = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>();
+        var grain = grains.GetGrain<IPushGrain>("fresh:default/7");
+        await grain.ArrivedAsync(new ArrivedNars(Nar.ToArray()));
+        var before = await UntilCountAsync(grain, Guid.Empty, 1);
+
+        await grain.EndedAsync();
+        await Eventually.BecomesTrueAsync(async () => (await grain.NewsAsync(Guid.Empty, 0)).Activation != before.Activation);
+
+        var after = await grain.NewsAsync(before.Activation, before.Count);
+        Assert.Equal((0, false), (after.Count, after.Ended));
+        Assert.Empty(after.Hashes);
+    }
+
+    [Fact]
+    public async Task A_waiting_push_learns_of_an_upload_at_another_silo_without_asking_the_catalog_all_the_time()
+    {
+        await using var world = await World.CreateAsync();
+        var other = await world.AddGatewayAsync();
+        var uploading = await world.BeginAsync(World.Chain("a"));
+        var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
+        var before = other.Database.StatementCount;
+
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        // Longer than the catalog is left alone without a cluster.
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        Assert.False(wait.IsCompleted);
+        await world.UploadAsync(uploading);
+
+        Assert.Equal(PathState.Stored, Assert.Single((await wait).Paths).State);
+        // Asked when it came, when the news came, and at most twice in between.
+        Assert.InRange(other.Database.StatementCount - before, 2, 4);
+    }
+
+    [Fact]
+    public async Task The_claims_of_an_aborted_push_are_passed_on_to_who_waits_at_another_silo()
+    {
+        await using var world = await World.CreateAsync();
+        var other = await world.AddGatewayAsync();
+        var uploading = await world.BeginAsync(World.Chain("a"));
+        var waiting = await world.BeginAsync(World.Chain("a"), pushes: other.Pushes);
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+
+        await world.Pushes.AbortAsync(CacheName.Default, World.Id(uploading), CancellationToken.None);
+
+        var answer = await wait;
+        Assert.Equal(PathState.Upload, Assert.Single(answer.Paths).State);
+        await world.UploadAsync(waiting, answer.Uploads, other.Pushes);
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(waiting, other.Pushes)).State);
+    }
+
+    [Fact]
+    public async Task A_push_whose_client_shows_signs_of_life_is_kept_open()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { Life = TimeSpan.FromSeconds(4) });
+        var push = await world.BeginAsync(World.Chain("a"));
+        var grant = Assert.Single(push.Uploads);
+
+        await Eventually.BecomesTrueAsync(async () =>
+        {
+            await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id, new UrlsRequest { FirstPart = 1, Count = 1 }, CancellationToken.None);
+            return await world.QueryAsync<bool>($"select expires > '{push.Expires:O}'::timestamptz + interval '1 second' from push where id = {push.Id}");
+        });
+    }
+
+    private static async Task<IReadOnlyList<Sha256Hash>?> NextAsync(IAsyncEnumerator<IReadOnlyList<Sha256Hash>?> news)
+    {
+        while (await news.MoveNextAsync())
+        {
+            if (news.Current is not { Count: 0 })
+                return news.Current;
+        }
+
+        throw new InvalidOperationException("the news has ended");
+    }
+
+    private static async Task<PushNews> UntilCountAsync(IPushGrain grain, Guid activation, int count)
+    {
+        while (true)
+        {
+            var news = await grain.NewsAsync(activation, 0);
+            if (news.Count >= count)
+                return news;
+        }
+    }
+}

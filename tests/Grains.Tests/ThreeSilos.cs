@@ -1,0 +1,52 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.DependencyInjection;
+using Orleans.TestingHost;
+using OrleansCache.Core.Tests.Pushes;
+
+namespace OrleansCache.Grains.Tests;
+
+/// <summary>Three silos in this process for all tests; each world is a scope of its own in them, and its gateways stand at one silo after the other.</summary>
+internal static class ThreeSilos
+{
+    private static readonly Lazy<Task<InProcessTestCluster>> Started = new(StartAsync);
+    private static readonly ConditionalWeakTable<World, string> Scopes = [];
+    private static int _worlds;
+    private static int _gateways;
+
+    public static Engines Engines { get; } = new();
+
+    public static Task<InProcessTestCluster> Cluster => Started.Value;
+
+#pragma warning disable CA2255 // The suites are the same as without a cluster: this is where they get one.
+    [ModuleInitializer]
+#pragma warning restore CA2255
+    internal static void Use()
+    {
+        World.Engine = world => Engine(ScopeOf(world));
+    }
+
+    public static string ScopeOf(World world) => Scopes.GetValue(world, _ => string.Create(CultureInfo.InvariantCulture, $"w{Interlocked.Increment(ref _worlds)}"));
+
+    /// <summary>A gateway at the next silo.</summary>
+    public static ClusterEngine Engine(string scope)
+    {
+        var silos = Started.Value.GetAwaiter().GetResult().Silos;
+        var engine = new ClusterEngine(Engines, scope, TimeProvider.System);
+        engine.Attach(silos[Interlocked.Increment(ref _gateways) % silos.Count].ServiceProvider.GetRequiredService<IGrainFactory>());
+        return engine;
+    }
+
+    private static async Task<InProcessTestCluster> StartAsync()
+    {
+        var builder = new InProcessTestClusterBuilder(initialSilosCount: 3);
+        builder.ConfigureSilo((_, silo) =>
+        {
+            silo.Services.AddSingleton(TimeProvider.System).AddSingleton(Engines);
+            silo.UseInMemoryReminderService();
+        });
+        var cluster = builder.Build();
+        await cluster.DeployAsync();
+        return cluster;
+    }
+}

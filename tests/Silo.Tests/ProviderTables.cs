@@ -1,0 +1,66 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Orleans.Configuration;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Testing;
+
+namespace OrleansCache.Silo.Tests;
+
+/// <summary>Orleans' ADO.NET providers over a database of the catalog, configured as a silo configures them. No silo runs.</summary>
+internal sealed class ProviderTables : IAsyncDisposable
+{
+    // What a silo is of when nothing is said.
+    private const string Cluster = "orleans-cache";
+
+    private readonly PgBouncer? _bouncer;
+    private readonly IHost _host;
+
+    private ProviderTables(string connectionString, string cluster, PgBouncer? bouncer)
+    {
+        (Catalog, _bouncer) = (connectionString, bouncer);
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.UseOrleans(silo =>
+        {
+            silo.Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, cluster));
+            ClusterTables.Use(silo, connectionString);
+        });
+        _host = builder.Build();
+    }
+
+    /// <summary>The connection string of the database.</summary>
+    public string Catalog { get; }
+
+    public IMembershipTable Membership => _host.Services.GetRequiredService<IMembershipTable>();
+
+    public IReminderTable Reminders => _host.Services.GetRequiredService<IReminderTable>();
+
+    public static async Task<ProviderTables> CreateAsync(bool throughPgBouncer = false)
+    {
+        var server = await PostgresServer.Shared;
+        var connectionString = await server.CreateDatabaseAsync();
+        await using (await CatalogDatabase.OpenAsync(connectionString, CancellationToken.None))
+        {
+            // Opening migrates.
+        }
+
+        var bouncer = throughPgBouncer ? await PgBouncer.StartAsync(server) : null;
+        return await new ProviderTables(bouncer?.Through(connectionString) ?? connectionString, Cluster, bouncer).InitializedAsync();
+    }
+
+    /// <summary>The same database, for another cluster.</summary>
+    public Task<ProviderTables> OfClusterAsync(string cluster) => new ProviderTables(Catalog, cluster, null).InitializedAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await ((IAsyncDisposable)_host).DisposeAsync();
+        if (_bouncer is not null)
+            await _bouncer.DisposeAsync();
+    }
+
+    private async Task<ProviderTables> InitializedAsync()
+    {
+        await Membership.InitializeMembershipTableAsync(true);
+        await Reminders.StartAsync(CancellationToken.None);
+        return this;
+    }
+}
