@@ -8,6 +8,7 @@ declare -A packages=(
   [libraries]="libsodium23 libzstd1"
   [tools]="curl zstd xz-utils"
   [newer-nix]="mmdebstrap"
+  [newer-kubectl]="mmdebstrap"
   [aot]="clang zlib1g-dev"
 )
 
@@ -60,4 +61,21 @@ newer_nix() {
     rm -f "$log"
   fi
   echo "$root"
+}
+
+# recent_kubectl: prints a kubectl with kustomize 5: the machine's, else Debian 13's, unpacked on first use (Debian 12's has kustomize 2); 1 when there is none
+recent_kubectl() {
+  local root=$cache/kubectl-trixie log
+  if kubectl version --client 2>/dev/null | grep -q '^Kustomize Version: v5'; then command -v kubectl; return; fi
+  if [ ! -e "$root/.root-done" ]; then
+    [ "$(id -u)" = 0 ] || { say "No kubectl with kustomize 5 is installed, and unpacking one needs root."; return 1; }
+    need newer-kubectl || return 1
+    mkdir -p "$cache"; rm -rf "$root"; log=$(mktemp)
+    if ! "$repo/eng/debian-root.sh" make trixie "$root" kubernetes-client >"$log" 2>&1; then
+      say "No kubectl: $(tail -n 1 "$log")"; rm -rf "$root" "$log"; return 1
+    fi
+    rm -f "$log"
+  fi
+  # It needs nothing of its folder but itself.
+  echo "$root/usr/bin/kubectl"
 }

@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1
+# The server, the silo and the client in one image without a shell. eng/image-check does these steps without a Docker engine.
+#
+#   docker build -t registry.example.org/orleans-cache:0.1.0 .
+#
+# It is for the processor that it is built on.
+
+FROM mcr.microsoft.com/dotnet/sdk:10.0-noble AS build
+# "optional" makes an image without the silo where the Orleans packages cannot be had: enough for gateways on the direct engine.
+ARG SILO=required
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends libsodium23 libzstd1 \
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY . .
+RUN --mount=type=cache,target=/root/.nuget/packages eng/build
+RUN test "$SILO" = optional || test -x artifacts/bin/orleans-cache-silo
+# The loader looks into /usr/lib on every processor. Both libraries need nothing but libc.
+RUN mkdir -p /image/usr/lib /image/usr/local/bin \
+ && cp -L "/usr/lib/$(uname -m)-linux-gnu/libsodium.so.23" "/usr/lib/$(uname -m)-linux-gnu/libzstd.so.1" /image/usr/lib/ \
+ && cp artifacts/bin/orleans-cache* /image/usr/local/bin/
+
+FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled
+COPY --from=build /image/ /
+# The base image names a port of its own, which the server would have to overrule.
+ENV ASPNETCORE_HTTP_PORTS=
+USER 1654:1654
+EXPOSE 5751 11111
+ENTRYPOINT ["/usr/local/bin/orleans-cache-server"]
