@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Threading.Channels;
 using Npgsql;
 
@@ -17,6 +18,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 {
     // Statements under way at once: one that waits for a row does not hold back who has nothing to do with it.
     private const int Parallel = 3;
+    private const int MostAlone = 16;
 
     private readonly Channel<Entry> _queue;
     private readonly SemaphoreSlim _heavy = new(2);
@@ -77,7 +79,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     {
         // What has to wait for a turn: a key that is under way, and what would have made a turn too heavy. In the order of arrival.
         var waiting = new List<Entry>();
-        var running = new Dictionary<Task, List<Entry>>();
+        var running = new Dictionary<Task, (List<Entry> Turn, long Since)>();
         var keys = new HashSet<string>(StringComparer.Ordinal);
         try
         {
@@ -85,21 +87,26 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
             {
                 while (waiting.Count < _operation.Capacity && _queue.Reader.TryRead(out var entry))
                     waiting.Add(entry);
-                if (running.Count < Parallel && TakeTurn(waiting, keys) is { Count: > 0 } turn)
+                if (running.Count < Parallel && TakeTurn(waiting, keys) is { Count: > 0 } next)
                 {
-                    running.Add(SendAsync(turn), turn);
-                    keys.UnionWith(turn.Select(e => e.Key));
+                    running.Add(SendAsync(next), (next, Stopwatch.GetTimestamp()));
+                    keys.UnionWith(next.Select(e => e.Key));
                 }
                 else
                 {
-                    await Task.WhenAny(running.Keys);
+                    Task ended = Task.WhenAny(running.Keys).WaitAsync(_operation.Slow, _stopping.Token);
+                    await ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                     _stopping.Token.ThrowIfCancellationRequested();
                 }
 
-                foreach (var (task, ended) in running.Where(r => r.Key.IsCompleted).ToList())
+                // One that waits for a row for long makes room for others; not many: a database that is slow with all of them gets no more for it.
+                foreach (var (task, (turn, since)) in running.ToList())
                 {
+                    if (!task.IsCompleted && (Stopwatch.GetElapsedTime(since) < _operation.Slow || _alone.Count >= MostAlone))
+                        continue;
                     running.Remove(task);
-                    keys.ExceptWith(ended.Select(e => e.Key));
+                    keys.ExceptWith(turn.Select(e => e.Key));
+                    Leave(task);
                 }
             }
         }
@@ -176,8 +183,8 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 
     private void Leave(Task alone)
     {
-        _alone.TryAdd(alone, alone);
-        alone.ContinueWith(t => _alone.TryRemove(t, out _), TaskScheduler.Default);
+        if (!alone.IsCompleted && _alone.TryAdd(alone, alone))
+            alone.ContinueWith(t => _alone.TryRemove(t, out _), TaskScheduler.Default);
     }
 
     private static void Fail(IEnumerable<Entry> entries, Exception why)
@@ -209,6 +216,9 @@ internal sealed record GroupOperation<TItem, TResult>
     public required Func<TItem, int> Weight { get; init; }
 
     public int MaxItemWeight { get; init; } = 500;
+
+    /// <summary>A statement that runs for longer makes room for the next one; its keys may come again.</summary>
+    public TimeSpan Slow { get; init; } = TimeSpan.FromSeconds(1);
 
     public int MaxGroupWeight { get; init; } = 4_000;
 

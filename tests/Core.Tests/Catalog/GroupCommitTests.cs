@@ -85,6 +85,20 @@ public sealed class GroupCommitTests
     }
 
     [Fact]
+    public async Task Statements_that_wait_for_long_make_room_for_others()
+    {
+        await using var world = new Scripted(TimeSpan.FromMilliseconds(20));
+        var busy = await world.OccupyAsync();
+
+        Assert.Equal("A", await world.Group.SubmitAsync("a", None));
+        Assert.Equal("X1:AGAIN", await world.Group.SubmitAsync("x1:again", None));
+
+        Assert.All(busy, b => Assert.False(b.IsCompleted));
+        world.Release.SetResult();
+        await Task.WhenAll(busy);
+    }
+
+    [Fact]
     public async Task An_outage_is_told_to_all_of_the_group_at_once()
     {
         await using var world = new Scripted();
@@ -163,8 +177,9 @@ public sealed class GroupCommitTests
         private readonly Lock _gate = new();
         private readonly SemaphoreSlim _started = new(0);
 
-        public Scripted() => Group = new(new GroupOperation<string, string>
+        public Scripted(TimeSpan? slow = null) => Group = new(new GroupOperation<string, string>
         {
+            Slow = slow ?? TimeSpan.FromMinutes(5),
             One = async (item, stop) => (await SendAsync([item], stop))[0],
             Many = SendAsync,
             Key = item => item.Split(':')[0],
