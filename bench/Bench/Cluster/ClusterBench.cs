@@ -66,6 +66,7 @@ internal sealed class ClusterBench
         var runners = fleet.Connect(_http, _retry);
         var known = _small.Make("known", WarmPaths);
         await runners[0].PushAsync(known);
+        await fleet.AnalyzeAsync();
         await LoopAsync(fleet, runners, Workload.Warm, WarmClients, () => known);
         await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
         await SinglesAsync(fleet, runners);
@@ -108,7 +109,8 @@ internal sealed class ClusterBench
         var begun = Stopwatch.GetTimestamp();
         await Task.Delay(LoopTime);
         var idle = await fleet.ReadAsync() - before;
-        _results[^1] = _results[^1] with { IdleCpuPerSecond = (idle.Members + idle.Postgres) / Stopwatch.GetElapsedTime(begun).TotalSeconds };
+        var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        _results[^1] = _results[^1] with { IdleMembers = idle.Members / seconds, IdlePostgres = idle.Postgres / seconds };
 
         async Task RunAsync(int pushes, ConcurrentBag<double> times)
         {

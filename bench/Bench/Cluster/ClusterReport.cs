@@ -20,13 +20,17 @@ internal sealed record Measured(string Fleet, bool IsSilos, int Members, Workloa
 {
     public int Pushes => Milliseconds.Count;
 
-    public double CpuPerPush => (Usage.Members + Usage.Postgres) / Pushes;
+    /// <summary>Processor seconds a second that the members use without pushes; of <see cref="Workload.Singles"/>.</summary>
+    public double IdleMembers { get; init; }
 
-    /// <summary>Processor seconds a second that fleet and PostgreSQL use without pushes; of <see cref="Workload.Singles"/>.</summary>
-    public double IdleCpuPerSecond { get; init; }
+    /// <summary>The same of PostgreSQL.</summary>
+    public double IdlePostgres { get; init; }
 
-    /// <summary>What a push costs beyond what would have been used anyway; of <see cref="Workload.Singles"/>.</summary>
-    public double OwnCpuPerPush => CpuPerPush - IdleCpuPerSecond * Wall / Pushes;
+    /// <summary>Processor seconds that a push costs the members beyond what they would have used anyway; of <see cref="Workload.Singles"/>.</summary>
+    public double OwnMembers => (Usage.Members - IdleMembers * Wall) / Pushes;
+
+    /// <summary>The same of PostgreSQL.</summary>
+    public double OwnPostgres => (Usage.Postgres - IdlePostgres * Wall) / Pushes;
 
     /// <summary>Of the runners: NARs that nobody has uploaded, or more than one.</summary>
     public int NotUploadedOnce { get; init; }
@@ -63,7 +67,7 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
 
         to.WriteLine();
         foreach (var r in Results.Where(r => r.Workload == Workload.Singles))
-            to.WriteLine(Text($"{r.Fleet}: idle {r.IdleCpuPerSecond * 1000:F1} ms of CPU a second; a push beyond that {r.OwnCpuPerPush * 1000:F1} ms"));
+            to.WriteLine(Text($"{r.Fleet}: idle {r.IdleMembers * 1000:F1} + {r.IdlePostgres * 1000:F1} ms of CPU a second (members + PostgreSQL); a push beyond that {r.OwnMembers * 1000:F1} + {r.OwnPostgres * 1000:F1} ms"));
         to.WriteLine();
         foreach (var target in Targets())
             to.WriteLine(target);
@@ -88,7 +92,8 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             ["membersCpu"] = Round(r.Usage.Members),
             ["postgresCpu"] = Round(r.Usage.Postgres),
             ["loadCpu"] = Round(r.Usage.Load),
-            ["idleCpuPerSecond"] = r.Workload == Workload.Singles ? Round(r.IdleCpuPerSecond) : null,
+            ["idleMembersCpuPerSecond"] = r.Workload == Workload.Singles ? Round(r.IdleMembers) : null,
+            ["idlePostgresCpuPerSecond"] = r.Workload == Workload.Singles ? Round(r.IdlePostgres) : null,
             ["statements"] = r.Usage.Statements,
             ["rows"] = r.Usage.Rows,
             ["walBytes"] = r.Usage.WalBytes,
@@ -96,11 +101,11 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 
-    /// <summary>Of a push to silos, in percent: what it costs more than one to as many gateways.</summary>
+    /// <summary>Of a push to silos, PostgreSQL included, in percent: what it costs them more than one costs as many gateways. The statements are the same.</summary>
     private double GrainShare(Measured silos)
     {
         var gateways = Results.First(r => !r.IsSilos && r.Members == silos.Members && r.Workload == Workload.Singles);
-        return (silos.OwnCpuPerPush - gateways.OwnCpuPerPush) / silos.OwnCpuPerPush * 100;
+        return (silos.OwnMembers - gateways.OwnMembers) / (silos.OwnMembers + silos.OwnPostgres) * 100;
     }
 
     private Measured Of(Measured other, Workload workload) => Results.First(r => r.Fleet == other.Fleet && r.Workload == workload);

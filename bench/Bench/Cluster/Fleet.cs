@@ -66,6 +66,16 @@ internal sealed class Fleet : IAsyncDisposable
     public IReadOnlyList<Runner> Connect(HttpMessageInvoker http, RetryPolicy retry) =>
         _members.ConvertAll(member => new Runner(new Api(http, new Uri(member.Url), "default", File.ReadAllText(_members[0].TokenFile).Trim(), retry), http, retry));
 
+    /// <summary>As autovacuum leaves the catalog within a minute: until then PostgreSQL plans as if it were empty, for one fleet longer than for another.</summary>
+    public async Task AnalyzeAsync()
+    {
+        var settings = _postgres.Settings();
+        settings.Database = _database;
+        await using var source = NpgsqlDataSource.Create(settings);
+        await using var command = source.CreateCommand("vacuum analyze");
+        await command.ExecuteNonQueryAsync();
+    }
+
     public async Task<Usage> ReadAsync()
     {
         await using var source = NpgsqlDataSource.Create(_postgres.Settings());
