@@ -14,6 +14,9 @@ internal sealed record BenchOptions
     /// <summary>Of <c>gc</c>: the largest graph, in nodes.</summary>
     public int? Largest { get; private init; }
 
+    /// <summary>Of <c>cluster</c>: less of everything, to see that it runs.</summary>
+    public bool Quick { get; private init; }
+
     public bool UseS3 { get; private init; }
 
     /// <summary>A folder for everything that is written; on the disk.</summary>
@@ -25,7 +28,7 @@ internal sealed record BenchOptions
     /// <summary>What <c>eng/closures</c> printed.</summary>
     public string Closures { get; private init; } = "";
 
-    /// <summary>The folder with <c>orleans-cache</c> and <c>orleans-cache-server</c>.</summary>
+    /// <summary>The folder with <c>orleans-cache</c>, <c>orleans-cache-server</c> and <c>orleans-cache-silo</c>.</summary>
     public string Programs { get; private init; } = "";
 
     /// <summary>A command that runs a program of a newer Nix, or nothing.</summary>
@@ -34,6 +37,8 @@ internal sealed record BenchOptions
     public string Client => Path.Combine(Programs, "orleans-cache");
 
     public string Server => Path.Combine(Programs, "orleans-cache-server");
+
+    public string Silo => Path.Combine(Programs, "orleans-cache-silo");
 
     /// <exception cref="BenchException">An argument is unknown or wrong.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments)
@@ -46,6 +51,7 @@ internal sealed record BenchOptions
             {
                 "--check" => options with { Check = true },
                 "--json" => options with { Json = true },
+                "--quick" => options with { Quick = true },
                 "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs : throw new BenchException("--runs wants a number from 1.") },
                 "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ => throw new BenchException("--store is directory or s3.") } },
                 "--largest" => options with { Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0 ? nodes : throw new BenchException("--largest wants a number of nodes.") },

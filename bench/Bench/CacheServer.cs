@@ -35,7 +35,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
     public double PostgresCpu => ProcFs.Descendants(_process.Id, "postgres").Sum(pid => ProcFs.Cpu(pid, withEndedChildren: true));
 
     /// <param name="program">The server.</param>
-    /// <param name="data">A folder that does not exist yet.</param>
+    /// <param name="data">A folder that does not exist yet, unless it is to go on with what is there.</param>
     /// <param name="arguments">More flags.</param>
     public static async Task<CacheServer> StartAsync(string program, string data, params string[] arguments)
     {
@@ -163,14 +163,15 @@ internal sealed partial class CacheServer : IAsyncDisposable
 
     private static string Begin(string text) => text.Length > 30 ? text[..30].TrimEnd() : text;
 
-    private async Task ExecuteAsync(string sql)
+    public async Task ExecuteAsync(string sql)
     {
         await using var source = NpgsqlDataSource.Create(Settings());
         await using var command = source.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
     }
 
-    private NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
+    /// <summary>How to connect to its PostgreSQL.</summary>
+    public NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
 
     private string LastErrors()
     {

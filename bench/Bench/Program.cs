@@ -1,4 +1,5 @@
 using OrleansCache.Bench;
+using OrleansCache.Bench.Cluster;
 using OrleansCache.Bench.Gc;
 
 try
@@ -7,7 +8,8 @@ try
     {
         ["push", .. var arguments] => await PushBench.RunAsync(BenchOptions.Parse(arguments)),
         ["gc", .. var arguments] => await GcBench.RunAsync(BenchOptions.Parse(arguments)),
-        _ => throw new BenchException("There are two benchmarks: push and gc. Run them with eng/bench."),
+        ["cluster", .. var arguments] => await ClusterBench.RunAsync(BenchOptions.Parse(arguments)),
+        _ => throw new BenchException("There are three benchmarks: push, gc and cluster. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

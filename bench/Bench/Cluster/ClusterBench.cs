@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using OrleansCache.Cli.Http;
+
+namespace OrleansCache.Bench.Cluster;
+
+/// <summary>The benchmark <c>cluster</c>: silos beside as many plain gateways, under the same pushes; <c>docs/benchmarks.md</c> says what it measures and why so.</summary>
+internal sealed class ClusterBench
+{
+    private const int Runners = 100;
+    private const int WarmPaths = 2_000, WarmClients = 4;
+    private const int SmallPaths = 4, SmallClients = 16;
+
+    private readonly Lab _lab;
+    private readonly SmallCargo _small;
+    private readonly HttpMessageInvoker _http = Connections.Open(int.MaxValue);
+    private readonly RetryPolicy _retry;
+    private readonly List<Measured> _results = [];
+    private readonly Dictionary<Workload, Cargo> _sets = [];
+    private int _closures;
+    private int _retries;
+
+    private ClusterBench(Lab lab)
+    {
+        _lab = lab;
+        _small = new SmallCargo(lab.Options.Work);
+        _retry = new RetryPolicy { OnRetry = (_, _) => Interlocked.Increment(ref _retries) };
+    }
+
+    private TimeSpan LoopTime => TimeSpan.FromSeconds(_lab.Options.Quick ? 1 : 4);
+
+    private int Singles => _lab.Options.Quick ? 20 : 100;
+
+    private int[] Sizes => _lab.Options.Quick ? [1, 2] : [1, 2, 3];
+
+    /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
+    public static async Task<int> RunAsync(BenchOptions options)
+    {
+        if (!File.Exists(options.Silo))
+            throw new BenchException("There is no orleans-cache-silo: its packages do not restore here.");
+        using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
+        var bench = new ClusterBench(new Lab(options, s3));
+        var set = ClosureSet.Read(options.Closures)[0];
+        // The same for every fleet: each has a catalog and a store of its own.
+        foreach (var workload in new[] { Workload.OneRunner, Workload.Runners })
+            bench._sets[workload] = await Cargo.OfSetAsync(set, $"{workload}");
+        await using var postgres = await Fleet.StartPostgresAsync(options);
+        foreach (var size in bench.Sizes)
+        {
+            // In turn, so that a change of the machine's mood meets both.
+            foreach (var silos in new[] { false, true })
+                await bench.MeasureAsync(postgres, silos, size);
+        }
+
+        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results);
+        report.Print(options.Json ? Console.Error : Console.Out);
+        if (options.Json)
+            Console.Out.WriteLine(report.ToJson().ToJsonString());
+        return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
+    }
+
+    private async Task MeasureAsync(CacheServer postgres, bool silos, int size)
+    {
+        await using var fleet = await Fleet.StartAsync(_lab, postgres, silos, size);
+        await Console.Error.WriteLineAsync(fleet.Name);
+        var runners = fleet.Connect(_http, _retry);
+        var known = _small.Make("known", WarmPaths);
+        await runners[0].PushAsync(known);
+        await fleet.AnalyzeAsync();
+        await LoopAsync(fleet, runners, Workload.Warm, WarmClients, () => known);
+        await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
+        await SinglesAsync(fleet, runners);
+
+        foreach (var (workload, cargo) in _sets)
+        {
+            foreach (var nar in cargo.Nars.Values)
+                nar.ForgetUploads();
+            var count = workload == Workload.OneRunner ? 1 : Runners;
+            ProcFs.Sync();
+            await MeterAsync(fleet, workload, times => Task.WhenAll(Enumerable.Range(0, count).Select(i => TimedAsync(runners[i % runners.Count], cargo, times))));
+            _results[^1] = _results[^1] with { NotUploadedOnce = cargo.Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
+        }
+    }
+
+    /// <summary>So many clients for a time, each with the next push when one has ended. The first ones are the compiler's.</summary>
+    private async Task LoopAsync(Fleet fleet, IReadOnlyList<Runner> runners, Workload workload, int clients, Func<Cargo> next)
+    {
+        await RunAsync(LoopTime / 2, []);
+        ProcFs.Sync();
+        await MeterAsync(fleet, workload, times => RunAsync(LoopTime, times));
+
+        async Task RunAsync(TimeSpan time, ConcurrentBag<double> times)
+        {
+            var begun = Stopwatch.GetTimestamp();
+            await Task.WhenAll(Enumerable.Range(0, clients).Select(i => Task.Run(async () =>
+            {
+                for (var turn = i; Stopwatch.GetElapsedTime(begun) < time; turn += clients)
+                    await TimedAsync(runners[turn % runners.Count], next(), times);
+            })));
+        }
+    }
+
+    /// <summary>One push after the other: no group forms, so silos differ from gateways by what Orleans costs; and a while without pushes, for what is used anyway.</summary>
+    private async Task SinglesAsync(Fleet fleet, IReadOnlyList<Runner> runners)
+    {
+        await RunAsync(Singles / 4, []);
+        await MeterAsync(fleet, Workload.Singles, times => RunAsync(Singles, times));
+        var before = await fleet.ReadAsync();
+        var begun = Stopwatch.GetTimestamp();
+        await Task.Delay(LoopTime);
+        var idle = await fleet.ReadAsync() - before;
+        var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        _results[^1] = _results[^1] with { IdleMembers = idle.Members / seconds, IdlePostgres = idle.Postgres / seconds };
+
+        async Task RunAsync(int pushes, ConcurrentBag<double> times)
+        {
+            for (var i = 0; i < pushes; i++)
+                await TimedAsync(runners[i % runners.Count], NextSmall(), times);
+        }
+    }
+
+    private async Task MeterAsync(Fleet fleet, Workload workload, Func<ConcurrentBag<double>, Task> load)
+    {
+        var times = new ConcurrentBag<double>();
+        var before = await fleet.ReadAsync();
+        var begun = Stopwatch.GetTimestamp();
+        await load(times);
+        var wall = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.Count, workload, wall, [.. times], await fleet.ReadAsync() - before));
+    }
+
+    private static async Task TimedAsync(Runner runner, Cargo cargo, ConcurrentBag<double> times)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        await runner.PushAsync(cargo);
+        times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+    }
+
+    private Cargo NextSmall() => _small.Make($"small-{Interlocked.Increment(ref _closures)}", SmallPaths);
+}

@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace OrleansCache.Bench.Cluster;
+
+internal enum Workload
+{
+    Warm,
+    Cold,
+    Singles,
+    OneRunner,
+    Runners,
+}
+
+/// <summary>One workload on one fleet.</summary>
+/// <param name="Wall">Seconds, from the first push's begin to the last one's commit.</param>
+/// <param name="Milliseconds">Of each push.</param>
+/// <param name="Usage">During <paramref name="Wall"/>.</param>
+internal sealed record Measured(string Fleet, bool IsSilos, int Members, Workload Workload, double Wall, IReadOnlyList<double> Milliseconds, Usage Usage)
+{
+    public int Pushes => Milliseconds.Count;
+
+    /// <summary>Processor seconds a second that the members use without pushes; of <see cref="Workload.Singles"/>.</summary>
+    public double IdleMembers { get; init; }
+
+    /// <summary>The same of PostgreSQL.</summary>
+    public double IdlePostgres { get; init; }
+
+    /// <summary>Processor seconds that a push costs the members beyond what they would have used anyway; of <see cref="Workload.Singles"/>.</summary>
+    public double OwnMembers => (Usage.Members - IdleMembers * Wall) / Pushes;
+
+    /// <summary>The same of PostgreSQL.</summary>
+    public double OwnPostgres => (Usage.Postgres - IdlePostgres * Wall) / Pushes;
+
+    /// <summary>Of the runners: NARs that nobody has uploaded, or more than one.</summary>
+    public int NotUploadedOnce { get; init; }
+}
+
+/// <summary>What <c>eng/bench cluster</c> has found: as a table, as JSON, and against the targets.</summary>
+internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results)
+{
+    private const double RunnersRatio = 1.5, GrainPercent = 15;
+
+    public IEnumerable<Target> Targets()
+    {
+        foreach (var runners in Results.Where(r => r.IsSilos && r.Workload == Workload.Runners))
+        {
+            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone", runners.Wall / Of(runners, Workload.OneRunner).Wall, RunnersRatio, "×");
+            yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
+            yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)), GrainPercent, "%");
+        }
+    }
+
+    public void Print(TextWriter to)
+    {
+        to.WriteLine($"Store: {Store}, {Environment.ProcessorCount} processors, which the load shares; {Retries} requests sent again.");
+        foreach (var workload in Enum.GetValues<Workload>())
+        {
+            to.WriteLine();
+            to.WriteLine($"{Describe(workload),-46}  pushes     /s     p50 ms    p99 ms   CPU ms a push: members   PG  (load)   statements   rows   WAL kB");
+            foreach (var r in Results.Where(r => r.Workload == workload))
+            {
+                to.WriteLine(Text(
+                    $"  {r.Fleet,-44}{r.Pushes,8}{r.Pushes / r.Wall,8:F1}{Stats.Percentile(r.Milliseconds, 50),10:F1}{Stats.Percentile(r.Milliseconds, 99),10:F1}{r.Usage.Members * 1000 / r.Pushes,24:F1}{r.Usage.Postgres * 1000 / r.Pushes,7:F1}{r.Usage.Load * 1000 / r.Pushes,7:F1}{(double)r.Usage.Statements / r.Pushes,13:F1}{(double)r.Usage.Rows / r.Pushes,9:F1}{r.Usage.WalBytes / 1000.0 / r.Pushes,8:F1}"));
+            }
+        }
+
+        to.WriteLine();
+        foreach (var r in Results.Where(r => r.Workload == Workload.Singles))
+            to.WriteLine(Text($"{r.Fleet}: idle {r.IdleMembers * 1000:F1} + {r.IdlePostgres * 1000:F1} ms of CPU a second (members + PostgreSQL); a push beyond that {r.OwnMembers * 1000:F1} + {r.OwnPostgres * 1000:F1} ms"));
+        to.WriteLine();
+        foreach (var target in Targets())
+            to.WriteLine(target);
+    }
+
+    public JsonObject ToJson() => new()
+    {
+        ["store"] = Store,
+        ["processors"] = Environment.ProcessorCount,
+        ["set"] = Set,
+        ["runners"] = Runners,
+        ["retries"] = Retries,
+        ["results"] = new JsonArray([.. Results.Select(r => new JsonObject
+        {
+            ["members"] = r.Members,
+            ["silos"] = r.IsSilos,
+            ["workload"] = r.Workload.ToString(),
+            ["pushes"] = r.Pushes,
+            ["seconds"] = Round(r.Wall),
+            ["p50Ms"] = Round(Stats.Percentile(r.Milliseconds, 50)),
+            ["p99Ms"] = Round(Stats.Percentile(r.Milliseconds, 99)),
+            ["membersCpu"] = Round(r.Usage.Members),
+            ["postgresCpu"] = Round(r.Usage.Postgres),
+            ["loadCpu"] = Round(r.Usage.Load),
+            ["idleMembersCpuPerSecond"] = r.Workload == Workload.Singles ? Round(r.IdleMembers) : null,
+            ["idlePostgresCpuPerSecond"] = r.Workload == Workload.Singles ? Round(r.IdlePostgres) : null,
+            ["statements"] = r.Usage.Statements,
+            ["rows"] = r.Usage.Rows,
+            ["walBytes"] = r.Usage.WalBytes,
+        })]),
+        ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
+    };
+
+    /// <summary>Of a push to silos, PostgreSQL included, in percent: what it costs them more than one costs as many gateways. The statements are the same.</summary>
+    private double GrainShare(Measured silos)
+    {
+        var gateways = Results.First(r => !r.IsSilos && r.Members == silos.Members && r.Workload == Workload.Singles);
+        return (silos.OwnMembers - gateways.OwnMembers) / (silos.OwnMembers + silos.OwnPostgres) * 100;
+    }
+
+    private Measured Of(Measured other, Workload workload) => Results.First(r => r.Fleet == other.Fleet && r.Workload == workload);
+
+    private string Describe(Workload workload) => workload switch
+    {
+        Workload.Warm => "known closure of 2,000 paths, 4 clients",
+        Workload.Cold => "new closures of 4 paths, 16 clients",
+        Workload.Singles => "new closures of 4 paths, one at a time",
+        Workload.OneRunner => $"one new {Set}, one runner",
+        _ => $"one new {Set}, {Runners} runners",
+    };
+
+    private static double Round(double value) => Math.Round(value, 3);
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}
