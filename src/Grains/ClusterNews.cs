@@ -26,9 +26,11 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
         while (true)
         {
             var news = await grain.NewsAsync(activation, count).WaitAsync(cancel);
+            // Another activation, after a silo was lost: what came in between is nobody's to tell.
+            var lost = activation != Guid.Empty && news.Activation != activation;
             (activation, count) = (news.Activation, news.Count);
             yield return [.. news.Hashes.Chunk(HashLength).Select(h => Sha256Hash.FromBytes(h))];
-            if (!news.Ended)
+            if (!news.Ended && !lost)
                 continue;
             yield return null;
             yield break;

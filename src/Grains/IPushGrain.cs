@@ -3,13 +3,13 @@ using Orleans.Concurrency;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A push that uploads, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its client shows signs of life.
-/// Awake from its first upload until it ends or lapses. All that it says is advice; a fresh activation knows nothing, and says so.
+/// A push that uploads or waits, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its client shows signs of life.
+/// Awake until it ends or lapses. All that it says is advice; a fresh activation knows nothing, and says so.
 /// </summary>
 [Alias("OrleansCache.IPushGrain")]
 public interface IPushGrain : IGrainWithStringKey
 {
-    /// <summary>It was granted uploads, or renewed: open until then without a sign of life.</summary>
+    /// <summary>It uploads or waits, or was renewed: open until then without a sign of life.</summary>
     [OneWay]
     [Alias("Opened")]
     Task OpenedAsync(DateTimeOffset expires);

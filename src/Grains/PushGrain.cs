@@ -68,6 +68,12 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
 
     private async Task CheckAsync(CancellationToken cancel)
     {
+        if (_ended)
+        {
+            DeactivateOnIdle();
+            return;
+        }
+
         var left = _expires + ClockSlack - time.GetUtcNow();
         if (_alive)
         {
@@ -101,7 +107,8 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     {
         _ended = true;
         Changed();
-        DeactivateOnIdle();
+        // Its followers hear of it before a fresh activation, which knows nothing, answers them.
+        CheckAfter(Slice);
     }
 
     private void Changed()

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Core.Internal;
 using OrleansCache.Core;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
@@ -59,17 +60,19 @@ public sealed class PushGrainTests
     }
 
     [Fact]
-    public async Task A_fresh_activation_knows_nothing_and_says_so_and_its_followers_stay()
+    public async Task A_fresh_activation_knows_nothing_and_its_followers_are_told_to_ask_the_catalog()
     {
         var cluster = await ThreeSilos.Cluster;
-        var grains = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>();
-        var grain = grains.GetGrain<IPushGrain>("fresh:default/7");
-        await grain.ArrivedAsync(new ArrivedNars(Nar.ToArray()));
-        var before = await UntilCountAsync(grain, Guid.Empty, 1);
+        var grain = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IPushGrain>("fresh:default/7");
+        var news = ThreeSilos.Engine("fresh").News;
+        news.Arrived(CacheName.Default, Push, [Nar]);
+        await using var follower = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
+        Assert.Equal([Nar], await NextAsync(follower));
+        var before = await grain.NewsAsync(Guid.Empty, 0);
 
-        await grain.EndedAsync();
-        await Eventually.BecomesTrueAsync(async () => (await grain.NewsAsync(Guid.Empty, 0)).Activation != before.Activation);
+        await grain.Cast<IGrainManagementExtension>().DeactivateOnIdle();
 
+        Assert.Null(await NextAsync(follower));
         var after = await grain.NewsAsync(before.Activation, before.Count);
         Assert.Equal((0, false), (after.Count, after.Ended));
         Assert.Empty(after.Hashes);
@@ -128,22 +131,12 @@ public sealed class PushGrainTests
 
     private static async Task<IReadOnlyList<Sha256Hash>?> NextAsync(IAsyncEnumerator<IReadOnlyList<Sha256Hash>?> news)
     {
-        while (await news.MoveNextAsync())
+        while (await news.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1)))
         {
             if (news.Current is not { Count: 0 })
                 return news.Current;
         }
 
         throw new InvalidOperationException("the news has ended");
-    }
-
-    private static async Task<PushNews> UntilCountAsync(IPushGrain grain, Guid activation, int count)
-    {
-        while (true)
-        {
-            var news = await grain.NewsAsync(activation, 0);
-            if (news.Count >= count)
-                return news;
-        }
     }
 }

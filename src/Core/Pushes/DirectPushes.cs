@@ -40,7 +40,7 @@ internal sealed class DirectPushes(
             id, opened.Id, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
         ThrowIfEnded(claims, opened.Id);
         var uploads = await grants.GrantAsync(opened.Id, claims, cancel);
-        if (uploads.Count > 0)
+        if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
 
@@ -135,7 +135,6 @@ internal sealed class DirectPushes(
             switch (outcome)
             {
                 case "committed":
-                    news?.Ended(cache, push);
                     return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.

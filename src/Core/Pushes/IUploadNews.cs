@@ -8,7 +8,7 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 public interface IUploadNews
 {
-    /// <summary>A push was granted uploads: others may come to wait for them until it ends or lapses.</summary>
+    /// <summary>A push uploads or waits, so it is open for a while; others may come to wait for it until it ends or lapses. One that finds all it names is not told of.</summary>
     void Opened(CacheName cache, PushId push, DateTimeOffset expires);
 
     /// <summary>Its client showed a sign of life.</summary>
