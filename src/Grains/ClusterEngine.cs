@@ -11,6 +11,7 @@ namespace OrleansCache.Grains;
 /// </summary>
 public sealed class ClusterEngine : IEngine
 {
+    private static readonly TimeSpan ArmPause = TimeSpan.FromSeconds(5);
     private readonly Engines _engines;
     private readonly string _scope;
     private readonly ClusterCalls _calls;
@@ -40,10 +41,24 @@ public sealed class ClusterEngine : IEngine
     /// <summary>From now on there is a cluster.</summary>
     internal void Attach(IGrainFactory grains) => _calls.Grains = grains;
 
-    /// <summary>Sees to it that the collector runs by its schedule, or does not when there is none.</summary>
-    internal async Task ArmAsync(IGrainFactory grains)
+    /// <summary>Sees to it that the collector runs by its schedule, or does not when there is none; tries until the cluster has done it.</summary>
+    internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
     {
         foreach (var cache in _engines.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
-            await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                try
+                {
+                    await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
+                    break;
+                }
+                catch (Exception) when (!stopping.IsCancellationRequested)
+                {
+                    // A silo was lost, or the database is away: both pass.
+                    await Task.Delay(ArmPause, CancellationToken.None);
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 
 namespace OrleansCache.Grains;
 
@@ -10,11 +11,13 @@ public static class GrainHosting
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
         silo.Services.AddSingleton(engine.Engines);
-        return silo.AddStartupTask(async (services, _) =>
+        return silo.AddStartupTask((services, unused) =>
         {
             var grains = services.GetRequiredService<IGrainFactory>();
             engine.Attach(grains);
-            await engine.ArmAsync(grains);
+            // Not waited for: the grain may live at a silo that is just being lost, and this one has to start all the same.
+            _ = Task.Run(() => engine.ArmAsync(grains, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping), CancellationToken.None);
+            return Task.CompletedTask;
         });
     }
 }
