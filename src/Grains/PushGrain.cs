@@ -81,8 +81,8 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
             var key = GrainKey.Parse(this.GetPrimaryKeyString());
             try
             {
-                // Its answer comes back as 'opened'.
-                await engines.Of(key).Pushes.RenewAsync(key.Cache, key.Push, cancel);
+                var renewed = await engines.Of(key).Pushes.RenewAsync(key.Cache, key.Push, cancel);
+                await OpenedAsync(renewed.Expires);
                 return;
             }
             catch (CacheProblemException e) when (e.Kind is ProblemKind.PushEnded or ProblemKind.UnknownPush)
