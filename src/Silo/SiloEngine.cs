@@ -58,6 +58,6 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
     public void Map(WebApplication app)
     {
         if (settings.HasDashboard)
-            app.MapOrleansDashboard("/dashboard").Needs(Access.Write);
+            app.MapOrleansDashboard("/dashboard").Needs(Access.Admin);
     }
 }

@@ -6,14 +6,23 @@ public enum Access
     /// <summary>Anybody.</summary>
     Open,
 
-    /// <summary>Anybody, but with <c>--private</c> only who has a token.</summary>
-    Read,
-
-    /// <summary>A token.</summary>
-    Write,
-
     /// <summary>A signed URL, which the route itself verifies.</summary>
     SignedUrl,
+
+    /// <summary>Anybody, but with <c>--private</c> only who has <see cref="Scopes.Read"/>.</summary>
+    Read,
+
+    /// <summary>Who has <see cref="Scopes.Push"/>.</summary>
+    Push,
+
+    /// <summary>Who has <see cref="Scopes.Pin"/>.</summary>
+    Pin,
+
+    /// <summary>Who has <see cref="Scopes.Gc"/>.</summary>
+    Gc,
+
+    /// <summary>Who has <see cref="Scopes.Admin"/>.</summary>
+    Admin,
 }
 
 public static class AccessExtensions

@@ -3,22 +3,41 @@ using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Auth;
 
-/// <summary>Lets a request through to its route when its credentials allow what the route asks for; 401 otherwise.</summary>
+/// <summary>Lets a request through to its route when its credential allows what the route asks for; 401 when there is none that is known, else 403.</summary>
 internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials)
 {
-    public Task InvokeAsync(HttpContext http)
+    public async Task InvokeAsync(HttpContext http)
     {
         // Routing's own answers (405, 415) are not route endpoints and give nothing away.
         if (http.GetEndpoint() is not RouteEndpoint route)
-            return next(http);
+        {
+            await next(http);
+            return;
+        }
+
         if (route.Metadata.GetMetadata<AccessMetadata>() is not { } needed)
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
-        var secret = Secret(http.Request.Headers.Authorization.ToString());
-        if (credentials.Allows(secret, needed.Access))
-            return next(http);
+        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it.
+        var secret = needed.Access is Access.Open or Access.SignedUrl ? null : Secret(http.Request.Headers.Authorization.ToString());
+        var credential = await credentials.FindAsync(secret, http.RequestAborted);
+        // What anybody may read is not refused to who sends a token that is no longer good.
+        if (credential is null && needed.Access == Access.Read)
+            credential = await credentials.FindAsync(null, http.RequestAborted);
+        if (credential?.Allows(needed.Access) == true)
+        {
+            http.Features.Set(credential);
+            await next(http);
+            return;
+        }
+
+        if (credential is not null && credential.Id != Credential.AnonymousId)
+        {
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, $"The token is known, but lacks the scope '{needed.Access.ToString().ToLowerInvariant()}' that this needs: ask for one that has it.");
+            return;
+        }
 
         http.Response.Headers.WWWAuthenticate = "Basic realm=\"orleans-cache\", Bearer realm=\"orleans-cache\"";
-        return Problems.WriteAsync(http, HttpProblem.Unauthorized, secret is null
+        await Problems.WriteAsync(http, HttpProblem.Unauthorized, secret is null
             ? "This needs a token: send it as 'Authorization: Bearer <token>', or as the password of Basic authentication."
             : "The token is not one that this server accepts. Is it whole, and of this server?");
     }

@@ -1,9 +1,10 @@
 namespace OrleansCache.Gateway.Auth;
 
-/// <summary>Decides what the secret of a request allows; the one place that does.</summary>
+/// <summary>Knows who a request comes from; the one place that does.</summary>
 public interface ICredentials
 {
+    /// <summary>Null when the secret is not one that is accepted.</summary>
     /// <param name="secret">The bearer token or the Basic password; null when the request has none.</param>
-    /// <param name="access">What the route asks for.</param>
-    bool Allows(string? secret, Access access);
+    /// <param name="cancel">Ends the search.</param>
+    ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel);
 }

@@ -10,13 +10,13 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenFile : ICredentials
 {
-    private readonly byte[][] _digests;
-    private readonly bool _privateReads;
+    private readonly (byte[] Digest, Credential Credential)[] _tokens;
+    private readonly Credential _anonymous;
 
     public TokenFile(IEnumerable<string> tokens, bool privateReads)
     {
-        _digests = [.. tokens.Select(Digest)];
-        _privateReads = privateReads;
+        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All)))];
+        _anonymous = Credential.Anonymous(privateReads);
     }
 
     /// <exception cref="StartupException">It cannot be read or holds no token.</exception>
@@ -38,21 +38,20 @@ public sealed class TokenFile : ICredentials
             : throw new StartupException($"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");
     }
 
-    public bool Allows(string? secret, Access access) => access switch
-    {
-        Access.Open or Access.SignedUrl => true,
-        Access.Read when !_privateReads => true,
-        _ => secret is not null && IsKnown(secret),
-    };
+    public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) =>
+        ValueTask.FromResult(secret is null ? _anonymous : Find(Digest(secret)));
 
     // Digests have one length and all are compared, so the time tells nothing about the tokens.
-    private bool IsKnown(string secret)
+    private Credential? Find(byte[] digest)
     {
-        var digest = Digest(secret);
-        var known = false;
-        foreach (var candidate in _digests)
-            known |= CryptographicOperations.FixedTimeEquals(candidate, digest);
-        return known;
+        Credential? found = null;
+        foreach (var (known, credential) in _tokens)
+        {
+            if (CryptographicOperations.FixedTimeEquals(known, digest))
+                found = credential;
+        }
+
+        return found;
     }
 
     private static byte[] Digest(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));

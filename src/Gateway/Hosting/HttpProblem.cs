@@ -9,6 +9,8 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem Unauthorized { get; } = new(401, "unauthorized", "No valid token");
 
+    public static HttpProblem Forbidden { get; } = new(403, "forbidden", "The token lacks a scope");
+
     public static HttpProblem UrlRefused { get; } = new(403, "url-refused", "The upload URL is not valid, or no longer");
 
     public static HttpProblem NotFound { get; } = new(404, "not-found", "There is nothing here");

@@ -27,27 +27,27 @@ internal static class GcRoutes
                 http.Response.Headers.Location = $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}";
                 return new JsonAnswer<GcRun>(run, StatusCodes.Status202Accepted);
             })
-            .Needs(Access.Write).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
+            .Needs(Access.Gc).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
 
         cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
-            .Needs(Access.Write).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
+            .Needs(Access.Gc).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
         cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancel) =>
                 new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache), Limit(limit), cancel)))
-            .Needs(Access.Write).Answers<GcHistory>(200, "Runs, newest first").Fails(400, 404);
+            .Needs(Access.Gc).Answers<GcHistory>(200, "Runs, newest first").Fails(400, 404);
 
         cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancel) => new JsonAnswer<GcRun>(await collection.RunAsync(Cache(cache), Run(run), cancel)))
-            .Needs(Access.Write).Answers<GcRun>(200, "A run as it is now").Fails(404);
+            .Needs(Access.Gc).Answers<GcRun>(200, "A run as it is now").Fails(404);
 
         cacheRoute.MapPost("/gc/cancel", async (string cache, CancellationToken cancel) => new JsonAnswer<GcRun>(
                 await collection.CancelAsync(Cache(cache), cancel) ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, "No run is under way: there is nothing to cancel.")))
-            .Needs(Access.Write).Answers<GcRun>(200, "Ask the run under way to stop").Fails(404);
+            .Needs(Access.Gc).Answers<GcRun>(200, "Ask the run under way to stop").Fails(404);
 
         cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancel) => new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancel)))
-            .Needs(Access.Write).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
+            .Needs(Access.Gc).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
 
         cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts.Fsck, Cache(cache), parts.Time, stopping))
-            .Needs(Access.Write).WithSummary("Compare catalog and bucket: a line of JSON for each FsckFinding, the FsckSummary at the end")
+            .Needs(Access.Admin).WithSummary("Compare catalog and bucket: a line of JSON for each FsckFinding, the FsckSummary at the end")
             .Produces<FsckFinding>(200, "application/x-ndjson").Fails(404);
     }
 

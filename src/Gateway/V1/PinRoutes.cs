@@ -18,27 +18,27 @@ internal static class PinRoutes
         var group = app.MapGroup("/v1/caches/{cache}/pins").WithTags("pins");
 
         group.MapGet("", async (string cache, CancellationToken cancel) => new JsonAnswer<PinList>(await pins.ListAsync(Cache(cache), cancel)))
-            .Needs(Access.Write).Answers<PinList>(200, "All pins, by name").Fails(404);
+            .Needs(Access.Pin).Answers<PinList>(200, "All pins, by name").Fails(404);
 
         group.MapGet("/{name}", async (string cache, string name, HttpContext http) => Answer(http, await pins.ShowAsync(Cache(cache), Name(name), http.RequestAborted)))
-            .Needs(Access.Write).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
+            .Needs(Access.Pin).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
 
         group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
             {
                 var set = await pins.SetAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
                 return Answer(http, set.Pin, set.Made ? StatusCodes.Status201Created : StatusCodes.Status200OK);
             })
-            .Needs(Access.Write).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
+            .Needs(Access.Pin).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
 
         group.MapPost("/{name}/rollback", async (string cache, string name, JsonBody<RollbackPin> body, HttpContext http) =>
                 Answer(http, (await pins.RollbackAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
-            .Needs(Access.Write).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
+            .Needs(Access.Pin).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
 
         group.MapDelete("/{name}", async (string cache, string name, HttpContext http) =>
                 await pins.DeleteAsync(Cache(cache), Name(name), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
                     ? Results.NoContent()
                     : Results.StatusCode(StatusCodes.Status202Accepted))
-            .Needs(Access.Write).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);
+            .Needs(Access.Pin).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);
     }
 
     private static JsonAnswer<Pin> Answer(HttpContext http, Pin pin, int status = StatusCodes.Status200OK)

@@ -20,22 +20,22 @@ internal static class PushRoutes
 
         cacheRoute.MapPost("/pushes", async (string cache, JsonBody<BeginPush> body, HttpContext http) =>
                 new JsonAnswer<PushOpened>(await pushes.BeginAsync(Cache(cache), body.Value, Operation(http.Request), http.RequestAborted), StatusCodes.Status201Created))
-            .Needs(Access.Write).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
+            .Needs(Access.Push).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
 
         cacheRoute.MapPost("/pushes/{push}/uploaded", async (string cache, string push, JsonBody<UploadReport> body, CancellationToken cancel) =>
                 new JsonAnswer<ReportAnswer>(await pushes.ReportAsync(Cache(cache), Push(push), body.Value, cancel)))
-            .Needs(Access.Write).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations").Fails(400, 404, 410, 413);
+            .Needs(Access.Push).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations").Fails(400, 404, 410, 413);
 
         cacheRoute.MapPost("/pushes/{push}/wait", async (string cache, string push, JsonBody<WaitRequest> body, CancellationToken cancel) =>
             {
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, stopping);
                 return new JsonAnswer<WaitAnswer>(await pushes.WaitAsync(Cache(cache), Push(push), body.Value, linked.Token));
             })
-            .Needs(Access.Write).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
+            .Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
 
         cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls", async (string cache, string push, string upload, JsonBody<UrlsRequest> body, CancellationToken cancel) =>
                 new JsonAnswer<UrlsAnswer>(await pushes.UrlsAsync(Cache(cache), Push(push), upload, body.Value, cancel)))
-            .Needs(Access.Write).Answers<UrlsAnswer>(200, "Fresh upload URLs of a grant").Fails(400, 404, 410);
+            .Needs(Access.Push).Answers<UrlsAnswer>(200, "Fresh upload URLs of a grant").Fails(400, 404, 410);
 
         cacheRoute.MapPost("/pushes/{push}/commit", async (string cache, string push, HttpContext http) =>
             {
@@ -46,22 +46,22 @@ internal static class PushRoutes
                 http.Response.Headers.RetryAfter = "1";
                 return new JsonAnswer<CommitAnswer>(answer, StatusCodes.Status202Accepted);
             })
-            .Needs(Access.Write).Answers<CommitAnswer>(200, "Publish the closure, all or nothing").Answers<CommitAnswer>(202).Fails(404, 409, 410);
+            .Needs(Access.Push).Answers<CommitAnswer>(200, "Publish the closure, all or nothing").Answers<CommitAnswer>(202).Fails(404, 409, 410);
 
         cacheRoute.MapPost("/pushes/{push}/renew", async (string cache, string push, CancellationToken cancel) =>
                 new JsonAnswer<RenewAnswer>(await pushes.RenewAsync(Cache(cache), Push(push), cancel)))
-            .Needs(Access.Write).Answers<RenewAnswer>(200, "Keep a push open").Fails(404, 410);
+            .Needs(Access.Push).Answers<RenewAnswer>(200, "Keep a push open").Fails(404, 410);
 
         cacheRoute.MapDelete("/pushes/{push}", async (string cache, string push, CancellationToken cancel) =>
             {
                 await pushes.AbortAsync(Cache(cache), Push(push), cancel);
                 return Results.NoContent();
             })
-            .Needs(Access.Write).WithSummary("End a push without publishing").Produces(204).Fails(404);
+            .Needs(Access.Push).WithSummary("End a push without publishing").Produces(204).Fails(404);
 
         cacheRoute.MapPost("/missing", async (string cache, JsonBody<MissingRequest> body, CancellationToken cancel) =>
                 new JsonAnswer<MissingAnswer>(await pushes.MissingAsync(Cache(cache), body.Value, cancel)))
-            .Needs(Access.Write).Answers<MissingAnswer>(200, "Which of these paths are absent? Advice only").Fails(400, 404, 413);
+            .Needs(Access.Push).Answers<MissingAnswer>(200, "Which of these paths are absent? Advice only").Fails(400, 404, 413);
     }
 
     private static PushId Push(string text) => PushId.TryParse(text, out var id)

@@ -25,7 +25,7 @@ internal static class RouteHelpers
 
     public static RouteHandlerBuilder Fails(this RouteHandlerBuilder route, params int[] statuses)
     {
-        foreach (var status in (int[])[.. statuses, 401, 503])
+        foreach (var status in (int[])[.. statuses, 401, 403, 503])
             route.Produces<Problem>(status, "application/problem+json");
         return route;
     }
