@@ -112,10 +112,11 @@ internal static class GcBench
         // What the run before has left must not count.
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         ProcFs.ForgetPeak();
+        var pace = new GcPace(database);
         var begun = Stopwatch.GetTimestamp();
-        var (graph, roots) = await new GcCatalog(database).SnapshotAsync(Cache, Retention, CancellationToken.None);
+        var (graph, roots) = await new GcCatalog(database).SnapshotAsync(Cache, Retention, pace, CancellationToken.None);
         var load = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        var marks = graph.Mark(roots, trace: false, CancellationToken.None);
+        var marks = await graph.MarkAsync(roots, trace: false, pace, CancellationToken.None);
         var garbage = graph.GarbagePaths(marks).Count + graph.GarbageObjects(marks).Count;
         var both = Stopwatch.GetElapsedTime(begun).TotalSeconds;
         if (garbage == 0)
@@ -138,7 +139,8 @@ internal static class GcBench
         {
             var catalog = new GcCatalog(database);
             var pushOptions = new PushOptions();
-            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, NullLogger.Instance), pushOptions, new GcOptions());
+            var pace = new GcPace(database);
+            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, pace, NullLogger.Instance), pushOptions, new GcOptions(), pace);
             var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
             var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
             var begun = Stopwatch.GetTimestamp();

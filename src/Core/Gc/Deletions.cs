@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 using OrleansCache.Core.Catalog;
@@ -11,7 +12,7 @@ namespace OrleansCache.Core.Gc;
 /// Rule 10: takes out of the bucket what is being deleted, whoever left it: narinfos in waves, referrers first, then objects. Any number of processes may
 /// do so at once; each deletion is an intent in the catalog, under a fence.
 /// </summary>
-internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, ILogger logger)
+internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger)
 {
     // What a bucket deletes in one request.
     private const int Batch = 1_000;
@@ -20,6 +21,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     /// <summary>Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store answers nothing.</summary>
     public async Task RunAsync(int cache, CancellationToken cancel)
     {
+        await pace.LookAsync(cancel);
         await DeletePathsAsync(cache, cancel);
         while (await DeleteObjectsAsync(cache, cancel))
         {
@@ -43,7 +45,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         {
             while (true)
             {
-                while (answers && running.Count < Parallel && waves.TakeReady(Batch) is { Count: > 0 } batch)
+                while (answers && running.Count < (pace.PushesCome ? 1 : Parallel) && waves.TakeReady(pace.Step(Batch)) is { Count: > 0 } batch)
                     running.Add(DeleteBatchAsync(cache, batch, cancel));
                 if (running.Count == 0)
                     return;
@@ -52,6 +54,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
                 var deleted = await ended;
                 answers &= deleted.Answered;
                 waves.Gone(deleted.Gone);
+                // With several under way at once it is the last one's time: nobody pushes then.
+                await pace.RestAsync(deleted.Started, cancel);
             }
         }
         finally
@@ -62,11 +66,12 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
 
     private async Task<Deleted> DeleteBatchAsync(int cache, IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
     {
+        var started = Stopwatch.GetTimestamp();
         var intents = await database.ListAsync("select id, generation, fence from @fn@.delete_take_paths($1, $2, $3, $4)",
             p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence).With(options.FenceMargin),
             r => (Id: r.GetInt64(0), Generation: r.GetInt64(1), Fence: r.GetDateTime(2)), cancel);
         if (intents.Count == 0)
-            return new Deleted([], true);
+            return new Deleted([], true, started);
         var paths = batch.ToDictionary(b => b.Id);
         var fence = intents.Min(i => i.Fence);
         var taken = intents.ConvertAll(i => paths[i.Id]);
@@ -88,16 +93,20 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             p => p.With(cache).With(answered.Select(i => intents[i].Id).ToArray()).With(answered.Select(i => intents[i].Generation).ToArray())
                 .With(answered.Select(i => outcomes[i] == FencedOutcome.Done).ToArray()),
             r => r.GetInt64(0), cancel);
-        return new Deleted(gone, answered.Count > 0);
+        return new Deleted(gone, answered.Count > 0, started);
     }
 
     /// <summary>One batch of NARs, logs and realisations; false when there was none to take, or the store answers nothing.</summary>
     private async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancel)
     {
+        var started = Stopwatch.GetTimestamp();
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
-            p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(Batch),
+            p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(pace.Step(Batch)),
             DeletingObject.Read, cancel);
-        return taken.Count > 0 && await DeleteAsync(cache, taken, cancel);
+        if (taken.Count == 0 || !await DeleteAsync(cache, taken, cancel))
+            return false;
+        await pace.RestAsync(started, cancel);
+        return true;
     }
 
     /// <summary>Takes objects out of the bucket that were taken for it in the catalog; false when the store answers nothing.</summary>
@@ -146,8 +155,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     [LoggerMessage(LogLevel.Warning, "discarding the multipart upload of {Key} failed; it is tried again")]
     private partial void LogDiscardFailed(Exception e, ObjectKey key);
 
-    private sealed record Deleted(IReadOnlyList<long> Gone, bool Answered);
-
+    private sealed record Deleted(IReadOnlyList<long> Gone, bool Answered, long Started);
 }
 
 /// <param name="Fence">Until when its deletion may take effect; the least value while nobody has taken it.</param>

@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Gc;
 
 /// <summary>The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows itself by heartbeat.</summary>
 internal sealed partial class GarbageCollector(
-    CacheDirectory caches, GcCatalog catalog, GcRunner runner, GcOptions options, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    CacheDirectory caches, GcCatalog catalog, GcRunner runner, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     /// <summary>Operations of the schedule begin with it; those of clients must not.</summary>
     public const string ScheduledOperation = "schedule:";
@@ -83,8 +83,8 @@ internal sealed partial class GarbageCollector(
         await _why.WaitAsync(cancel);
         try
         {
-            var (graph, roots) = await catalog.SnapshotAsync(id, options.OlderThan, cancel);
-            var marks = graph.Mark(roots.OrderBy(r => r.Kind != "pin"), trace: true, cancel);
+            var (graph, roots) = await catalog.SnapshotAsync(id, options.OlderThan, pace, cancel);
+            var marks = await graph.MarkAsync(roots.OrderBy(r => r.Kind != "pin"), trace: true, pace, cancel);
             var rank = graph.RankOf(row.Id);
             if (rank < 0 || !marks.HasPath(rank))
                 return answer;

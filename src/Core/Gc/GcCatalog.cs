@@ -52,7 +52,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
         database.SingleAsync("select @fn@.gc_barrier($1, $2, $3)", p => p.With(cache).With(run).With(owner), r => r.GetInt64(0), cancel);
 
     /// <summary>The graph and its roots, in one snapshot that is taken now.</summary>
-    public Task<(MarkGraph Graph, List<GcRoot> Roots)> SnapshotAsync(int cache, TimeSpan older, CancellationToken cancel) =>
+    public Task<(MarkGraph Graph, List<GcRoot> Roots)> SnapshotAsync(int cache, TimeSpan older, GcPace pace, CancellationToken cancel) =>
         database.SnapshotAsync(async connection =>
         {
             var roots = new List<GcRoot>();
@@ -70,7 +70,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
                 }
             }
 
-            return (await GraphReader.ReadAsync(connection, cache, cancel), roots);
+            return (await GraphReader.ReadAsync(connection, cache, pace, cancel), roots);
         }, cancel);
 
     public Task<int> ForgetClosuresAsync(int cache, TimeSpan older, int limit, CancellationToken cancel) =>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Core.Gc;
@@ -7,7 +8,7 @@ namespace OrleansCache.Core.Gc;
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
 /// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take them out, batch by batch.
 /// </remarks>
-internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, TimeProvider? time = null)
+internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, GcPace pace, TimeProvider? time = null)
 {
     // How long a run goes on asking a store that does not confirm; afterwards the background work does.
     private const int DeletionPasses = 30;
@@ -24,7 +25,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         }
 
         var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
-        while (await pushes.EndAsync(cache, null, lapsed, options.Batch, cancel) is > 0 and var ended)
+        await pace.LookAsync(cancel);
+        while (await PacedAsync(() => pushes.EndAsync(cache, null, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
             progress.FailedUploads += ended;
 
         progress.Phase = "marking";
@@ -38,39 +40,41 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
 
     public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancel)
     {
-        var (graph, roots) = await catalog.SnapshotAsync(cache, older, cancel);
+        var (graph, roots) = await catalog.SnapshotAsync(cache, older, pace, cancel);
         (progress.Paths, progress.Objects) = (graph.Paths, graph.Objects);
-        var marks = graph.Mark(roots, trace: false, cancel);
+        var marks = await graph.MarkAsync(roots, trace: false, pace, cancel);
         return new Garbage(graph.GarbagePaths(marks), graph.GarbageObjects(marks));
     }
 
     public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress, CancellationToken cancel)
     {
-        while (await catalog.ForgetClosuresAsync(cache, older, options.Batch, cancel) is > 0 and var forgotten)
+        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancel), cancel) is > 0 and var forgotten)
             progress.OldClosures += forgotten;
-        foreach (var batch in garbage.Paths.Chunk(options.Batch))
-            progress.Condemned += await catalog.CondemnPathsAsync(cache, g, batch, cancel);
-        foreach (var batch in garbage.Objects.Chunk(options.Batch))
-            progress.Condemned += await catalog.CondemnObjectsAsync(cache, g, batch, cancel);
+        foreach (var batch in pace.Steps(garbage.Paths, options.Batch))
+            progress.Condemned += await PacedAsync(() => catalog.CondemnPathsAsync(cache, g, batch, cancel), cancel);
+        foreach (var batch in pace.Steps(garbage.Objects, options.Batch))
+            progress.Condemned += await PacedAsync(() => catalog.CondemnObjectsAsync(cache, g, batch, cancel), cancel);
     }
 
     public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancel)
     {
         var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancel));
         var doomed = 0L;
-        foreach (var batch in due.Paths.Chunk(options.Batch))
-            doomed += await catalog.DoomPathsAsync(cache, g, batch, cancel);
+        foreach (var batch in pace.Steps(due.Paths, options.Batch))
+            doomed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancel), cancel);
         progress.Phase = "deleting";
         await DrainAsync(cache, pathsOnly: true, progress, doomed, cancel);
         var answers = true;
-        foreach (var batch in due.Objects.Chunk(options.Batch))
+        foreach (var batch in pace.Steps(due.Objects, options.Batch))
         {
-            // What a silent store is not asked for is left to the drain, and to the background work.
+            // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its deletion: the fence runs.
+            var started = Stopwatch.GetTimestamp();
             var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null, pushOptions.LateUpload, cancel);
             doomed += taken.Count;
             progress.Bytes += bytes;
             if (answers && taken.Count > 0)
                 answers = await deletions.DeleteAsync(cache, taken, cancel);
+            await pace.RestAsync(started, cancel);
         }
 
         await DrainAsync(cache, pathsOnly: false, progress, doomed, cancel);
@@ -90,6 +94,14 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
                 return;
             await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancel);
         }
+    }
+
+    private async Task<T> PacedAsync<T>(Func<Task<T>> step, CancellationToken cancel)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var result = await step();
+        await pace.RestAsync(started, cancel);
+        return result;
     }
 
     private async Task CountAsync(int cache, Protocol.GcRun run, GcProgress progress, CancellationToken cancel)

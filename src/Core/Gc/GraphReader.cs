@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
 
@@ -13,19 +14,19 @@ internal static class GraphReader
     private const int CopyHeader = 19;
     private const string Followed = "('live', 'publishing', 'condemned')";
 
-    public static async Task<MarkGraph> ReadAsync(NpgsqlConnection connection, int cache, CancellationToken cancel)
+    public static async Task<MarkGraph> ReadAsync(NpgsqlConnection connection, int cache, GcPace pace, CancellationToken cancel)
     {
         var id = cache.ToString(CultureInfo.InvariantCulture);
         var graph = new MarkGraph();
         await CopyAsync(connection, $"select id, state = 'live', refs, objects from store_path where cache_id = {id} and state in {Followed}", 4,
-            static (graph, row) => graph.AddPath(row.Int64(), row.Boolean(), row.Array(), row.Array()), graph, cancel);
+            static (graph, row) => graph.AddPath(row.Int64(), row.Boolean(), row.Array(), row.Array()), graph, pace, cancel);
         await CopyAsync(connection, $"select id, state = 'live' from object where cache_id = {id} and state in {Followed}", 2,
-            static (graph, row) => graph.AddObject(row.Int64(), row.Boolean()), graph, cancel);
+            static (graph, row) => graph.AddObject(row.Int64(), row.Boolean()), graph, pace, cancel);
         graph.Seal();
         return graph;
     }
 
-    private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, CancellationToken cancel)
+    private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, GcPace pace, CancellationToken cancel)
     {
         await using var stream = await connection.BeginRawBinaryCopyAsync($"copy ({query}) to stdout (format binary)", cancel);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
@@ -35,6 +36,7 @@ internal static class GraphReader
             while (end < CopyHeader)
                 end += await ReadAsync(stream, buffer.AsMemory(end), cancel);
             start = CopyHeader;
+            var step = Stopwatch.GetTimestamp();
             while (true)
             {
                 while (Row.TryRead(buffer.AsSpan(start, end - start), fields, out var row, out var length))
@@ -58,6 +60,8 @@ internal static class GraphReader
                     (start, end) = (0, end - start);
                 }
 
+                // Who is not read from does not send.
+                step = await pace.RestAsync(step, cancel);
                 end += await ReadAsync(stream, buffer.AsMemory(end), cancel);
             }
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansCache.Core.Catalog;
 
 namespace OrleansCache.Core.Gc;
@@ -68,7 +69,7 @@ internal sealed class MarkGraph
     /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned.
     /// </summary>
     /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
-    public Marks Mark(IEnumerable<GcRoot> roots, bool trace, CancellationToken cancel)
+    public async Task<Marks> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
     {
         var marks = new Marks(_paths.Count, _objects.Count, trace);
         // First come, first served: a trace is then one of the shortest.
@@ -88,10 +89,15 @@ internal sealed class MarkGraph
             }
         }
 
+        var step = Stopwatch.GetTimestamp();
         for (var visited = 0; open.TryDequeue(out var rank); visited++)
         {
-            if ((visited & 0xffff) == 0)
+            if ((visited & 0xfff) == 0)
+            {
                 cancel.ThrowIfCancellationRequested();
+                step = await pace.RestAsync(step, cancel);
+            }
+
             var (from, to) = EdgesOf(rank);
             for (var i = from; i < to; i++)
             {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
@@ -153,7 +154,7 @@ public sealed class ScheduleTests
             using var giveUp = new CancellationTokenSource();
             await using (await world.HoldAsync("lock table object"))
             {
-                var snapshot = catalog.SnapshotAsync(1, TimeSpan.Zero, giveUp.Token);
+                var snapshot = catalog.SnapshotAsync(1, TimeSpan.Zero, GcPace.Full, giveUp.Token);
                 await world.UntilBlockedAsync();
                 await giveUp.CancelAsync();
                 await Assert.ThrowsAnyAsync<OperationCanceledException>(() => snapshot);
