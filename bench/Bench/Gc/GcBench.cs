@@ -109,7 +109,8 @@ internal static class GcBench
 
     private static async Task<MarkTime> MarkAsync(CatalogDatabase database)
     {
-        // What the run before has left must not count.
+        // What the run before has left must not count; its end has led straight to here, and its thread lets go of it only when it waits.
+        await Task.Delay(100);
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         ProcFs.ForgetPeak();
         var pace = new GcPace(database);
