@@ -1,3 +1,4 @@
+using Orleans.CodeGeneration;
 using Orleans.Concurrency;
 
 namespace OrleansCache.Grains;
@@ -6,6 +7,7 @@ namespace OrleansCache.Grains;
 /// A push that uploads or waits, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its client shows signs of life.
 /// Awake until it ends or lapses. All that it says is advice; a fresh activation knows nothing, and says so.
 /// </summary>
+[Version(Contract.Version)]
 [Alias("OrleansCache.IPushGrain")]
 public interface IPushGrain : IGrainWithStringKey
 {
