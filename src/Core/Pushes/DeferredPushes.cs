@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using OrleansCache.Core.Caches;
@@ -15,7 +17,11 @@ internal sealed class DeferredPushes(
     private const int VerifiedAtOnce = 32;
     private const int EndedAtOnce = 100;
     private const int ClaimAttempts = 10;
+    private const int MostKnown = 10_000;
+    private const int KnownSeconds = 60;
     private static readonly TimeSpan ClaimPause = TimeSpan.FromMilliseconds(20);
+    // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks the catalog.
+    private readonly ConcurrentDictionary<(int Cache, PushId Push, string Secret), long> _known = new();
 
     public async Task<DeferredOpened> OpenAsync(CacheName cache, DeferredPush request, CancellationToken cancel)
     {
@@ -114,8 +120,13 @@ internal sealed class DeferredPushes(
     public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content, CancellationToken cancel) =>
         catalog.KeepObjectAsync(caches.IdOf(cache), push, OperationPrefix + secret, key, content, cancel);
 
-    public Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel) =>
-        catalog.IsOpenAsync(caches.IdOf(cache), push, OperationPrefix + secret, cancel);
+    public async Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel)
+    {
+        var key = (caches.IdOf(cache), push, secret);
+        if (_known.TryGetValue(key, out var until) && Stopwatch.GetTimestamp() < until)
+            return true;
+        return await catalog.IsOpenAsync(key.Item1, push, OperationPrefix + secret, cancel) && Know(key);
+    }
 
     public async Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancel)
     {
@@ -128,6 +139,14 @@ internal sealed class DeferredPushes(
             if (some < EndedAtOnce)
                 return ended;
         }
+    }
+
+    private bool Know((int, PushId, string) key)
+    {
+        if (_known.Count >= MostKnown)
+            _known.Clear();
+        _known[key] = Stopwatch.GetTimestamp() + (KnownSeconds * Stopwatch.Frequency);
+        return true;
     }
 
     private Dictionary<StorePathHash, int> Check(DeferredPush request)

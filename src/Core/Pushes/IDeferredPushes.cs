@@ -34,7 +34,7 @@ public interface IDeferredPushes
     /// <summary>Keeps a log (zstd) or realisation (JSON) that the push has named. False: as above, or it has not named it.</summary>
     Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content, CancellationToken cancel);
 
-    /// <summary>Is the secret an open push's?</summary>
+    /// <summary>Is the secret an open push's, or was it so within the last minute?</summary>
     Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel);
 
     /// <summary>Ends pushes that showed no sign of life for so long; never one that has not lapsed. Answers how many.</summary>

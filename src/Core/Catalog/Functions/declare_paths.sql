@@ -95,9 +95,10 @@ end $$;
 create function @fn@.keep_listing(p_cache int, p_push bigint, p_operation text, p_hash bytea, p_listing bytea) returns boolean
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
-  perform 1 from push u
-    where u.id = p_push and u.cache_id = p_cache and u.state = 'open' and u.operation = p_operation and u.expires >= clock_timestamp() for no key update;
-  if not found then return false; end if;
+  -- No lock: a push that ends meanwhile takes the row away, listing and all.
+  if not exists (select from push u
+    where u.id = p_push and u.cache_id = p_cache and u.state = 'open' and u.operation = p_operation and u.expires >= clock_timestamp())
+  then return false; end if;
   update push_path d set listing = p_listing from store_path s
     where d.push_id = p_push and d.path_id = s.id and s.cache_id = p_cache and s.hash = p_hash;
   return true;
