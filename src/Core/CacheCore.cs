@@ -65,9 +65,14 @@ public sealed class CacheCore : IAsyncDisposable
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
+        var grants = new UploadGrants(database, options.Store, options.Pushes);
+        var check = new UploadCheck(options.Store, options.Pushes);
         Pushes = new DirectPushes(
-            caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
+            caches, catalog, grants, check, publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
+        Contents = new CacheContents(caches, database);
+        DeferredPushes = new DeferredPushes(
+            caches, new DeferredCatalog(database), Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
@@ -85,6 +90,10 @@ public sealed class CacheCore : IAsyncDisposable
     }
 
     public IPushes Pushes { get; }
+
+    public IDeferredPushes DeferredPushes { get; }
+
+    public ICacheContents Contents { get; }
 
     public IPins Pins { get; }
 

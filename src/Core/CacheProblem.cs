@@ -27,6 +27,9 @@ public enum ProblemKind
     /// <summary>410: the push was aborted or has expired; begin again.</summary>
     PushEnded,
 
+    /// <summary>403: the path is none of those that the push was opened with.</summary>
+    NotOfThisPush,
+
     /// <summary>422: a reference or root is not among the declared paths.</summary>
     ClosureIncomplete,
 

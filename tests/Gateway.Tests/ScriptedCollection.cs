@@ -18,6 +18,11 @@ internal sealed class ScriptedCollection : IGarbageCollection
 
     public bool IsRunning { get; set; } = true;
 
+    /// <summary>Answers a start; null: with a run of its own.</summary>
+    public Func<GcRequest, OperationId, GcRun>? OnStart { get; set; }
+
+    public Func<GcStatus>? OnStatus { get; set; }
+
     public GcRequest? Request { get; private set; }
 
     public List<OperationId> Operations { get; } = [];
@@ -28,12 +33,12 @@ internal sealed class ScriptedCollection : IGarbageCollection
     {
         Request = request;
         Operations.Add(operation);
-        return Answer(Run(7));
+        return Answer(OnStart?.Invoke(request, operation) ?? Run(7));
     }
 
     public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) => Answer(Run(run));
 
-    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => Answer(new GcStatus { Current = Run(7), Schedule = "30 3 * * *" });
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => Answer(OnStatus?.Invoke() ?? new GcStatus { Current = Run(7), Schedule = "30 3 * * *" });
 
     public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel)
     {

@@ -54,6 +54,8 @@ internal sealed class TestGateway : IAsyncDisposable
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
+            DeferredPushes = new ScriptedDeferredPushes(),
+            Contents = new ScriptedContents(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
             Pins = new ScriptedPins(),

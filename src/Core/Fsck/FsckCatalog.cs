@@ -26,7 +26,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
     {
         var rows = new Dictionary<ObjectKey, FsckRow>(keys.Count);
         var hashes = keys.Where(k => k.Kind is KeyKind.NarInfo or KeyKind.Listing).Select(k => k.Path).Distinct().ToList();
-        var paths = hashes.Count == 0 ? [] : (await PathsAsync(PathColumns + " where s.cache_id = $1 and s.hash = any($2)",
+        var paths = hashes.Count == 0 ? [] : (await PathsAsync(PathColumns + " where s.cache_id = $1 and s.hash = any($2) and s.name <> ''",
             p => p.With(cache).With(hashes.Select(h => h.ToArray()).ToArray()), cancel)).ToDictionary(p => p.Path.Hash);
         foreach (var key in keys)
         {
@@ -141,9 +141,9 @@ internal sealed class FsckCatalog(CatalogDatabase database)
     {
         var path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetString(3));
         var row = new PathRow(r.GetInt64(0), r.GetString(1), path, r.GetString(4), r.GetBoolean(5), r.GetBoolean(6), r.GetBoolean(7), null);
-        var content = r.IsDBNull(9) || r.IsDBNull(14) || r.IsDBNull(15) || r.IsDBNull(16) ? null : new PathToWrite(
+        var content = r.IsDBNull(9) || r.IsDBNull(14) || r.IsDBNull(16) ? null : new PathToWrite(
             row.Id, 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
-            null, r.GetString(14), r.GetFieldValue<byte[]>(15), r.GetInt64(16));
+            null, r.GetString(14), r.IsDBNull(15) ? null : r.GetFieldValue<byte[]>(15), r.GetInt64(16));
         return (row, r.GetFieldValue<string[]>(8), content);
     }
 

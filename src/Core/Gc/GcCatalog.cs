@@ -113,7 +113,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
     /// <summary>A path's row: null when it never was.</summary>
     public async Task<(long Id, string Name, string State, DateTime? CondemnedAt)?> PathAsync(int cache, StorePathHash path, CancellationToken cancel)
     {
-        var rows = await database.ListAsync("select id, name, state::text, condemned_at from store_path where cache_id = $1 and hash = $2", p => p.With(cache).With(path.ToArray()),
+        var rows = await database.ListAsync("select id, name, state::text, condemned_at from store_path where cache_id = $1 and hash = $2 and name <> ''", p => p.With(cache).With(path.ToArray()),
             r => (r.GetInt64(0), r.GetString(1), r.GetString(2), r.IsDBNull(3) ? (DateTime?)null : r.GetDateTime(3)), cancel);
         return rows.Count == 0 ? null : rows[0];
     }

@@ -107,7 +107,8 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
     }
 
-    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, long size, CancellationToken cancel)
+    /// <param name="parts">How many there are; only looked at when the size is <see cref="IObjectStore.SizeOfParts"/>.</param>
+    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, long size, int parts, CancellationToken cancel)
     {
         var path = tree.PathOf(key);
         if (!TryFolder(uploadId, out var folder))
@@ -120,7 +121,11 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
                 return File.Exists(path);
             }
 
-            if (ReadMeta(folder) is not { } meta || meta.Key != key || !IsWhole(folder, meta.PartSize, size))
+            if (ReadMeta(folder) is not { } meta || meta.Key != key)
+                return false;
+            if (size == IObjectStore.SizeOfParts)
+                size = SizeOf(folder, meta.PartSize, parts);
+            if (!IsWhole(folder, meta.PartSize, size))
                 return false;
             Posix.Truncate(data, size, folder);
             await BlockingCalls.RunAsync(() => Posix.Flush(data, folder));
@@ -191,6 +196,17 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
 
         return true;
+    }
+
+    /// <summary>The size that so many parts make up when all but the last are full; whether they are is <see cref="IsWhole"/>'s to say.</summary>
+    private static long SizeOf(string folder, long partSize, int parts)
+    {
+        using var records = Posix.TryOpen(folder + "/parts", Posix.ReadOnly);
+        if (records is null || parts < 1)
+            return 0;
+        Span<byte> record = stackalloc byte[RecordSize];
+        ReadRecord(records, parts, record);
+        return ((parts - 1) * partSize) + BinaryPrimitives.ReadInt64LittleEndian(record[17..]);
     }
 
     private static void WriteRecord(SafeFileHandle records, int part, byte state, ReadOnlySpan<byte> token, long length)

@@ -31,6 +31,9 @@ public sealed class DirectoryObjectStore : IObjectStore
         _clock = clock ?? TimeProvider.System;
     }
 
+    /// <summary>Appended to an upload URL: the answer has an <c>ETag</c>, the MD5 of the body. Not signed: it changes nothing but the work that the server has.</summary>
+    public const string WithETag = "&etag=md5";
+
     public bool IsLocal => true;
 
     public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
@@ -127,7 +130,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     }
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
-        _multipart.CompleteAsync(key, uploadId, size, cancel);
+        _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
 

@@ -38,8 +38,11 @@ public interface IObjectStore
     /// <summary>URLs for parts <paramref name="first"/> … of an open multipart upload.</summary>
     IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life);
 
+    /// <summary>As <c>size</c> of <see cref="CompleteMultipartAsync"/>: as large as the parts are.</summary>
+    const long SizeOfParts = -1;
+
     /// <summary>
-    /// Joins the parts into an object of <paramref name="size"/> bytes; completing again after a lost answer succeeds. Part i+1 must have the MD5
+    /// Joins the parts into an object of <paramref name="size"/> bytes (or <see cref="SizeOfParts"/>); completing again after a lost answer succeeds. Part i+1 must have the MD5
     /// <paramref name="partMd5"/>[i] (lower-case hex); a local store does not look at that, as what it holds is hashed whole afterwards.
     /// False when there is no such upload any more or the parts do not match, and no finished object either.
     /// </summary>

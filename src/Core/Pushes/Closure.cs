@@ -54,7 +54,8 @@ internal sealed class Closure
                 $"{absent.Count} paths are referred to (by a path, as a root, or by a log or realisation) but not declared, {absent[0]} for one. Send the whole closure.", absent);
         }
 
-        CheckAcyclic(paths, index);
+        if (FindCycle([.. paths.Select(p => p.References)], index) is { } cyclic)
+            throw Bad($"The references form a cycle through {paths[cyclic].Path}.");
         return new Closure(request, index, DigestOf(request));
     }
 
@@ -62,13 +63,14 @@ internal sealed class Closure
     public List<StorePath> References(PathDeclaration path) => [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
 
     // References of real store paths have no cycle but a path's own; one that had could never be published references first.
-    private static void CheckAcyclic(IReadOnlyList<PathDeclaration> paths, Dictionary<StorePathHash, int> index)
+    /// <summary>One of a cycle; null when there is none.</summary>
+    public static int? FindCycle(IReadOnlyList<IReadOnlyList<StorePathHash>> references, Dictionary<StorePathHash, int> index)
     {
-        var open = new int[paths.Count];
-        var referrers = new List<int>?[paths.Count];
-        for (var i = 0; i < paths.Count; i++)
+        var open = new int[references.Count];
+        var referrers = new List<int>?[references.Count];
+        for (var i = 0; i < references.Count; i++)
         {
-            foreach (var reference in paths[i].References)
+            foreach (var reference in references[i])
             {
                 var target = index[reference];
                 if (target == i)
@@ -78,7 +80,7 @@ internal sealed class Closure
             }
         }
 
-        var ready = new Stack<int>(Enumerable.Range(0, paths.Count).Where(i => open[i] == 0));
+        var ready = new Stack<int>(Enumerable.Range(0, references.Count).Where(i => open[i] == 0));
         var seen = 0;
         while (ready.TryPop(out var at))
         {
@@ -90,8 +92,7 @@ internal sealed class Closure
             }
         }
 
-        if (seen < paths.Count)
-            throw Bad($"The references form a cycle through {paths[Array.FindIndex(open, o => o > 0)].Path}.");
+        return seen < references.Count ? Array.FindIndex(open, o => o > 0) : null;
     }
 
     private static byte[] DigestOf(BeginPush request)

@@ -143,8 +143,11 @@ internal sealed class DirectPushes(
                         return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                     break;
                 case "missing":
-                    var missing = (await catalog.PathsAsync(paths, cancel)).ConvertAll(p => p.Path.Hash);
+                    var missing = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                case "undeclared":
+                    var undeclared = await catalog.HashesAsync(paths, cancel);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
                 case "committing" or "busy":
                     // Longer each time: a busy answer has locked all that the other commit publishes.
                     await Task.Delay(pause, time ?? TimeProvider.System, cancel);
@@ -170,7 +173,7 @@ internal sealed class DirectPushes(
         {
             Expires = expires!.Value,
             RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
-            Lost = lost.Length == 0 ? [] : [.. (await catalog.PathsAsync(lost, cancel)).Select(p => p.Path.Hash)],
+            Lost = lost.Length == 0 ? [] : await catalog.HashesAsync(lost, cancel),
         };
     }
 

@@ -40,7 +40,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 
                     work.Paths.Add(new PathToWrite(
                         id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7) ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
-                        r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
+                        r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.IsDBNull(11) ? null : r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
                 }
 
                 return work;
@@ -80,7 +80,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 /// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
 internal sealed record PathToWrite(
-    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[] FileHash, long FileSize)
+    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[]? FileHash, long FileSize)
 {
     /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
     public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
@@ -88,7 +88,7 @@ internal sealed record PathToWrite(
         StorePath = Path,
         Url = NarKey,
         Compression = "zstd",
-        FileHash = Sha256Hash.FromBytes(FileHash),
+        FileHash = FileHash is null ? null : Sha256Hash.FromBytes(FileHash),
         FileSize = FileSize,
         NarHash = Sha256Hash.FromBytes(NarHash),
         NarSize = NarSize,

@@ -20,24 +20,19 @@ internal class PushCatalog(CatalogDatabase database)
                     .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots).With(keys.ToArray())
                     .WithNullable(pin is null ? null : JsonSerializer.Serialize(pin, ProtocolJson.Default.PushPin), NpgsqlDbType.Jsonb);
             },
-            async (reader, stop) =>
-            {
-                OpenedPush? push = null;
-                while (await reader.ReadAsync(stop))
-                {
-                    push ??= ReadOpened(reader, 0);
-                    AddRow(push, reader, 0);
-                }
-
-                return push!;
-            },
+            ReadOpenedAsync,
             cancel);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
         int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+        ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false, cancel);
+
+    /// <summary>The same for a push that describes its paths later.</summary>
+    protected Task<List<Claim>> ClaimWithAsync(
+        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.claim_paths($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "select * from @fn@.claim_paths($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             p => p.With(cache).With(push.Value).With(paths.ToArray())
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.NarSize).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint)
@@ -46,7 +41,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
-                .With(keys.Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+                .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred),
             r => ReadClaim(r, 0),
             cancel);
 
@@ -64,7 +59,7 @@ internal class PushCatalog(CatalogDatabase database)
             "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             p => p.With(cache).With(push.Value)
                 .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
@@ -109,6 +104,10 @@ internal class PushCatalog(CatalogDatabase database)
             """,
             p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
 
+    /// <summary>Also of paths whose names are not known yet.</summary>
+    public Task<List<StorePathHash>> HashesAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+        database.ListAsync("select hash from store_path where id = any($1)", p => p.With(ids.ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+
     public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
         database.ListAsync(
             "select id, hash, name from store_path where id = any($1)",
@@ -144,6 +143,18 @@ internal class PushCatalog(CatalogDatabase database)
         database.RunAsync(
             "select @fn@.add_signatures($1, $2, $3)",
             p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
+
+    protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancel)
+    {
+        OpenedPush? push = null;
+        while (await reader.ReadAsync(cancel))
+        {
+            push ??= ReadOpened(reader, 0);
+            AddRow(push, reader, 0);
+        }
+
+        return push!;
+    }
 
     protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(new PushId(r.GetInt64(at)), r.GetString(at + 1), r.GetDateTime(at + 2), [], []);
 
@@ -201,7 +212,8 @@ internal sealed record Claim(long Path, string Status, long Object, string? Key,
 /// <param name="Pin">The pin that the commit sets.</param>
 internal sealed record Committed(string Outcome, long[] Paths, int Published, PinName? Pin);
 
-internal sealed record CheckedUpload(UploadToken Token, Sha256Hash FileHash, long FileSize);
+/// <param name="FileHash">Null: nobody has told it, and we have not computed it.</param>
+internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);
 
 /// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
 internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);

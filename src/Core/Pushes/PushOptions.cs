@@ -11,6 +11,9 @@ public sealed record PushOptions
     /// <summary>How long upload URLs work; keep it within the life of session credentials.</summary>
     public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(50);
 
+    /// <summary>How long a push lives, and its upload URLs work, whose client neither renews the one nor asks for others.</summary>
+    public TimeSpan DeferredLife { get; init; } = TimeSpan.FromHours(5);
+
     /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
     public long SinglePutLimit { get; init; } = 16 << 20;
 

@@ -54,11 +54,38 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             var (token, report) = uploads[i];
             rejected[i] ??= found.TryGetValue(token.Key, out var info) ? Judge(token, report, info) : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
             if (rejected[i] is null && store.IsLocal && options.VerifyLocalUploads)
-                rejected[i] = await RehashAsync(token, report, stop);
+            {
+                (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, stop);
+                if (rejected[i] is null && fileHash != report.FileHash)
+                    rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
+            }
         }, cancel);
 
         await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancel);
         return rejected;
+    }
+
+    /// <summary>
+    /// Joins and checks a multipart upload of which its client tells nothing but its parts' MD5s: its size is what the store says, and its hash what we compute where we read it.
+    /// </summary>
+    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5, CancellationToken cancel)
+    {
+        if (!await store.CompleteMultipartAsync(token.Key, token.Multipart!, IObjectStore.SizeOfParts, md5, cancel))
+            return (Reject(id, "not-found", "The parts do not make up the upload: one is missing, or is not what was reported; or the upload has ended."), null);
+        if (await store.HeadAsync(token.Key, cancel) is not { } info)
+            return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
+        if (info.ETag is { } etag && MultipartETag(md5) is var expected && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
+            return (Reject(id, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
+        Sha256Hash? fileHash = null;
+        if (store.IsLocal && options.VerifyLocalUploads)
+        {
+            (var rejected, fileHash) = await RehashAsync(id, token, cancel);
+            if (rejected is not null)
+                return (rejected, null);
+        }
+
+        await store.SyncAsync([token.Key], cancel);
+        return (null, new CheckedUpload(token, fileHash, info.Size));
     }
 
     private static RejectedUpload? Judge(UploadToken token, UploadedNar report, ObjectInfo info)
@@ -73,11 +100,12 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             : Reject(report, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
-    private async Task<RejectedUpload?> RehashAsync(UploadToken token, UploadedNar report, CancellationToken cancel)
+    /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
+    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token, CancellationToken cancel)
     {
         await using var body = await store.GetAsync(token.Key, null, cancel);
         if (body is null)
-            return Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
+            return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         var file = new HashingReadStream(body.Stream);
         await using var nar = new ZstdDecompressStream(file);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -100,7 +128,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
         catch (InvalidDataException e)
         {
-            return Reject(report, "hash-mismatch", $"The upload is not a zstd-compressed NAR: {e.Message}");
+            return (Reject(id, "hash-mismatch", $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
         }
         finally
         {
@@ -110,11 +138,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
 
         if (count != token.NarSize)
-            return Reject(report, "size-mismatch", $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
+            return (Reject(id, "size-mismatch", $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared."), null);
         if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
-            return Reject(report, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
-        var fileHash = file.Finish();
-        return fileHash == report.FileHash ? null : Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
+            return (Reject(id, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared."), null);
+        return (null, file.Finish());
     }
 
     private static string MultipartETag(IReadOnlyList<string> md5)
@@ -129,7 +156,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         return $"{Convert.ToHexStringLower(MD5.HashData(joined))}-{md5.Count}";
     }
 
-    private static RejectedUpload Reject(UploadedNar report, string reason, string detail) => new() { Upload = report.Upload, Reason = reason, Detail = detail };
+    private static RejectedUpload Reject(UploadedNar report, string reason, string detail) => Reject(report.Upload, reason, detail);
+
+    private static RejectedUpload Reject(string id, string reason, string detail) => new() { Upload = id, Reason = reason, Detail = detail };
 
     private static Task ForEachAsync<T>(IReadOnlyList<T> items, int atOnce, Func<int, CancellationToken, Task> action, CancellationToken cancel) =>
         Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancel }, async (i, stop) => await action(i, stop));

@@ -11,12 +11,13 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     private const int PlannedParts = 9_000;
     private const int FirstParts = 32;
     private const int MultipartsAtOnce = 16;
+    private const int MostFirstParts = 100;
 
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
     public async Task<Dictionary<long, UploadGrant>> GrantAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], cancel);
+        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], PartSize, cancel);
         var grants = new UploadGrant?[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
@@ -29,14 +30,57 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
     }
 
+    /// <summary>
+    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice (<see cref="DeferredPartSize"/>), expects ETags and
+    /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used twice.
+    /// </summary>
+    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantDeferredAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    {
+        var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
+        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.Multipart is null)], DeferredPartSize, cancel);
+        var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];
+        Parallel.For(0, uploads.Count, i =>
+        {
+            var claim = uploads[i];
+            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object));
+            var parts = ((claim.NarSize - 1) / DeferredPartSize(claim.NarSize)) + 1;
+            grants[i] = (token, SignDeferred(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MostFirstParts)));
+        });
+        return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null).ToDictionary(x => x.First.Object, x => x.Second);
+    }
+
+    /// <summary>URLs of further parts; null when the grant has ended.</summary>
+    public async Task<IReadOnlyList<Uri>?> RenewDeferredAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.DeferredLife, cancel) is { Multipart: not null } current ? SignDeferred(current, first, count) : null;
+
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
-    public async Task<UploadGrant?> RenewAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel)
+    public async Task<UploadGrant?> RenewAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current ? Sign(current, first, count) : null;
+
+    private async Task<UploadToken?> CurrentAsync(int cache, PushId push, UploadToken token, TimeSpan life, CancellationToken cancel)
     {
         var rows = await database.ListAsync(
             "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, $2, $3, $4)",
-            p => p.With(cache).With(push.Value).With(token.Object).With(options.UrlLife),
+            p => p.With(cache).With(push.Value).With(token.Object).With(life),
             r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
-        return rows.Count == 0 ? null : Sign(rows[0], first, count);
+        return rows.Count == 0 ? null : rows[0];
+    }
+
+    // A gateway that is asked for them answers ETags, as a bucket does.
+    private IReadOnlyList<Uri> SignDeferred(UploadToken token, int first, int count)
+    {
+        if (token.Multipart is null)
+            return [];
+        var urls = store.SignParts(token.Key, token.Multipart, DeferredPartSize(token.NarSize), first, count, options.DeferredLife);
+        return store.IsLocal ? [.. urls.Select(u => new Uri(u.AbsoluteUri + DirectoryObjectStore.WithETag))] : urls;
+    }
+
+    // Ten MiB; of a NAR that would have more parts so than are planned for, as many steps of 16 MiB as that takes.
+    private static long DeferredPartSize(long narSize)
+    {
+        const long Smallest = 10 << 20, Step = 16 << 20, Largest = 5L << 30;
+        var needed = (narSize + PlannedParts - 1) / PlannedParts;
+        return needed <= Smallest ? Smallest : Math.Min((needed + Step - 1) / Step * Step, Largest);
     }
 
     private UploadGrant Sign(UploadToken token, int first, int count)
@@ -66,13 +110,13 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         return Math.Max(options.PartSize, (needed + MiB - 1) / MiB * MiB);
     }
 
-    private async Task<Dictionary<long, string>> OpenMultipartsAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    private async Task<Dictionary<long, string>> OpenMultipartsAsync(PushId push, IReadOnlyList<Claim> claims, Func<long, long> partSize, CancellationToken cancel)
     {
         if (claims.Count == 0)
             return [];
         var opened = new string[claims.Count];
         await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
-            opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), PartSize(claims[i].NarSize), stop));
+            opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), partSize(claims[i].NarSize), stop));
         var noted = await database.ListAsync(
             "select object_id, multipart_id from @fn@.upload_multiparts($1, $2, $3)",
             p => p.With(push.Value).With(claims.Select(c => c.Object).ToArray()).With(opened),

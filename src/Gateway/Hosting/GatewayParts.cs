@@ -1,3 +1,4 @@
+using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
@@ -11,6 +12,10 @@ namespace OrleansCache.Gateway.Hosting;
 public sealed record GatewayParts
 {
     public required IPushes Pushes { get; init; }
+
+    public required IDeferredPushes DeferredPushes { get; init; }
+
+    public required ICacheContents Contents { get; init; }
 
     public required IGarbageCollection Collection { get; init; }
 

@@ -39,6 +39,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.UnknownCache => new(404, "unknown-cache", "No such cache"),
         ProblemKind.UnknownPush => new(404, "unknown-push", "No such push"),
         ProblemKind.PushEnded => new(410, "push-ended", "The push has ended"),
+        ProblemKind.NotOfThisPush => new(403, "not-of-this-push", "The path is none of the push's"),
         ProblemKind.ClosureIncomplete => new(422, "closure-incomplete", "The closure is not complete"),
         ProblemKind.MissingPaths => new(409, "missing-paths", "Some paths are missing"),
         ProblemKind.KeyReused => new(409, "key-reused", "The idempotency key was used for another request"),

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Niks3;
 using OrleansCache.Gateway.V1;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -34,6 +35,13 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     public static Task WriteAsync(HttpContext http, HttpProblem problem, string? detail, IReadOnlyList<StorePathHash>? paths = null, string cacheControl = "no-store")
     {
         var response = http.Response;
+        if (PlainErrors.AreWantedBy(http.Request))
+        {
+            if (problem.Status == 503)
+                response.Headers.RetryAfter = RetryAfterSeconds;
+            return PlainErrors.WriteAsync(http, problem, detail);
+        }
+
         response.StatusCode = problem.Status;
         response.ContentType = "application/problem+json";
         response.Headers.Remove("ETag");

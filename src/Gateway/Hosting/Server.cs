@@ -38,6 +38,8 @@ internal static class Server
         var parts = new GatewayParts
         {
             Pushes = core.Pushes,
+            DeferredPushes = core.DeferredPushes,
+            Contents = core.Contents,
             Collection = core.Collection,
             Fsck = core.Fsck,
             Pins = core.Pins,

@@ -8,6 +8,8 @@ namespace OrleansCache.Gateway.Uploads;
 /// <summary><c>PUT /upload/{key}</c>: where the signed upload URLs of a directory store lead. The signature is the credential.</summary>
 internal static class UploadRoutes
 {
+    private const string ETagParameter = "etag";
+
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
         if (parts.Store is DirectoryObjectStore store)
@@ -33,13 +35,15 @@ internal static class UploadRoutes
 
         // 2. The body, which the ticket bounds. A client that sends nothing for long is cut off, one that is merely slow is not.
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
-        var outcome = await store.ReceiveAsync(ticket, http.Request.Body, length, http.RequestAborted);
+        using var tagged = query.ContainsKey(ETagParameter) ? new Md5Stream(http.Request.Body) : null;
+        var outcome = await store.ReceiveAsync(ticket, tagged ?? http.Request.Body, length, http.RequestAborted);
 
-        // 3. No ETag: an MD5 would cost as much as all the rest, and a report is checked by better hashes.
+        // 3. No ETag unless it is asked for: an MD5 would cost as much as all the rest, and a report is checked by better hashes.
         switch (outcome)
         {
             case UploadStatus.Stored:
                 http.Response.ContentLength = 0;
+                http.Response.Headers.ETag = tagged?.ETag();
                 break;
             case UploadStatus.Exists:
                 await Problems.WriteAsync(http, HttpProblem.AlreadyUploaded, "An object of this key has arrived before; report the upload, and it is checked.");

@@ -3,10 +3,11 @@
 -- p_paths null: the declarations stand in push_path already, of the paths p_ids.
 -- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push)
 -- A claim is overtaken before its allowance is over when its push has lapsed.
+-- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
-  p_keys text[], p_url_life interval, p_default_rate bigint)
+  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false)
 returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -29,8 +30,8 @@ begin
   end if;
 
   if p_nar_hashes is not null then
-    insert into push_path (push_id, path_id, nar_hash, nar_size, refs, deriver, ca, signatures)
-      select p_push, d.id, d.nar_hash, d.nar_size, coalesce(p_refs[d.upto - d.n + 1 : d.upto], '{}'), d.deriver, d.ca, string_to_array(d.signatures, ' ')
+    insert into push_path (push_id, path_id, nar_hash, nar_size, refs, deriver, ca, signatures, deferred, declared)
+      select p_push, d.id, d.nar_hash, d.nar_size, coalesce(p_refs[d.upto - d.n + 1 : d.upto], '{}'), d.deriver, d.ca, string_to_array(d.signatures, ' '), p_deferred, not p_deferred
       from (select *, sum(n) over (order by ord) as upto
             from unnest(p_ids, p_nar_hashes, p_nar_sizes, p_ref_counts, p_derivers, p_cas, p_signatures)
               with ordinality u(id, nar_hash, nar_size, n, deriver, ca, signatures, ord)) d
@@ -85,6 +86,18 @@ begin
             order by d.nar_hash, d.path_id) m
       order by m.nar_hash
       on conflict do nothing;
+    -- Not exclusive: the first recorded wins, the other is collected.
+    if p_deferred then
+      insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, url_expires)
+        select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), clock_timestamp() + p_url_life
+        from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
+              from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
+              where d.nar_hash = any(v_hashes)
+                and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.kind = 'nar' and c.state = 'claimed' and c.claimed_by = p_push)
+              order by d.nar_hash, d.path_id) m
+        order by m.nar_hash
+        on conflict do nothing;
+    end if;
     -- Fresh URLs will be handed out for what is ours.
     update object o set url_expires = clock_timestamp() + p_url_life
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push

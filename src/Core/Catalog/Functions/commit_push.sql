@@ -1,6 +1,6 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
--- uploaded) | 'busy' (paths: try again) | 'aborted' | 'unknown'. pin: the name of the one that rides on it.
+-- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'aborted' | 'unknown'. pin: the name of the one that rides on it.
 create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int, out pin text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -35,7 +35,9 @@ begin
     select array_agg(s.id) into paths from store_path s where s.id = any(v_open) and s.state <> 'gone';
     if paths is not null then outcome := 'busy'; return; end if;
 
-    select array_agg(distinct d.nar_hash) into v_hashes from push_path d where d.push_id = p_push and d.path_id = any(v_open);
+    select array_agg(distinct d.nar_hash), array_agg(d.path_id) filter (where not d.declared) into v_hashes, paths
+      from push_path d where d.push_id = p_push and d.path_id = any(v_open);
+    if paths is not null then outcome := 'undeclared'; return; end if;
     perform 1 from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       order by o.id for no key update;
@@ -62,9 +64,12 @@ begin
   published as (
     update store_path s set state = 'publishing', touched = v_g, recorded = false,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-        listing = d.listing, has_listing = d.listing is not null,
+        listing = coalesce(d.listing, y.listing), has_listing = coalesce(d.listing, y.listing) is not null,
         objects = array[c.id] || coalesce(x.ids, '{}')
     from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
+    -- A client that opens several pushes at once sends what they share under one of them.
+    left join lateral (
+      select l.listing from push_path l where d.deferred and d.listing is null and l.deferred and l.path_id = d.path_id and l.nar_hash = d.nar_hash and l.listing is not null limit 1) y on true
     where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id
     returning s.id)
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;

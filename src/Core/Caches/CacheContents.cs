@@ -1,0 +1,58 @@
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Caches;
+
+/// <summary>Questions to the catalog, one statement each.</summary>
+internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase database) : ICacheContents
+{
+    public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', 'live', 'condemned'))",
+            p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancel);
+
+    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and (s.has_listing or not $3))",
+            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing), r => r.GetBoolean(0), cancel);
+
+    public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from object o where o.cache_id = $1 and o.key = $2 and o.kind <> 'nar' and o.state in ('stored', 'publishing', 'live', 'condemned'))",
+            p => p.With(caches.IdOf(cache)).With(key.ToString()), r => r.GetBoolean(0), cancel);
+
+    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) =>
+        database.RunAsync(
+            """
+            with recursive top as materialized (
+                select s.id, r.pushed from store_path s join root r on r.cache_id = s.cache_id and r.path_id = s.id where s.cache_id = $1 and s.hash = $2 and s.state = 'live'),
+              walk(id) as (select t.id from top t union select r.id from walk w join store_path s on s.id = w.id cross join unnest(s.refs) r(id))
+            select t.pushed, s.hash, s.nar_hash, s.has_listing, array(select o.key from object o where o.id = any(s.objects[2:]))
+            from walk w join store_path s on s.id = w.id cross join top t
+            """,
+            p => p.With(caches.IdOf(cache)).With(root.ToArray()),
+            async (r, stop) =>
+            {
+                var paths = new List<ClosurePath>();
+                DateTimeOffset? pushed = null;
+                while (await r.ReadAsync(stop))
+                {
+                    pushed = r.GetDateTime(0);
+                    paths.Add(new ClosurePath(
+                        StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
+                }
+
+                return pushed is { } at ? new PushedClosure(at, paths) : null;
+            },
+            cancel);
+
+    public Task<CacheSize> SizeAsync(CacheName cache, CancellationToken cancel) =>
+        database.SingleAsync(
+            """
+            select (select count(*) from store_path s where s.cache_id = $1 and s.state = 'live') + count(*), coalesce(sum(o.nar_size), 0)::bigint
+            from object o where o.cache_id = $1 and o.state = 'live'
+            """,
+            p => p.With(caches.IdOf(cache)), r => new CacheSize(r.GetInt64(0), r.GetInt64(1)), cancel);
+}

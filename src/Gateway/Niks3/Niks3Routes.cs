@@ -1,0 +1,69 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Caches;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.V1;
+using static OrleansCache.Gateway.Niks3.Requests;
+
+namespace OrleansCache.Gateway.Niks3;
+
+/// <summary>
+/// The protocol of niks3's clients (push, pins, gc, and the queue of its hook), unmodified, under <c>/api</c> for cache <c>default</c> and under <c>/c/{cache}/api</c> for any.
+/// Thin over the same contracts as our own; <c>docs/niks3.md</c> says what differs from niks3.
+/// </summary>
+internal static class Niks3Routes
+{
+    private static readonly TimeSpan StatsLife = TimeSpan.FromMinutes(1);
+
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts, CancellationToken stopping)
+    {
+        var stats = new RecentStats(parts.Contents, parts.Time);
+        foreach (var prefix in (string[])["", "/c/{cache}"])
+        {
+            var root = app.MapGroup(prefix);
+            var api = root.MapGroup("/api");
+            PushRoutes.Map(api, parts, stopping);
+            ExtraRoutes.Map(api, parts);
+            GcRoutes.Map(api, parts);
+            PinRoutes.Map(api, parts);
+
+            root.MapGet("/health", http =>
+            {
+                CacheInfos.Describe(parts, Cache(http));
+                return http.Response.WriteAsync("OK\n", http.RequestAborted);
+            }).Needs(Access.Open);
+
+            api.MapGet("/cache-config", http =>
+            {
+                var info = CacheInfos.Describe(parts, Cache(http));
+                return AnswerAsync(http, new CacheConfig(info.Substituter.OriginalString, info.PublicKeys), Wire.CacheConfig);
+            }).Needs(Access.Open);
+
+            api.MapGet("/cache-stats", async http =>
+            {
+                var cache = Cache(http);
+                CacheInfos.Describe(parts, cache);
+                var size = await stats.GetAsync(cache, http.RequestAborted);
+                http.Response.Headers.AccessControlAllowOrigin = "*";
+                await AnswerAsync(http, new CacheStats(size.Nodes, size.NarBytes), Wire.CacheStats);
+            }).Needs(Access.Open);
+        }
+    }
+
+    /// <summary>Anybody may ask, and counting takes long in a large cache: once a minute is enough.</summary>
+    private sealed class RecentStats(ICacheContents contents, TimeProvider time)
+    {
+        // Guarded by itself. Who asks while it is counted waits for the same count.
+        private readonly Dictionary<CacheName, (long At, Task<CacheSize> Size)> _known = [];
+
+        public Task<CacheSize> GetAsync(CacheName cache, CancellationToken cancel)
+        {
+            lock (_known)
+            {
+                if (!_known.TryGetValue(cache, out var known) || known.Size.IsFaulted || time.GetElapsedTime(known.At) > StatsLife)
+                    _known[cache] = known = (time.GetTimestamp(), contents.SizeAsync(cache, CancellationToken.None));
+                return known.Size.WaitAsync(cancel);
+            }
+        }
+    }
+}
