@@ -3,6 +3,7 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
+using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -49,6 +50,8 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly GroupedPushCatalog? _groups;
+    private readonly NixWriterCatalog _nixCatalog;
+    private readonly NarReceiver _narReceiver;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
 
@@ -68,6 +71,9 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
+        _nixCatalog = new NixWriterCatalog(database, options.Pushes);
+        _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
+        NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
@@ -84,6 +90,8 @@ public sealed class CacheCore : IAsyncDisposable
     }
 
     public IPushes Pushes { get; }
+
+    public INixWriter NixWriter { get; }
 
     public IPins Pins { get; }
 
@@ -128,6 +136,8 @@ public sealed class CacheCore : IAsyncDisposable
         await _collector.DisposeAsync();
         if (_groups is not null)
             await _groups.DisposeAsync();
+        await _nixCatalog.DisposeAsync();
+        _narReceiver.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
