@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Ncps;
+using OrleansCache.Gateway.NixWriter;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
@@ -51,6 +53,8 @@ public static class GatewayApp
         PinRoutes.Map(app, parts);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);
+        NixWriterRoutes.Map(app, parts);
+        NcpsRoutes.Map(app, parts);
         HealthRoutes.Map(app, parts, stopping);
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
         engine?.Map(app);
