@@ -51,7 +51,7 @@ internal static class NixWriterRoutes
         {
             await handle(http, RouteHelpers.Cache((string)http.GetRouteValue("cache")!), parts);
         }
-        catch (BadHttpRequestException e) when (e.StatusCode is StatusCodes.Status408RequestTimeout or StatusCodes.Status400BadRequest && !http.Response.HasStarted)
+        catch (BadHttpRequestException e) when (isOld && e.StatusCode == StatusCodes.Status408RequestTimeout && !http.Response.HasStarted)
         {
             await Problems.WriteAsync(http, HttpProblem.BadRequest,
                 "The body did not come, or not all of it; nothing was stored. A Nix before 2.33.2 sends none when it repeats a PUT: run the command again.");

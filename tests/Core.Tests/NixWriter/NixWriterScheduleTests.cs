@@ -208,6 +208,28 @@ public sealed class NixWriterScheduleTests
     }
 
     [Fact]
+    public async Task T4_A_path_that_was_put_is_a_root_and_asking_for_it_under_the_write_URL_is_pushing_it_again()
+    {
+        await using var world = await World.CreateAsync();
+        var nix = new StockNix(world);
+        await nix.CopyAsync("asked-for");
+        await nix.CopyAsync("put-again");
+        await nix.CopyAsync("forgotten");
+        await world.TravelAsync(TimeSpan.FromDays(29));
+        await new Collector(world).RunAsync();
+        Assert.Equal(3, world.Store.NarInfos.Count());
+
+        Assert.True(await nix.AskAsync("asked-for"));
+        Assert.Equal(NarInfoOutcome.Present, await nix.PutInfoAsync("put-again"));
+        await world.TravelAsync(TimeSpan.FromDays(2));
+        await new Collector(world).RunAsync();
+
+        Assert.Equal(2, world.Store.NarInfos.Count());
+        Assert.Null(world.NarInfoOf("forgotten"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task A_narinfo_whose_gateway_stopped_after_the_point_of_no_return_is_published_by_another_and_the_retry_succeeds()
     {
         await using var world = await World.CreateAsync();
