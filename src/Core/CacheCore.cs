@@ -3,6 +3,7 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
+using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -49,6 +50,8 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly GroupedPushCatalog? _groups;
+    private readonly NixWriterCatalog _nixCatalog;
+    private readonly NarReceiver _narReceiver;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
 
@@ -73,6 +76,9 @@ public sealed class CacheCore : IAsyncDisposable
         Contents = new CacheContents(caches, database);
         DeferredPushes = new DeferredPushes(
             caches, new DeferredCatalog(database), Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
+        _nixCatalog = new NixWriterCatalog(database, options.Pushes);
+        _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
+        NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
@@ -94,6 +100,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IDeferredPushes DeferredPushes { get; }
 
     public ICacheContents Contents { get; }
+
+    public INixWriter NixWriter { get; }
 
     public IPins Pins { get; }
 
@@ -138,6 +146,8 @@ public sealed class CacheCore : IAsyncDisposable
         await _collector.DisposeAsync();
         if (_groups is not null)
             await _groups.DisposeAsync();
+        await _nixCatalog.DisposeAsync();
+        _narReceiver.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }

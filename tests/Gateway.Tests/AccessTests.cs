@@ -10,33 +10,43 @@ public class AccessTests
 {
     private const string Hash = "0c5b8vw40dy178xlpddw65q9gf1h2186";
 
+    private static readonly (string Pattern, string Path)[] Kinds =
+    [
+        ("/nix-cache-info", "/nix-cache-info"), ("/{hash}.narinfo", $"/{Hash}.narinfo"), ("/{hash}.ls", $"/{Hash}.ls"), ("/nar/{file}", "/nar/x.nar.zst"),
+        ("/log/{drv}", "/log/x.drv"), ("/realisations/{id}", "/realisations/sha256:00!out.doi"), ("/build-trace-v2/{drv}/{output}", "/build-trace-v2/x.drv/out.doi"),
+        ("/debuginfo/{id}", "/debuginfo/00aabb"), ("/pins/{name}", "/pins/main"),
+    ];
+
     // Every route of the server: its methods, pattern and access, and a path that reaches it.
     private static readonly (string Methods, string Pattern, Access Access, string Path)[] Table =
     [
         ("GET", "/v1/caches/{cache}", Access.Open, "/v1/caches/default"),
-        ("POST", "/v1/caches/{cache}/pushes", Access.Write, "/v1/caches/default/pushes"),
-        ("POST", "/v1/caches/{cache}/pushes/{push}/uploaded", Access.Write, "/v1/caches/default/pushes/1/uploaded"),
-        ("POST", "/v1/caches/{cache}/pushes/{push}/wait", Access.Write, "/v1/caches/default/pushes/1/wait"),
-        ("POST", "/v1/caches/{cache}/pushes/{push}/uploads/{upload}/urls", Access.Write, "/v1/caches/default/pushes/1/uploads/2/urls"),
-        ("POST", "/v1/caches/{cache}/pushes/{push}/commit", Access.Write, "/v1/caches/default/pushes/1/commit"),
-        ("POST", "/v1/caches/{cache}/pushes/{push}/renew", Access.Write, "/v1/caches/default/pushes/1/renew"),
-        ("DELETE", "/v1/caches/{cache}/pushes/{push}", Access.Write, "/v1/caches/default/pushes/1"),
-        ("POST", "/v1/caches/{cache}/missing", Access.Write, "/v1/caches/default/missing"),
-        ("POST", "/v1/caches/{cache}/gc", Access.Write, "/v1/caches/default/gc"),
-        ("GET", "/v1/caches/{cache}/gc", Access.Write, "/v1/caches/default/gc"),
-        ("GET", "/v1/caches/{cache}/gc/runs", Access.Write, "/v1/caches/default/gc/runs"),
-        ("GET", "/v1/caches/{cache}/gc/runs/{run}", Access.Write, "/v1/caches/default/gc/runs/1"),
-        ("POST", "/v1/caches/{cache}/gc/cancel", Access.Write, "/v1/caches/default/gc/cancel"),
-        ("GET", "/v1/caches/{cache}/why/{path}", Access.Write, $"/v1/caches/default/why/{Hash}"),
-        ("GET", "/v1/caches/{cache}/fsck", Access.Write, "/v1/caches/default/fsck"),
-        ("GET", "/v1/caches/{cache}/pins", Access.Write, "/v1/caches/default/pins"),
-        ("GET", "/v1/caches/{cache}/pins/{name}", Access.Write, "/v1/caches/default/pins/app"),
-        ("PUT", "/v1/caches/{cache}/pins/{name}", Access.Write, "/v1/caches/default/pins/app"),
-        ("DELETE", "/v1/caches/{cache}/pins/{name}", Access.Write, "/v1/caches/default/pins/app"),
-        ("POST", "/v1/caches/{cache}/pins/{name}/rollback", Access.Write, "/v1/caches/default/pins/app/rollback"),
+        ("POST", "/v1/caches/{cache}/pushes", Access.Push, "/v1/caches/default/pushes"),
+        ("POST", "/v1/caches/{cache}/pushes/{push}/uploaded", Access.Push, "/v1/caches/default/pushes/1/uploaded"),
+        ("POST", "/v1/caches/{cache}/pushes/{push}/wait", Access.Push, "/v1/caches/default/pushes/1/wait"),
+        ("POST", "/v1/caches/{cache}/pushes/{push}/uploads/{upload}/urls", Access.Push, "/v1/caches/default/pushes/1/uploads/2/urls"),
+        ("POST", "/v1/caches/{cache}/pushes/{push}/commit", Access.Push, "/v1/caches/default/pushes/1/commit"),
+        ("POST", "/v1/caches/{cache}/pushes/{push}/renew", Access.Push, "/v1/caches/default/pushes/1/renew"),
+        ("DELETE", "/v1/caches/{cache}/pushes/{push}", Access.Push, "/v1/caches/default/pushes/1"),
+        ("POST", "/v1/caches/{cache}/missing", Access.Push, "/v1/caches/default/missing"),
+        ("POST", "/v1/caches/{cache}/gc", Access.Gc, "/v1/caches/default/gc"),
+        ("GET", "/v1/caches/{cache}/gc", Access.Gc, "/v1/caches/default/gc"),
+        ("GET", "/v1/caches/{cache}/gc/runs", Access.Gc, "/v1/caches/default/gc/runs"),
+        ("GET", "/v1/caches/{cache}/gc/runs/{run}", Access.Gc, "/v1/caches/default/gc/runs/1"),
+        ("POST", "/v1/caches/{cache}/gc/cancel", Access.Gc, "/v1/caches/default/gc/cancel"),
+        ("GET", "/v1/caches/{cache}/why/{path}", Access.Gc, $"/v1/caches/default/why/{Hash}"),
+        ("GET", "/v1/caches/{cache}/fsck", Access.Admin, "/v1/caches/default/fsck"),
+        ("GET", "/v1/caches/{cache}/pins", Access.Pin, "/v1/caches/default/pins"),
+        ("GET", "/v1/caches/{cache}/pins/{name}", Access.Pin, "/v1/caches/default/pins/app"),
+        ("PUT", "/v1/caches/{cache}/pins/{name}", Access.Pin, "/v1/caches/default/pins/app"),
+        ("DELETE", "/v1/caches/{cache}/pins/{name}", Access.Pin, "/v1/caches/default/pins/app"),
+        ("POST", "/v1/caches/{cache}/pins/{name}/rollback", Access.Pin, "/v1/caches/default/pins/app/rollback"),
         ("PUT", "/upload/{**key}", Access.SignedUrl, "/upload/nar/x.nar.zst"),
-        .. Reads(""),
-        .. Reads("/c/{cache}"),
+        .. Reads("", Access.Read),
+        .. Reads("/c/{cache}", Access.ReadOrPush),
+        .. Puts(),
+        .. Pins(""),
+        .. Pins("/c/{cache}"),
         ("GET", "/livez", Access.Open, "/livez"),
         ("GET", "/readyz", Access.Open, "/readyz"),
         ("GET", "/openapi/{documentName}.json", Access.Open, "/openapi/v1.json"),
@@ -63,7 +73,7 @@ public class AccessTests
         await using var gateway = await TestGateway.StartAsync(privateReads: privateReads);
         foreach (var (methods, _, access, path) in Table)
         {
-            var needsToken = access == Access.Write || (access == Access.Read && privateReads);
+            var needsToken = access is Access.Push or Access.Pin or Access.Gc or Access.Admin || (access is Access.Read or Access.ReadOrPush && privateReads);
             foreach (var method in methods.Split(',').Select(m => new HttpMethod(m)))
             {
                 foreach (var wrong in new[] { null, "Bearer ", "Bearer wrong", $"Bearer {TestGateway.Token}x", "Basic !", Basic("correct-horse", "wrong"), Basic(TestGateway.Token, ""), $"Digest {TestGateway.Token}" })
@@ -98,15 +108,24 @@ public class AccessTests
         Assert.DoesNotContain(gateway.Log, l => l.Contains("my-wrong-secret", StringComparison.Ordinal));
     }
 
-    private static IEnumerable<(string, string, Access, string)> Reads(string prefix)
+    private static IEnumerable<(string, string, Access, string)> Puts() =>
+        from k in Kinds where k.Pattern != "/pins/{name}" select ("PUT", "/c/{cache}" + k.Pattern, Access.Push, "/c/default" + k.Path);
+
+    private static IEnumerable<(string, string, Access, string)> Pins(string prefix)
     {
         var at = prefix.Replace("{cache}", "default", StringComparison.Ordinal);
-        (string Pattern, string Path)[] kinds =
+        return
         [
-            ("/nix-cache-info", "/nix-cache-info"), ("/{hash}.narinfo", $"/{Hash}.narinfo"), ("/{hash}.ls", $"/{Hash}.ls"), ("/nar/{file}", "/nar/x.nar.zst"),
-            ("/log/{drv}", "/log/x.drv"), ("/realisations/{id}", "/realisations/sha256:00!out.doi"), ("/build-trace-v2/{drv}/{output}", "/build-trace-v2/x.drv/out.doi"), ("/pins/{name}", "/pins/main"),
+            ("POST", prefix + "/pin/{hash}.narinfo", Access.Pin, $"{at}/pin/{Hash}.narinfo"),
+            ("DELETE", prefix + "/pin/{hash}.narinfo", Access.Pin, $"{at}/pin/{Hash}.narinfo"),
+            ("GET", prefix + "/pins", Access.Pin, $"{at}/pins"),
         ];
-        return kinds.Select(k => ("GET,HEAD", prefix + k.Pattern, Access.Read, at + k.Path));
+    }
+
+    private static IEnumerable<(string, string, Access, string)> Reads(string prefix, Access access)
+    {
+        var at = prefix.Replace("{cache}", "default", StringComparison.Ordinal);
+        return Kinds.Select(k => ("GET,HEAD", prefix + k.Pattern, access, at + k.Path));
     }
 
     private static string Basic(string user, string password) => "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}"));

@@ -166,7 +166,7 @@ public class ConfigurationTests
     }
 
     [Fact]
-    public void A_token_file_holds_one_token_a_line()
+    public async Task A_token_file_holds_one_token_a_line()
     {
         using var folder = new TempFolder();
         File.WriteAllText(folder["tokens"], "# old\nfirst\n\n  second  \n");
@@ -174,8 +174,11 @@ public class ConfigurationTests
 
         var tokens = TokenFile.Read(folder["tokens"], privateReads: false);
 
-        Assert.True(tokens.Allows("first", Access.Write) && tokens.Allows("second", Access.Write));
-        Assert.False(tokens.Allows("# old", Access.Write) || tokens.Allows("", Access.Write) || tokens.Allows(null, Access.Write));
+        Assert.All([await FindAsync("first"), await FindAsync("second")], c => Assert.True(c!.Allows(Access.Push)));
+        Assert.All([await FindAsync("# old"), await FindAsync("")], Assert.Null);
+        Assert.False((await FindAsync(null))!.Allows(Access.Push));
         Assert.Throws<StartupException>(() => TokenFile.Read(folder["none"], privateReads: false));
+
+        ValueTask<Credential?> FindAsync(string? token) => tokens.FindAsync(token, CancellationToken.None);
     }
 }

@@ -59,6 +59,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
             Pins = new ScriptedPins(),
+            NixWriter = new ScriptedNixWriter(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Credentials = new TokenFile([Token, SecondToken], privateReads),
             PingDatabase = _ => Task.CompletedTask,

@@ -91,6 +91,10 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
 
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
 
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
         var expires = clock.GetUtcNow() + life;

@@ -14,7 +14,7 @@ public sealed class NixTool
 
     /// <summary>A newer Nix, in the folder that <c>ORLEANS_CACHE_TEST_NEW_NIX</c> names (made by <c>eng/debian-root.sh</c>), or null.</summary>
     public static NixTool? Newer { get; } =
-        Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NEW_NIX") is { Length: > 0 } root && Environment.UserName == "root"
+        System.Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NEW_NIX") is { Length: > 0 } root && System.Environment.UserName == "root"
             ? new NixTool("newer", root)
             : null;
 
@@ -32,15 +32,32 @@ public sealed class NixTool
     /// <summary>Runs a Nix program.</summary>
     /// <param name="storeRoot">The folder of an isolated store (its paths lie in <c>DIR/nix/store</c>). Left out: the machine's store.</param>
     /// <param name="settings">More lines for nix.conf.</param>
+    /// <param name="home">What it remembers of caches, and its files. Left out: nothing, and no files.</param>
     public async Task<ProcessResult> RunAsync(
-        string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null)
+        string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null, string? home = null)
     {
         // A home of its own: what a Nix knows about a cache (for 30 days) must not leak from one test to the next.
-        using var home = new TempFolder("oc-nix-home-");
-        var environment = new Dictionary<string, string?>
+        using var empty = home is null ? new TempFolder("oc-nix-home-") : null;
+        var environment = Environment(home ?? empty!.Path, storeRoot, settings);
+        var (file, all) = Command(program, arguments);
+        return await ProcessRunner.RunAsync(file, all, environment, input);
+    }
+
+    /// <summary>Starts a Nix program that the test can kill.</summary>
+    public ProcessRunner Start(string program, IEnumerable<string> arguments, string settings, string home)
+    {
+        var (file, all) = Command(program, arguments);
+        return ProcessRunner.Start(file, all, Environment(home, null, settings));
+    }
+
+    private (string File, string[] Arguments) Command(string program, IEnumerable<string> arguments) =>
+        _debianRoot is null ? (program, [.. arguments]) : (Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments]);
+
+    private static Dictionary<string, string?> Environment(string home, string? storeRoot, string settings) =>
+        new()
         {
-            ["HOME"] = home.Path,
-            ["XDG_CACHE_HOME"] = home["cache"],
+            ["HOME"] = home,
+            ["XDG_CACHE_HOME"] = Path.Combine(home, "cache"),
             ["NIX_REMOTE"] = storeRoot is null ? null : $"local?root={storeRoot}",
             ["NIX_CONFIG"] = $"""
                 build-users-group =
@@ -51,10 +68,6 @@ public sealed class NixTool
                 """,
             ["BIND"] = $"{Path.GetTempPath()} {storeRoot}",
         };
-        return _debianRoot is null
-            ? await ProcessRunner.RunAsync(program, arguments, environment, input)
-            : await ProcessRunner.RunAsync(Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments], environment, input);
-    }
 
     /// <summary>Fetches paths, with their closures, from one cache and from nowhere else. Signatures are required.</summary>
     /// <param name="storeRoot">The isolated store; made when it is not there.</param>

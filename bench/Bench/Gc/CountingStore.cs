@@ -35,6 +35,10 @@ internal sealed class CountingStore : IObjectStore
 
     public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) => Task.FromResult(FencedOutcome.Done);
 
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
 
     public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => throw new NotSupportedException();

@@ -23,7 +23,7 @@ internal enum KeyKind
 internal readonly record struct FsckKey(ObjectKey Key, KeyKind Kind, StorePathHash Path = default, string? Name = null)
 {
     private const string Pins = "pins/";
-    private static readonly string[] Objects = ["nar/", "log/", "realisations/", "build-trace-v2/"];
+    private static readonly string[] Objects = ["nar/", "log/", "realisations/", "build-trace-v2/", "debuginfo/"];
 
     public static FsckKey Of(ObjectKey key)
     {

@@ -111,6 +111,21 @@ public sealed class DirectoryObjectStore : IObjectStore
                 Posix.Flush(directory, path);
         })));
 
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        using var stream = MemoryBody.AsStream(body);
+        // One that is there already is of the same request: nobody else is granted this key.
+        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancel) is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
+            throw new ObjectStoreException($"PUT {key}: {status}", isTransient: false);
+    }
+
+    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        using var stream = MemoryBody.AsStream(body);
+        if (await _multipart.ReceiveAsync(new UploadPart(uploadId, number, partSize), stream, body.Length, cancel) is not UploadStatus.Stored and var status)
+            throw new ObjectStoreException($"PUT of part {number} of {key}: {status}", isTransient: false);
+    }
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
         _tree.PathOf(key);

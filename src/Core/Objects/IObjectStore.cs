@@ -29,6 +29,18 @@ public interface IObjectStore
     /// <summary>Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they are there.</summary>
     Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel);
 
+    /// <summary>Writes a minted key that has no object yet. Sent again after a lost answer, the same bytes succeed again.</summary>
+    Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel);
+
+    /// <summary>Writes one part of an open multipart upload, as an upload through its URL does.</summary>
+    /// <param name="key">The key that the upload is for.</param>
+    /// <param name="uploadId">From <see cref="BeginMultipartAsync"/>.</param>
+    /// <param name="partSize">The one it was begun with.</param>
+    /// <param name="number">From 1.</param>
+    /// <param name="body">Of the part size, but for the last part.</param>
+    /// <param name="cancel">Stops it.</param>
+    Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel);
+
     /// <summary>A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows it.</summary>
     SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life);
 

@@ -126,6 +126,43 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     /// <summary>Nothing: what a bucket has answered is durable.</summary>
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
 
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        var headers = KeyHeaders.For(key);
+        try
+        {
+            await _calls.RunAsync($"PUT {key}", async () =>
+            {
+                using var stream = MemoryBody.AsStream(body);
+                var request = new PutObjectRequest
+                {
+                    BucketName = _options.Bucket,
+                    Key = _prefix + key,
+                    InputStream = stream,
+                    UseChunkEncoding = false,
+                    ContentType = headers.ContentType,
+                    IfNoneMatch = _options.IfNoneMatch ? "*" : null,
+                };
+                request.Headers.CacheControl = headers.CacheControl;
+                return await _client.PutObjectAsync(request, cancel);
+            }, cancel);
+        }
+        catch (ObjectStoreException e) when (e.InnerException is AmazonServiceException { StatusCode: HttpStatusCode.PreconditionFailed })
+        {
+            // An attempt whose answer was lost has arrived: nobody else is granted this key.
+            if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
+                throw;
+        }
+    }
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+        _calls.RunAsync($"PUT of part {number} of {key}", async () =>
+        {
+            using var stream = MemoryBody.AsStream(body);
+            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false };
+            return await _client.UploadPartAsync(request, cancel);
+        }, cancel);
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
         // Who puts an object also says what readers of the bucket are told about it.

@@ -29,6 +29,14 @@ internal static class MintedKeys
         return keys;
     }
 
+    /// <summary>One key, for a file that ends so: <c>.nar.xz</c>.</summary>
+    public static ObjectKey MintOne(string ending)
+    {
+        Span<byte> random = stackalloc byte[32];
+        RandomNumberGenerator.Fill(random);
+        return ObjectKey.Parse($"nar/{Nix32.Encode(random)}{ending}");
+    }
+
     /// <summary>The prefix under which a listing finds all keys that were minted with this one.</summary>
     public static string SharedPrefix(ObjectKey key) => key.ToString()[..("nar/".Length + SharedLength)];
 }

@@ -87,7 +87,7 @@ internal sealed record PathToWrite(
     {
         StorePath = Path,
         Url = NarKey,
-        Compression = "zstd",
+        Compression = NarCompression.OfFile(NarKey) ?? "none",
         FileHash = FileHash is null ? null : Sha256Hash.FromBytes(FileHash),
         FileSize = FileSize,
         NarHash = Sha256Hash.FromBytes(NarHash),

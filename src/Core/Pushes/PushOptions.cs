@@ -40,6 +40,9 @@ public sealed record PushOptions
     /// <summary>Bytes per second that a waiting push is taken to upload with until its own reports tell more.</summary>
     public long DefaultRate { get; init; } = 10_000_000;
 
+    /// <summary>The largest NAR that is taken through the gateway, in bytes: a small file must not keep it busy for ever.</summary>
+    public long MaxNarSize { get; init; } = 64L << 30;
+
     /// <summary>Recompute the SHA-256 of file and NAR of what was uploaded through a gateway.</summary>
     public bool VerifyLocalUploads { get; init; } = true;
 

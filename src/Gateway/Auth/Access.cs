@@ -12,6 +12,9 @@ public enum Access
     /// <summary>Anybody, but with <c>--private</c> only who has <see cref="Scopes.Read"/>.</summary>
     Read,
 
+    /// <summary>As <see cref="Read"/>, and who has <see cref="Scopes.Push"/>: stock Nix asks for what it is going to write.</summary>
+    ReadOrPush,
+
     /// <summary>Who has <see cref="Scopes.Push"/>.</summary>
     Push,
 

@@ -20,9 +20,10 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it.
         var secret = needed.Access is Access.Open or Access.SignedUrl ? null : Secret(http.Request.Headers.Authorization.ToString());
         var credential = await credentials.FindAsync(secret, http.RequestAborted);
-        // What anybody may read is not refused to who sends a token that is no longer good.
-        if (credential is null && needed.Access == Access.Read)
-            credential = await credentials.FindAsync(null, http.RequestAborted);
+        // What anybody may read is not refused to who sends a token that is no longer good, or good for other things only.
+        if (credential?.Allows(needed.Access) != true && needed.Access is Access.Read or Access.ReadOrPush
+            && await credentials.FindAsync(null, http.RequestAborted) is { } anybody && anybody.Allows(needed.Access))
+            credential = anybody;
         if (credential?.Allows(needed.Access) == true)
         {
             http.Features.Set(credential);
@@ -32,7 +33,7 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (credential is not null && credential.Id != Credential.AnonymousId)
         {
-            await Problems.WriteAsync(http, HttpProblem.Forbidden, $"The token is known, but lacks the scope '{needed.Access.ToString().ToLowerInvariant()}' that this needs: ask for one that has it.");
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, $"The token is known, but lacks the scope '{ScopeOf(needed.Access)}' that this needs: ask for one that has it.");
             return;
         }
 
@@ -41,6 +42,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             ? "This needs a token: send it as 'Authorization: Bearer <token>', or as the password of Basic authentication."
             : "The token is not one that this server accepts. Is it whole, and of this server?");
     }
+
+    private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();
 
     private static string? Secret(string header)
     {

@@ -38,6 +38,7 @@ public sealed record Credential(string Id, Scopes Scopes)
     {
         Access.Open or Access.SignedUrl => true,
         Access.Read => Has(Scopes.Read),
+        Access.ReadOrPush => Has(Scopes.Read | Scopes.Push),
         Access.Push => Has(Scopes.Push),
         Access.Pin => Has(Scopes.Pin),
         Access.Gc => Has(Scopes.Gc),

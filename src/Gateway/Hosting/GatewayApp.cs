@@ -4,6 +4,8 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Niks3;
+using OrleansCache.Gateway.Ncps;
+using OrleansCache.Gateway.NixWriter;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
@@ -53,6 +55,8 @@ public static class GatewayApp
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);
+        NixWriterRoutes.Map(app, parts);
+        NcpsRoutes.Map(app, parts);
         HealthRoutes.Map(app, parts, stopping);
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
         engine?.Map(app);

@@ -1,6 +1,7 @@
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
+using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -22,6 +23,8 @@ public sealed record GatewayParts
     public required IFsck Fsck { get; init; }
 
     public required IPins Pins { get; init; }
+
+    public required INixWriter NixWriter { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }

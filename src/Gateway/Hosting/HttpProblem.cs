@@ -29,6 +29,9 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem RangeNotSatisfiable { get; } = new(416, "range-not-satisfiable", "The range lies outside the object");
 
+    /// <summary>For who would send a 503's request again without its body.</summary>
+    public static HttpProblem RunAgain { get; } = new(424, "run-again", "The database or the store did not answer in time");
+
     public static HttpProblem Internal { get; } = new(500, "internal", "The server made a mistake");
 
     public static HttpProblem Unavailable { get; } = new(503, "unavailable", "The database or the store did not answer in time");

@@ -43,6 +43,7 @@ internal static class Server
             Collection = core.Collection,
             Fsck = core.Fsck,
             Pins = core.Pins,
+            NixWriter = core.NixWriter,
             Store = store,
             Credentials = credentials,
             PingDatabase = core.Database.PingAsync,

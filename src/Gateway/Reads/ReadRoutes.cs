@@ -2,6 +2,7 @@ using OrleansCache.Core;
 using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.NixWriter;
 using OrleansCache.Gateway.V1;
 
 namespace OrleansCache.Gateway.Reads;
@@ -24,6 +25,7 @@ internal static class ReadRoutes
         ("/log/{drv}", static v => $"log/{v["drv"]}"),
         ("/realisations/{id}", static v => $"realisations/{v["id"]}"),
         ("/build-trace-v2/{drv}/{output}", static v => $"build-trace-v2/{v["drv"]}/{v["output"]}"),
+        ("/debuginfo/{id}", static v => $"debuginfo/{v["id"]}"),
         ("/pins/{name}", static v => $"pins/{v["name"]}"),
     ];
 
@@ -32,18 +34,21 @@ internal static class ReadRoutes
         var info = CacheInfos.NixCacheInfo(parts);
         foreach (var (pattern, keyOf) in Kinds)
         {
-            MapOne(app, pattern, parts, keyOf, info);
-            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info);
+            MapOne(app, pattern, parts, keyOf, info, Access.Read);
+            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info, Access.ReadOrPush);
         }
     }
 
-    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo) =>
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo, Access access) =>
         app.MapMethods(pattern, GetAndHead, http =>
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
                 return ObjectAnswer.NotFoundAsync(http);
             if (!ObjectKey.TryParse(keyOf(http.Request.RouteValues), out var key))
                 return ObjectAnswer.NotFoundAsync(http);
-            return key == ObjectKey.NixCacheInfo ? ObjectAnswer.SendAsync(http, key, nixCacheInfo) : ObjectAnswer.SendAsync(http, key, parts.Store);
-        }).Needs(Access.Read);
+            if (key == ObjectKey.NixCacheInfo)
+                return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
+            // What a writer is told is there has to stay.
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : ObjectAnswer.SendAsync(http, key, parts.Store);
+        }).Needs(access);
 }

@@ -74,6 +74,18 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         return true;
     }, cancel);
 
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => RunAsync("put-new", async () =>
+    {
+        await inner.PutNewAsync(key, body, cancel);
+        return true;
+    }, cancel);
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => RunAsync("put-part", async () =>
+    {
+        await inner.PutPartAsync(key, uploadId, partSize, number, body, cancel);
+        return true;
+    }, cancel);
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => inner.SignPut(key, maxSize, life);
 
     public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) =>

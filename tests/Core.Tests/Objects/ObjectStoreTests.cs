@@ -52,6 +52,36 @@ public abstract class ObjectStoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_new_object_of_ours_is_put_once_and_the_same_bytes_again_succeed()
+    {
+        var key = Key($"nar/{Guid.NewGuid():n}.nar.xz");
+        var body = Bytes(1000);
+
+        await Store.PutNewAsync(key, body.AsMemory(), None);
+        await Store.PutNewAsync(key, body.AsMemory(), None);
+        await Store.SyncAsync([key], None);
+
+        Assert.Equal(body, await ReadAsync(key));
+    }
+
+    [Fact]
+    public async Task Parts_that_we_put_ourselves_are_joined()
+    {
+        var key = Key($"nar/{Guid.NewGuid():n}.nar");
+        var body = Bytes((int)PartSize * 2 + 7);
+        var upload = await Store.BeginMultipartAsync(key, PartSize, None);
+        var parts = new[] { body.AsMemory(0, (int)PartSize), body.AsMemory((int)PartSize, (int)PartSize), body.AsMemory((int)PartSize * 2) };
+
+        // The second twice, as after a lost answer.
+        foreach (var number in (int[])[1, 2, 2, 3])
+            await Store.PutPartAsync(key, upload, PartSize, number, parts[number - 1], None);
+
+        Assert.Null(await Store.HeadAsync(key, None));
+        Assert.True(await Store.CompleteMultipartAsync(key, upload, body.Length, [.. parts.Select(p => Convert.ToHexStringLower(MD5.HashData(p.Span)))], None));
+        Assert.Equal(body, await ReadAsync(key));
+    }
+
+    [Fact]
     public async Task What_is_not_there_is_null()
     {
         Assert.Null(await Store.HeadAsync(Key("nothing"), None));

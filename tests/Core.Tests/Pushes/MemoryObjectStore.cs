@@ -10,6 +10,7 @@ internal sealed class MemoryObjectStore : IObjectStore
 {
     // Keys whose ETag is that of a multipart upload, of one part.
     private readonly ConcurrentDictionary<string, bool> _joined = new();
+    private readonly ConcurrentDictionary<(string Upload, int Number), byte[]> _parts = new();
     private int _multiparts;
 
     public ConcurrentDictionary<string, byte[]> Objects { get; } = new();
@@ -89,6 +90,20 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
 
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        if (await OnWrite("put", key) is Answer.Refused or Answer.Dropped)
+            throw new ObjectStoreException($"PUT {key}: the store does not answer", isTransient: true);
+        Objects.TryAdd(key.ToString(), body.ToArray());
+        Writes.Enqueue(key.ToString());
+    }
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        _parts[(uploadId, number)] = body.ToArray();
+        return Task.CompletedTask;
+    }
+
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) =>
         new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
 
@@ -106,6 +121,8 @@ internal sealed class MemoryObjectStore : IObjectStore
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
+        if (_parts.ContainsKey((uploadId, 1)))
+            Objects.TryAdd(key.ToString(), [.. Enumerable.Range(1, partMd5.Count).SelectMany(n => _parts[(uploadId, n)])]);
         _joined[key.ToString()] = true;
         return Task.FromResult(Objects.ContainsKey(key.ToString()));
     }

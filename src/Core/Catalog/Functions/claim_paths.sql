@@ -68,11 +68,12 @@ begin
         and (o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp()
           or not exists (select from push u where u.id = o.claimed_by and u.state = 'open' and u.expires >= clock_timestamp()));
     -- A path that returns gets its former key, so that readers with an old narinfo find it: 'gone' says that no URL for it works any more.
+    -- One whose file was compressed in another way keeps its key for whoever brings such a file: a narinfo's Compression follows the key.
     update object o set state = 'claimed', exclusive = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push],
         url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
       where o.id in (
         select distinct on (f.nar_hash) f.id from object f
-        where f.id = any(v_locked) and f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null
+        where f.id = any(v_locked) and f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null and f.key like '%.nar.zst'
           and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = f.nar_hash and c.kind = 'nar' and c.state = 'claimed'
                           and (c.exclusive or c.claimed_by = p_push))
         order by f.nar_hash, f.id);

@@ -96,4 +96,5 @@ begin
   end loop;
   -- An upload that was never adopted (never stamped) is mentioned by no path, and no narinfo ever named its key.
   delete from object o where o.id = any(p_ids) and o.kind = 'nar' and o.state = 'gone' and o.touched = 0;
+  delete from nar_alias a where a.object_id = any(p_ids) and not exists (select from object o where o.id = a.object_id);
 end $$;

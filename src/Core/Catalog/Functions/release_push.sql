@@ -22,4 +22,5 @@ begin
   end if;
   delete from push_path d where d.push_id = p_push;
   delete from push_object d where d.push_id = p_push;
+  delete from nix_pending d where d.push_id = p_push;
 end $$;

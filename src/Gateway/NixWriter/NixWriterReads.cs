@@ -1,0 +1,57 @@
+using OrleansCache.Core;
+using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.Reads;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.NixWriter;
+
+/// <summary>
+/// GET and HEAD under the write URL by who may write: a 200 makes stock Nix leave a path or NAR out, so it is a promise, held before it is given. A NAR may be named by its
+/// file's hash, as such a client names it.
+/// </summary>
+internal static class NixWriterReads
+{
+    private const string NarInfo = ".narinfo";
+    private const string Nar = "nar/";
+
+    public static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    {
+        var credential = http.Credential().Id;
+        var text = key.ToString();
+        if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length), out var path))
+        {
+            if (!await parts.NixWriter.PromisePathAsync(CacheName.Default, credential, path, http.RequestAborted))
+            {
+                await ObjectAnswer.NotFoundAsync(http);
+                return;
+            }
+        }
+        else if (text.StartsWith(Nar, StringComparison.Ordinal) && NarFileName.TryParse(text[Nar.Length..], out var name)
+            && await parts.NixWriter.PromiseNarAsync(CacheName.Default, credential, name, http.RequestAborted) is { } nar)
+        {
+            key = nar.Key;
+        }
+        else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await parts.Store.HeadAsync(key, http.RequestAborted) is null
+            && await parts.NixWriter.FindWaitingAsync(CacheName.Default, credential, key, http.RequestAborted) is { } waiting)
+        {
+            await SendWaitingAsync(http, key, waiting);
+            return;
+        }
+
+        await ObjectAnswer.SendAsync(http, key, parts.Store);
+    }
+
+    private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
+    {
+        var headers = KeyHeaders.For(key);
+        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixWriterRoutes.MostText);
+        http.Response.ContentType = headers.ContentType;
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.ContentLength = plain.Length;
+        if (!HttpMethods.IsHead(http.Request.Method))
+            await http.Response.Body.WriteAsync(plain, http.RequestAborted);
+    }
+}

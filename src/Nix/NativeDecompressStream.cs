@@ -1,0 +1,99 @@
+using System.Buffers;
+
+namespace OrleansCache.Nix;
+
+/// <summary>Reads what a C library decompresses piece by piece. An end in the middle of the data is an <see cref="InvalidDataException"/>, not an end.</summary>
+public abstract class NativeDecompressStream(Stream inner) : Stream
+{
+    private byte[]? _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
+    private int _start, _end;
+    private bool _inputEnded, _ended;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+    public override int Read(Span<byte> buffer)
+    {
+        int written;
+        while (!TryStep(buffer, out written))
+            Filled(inner.Read(_buffer!));
+        return written;
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        int written;
+        while (!TryStep(buffer.Span, out written))
+            Filled(await inner.ReadAsync(_buffer!, cancellationToken));
+        return written;
+    }
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <summary>One call of the library. It takes what it can of <paramref name="input"/> and gives what it can.</summary>
+    /// <param name="input">May be empty.</param>
+    /// <param name="output">Not empty.</param>
+    /// <param name="isLast">There is no input after this.</param>
+    /// <returns>How much was taken and given, and whether this was all there is.</returns>
+    /// <exception cref="InvalidDataException">The data is of another format, damaged or cut short.</exception>
+    protected abstract (int Taken, int Given, bool Ended) Decode(ReadOnlySpan<byte> input, Span<byte> output, bool isLast);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (_buffer is { } buffer)
+        {
+            _buffer = null;
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        base.Dispose(disposing);
+    }
+
+    // True when there is something to return, be it the end; false when more input is needed.
+    private bool TryStep(Span<byte> output, out int written)
+    {
+        ObjectDisposedException.ThrowIf(_buffer is null, this);
+        written = 0;
+        while (!_ended && !output.IsEmpty)
+        {
+            if (_start == _end && !_inputEnded)
+                return false;
+            (var taken, written, _ended) = Decode(_buffer.AsSpan(_start, _end - _start), output, _inputEnded);
+            _start += taken;
+            if (written > 0)
+                return true;
+        }
+
+        return true;
+    }
+
+    private void Filled(int count)
+    {
+        (_start, _end) = (0, count);
+        _inputEnded = count == 0;
+    }
+}
