@@ -6,6 +6,7 @@ using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tokens;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
@@ -68,6 +69,7 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
+        Tokens = new CatalogTokens(caches, database);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
@@ -88,6 +90,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IPins Pins { get; }
 
     public IGarbageCollection Collection { get; }
+
+    public ITokens Tokens { get; }
 
     public IFsck Fsck { get; }
 

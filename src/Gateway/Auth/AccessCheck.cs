@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Core;
 using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Auth;
@@ -17,13 +18,12 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (route.Metadata.GetMetadata<AccessMetadata>() is not { } needed)
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
-        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it.
-        var secret = needed.Access is Access.Open or Access.SignedUrl ? null : Secret(http.Request.Headers.Authorization.ToString());
-        var credential = await credentials.FindAsync(secret, http.RequestAborted);
-        // What anybody may read is not refused to who sends a token that is no longer good.
-        if (credential is null && needed.Access == Access.Read)
-            credential = await credentials.FindAsync(null, http.RequestAborted);
-        if (credential?.Allows(needed.Access) == true)
+        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is away.
+        var anonymous = (await credentials.FindAsync(null, http.RequestAborted))!;
+        var secret = anonymous.Allows(needed.Access) ? null : Secret(http.Request.Headers.Authorization.ToString());
+        var credential = secret is null ? anonymous : await credentials.FindAsync(secret, http.RequestAborted);
+        var cache = http.GetRouteValue("cache") as string ?? CacheName.Default.ToString();
+        if (credential?.Allows(needed.Access) == true && (credential.Cache is not { } only || only.ToString() == cache))
         {
             http.Features.Set(credential);
             await next(http);
@@ -32,14 +32,16 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (credential is not null && credential.Id != Credential.AnonymousId)
         {
-            await Problems.WriteAsync(http, HttpProblem.Forbidden, $"The token is known, but lacks the scope '{needed.Access.ToString().ToLowerInvariant()}' that this needs: ask for one that has it.");
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, credential.Allows(needed.Access)
+                ? $"The token is for cache '{credential.Cache}' only."
+                : $"The token is known, but lacks the scope '{needed.Access.ToString().ToLowerInvariant()}' that this needs: ask for one that has it.");
             return;
         }
 
         http.Response.Headers.WWWAuthenticate = "Basic realm=\"orleans-cache\", Bearer realm=\"orleans-cache\"";
         await Problems.WriteAsync(http, HttpProblem.Unauthorized, secret is null
             ? "This needs a token: send it as 'Authorization: Bearer <token>', or as the password of Basic authentication."
-            : "The token is not one that this server accepts. Is it whole, and of this server?");
+            : "The token is not one that this server accepts: it is unknown, has expired or was revoked. Is it whole, and of this server?");
     }
 
     private static string? Secret(string header)
