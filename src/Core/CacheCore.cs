@@ -7,6 +7,7 @@ using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tokens;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
@@ -79,6 +80,7 @@ public sealed class CacheCore : IAsyncDisposable
         _nixCatalog = new NixWriterCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
+        Tokens = new CatalogTokens(caches, database);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
@@ -106,6 +108,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IPins Pins { get; }
 
     public IGarbageCollection Collection { get; }
+
+    public ITokens Tokens { get; }
 
     public IFsck Fsck { get; }
 

@@ -57,6 +57,15 @@ public enum ProblemKind
     /// <summary>409: a run of the garbage collector is under way.</summary>
     GcRunning,
 
+    /// <summary>404: no such token.</summary>
+    UnknownToken,
+
+    /// <summary>409: a token of that name exists.</summary>
+    TokenExists,
+
+    /// <summary>403: who asks is known, but may not do this.</summary>
+    Forbidden,
+
     /// <summary>413: more or larger than this server takes.</summary>
     TooLarge,
 

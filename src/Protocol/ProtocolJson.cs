@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -37,6 +37,9 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(RollbackPin))]
 [JsonSerializable(typeof(Pin))]
 [JsonSerializable(typeof(PinList))]
+[JsonSerializable(typeof(CreateToken))]
+[JsonSerializable(typeof(CreatedToken))]
+[JsonSerializable(typeof(TokenList))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>

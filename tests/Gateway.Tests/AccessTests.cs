@@ -2,10 +2,17 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using OrleansCache.Core;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Tokens;
 using OrleansCache.Gateway.Auth;
+using OrleansCache.Protocol;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests;
 
+/// <summary>Every route, with every kind of credential, of every scope. The tokens are the catalog's own.</summary>
 public class AccessTests
 {
     private const string Hash = "0c5b8vw40dy178xlpddw65q9gf1h2186";
@@ -17,7 +24,7 @@ public class AccessTests
         ("/debuginfo/{id}", "/debuginfo/00aabb"), ("/pins/{name}", "/pins/main"),
     ];
 
-    // Every route of the server: its methods, pattern and access, and a path that reaches it.
+    // Every route of the server: its methods, pattern and access, and a path that reaches it. A route that is added needs a row here.
     private static readonly (string Methods, string Pattern, Access Access, string Path)[] Table =
     [
         ("GET", "/v1/caches/{cache}", Access.Open, "/v1/caches/default"),
@@ -41,6 +48,9 @@ public class AccessTests
         ("PUT", "/v1/caches/{cache}/pins/{name}", Access.Pin, "/v1/caches/default/pins/app"),
         ("DELETE", "/v1/caches/{cache}/pins/{name}", Access.Pin, "/v1/caches/default/pins/app"),
         ("POST", "/v1/caches/{cache}/pins/{name}/rollback", Access.Pin, "/v1/caches/default/pins/app/rollback"),
+        ("POST", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
+        ("GET", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
+        ("DELETE", "/v1/caches/{cache}/tokens/{token}", Access.Admin, "/v1/caches/default/tokens/9999"),
         ("PUT", "/upload/{**key}", Access.SignedUrl, "/upload/nar/x.nar.zst"),
         .. Reads("", Access.Read),
         .. Reads("/c/{cache}", Access.ReadOrPush),
@@ -68,31 +78,39 @@ public class AccessTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_route_that_needs_a_token_answers_401_without_the_right_one(bool privateReads)
+    public async Task Every_route_answers_every_kind_of_credential_by_the_table(bool privateReads)
     {
-        await using var gateway = await TestGateway.StartAsync(privateReads: privateReads);
-        foreach (var (methods, _, access, path) in Table)
+        using var folder = new TempFolder();
+        await using var core = await StartCoreAsync(folder["store"]);
+        await using var gateway = await TestGateway.StartAsync(
+            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads), core.Tokens) });
+        var credentials = await CredentialsAsync(core);
+
+        foreach (var (methods, pattern, access, path) in Table)
         {
-            var needsToken = access is Access.Push or Access.Pin or Access.Gc or Access.Admin || (access is Access.Read or Access.ReadOrPush && privateReads);
             foreach (var method in methods.Split(',').Select(m => new HttpMethod(m)))
             {
-                foreach (var wrong in new[] { null, "Bearer ", "Bearer wrong", $"Bearer {TestGateway.Token}x", "Basic !", Basic("correct-horse", "wrong"), Basic(TestGateway.Token, ""), $"Digest {TestGateway.Token}" })
+                foreach (var (name, header, scopes) in credentials)
                 {
-                    using var refused = await gateway.SendAsync(method, path, wrong is null ? [] : [("Authorization", wrong)]);
-                    Assert.True(needsToken == (refused.StatusCode == HttpStatusCode.Unauthorized), $"{method} {path} with '{wrong}': {refused.StatusCode}");
-                    if (needsToken)
-                        Assert.Equal(["Basic", "Bearer"], refused.Headers.WwwAuthenticate.Select(w => w.Scheme));
-                }
+                    using var answer = await gateway.SendAsync(method, path, header is null ? [] : [("Authorization", header)]);
 
-                foreach (var right in new[] { $"Bearer {TestGateway.Token}", $"bearer {TestGateway.SecondToken}", Basic("anybody", TestGateway.Token) })
-                {
-                    using var allowed = await gateway.SendAsync(method, path, ("Authorization", right));
-                    Assert.True(allowed.StatusCode != HttpStatusCode.Unauthorized, $"{method} {path} with '{right}'");
+                    var expected = Expected(access, scopes, privateReads);
+                    var got = answer.StatusCode switch
+                    {
+                        HttpStatusCode.Unauthorized => "unauthorized",
+                        HttpStatusCode.Forbidden when access != Access.SignedUrl => "forbidden",
+                        HttpStatusCode.InternalServerError or HttpStatusCode.ServiceUnavailable => "a fault",
+                        _ => "allowed",
+                    };
+                    Assert.True(expected == got, $"{method} {pattern}, {(privateReads ? "private" : "public")}, {name}: {expected} is wanted, {(int)answer.StatusCode} was answered");
+                    if (got == "unauthorized")
+                        Assert.Equal(["Basic", "Bearer"], answer.Headers.WwwAuthenticate.Select(w => w.Scheme));
                 }
             }
         }
 
         Assert.Null(gateway.Pushes.Begun);
+        Assert.DoesNotContain(gateway.Log, line => credentials.Any(c => c.Header is { } header && line.Contains(header[(header.IndexOf(' ', StringComparison.Ordinal) + 1)..], StringComparison.Ordinal) && header.Length > 20));
     }
 
     [Fact]
@@ -110,6 +128,62 @@ public class AccessTests
 
     private static IEnumerable<(string, string, Access, string)> Puts() =>
         from k in Kinds where k.Pattern != "/pins/{name}" select ("PUT", "/c/{cache}" + k.Pattern, Access.Push, "/c/default" + k.Path);
+
+
+    /// <param name="scopes">Null: no credential that is accepted; <see cref="Scopes.None"/>: none was sent.</param>
+    private static string Expected(Access access, Scopes? scopes, bool privateReads) => access switch
+    {
+        Access.Open or Access.SignedUrl => "allowed",
+        Access.Read or Access.ReadOrPush when !privateReads => "allowed",
+        _ when scopes is null or Scopes.None => "unauthorized",
+        Access.ReadOrPush => (scopes.Value & (Scopes.Read | Scopes.Push)) != 0 ? "allowed" : "forbidden",
+        _ when scopes.Value.HasFlag(Enum.Parse<Scopes>(access.ToString())) => "allowed",
+        _ => "forbidden",
+    };
+
+    // Each as Bearer and as the password of Basic.
+    private static async Task<List<(string Name, string? Header, Scopes? Scopes)>> CredentialsAsync(CacheCore core)
+    {
+        var revoked = await MakeAsync(core, "revoked", null, Enum.GetValues<TokenScope>());
+        await core.Tokens.RevokeAsync(CacheName.Default, revoked.Token.Id, CancellationToken.None);
+        var expired = await MakeAsync(core, "expired", 0.001, Enum.GetValues<TokenScope>());
+        await Eventually.BecomesTrueAsync(async () => await core.Tokens.FindAsync(expired.Secret, CancellationToken.None) is null);
+        var secrets = new List<(string Name, string Secret, Scopes? Scopes)>
+        {
+            ("unknown", "wrong", null),
+            ("empty", "", null),
+            ("changed file token", TestGateway.Token + "x", null),
+            ("unknown token", TokenSecret.New(), null),
+            ("mangled token", TokenSecret.New()[..^1], null),
+            ("revoked token", revoked.Secret, null),
+            ("expired token", expired.Secret, null),
+            ("file token", TestGateway.Token, Scopes.All),
+        };
+        foreach (var scope in Enum.GetValues<TokenScope>())
+            secrets.Add(($"token of scope {scope}", (await MakeAsync(core, scope.ToString(), 3600, scope)).Secret, Enum.Parse<Scopes>(scope.ToString())));
+
+        return
+        [
+            ("none", null, Scopes.None),
+            ("another scheme", $"Digest {TestGateway.Token}", Scopes.None),
+            ("broken Basic", "Basic !", null),
+            ("the token as user name", Basic(TestGateway.Token, ""), null),
+            .. secrets.Select(s => ($"{s.Name} as Bearer", (string?)$"Bearer {s.Secret}", s.Scopes)),
+            .. secrets.Select(s => ($"{s.Name} as Basic", (string?)Basic("anybody", s.Secret), s.Scopes)),
+        ];
+    }
+
+    private static Task<CreatedToken> MakeAsync(CacheCore core, string name, double? expires, params TokenScope[] scopes) =>
+        core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = name, Scopes = scopes, ExpiresSeconds = expires }, CancellationToken.None);
+
+    private static async Task<CacheCore> StartCoreAsync(string folder) => await CacheCore.StartAsync(
+        new CoreOptions
+        {
+            ConnectionString = await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder, PublicUrl = new Uri("http://127.0.0.1"), UrlSecret = new byte[32] }),
+            Housekeeping = false,
+        },
+        NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
 
     private static IEnumerable<(string, string, Access, string)> Pins(string prefix)
     {

@@ -36,6 +36,10 @@ public class ConfigurationTests
     [InlineData("--gc-older-than 3600", "write 3600s for seconds")]
     [InlineData("--gc-failed-uploads-older-than soon", "--gc-failed-uploads-older-than is 'soon'")]
     [InlineData("--gc-grace -1h", "--gc-grace is '-1h'")]
+    [InlineData("--limit-json-mib 0", "--limit-json-mib is '0'")]
+    [InlineData("--limit-requests many", "a number from 0 to")]
+    [InlineData("--limit-stall 1s", "at least 2s")]
+    [InlineData("--limit-stall 30", "write 30s for seconds")]
     public void A_bad_flag_is_told_in_a_sentence_that_names_it(string arguments, string hint)
     {
         var line = new CommandLine();
@@ -174,11 +178,36 @@ public class ConfigurationTests
 
         var tokens = TokenFile.Read(folder["tokens"], privateReads: false);
 
-        Assert.All([await FindAsync("first"), await FindAsync("second")], c => Assert.True(c!.Allows(Access.Push)));
-        Assert.All([await FindAsync("# old"), await FindAsync("")], Assert.Null);
-        Assert.False((await FindAsync(null))!.Allows(Access.Push));
+        foreach (var good in new[] { "first", "second" })
+            Assert.Equal(Scopes.All, (await tokens.FindAsync(good, CancellationToken.None))?.Scopes);
+        foreach (var bad in new[] { "# old", "" })
+            Assert.Null(await tokens.FindAsync(bad, CancellationToken.None));
+        Assert.Equal(Credential.AnonymousId, (await tokens.FindAsync(null, CancellationToken.None))?.Id);
         Assert.Throws<StartupException>(() => TokenFile.Read(folder["none"], privateReads: false));
-
-        ValueTask<Credential?> FindAsync(string? token) => tokens.FindAsync(token, CancellationToken.None);
     }
+
+    [Fact]
+    public void Limits_have_defaults_and_are_taken_from_their_options()
+    {
+        var line = new CommandLine();
+
+        var defaults = line.Settings(line.Root.Parse([]), _ => null).Limits;
+        var given = line.Settings(line.Root.Parse(["--limit-json-mib", "1", "--limit-requests", "7", "--limit-stall", "2m"]), _ => null).Limits;
+
+        Assert.Equal(new RequestLimits(), defaults);
+        Assert.Equal((1 << 20, 7, 28, TimeSpan.FromMinutes(2)), (given.JsonBytes, given.RequestRate, given.RequestBurst, given.Stall));
+    }
+
+    [Theory]
+    [InlineData("curl/8.14.1 Nix/2.8.0", true)]
+    [InlineData("curl/8.14.1 Nix/2.33.1", true)]
+    [InlineData("curl/8.14.1 Nix/2.33.2", false)]
+    [InlineData("curl/8.14.1 Nix/2.34.0pre20260101_abcdef", false)]
+    [InlineData("curl/8.14.1 Nix/2.35", false)]
+    [InlineData("curl/8.14.1 Nix/2.33", true)]
+    [InlineData("Nix/", true)]
+    [InlineData("curl/8.14.1 Lix/2.90", false)]
+    [InlineData("MyNix/1.0", false)]
+    [InlineData("", false)]
+    public void A_Nix_that_repeats_a_PUT_without_its_body_is_told_by_its_User_Agent(string userAgent, bool isOld) => Assert.Equal(isOld, OldNix.IsOld(userAgent));
 }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using OrleansCache.Gateway.Hosting;
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
@@ -102,7 +103,7 @@ public class PushRouteTests
     [InlineData("identity")]
     public async Task A_body_that_is_too_large_once_decompressed_is_refused(string coding)
     {
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { MaxJsonBytes = 100_000 });
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { JsonBytes = 100_000 } });
         var bomb = $$"""{"paths":[],"x":"{{new string(' ', 300_000)}}"}""";
 
         using var answer = await gateway.PostAsync("/v1/caches/default/missing", Compressed(bomb, coding));
@@ -173,6 +174,9 @@ public class PushRouteTests
         { ProblemKind.PinChanged, 412, "pin-changed" },
         { ProblemKind.UnknownGcRun, 404, "unknown-gc-run" },
         { ProblemKind.GcRunning, 409, "gc-running" },
+        { ProblemKind.UnknownToken, 404, "unknown-token" },
+        { ProblemKind.TokenExists, 409, "token-exists" },
+        { ProblemKind.Forbidden, 403, "forbidden" },
         { ProblemKind.TooLarge, 413, "too-large" },
         { ProblemKind.Unavailable, 503, "unavailable" },
     };
@@ -333,7 +337,7 @@ public class PushRouteTests
         using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
 
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(18, paths.Count);
+        Assert.Equal(20, paths.Count);
         Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
         Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash && hash.TryGetProperty("$ref", out var link)

@@ -43,6 +43,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
 
+    public ScriptedTokens Tokens => (ScriptedTokens)Parts.Tokens;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -51,6 +53,7 @@ internal sealed class TestGateway : IAsyncDisposable
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var url = new Uri($"http://{listener.LocalEndPoint}");
+        var tokens = new ScriptedTokens();
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
@@ -61,7 +64,8 @@ internal sealed class TestGateway : IAsyncDisposable
             Pins = new ScriptedPins(),
             NixWriter = new ScriptedNixWriter(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
-            Credentials = new TokenFile([Token, SecondToken], privateReads),
+            Tokens = tokens,
+            Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),
             PingDatabase = _ => Task.CompletedTask,
             PublicUrl = url,
             PublicKeys = ["test-1:AAAA"],
@@ -72,6 +76,8 @@ internal sealed class TestGateway : IAsyncDisposable
         await app.StartAsync();
         return new TestGateway(folder, app, parts, log);
     }
+
+    public string StoreFolder => _folder["store"];
 
     public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, headers);
 

@@ -51,7 +51,7 @@ internal static class PinsCommand
             else if (result.GetValue(namesOnly))
                 Write(list.Pins.Select(pin => pin.Name.ToString()));
             else
-                Write(Table(["NAME", "STORE PATH", "UPDATED AT"], list.Pins.Select(pin => (string[])[pin.Name.ToString(), pin.Path.ToString(), Time(pin.Updated)])));
+                Write(Text.Table(["NAME", "STORE PATH", "UPDATED AT"], list.Pins.Select(pin => (string[])[pin.Name.ToString(), pin.Path.ToString(), Text.Time(pin.Updated)])));
         });
         return command;
     }
@@ -113,28 +113,19 @@ internal static class PinsCommand
         $"name      {pin.Name}",
         $"path      {pin.Path}",
         $"revision  {pin.Revision}{(pin.Written ? "" : ", not in the bucket yet")}",
-        $"created   {Time(pin.Created)}",
-        $"updated   {Time(pin.Updated)}",
-        $"expires   {(pin.Expires is { } expires ? Time(expires) : "never")}",
+        $"created   {Text.Time(pin.Created)}",
+        $"updated   {Text.Time(pin.Updated)}",
+        $"expires   {(pin.Expires is { } expires ? Text.Time(expires) : "never")}",
         $"keeps     {Text.Count(pin.KeepRevisions, "revision")}",
         "",
-        .. Table(
+        .. Text.Table(
             ["REVISION", "STORE PATH", "CREATED AT", "STATE"],
-            (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Time(r.Created), r.Kept ? "kept" : r.Present ? "there, not kept" : "gone"])),
+            (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Text.Time(r.Created), r.Kept ? "kept" : r.Present ? "there, not kept" : "gone"])),
     ];
-
-    private static IEnumerable<string> Table(string[] head, IEnumerable<string[]> rows)
-    {
-        string[][] all = [head, .. rows];
-        var widths = head.Select((_, column) => all.Max(row => row[column].Length)).ToArray();
-        return all.Select(row => string.Join("  ", row.Select((cell, column) => cell.PadRight(widths[column]))).TrimEnd());
-    }
 
     private static void Write(IEnumerable<string> lines)
     {
         foreach (var line in lines)
             Console.Out.WriteLine(line);
     }
-
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -80,6 +80,28 @@ internal static class RootCommands
               orleans-cache pins rollback app                 to the path before
               orleans-cache pins rollback app 7               to that of revision 7 (see: pins show app)
             """,
+        ["tokens"] = """
+              orleans-cache tokens create --name ci --scope push > ci-token
+              orleans-cache tokens list
+              orleans-cache tokens revoke ci
+
+            The token in use needs the scope admin; the one that the server made at its first start has it.
+            """,
+        ["tokens create"] = """
+              (umask 077; orleans-cache tokens create --name ci --scope push > ci-token)
+              orleans-cache tokens create --name deploy --scope push,pin --pins 'prod-*' --expires 90d > deploy-token
+              orleans-cache tokens create --name readers --scope read        to read from a private cache
+
+            The secret is printed on standard output, once: nobody can be told it again.
+            """,
+        ["tokens list"] = """
+              orleans-cache tokens list
+              orleans-cache tokens list --revoked --json
+            """,
+        ["tokens revoke"] = """
+              orleans-cache tokens revoke ci
+              orleans-cache tokens revoke 7                   by its ID in the list
+            """,
         ["info"] = """
               orleans-cache info --url https://cache.example.org
               orleans-cache info --json
@@ -101,6 +123,7 @@ internal static class RootCommands
         {
             PushCommand.Create(common),
             PinsCommand.Create(common),
+            TokensCommand.Create(common),
             GcCommand.Create(common),
             WhyCommand.Create(common),
             FsckCommand.Create(common),

@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Core;
 using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Auth;
@@ -17,14 +18,15 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (route.Metadata.GetMetadata<AccessMetadata>() is not { } needed)
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
-        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it.
-        var secret = needed.Access is Access.Open or Access.SignedUrl ? null : Secret(http.Request.Headers.Authorization.ToString());
-        var credential = await credentials.FindAsync(secret, http.RequestAborted);
-        // What anybody may read is not refused to who sends a token that is no longer good, or good for other things only.
-        if (credential?.Allows(needed.Access) != true && needed.Access is Access.Read or Access.ReadOrPush
-            && await credentials.FindAsync(null, http.RequestAborted) is { } anybody && anybody.Allows(needed.Access))
-            credential = anybody;
-        if (credential?.Allows(needed.Access) == true)
+        var cache = http.GetRouteValue("cache") as string ?? CacheName.Default.ToString();
+        var anonymous = (await credentials.FindAsync(null, http.RequestAborted))!;
+        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is away.
+        // At the write URL it is asked all the same, for what is read there with a push's token is held.
+        var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null : Secret(http.Request.Headers.Authorization.ToString());
+        var credential = secret is null ? anonymous : await credentials.FindAsync(secret, http.RequestAborted);
+        if (!Allows(credential) && anonymous.Allows(needed.Access))
+            credential = anonymous;
+        if (credential is not null && Allows(credential))
         {
             http.Features.Set(credential);
             await next(http);
@@ -33,14 +35,18 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (credential is not null && credential.Id != Credential.AnonymousId)
         {
-            await Problems.WriteAsync(http, HttpProblem.Forbidden, $"The token is known, but lacks the scope '{ScopeOf(needed.Access)}' that this needs: ask for one that has it.");
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, credential.Allows(needed.Access)
+                ? $"The token is for cache '{credential.Cache}' only."
+                : $"The token is known, but lacks the scope '{ScopeOf(needed.Access)}' that this needs: ask for one that has it.");
             return;
         }
 
         http.Response.Headers.WWWAuthenticate = "Basic realm=\"orleans-cache\", Bearer realm=\"orleans-cache\"";
         await Problems.WriteAsync(http, HttpProblem.Unauthorized, secret is null
             ? "This needs a token: send it as 'Authorization: Bearer <token>', or as the password of Basic authentication."
-            : "The token is not one that this server accepts. Is it whole, and of this server?");
+            : "The token is not one that this server accepts: it is unknown, has expired or was revoked. Is it whole, and of this server?");
+
+        bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
     }
 
     private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();

@@ -1,3 +1,6 @@
+using OrleansCache.Core;
+using OrleansCache.Protocol;
+
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>What a credential may do. None of them includes another.</summary>
@@ -24,12 +27,18 @@ public enum Scopes
     All = Read | Push | Pin | Gc | Admin,
 }
 
-/// <summary>Who sent a request, and what they may do.</summary>
+/// <summary>Who sent a request, and what they may do. Whatever proves that (a token, some day a certificate or an identity provider's word) ends as one of these.</summary>
 /// <param name="Id">Stable over requests, processes and restarts, and nothing secret: it may be stored and logged.</param>
 /// <param name="Scopes">What it may do.</param>
 public sealed record Credential(string Id, Scopes Scopes)
 {
     public const string AnonymousId = "anonymous";
+
+    /// <summary>The only cache that it is for; null: all of this server.</summary>
+    public CacheName? Cache { get; init; }
+
+    /// <summary>With <see cref="Scopes.Pin"/>: the pins that it is for; null: all.</summary>
+    public IReadOnlyList<PinPattern>? Pins { get; init; }
 
     /// <summary>Who sent no credential.</summary>
     public static Credential Anonymous(bool isPrivate) => new(AnonymousId, isPrivate ? Scopes.None : Scopes.Read);
@@ -45,6 +54,20 @@ public sealed record Credential(string Id, Scopes Scopes)
         Access.Admin => Has(Scopes.Admin),
         _ => throw new ArgumentOutOfRangeException(nameof(access)),
     };
+
+    /// <summary>Every protocol asks before it changes a pin, or takes a push that will.</summary>
+    public bool AllowsPin(PinName pin) => Has(Scopes.Pin) && (Pins is null || Pins.Any(pattern => pattern.Matches(pin)));
+
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: not that pin.</exception>
+    public void DemandPin(PinName pin)
+    {
+        if (!AllowsPin(pin))
+        {
+            throw new CacheProblemException(ProblemKind.Forbidden, Has(Scopes.Pin)
+                ? $"The token is for the pins {string.Join(", ", Pins!.Select(p => $"'{p}'"))}, and '{pin}' is none of them."
+                : $"The token lacks the scope 'pin' that pin '{pin}' needs: ask for one that has it.");
+        }
+    }
 
     private bool Has(Scopes scope) => (Scopes & scope) != 0;
 }

@@ -39,6 +39,18 @@ public class CommandLine
         Value("gc-older-than", "TIME", "A closure that was not pushed for this long is no longer kept (default: 720h)");
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
+        Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
+        Value("limit-paths", "N", "Paths of one push (default: 100000)");
+        Value("limit-header-bytes", "N", "All headers of a request together (default: 32768)");
+        Value("limit-headers", "N", "Headers of a request (default: 100)");
+        Value("limit-url-bytes", "N", "The first line of a request (default: 8192)");
+        Value("limit-connections", "N", "Connections at one time (default: 10000)");
+        Value("limit-requests", "N", "Requests per second of one token; 0: any number (default: 5000)");
+        Value("limit-request-burst", "N", "Requests of one token that may come at once (default: four times --limit-requests)");
+        Value("limit-uploads", "N", "Uploads through this server at one time; others wait (default: 512)");
+        Value("limit-uploads-per-client", "N", "The same of one token or push (default: 256)");
+        Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");
+        Value("limit-stall", "TIME", "How long a client may stand still (default: 30s)");
         Flag("private", "Reads need a token too");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");

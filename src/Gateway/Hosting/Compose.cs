@@ -2,6 +2,7 @@ using Npgsql;
 using OrleansCache.Core;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.V1;
 using OrleansCache.Nix;
@@ -30,7 +31,7 @@ internal static class Compose
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
     {
-        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, Engine = engine, GroupCommit = engine is not null };
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths }, Engine = engine, GroupCommit = engine is not null };
         return await WithDatabaseAsync(() => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
     }
 

@@ -25,21 +25,19 @@ public static class GatewayApp
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
+        // It tells the whole URL of each request, which of an upload URL is a credential: at no level is that logged.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning);
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = _ => listener).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = parts.MaxJsonBytes;
-            // Large uploads arrive in large pieces; a slow client stays, one that has stopped for half a minute goes.
-            kestrel.Limits.MaxRequestBufferSize = 2 << 20;
-            kestrel.Limits.MaxResponseBufferSize = 1 << 20;
-            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
-            kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(30));
+            parts.Limits.ApplyTo(kestrel.Limits);
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
         builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        RequestRates.AddTo(builder.Services, parts.Limits);
         OpenApi.AddTo(builder.Services);
         engine?.AddTo(builder);
 
@@ -49,9 +47,11 @@ public static class GatewayApp
         app.UseMiddleware<Problems>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
+        app.UseRateLimiter();
         V1.PushRoutes.Map(app, parts, stopping);
         V1.GcRoutes.Map(app, parts, stopping);
         V1.PinRoutes.Map(app, parts);
+        TokenRoutes.Map(app, parts);
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);

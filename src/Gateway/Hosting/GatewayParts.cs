@@ -5,6 +5,7 @@ using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tokens;
 using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
@@ -25,6 +26,8 @@ public sealed record GatewayParts
     public required IPins Pins { get; init; }
 
     public required INixWriter NixWriter { get; init; }
+
+    public required ITokens Tokens { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }
@@ -52,8 +55,8 @@ public sealed record GatewayParts
     /// <summary>How long a change of a pin waits for the bucket to follow before it answers that it will.</summary>
     public TimeSpan PinPatience { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The largest JSON body, in bytes after decompression.</summary>
-    public long MaxJsonBytes { get; init; } = 128 << 20;
+    /// <summary>What a client may ask for at most.</summary>
+    public RequestLimits Limits { get; init; } = new();
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

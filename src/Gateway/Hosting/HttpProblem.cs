@@ -9,7 +9,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem Unauthorized { get; } = new(401, "unauthorized", "No valid token");
 
-    public static HttpProblem Forbidden { get; } = new(403, "forbidden", "The token lacks a scope");
+    public static HttpProblem Forbidden { get; } = new(403, "forbidden", "The token does not allow this");
 
     public static HttpProblem UrlRefused { get; } = new(403, "url-refused", "The upload URL is not valid, or no longer");
 
@@ -28,6 +28,8 @@ public sealed record HttpProblem(int Status, string Name, string Title)
     public static HttpProblem UnsupportedMediaType { get; } = new(415, "unsupported-media-type", "The body is not of a type that this route reads");
 
     public static HttpProblem RangeNotSatisfiable { get; } = new(416, "range-not-satisfiable", "The range lies outside the object");
+
+    public static HttpProblem TooManyRequests { get; } = new(429, "too-many-requests", "More requests at once than this server takes from one client");
 
     /// <summary>For who would send a 503's request again without its body.</summary>
     public static HttpProblem RunAgain { get; } = new(424, "run-again", "The database or the store did not answer in time");
@@ -52,6 +54,9 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.PinChanged => new(412, "pin-changed", "The pin is at another revision"),
         ProblemKind.UnknownGcRun => new(404, "unknown-gc-run", "No such run of the garbage collector"),
         ProblemKind.GcRunning => new(409, "gc-running", "A run of the garbage collector is under way"),
+        ProblemKind.UnknownToken => new(404, "unknown-token", "No such token"),
+        ProblemKind.TokenExists => new(409, "token-exists", "A token of that name exists"),
+        ProblemKind.Forbidden => Forbidden,
         ProblemKind.TooLarge => TooLarge,
         ProblemKind.Unavailable => Unavailable,
         _ => Internal,
@@ -68,7 +73,9 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         413 => TooLarge,
         415 => UnsupportedMediaType,
         416 => RangeNotSatisfiable,
+        429 => TooManyRequests,
         503 => Unavailable,
+        414 => new(414, "url-too-long", "The URL is too long"),
         408 => new(408, "request-timeout", "The request came too slowly"),
         431 => new(431, "headers-too-large", "The request's headers are too large"),
         >= 500 => Internal with { Status = status },

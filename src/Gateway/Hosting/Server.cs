@@ -24,7 +24,7 @@ internal static class Server
         var publicUrl = settings.PublicUrl ?? new Uri($"http://{listener.LocalEndPoint}");
         var keys = settings.SigningKeys ?? [data!.SigningKey()];
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
-        var credentials = TokenFile.Read(tokenFile, settings.IsPrivate);
+        var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
         // 2. Database, store, core.
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
@@ -45,7 +45,9 @@ internal static class Server
             Pins = core.Pins,
             NixWriter = core.NixWriter,
             Store = store,
-            Credentials = credentials,
+            Tokens = core.Tokens,
+            Credentials = new TokenCredentials(bootstrap, core.Tokens),
+            Limits = settings.Limits,
             PingDatabase = core.Database.PingAsync,
             PublicUrl = publicUrl,
             PublicKeys = core.PublicKeys,

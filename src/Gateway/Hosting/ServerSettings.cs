@@ -35,6 +35,9 @@ public sealed record ServerSettings
     /// <summary>Retention, and when garbage is collected without being asked.</summary>
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>What a client may ask for at most.</summary>
+    public RequestLimits Limits { get; init; } = new();
+
     public bool IsPrivate { get; init; }
 
     public bool LogsJson { get; init; }
@@ -69,6 +72,7 @@ public sealed record ServerSettings
             TokenFile = one("token-file"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
+            Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
             OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch

@@ -13,7 +13,7 @@ internal static class UploadRoutes
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
         if (parts.Store is DirectoryObjectStore store)
-            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time))).Needs(Access.SignedUrl);
+            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time))).Needs(Access.SignedUrl).IsUpload();
     }
 
     private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore store, TimeProvider time)

@@ -11,7 +11,7 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.V1;
 
-/// <summary>A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="GatewayParts.MaxJsonBytes"/> once decompressed.</summary>
+/// <summary>A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="RequestLimits.JsonBytes"/> once decompressed.</summary>
 internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
     private JsonBody(T value) => Value = value;
@@ -23,7 +23,7 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
 
     public static async ValueTask<JsonBody<T>> BindAsync(HttpContext http)
     {
-        var limit = http.RequestServices.GetRequiredService<GatewayParts>().MaxJsonBytes;
+        var limit = http.RequestServices.GetRequiredService<GatewayParts>().Limits.JsonBytes;
         var coding = http.Request.Headers.ContentEncoding.ToString();
         await using Stream? decoder = coding.ToLowerInvariant() switch
         {

@@ -42,6 +42,8 @@ internal static class OpenApi
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$");
                 else if (type == typeof(PinName))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,256}$");
+                else if (type == typeof(PinPattern))
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,256}$");
                 else if (type == typeof(Sha256Hash))
                     (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
                 return Task.CompletedTask;

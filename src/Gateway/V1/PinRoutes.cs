@@ -17,25 +17,29 @@ internal static class PinRoutes
         var pins = parts.Pins;
         var group = app.MapGroup("/v1/caches/{cache}/pins").WithTags("pins");
 
-        group.MapGet("", async (string cache, CancellationToken cancel) => new JsonAnswer<PinList>(await pins.ListAsync(Cache(cache), cancel)))
-            .Needs(Access.Pin).Answers<PinList>(200, "All pins, by name").Fails(404);
+        group.MapGet("", async (string cache, HttpContext http) =>
+            {
+                var list = await pins.ListAsync(Cache(cache), http.RequestAborted);
+                return new JsonAnswer<PinList>(list with { Pins = [.. list.Pins.Where(pin => http.Credential().AllowsPin(pin.Name))] });
+            })
+            .Needs(Access.Pin).Answers<PinList>(200, "The pins that the token is for, by name").Fails(404);
 
-        group.MapGet("/{name}", async (string cache, string name, HttpContext http) => Answer(http, await pins.ShowAsync(Cache(cache), Name(name), http.RequestAborted)))
+        group.MapGet("/{name}", async (string cache, string name, HttpContext http) => Answer(http, await pins.ShowAsync(Cache(cache), Name(name, http), http.RequestAborted)))
             .Needs(Access.Pin).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
 
         group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
             {
-                var set = await pins.SetAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
+                var set = await pins.SetAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
                 return Answer(http, set.Pin, set.Made ? StatusCodes.Status201Created : StatusCodes.Status200OK);
             })
             .Needs(Access.Pin).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
 
         group.MapPost("/{name}/rollback", async (string cache, string name, JsonBody<RollbackPin> body, HttpContext http) =>
-                Answer(http, (await pins.RollbackAsync(Cache(cache), Name(name), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
+                Answer(http, (await pins.RollbackAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
             .Needs(Access.Pin).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
 
         group.MapDelete("/{name}", async (string cache, string name, HttpContext http) =>
-                await pins.DeleteAsync(Cache(cache), Name(name), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
+                await pins.DeleteAsync(Cache(cache), Name(name, http), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
                     ? Results.NoContent()
                     : Results.StatusCode(StatusCodes.Status202Accepted))
             .Needs(Access.Pin).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);
@@ -47,9 +51,14 @@ internal static class PinRoutes
         return new JsonAnswer<Pin>(pin, status);
     }
 
-    private static PinName Name(string text) => PinName.TryParse(text, out var name)
-        ? name
-        : throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+    /// <summary>The pin that the request is about, which its token is for.</summary>
+    private static PinName Name(string text, HttpContext http)
+    {
+        if (!PinName.TryParse(text, out var name))
+            throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+        http.Credential().DemandPin(name);
+        return name;
+    }
 
     private static PinCondition Condition(HttpRequest request)
     {

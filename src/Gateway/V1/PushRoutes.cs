@@ -19,7 +19,11 @@ internal static class PushRoutes
             .Needs(Access.Open).Answers<CacheInfo>(200, "What the cache is; needs no token").Fails(404);
 
         cacheRoute.MapPost("/pushes", async (string cache, JsonBody<BeginPush> body, HttpContext http) =>
-                new JsonAnswer<PushOpened>(await pushes.BeginAsync(Cache(cache), body.Value, Operation(http.Request), http.RequestAborted), StatusCodes.Status201Created))
+            {
+                if (body.Value.Pin is { } pin)
+                    http.Credential().DemandPin(pin.Name);
+                return new JsonAnswer<PushOpened>(await pushes.BeginAsync(Cache(cache), body.Value, Operation(http.Request), http.RequestAborted), StatusCodes.Status201Created);
+            })
             .Needs(Access.Push).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
 
         cacheRoute.MapPost("/pushes/{push}/uploaded", async (string cache, string push, JsonBody<UploadReport> body, CancellationToken cancel) =>

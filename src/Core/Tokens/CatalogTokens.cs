@@ -1,0 +1,129 @@
+using Npgsql;
+using NpgsqlTypes;
+using OrleansCache.Core.Caches;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Tokens;
+
+/// <summary>Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to anybody.</summary>
+internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database) : ITokens
+{
+    private const int MaxNameLength = 64;
+    private const int MaxPatterns = 100;
+    private const double MostSeconds = 100 * 366 * 86_400d;
+
+    private const string Columns = "t.id, t.name, t.scopes, t.pins, t.created, t.expires, t.revoked, t.used";
+
+    public async Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        Check(request);
+        var secret = TokenSecret.New();
+        TokenSecret.TryDigest(secret, out var digest);
+        // The second half finds what an attempt has made whose answer was lost.
+        var made = await database.ListAsync(
+            $"""
+            with t as (
+              insert into token (cache_id, name, digest, scopes, pins, expires) values ($1, $2, $3, $4, $5, clock_timestamp() + $6) on conflict do nothing returning *)
+            select {Columns} from t union all select {Columns} from token t where t.digest = $3
+            """,
+            p => p.With(id).With(request.Name).With(digest!).With(request.Scopes.Distinct().Select(Word).ToArray())
+                .WithNullable(request.Pins?.Select(pattern => pattern.ToString()).Distinct().ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval),
+            ReadToken, cancel);
+        return made.Count > 0
+            ? new CreatedToken { Token = made[0], Secret = secret }
+            : throw new CacheProblemException(ProblemKind.TokenExists,
+                $"There is a token '{request.Name}'. If it was made just now and its secret was not received, revoke it and make another: a secret is told only once. Else take another name.");
+    }
+
+    public async Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel) => new()
+    {
+        Tokens = await database.ListAsync(
+            $"""select {Columns} from token t where t.cache_id = $1 and (t.revoked is null or $2) order by t.name collate "C", t.id""",
+            p => p.With(caches.IdOf(cache)).With(revokedToo), ReadToken, cancel),
+    };
+
+    public async Task RevokeAsync(CacheName cache, long id, CancellationToken cancel)
+    {
+        var revoked = await database.ListAsync(
+            "update token t set revoked = coalesce(t.revoked, clock_timestamp()) where t.cache_id = $1 and t.id = $2 returning t.id",
+            p => p.With(caches.IdOf(cache)).With(id), r => r.GetInt64(0), cancel);
+        if (revoked.Count == 0)
+            throw new CacheProblemException(ProblemKind.UnknownToken, $"There is no token {id} in cache '{cache}'.");
+    }
+
+    public async Task<ValidToken?> FindAsync(string secret, CancellationToken cancel)
+    {
+        if (!TokenSecret.TryDigest(secret, out var digest))
+            return null;
+        var found = await database.ListAsync(
+            """
+            select t.id, c.name, t.scopes, t.pins, t.used is null or t.used < clock_timestamp() - interval '10 minutes'
+            from token t join cache c on c.id = t.cache_id
+            where t.digest = $1 and t.revoked is null and (t.expires is null or t.expires > clock_timestamp())
+            """,
+            p => p.With(digest),
+            r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2), Pins(r, 3)), IsStale: r.GetBoolean(4)), cancel);
+        if (found.Count == 0)
+            return null;
+        if (found[0].IsStale)
+            await NoteUseAsync(found[0].Token.Id, cancel);
+        return found[0].Token;
+    }
+
+    // Who comes while another is at it passes by.
+    private Task NoteUseAsync(long id, CancellationToken cancel) => database.RunAsync(
+        """
+        update token t set used = clock_timestamp()
+        where t.id = (select u.id from token u where u.id = $1 and (u.used is null or u.used < clock_timestamp() - interval '10 minutes') for no key update skip locked)
+        """,
+        p => p.With(id), cancel);
+
+    /// <exception cref="CacheProblemException">It asks for what no token can be.</exception>
+    private static void Check(CreateToken request)
+    {
+        if (request.Name.Length is 0 or > MaxNameLength || !request.Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-'))
+            throw Bad($"The name of a token is 1 to {MaxNameLength} characters of A-Z, a-z, 0-9, '.', '_' and '-'.");
+        if (request.Scopes.Count == 0)
+            throw Bad("A token needs a scope: push, pin, gc, read or admin, or several.");
+        if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin))
+            throw Bad("pins says which pins the scope 'pin' is for: ask for that scope too.");
+        if (request.Pins is { Count: 0 or > MaxPatterns })
+            throw Bad($"pins has 1 to {MaxPatterns} patterns; leave it out for all pins.");
+        if (request.ExpiresSeconds is { } seconds && seconds is not (> 0 and <= MostSeconds))
+            throw Bad("expiresSeconds is more than 0, and at most a hundred years.");
+    }
+
+    private static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
+
+    private static string Word(TokenScope scope) => scope switch
+    {
+        TokenScope.Push => "push",
+        TokenScope.Pin => "pin",
+        TokenScope.Gc => "gc",
+        TokenScope.Read => "read",
+        TokenScope.Admin => "admin",
+        _ => throw new ArgumentOutOfRangeException(nameof(scope)),
+    };
+
+    private static Token ReadToken(NpgsqlDataReader r) => new()
+    {
+        Id = r.GetInt64(0),
+        Name = r.GetString(1),
+        Scopes = Scopes(r, 2),
+        Pins = Pins(r, 3),
+        Created = r.GetDateTime(4),
+        Expires = Time(r, 5),
+        Revoked = Time(r, 6),
+        LastUsed = Time(r, 7),
+    };
+
+    private static List<TokenScope> Scopes(NpgsqlDataReader r, int at) => [.. Enum.GetValues<TokenScope>().IntersectBy(r.GetFieldValue<string[]>(at), Word)];
+
+    private static List<PinPattern>? Pins(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : [.. r.GetFieldValue<string[]>(at).Select(PinPattern.Parse)];
+
+    private static DateTimeOffset? Time(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : r.GetDateTime(at);
+}

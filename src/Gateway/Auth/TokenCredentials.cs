@@ -1,0 +1,27 @@
+using OrleansCache.Core.Tokens;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Gateway.Auth;
+
+/// <summary>The tokens of the file first, which need no database; then those of the catalog, asked about each time, so that a revoked one is refused at once.</summary>
+public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredentials
+{
+    public async ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel)
+    {
+        if (await file.FindAsync(secret, cancel) is { } known)
+            return known;
+        return secret is not null && await tokens.FindAsync(secret, cancel) is { } token
+            ? new Credential($"token:{token.Id}", token.Scopes.Aggregate(Scopes.None, (all, scope) => all | Of(scope))) { Cache = token.Cache, Pins = token.Pins }
+            : null;
+    }
+
+    private static Scopes Of(TokenScope scope) => scope switch
+    {
+        TokenScope.Push => Scopes.Push,
+        TokenScope.Pin => Scopes.Pin,
+        TokenScope.Gc => Scopes.Gc,
+        TokenScope.Read => Scopes.Read,
+        TokenScope.Admin => Scopes.Admin,
+        _ => throw new ArgumentOutOfRangeException(nameof(scope)),
+    };
+}
