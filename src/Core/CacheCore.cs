@@ -49,6 +49,7 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly GroupedPushCatalog? _groups;
+    private readonly CacheStatistics _statistics;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
 
@@ -68,6 +69,7 @@ public sealed class CacheCore : IAsyncDisposable
         Pushes = new DirectPushes(
             caches, catalog, new UploadGrants(database, options.Store, options.Pushes), new UploadCheck(options.Store, options.Pushes), publisher, pinWriter,
             new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
+        _statistics = new CacheStatistics(caches, database, time);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var deletions = new Deletions(database, options.Store, options.Pushes, loggers.CreateLogger<Deletions>());
         var gcCatalog = new GcCatalog(database);
@@ -94,6 +96,10 @@ public sealed class CacheCore : IAsyncDisposable
     public IObjectStore Store { get; }
 
     public CatalogDatabase Database { get; }
+
+    /// <summary>How much a cache holds, at most a minute old.</summary>
+    /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
+    public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
@@ -128,6 +134,7 @@ public sealed class CacheCore : IAsyncDisposable
         await _collector.DisposeAsync();
         if (_groups is not null)
             await _groups.DisposeAsync();
+        _statistics.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }

@@ -25,7 +25,10 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
 
         var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
         while (await pushes.EndAsync(cache, null, lapsed, options.Batch, cancel) is > 0 and var ended)
+        {
             progress.FailedUploads += ended;
+            Telemetry.PushesEnded.Add("expired", ended);
+        }
 
         progress.Phase = "marking";
         var g = await catalog.BarrierAsync(cache, run.Id, owner, cancel);

@@ -40,6 +40,7 @@ public class CommandLine
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Flag("private", "Reads need a token too");
+        Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");
     }
