@@ -53,6 +53,7 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly GroupedPushCatalog? _groups;
     private readonly NixWriterCatalog _nixCatalog;
     private readonly NarReceiver _narReceiver;
+    private readonly CacheStatistics _statistics;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
 
@@ -81,6 +82,7 @@ public sealed class CacheCore : IAsyncDisposable
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
+        _statistics = new CacheStatistics(caches, database, time);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
@@ -117,6 +119,10 @@ public sealed class CacheCore : IAsyncDisposable
 
     public CatalogDatabase Database { get; }
 
+    /// <summary>How much a cache holds, at most a minute old.</summary>
+    /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
+    public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
+
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
 
@@ -152,6 +158,7 @@ public sealed class CacheCore : IAsyncDisposable
             await _groups.DisposeAsync();
         await _nixCatalog.DisposeAsync();
         _narReceiver.Dispose();
+        _statistics.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using OpenTelemetry.Metrics;
 using Orleans.Configuration;
 using Orleans.Dashboard;
 using OrleansCache.Core;
@@ -31,6 +32,8 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
             Membership.Tune(silo);
             ClusterTables.Use(silo, connectionString);
             silo.AddCacheGrains(_engine);
+            // The spans of a request go on in the grains that it calls, wherever they are.
+            silo.AddActivityPropagation();
             if (settings.HasDashboard)
             {
                 // No stream of the log: who may push may see figures, not everything.
@@ -42,6 +45,8 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
         builder.Services.Configure<LoggerFilterOptions>(filters => filters.Rules.Add(
             new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, static (_, category, level) => category != "Orleans.Runtime.Silo" || level >= LogLevel.Error)));
         builder.Services.Replace(ServiceDescriptor.Singleton<IFatalErrorHandler, EndOfSilo>());
+        builder.Services.AddSingleton<SiloMetrics>().AddSingleton<IIncomingGrainCallFilter>(s => s.GetRequiredService<SiloMetrics>());
+        builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter("Microsoft.Orleans").AddView(i => SiloMetrics.IsWanted(i) ? null : MetricStreamConfiguration.Drop));
         if (settings.Tls is { } tls)
             builder.Services.AddSingleton(tls).AddSingleton<IConfigureOptions<SiloConnectionOptions>, TlsConnections>();
     }

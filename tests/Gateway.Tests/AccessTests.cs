@@ -59,6 +59,7 @@ public class AccessTests
         .. Pins("/c/{cache}"),
         ("GET", "/livez", Access.Open, "/livez"),
         ("GET", "/readyz", Access.Open, "/readyz"),
+        ("GET", "/metrics", Access.Open, "/metrics"),
         ("GET", "/openapi/{documentName}.json", Access.Open, "/openapi/v1.json"),
     ];
 

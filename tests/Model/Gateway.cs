@@ -30,7 +30,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public Publisher Publisher => new(Database, _pushCatalog, store, Options, NullLogger.Instance, clock);
 
-    public Deletions Deletions => new(Database, store, Options, NullLogger.Instance);
+    public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance);
 
     public PinWriter PinWriter => new(PinCatalog, store, Options, NullLogger.Instance, CancellationToken.None, clock);
 
@@ -40,7 +40,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         caches, _pushCatalog, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
         new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock);
 
-    public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, clock);
+    public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
 
     public Task DiscardMultipartsAsync() => Housekeeper().DiscardMultipartsAsync(Cache, CancellationToken.None);
 

@@ -1,4 +1,5 @@
 using System.Data;
+using System.Diagnostics;
 using Npgsql;
 
 namespace OrleansCache.Core.Catalog;
@@ -39,7 +40,10 @@ public sealed class CatalogDatabase : IAsyncDisposable
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { NoResetOnClose = true, Enlist = false, MaxAutoPrepare = 0 };
         if (settings.ApplicationName is null)
             settings.ApplicationName = "orleans-cache";
-        var source = new NpgsqlDataSourceBuilder(settings.ConnectionString).Build();
+        var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = settings.ApplicationName };
+        // Only what a request asks for: the background work would be a trace every few seconds.
+        builder.ConfigureTracing(tracing => tracing.ConfigureCommandFilter(static _ => Activity.Current is not null).EnablePhysicalOpenTracing(false));
+        var source = builder.Build();
         try
         {
             return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, cancel));

@@ -153,6 +153,7 @@ internal sealed partial class GarbageCollector(
             Bytes = run.BytesFreed,
         };
         var beats = BeatAsync(run.Id, progress, stop);
+        var (condemned, deleted, bytes) = (progress.Condemned, progress.Deleted, progress.Bytes);
         var (state, error) = (GcState.Done, (string?)null);
         try
         {
@@ -177,6 +178,14 @@ internal sealed partial class GarbageCollector(
         }
 
         await stop.CancelAsync();
+        progress.EndPhase();
+        if (!run.DryRun)
+        {
+            Telemetry.GcNodes.Add("condemned", progress.Condemned - condemned);
+            Telemetry.GcNodes.Add("deleted", progress.Deleted - deleted);
+        }
+
+        Telemetry.GcBytes.Add(progress.Bytes - bytes);
         var wasCancelled = await beats;
         using var patience = new CancellationTokenSource(EndPatience);
         if (state == GcState.Cancelled && !wasCancelled)
@@ -188,6 +197,7 @@ internal sealed partial class GarbageCollector(
 
         await catalog.BeatAsync(run.Id, _process, progress, patience.Token);
         await catalog.EndAsync(run.Id, _process, state, error, patience.Token);
+        Telemetry.GcRuns.Add(state switch { GcState.Done => "succeeded", GcState.Cancelled => "cancelled", _ => "failed" });
         LogEnded(run.Id, state, progress.Condemned, progress.Deleted, progress.Failed, progress.Bytes);
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Pushes;
@@ -156,7 +157,17 @@ internal sealed record CondemnedNode(bool IsPath, long Id, bool Due, long[] Refe
 /// <summary>What a run has done so far; its owner alone writes it.</summary>
 internal sealed class GcProgress
 {
-    public string Phase { get; set; } = "starting";
+    private long _phaseBegan = Stopwatch.GetTimestamp();
+
+    public string Phase
+    {
+        get;
+        set
+        {
+            EndPhase();
+            field = value;
+        }
+    } = "starting";
 
     public long Paths { get; set; }
 
@@ -173,4 +184,11 @@ internal sealed class GcProgress
     public long Failed { get; set; }
 
     public long Bytes { get; set; }
+
+    /// <summary>Tells how long the phase took.</summary>
+    public void EndPhase()
+    {
+        Telemetry.GcPhases.Record(Stopwatch.GetElapsedTime(_phaseBegan).TotalSeconds, new KeyValuePair<string, object?>("phase", Phase));
+        _phaseBegan = Stopwatch.GetTimestamp();
+    }
 }

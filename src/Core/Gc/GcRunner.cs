@@ -27,7 +27,10 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
         await pace.LookAsync(cancel);
         while (await PacedAsync(() => pushes.EndAsync(cache, null, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
+        {
             progress.FailedUploads += ended;
+            Telemetry.PushesEnded.Add("expired", ended);
+        }
 
         progress.Phase = "marking";
         var g = await catalog.BarrierAsync(cache, run.Id, owner, cancel);

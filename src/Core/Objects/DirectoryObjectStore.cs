@@ -36,27 +36,31 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     public bool IsLocal => true;
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) => StoreCall.RunAsync(StoreCall.Head, key, () => Task.FromResult(Head(key)), cancel);
+
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => StoreCall.RunAsync(StoreCall.Get, key, () => Task.FromResult(Get(key, range)), cancel);
+
+    private ObjectInfo? Head(ObjectKey key)
     {
         if (DirectoryTree.IsReserved(key))
-            return Task.FromResult<ObjectInfo?>(null);
+            return null;
         var file = new FileInfo(_tree.PathOf(key));
-        return Task.FromResult(file.Exists ? new ObjectInfo(key, file.Length, null, file.LastWriteTimeUtc) : null);
+        return file.Exists ? new ObjectInfo(key, file.Length, null, file.LastWriteTimeUtc) : null;
     }
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    private ObjectBody? Get(ObjectKey key, ByteRange? range)
     {
         if (DirectoryTree.IsReserved(key) || Posix.TryOpen(_tree.PathOf(key), Posix.ReadOnly) is not { } file)
-            return Task.FromResult<ObjectBody?>(null);
+            return null;
         if (File.GetAttributes(file).HasFlag(FileAttributes.Directory))
         {
             file.Dispose();
-            return Task.FromResult<ObjectBody?>(null);
+            return null;
         }
 
         var info = new ObjectInfo(key, RandomAccess.GetLength(file), null, File.GetLastWriteTimeUtc(file));
         var (offset, length) = (range ?? new ByteRange(0, null)).Within(info.Size);
-        return Task.FromResult<ObjectBody?>(new ObjectBody(new FileRange(file, offset, length), offset, length, info, null));
+        return new ObjectBody(new FileRange(file, offset, length), offset, length, info, null);
     }
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
@@ -69,7 +73,10 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) =>
+        StoreCall.RunAsync(StoreCall.Put, key, () => WriteAsync(key, body, fence, cancel), cancel);
+
+    private async Task<FencedOutcome> WriteAsync(ObjectKey key, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
     {
         var path = _tree.PathOf(key);
         if (_clock.GetUtcNow() >= fence)
@@ -91,7 +98,10 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
+        StoreCall.RunAsync(StoreCall.Delete, $"{keys.Count} keys", () => RemoveAsync(keys, fence, cancel), cancel);
+
+    private async Task<IReadOnlyList<FencedOutcome>> RemoveAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
     {
         var outcomes = new FencedOutcome[keys.Count];
         for (var i = 0; i < keys.Count; i++)
@@ -133,7 +143,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         return new SignedUrl(_urls.Sign(ticket), NoHeaders, ticket.Expires);
     }
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => _multipart.BeginAsync(key, partSize, _clock.GetUtcNow());
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) =>
+        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.BeginAsync(key, partSize, _clock.GetUtcNow()), cancel);
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
     {
@@ -145,7 +156,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     }
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
-        _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancel);
+        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancel), cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
 

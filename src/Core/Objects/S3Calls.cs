@@ -10,37 +10,46 @@ internal sealed class S3Calls(AdaptiveLimit limit)
     private const int Attempts = 8;
 
     /// <summary>Runs a call that may be sent again.</summary>
+    /// <param name="operation">Of <see cref="StoreCall"/>.</param>
     /// <param name="what">For the message: the operation and the key.</param>
     /// <param name="call">The call.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="AmazonS3Exception">Not found (404), and other answers below 500 that are the caller's to understand: <see cref="IsAnswer"/>.</exception>
     /// <exception cref="ObjectStoreException">All else.</exception>
-    public async Task<T> RunAsync<T>(string what, Func<Task<T>> call, CancellationToken cancel)
+    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel)
     {
         for (var attempt = 0; ; attempt++)
         {
             await limit.AcquireAsync(cancel);
             var throttled = false;
+            var observed = StoreCall.Begin(operation, what);
+            var outcome = StoreCall.Failed;
             try
             {
-                return await call();
+                var answer = await call();
+                outcome = StoreCall.Ok;
+                return answer;
             }
             catch (AmazonServiceException e) when (IsAnswer(e))
             {
+                outcome = StoreCall.Refused;
                 throw;
             }
             catch (Exception e) when (!cancel.IsCancellationRequested && IsTransient(e))
             {
                 throttled = IsThrottling(e);
+                outcome = StoreCall.OutcomeOf(e);
                 if (attempt + 1 == Attempts)
                     throw new ObjectStoreException($"{what}: the store did not answer as it should, {Attempts} times: {Words(e)}", isTransient: true, e);
             }
             catch (Exception e) when (e is AmazonServiceException or AmazonClientException && !cancel.IsCancellationRequested)
             {
+                outcome = StoreCall.OutcomeOf(e);
                 throw new ObjectStoreException($"{what}: the store refused: {Words(e)}", isTransient: false, e);
             }
             finally
             {
+                observed.End(cancel.IsCancellationRequested ? null : outcome);
                 limit.Release(throttled);
             }
 

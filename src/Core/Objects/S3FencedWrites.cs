@@ -82,6 +82,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             if (!await TryAcquireAsync(fence, cancel))
                 break;
             var throttled = false;
+            var observed = StoreCall.Begin(key is null ? StoreCall.Delete : StoreCall.Put, what);
+            var observation = StoreCall.Failed;
             try
             {
                 using var request = new HttpRequestMessage(new HttpMethod(method), presigner.UntilFence(method, key, query, headers, fence, clock.GetUtcNow()))
@@ -98,6 +100,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 timeout.CancelAfter(Least(AttemptTimeout, fence - clock.GetUtcNow() + AfterFence));
                 using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token);
                 var text = await response.Content.ReadAsStringAsync(timeout.Token);
+                observation = (int)response.StatusCode switch { < 400 => StoreCall.Ok, < 500 => StoreCall.Refused, _ => StoreCall.Failed };
                 switch (Judge(response.StatusCode, text, out var code))
                 {
                     case Verdict.Success:
@@ -129,6 +132,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             }
             finally
             {
+                observed.End(cancel.IsCancellationRequested ? null : observation);
                 limit.Release(throttled);
             }
 

@@ -67,7 +67,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         try
         {
-            var answer = await _calls.RunAsync($"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel);
+            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel);
             return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
         }
         catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound)
@@ -83,7 +83,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
             if (range is { } wanted)
                 request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
-            var answer = await _calls.RunAsync($"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel);
+            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel);
             var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
             var headers = new ObjectHeaders(
                 answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "", answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
@@ -104,7 +104,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _prefix + prefix };
         do
         {
-            var page = await _calls.RunAsync($"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.List, $"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancel), cancel);
             foreach (var item in page.S3Objects ?? [])
             {
                 // Others may keep things in the bucket whose names we would never give.
@@ -131,7 +131,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var headers = KeyHeaders.For(key);
         try
         {
-            await _calls.RunAsync($"PUT {key}", async () =>
+            await _calls.RunAsync(StoreCall.Put, $"PUT {key}", async () =>
             {
                 using var stream = MemoryBody.AsStream(body);
                 var request = new PutObjectRequest
@@ -156,7 +156,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     }
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
-        _calls.RunAsync($"PUT of part {number} of {key}", async () =>
+        _calls.RunAsync(StoreCall.Put, $"PUT of part {number} of {key}", async () =>
         {
             using var stream = MemoryBody.AsStream(body);
             var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false };
@@ -179,7 +179,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var headers = KeyHeaders.For(key);
         var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, ContentType = headers.ContentType };
         request.Headers.CacheControl = headers.CacheControl;
-        return (await _calls.RunAsync($"begin of the multipart upload of {key}", () => _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
+        return (await _calls.RunAsync(StoreCall.Multipart, $"begin of the multipart upload of {key}", () => _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
     }
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
@@ -203,7 +203,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         {
             var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
             request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))] : await PartsAsync(key, uploadId, partMd5.Count, cancel);
-            await _calls.RunAsync($"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel);
             return true;
         }
         catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
@@ -233,7 +233,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         try
         {
-            await _calls.RunAsync($"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel);
         }
         catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
         {
@@ -246,7 +246,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = _prefix };
         while (true)
         {
-            var page = await _calls.RunAsync("LIST of multipart uploads", () => _client.ListMultipartUploadsAsync(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.Multipart, "LIST of multipart uploads", () => _client.ListMultipartUploadsAsync(request, cancel), cancel);
             foreach (var upload in page.MultipartUploads ?? [])
             {
                 if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
@@ -271,7 +271,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var parts = new List<PartETag>();
         while (true)
         {
-            var page = await _calls.RunAsync($"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel);
             parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
             if (page.IsTruncated != true)
                 return parts;

@@ -43,6 +43,8 @@ internal sealed class DirectPushes(
         if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
+        Telemetry.PushesOpened.Add(1);
+        CountClaims(claims);
 
         return new PushOpened
         {
@@ -74,6 +76,7 @@ internal sealed class DirectPushes(
 
         var outcomes = recorded.ToDictionary(r => r.Upload, r => r.Outcome);
         var ended = accepted.Where(u => outcomes.GetValueOrDefault(u.Token.Object) != "stored").ToList();
+        Telemetry.UploadedBytes.Add(accepted.Except(ended).Sum(u => u.Report.FileSize));
         if (accepted.Count > ended.Count)
             news?.Arrived(cache, push, [.. accepted.Except(ended).Select(u => u.Token.NarHash)]);
         return new ReportAnswer
@@ -104,6 +107,7 @@ internal sealed class DirectPushes(
             {
                 var uploads = await grants.GrantAsync(push, claims, cancel);
                 news?.Alive(cache, push);
+                CountClaims(claims);
                 return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))], Uploads = [.. uploads.Values] };
             }
 
@@ -125,6 +129,26 @@ internal sealed class DirectPushes(
     }
 
     public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            var answer = await TryCommitAsync(cache, push, patience, cancel);
+            if (answer.State == PushState.Committed)
+            {
+                Telemetry.PushesEnded.Add("committed");
+                Telemetry.PathsPublished.Add(answer.Published);
+            }
+
+            return answer;
+        }
+        catch (Exception e) when (e is CacheProblemException { Kind: ProblemKind.Unavailable } or not (CacheProblemException or OperationCanceledException))
+        {
+            Telemetry.PushesEnded.Add("failed");
+            throw;
+        }
+    }
+
+    private async Task<CommitAnswer> TryCommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
@@ -189,6 +213,7 @@ internal sealed class DirectPushes(
             await Task.Delay(BusyPause, time ?? TimeProvider.System, cancel);
         }
 
+        Telemetry.PushesEnded.Add("aborted");
         news?.Ended(cache, push);
     }
 
@@ -197,6 +222,12 @@ internal sealed class DirectPushes(
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
         return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancel) };
+    }
+
+    private static void CountClaims(List<Claim> claims)
+    {
+        foreach (var outcome in claims.GroupBy(c => c.Status))
+            Telemetry.Claims.Add(outcome.Key, outcome.Count());
     }
 
     private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
@@ -219,6 +250,8 @@ internal sealed class DirectPushes(
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
+            if (e is ObjectStoreException or CacheProblemException)
+                Telemetry.PushesEnded.Add("failed");
             // Not finished here: the catalog knows that it must go on, and the caller asks it.
             return false;
         }

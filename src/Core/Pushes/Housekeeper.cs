@@ -60,7 +60,7 @@ internal sealed partial class Housekeeper(
 
     private async Task CleanAsync(int cache, CancellationToken cancel)
     {
-        await StepAsync("ending failed uploads", () => catalog.EndAsync(cache, null, failedUploads, Batch, cancel));
+        await StepAsync("ending failed uploads", async () => Telemetry.PushesEnded.Add("expired", await catalog.EndAsync(cache, null, failedUploads, Batch, cancel)));
         // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));

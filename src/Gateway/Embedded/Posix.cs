@@ -9,8 +9,17 @@ internal static partial class Posix
     public const int SigInt = 2;
     public const int SigQuit = 3;
     public const int SigKill = 9;
+    private const int SetDescriptorFlags = 2;
+    private const int CloseOnExec = 1;
     private const int OpenDirectoryFlags = 0x10000 | 0x80000; // O_DIRECTORY | O_CLOEXEC, the same on x86-64 and the generic ABI but for arm64's O_DIRECTORY.
     private const int OpenDirectoryFlagsArm = 0x4000 | 0x80000;
+
+    /// <summary>Keeps a descriptor that we were passed from the programs that we start.</summary>
+    public static void CloseOnExecution(int descriptor)
+    {
+        if (fcntl(descriptor, SetDescriptorFlags, CloseOnExec) != 0)
+            throw new IOException($"descriptor {descriptor}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+    }
 
     public static bool Signal(int pid, int signal) => kill(pid, signal) == 0;
 
@@ -29,6 +38,9 @@ internal static partial class Posix
             ? new SafeFileHandle(descriptor, ownsHandle: true)
             : throw new IOException($"open {path}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
     }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(int descriptor, int command, int value);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int kill(int pid, int signal);

@@ -21,7 +21,8 @@ public static class GatewayApp
     /// <param name="listener">Bound, not yet listening: the port is known, and ours, before anything else is started.</param>
     /// <param name="logging">Where the log goes.</param>
     /// <param name="engine">What stands between the core and the routes; null for nothing.</param>
-    public static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, IServerEngine? engine = null)
+    /// <param name="systemd">Told when the server stops; null for nobody.</param>
+    internal static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, IServerEngine? engine = null, SystemdNotify? systemd = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
@@ -35,15 +36,20 @@ public static class GatewayApp
         });
         builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
-        builder.Services.Configure<ConsoleLifetimeOptions>(console => console.SuppressStatusMessages = true);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         RequestRates.AddTo(builder.Services, parts.Limits);
         OpenApi.AddTo(builder.Services);
+        new Observability(Environment.GetEnvironmentVariable).AddTo(builder);
         engine?.AddTo(builder);
+        // The parts are those that are served in the end: nothing is made before the engine has had them.
+        builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
+        builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
+        builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));
 
         var app = builder.Build();
         parts = engine?.Over(parts, app.Services) ?? parts;
         var stopping = app.Lifetime.ApplicationStopping;
+        app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
@@ -57,7 +63,9 @@ public static class GatewayApp
         ReadRoutes.Map(app, parts);
         NixWriterRoutes.Map(app, parts);
         NcpsRoutes.Map(app, parts);
-        HealthRoutes.Map(app, parts, stopping);
+        HealthRoutes.Map(app);
+        Observability.Map(app);
+        app.Services.GetRequiredService<ServerMetrics>();
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
         engine?.Map(app);
         return app;

@@ -1,3 +1,4 @@
+using OrleansCache.Core;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
@@ -37,6 +38,12 @@ public sealed record GatewayParts
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
 
+    /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
+    public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
+
+    /// <summary>Statements sent to the database since the start.</summary>
+    public Func<long> StatementCount { get; init; } = static () => 0;
+
     /// <summary>What else keeps this server from taking requests, in one sentence; null when nothing does.</summary>
     public Func<string?> FindTrouble { get; init; } = () => null;
 
@@ -57,6 +64,9 @@ public sealed record GatewayParts
 
     /// <summary>What a client may ask for at most.</summary>
     public RequestLimits Limits { get; init; } = new();
+
+    /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
+    public TimeSpan DrainDelay { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

@@ -16,12 +16,13 @@ internal static class Server
     /// <exception cref="StartupException">It cannot start as configured.</exception>
     public static async Task RunAsync(ServerSettings settings, Func<string, IServerEngine>? makeEngine, TextWriter output, CancellationToken cancel)
     {
+        using var systemd = SystemdNotify.FromEnvironment();
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
 
         // 1. What only one server may have: the data directory and the port. Both before anything is written.
         using var data = settings.NeedsDataDirectory ? DataDirectory.Open(settings.DataPath) : null;
-        using var listener = Bind(settings.Listen);
-        var publicUrl = settings.PublicUrl ?? new Uri($"http://{listener.LocalEndPoint}");
+        using var listener = SystemdSockets.Take() ?? Bind(settings.Listen);
+        var publicUrl = settings.PublicUrl ?? UrlOf((IPEndPoint)listener.LocalEndPoint!);
         var keys = settings.SigningKeys ?? [data!.SigningKey()];
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
@@ -52,12 +53,16 @@ internal static class Server
             PublicUrl = publicUrl,
             PublicKeys = core.PublicKeys,
             Priority = settings.Priority,
+            ReadNumbers = async (cache, stop) => await core.NumbersAsync(cache, stop),
+            StatementCount = () => core.Database.StatementCount,
+            DrainDelay = settings.DrainDelay,
         };
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
-        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine);
+        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
         await app.StartAsync(cancel);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancel);
+        systemd.Ready($"Serving {publicUrl}");
         await app.WaitForShutdownAsync(cancel);
     }
 
@@ -75,6 +80,11 @@ internal static class Server
             await output.WriteLineAsync($"made the functions {database.Functions}");
         await output.WriteLineAsync("The database is up to date.");
     }
+
+    // A socket of systemd may listen on all addresses although --listen does not say so.
+    private static Uri UrlOf(IPEndPoint endpoint) => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any)
+        ? throw new StartupException($"The socket {endpoint} takes requests for any address, so say with --public-url what clients reach this server under.")
+        : new Uri($"http://{endpoint}");
 
     private static Socket Bind(IPEndPoint endpoint)
     {
@@ -122,11 +132,12 @@ internal static class Server
     // Standard output is for what a person or a script reads; the log goes to standard error.
     private static void AddLog(ILoggingBuilder logging, ServerSettings settings)
     {
-        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Orleans", LogLevel.Warning);
+        logging.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Orleans.", LogLevel.Warning);
         if (settings.LogsJson)
             logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
         else
             logging.AddSimpleConsole(text => (text.SingleLine, text.TimestampFormat, text.UseUtcTimestamp) = (true, "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ", true));
         logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        new Observability(Environment.GetEnvironmentVariable).AddTo(logging);
     }
 }

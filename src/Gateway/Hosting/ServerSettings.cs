@@ -3,12 +3,15 @@ using System.Net;
 using OrleansCache.Core.Gc;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>How a server runs, as checked as it can be without starting anything. <c>docs/server.md</c> explains each.</summary>
 public sealed record ServerSettings
 {
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(10);
+
     public required string DataPath { get; init; }
 
     public required IPEndPoint Listen { get; init; }
@@ -39,6 +42,9 @@ public sealed record ServerSettings
     public RequestLimits Limits { get; init; } = new();
 
     public bool IsPrivate { get; init; }
+
+    /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
+    public TimeSpan DrainDelay { get; init; }
 
     public bool LogsJson { get; init; }
 
@@ -74,6 +80,7 @@ public sealed record ServerSettings
             Gc = GcSettings.From(one),
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
+            DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch
             {
@@ -124,6 +131,10 @@ public sealed record ServerSettings
     private static int ParsePriority(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var priority)
         ? priority
         : throw new StartupException($"--priority is '{text}': a number from 0 is wanted; Nix asks the cache of the lowest first.");
+
+    private static TimeSpan ParseDelay(string text) => DurationText.TryParse(text, out var delay, out var error)
+        ? delay <= LongestDrain ? delay : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")
+        : throw new StartupException($"--drain-delay {error}.");
 
     private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key)
         ? key

@@ -10,7 +10,7 @@ internal static class CacheInfos
 {
     public const string StoreDir = "/nix/store";
 
-    private static readonly string ServerVersion =
+    public static readonly string ServerVersion =
         typeof(CacheInfos).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
     /// <exception cref="CacheProblemException">No such cache.</exception>

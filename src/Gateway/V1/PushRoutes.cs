@@ -35,7 +35,7 @@ internal static class PushRoutes
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancel, stopping);
                 return new JsonAnswer<WaitAnswer>(await pushes.WaitAsync(Cache(cache), Push(push), body.Value, linked.Token));
             })
-            .Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
+            .WithMetadata(WaitsByDesign.Instance).Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
 
         cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls", async (string cache, string push, string upload, JsonBody<UrlsRequest> body, CancellationToken cancel) =>
                 new JsonAnswer<UrlsAnswer>(await pushes.UrlsAsync(Cache(cache), Push(push), upload, body.Value, cancel)))

@@ -79,6 +79,8 @@ internal sealed class Niks3Cache : IAsyncDisposable
                 Collection = core.Collection,
                 Fsck = core.Fsck,
                 Pins = core.Pins,
+                NixWriter = core.NixWriter,
+                Tokens = core.Tokens,
                 Store = store,
                 Credentials = new TokenFile([Token], privateReads: false),
                 PingDatabase = core.Database.PingAsync,

@@ -38,6 +38,11 @@ internal sealed class StallingStore(IObjectStore inner) : IObjectStore
 
     public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => inner.BeginMultipartAsync(key, partSize, cancel);
 
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => inner.PutNewAsync(key, body, cancel);
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+        inner.PutPartAsync(key, uploadId, partSize, number, body, cancel);
+
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) => inner.SignParts(key, uploadId, partSize, first, count, life);
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>

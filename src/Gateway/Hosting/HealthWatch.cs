@@ -1,0 +1,95 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Caches;
+using OrleansCache.Core.Objects;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>Knows whether this server can take requests: asked by <c>/readyz</c>, and by itself where nobody asks, for <c>/metrics</c>.</summary>
+internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundService
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan NumbersInterval = TimeSpan.FromMinutes(1);
+
+    private long _checked = parts.Time.GetTimestamp();
+
+    /// <summary>What the last check said.</summary>
+    public bool WasReady { get; private set; }
+
+    /// <summary>What the cache held a minute ago or less; null until it was asked for.</summary>
+    public CacheNumbers? Numbers { get; private set; }
+
+    /// <summary>Null when it can take requests; else one sentence about what keeps it from that.</summary>
+    public async Task<string?> FindTroubleAsync(CancellationToken cancel)
+    {
+        var trouble = drain.HasBegun ? "The server is stopping." : parts.FindTrouble() ?? await AskAsync(cancel);
+        (WasReady, _checked) = (trouble is null, parts.Time.GetTimestamp());
+        return trouble;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var asked = (long?)null;
+        try
+        {
+            await FindTroubleAsync(stoppingToken);
+            while (true)
+            {
+                if (asked is not { } last || parts.Time.GetElapsedTime(last) >= NumbersInterval)
+                {
+                    asked = parts.Time.GetTimestamp();
+                    await ReadNumbersAsync(stoppingToken);
+                }
+
+                await Task.Delay(Interval, parts.Time, stoppingToken);
+                if (parts.Time.GetElapsedTime(_checked) >= Interval)
+                    await FindTroubleAsync(stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+    }
+
+    private async Task ReadNumbersAsync(CancellationToken cancel)
+    {
+        try
+        {
+            Numbers = await parts.ReadNumbers(CacheName.Default, cancel);
+        }
+        catch (Exception e) when (e is CacheProblemException or Npgsql.NpgsqlException)
+        {
+            // What was known stays; the readiness tells of the database.
+        }
+    }
+
+    private async Task<string?> AskAsync(CancellationToken cancel)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        limit.CancelAfter(Patience);
+        var database = AnswersAsync(parts.PingDatabase(limit.Token));
+        var store = AnswersAsync(parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
+        return (await database, await store) switch
+        {
+            (true, true) => null,
+            (false, true) => "The database does not answer.",
+            (true, false) => "The object store does not answer.",
+            _ => "Neither the database nor the object store answers.",
+        };
+    }
+
+    private static async Task<bool> AnswersAsync(Task probe)
+    {
+        try
+        {
+            await probe.WaitAsync(Patience);
+            return true;
+        }
+        catch (Exception)
+        {
+            // Whatever it was: who asks wants to know whether, and the log of the failing requests says why.
+            return false;
+        }
+    }
+}
