@@ -105,7 +105,10 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
             {
                 var more = await JsonAsync(await PostAsync("api/multipart/request-parts", new JsonObject
                 {
-                    ["object_key"] = key, ["upload_id"] = (string)multipart["upload_id"]!, ["start_part_number"] = etags.Count + 1, ["num_parts"] = 100,
+                    ["object_key"] = key,
+                    ["upload_id"] = (string)multipart["upload_id"]!,
+                    ["start_part_number"] = etags.Count + 1,
+                    ["num_parts"] = 100,
                 }));
                 Assert.Equal(etags.Count + 1, (int)more["start_part_number"]!);
                 urls.AddRange(more["part_urls"]!.AsArray().Select(u => (string)u!));
@@ -123,7 +126,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
     {
         using var answer = await PostAsync("api/multipart/complete", new JsonObject
         {
-            ["object_key"] = key, ["upload_id"] = upload,
+            ["object_key"] = key,
+            ["upload_id"] = upload,
             ["parts"] = new JsonArray([.. etags.Select((e, i) => (JsonNode)new JsonObject { ["part_number"] = i + 1, ["etag"] = e })]),
         });
         return answer.StatusCode;
@@ -152,7 +156,11 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
         {
             ["narinfos"] = new JsonObject(paths.Select(p => KeyValuePair.Create<string, JsonNode?>(p.NarInfoKey, new JsonObject
             {
-                ["store_path"] = p.Path.ToString(), ["url"] = p.NarKey, ["compression"] = "zstd", ["nar_hash"] = p.NarHash.ToNix32String(), ["nar_size"] = p.Nar.Length,
+                ["store_path"] = p.Path.ToString(),
+                ["url"] = p.NarKey,
+                ["compression"] = "zstd",
+                ["nar_hash"] = p.NarHash.ToNix32String(),
+                ["nar_size"] = p.Nar.Length,
                 // Go's empty list.
                 ["references"] = p.References.Count == 0 ? null : new JsonArray([.. p.References.Select(r => (JsonNode)r.Path.ToString())]),
                 ["deriver"] = p.Deriver?.ToString(),

@@ -216,7 +216,10 @@ public abstract class Niks3PushTests(bool onS3)
         Assert.Equal(HttpStatusCode.NotFound, await slow.CompleteAsync(ids[0]));
         var more = await slow.PostAsync("api/multipart/request-parts", new System.Text.Json.Nodes.JsonObject
         {
-            ["object_key"] = root.NarKey, ["upload_id"] = (string)multipart["upload_id"]!, ["start_part_number"] = 1, ["num_parts"] = 2,
+            ["object_key"] = root.NarKey,
+            ["upload_id"] = (string)multipart["upload_id"]!,
+            ["start_part_number"] = 1,
+            ["num_parts"] = 2,
         });
         Assert.Equal(HttpStatusCode.NotFound, (await Niks3Client.ErrorAsync(more)).Status);
     }
