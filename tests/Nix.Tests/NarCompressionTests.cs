@@ -19,7 +19,8 @@ public sealed class NarCompressionTests
         Assert.Equal(data, await ReadAsync(compression, file, piece: 1 << 16));
         Assert.Equal(data, await ReadAsync(compression, file, piece: 1009));
         // Two files one after the other are one.
-        Assert.Equal([.. data, .. data], await ReadAsync(compression, [.. file, .. file], piece: 1 << 16));
+        byte[] twice = [.. data, .. data];
+        Assert.Equal(twice, await ReadAsync(compression, [.. file, .. file], piece: 1 << 16));
         await using var stream = NarCompression.Decompress(compression, new MemoryStream(file))!;
         using var read = new MemoryStream();
         stream.CopyTo(read);
