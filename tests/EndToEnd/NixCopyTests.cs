@@ -92,7 +92,8 @@ public sealed class NixCopyTests
         var first = await copier.CopyAsync(closure.Root);
         if (first.ExitCode != 0)
         {
-            Assert.Contains("run the command again", first.Errors, StringComparison.OrdinalIgnoreCase);
+            // A curl before 8.7 sends the empty body and waits; a newer one sees by itself that it has nothing to send.
+            Assert.True(first.Errors.Contains("run the command again", StringComparison.OrdinalIgnoreCase) || first.Errors.Contains("client read function EOF fail", StringComparison.Ordinal), first.Errors);
             (await copier.CopyAsync(closure.Root)).OrThrow();
         }
 

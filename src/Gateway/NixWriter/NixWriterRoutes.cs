@@ -24,6 +24,9 @@ internal static class NixWriterRoutes
     private const int MostNarInfo = 16 << 20;
     private const int MostJson = 1 << 20;
 
+    // A listing has two levels for each directory.
+    private static readonly JsonDocumentOptions DeepTrees = new() { MaxDepth = 1000 };
+
     // It sends nothing at all, and waits: the sooner it is told, the better. Who sends goes on sending.
     private static readonly Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate FirstBytesSoon = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
@@ -163,7 +166,7 @@ internal static class NixWriterRoutes
     {
         try
         {
-            var json = JsonDocument.Parse(content);
+            var json = JsonDocument.Parse(content, DeepTrees);
             return json.RootElement.ValueKind == JsonValueKind.Object ? json : throw Bad("The body is JSON, but no object.");
         }
         catch (JsonException e)

@@ -30,7 +30,7 @@ internal static class TextBody
             await new BoundedStream(decoder ?? http.Request.Body, most).CopyToAsync(content, http.RequestAborted);
             return content.ToArray();
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException)
         {
             throw new CacheProblemException(ProblemKind.BadRequest, $"The body is not whole and valid {coding}: {e.Message}", inner: e);
         }

@@ -128,6 +128,20 @@ public sealed class NarPutTests
     }
 
     [Fact]
+    public async Task A_listing_may_be_deep_and_one_that_is_not_what_it_says_is_refused()
+    {
+        await using var server = await WriteServer.StartAsync();
+        var deep = string.Concat(Enumerable.Repeat("""{"type":"directory","entries":{"d":""", 200)) + """{"type":"regular"}""" + string.Concat(Enumerable.Repeat("}}", 200));
+        const string Url = "0c5b8vw40dy178xlpddw65q9gf1h2186.ls";
+
+        Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(Url, $$"""{"version":1,"root":{{deep}}}""")).StatusCode);
+        foreach (var coding in (string[])["gzip", "br", "zstd", "xz", "bzip2", "lzma"])
+            Assert.Equal(HttpStatusCode.BadRequest, (await server.PutAsync(Url, "{}", ("Content-Encoding", coding))).StatusCode);
+        foreach (var text in (string[])["", "[]", "{", "null"])
+            Assert.Equal(HttpStatusCode.BadRequest, (await server.PutAsync(Url, text)).StatusCode);
+    }
+
+    [Fact]
     public async Task A_narinfo_that_does_not_fit_the_NAR_that_was_put_is_refused_with_what_differs()
     {
         await using var server = await WriteServer.StartAsync();
