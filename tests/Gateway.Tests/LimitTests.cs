@@ -145,6 +145,18 @@ public class LimitTests
     }
 
     [Fact]
+    public async Task A_body_that_is_said_to_be_as_long_as_a_number_can_be_ends_with_its_connection()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var url = gateway.Store.SignPut(Key, null, TimeSpan.FromMinutes(5)).Url;
+
+        await RawHttp.SendAsync(url, Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {long.MaxValue}\r\n\r\nhello"), end: true);
+
+        await Eventually.BecomesTrueAsync(() => !Directory.EnumerateFiles(Path.Combine(gateway.StoreFolder, ".tmp")).Any());
+        Assert.Null(await gateway.Store.HeadAsync(Key, CancellationToken.None));
+    }
+
+    [Fact]
     public async Task An_upload_that_comes_when_its_URL_has_expired_changes_nothing()
     {
         await using var gateway = await TestGateway.StartAsync();

@@ -11,13 +11,13 @@ internal static class BodyCopy
     public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write, CancellationToken cancel)
     {
         // One byte more than declared is asked for: it shows the end, or a body that is too long.
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length + 1));
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length) + 1);
         try
         {
             long received = 0;
             while (true)
             {
-                var want = (int)Math.Min(buffer.Length, length - received + 1);
+                var want = (int)Math.Min(buffer.Length - 1, length - received) + 1;
                 var read = await body.ReadAtLeastAsync(buffer.AsMemory(0, want), want, throwOnEndOfStream: false, cancel);
                 if (received + read > length)
                     return false;

@@ -83,11 +83,14 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         return needed <= Smallest ? Smallest : Math.Min((needed + Step - 1) / Step * Step, Largest);
     }
 
+    // No coder makes a NAR that much larger.
+    private static long LargestFile(long narSize) => narSize + narSize / 8 + (64 << 10);
+
     private UploadGrant Sign(UploadToken token, int first, int count)
     {
         if (token.Multipart is null)
         {
-            var put = store.SignPut(token.Key, maxSize: null, options.UrlLife);
+            var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
             return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, Expires = put.Expires };
         }
 
