@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Landing;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
@@ -43,6 +44,7 @@ public static class GatewayApp
         // The parts are those that are served in the end: nothing is made before the engine has had them.
         builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
+        builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
         builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));
 
         var app = builder.Build();
@@ -57,6 +59,7 @@ public static class GatewayApp
         PinRoutes.Map(app, parts);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);
+        LandingRoutes.Map(app);
         HealthRoutes.Map(app);
         Observability.Map(app);
         app.Services.GetRequiredService<ServerMetrics>();
