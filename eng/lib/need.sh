@@ -10,6 +10,7 @@ declare -A packages=(
   [newer-nix]="mmdebstrap"
   [newer-kubectl]="mmdebstrap"
   [aot]="clang zlib1g-dev"
+  [browser]="chromium chromium-driver fonts-dejavu-core"
 )
 
 need() {

@@ -60,6 +60,10 @@ public class AccessTests
         ("GET", "/livez", Access.Open, "/livez"),
         ("GET", "/readyz", Access.Open, "/readyz"),
         ("GET", "/metrics", Access.Open, "/metrics"),
+        ("GET,HEAD", "/", Access.Read, "/"),
+        ("GET,HEAD", "/index.html", Access.Read, "/index.html"),
+        ("GET,HEAD", "/c/{cache}", Access.Read, "/c/default/"),
+        ("GET,HEAD", "/c/{cache}/index.html", Access.Read, "/c/default/index.html"),
         ("GET", "/openapi/{documentName}.json", Access.Open, "/openapi/v1.json"),
     ];
 

@@ -23,7 +23,7 @@ internal static class HttpPush
             new BeginPush { Roots = [path.Hash], Paths = [declaration], Pin = pin is null ? null : new PushPin { Name = PinName.Parse(pin) } }, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened);
 
         var grant = Assert.Single(opened.Uploads);
-        using (var upload = Request(HttpMethod.Put, grant.Url!, traceparent, new ByteArrayContent(file)))
+        using (var upload = Request(HttpMethod.Put, new Uri(client.BaseAddress!, grant.Url!.PathAndQuery), traceparent, new ByteArrayContent(file)))
         {
             // The signature is the credential.
             upload.Headers.Authorization = null;

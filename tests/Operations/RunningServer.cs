@@ -45,9 +45,10 @@ internal sealed class RunningServer : IAsyncDisposable
         var all = CleanEnvironment();
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             all[name] = value;
-        var process = ProcessRunner.Start(Program, ["--data", folder["data"], "--listen", "127.0.0.1:0", .. options], all, folder: "/", signalAtExit: "TERM");
-        var line = await process.WaitForLineAsync(l => l.StartsWith(ReadyLine, StringComparison.Ordinal));
-        return new RunningServer(folder, process, new Uri(line[ReadyLine.Length..]));
+        var listen = $"127.0.0.1:{FreePort.Next()}";
+        var process = ProcessRunner.Start(Program, ["--data", folder["data"], "--listen", listen, .. options], all, folder: "/", signalAtExit: "TERM");
+        await process.WaitForLineAsync(l => l.StartsWith(ReadyLine, StringComparison.Ordinal));
+        return new RunningServer(folder, process, new Uri($"http://{listen}"));
     }
 
     /// <summary>The names of the series that <c>/metrics</c> serves, with their labels and values as they stand there.</summary>

@@ -13,6 +13,9 @@ public readonly record struct ObjectKey
 
     public static ObjectKey NixCacheInfo { get; } = new("nix-cache-info");
 
+    /// <summary>The page of the cache, for people.</summary>
+    public static ObjectKey Page { get; } = new("index.html");
+
     public static ObjectKey NarInfo(StorePathHash path) => new($"{path}.narinfo");
 
     public static ObjectKey Listing(StorePathHash path) => new($"{path}.ls");

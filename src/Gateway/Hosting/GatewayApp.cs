@@ -6,6 +6,7 @@ using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Niks3;
 using OrleansCache.Gateway.Ncps;
 using OrleansCache.Gateway.NixWriter;
+using OrleansCache.Gateway.Landing;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
@@ -44,6 +45,7 @@ public static class GatewayApp
         // The parts are those that are served in the end: nothing is made before the engine has had them.
         builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
+        builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
         builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));
 
         var app = builder.Build();
@@ -63,6 +65,7 @@ public static class GatewayApp
         ReadRoutes.Map(app, parts);
         NixWriterRoutes.Map(app, parts);
         NcpsRoutes.Map(app, parts);
+        LandingRoutes.Map(app);
         HealthRoutes.Map(app);
         Observability.Map(app);
         app.Services.GetRequiredService<ServerMetrics>();

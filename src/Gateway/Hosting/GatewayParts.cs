@@ -56,6 +56,9 @@ public sealed record GatewayParts
     /// <summary>The <c>Priority</c> in <c>nix-cache-info</c>; Nix asks caches of lower numbers first.</summary>
     public int Priority { get; init; } = 40;
 
+    /// <summary>Reads need a token.</summary>
+    public bool IsPrivate { get; init; }
+
     /// <summary>How long a commit may keep the client waiting before it answers 202.</summary>
     public TimeSpan CommitPatience { get; init; } = TimeSpan.FromSeconds(45);
 

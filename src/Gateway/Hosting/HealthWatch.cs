@@ -58,7 +58,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         {
             Numbers = await parts.ReadNumbers(CacheName.Default, cancel);
         }
-        catch (Exception e) when (e is CacheProblemException or Npgsql.NpgsqlException)
+        catch (Exception) when (!cancel.IsCancellationRequested)
         {
             // What was known stays; the readiness tells of the database.
         }

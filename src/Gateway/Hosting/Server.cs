@@ -56,6 +56,7 @@ internal static class Server
             ReadNumbers = async (cache, stop) => await core.NumbersAsync(cache, stop),
             StatementCount = () => core.Database.StatementCount,
             DrainDelay = settings.DrainDelay,
+            IsPrivate = settings.IsPrivate,
         };
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);

@@ -1,0 +1,41 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Reads;
+
+namespace OrleansCache.Gateway.Landing;
+
+/// <summary><c>/</c> and <c>/c/{cache}/</c>, and <c>index.html</c> there, as the bucket has it: the page of a cache.</summary>
+internal static class LandingRoutes
+{
+    private static readonly string[] GetAndHead = ["GET", "HEAD"];
+
+    public static void Map(WebApplication app)
+    {
+        var source = app.Services.GetRequiredService<LandingSource>();
+        foreach (var pattern in (string[])["/", "/index.html", "/c/{cache}/", "/c/{cache}/index.html"])
+        {
+            app.MapMethods(pattern, GetAndHead, (RequestDelegate)(async http =>
+            {
+                if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
+                {
+                    await ObjectAnswer.NotFoundAsync(http);
+                    return;
+                }
+
+                // Its links are relative: without the slash they would lead to another cache.
+                if (pattern == "/c/{cache}/" && !http.Request.Path.Value!.EndsWith('/'))
+                {
+                    http.Response.Redirect(http.Request.PathBase + http.Request.Path + "/", permanent: true);
+                    return;
+                }
+
+                var page = await source.ReadAsync(http.RequestAborted);
+                http.Response.Headers.ContentSecurityPolicy = LandingPage.ContentSecurityPolicy + "; frame-ancestors 'none'";
+                http.Response.Headers.XContentTypeOptions = "nosniff";
+                http.Response.Headers["Referrer-Policy"] = "no-referrer";
+                await ObjectAnswer.SendAsync(http, ObjectKey.Page, page);
+            })).Needs(Access.Read);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using OrleansCache.Core;
+using OrleansCache.Gateway.Hosting;
+
+namespace OrleansCache.Gateway.Landing;
+
+/// <summary>The page as it is now, made anew every few seconds however often it is asked for.</summary>
+internal sealed class LandingSource(GatewayParts parts) : IDisposable
+{
+    private static readonly TimeSpan Life = TimeSpan.FromSeconds(5);
+
+    private readonly SemaphoreSlim _one = new(1);
+    private byte[]? _page;
+    private long _made;
+
+    /// <exception cref="CacheProblemException">The database does not answer, and nothing has been made before.</exception>
+    public async Task<byte[]> ReadAsync(CancellationToken cancel)
+    {
+        await _one.WaitAsync(cancel);
+        try
+        {
+            if (_page is null || parts.Time.GetElapsedTime(_made) >= Life)
+            {
+                _page = await MakeAsync(cancel);
+                _made = parts.Time.GetTimestamp();
+            }
+
+            return _page;
+        }
+        catch (CacheProblemException) when (_page is not null)
+        {
+            // People had rather read what was true a while ago.
+            return _page;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    private async Task<byte[]> MakeAsync(CancellationToken cancel)
+    {
+        var numbers = await parts.ReadNumbers(CacheName.Default, cancel);
+        var pins = await parts.Pins.ListAsync(CacheName.Default, cancel);
+        var status = await parts.Collection.StatusAsync(CacheName.Default, cancel);
+        return LandingPage.Render(new LandingContent(parts.PublicUrl.OriginalString, parts.PublicKeys, parts.Priority, parts.IsPrivate, numbers, pins.Pins, status.Last));
+    }
+}

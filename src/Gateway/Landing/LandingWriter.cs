@@ -1,0 +1,60 @@
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Hosting;
+
+namespace OrleansCache.Gateway.Landing;
+
+/// <summary>
+/// Writes the page into the bucket as <c>index.html</c>, for who reads from there. Every server does, at most once a minute and only what differs: they write the same, and of two
+/// that do not the next turn decides.
+/// </summary>
+internal sealed partial class LandingWriter(GatewayParts parts, LandingSource source, ILogger<LandingWriter> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await TryWriteAsync(stoppingToken);
+                await Task.Delay(Interval * (1 + Random.Shared.NextDouble()), parts.Time, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+    }
+
+    private async Task TryWriteAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var page = await source.ReadAsync(cancel);
+            if (await IsThereAsync(page, cancel))
+                return;
+            await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence, cancel);
+            await parts.Store.SyncAsync([ObjectKey.Page], cancel);
+        }
+        catch (Exception e) when (!cancel.IsCancellationRequested)
+        {
+            // Whatever it was, it is no reason to stop serving.
+            LogFailed(e);
+        }
+    }
+
+    private async Task<bool> IsThereAsync(byte[] page, CancellationToken cancel)
+    {
+        await using var stored = await parts.Store.GetAsync(ObjectKey.Page, null, cancel);
+        if (stored is null || stored.Length != page.Length)
+            return false;
+        var bytes = new byte[page.Length];
+        await stored.Stream.ReadExactlyAsync(bytes, cancel);
+        return bytes.AsSpan().SequenceEqual(page);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "index.html could not be written; it is tried again")]
+    private partial void LogFailed(Exception e);
+}
