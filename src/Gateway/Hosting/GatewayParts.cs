@@ -14,6 +14,26 @@ namespace OrleansCache.Gateway.Hosting;
 /// <summary>What the web application serves: the contracts, the store and the credentials, from wherever they come.</summary>
 public sealed record GatewayParts
 {
+    /// <summary>The core's own contracts, its store and its numbers.</summary>
+    public static GatewayParts Of(CacheCore core, ICredentials credentials, Uri publicUrl) => new()
+    {
+        Pushes = core.Pushes,
+        DeferredPushes = core.DeferredPushes,
+        Contents = core.Contents,
+        Collection = core.Collection,
+        Fsck = core.Fsck,
+        Pins = core.Pins,
+        NixWriter = core.NixWriter,
+        Tokens = core.Tokens,
+        Store = core.Store,
+        Credentials = credentials,
+        PingDatabase = core.Database.PingAsync,
+        ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
+        StatementCount = () => core.Database.StatementCount,
+        PublicUrl = publicUrl,
+        PublicKeys = core.PublicKeys,
+    };
+
     public required IPushes Pushes { get; init; }
 
     public required IDeferredPushes DeferredPushes { get; init; }

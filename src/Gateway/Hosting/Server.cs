@@ -36,25 +36,10 @@ internal static class Server
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);
 
         // 3. The engine, and the routes over it. It starts before the first request is taken, and stops after the last is answered.
-        var parts = new GatewayParts
+        var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
-            Pushes = core.Pushes,
-            DeferredPushes = core.DeferredPushes,
-            Contents = core.Contents,
-            Collection = core.Collection,
-            Fsck = core.Fsck,
-            Pins = core.Pins,
-            NixWriter = core.NixWriter,
-            Store = store,
-            Tokens = core.Tokens,
-            Credentials = new TokenCredentials(bootstrap, core.Tokens),
             Limits = settings.Limits,
-            PingDatabase = core.Database.PingAsync,
-            PublicUrl = publicUrl,
-            PublicKeys = core.PublicKeys,
             Priority = settings.Priority,
-            ReadNumbers = async (cache, stop) => await core.NumbersAsync(cache, stop),
-            StatementCount = () => core.Database.StatementCount,
             DrainDelay = settings.DrainDelay,
             IsPrivate = settings.IsPrivate,
         };

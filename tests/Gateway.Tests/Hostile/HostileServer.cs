@@ -114,20 +114,7 @@ internal sealed class HostileServer : IAsyncDisposable
                 Housekeeping = false,
             },
             loggers, TimeProvider.System, CancellationToken.None);
-        var parts = new GatewayParts
-        {
-            Pushes = _core.Pushes,
-            Collection = _core.Collection,
-            Fsck = _core.Fsck,
-            Pins = _core.Pins,
-            Tokens = _core.Tokens,
-            Store = store,
-            Credentials = new TokenCredentials(new TokenFile([Token], privateReads: false), _core.Tokens),
-            PingDatabase = _core.Database.PingAsync,
-            PublicUrl = Url,
-            PublicKeys = _core.PublicKeys,
-            Limits = limits,
-        };
+        var parts = GatewayParts.Of(_core, new TokenCredentials(new TokenFile([Token], privateReads: false), _core.Tokens), Url) with { Limits = limits };
         await directory.PutAsync(ObjectKey.NixCacheInfo, "StoreDir: /nix/store\n"u8.ToArray(), KeyHeaders.For(ObjectKey.NixCacheInfo), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
         ExpiredUrls = [directory.SignPut(ObjectKey.Parse($"nar/{new string('1', 52)}.nar.zst"), null, TimeSpan.FromSeconds(-5)).Url];
         _app = GatewayApp.Build(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(_log));

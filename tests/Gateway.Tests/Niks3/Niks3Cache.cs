@@ -71,22 +71,7 @@ internal sealed class Niks3Cache : IAsyncDisposable
             },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var app = GatewayApp.Build(
-            new GatewayParts
-            {
-                Pushes = core.Pushes,
-                DeferredPushes = core.DeferredPushes,
-                Contents = core.Contents,
-                Collection = core.Collection,
-                Fsck = core.Fsck,
-                Pins = core.Pins,
-                NixWriter = core.NixWriter,
-                Tokens = core.Tokens,
-                Store = store,
-                Credentials = new TokenFile([Token], privateReads: false),
-                PingDatabase = core.Database.PingAsync,
-                PublicUrl = url,
-                PublicKeys = core.PublicKeys,
-            },
+            GatewayParts.Of(core, new TokenFile([Token], privateReads: false), url) with { Store = store },
             listener, logging => logging.SetMinimumLevel(LogLevel.None));
         await app.StartAsync();
         _gateways.Add((app, core));

@@ -61,22 +61,7 @@ internal sealed class WriteServer : IAsyncDisposable
                 Pushes = options ?? new PushOptions(),
             },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
-        var parts = new GatewayParts
-        {
-            Pushes = core.Pushes,
-            Collection = core.Collection,
-            Fsck = core.Fsck,
-            Pins = core.Pins,
-            NixWriter = core.NixWriter,
-            DeferredPushes = core.DeferredPushes,
-            Contents = core.Contents,
-            Tokens = core.Tokens,
-            Store = served,
-            Credentials = new Users(privateReads),
-            PingDatabase = core.Database.PingAsync,
-            PublicUrl = url,
-            PublicKeys = core.PublicKeys,
-        };
+        var parts = GatewayParts.Of(core, new Users(privateReads), url);
         var log = new List<string>();
         var app = GatewayApp.Build(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new Lines(log)));
         await app.StartAsync();
