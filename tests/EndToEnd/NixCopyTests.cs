@@ -20,6 +20,9 @@ public sealed class NixCopyTests
         await using var copier = new NixCopier(server, Tool(nix));
         var closure = await Closures.GetAsync("edge");
 
+        // With its listing a tree as deep as Nix takes them. (It cannot write one of names that are not UTF-8.)
+        (await copier.CopyAsync(closure.Paths.Single(p => p.EndsWith("-edge-deep", StringComparison.Ordinal)), query: "?write-nar-listing=true")).OrThrow();
+        Assert.Single(await server.Objects.KeysAsync(), k => k.EndsWith(".ls", StringComparison.Ordinal));
         (await copier.CopyAsync(closure.Root)).OrThrow();
         var keys = await server.Objects.KeysAsync();
         (await copier.CopyAsync(closure.Root)).OrThrow();
