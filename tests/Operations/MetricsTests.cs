@@ -50,7 +50,9 @@ public class MetricsTests
         Assert.Contains(served, l => l.StartsWith("orleans_cache_store_requests_total{operation=\"put\",outcome=\"ok\"}", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
         Assert.Contains(served, l => l.StartsWith("orleans_cache_gc_phase_duration_seconds_count{phase=\"marking\"} 1", StringComparison.Ordinal));
         Assert.Contains(served, l => l.StartsWith("http_server_request_duration_seconds_count{", StringComparison.Ordinal) && l.Contains("http_route=\"/v1/caches/{cache}/pushes/{push}/commit\"", StringComparison.Ordinal));
-        Assert.Contains(served, l => l.StartsWith("db_client_connection_count{", StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("orleans_cache_database_connections{state=\"idle\"} ", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
+        // Nor is anything told of where the database is.
+        Assert.DoesNotContain(served, l => l.Contains("Host=", StringComparison.Ordinal) || l.Contains("Username", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -32,18 +32,19 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         var asked = (long?)null;
         try
         {
-            await FindTroubleAsync(stoppingToken);
+            // Short, and not broken off at the end: PostgreSQL would complain of it in its log.
+            await FindTroubleAsync(CancellationToken.None);
             while (true)
             {
                 if (asked is not { } last || parts.Time.GetElapsedTime(last) >= NumbersInterval)
                 {
                     asked = parts.Time.GetTimestamp();
-                    await ReadNumbersAsync(stoppingToken);
+                    await ReadNumbersAsync();
                 }
 
                 await Task.Delay(Interval, parts.Time, stoppingToken);
                 if (parts.Time.GetElapsedTime(_checked) >= Interval)
-                    await FindTroubleAsync(stoppingToken);
+                    await FindTroubleAsync(CancellationToken.None);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -52,13 +53,13 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
     }
 
-    private async Task ReadNumbersAsync(CancellationToken cancel)
+    private async Task ReadNumbersAsync()
     {
         try
         {
-            Numbers = await parts.ReadNumbers(CacheName.Default, cancel);
+            Numbers = await parts.ReadNumbers(CacheName.Default, CancellationToken.None);
         }
-        catch (Exception) when (!cancel.IsCancellationRequested)
+        catch (Exception)
         {
             // What was known stays; the readiness tells of the database.
         }

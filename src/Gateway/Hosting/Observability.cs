@@ -27,7 +27,7 @@ internal sealed class Observability(Func<string, string?> environment)
         builder.Configuration.AddInMemoryCollection(OtlpSignal.Variables());
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(Describe).WithMetrics(metrics =>
         {
-            metrics.AddMeter(Telemetry.Name, "Microsoft.AspNetCore.Hosting", "Npgsql", "System.Runtime").AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false);
+            metrics.AddMeter(Telemetry.Name, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false);
             if (_metrics.IsWanted)
                 metrics.AddOtlpExporter(_metrics.Configure);
         });

@@ -8,6 +8,7 @@ namespace OrleansCache.Gateway.Hosting;
 internal sealed class ServerMetrics : IDisposable
 {
     private readonly Meter _meter = new(Telemetry.Name);
+    private readonly DatabaseConnections _connections = new();
 
     /// <param name="parts">What is served.</param>
     /// <param name="watch">Knows the last check.</param>
@@ -17,6 +18,7 @@ internal sealed class ServerMetrics : IDisposable
         _meter.CreateObservableGauge("orleans_cache.build_info", () => new Measurement<int>(1, new("version", CacheInfos.ServerVersion), new("engine", engine)), null, "What runs here");
         _meter.CreateObservableGauge("orleans_cache.ready", () => watch.WasReady ? 1 : 0, null, "1 when the last check of /readyz was good");
         _meter.CreateObservableCounter("orleans_cache.database_statements", parts.StatementCount, null, "Statements sent to PostgreSQL");
+        _meter.CreateObservableGauge("orleans_cache.database_connections", _connections.Read, null, "Connections to PostgreSQL");
         _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () => Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");
         _meter.CreateObservableGauge("orleans_cache.paths", () => Of(watch, n => n.Paths), null, "Store paths in the cache; an estimate where it is large");
         _meter.CreateObservableGauge("orleans_cache.objects", () => Of(watch, n => n.Objects), null, "NARs, logs and realisations in the cache; an estimate where it is large");
@@ -24,7 +26,11 @@ internal sealed class ServerMetrics : IDisposable
         _meter.CreateObservableGauge("orleans_cache.pins", () => Of(watch, n => n.Pins), null, "Pins");
     }
 
-    public void Dispose() => _meter.Dispose();
+    public void Dispose()
+    {
+        _meter.Dispose();
+        _connections.Dispose();
+    }
 
     // Absent until it is known.
     private static IEnumerable<Measurement<double>> Of(HealthWatch watch, Func<Core.Caches.CacheNumbers, double?> pick) =>

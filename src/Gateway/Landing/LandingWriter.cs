@@ -32,7 +32,8 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
     {
         try
         {
-            var page = await source.ReadAsync(cancel);
+            // Not broken off: PostgreSQL would complain of it in its log.
+            var page = await source.ReadAsync(CancellationToken.None);
             if (await IsThereAsync(page, cancel))
                 return;
             await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence, cancel);
