@@ -52,6 +52,8 @@ public class AccessTests
         ("GET", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
         ("DELETE", "/v1/caches/{cache}/tokens/{token}", Access.Admin, "/v1/caches/default/tokens/9999"),
         ("PUT", "/upload/{**key}", Access.SignedUrl, "/upload/nar/x.nar.zst"),
+        .. Niks3(""),
+        .. Niks3("/c/{cache}"),
         .. Reads("", Access.Read),
         .. Reads("/c/{cache}", Access.ReadOrPush),
         .. Puts(),
@@ -129,6 +131,32 @@ public class AccessTests
         Assert.Equal("urn:orleans-cache:error:unauthorized", (await answer.ProblemAsync()).Type);
         Assert.DoesNotContain("my-wrong-secret", text, StringComparison.Ordinal);
         Assert.DoesNotContain(gateway.Log, l => l.Contains("my-wrong-secret", StringComparison.Ordinal));
+    }
+
+    private static IEnumerable<(string, string, Access, string)> Niks3(string prefix)
+    {
+        var at = prefix.Replace("{cache}", "default", StringComparison.Ordinal);
+        (string, string, Access, string)[] routes =
+        [
+            ("GET", "/health", Access.Open, "/health"),
+            ("GET", "/api/cache-config", Access.Open, "/api/cache-config"),
+            ("GET", "/api/cache-stats", Access.Open, "/api/cache-stats"),
+            ("POST", "/api/pending_closures", Access.Push, "/api/pending_closures"),
+            ("POST", "/api/pending_closures/{id}/sign", Access.Push, "/api/pending_closures/1/sign"),
+            ("POST", "/api/pending_closures/{id}/complete", Access.Push, "/api/pending_closures/1/complete"),
+            ("DELETE", "/api/pending_closures", Access.Gc, "/api/pending_closures?older-than=1h"),
+            ("PUT", "/api/pending_closures/{id}/objects/{**key}", Access.SignedUrl, $"/api/pending_closures/1/objects/{Hash}.ls"),
+            ("POST", "/api/multipart/request-parts", Access.Push, "/api/multipart/request-parts"),
+            ("POST", "/api/multipart/complete", Access.Push, "/api/multipart/complete"),
+            ("HEAD", "/api/objects/{**key}", Access.Push, $"/api/objects/{Hash}.narinfo"),
+            ("GET", "/api/closures/{key}", Access.Push, $"/api/closures/{Hash}.narinfo"),
+            ("DELETE", "/api/closures", Access.Gc, "/api/closures?older-than=1h"),
+            ("GET", "/api/gc/status", Access.Gc, "/api/gc/status"),
+            ("GET", "/api/pins", Access.Pin, "/api/pins"),
+            ("POST", "/api/pins/{name}", Access.Pin, "/api/pins/app"),
+            ("DELETE", "/api/pins/{name}", Access.Pin, "/api/pins/app"),
+        ];
+        return routes.Select(r => (r.Item1, prefix + r.Item2, r.Item3, at + r.Item4));
     }
 
     private static IEnumerable<(string, string, Access, string)> Puts() =>

@@ -39,5 +39,4 @@ internal sealed class ScriptedContents : ICacheContents
 
     public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) => Task.FromResult<PushedClosure?>(null);
 
-    public Task<CacheSize> SizeAsync(CacheName cache, CancellationToken cancel) => Task.FromResult(new CacheSize(0, 0));
 }

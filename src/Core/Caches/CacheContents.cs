@@ -47,12 +47,4 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
                 return pushed is { } at ? new PushedClosure(at, paths) : null;
             },
             cancel);
-
-    public Task<CacheSize> SizeAsync(CacheName cache, CancellationToken cancel) =>
-        database.SingleAsync(
-            """
-            select (select count(*) from store_path s where s.cache_id = $1 and s.state = 'live') + count(*), coalesce(sum(o.nar_size), 0)::bigint
-            from object o where o.cache_id = $1 and o.state = 'live'
-            """,
-            p => p.With(caches.IdOf(cache)), r => new CacheSize(r.GetInt64(0), r.GetInt64(1)), cancel);
 }

@@ -42,16 +42,16 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
             p => p.With(SampledPages), r => (Paths: r.GetDouble(0), Objects: r.GetDouble(1)), cancel);
         return await database.SingleAsync(
             """
-            select (select count(*) from store_path tablesample system ($2::real) repeatable (0) where cache_id = $1 and state in ('live', 'condemned')), o.objects, o.bytes,
+            select (select count(*) from store_path tablesample system ($2::real) repeatable (0) where cache_id = $1 and state in ('live', 'condemned')), o.objects, o.bytes, o.nar_bytes,
               (select count(*) from pin where cache_id = $1 and not deleted),
               (select max(finished) from gc_run where cache_id = $1 and state = 'done' and not dry_run)
-            from (select count(*) as objects, coalesce(sum(file_size), 0)::bigint as bytes from object tablesample system ($3::real) repeatable (0)
+            from (select count(*) as objects, coalesce(sum(file_size), 0)::bigint as bytes, coalesce(sum(nar_size), 0)::bigint as nar_bytes from object tablesample system ($3::real) repeatable (0)
                   where cache_id = $1 and state in ('live', 'condemned')) o
             """,
             p => p.With(cache).With(share.Paths).With(share.Objects),
             r => new CacheNumbers(
-                asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects), share.Paths >= 100 && share.Objects >= 100, r.GetInt64(3),
-                r.IsDBNull(4) ? null : r.GetDateTime(4)),
+                asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects), Scale(r.GetInt64(3), share.Objects),
+                share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5)),
             cancel);
     }
 
@@ -62,7 +62,8 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
 /// <param name="Paths">Store paths that readers find.</param>
 /// <param name="Objects">NARs, logs and realisations.</param>
 /// <param name="Bytes">Their size in the store, compressed.</param>
-/// <param name="Exact">False: a large catalog was sampled, and the first three are estimates.</param>
+/// <param name="NarBytes">The size of the NARs, uncompressed; one that paths share counts once.</param>
+/// <param name="Exact">False: a large catalog was sampled, and the four before are estimates.</param>
 /// <param name="Pins">Pins.</param>
 /// <param name="Collected">When a collection last succeeded; null before the first.</param>
-public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, bool Exact, long Pins, DateTimeOffset? Collected);
+public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, long NarBytes, bool Exact, long Pins, DateTimeOffset? Collected);

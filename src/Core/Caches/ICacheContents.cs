@@ -20,9 +20,6 @@ public interface ICacheContents
 
     /// <summary>A pushed closure, by its root; null when there is none of that root.</summary>
     Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel);
-
-    /// <summary>Counts all that is live: its cost grows with the cache.</summary>
-    Task<CacheSize> SizeAsync(CacheName cache, CancellationToken cancel);
 }
 
 /// <param name="Pushed">When it was last pushed.</param>
@@ -30,7 +27,3 @@ public sealed record PushedClosure(DateTimeOffset Pushed, IReadOnlyList<ClosureP
 
 /// <param name="Objects">Its logs and realisations.</param>
 public sealed record ClosurePath(StorePathHash Path, Sha256Hash NarHash, bool HasListing, IReadOnlyList<ObjectKey> Objects);
-
-/// <param name="Nodes">Paths and objects (NARs, logs, realisations).</param>
-/// <param name="NarBytes">Of the NARs, uncompressed; each counts once.</param>
-public sealed record CacheSize(long Nodes, long NarBytes);

@@ -69,8 +69,8 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(Patience);
-        var database = AnswersAsync(parts.PingDatabase(limit.Token));
-        var store = AnswersAsync(parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
+        var database = AnswersAsync(() => parts.PingDatabase(limit.Token));
+        var store = AnswersAsync(() => parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
         return (await database, await store) switch
         {
             (true, true) => null,
@@ -80,11 +80,11 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         };
     }
 
-    private static async Task<bool> AnswersAsync(Task probe)
+    private static async Task<bool> AnswersAsync(Func<Task> probe)
     {
         try
         {
-            await probe.WaitAsync(Patience);
+            await probe().WaitAsync(Patience);
             return true;
         }
         catch (Exception)

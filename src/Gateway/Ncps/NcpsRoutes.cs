@@ -38,6 +38,7 @@ internal static class NcpsRoutes
             return;
         }
 
+        http.Credential().DemandPin(Name(path));
         try
         {
             await parts.Pins.SetAsync(cache, Name(path), new SetPin { Path = info.StorePath }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
@@ -55,7 +56,10 @@ internal static class NcpsRoutes
         try
         {
             if (Hash(http) is { } path)
+            {
+                http.Credential().DemandPin(Name(path));
                 await parts.Pins.DeleteAsync(cache, Name(path), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            }
         }
         catch (CacheProblemException e) when (e.Kind is ProblemKind.UnknownPin or ProblemKind.PinChanged)
         {
@@ -68,7 +72,7 @@ internal static class NcpsRoutes
     private static async Task ListAsync(HttpContext http, GatewayParts parts)
     {
         var pins = await parts.Pins.ListAsync(Cache(http), http.RequestAborted);
-        var hashes = pins.Pins.Select(p => p.Name.ToString()).Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..]);
+        var hashes = pins.Pins.Where(p => http.Credential().AllowsPin(p.Name)).Select(p => p.Name.ToString()).Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..]);
         http.Response.ContentType = "application/json";
         http.Response.Headers.CacheControl = "no-store";
         // Hashes need no escapes.

@@ -1,5 +1,3 @@
-using OrleansCache.Core;
-using OrleansCache.Core.Caches;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Gateway.V1;
@@ -13,11 +11,8 @@ namespace OrleansCache.Gateway.Niks3;
 /// </summary>
 internal static class Niks3Routes
 {
-    private static readonly TimeSpan StatsLife = TimeSpan.FromMinutes(1);
-
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, CancellationToken stopping)
     {
-        var stats = new RecentStats(parts.Contents, parts.Time);
         foreach (var prefix in (string[])["", "/c/{cache}"])
         {
             var root = app.MapGroup(prefix);
@@ -43,27 +38,10 @@ internal static class Niks3Routes
             {
                 var cache = Cache(http);
                 CacheInfos.Describe(parts, cache);
-                var size = await stats.GetAsync(cache, http.RequestAborted);
+                var numbers = await parts.ReadNumbers(cache, http.RequestAborted);
                 http.Response.Headers.AccessControlAllowOrigin = "*";
-                await AnswerAsync(http, new CacheStats(size.Nodes, size.NarBytes), Wire.CacheStats);
+                await AnswerAsync(http, new CacheStats(numbers is null ? 0 : numbers.Paths + numbers.Objects, numbers?.NarBytes ?? 0), Wire.CacheStats);
             }).Needs(Access.Open);
-        }
-    }
-
-    /// <summary>Anybody may ask, and counting takes long in a large cache: once a minute is enough.</summary>
-    private sealed class RecentStats(ICacheContents contents, TimeProvider time)
-    {
-        // Guarded by itself. Who asks while it is counted waits for the same count.
-        private readonly Dictionary<CacheName, (long At, Task<CacheSize> Size)> _known = [];
-
-        public Task<CacheSize> GetAsync(CacheName cache, CancellationToken cancel)
-        {
-            lock (_known)
-            {
-                if (!_known.TryGetValue(cache, out var known) || known.Size.IsFaulted || time.GetElapsedTime(known.At) > StatsLife)
-                    _known[cache] = known = (time.GetTimestamp(), contents.SizeAsync(cache, CancellationToken.None));
-                return known.Size.WaitAsync(cancel);
-            }
         }
     }
 }

@@ -18,12 +18,12 @@ internal static class PinRoutes
         api.MapGet("/pins", async http =>
         {
             var list = await pins.ListAsync(Cache(http), http.RequestAborted);
-            await AnswerAsync(http, [.. list.Pins.Select(p => new PinAnswer(p.Name.ToString(), p.Path.ToString(), Keys.NarInfo(p.Path.Hash), Time(p.Created), Time(p.Updated)))], Wire.ListPinAnswer);
+            await AnswerAsync(http, [.. list.Pins.Where(p => http.Credential().AllowsPin(p.Name)).Select(p => new PinAnswer(p.Name.ToString(), p.Path.ToString(), Keys.NarInfo(p.Path.Hash), Time(p.Created), Time(p.Updated)))], Wire.ListPinAnswer);
         }).Needs(Access.Pin);
 
         api.MapPost("/pins/{name}", async http =>
         {
-            var name = Name(http);
+            var name = Demanded(http);
             var request = await ReadAsync(http, Wire.CreatePinRequest, SmallBody);
             if (!StorePath.TryParse(request.StorePath, out var path))
                 throw Bad($"store_path is '{request.StorePath}': a store path is wanted");
@@ -33,9 +33,16 @@ internal static class PinRoutes
 
         api.MapDelete("/pins/{name}", async http =>
         {
-            await pins.DeleteAsync(Cache(http), Name(http), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await pins.DeleteAsync(Cache(http), Demanded(http), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Pin);
+    }
+
+    private static PinName Demanded(HttpContext http)
+    {
+        var name = Name(http);
+        http.Credential().DemandPin(name);
+        return name;
     }
 
     private static PinName Name(HttpContext http) => PinName.TryParse(http.GetRouteValue("name") as string, out var name) ? name : throw Bad($"invalid pin name: {PinName.Rule}");

@@ -35,13 +35,13 @@ internal static class NixWriterRoutes
         Put("/nix-cache-info", CacheInfoAsync);
         Put("/{hash}.narinfo", NarInfoAsync);
         Put("/{hash}.ls", ListingAsync);
-        Put("/nar/{file}", NarAsync);
+        Put("/nar/{file}", NarAsync).IsUpload();
         Put("/log/{drv}", LogAsync);
         Put("/realisations/{id}", RealisationAsync);
         Put("/build-trace-v2/{drv}/{output}", RealisationAsync);
         Put("/debuginfo/{id}", DebugInfoAsync);
 
-        void Put(string pattern, Func<HttpContext, CacheName, GatewayParts, Task> handle) =>
+        IEndpointConventionBuilder Put(string pattern, Func<HttpContext, CacheName, GatewayParts, Task> handle) =>
             app.MapPut("/c/{cache}" + pattern, (RequestDelegate)(http => AnswerAsync(http, parts, handle))).Needs(Access.Push);
     }
 

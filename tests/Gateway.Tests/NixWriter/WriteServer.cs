@@ -132,11 +132,16 @@ internal sealed class WriteServer : IAsyncDisposable
         return string.Join('\n', findings);
     }
 
+    /// <summary>All keys of the store but that of the server's own page.</summary>
     public async Task<IReadOnlyList<string>> KeysAsync()
     {
         var keys = new List<string>();
         await foreach (var info in Core.Store.ListAsync("", CancellationToken.None))
-            keys.Add(info.Key.ToString());
+        {
+            if (info.Key != ObjectKey.Page)
+                keys.Add(info.Key.ToString());
+        }
+
         return keys;
     }
 
