@@ -68,8 +68,12 @@ public sealed class PinWriteTests
     {
         await using var world = await WithPathsAsync();
         await world.PinAsync("app", "a");
-        await world.ExecuteAsync($"select s.name, {world.Core.Database.Functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '') from store_path s where s.name = 'b'");
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.pin_intend(1, 'app', interval '20 s', interval '3 s', 1)");
+        // In one transaction: nobody writes in between.
+        await world.ExecuteAsync(
+            $"""
+            select s.name, {world.Core.Database.Functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '') from store_path s where s.name = 'b';
+            select {world.Core.Database.Functions}.pin_intend(1, 'app', interval '20 s', interval '3 s', 1)
+            """);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         Assert.Equal("a", world.BucketPin("app"));

@@ -6,7 +6,14 @@ using OrleansCache.Core.Fsck;
 
 namespace OrleansCache.Gateway.Tests.Hostile;
 
+/// <summary>Alone in the process: its heap is what the test looks at.</summary>
+[CollectionDefinition(nameof(HostileTests), DisableParallelization = true)]
+#pragma warning disable CA1711 // It is one.
+public sealed class HostileCollection;
+#pragma warning restore CA1711
+
 /// <summary>Generated requests that no honest client sends: 1,500, or 12,000 with <c>ORLEANS_CACHE_TEST_FULL=1</c>. <c>ORLEANS_CACHE_TEST_SEED</c> repeats a run.</summary>
+[Collection(nameof(HostileTests))]
 public class HostileTests
 {
     private const int AtOnce = 12;
