@@ -164,6 +164,7 @@ public class PushRouteTests
         { ProblemKind.UnknownCache, 404, "unknown-cache" },
         { ProblemKind.UnknownPush, 404, "unknown-push" },
         { ProblemKind.PushEnded, 410, "push-ended" },
+        { ProblemKind.NotOfThisPush, 403, "not-of-this-push" },
         { ProblemKind.ClosureIncomplete, 422, "closure-incomplete" },
         { ProblemKind.MissingPaths, 409, "missing-paths" },
         { ProblemKind.KeyReused, 409, "key-reused" },
