@@ -17,6 +17,12 @@ internal sealed record BenchOptions
     /// <summary>Of <c>cluster</c>: less of everything, to see that it runs.</summary>
     public bool Quick { get; private init; }
 
+    /// <summary>Of <c>push</c>: what is measured beside our own protocol.</summary>
+    public PushProtocol Protocol { get; private init; }
+
+    /// <summary>Of <c>push --protocol niks3</c>: the program.</summary>
+    public string Niks3Client { get; private init; } = "";
+
     public bool UseS3 { get; private init; }
 
     /// <summary>A folder for everything that is written; on the disk.</summary>
@@ -55,6 +61,8 @@ internal sealed record BenchOptions
                 "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs : throw new BenchException("--runs wants a number from 1.") },
                 "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ => throw new BenchException("--store is directory or s3.") } },
                 "--largest" => options with { Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0 ? nodes : throw new BenchException("--largest wants a number of nodes.") },
+                "--protocol" => options with { Protocol = Value() switch { "v1" => PushProtocol.V1, "niks3" => PushProtocol.Niks3, "nix" => PushProtocol.Nix, _ => throw new BenchException("--protocol is v1, niks3 or nix.") } },
+                "--niks3-client" => options with { Niks3Client = Value() },
                 "--work" => options with { Work = Value() },
                 "--memory" => options with { Memory = Value() },
                 "--closures" => options with { Closures = Value() },
@@ -68,4 +76,17 @@ internal sealed record BenchOptions
 
         return options;
     }
+}
+
+/// <summary>The protocols by which a closure gets into the cache.</summary>
+internal enum PushProtocol
+{
+    /// <summary>Our own, beside stock Nix and the machine's limit.</summary>
+    V1,
+
+    /// <summary>That of niks3's clients.</summary>
+    Niks3,
+
+    /// <summary>Stock <c>nix copy</c> over HTTP.</summary>
+    Nix,
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace OrleansCache.Bench;
 
 /// <summary>Requests to the gateway and statements to PostgreSQL of one push, by kind: counted in a run of its own, which is not measured.</summary>
@@ -8,6 +10,32 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
 
     /// <summary>Statements of begin and commit, with what the commit publishes.</summary>
     public int BeginAndCommit => Statements.Count(s => !OfTheirOwn.Contains(s.Text) && !s.Text.StartsWith("delete from push", StringComparison.Ordinal));
+
+    /// <summary>All statements, those of the background work too.</summary>
+    public IEnumerable<(string Text, int Count, double Milliseconds)> ByText => Statements.GroupBy(s => s.Text).Select(g => (g.Key, g.Count(), g.Sum(s => s.Milliseconds)));
+
+    /// <summary>Such as <c>3 PUT, 1 begin</c>.</summary>
+    public string RequestsByKind => string.Join(", ", Requests.OrderByDescending(r => r.Value).Select(r => $"{r.Value} {r.Key}"));
+
+    /// <summary>Such as <c>all statements: 1 begin_push 20 ms</c>.</summary>
+    public string StatementsByText => $"all statements: {string.Join(", ", ByText.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Count} {s.Text} {s.Milliseconds:F0} ms")))}";
+
+    /// <summary>Counts a push into an empty cache, and then the same once more.</summary>
+    public static async Task<(Counts Cold, Counts Warm)> OfColdAndWarmAsync(CacheServer server, Relay relay, Func<Task> push)
+    {
+        await server.CountStatementsAsync();
+        var counts = (await OneAsync(), await OneAsync());
+        await server.StopCountingAsync();
+        return counts;
+
+        async Task<Counts> OneAsync()
+        {
+            server.ForgetStatements();
+            await push();
+            await Task.Delay(200); // PostgreSQL's log comes through a pipe
+            return new Counts(relay.TakeRequests(), server.Statements());
+        }
+    }
 }
 
 /// <summary>A cold and a warm push of a set, counted; the begin of the warm one is kept, and sent again to measure the server's time.</summary>
@@ -19,21 +47,10 @@ internal sealed record CountedPushes(ClosureSet Set, Counts Cold, Counts Warm, d
     {
         Console.Error.WriteLine($"{set.Name}: counting requests and statements");
         using var relay = new Relay();
-        await using var server = await lab.StartServerAsync("--public-url", relay.Url);
-        relay.Target = server.Address;
-        await server.CountStatementsAsync();
-        var counts = new List<Counts>();
-        for (var i = 0; i < 2; i++)
-        {
-            server.ForgetStatements();
-            await lab.PushAsync(server, [set.Root], relay.Url);
-            await Task.Delay(200); // PostgreSQL's log comes through a pipe
-            counts.Add(new Counts(relay.TakeRequests(), server.Statements()));
-        }
-
-        await server.StopCountingAsync();
+        await using var server = await lab.StartServerAsync(relay);
+        var (cold, warm) = await Counts.OfColdAndWarmAsync(server, relay, () => lab.PushAsync(server, [set.Root], relay.Url));
         // The first ones are the compiler's.
         await BeginReplay.RunAsync(relay.LastBegin, server.Address, Replays);
-        return new CountedPushes(set, counts[0], counts[1], await BeginReplay.RunAsync(relay.LastBegin, server.Address, Replays));
+        return new CountedPushes(set, cold, warm, await BeginReplay.RunAsync(relay.LastBegin, server.Address, Replays));
     }
 }

@@ -11,9 +11,14 @@ internal static class PushBench
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
         var lab = new Lab(options, s3);
         var all = ClosureSet.Read(options.Closures);
+        if (options.Protocol == PushProtocol.Niks3)
+            return await ProtocolBench.RunAsync(lab, all, [PushClient.Niks3(options.Niks3Client)]);
         var nixes = new List<NixCopy> { await NixCopy.FindAsync([], parallel: false, options.Work) };
         if (options.NewerNix.Count > 0)
             nixes.Add(await NixCopy.FindAsync(options.NewerNix, parallel: true, options.Work));
+
+        if (options.Protocol == PushProtocol.Nix)
+            return await ProtocolBench.RunAsync(lab, all, nixes.Select(PushClient.Nix));
 
         // One after the other: nothing else of ours runs beside a measurement.
         var cold = new List<ColdResult>();

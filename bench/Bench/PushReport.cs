@@ -41,9 +41,9 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
         {
             to.WriteLine();
             to.WriteLine($"{cold.Set.Name}: {cold.Set.Paths.Count} paths, cold push   wall s   CPU s   ours/this");
-            Line(to, "ours", cold.Wall, cold.MedianOf(o => o.Client.Cpu + o.GatewayCpu + o.PostgresCpu), null);
+            Line(to, "ours", cold.Wall, cold.MedianOf(o => o.Cpu), null);
             foreach (var (nix, runs) in cold.Nix)
-                Line(to, $"nix copy {nix.Version}{(nix.Parallel ? ", parallel" : "")}", cold.NixWall(nix), Stats.Median(runs.Select(r => r.Cpu)), cold.Wall / cold.NixWall(nix));
+                Line(to, nix.Name, cold.NixWall(nix), Stats.Median(runs.Select(r => r.Cpu)), cold.Wall / cold.NixWall(nix));
             Line(to, "the machine's limit", cold.LimitWall, Stats.Median(cold.Limit.Select(l => l.Cpu)), cold.Wall / cold.LimitWall);
             to.WriteLine(Text($"  of ours: CPU client {cold.MedianOf(o => o.Client.Cpu):F2} s, gateway {cold.MedianOf(o => o.GatewayCpu):F2} s, PostgreSQL {cold.MedianOf(o => o.PostgresCpu):F2} s{StoreCpu(cold)}"));
             to.WriteLine(Text($"           wall {string.Join(", ", PhaseMedians(cold).Select(p => Text($"{p.Key} {p.Value:F2} s")))}"));
@@ -120,19 +120,20 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
     {
         ["requests"] = new JsonObject(counts.Requests.Select(r => KeyValuePair.Create(r.Key, (JsonNode?)r.Value))),
         ["beginAndCommit"] = counts.BeginAndCommit,
-        ["statements"] = new JsonObject(ByText(counts).Select(s => KeyValuePair.Create(s.Text, (JsonNode?)new JsonObject { ["count"] = s.Count, ["ms"] = Round(s.Milliseconds) }))),
+        ["statements"] = new JsonObject(counts.ByText.Select(s => KeyValuePair.Create(s.Text, (JsonNode?)new JsonObject { ["count"] = s.Count, ["ms"] = Round(s.Milliseconds) }))),
     };
 
     private static void Print(TextWriter to, string name, Counts counts)
     {
-        to.WriteLine($"{name}: {counts.Requests.Values.Sum()} requests to the gateway ({string.Join(", ", counts.Requests.OrderByDescending(r => r.Value).Select(r => $"{r.Value} {r.Key}"))})");
-        to.WriteLine($"  {counts.BeginAndCommit} statements of begin and commit; all statements: {string.Join(", ", ByText(counts).Select(s => Text($"{s.Count} {s.Text} {s.Milliseconds:F0} ms")))}");
+        to.WriteLine($"{name}: {counts.Requests.Values.Sum()} requests to the gateway ({counts.RequestsByKind})");
+        to.WriteLine($"  {counts.BeginAndCommit} statements of begin and commit; {counts.StatementsByText}");
     }
 
-    private static IEnumerable<(string Text, int Count, double Milliseconds)> ByText(Counts counts) =>
-        counts.Statements.GroupBy(s => s.Text).Select(g => (g.Key, g.Count(), g.Sum(s => s.Milliseconds)));
-
-    private static Dictionary<string, double> PhaseMedians(ColdResult cold) => cold.Ours[0].Phases.Keys.ToDictionary(k => k, k => cold.MedianOf(o => o.Phases[k]));
+    private static Dictionary<string, double> PhaseMedians(ColdResult cold)
+    {
+        var phases = cold.Ours.Select(o => Lab.PhasesOf(o.Client)).ToArray();
+        return phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k])));
+    }
 
     private static string StoreCpu(ColdResult cold) => cold.MedianOf(o => o.StoreCpu) is var cpu and > 0 ? Text($"; the S3 server {cpu:F2} s") : "";
 

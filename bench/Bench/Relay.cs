@@ -136,6 +136,11 @@ internal sealed class Relay : IDisposable
             ["v1", "caches", _, "pushes", _, .., var last] when line[0] == "POST" => last,
             ["v1", "caches", _] => "info",
             ["upload", ..] => "PUT",
+            ["api", "multipart", var what] => "multipart " + what,
+            ["api", "pending_closures"] => "pending_closures",
+            ["api", "pending_closures", _, var what] => what,
+            ["c", _, "nar", ..] => line[0] + " nar",
+            ["c", _, var file] => $"{line[0]} {(file.EndsWith(".narinfo", StringComparison.Ordinal) ? "narinfo" : file)}",
             _ => line[0],
         };
     }

@@ -16,7 +16,7 @@ internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double 
             pushes.Add(await lab.PushAsync(server, [set.Root]));
         }
 
-        var phases = pushes.ConvertAll(p => ColdPush.ReadPhases(System.Text.Json.Nodes.JsonNode.Parse(p.Output)!));
+        var phases = pushes.ConvertAll(Lab.PhasesOf);
         return new WarmPush(set, Stats.Median(pushes.Select(p => p.Wall * 1000)), Stats.Median(pathInfos), phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k]))));
     }
 }
