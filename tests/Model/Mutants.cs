@@ -88,7 +88,7 @@ internal static class Mutants
         new("the second deletion meets a key that was granted again")
         {
             Patch = Patch(("in ('stored', 'condemned', 'live', 'claimed', 'gone')", "in ('stored', 'condemned', 'live', 'claimed', 'gone', 'tombstone')"),
-                ("and f.state = 'gone' and f.fence is null\n", "and f.state in ('gone', 'tombstone')\n"),
+                ("and f.state = 'gone' and f.fence is null and f.key", "and f.state in ('gone', 'tombstone') and f.key"),
                 ("    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders", "    delete from tombstone t using object q where q.id = t.id and q.state = 'claimed';\n    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders")),
             Profile = Collecting with
             {
