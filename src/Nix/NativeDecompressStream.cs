@@ -3,27 +3,11 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>Reads what a C library decompresses piece by piece. An end in the middle of the data is an <see cref="InvalidDataException"/>, not an end.</summary>
-public abstract class NativeDecompressStream(Stream inner) : Stream
+public abstract class NativeDecompressStream(Stream inner) : ReadOnlyStream
 {
     private byte[]? _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
     private int _start, _end;
     private bool _inputEnded, _ended;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override int Read(Span<byte> buffer)
     {
@@ -33,9 +17,6 @@ public abstract class NativeDecompressStream(Stream inner) : Stream
         return written;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         int written;
@@ -43,16 +24,6 @@ public abstract class NativeDecompressStream(Stream inner) : Stream
             Filled(await inner.ReadAsync(_buffer!, cancellationToken));
         return written;
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <summary>One call of the library. It takes what it can of <paramref name="input"/> and gives what it can.</summary>
     /// <param name="input">May be empty.</param>

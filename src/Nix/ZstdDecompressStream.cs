@@ -6,28 +6,12 @@ namespace OrleansCache.Nix;
 /// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, not an end;
 /// so is anything that is not zstd. An empty input is an error too: even nothing compresses to a frame.
 /// </summary>
-public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false) : Stream
+public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false) : ReadOnlyStream
 {
     private readonly ZstdDecompressor _decompressor = ZstdDecompressor.Rent();
     private byte[]? _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
     private int _start, _end;
     private bool _any, _full;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override int Read(Span<byte> buffer)
     {
@@ -41,9 +25,6 @@ public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false) :
         return written;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         int written;
@@ -55,16 +36,6 @@ public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false) :
 
         return written;
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -8,7 +8,7 @@ namespace OrleansCache.Core.NixWriter;
 /// The body of a NAR on its way: whoever reads it (the decompressor) drives it. What is read is hashed and collected; each time a part is full and more is to come,
 /// the part is handed on and the next one begun, so that at most two parts are in memory. A body that ends before its declared length is an error.
 /// </summary>
-internal sealed class NarBody(Stream inner, long length, int partSize, Func<ReadOnlyMemory<byte>, Task> sendPart) : Stream
+internal sealed class NarBody(Stream inner, long length, int partSize, Func<ReadOnlyMemory<byte>, Task> sendPart) : ReadOnlyStream
 {
     private const int FirstSize = 64 << 10;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -17,12 +17,6 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
     private Task _sent = Task.CompletedTask;
     private int _filled;
     private long _read;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
 
     public override long Length => length;
 
@@ -81,19 +75,7 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
         _hash.Dispose();
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+    public override int Read(Span<byte> buffer) => throw new NotSupportedException();
 
     private async Task NextPartAsync()
     {
