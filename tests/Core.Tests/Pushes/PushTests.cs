@@ -1,3 +1,4 @@
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using Xunit;
 
@@ -7,6 +8,18 @@ public class PushTests
 {
     // Both ways to the database: straight, and through a proxy that pools transactions.
     private protected virtual Task<World> CreateAsync() => World.CreateAsync();
+
+    [Fact]
+    public async Task A_path_that_somebody_called_wrongly_and_never_brought_is_published_under_its_name()
+    {
+        await using var world = await World.CreateAsync();
+        await world.AbortAsync(await world.BeginAsync(World.Closure(World.Path("a") with { Path = new StorePath(World.Hash("a"), "wrong") })));
+
+        await world.PushAsync(World.Chain("a"));
+
+        Assert.Equal("a", world.NarInfoOf("a")!.StorePath.Name);
+        Assert.True(world.NarInfoOf("a")!.Verify(World.Key.PublicKey));
+    }
 
     [Fact]
     public async Task A_new_closure_is_uploaded_committed_and_visible_references_first()

@@ -180,6 +180,15 @@ internal sealed class World : IAsyncDisposable
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 
+    /// <summary>What fsck finds, a line each.</summary>
+    public async Task<string> FsckAsync()
+    {
+        var findings = new List<string>();
+        await foreach (var finding in Core.Fsck.CheckAsync(CacheName.Default, new(), CancellationToken.None))
+            findings.Add($"{finding.Kind} {finding.Key} {finding.Detail}");
+        return string.Join('\n', findings);
+    }
+
     /// <summary>I1 in the bucket and I11 in the catalog.</summary>
     public async Task AssertSoundAsync()
     {

@@ -37,7 +37,7 @@ end $$;
 -- Says of paths what begin does not know. The NAR and the references must be those that the push was opened with.
 -- p_refs: the reference of the path with the number in p_ref_ords.
 -- outcome: 'declared' | 'present' (the push was promised the path: the row's signatures) | 'unnamed' (no path of this push) | 'differs' (from what it was opened with)
--- | 'other-name' (that the cache knows the hash under). One row 'push-ended' when it is not open any more. All or nothing.
+-- | 'other-name' (that the cache has the path under). One row 'push-ended' when it is not open any more. All or nothing.
 create function @fn@.declare_paths(
   p_cache int, p_push bigint, p_hashes bytea[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_ords int[], p_refs bytea[],
   p_derivers text[], p_cas text[], p_signatures text[])
@@ -56,7 +56,7 @@ begin
   end if;
   perform 1 from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes) order by s.id for no key update;
   with named as materialized (
-      select u.*, s.id, s.name as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
+      select u.*, s.id, case when s.state <> 'gone' then s.name else '' end as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
       left join store_path s on s.cache_id = p_cache and s.hash = u.hash),
     refs as materialized (
       select r.ord, array_agg(distinct t.id order by t.id) as ids
@@ -71,7 +71,7 @@ begin
       from named n left join refs r on r.ord = n.ord left join push_path d on d.push_id = p_push and d.path_id = n.id;
 
   if not v_outcomes && array['unnamed', 'differs', 'other-name'] then
-    update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.name = '';
+    update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.state = 'gone';
     update push_path d set deriver = u.deriver, ca = u.ca, signatures = string_to_array(u.signatures, ' '), declared = true
       from unnest(v_ids, p_derivers, p_cas, p_signatures) u(id, deriver, ca, signatures) where d.push_id = p_push and d.path_id = u.id;
     -- A log goes from the path that it was given, for want of a better one, to those that it tells of.

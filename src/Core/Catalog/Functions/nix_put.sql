@@ -1,7 +1,7 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this NAR; its signatures) | 'conflict' (live, with another NAR, which stays) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'name' (the hash belongs to a path of another name)
+-- 'name' (a path of this hash is there under another name)
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
   p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_life interval, p_lease interval,
@@ -22,7 +22,11 @@ begin
   insert into store_path (cache_id, hash, name)
     select p_cache, p_hash, p_name where not exists (select from store_path s where s.cache_id = p_cache and s.hash = p_hash) on conflict do nothing;
   select s.id into nix_put.path_id from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_name;
-  if not found then outcome := 'name'; return; end if;
+  if not found then
+    -- As in open_push.
+    update store_path s set name = p_name where s.cache_id = p_cache and s.hash = p_hash and s.state = 'gone' returning s.id into nix_put.path_id;
+    if not found then outcome := 'name'; return; end if;
+  end if;
 
   -- What came before its path and belongs to it.
   v_about := array[p_hash, p_deriver_hash, p_file_hash];

@@ -10,7 +10,7 @@ declare
   v_ids bigint[];
   v_unpromised bigint[];
   v_promised bigint[];
-  v_unnamed boolean;
+  v_misnamed boolean;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
@@ -25,12 +25,12 @@ begin
     select p_cache, u.hash, u.name from unnest(p_hashes, p_names) u(hash, name)
     where not exists (select from store_path s where s.cache_id = p_cache and s.hash = u.hash)
     order by u.hash on conflict do nothing;
-  select array_agg(s.id order by u.ord), bool_or(s.name = '' and u.name <> '') into v_ids, v_unnamed
+  select array_agg(s.id order by u.ord), bool_or(s.state = 'gone' and u.name not in ('', s.name)) into v_ids, v_misnamed
     from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
-  -- Another push has named only the hash so far: see declare_paths.
-  if v_unnamed then
-    perform 1 from store_path s where s.id = any(v_ids) and s.name = '' order by s.id for no key update;
-    update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.name = '';
+  -- A path that is not there is called what the last push calls it: another has named only the hash so far (see declare_paths), or was wrong, and must not be for ever.
+  if v_misnamed then
+    perform 1 from store_path s where s.id = any(v_ids) and s.state = 'gone' order by s.id for no key update;
+    update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.state = 'gone' and u.name not in ('', s.name);
   end if;
 
   select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
