@@ -16,8 +16,7 @@ internal static class CatalogSchema
 
     public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, CancellationToken cancel)
     {
-        var functions = Read(".Functions.");
-        var text = string.Join('\n', functions.Select(f => f.Text));
+        var text = FunctionText();
         if (patch is not null)
             text = patch(text);
         var schema = "orleans_cache_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
@@ -43,6 +42,9 @@ internal static class CatalogSchema
         await transaction.CommitAsync(cancel);
         return new CatalogChanges([.. migrations.Skip(applied).Select(m => m.Name)], schema, !exists);
     }
+
+    /// <summary>All functions, as they are before they get their schema.</summary>
+    internal static string FunctionText() => string.Join('\n', Read(".Functions.").Select(f => f.Text));
 
     private static List<(string Name, string Text)> Read(string folder)
     {
