@@ -66,6 +66,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
             // 3
             if (waiting.Count == 0)
                 return;
+            // As the client does: answers that come at once are not asked for in a loop.
             var pause = Task.Delay(WaitPause);
             var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting }, CancellationToken.None);
             (paths, grants) = (answer.Paths, answer.Uploads);

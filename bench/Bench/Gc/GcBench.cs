@@ -187,7 +187,7 @@ internal static class GcBench
         {
             await using var command = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()", connection);
             while ((long)(await command.ExecuteScalarAsync())! > 0)
-                await Task.Delay(50);
+                await Task.Delay(50); // A backend ends some time after its connection, and nothing tells of it.
         }
 
         public static Written operator -(Written now, Written then) => new(now.WalBytes - then.WalBytes, now.Updates - then.Updates, now.Hot - then.Hot);

@@ -53,7 +53,7 @@ internal sealed class SteadyPushes(IPushes pushes)
         {
             var due = TimeSpan.FromSeconds(i / rate);
             if (due - Stopwatch.GetElapsedTime(begun) is var wait && wait > TimeSpan.Zero)
-                await Task.Delay(wait, CancellationToken.None);
+                await Task.Delay(wait, CancellationToken.None); // The rate is what is measured under.
             running.Add(Task.Run(async () =>
             {
                 var at = phase();

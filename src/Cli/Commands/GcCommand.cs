@@ -64,6 +64,7 @@ internal static class GcCommand
             while (run.State == GcState.Running)
             {
                 line.Show(GcText.Headline(run), GcText.Counts(run));
+                // A run lasts for minutes; its state is asked for as often as a person looks.
                 await Task.Delay(Poll, cancellationToken);
                 run = await api.GcRunAsync(run.Id, cancellationToken);
             }

@@ -93,6 +93,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         while (waiting.Count > 0)
         {
             progress.Phase = $"waiting for {Text.Count(waiting.Count, "path")} that another push uploads";
+            // The server holds the request until there is news; one that answers at once all the same is not asked in a loop.
             var pause = Task.Delay(WaitPause, time, cancellationToken);
             var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting }, cancellationToken);
             (jobs, waiting) = Plan(answer.Paths, answer.Uploads);
@@ -170,6 +171,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         var after = opened.RenewAfterSeconds;
         while (true)
         {
+            // As long as the server said.
             await Task.Delay(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken);
             var answer = await api.RenewAsync(opened.Id, cancellationToken);
             if (answer.Lost.Count > 0)
