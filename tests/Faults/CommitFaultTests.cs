@@ -20,11 +20,14 @@ public sealed class CommitFaultTests
         await using var closure = await GeneratedClosure.MakeAsync(Tops);
         await using var push = CacheCli.StartPush(server, closure.Root);
         await PublishingAsync(server.Objects, closure, push);
+        // Or it would end its commit while PostgreSQL stops.
+        server.Pause();
+        Assert.Null(await server.Objects.SizeAsync(NarInfoOf(closure.Root)));
         if (byKill9)
             await postgres.Kill9Async();
         else
             await postgres.StopAsync();
-        Assert.Null(await server.Objects.SizeAsync(NarInfoOf(closure.Root)));
+        server.Resume();
         await CacheChecks.NoHolesAsync(server.Objects, "while PostgreSQL is away");
         await postgres.RestartAsync();
 

@@ -13,6 +13,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
 {
     private const string Name = "orleans_cache";
     private const int SocketPathLimit = 107;
+    private static readonly TimeSpan GentleStop = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan CleanStop = TimeSpan.FromSeconds(30);
 
     private readonly PostgresCluster _cluster;
@@ -73,7 +74,8 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         {
             if (_supervisor.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
                 return;
-            (int Signal, TimeSpan Patience)[] steps = [(Posix.SigInt, CleanStop), (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, Timeout.InfiniteTimeSpan)];
+            // First it lets the last connections end by themselves: cut off, each would complain in the log.
+            (int Signal, TimeSpan Patience)[] steps = [(Posix.SigTerm, GentleStop), (Posix.SigInt, CleanStop), (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, Timeout.InfiniteTimeSpan)];
             foreach (var (signal, patience) in steps)
             {
                 lock (_lock)

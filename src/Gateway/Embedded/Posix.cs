@@ -9,6 +9,7 @@ internal static partial class Posix
     public const int SigInt = 2;
     public const int SigQuit = 3;
     public const int SigKill = 9;
+    public const int SigTerm = 15;
     private const int SetDescriptorFlags = 2;
     private const int CloseOnExec = 1;
     private const int OpenDirectoryFlags = 0x10000 | 0x80000; // O_DIRECTORY | O_CLOEXEC, the same on x86-64 and the generic ABI but for arm64's O_DIRECTORY.
