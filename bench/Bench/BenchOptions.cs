@@ -17,6 +17,12 @@ internal sealed record BenchOptions
     /// <summary>Of <c>cluster</c>: less of everything, to see that it runs.</summary>
     public bool Quick { get; private init; }
 
+    /// <summary>Of <c>membership</c>: how long it is watched.</summary>
+    public double Minutes { get; private init; } = 10;
+
+    /// <summary>Of <c>membership</c>: processes that are busy meanwhile.</summary>
+    public int Busy { get; private init; } = 16;
+
     /// <summary>Of <c>push</c>: what is measured beside our own protocol.</summary>
     public PushProtocol Protocol { get; private init; }
 
@@ -61,6 +67,8 @@ internal sealed record BenchOptions
                 "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs : throw new BenchException("--runs wants a number from 1.") },
                 "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ => throw new BenchException("--store is directory or s3.") } },
                 "--largest" => options with { Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0 ? nodes : throw new BenchException("--largest wants a number of nodes.") },
+                "--minutes" => options with { Minutes = double.TryParse(Value(), CultureInfo.InvariantCulture, out var minutes) && minutes > 0 ? minutes : throw new BenchException("--minutes wants a number above 0.") },
+                "--busy" => options with { Busy = int.TryParse(Value(), CultureInfo.InvariantCulture, out var busy) && busy >= 0 ? busy : throw new BenchException("--busy wants a number of processes.") },
                 "--protocol" => options with { Protocol = Value() switch { "v1" => PushProtocol.V1, "niks3" => PushProtocol.Niks3, "nix" => PushProtocol.Nix, _ => throw new BenchException("--protocol is v1, niks3 or nix.") } },
                 "--niks3-client" => options with { Niks3Client = Value() },
                 "--work" => options with { Work = Value() },

@@ -125,6 +125,9 @@ internal sealed partial class CacheServer : IAsyncDisposable
         return found;
     }
 
+    /// <summary>SIGKILL; its data stay.</summary>
+    public void Kill9() => _process.Kill();
+
     /// <summary>
     /// Stops it. Its folder stays, for eng/bench to remove in the end: ext4 looks long for a free inode where thousands were freed in the last minutes,
     /// so that deleting after one measurement would slow the next one down.

@@ -9,7 +9,8 @@ try
         ["push", .. var arguments] => await PushBench.RunAsync(BenchOptions.Parse(arguments)),
         ["gc", .. var arguments] => await GcBench.RunAsync(BenchOptions.Parse(arguments)),
         ["cluster", .. var arguments] => await ClusterBench.RunAsync(BenchOptions.Parse(arguments)),
-        _ => throw new BenchException("There are three benchmarks: push, gc and cluster. Run them with eng/bench."),
+        ["membership", .. var arguments] => await MembershipBench.RunAsync(BenchOptions.Parse(arguments)),
+        _ => throw new BenchException("There are four benchmarks: push, gc, cluster and membership. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

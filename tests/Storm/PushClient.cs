@@ -8,62 +8,27 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Storm;
 
-/// <summary>How a push ended.</summary>
-internal enum PushEnd
-{
-    Committed,
-
-    /// <summary>As its client wanted it: it gave up in the middle.</summary>
-    GivenUp,
-}
-
 /// <summary>
 /// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push cannot go on, it begins again.
 /// </summary>
-internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, BucketReader bucket, Tally tally)
+internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally)
 {
-    /// <summary>A push that took longer was not healed by retries.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
-
-    // Worth telling how it went.
-    private static readonly TimeSpan Slow = TimeSpan.FromMinutes(1);
-
-    // The collector keeps a pushed closure for longer than that after its last push.
-    private static readonly TimeSpan CertainlyKept = CollectLoop.ShortestRetention - TimeSpan.FromSeconds(1);
-
-    /// <exception cref="OperationCanceledException">The storm was stopped by a violation.</exception>
-    public async Task<PushEnd?> PushAsync(Cargo cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopped);
-        limit.CancelAfter(Patience);
-        var clock = Stopwatch.StartNew();
-        var story = new List<string>();
-        try
+    /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
+    public Task<PushEnd?> PushAsync(Cargo cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) => attempts.UntilItEndsAsync(
+        "v1",
+        cargo.Root,
+        async (story, cancel) =>
         {
-            while (true)
+            try
             {
-                try
-                {
-                    var end = await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random, story, limit.Token);
-                    if (end == PushEnd.Committed)
-                        tally.PushSucceeded(clock.Elapsed);
-                    if (clock.Elapsed > Slow)
-                        tally.Event($"push of {cargo.Root.BaseName} took {clock.Elapsed.TotalSeconds:0} s:\n  {string.Join("\n  ", story)}");
-                    return end;
-                }
-                catch (CacheException e) when (e.BeginAgain)
-                {
-                    tally.Count($"begun again: {e.Name ?? "lost"}");
-                    story.Add($"begun again: {e.Message}");
-                }
+                return await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random, story, cancel);
             }
-        }
-        catch (Exception e) when (!stopped.IsCancellationRequested)
-        {
-            tally.Violation($"push of {cargo.Root.BaseName} failed after {clock.Elapsed.TotalSeconds:0} s: {e.GetType().Name} {e.Message}\n  {string.Join("\n  ", story.TakeLast(30))}");
-            return null;
-        }
-    }
+            catch (CacheException e) when (e.BeginAgain)
+            {
+                throw new BeginAgainException(e.Name ?? "lost", e.Message);
+            }
+        },
+        stopped);
 
     private async Task<PushEnd> OnceAsync(Cargo cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
     {
@@ -77,7 +42,8 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
             return await GiveUpAsync(opened.Id, cancel);
         if (random.Next(300) == 0 && fate < 100)
             return PushEnd.GivenUp;
-        await CheckPromiseAsync(cargo, opened, random, cancel);
+        var missing = opened.Missing.Select(path => path.Path).ToHashSet();
+        await promises.CheckPresentAsync($"push {opened.Id}", cargo.Builds.Keys.Where(path => !missing.Contains(path)), random, cancel);
         if (random.Next(20) == 0 && await api.RenewAsync(opened.Id, cancel) is { Lost.Count: > 0 } renewed)
             tally.Violation($"push {opened.Id} had not lapsed, and lost {string.Join(", ", renewed.Lost)} that it was promised");
 
@@ -86,7 +52,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
         var answer = await api.CommitAsync(opened.Id, cancel);
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: committed");
         tally.Count("paths published", answer.Published);
-        await CheckCommitAsync(cargo, opened.Id, clock, random, cancel);
+        await promises.CheckCommittedAsync($"push {opened.Id}", cargo.Root, clock, random, cancel);
         return PushEnd.Committed;
     }
 
@@ -172,36 +138,4 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, B
             var status => throw new CliException(1, $"the store answered {(int)status} to an upload: {await answer.Content.ReadAsStringAsync(c)}"),
         };
     }, cancel);
-
-    /// <summary>I3: what begin called present is there until the push ends.</summary>
-    private async Task CheckPromiseAsync(Cargo cargo, PushOpened opened, Random random, CancellationToken cancel)
-    {
-        if (opened.Present == 0 || random.Next(4) != 0)
-            return;
-        var missing = opened.Missing.Select(path => path.Path).ToHashSet();
-        var present = cargo.Builds.Keys.Where(path => !missing.Contains(path)).ToArray();
-        random.Shuffle(present);
-        foreach (var path in present.Take(3))
-        {
-            tally.Count("promises checked");
-            if (await LookAsync(c => bucket.FindHoleAsync(path, readNars: false, c), cancel) is { } hole)
-                tally.Violation($"I3: push {opened.Id} was told that {path} is present, and before it ended: {hole}");
-        }
-    }
-
-    /// <summary>I5 and I2: what was committed is there, and stays for as long as the retention says.</summary>
-    private async Task CheckCommitAsync(Cargo cargo, string push, Stopwatch sinceCommit, Random random, CancellationToken cancel)
-    {
-        if (random.Next(3) != 0 || sinceCommit.Elapsed > CertainlyKept / 2)
-            return;
-        var hole = await LookAsync(c => bucket.FindHoleAsync(cargo.Root.Hash, readNars: false, c), cancel);
-        // Later than that the collector may have been there.
-        if (sinceCommit.Elapsed > CertainlyKept)
-            return;
-        tally.Count("commits checked");
-        if (hole is not null)
-            tally.Violation($"I2: push {push} of {cargo.Root.BaseName} was committed {sinceCommit.Elapsed.TotalSeconds:0.0} s ago, and {hole}");
-    }
-
-    private Task<string?> LookAsync(Func<CancellationToken, Task<string?>> look, CancellationToken cancel) => retry.RunAsync("reading the bucket", look, cancel);
 }

@@ -24,6 +24,9 @@ public sealed record StormOptions
     /// <summary>Logs and, after a violation, catalog and keys; kept unless all was well. Null: a new temporary folder.</summary>
     public string? Folder { get; init; }
 
+    /// <summary>What the pushers speak, in equal shares. Who moves pins speaks our own protocol always.</summary>
+    public IReadOnlyList<ClientKind> Clients { get; init; } = Enum.GetValues<ClientKind>();
+
     /// <summary>After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth nothing.</summary>
     public double? SabotageAfter { get; init; }
 
@@ -44,6 +47,7 @@ public sealed record StormOptions
                 "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
                 "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() }, Gateways = value == "orleans" ? 3 : options.Gateways },
                 "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
+                "--clients" => options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true, out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Npgsql;
 using OrleansCache.Cli.Http;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -59,7 +60,7 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task<bool> RunAsync()
     {
-        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers, {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
+        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers ({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
         // 1
         await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
         var database = await postgres.CreateDatabaseAsync();
@@ -70,16 +71,24 @@ public sealed class StormRun : IAsyncDisposable
         using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
         using var s3 = (await CephServer.Shared).CreateClient();
-        var api = new Api(http, new Uri("http://balancer.invalid"), "default", File.ReadAllText(fleet.TokenFile).Trim(), _retry);
+        var token = File.ReadAllText(fleet.TokenFile).Trim();
+        var api = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
         var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
         var checks = new LastChecks(_options, _tally, fleet, bucket, api, Say);
+        await using var catalog = NpgsqlDataSource.Create(database);
+        var holds = new NixHolds(catalog, _retry);
+        var (promises, attempts) = (new Promises(reader, _retry, _tally), new Attempts(_tally));
+        var client = new PushClient(api, store, _retry, promises, attempts, _tally);
         var all = Stopwatch.StartNew();
         try
         {
             // 2 and 3
             var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            await StormAsync(universe, fleet, postgres, api, store, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
+            var pushers = await new Crowd(_options, api, http, store, token, client, holds, _retry, promises, attempts, _tally).GatherAsync(_tally.Violated);
+            await StormAsync(universe, fleet, postgres, api, client, pushers, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
             await sabotage;
+            // What is held for hours would be what the last collection leaves.
+            await holds.LapseAllAsync(CancellationToken.None);
             // 4
             if (_tally.Violations.Count == 0)
                 await checks.RunAsync(NextRandom());
@@ -110,13 +119,13 @@ public sealed class StormRun : IAsyncDisposable
         return false;
     }
 
-    private async Task StormAsync(Universe universe, Fleet fleet, PostgresServer postgres, Api api, HttpClient store, BucketReader reader, ClosureScan scan)
+    private async Task StormAsync(
+        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<Cargo, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
-        var client = new PushClient(api, store, _retry, reader, _tally);
         var stopped = _tally.Violated;
         _tally.PushingBegins();
-        var pushers = Enumerable.Range(0, _options.Pushers).Select(_ => PushLoopAsync(universe, client, NextRandom(), end.Token, stopped)).ToList();
+        var pushers = clients.Select(push => PushLoopAsync(universe, push, NextRandom(), end.Token, stopped)).ToList();
         foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true)).Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
             pushers.Add(new PinMover(api, client, universe, _committed, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
         var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
@@ -144,20 +153,25 @@ public sealed class StormRun : IAsyncDisposable
         await postgres.RestartAsync();
     }
 
-    private async Task PushLoopAsync(Universe universe, PushClient client, Random random, CancellationToken end, CancellationToken stopped)
+    private async Task PushLoopAsync(
+        Universe universe, Func<Cargo, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end, CancellationToken stopped)
     {
         try
         {
             while (!end.IsCancellationRequested)
             {
                 var cargo = universe.Load(random.Next(universe.Packages.Count), random);
-                if (await client.PushAsync(cargo, null, mayGiveUp: true, random, stopped) == PushEnd.Committed)
+                if (await push(cargo, random, stopped) == PushEnd.Committed)
                     _committed.Add(cargo.Root);
             }
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
         {
             // A violation.
+        }
+        catch (Exception e) when (!stopped.IsCancellationRequested)
+        {
+            _tally.Violation($"a pusher failed: {e}");
         }
     }
 
@@ -166,7 +180,7 @@ public sealed class StormRun : IAsyncDisposable
         var t = _tally;
         Say($"""
             {(t.Violations.Count == 0 ? "all was well" : $"{t.Violations.Count} VIOLATIONS")}   seed {_options.Seed}, {took.TotalSeconds:0} s
-            pushes     {t["pushes"]} done, {t["given up"]} given up, {t["begun again: missing-paths"]} begun again; {t["paths published"]} paths published, {t["NARs uploaded"]} NARs uploaded
+            pushes     {t["pushes"]} done ({string.Join(", ", t.Counts("pushes by ").Select(c => $"{c.Key["pushes by ".Length..]} {c.Value}"))}), {t["given up"]} given up, {t["begun again: missing-paths"]} begun again; {t["paths published"]} paths published, {t["NARs uploaded"]} NARs uploaded
             requests   {t["requests"]}, {t["retries"]} retries, {t["answers lost"]} answers lost on purpose, {t["answers 500"]} answers 500, {t["deadlocks"]} deadlocks
             gateways   {t["kills"]} kills, {t["stops"]} stops, {t["drains"]} drains; {t["restarts of PostgreSQL"]} restarts of PostgreSQL
             collector  {t["gc done"]} runs ({t["gc forced"]} forced), {t["gc cancelled"]} cancelled; {t["closures forgotten"]} closures forgotten, {t["condemned"]} condemned, {t["deleted"]} deleted, {t["deletions unconfirmed"]} unconfirmed

@@ -9,14 +9,23 @@ namespace OrleansCache.Storm;
 
 /// <summary>One content of a store path, ready to be sent.</summary>
 /// <param name="File">The NAR, compressed.</param>
+/// <param name="Listing">Compressed.</param>
 /// <param name="References">Indices of packages.</param>
-internal sealed record Build(Sha256Hash NarHash, long NarSize, byte[] File, Sha256Hash FileHash, string Md5, byte[] Listing, IReadOnlyList<int> References);
+internal sealed record Build(Sha256Hash NarHash, byte[] Nar, byte[] File, Sha256Hash FileHash, string Md5, byte[] Listing, IReadOnlyList<int> References);
 
 /// <param name="Builds">More than one: builders disagree about it.</param>
-internal sealed record Package(StorePath Path, IReadOnlyList<Build> Builds);
+/// <param name="Deriver">Has a log; some packages share it.</param>
+/// <param name="Realisation">The key of its realisation.</param>
+internal sealed record Package(StorePath Path, IReadOnlyList<Build> Builds, StorePath? Deriver, string? Realisation);
 
 /// <summary>What one push declares and has.</summary>
-internal sealed record Cargo(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds);
+/// <param name="Paths">References first.</param>
+internal sealed record Cargo(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds, IReadOnlyList<CargoPath> Paths);
+
+internal sealed record CargoPath(Package Package, Build Build, IReadOnlyList<StorePath> References)
+{
+    public StorePath Path => Package.Path;
+}
 
 /// <summary>
 /// Store paths with real NARs of generated trees. Each refers to earlier ones, so that closures overlap. Some share a NAR with another,
@@ -43,14 +52,15 @@ internal sealed class Universe
                 references.Add(i);
             closure.Add(i);
             closures.Add(closure);
-            var path = new StorePath(StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{i}"))).AsSpan(0, StorePathHash.ByteLength)), $"storm-{i}");
+            var path = new StorePath(HashOf(seed, $"{i}"), $"storm-{i}");
             // A NAR that an earlier path has too.
             List<Build> builds = i > 0 && random.Next(20) == 0
                 ? [packages[random.Next(i)].Builds[0] with { References = references }]
                 : [MakeBuild(folder[$"{i}"], random, packages, references)];
             if (random.Next(10) == 0)
                 builds.Add(MakeBuild(folder[$"{i}-again"], random, packages, [.. references.Skip(1)]));
-            packages.Add(new Package(path, builds));
+            StorePath? deriver = random.Next(4) != 0 ? null : i > 0 && packages[i - 1].Deriver is { } shared ? shared : new StorePath(HashOf(seed, $"{i}.drv"), $"storm-{i}.drv");
+            packages.Add(new Package(path, builds, deriver, random.Next(6) == 0 ? $"realisations/sha256:{Sha256Hash.Compute(Encoding.UTF8.GetBytes(path.BaseName)).ToHex()}!out.doi" : null));
         }
 
         return new Universe(packages);
@@ -81,13 +91,19 @@ internal sealed class Universe
                 {
                     Path = Packages[pair.Key].Path,
                     NarHash = pair.Value.NarHash,
-                    NarSize = pair.Value.NarSize,
+                    NarSize = pair.Value.Nar.Length,
                     References = [.. pair.Value.References.Select(r => Packages[r].Path.Hash)],
+                    Deriver = Packages[pair.Key].Deriver,
                 }),
             ],
         };
-        return new Cargo(top, begin, builds.ToDictionary(pair => Packages[pair.Key].Path.Hash, pair => pair.Value));
+        return new Cargo(
+            top, begin, builds.ToDictionary(pair => Packages[pair.Key].Path.Hash, pair => pair.Value),
+            [.. builds.OrderBy(pair => pair.Key).Select(pair => new CargoPath(Packages[pair.Key], pair.Value, [.. pair.Value.References.Select(r => Packages[r].Path).Order()]))]);
     }
+
+    private static StorePathHash HashOf(int seed, string name) =>
+        StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{name}"))).AsSpan(0, StorePathHash.ByteLength));
 
     // Most to neighbours, some to the first few, which nearly everything needs.
     private static (List<int> References, HashSet<int> Closure) ChooseReferences(Random random, List<HashSet<int>> closures)
@@ -124,6 +140,6 @@ internal sealed class Universe
         var md5 = Convert.ToHexStringLower(MD5.HashData(file));
 #pragma warning restore CA5351
         return new Build(
-            Sha256Hash.Compute(nar.ToArray()), nar.Length, file, Sha256Hash.Compute(file), md5, Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
+            Sha256Hash.Compute(nar.ToArray()), nar.ToArray(), file, Sha256Hash.Compute(file), md5, Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
     }
 }

@@ -92,7 +92,8 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(_members.Select(member => member.DisposeAsync().AsTask()));
 
-    private static void Share(string first, string data)
+    /// <summary>Makes a data directory of another member of the same cache.</summary>
+    public static void Share(string first, string data)
     {
         Directory.CreateDirectory(data);
         foreach (var name in Shared.Where(name => File.Exists(Path.Combine(first, name))))

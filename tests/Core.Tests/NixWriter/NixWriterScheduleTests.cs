@@ -1,5 +1,7 @@
 using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.Objects;
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using Xunit;
 
@@ -278,5 +280,28 @@ public sealed class NixWriterScheduleTests
 
         await world.AssertSoundAsync();
         Assert.Equal("", await world.FsckAsync());
+    }
+
+    [Fact]
+    public async Task A_log_that_is_put_again_is_not_locked_before_the_path_that_carries_it()
+    {
+        await using var world = await World.CreateAsync();
+        var nix = new StockNix(world);
+        await nix.PutNarAsync("a");
+        await nix.PutInfoAsync("a", deriver: "a.drv");
+        var log = new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null, Zstd.Compress("log"u8));
+        await nix.KeepAsync(log);
+
+        // Whoever has the path's lock wants the log's next, as all do: it must be free, or the two wait for each other.
+        Task again;
+        await using (await world.HoldAsync("select 1 from store_path for update"))
+        {
+            again = nix.KeepAsync(log);
+            await world.UntilBlockedAsync();
+            await using var next = await world.HoldAsync("select 1 from object where kind = 'log' for update nowait");
+        }
+
+        await again;
+        await world.AssertSoundAsync();
     }
 }

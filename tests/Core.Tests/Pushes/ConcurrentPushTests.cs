@@ -134,6 +134,33 @@ public sealed class ConcurrentPushTests
     }
 
     [Fact]
+    public async Task A_commit_does_not_lock_a_realisation_that_is_there_before_the_path_that_carries_it()
+    {
+        await using var world = await World.CreateAsync();
+        const string id = "sha256:00!out";
+        var closure = World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
+        var report = new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] };
+        var cold = await world.BeginAsync(closure);
+        await world.UploadAsync(cold);
+        await world.Pushes.ReportAsync(CacheName.Default, World.Id(cold), report, CancellationToken.None);
+        await world.CommitAsync(cold);
+        var warm = await world.BeginAsync(closure);
+        await world.Pushes.ReportAsync(CacheName.Default, World.Id(warm), report, CancellationToken.None);
+
+        // Whoever has the path's lock wants the realisation's next, as all do: it must be free, or the two wait for each other.
+        Task<CommitAnswer> commit;
+        await using (await world.HoldAsync("select 1 from store_path for update"))
+        {
+            commit = world.CommitAsync(warm);
+            await world.UntilBlockedAsync();
+            await using var next = await world.HoldAsync("select 1 from object where kind = 'realisation' for update nowait");
+        }
+
+        Assert.Equal(PushState.Committed, (await commit).State);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task Of_a_hundred_that_wait_for_a_stalled_upload_one_takes_over()
     {
         await using var world = await World.CreateAsync();

@@ -11,6 +11,7 @@ declare
   v_hashes bytea[];
   v_chosen bigint[];
   v_logs bigint[];
+  v_carriers bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if not found then outcome := 'unknown'; return; end if;
@@ -25,8 +26,9 @@ begin
   outcome := v_push.state::text;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
-  select array_agg(distinct d.object_id) into v_logs from push_object d where d.push_id = p_push;
-  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared, v_push.objects || v_logs || array(
+  -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
+  select array_agg(distinct d.object_id), coalesce(array_agg(distinct d.path_id), '{}') into v_logs, v_carriers from push_object d where d.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
   if v_open <> '{}' then

@@ -128,7 +128,8 @@ begin
     when 'log' then array(select s.id from push u cross join unnest(u.paths) i join store_path s on s.id = i
       where u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and s.deriver = p_deriver)
     else '{}' end;
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_paths, '{}', array(select o.id from object o where o.cache_id = p_cache and o.key = p_key)) t;
+  -- The commit below locks the paths in whatever state: here, before any object.
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_paths, v_paths, array(select o.id from object o where o.cache_id = p_cache and o.key = p_key)) t;
   v_paths := array(select distinct i from unnest(v_paths) i where not i = any(v_unpromised));
   if v_paths = '{}' then
     insert into nix_pending (push_id, key, kind, about, content) values (v_hold, p_key, p_kind, p_about, p_content)
