@@ -74,7 +74,7 @@ public sealed class CacheCore : IAsyncDisposable
         var check = new UploadCheck(options.Store, options.Pushes);
         Pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
-            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News);
+            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, options.Engine?.Turns);
         Contents = new CacheContents(caches, database);
         DeferredPushes = new DeferredPushes(
             caches, new DeferredCatalog(database), Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);

@@ -13,6 +13,9 @@ public interface IEngine
     /// <summary>News of uploads between the processes.</summary>
     IUploadNews News { get; }
 
+    /// <summary>One push of a closure ahead of the others, wherever they begin.</summary>
+    IPushTurns Turns { get; }
+
     /// <summary>What clients are served instead of the services themselves.</summary>
     (IPins Pins, IGarbageCollection Collection) Over(CoreServices direct);
 }

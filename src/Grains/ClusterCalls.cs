@@ -46,5 +46,5 @@ internal sealed class ClusterCalls(TimeProvider time)
     }
 
     // A silo that died, left or does not answer: the call may have been done, or may be done yet.
-    private static bool IsUnknown(Exception e) => e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
+    public static bool IsUnknown(Exception e) => e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
 }

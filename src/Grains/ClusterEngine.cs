@@ -21,14 +21,17 @@ public sealed class ClusterEngine : IEngine
     {
     }
 
-    internal ClusterEngine(Engines engines, string scope, TimeProvider time)
+    internal ClusterEngine(Engines engines, string scope, TimeProvider time, TimeSpan? patience = null)
     {
         (_engines, _scope) = (engines, scope);
         _calls = new ClusterCalls(time);
         News = new ClusterNews(_calls, scope);
+        Turns = new ClusterTurns(_calls, scope, time, patience ?? ClusterTurns.Patience);
     }
 
     public IUploadNews News { get; }
+
+    public IPushTurns Turns { get; }
 
     internal Engines Engines => _engines;
 

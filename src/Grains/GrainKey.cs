@@ -16,6 +16,9 @@ internal readonly record struct GrainKey(string Scope, CacheName Cache, string R
 
     public static GrainKey Of(string scope, CacheName cache, PinName pin) => new(scope, cache, pin.ToString());
 
+    /// <param name="closure">Its digest.</param>
+    public static GrainKey Of(string scope, CacheName cache, byte[] closure) => new(scope, cache, Convert.ToHexStringLower(closure));
+
     public static GrainKey Parse(string text)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);

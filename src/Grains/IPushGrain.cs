@@ -29,6 +29,11 @@ public interface IPushGrain : IGrainWithStringKey
     [Alias("Ended")]
     Task EndedAsync();
 
+    /// <summary>Others of the closure with this digest wait until this push has ended: <see cref="IClosureGrain"/> is told then.</summary>
+    [OneWay]
+    [Alias("GoesFirst")]
+    Task GoesFirstAsync(byte[] closure);
+
     /// <summary>What has happened after the first <paramref name="after"/> arrivals of <paramref name="activation"/>; none within five seconds is an answer too.</summary>
     [AlwaysInterleave]
     [Alias("News")]

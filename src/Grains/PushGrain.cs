@@ -17,6 +17,7 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     private DateTimeOffset _expires;
     private bool _alive;
     private bool _ended;
+    private byte[]? _closure;
 
     private int Count => _arrived.Count / HashLength;
 
@@ -49,6 +50,14 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     public Task EndedAsync()
     {
         End();
+        return Task.CompletedTask;
+    }
+
+    public Task GoesFirstAsync(byte[] closure)
+    {
+        _closure = closure;
+        if (_ended)
+            TellClosure();
         return Task.CompletedTask;
     }
 
@@ -107,8 +116,18 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     {
         _ended = true;
         Changed();
+        TellClosure();
         // Its followers hear of it before a fresh activation, which knows nothing, answers them.
         CheckAfter(Slice);
+    }
+
+    private void TellClosure()
+    {
+        if (_closure is not { } closure)
+            return;
+        _closure = null;
+        var key = GrainKey.Parse(this.GetPrimaryKeyString());
+        GrainFactory.GetGrain<IClosureGrain>(GrainKey.Of(key.Scope, key.Cache, closure).ToString()).EndedAsync().Ignore();
     }
 
     private void Changed()

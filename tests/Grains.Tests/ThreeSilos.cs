@@ -29,10 +29,10 @@ internal static class ThreeSilos
     public static string ScopeOf(World world) => Scopes.GetValue(world, _ => string.Create(CultureInfo.InvariantCulture, $"w{Interlocked.Increment(ref _worlds)}"));
 
     /// <summary>A gateway at the next silo.</summary>
-    public static ClusterEngine Engine(string scope)
+    public static ClusterEngine Engine(string scope, TimeSpan? patience = null)
     {
         var silos = Started.Value.GetAwaiter().GetResult().Silos;
-        var engine = new ClusterEngine(Engines, scope, TimeProvider.System);
+        var engine = new ClusterEngine(Engines, scope, TimeProvider.System, patience);
         engine.Attach(silos[Interlocked.Increment(ref _gateways) % silos.Count].ServiceProvider.GetRequiredService<IGrainFactory>());
         return engine;
     }

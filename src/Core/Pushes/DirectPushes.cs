@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null) : IPushes
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, IPushTurns? turns = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -21,6 +21,23 @@ internal sealed class DirectPushes(
     {
         var id = caches.IdOf(cache);
         var closure = Closure.Check(request, options);
+        if (turns is null)
+            return await OpenAsync(cache, id, closure, operation, cancel);
+        var first = await turns.TakeAsync(cache, closure.Digest, operation, cancel);
+        PushOpened? opened = null;
+        try
+        {
+            return opened = await OpenAsync(cache, id, closure, operation, cancel);
+        }
+        finally
+        {
+            turns.Opened(cache, closure.Digest, first, opened);
+        }
+    }
+
+    private async Task<PushOpened> OpenAsync(CacheName cache, int id, Closure closure, OperationId operation, CancellationToken cancel)
+    {
+        var request = closure.Request;
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
         var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
@@ -159,13 +176,15 @@ internal sealed class DirectPushes(
             switch (outcome)
             {
                 case "committed":
+                    if (published > 0)
+                        news?.Ended(cache, push);
                     return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
+                    if (!await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
+                        break;
                     news?.Ended(cache, push);
-                    if (await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
-                        return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
-                    break;
+                    return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);

@@ -86,21 +86,40 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             Weight = _ => TypicalCommit,
         })))).Value;
 
-    private Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancel) => AskAsync<OpenedPush>(
-        "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
-            .With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(s => s.Hash.ToArray()).ToArray()).With(items.SelectMany(i => i.Paths).Select(s => s.Name).ToArray())
-            .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
-            .With(items.Select(i => i.Keys.Count).ToArray()).With(items.SelectMany(i => i.Keys).ToArray())
-            .WithNullable(items.Select(i => i.Pin is null ? null : JsonSerializer.Serialize(i.Pin, ProtocolJson.Default.PushPin)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
-        items.Count,
-        static (r, push) =>
+    private async Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancel)
+    {
+        var paths = items.SelectMany(i => i.Paths).ToList();
+        // Told once for all items that name them.
+        var shared = new Dictionary<StorePathHash, OpenedPath>();
+        var opened = await _database.RunAsync(
+            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
+                .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray())
+                .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
+                .With(items.Select(i => i.Keys.Count).ToArray()).With(items.SelectMany(i => i.Keys).ToArray())
+                .WithNullable(items.Select(i => i.Pin is null ? null : JsonSerializer.Serialize(i.Pin, ProtocolJson.Default.PushPin)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
+            async (reader, stop) =>
+            {
+                var outcomes = new OpenedPush?[items.Count];
+                shared.Clear();
+                while (await reader.ReadAsync(stop))
+                {
+                    if (reader.IsDBNull(0))
+                        shared[paths[reader.GetInt32(4) - 1].Hash] = ReadOpenedPath(reader, 1);
+                    else
+                        AddRow(outcomes[reader.GetInt32(0) - 1] ??= ReadOpened(reader, 1), reader, 1);
+                }
+
+                return Whole(outcomes);
+            }, cancel, grouped: true);
+        for (var i = 0; i < items.Count; i++)
         {
-            push ??= ReadOpened(r, 1);
-            AddRow(push, r, 1);
-            return push;
-        },
-        cancel);
+            if (opened[i] is { State: "open", Paths.Count: 0 })
+                opened[i].Paths.AddRange(items[i].Paths.Select((path, index) => shared[path.Hash] with { Index = index }));
+        }
+
+        return opened;
+    }
 
     private Task<IReadOnlyList<List<Claim>>> ClaimAsync(int cache, IReadOnlyList<Claiming> items, CancellationToken cancel)
     {
@@ -155,8 +174,10 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 outcomes[item] = add(reader, outcomes[item]);
             }
 
-            return outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item")).ToArray();
+            return Whole(outcomes);
         }, cancel, grouped: true);
+
+    private static T[] Whole<T>(T?[] outcomes) where T : class => [.. outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item"))];
 
     private async Task<IReadOnlyList<List<T>>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
         await _database.RunAsync(sql, bind, async (reader, stop) =>

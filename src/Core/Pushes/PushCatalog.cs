@@ -162,10 +162,13 @@ internal class PushCatalog(CatalogDatabase database)
     protected static void AddRow(OpenedPush push, NpgsqlDataReader r, int at)
     {
         if (!r.IsDBNull(at + 3))
-            push.Paths.Add(new OpenedPath(r.GetInt32(at + 3) - 1, r.GetInt64(at + 4), r.GetString(at + 5), r.GetBoolean(at + 6), Bytes(r, at + 7), r.GetFieldValue<string[]>(at + 8)));
+            push.Paths.Add(ReadOpenedPath(r, at));
         else if (!r.IsDBNull(at + 9))
             push.MissingKeys.Add(r.GetString(at + 9));
     }
+
+    protected static OpenedPath ReadOpenedPath(NpgsqlDataReader r, int at) =>
+        new(r.GetInt32(at + 3) - 1, r.GetInt64(at + 4), r.GetString(at + 5), r.GetBoolean(at + 6), Bytes(r, at + 7), r.GetFieldValue<string[]>(at + 8));
 
     protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
         r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),

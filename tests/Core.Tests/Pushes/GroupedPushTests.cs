@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using Xunit;
 
@@ -103,6 +105,88 @@ public sealed class GroupedPushTests
         Assert.Equal([World.Hash("b")], (await Assert.ThrowsAsync<CacheProblemException>(() => third)).Paths);
         Assert.Equal(ProblemKind.UnknownPush, (await Assert.ThrowsAsync<CacheProblemException>(() => fourth)).Kind);
         await Task.WhenAll(busy);
+    }
+
+    [Fact]
+    public async Task Begins_of_one_group_have_an_answer_each()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a"));
+        await world.BeginAsync(World.Closure(Renamed("e", "wrong")));
+        var known = await world.BeginAsync(World.Chain("a"), "known");
+        await world.BeginAsync(World.Chain("a"), "taken");
+        var drv = StorePath.Parse($"{World.Hash("drv")}-a.drv");
+        var sent = new ConcurrentBag<string>();
+        world.Core.Database.BeforeStatement = (sql, _) => { sent.Add(sql); return Task.CompletedTask; };
+
+        List<Task<PushOpened>> busy;
+        Task<PushOpened> warm, replay, reused, missing, shared, log, renamed;
+        await using (await world.HoldAsync("select pg_advisory_xact_lock(20291, id) from cache"))
+        {
+            busy = [];
+            for (var i = 0; i < 3; i++)
+            {
+                busy.Add(world.BeginAsync(World.Chain("a")));
+                await world.UntilBlockedAsync();
+            }
+
+            (warm, replay, reused) = (world.BeginAsync(World.Chain("a")), world.BeginAsync(World.Chain("a"), "known"), world.BeginAsync(World.Chain("b"), "taken"));
+            (missing, shared) = (world.BeginAsync(World.Chain("a", "c")), world.BeginAsync(World.Chain("c", "d")));
+            log = world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
+            renamed = world.BeginAsync(World.Closure(Renamed("e", "right")));
+        }
+
+        Assert.Equal((1, 0), ((await warm).Present, (await warm).Missing.Count));
+        Assert.Equal((known.Id, 1), ((await replay).Id, (await replay).Present));
+        Assert.Equal(ProblemKind.KeyReused, (await Assert.ThrowsAsync<CacheProblemException>(() => reused)).Kind);
+        Assert.Equal((1, World.Hash("c")), ((await missing).Present, Assert.Single((await missing).Missing).Path));
+        Assert.Equal([World.Hash("c"), World.Hash("d")], (await shared).Missing.Select(m => m.Path).Order());
+        Assert.Single((await missing).Missing.Concat((await shared).Missing), m => m.Path == World.Hash("c") && m.State == PathState.Upload);
+        Assert.Equal([drv], (await log).MissingLogs);
+        Assert.Equal("a", await NamesAsync(await warm, "paths"));
+        Assert.Equal("a", await NamesAsync(await missing, "paths"));
+        Assert.Equal("c", await NamesAsync(await missing, "roots"));
+        Assert.Equal("d", await NamesAsync(await shared, "roots"));
+        Assert.Equal("right", await NamesAsync(await renamed, "roots"));
+        Assert.Contains(sent, sql => sql.Contains("open_pushes", StringComparison.Ordinal));
+        await Task.WhenAll(busy);
+
+        Task<string> NamesAsync(PushOpened push, string column) =>
+            world.QueryAsync<string>($"select string_agg(s.name, ' ' order by s.name) from push u join store_path s on s.id = any(u.{column}) where u.id = {push.Id}");
+
+        static PathDeclaration Renamed(string hash, string name) => World.Path(hash) with { Path = new StorePath(World.Hash(hash), name) };
+    }
+
+    [Fact]
+    public async Task Pushes_that_bring_nothing_end_together_each_with_its_root_and_its_pin()
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a", "b"));
+        var pinned = await world.BeginAsync(World.Chain("a") with { Pin = new PushPin { Name = PinName.Parse("web") } });
+        var pushes = new List<PushOpened>();
+        for (var i = 0; i < 8; i++)
+            pushes.Add(await world.BeginAsync(i < 4 ? World.Chain("a") : World.Chain("a", "b")));
+        await world.TravelAsync(TimeSpan.FromMinutes(1));
+        var touched = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600 });
+        Assert.Equal(GcState.Done, touched.State);
+
+        List<Task<CommitAnswer>> commits = [];
+        await using (await world.HoldAsync("select 1 from push for update"))
+        {
+            foreach (var push in pushes.Append(pinned))
+            {
+                commits.Add(world.CommitAsync(push));
+                if (commits.Count <= 3)
+                    await world.UntilBlockedAsync();
+            }
+        }
+
+        Assert.All(await Task.WhenAll(commits), c => Assert.Equal((PushState.Committed, 0), (c.State, c.Published)));
+        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from root where pushed > clock_timestamp() - interval '30 seconds'"));
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push where state <> 'committed' or finished is null or lease is not null"));
+        // Promised anew: what a collection that began before them may not take.
+        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path s join gc_epoch e on e.cache_id = s.cache_id where s.touched = e.g"));
+        Assert.Equal(World.Hash("a"), (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("web"), CancellationToken.None)).Path.Hash);
     }
 
     [Fact]

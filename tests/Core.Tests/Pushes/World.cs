@@ -52,9 +52,10 @@ internal sealed class World : IAsyncDisposable
     public static async Task<World> ThroughPgBouncerAsync() => await CreateAsync(through: (await Bouncer.Value).Through);
 
     /// <param name="plain">Without the engine that is tested.</param>
-    public async Task<CacheCore> AddGatewayAsync(bool plain = false)
+    /// <param name="engine">Another one than the world's.</param>
+    public async Task<CacheCore> AddGatewayAsync(bool plain = false, IEngine? engine = null)
     {
-        var engine = plain ? null : Engine?.Invoke(this);
+        engine = plain ? null : engine ?? Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
             new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);

@@ -1,6 +1,8 @@
--- Group commit: what several pushes want in one transaction, each item by the function that does it alone. First all that they will lock, in one order.
+-- Group commit: what several pushes want in one transaction: together what can be done for all of them at once, the rest of each item by the function that does it alone.
+-- First all that they will lock, in one order.
 -- No item raises for its guard. A row that somebody holds for long gives the group up (55P03): its items are then sent in smaller groups, at last alone.
 
+-- Rows as open_push has them, but those of paths once for all items that have no such rows of their own: without an item, ord being a place in p_hashes where the path is named.
 create function @fn@.open_pushes(
   p_cache int, p_operations text[], p_digests bytea[], p_ttl interval, p_path_counts int[], p_hashes bytea[], p_names text[],
   p_root_counts int[], p_roots int[], p_key_counts int[], p_keys text[], p_pins text[])
@@ -8,20 +10,71 @@ returns table (item int, push_id bigint, push_state text, expires timestamptz, o
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
 declare
+  v_known text[];
+  v_ids bigint[];
+  v_misnamed boolean;
+  v_unpromised bigint[];
+  v_promised boolean[];
+  v_items int[];
+  v_pushes bigint[];
+  v_expires timestamptz[];
+  v_lost boolean;
   v_path int := 0;
   v_root int := 0;
   v_key int := 0;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
+  v_known := array(select x.operation from (
+    select u.operation from push u where u.cache_id = p_cache and u.operation = any(p_operations) order by u.id for no key update) x);
   insert into store_path (cache_id, hash, name)
     select p_cache, u.hash, min(u.name) from unnest(p_hashes, p_names) u(hash, name)
     where not exists (select from store_path s where s.cache_id = p_cache and s.hash = u.hash)
     group by u.hash order by u.hash on conflict do nothing;
-  perform @fn@.touch(p_cache, array(select s.id from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes)));
+  select array_agg(s.id order by u.ord), bool_or(s.state = 'gone' and u.name not in ('', s.name)) into v_ids, v_misnamed
+    from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
+  -- See open_push.
+  if v_misnamed then
+    perform 1 from store_path s where s.id = any(v_ids) and s.state = 'gone' order by s.id for no key update;
+    update store_path s set name = u.name
+      from (select distinct on (x.id) x.id, x.name from unnest(v_ids, p_names) with ordinality x(id, name, ord) where x.name <> '' order by x.id, x.ord desc) u
+      where s.id = u.id and s.state = 'gone' and s.name <> u.name;
+  end if;
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache, array(select distinct i from unnest(v_ids) i)) t;
+  select array_agg(x.id is null order by u.ord) into v_promised
+    from unnest(v_ids) with ordinality u(id, ord) left join (select distinct i as id from unnest(v_unpromised) i) x on x.id = u.id;
+
+  with item as materialized (
+      select x.i, x.operation, x.digest, x.pin, x.paths, x.roots, sum(x.paths) over w - x.paths as path_from, sum(x.roots) over w - x.roots as root_from, x.operation <> all(v_known) as fresh
+      from unnest(p_operations, p_digests, p_path_counts, p_root_counts, p_pins) with ordinality x(operation, digest, paths, roots, pin, i) window w as (order by x.i)),
+    opened as (
+      insert into push (cache_id, operation, digest, expires, paths, roots, pin)
+        select p_cache, m.operation, m.digest, clock_timestamp() + p_ttl,
+          array(select v_ids[k] from generate_series(m.path_from + 1, m.path_from + m.paths) k where v_promised[k]),
+          array(select distinct v_ids[m.path_from + p_roots[k]] from generate_series(m.root_from + 1, m.root_from + m.roots) k), m.pin::jsonb
+        from item m where m.fresh order by m.operation
+        on conflict (cache_id, operation) do nothing returning id, operation, expires)
+    select array_agg(m.i::int), array_agg(o.id), array_agg(o.expires), bool_or(o.id is null) into v_items, v_pushes, v_expires, v_lost
+      from item m left join opened o on o.operation = m.operation where m.fresh;
+  if v_lost then
+    raise exception 'the same operation is being opened by another request' using errcode = '40001';
+  end if;
+
+  return query
+    select u.item, u.id, 'open', u.expires, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], null::text from unnest(v_items, v_pushes, v_expires) u(item, id, expires);
+  return query
+    select null::int, null::bigint, null::text, null::timestamptz, u.ord::int, s.id, s.state::text, u.promised, s.nar_hash, s.signatures, null::text
+    from (select distinct on (x.id) x.id, x.promised, x.ord from unnest(v_ids, v_promised) with ordinality x(id, promised, ord)) u join store_path s on s.id = u.id;
   for i in 1 .. cardinality(p_operations) loop
-    return query select i, o.* from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
-      p_hashes[v_path + 1 : v_path + p_path_counts[i]], p_names[v_path + 1 : v_path + p_path_counts[i]],
-      p_roots[v_root + 1 : v_root + p_root_counts[i]], p_keys[v_key + 1 : v_key + p_key_counts[i]], p_pins[i]::jsonb) o;
+    if p_operations[i] = any(v_known) then
+      return query select i, o.* from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
+        p_hashes[v_path + 1 : v_path + p_path_counts[i]], p_names[v_path + 1 : v_path + p_path_counts[i]],
+        p_roots[v_root + 1 : v_root + p_root_counts[i]], p_keys[v_key + 1 : v_key + p_key_counts[i]], p_pins[i]::jsonb) o;
+    elsif p_key_counts[i] > 0 then
+      return query select i, null::bigint, null::text, null::timestamptz, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], k.key
+        from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)
+        left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live' limit 1) o on true
+        where o.id is null;
+    end if;
     v_path := v_path + p_path_counts[i];
     v_root := v_root + p_root_counts[i];
     v_key := v_key + p_key_counts[i];
@@ -55,7 +108,7 @@ begin
   end loop;
 end $$;
 
--- A large push is answered 'large' and committed alone: it would keep the others waiting.
+-- Those that bring nothing, as they found all of it there, end together. A large push is answered 'large' and committed alone: it would keep the others waiting.
 create function @fn@.commit_pushes(p_cache int, p_pushes bigint[], p_large int, p_lease interval)
 returns table (item int, outcome text, paths bigint[], published int, pin text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
@@ -63,6 +116,8 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_small bigint[];
   v_declared bigint[];
+  v_unpromised bigint[];
+  v_warm bigint[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   v_small := array(
@@ -70,16 +125,34 @@ begin
     where u.id = any(p_pushes) and cardinality(u.paths) + (select count(*) from (select from push_path d where d.push_id = u.id limit p_large) x) < p_large);
   perform 1 from push u where u.id = any(v_small) and u.cache_id = p_cache order by u.id for no key update;
   v_declared := array(select distinct d.path_id from push_path d join push u on u.id = d.push_id where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open');
-  perform @fn@.touch(p_cache,
+  select t.unpromised into v_unpromised from @fn@.touch(p_cache,
     v_declared || array(select unnest(u.paths) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open'),
     v_declared,
     array(
       select unnest(u.objects) from push u where u.id = any(v_small) and u.state = 'open'
       union select d.object_id from push_object d where d.push_id = any(v_small)
       union select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'live', 'condemned')
-        and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(v_small)))));
+        and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(v_small))))) t;
+
+  -- Rules 4 and 6 of a push with nothing to publish, to hold or to drop: all that it names was promised by the touch above.
+  v_warm := array(
+    select u.id from push u
+    where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and u.objects = '{}' and u.pin is null
+      and not exists (select from push_path d where d.push_id = u.id)
+      and not exists (select from push_object d where d.push_id = u.id)
+      and not exists (select from nix_pending d where d.push_id = u.id));
+  if v_unpromised <> '{}' then
+    v_warm := array(select u.id from push u where u.id = any(v_warm) and not u.paths && v_unpromised);
+  end if;
+  insert into root (cache_id, path_id, pushed)
+    select p_cache, r.id, clock_timestamp() from (select distinct unnest(u.roots) as id from push u where u.id = any(v_warm)) r order by r.id
+    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+  update push u set state = 'committed', finished = clock_timestamp() where u.id = any(v_warm);
+
   for i in 1 .. cardinality(p_pushes) loop
-    if p_pushes[i] = any(v_small) then
+    if p_pushes[i] = any(v_warm) then
+      return query select i, 'committed', null::bigint[], 0, null::text;
+    elsif p_pushes[i] = any(v_small) then
       return query select i, c.outcome, c.paths, c.published, c.pin from @fn@.commit_push(p_cache, p_pushes[i], p_lease) c;
     else
       return query select i, case when exists (select from push u where u.id = p_pushes[i]) then 'large' else 'unknown' end, null::bigint[], null::int, null::text;

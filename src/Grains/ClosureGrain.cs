@@ -1,0 +1,33 @@
+using Orleans.Placement;
+
+namespace OrleansCache.Grains;
+
+/// <summary>Where it is first asked for it lives: most closures are pushed by one client only.</summary>
+[PreferLocalPlacement]
+internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
+{
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private string? _first;
+    private long _since;
+
+    public Task<bool> TakeAsync(string operation, TimeSpan patience)
+    {
+        if (_first is null || time.GetElapsedTime(_since) >= patience)
+            (_first, _since) = (operation, time.GetTimestamp());
+        return Task.FromResult(_first == operation);
+    }
+
+    public async Task WaitAsync(TimeSpan patience)
+    {
+        var left = patience - time.GetElapsedTime(_since);
+        if (left > TimeSpan.Zero)
+            await _ended.Task.WaitAsync(left, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+    }
+
+    public Task EndedAsync()
+    {
+        _ended.TrySetResult();
+        DeactivateOnIdle();
+        return Task.CompletedTask;
+    }
+}
