@@ -12,6 +12,12 @@ internal sealed record Profile
 
     public double Push { get; init; } = 5;
 
+    /// <summary>As niks3's clients do it.</summary>
+    public double Deferred { get; init; }
+
+    /// <summary>As stock Nix does it.</summary>
+    public double Nix { get; init; }
+
     public double Collect { get; init; } = 3;
 
     public double Work { get; init; } = 1.5;
@@ -36,6 +42,9 @@ internal sealed record Profile
     public double Abort { get; init; } = 0.15;
 
     public double Leave { get; init; } = 0.1;
+
+    /// <summary>Of a client that does it wrong.</summary>
+    public double Slip { get; init; }
 
     public double Retains { get; init; } = 0.2;
 
@@ -70,6 +79,9 @@ internal sealed record Profile
         Run = Pick(random, 0, 0.5, 0.8),
         Grace = Pick(random, 0, 0.3),
         SmallBatch = Pick(random, 0.2, 0.8),
+        Deferred = Pick(random, 0, 2, 6),
+        Nix = Pick(random, 0, 2, 6),
+        Slip = 0.1,
     };
 
     private static double Pick(Random random, params double[] values) => values[random.Next(values.Length)];
@@ -146,19 +158,29 @@ internal sealed class Generator
     {
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
-        var kind = _random.NextDouble() * (_profile.Push + _profile.Collect + _profile.Work + _profile.Pin);
-        if (id == 1 || (kind -= _profile.Push) < 0)
+        var pushes = _profile.Push + _profile.Deferred + _profile.Nix;
+        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin);
+        if ((kind -= _profile.Push) < 0)
         {
-            var end = _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
-            // Mostly the top, so that there is a closure.
-            return new PushOperation(id, Chance(0.6) ? schedule.Universe.Paths[^1] : path, _random.Next(2), _profile.Pin > 0 && Chance(0.2) ? "p" : null, end, Chance(0.2), Chance(0.15));
+            var end = End();
+            return new PushOperation(id, Root(), _random.Next(2), _profile.Pin > 0 && Chance(0.2) ? "p" : null, end, Chance(0.2), Chance(0.15));
         }
+
+        if ((kind -= _profile.Deferred) < 0)
+            return new DeferredOperation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None);
+        if ((kind -= _profile.Nix) < 0)
+            return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()), Chance(_profile.Slip));
 
         if ((kind -= _profile.Collect) < 0)
             return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
         if (kind - _profile.Work < 0)
             return new ChoreOperation(id, Any(_profile.Chores));
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
+
+        PushEnd End() => _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
+
+        // Mostly the top, so that there is a closure.
+        string Root() => Chance(0.6) ? schedule.Universe.Paths[^1] : path;
     }
 
     private bool IsSlow(Flow flow) => _profile.Slow.Length > 0 && flow.What.StartsWith(_profile.Slow, StringComparison.Ordinal);

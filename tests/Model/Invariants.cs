@@ -19,6 +19,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         RowsAreInTheBucket();
         BucketHasRows();
         schedule.Promises.Check(state, _store, Check);
+        schedule.Holds.Check(state, _store, Check);
     }
 
     /// <summary>After everything has ended and the background work had its time.</summary>
@@ -79,11 +80,19 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
     {
         foreach (var key in _store.NarInfos)
         {
-            var info = NarInfo.Parse(Encoding.UTF8.GetString(_store.Objects[key]));
+            var text = Encoding.UTF8.GetString(_store.Objects[key]);
+            if (!NarInfo.TryParse(text, out var info, out var error))
+            {
+                Check(false, "I10", $"{key} is no narinfo: {error}");
+                continue;
+            }
+
+            Check(key == $"{info.StorePath.Hash}.narinfo" && info.StorePath == Universe.Path(schedule.Universe.NameOf(info.StorePath.Hash)), "I10", $"{key} is that of {info.StorePath}");
+            Check(schedule.Signed.Contains(text) || info.Verify(Gateway.Key) && schedule.Signed.Add(text), "I10", $"the narinfo of {info.StorePath.Name} has no signature that is right");
             Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1", $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
             if (nar is not null)
             {
-                Check(Bodies.Is(nar, info.NarHash) && info.FileSize == nar.Length && info.FileHash == Sha256Hash.Compute(nar), "I10", $"the narinfo of {info.StorePath.Name} leads to other bytes");
+                Check(Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length && (info.FileHash is null || info.FileHash == Sha256Hash.Compute(nar)), "I10", $"the narinfo of {info.StorePath.Name} leads to other bytes");
             }
 
             foreach (var reference in info.References)
@@ -115,17 +124,19 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Id)))
         {
             foreach (var path in push.Paths)
-                MustBeLive(path, $"push {push.Id}");
+                MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);
             foreach (var item in push.Objects)
             {
-                Check(state.Objects.TryGetValue(item, out var row) && row.State is "claimed" or "stored" or "publishing" or "live",
+                // A log that was named and never came is committed without.
+                Check(state.Objects.TryGetValue(item, out var row) && (row.State is "claimed" or "stored" or "publishing" or "live" || row is { Kind: not "nar", State: "gone" } && push.State == "committing"),
                     "I2", $"push {push.Id} holds {row?.Key}, which is {row?.State ?? "no row any more"}");
             }
         }
     }
 
-    private void MustBeLive(long path, string root) =>
-        Check(state.Paths.TryGetValue(path, out var row) && row.State == "live", "I2", $"{Name(path)} is kept by {root}, and is {row?.State ?? "no row any more"}");
+    // A stock client's hold takes a path when its narinfo is accepted: what is publishing goes nowhere but live.
+    private void MustBeLive(long path, string root, bool orPublishing = false) =>
+        Check(state.Paths.TryGetValue(path, out var row) && (row.State == "live" || orPublishing && row.State == "publishing"), "I2", $"{Name(path)} is kept by {root}, and is {row?.State ?? "no row any more"}");
 
     private void RowsAreInTheBucket()
     {
@@ -133,7 +144,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I3", $"{Name(path)} is {path.State}, its narinfo is not in the bucket");
         foreach (var path in state.Paths.Values.Where(p => p is { State: "live" or "condemned", HasListing: true }))
             Check(_store.Objects.ContainsKey($"{path.Hash}.ls"), "I1", $"{Name(path)} is {path.State}, its listing is not in the bucket");
-        foreach (var item in state.Objects.Values.Where(o => o.Kind == "nar" && o.State is "stored" or "live" or "condemned"))
+        foreach (var item in state.Objects.Values.Where(o => o.State is "live" or "condemned" || o is { Kind: "nar", State: "stored" }))
             Check(_store.Objects.ContainsKey(item.Key), "I3", $"{item.Key} is {item.State} and not in the bucket");
     }
 

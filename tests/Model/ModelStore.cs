@@ -68,7 +68,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
             if (multipart is null)
                 Objects.TryAdd(key, body);
             else if (Multiparts.TryGetValue(multipart, out var open))
-                open.Body = body;
+                open.Parts[1] = body;
         }
     }
 
@@ -91,9 +91,26 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
 
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
 
-    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        await Turns.ReachAsync($"PUT new {key}");
+        var bytes = body.ToArray();
+        Send($"PUT new {key}", () => Objects.TryAdd(key.ToString(), bytes));
+        // If-None-Match: * — one that is there already has to be this.
+        if (!Objects[key.ToString()].AsSpan().SequenceEqual(bytes))
+            throw new ObjectStoreException($"{key} is there, with other bytes", isTransient: false);
+    }
 
-    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        await Turns.ReachAsync($"PUT part {number} of {key}");
+        var bytes = body.ToArray();
+        Send($"PUT part {number} of {key}", () =>
+        {
+            if (Multiparts.TryGetValue(uploadId, out var open))
+                open.Parts[number] = bytes;
+        });
+    }
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
@@ -122,10 +139,10 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         var fault = Turns.TakeFault();
         if (fault is not (Fault.None or Fault.LoseAnswer))
             ThrowOn(fault);
-        if (Multiparts.TryGetValue(uploadId, out var open) && open.Body is { } body)
+        if (Multiparts.TryGetValue(uploadId, out var open) && open.Parts.Count == partMd5.Count)
         {
             Multiparts.Remove(uploadId);
-            Objects[key.ToString()] = body;
+            Objects[key.ToString()] = [.. open.Parts.Values.SelectMany(p => p)];
         }
 
         ThrowOn(fault);
@@ -182,6 +199,17 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         FencedOutcome[] Same(FencedOutcome outcome) => [.. keys.Select(_ => outcome)];
     }
 
+    // The gateway's own upload: whoever makes it is told when it is not known to have arrived.
+    private void Send(string what, Action apply)
+    {
+        var fault = Turns.TakeFault();
+        if (fault == Fault.Delay)
+            Late.Add(new LateEffect($"{Turns.Caller}#{++_late}", what, clock.GetUtcNow() + LateUpload, apply));
+        else if (fault is Fault.None or Fault.LoseAnswer)
+            apply();
+        ThrowOn(fault);
+    }
+
     private static void ThrowOn(Fault fault)
     {
         if (fault != Fault.None)
@@ -198,7 +226,8 @@ internal sealed class Multipart(string key, DateTimeOffset initiated)
 
     public DateTimeOffset Initiated { get; } = initiated;
 
-    public byte[]? Body { get; set; }
+    /// <summary>By number, from 1.</summary>
+    public SortedDictionary<int, byte[]> Parts { get; } = [];
 }
 
 /// <param name="Name">The request that made the call, and a number.</param>

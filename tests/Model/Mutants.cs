@@ -6,7 +6,9 @@ internal static class Mutants
     private static readonly Profile Calm = new() { Fault = 0, Jump = 0, Lose = 0 };
     private static readonly Profile Collecting = Calm with { Collect = 5, Push = 4, Pin = 0, Work = 0.5, Retains = 0, Grace = 0, Abort = 0, Leave = 0 };
 
-    public static IReadOnlyList<Mutant> All { get; } =
+    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All];
+
+    private static readonly IReadOnlyList<Mutant> OfPushes =
     [
         new("condemn without referrers first") { IsQuick = true, CondemnsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1 } },
         new("condemn without touched <= g_run") { IsQuick = true, Patch = Patch(("and s.state = 'live' and s.touched <= p_g returning", "and s.state = 'live' returning")), Profile = Collecting },
@@ -125,16 +127,16 @@ internal static class Mutants
         },
     ];
 
-    private static StartDecision Do(Operation operation) => new(operation, AtOnce: true);
+    public static StartDecision Do(Operation operation) => new(operation, AtOnce: true);
 
-    private static StartDecision Start(Operation operation) => new(operation, AtOnce: false);
+    public static StartDecision Start(Operation operation) => new(operation, AtOnce: false);
 
-    private static PushOperation Push(int id, string root) => new(id, root, 0, null, PushEnd.Commit, Renews: false, Replays: false);
+    public static PushOperation Push(int id, string root) => new(id, root, 0, null, PushEnd.Commit, Renews: false, Replays: false);
 
-    private static CollectOperation Collect(int id) => new(id, Retention: false, GraceSeconds: 0, Batch: 1);
+    public static CollectOperation Collect(int id) => new(id, Retention: false, GraceSeconds: 0, Batch: 1);
 
     /// <summary>Text of the catalog's functions, replaced; the product never has a switch for it.</summary>
-    private static Func<string, string> Patch(params (string From, string To)[] changes) => text =>
+    public static Func<string, string> Patch(params (string From, string To)[] changes) => text =>
     {
         foreach (var (from, to) in changes)
         {
@@ -147,7 +149,7 @@ internal static class Mutants
     };
 
     /// <summary>Calls of touch that walk no references.</summary>
-    private static Func<string, string> TouchAlone(string call) => text =>
+    public static Func<string, string> TouchAlone(string call) => text =>
     {
         var from = text.IndexOf("create function @fn@.touch(", StringComparison.Ordinal);
         var touch = text[from..(text.IndexOf("end $$;", from, StringComparison.Ordinal) + "end $$;".Length)];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -28,6 +29,22 @@ internal sealed class Promises
             Expires = answer.Expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
             Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
+        };
+    }
+
+    /// <param name="expires">At the earliest.</param>
+    public void Opened(DeferredOpened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires)
+    {
+        _closures[answer.Id.Value] = closure;
+        if (!Turns.IsHeard)
+            return;
+        var uploads = answer.Uploads.Select(u => u.NarHash).ToHashSet();
+        _promises[answer.Id.Value] = new Promise
+        {
+            Expires = expires,
+            Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !answer.Missing.Contains(p))],
+            Stored = [.. closure.Paths.Where(p => answer.Missing.Contains(p.Path.Hash) && !uploads.Contains(p.NarHash)).Select(p => p.NarHash)],
+            Keys = [.. keys.Where(k => !answer.MissingObjects.Contains(ObjectKey.Parse(k)))],
         };
     }
 
@@ -88,6 +105,8 @@ internal sealed class Promises
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
             foreach (var path in promise.Present)
                 check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
+            foreach (var key in promise.Keys)
+                check(store.Objects.ContainsKey(key), "I3", $"push {push} was told that {key} is there, and it is not in the bucket");
             foreach (var nar in promise.Stored)
             {
                 check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.ContainsKey(o.Key)),
@@ -119,6 +138,9 @@ internal sealed class Promises
         public required HashSet<StorePathHash> Present { get; init; }
 
         public required HashSet<Sha256Hash> Stored { get; init; }
+
+        /// <summary>Logs and realisations.</summary>
+        public IReadOnlyList<string> Keys { get; init; } = [];
 
         public bool Lapsed { get; set; }
     }

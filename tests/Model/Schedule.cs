@@ -31,6 +31,13 @@ internal sealed class Schedule
 
     public Promises Promises { get; } = new();
 
+    public Holds Holds { get; } = new();
+
+    /// <summary>Narinfos whose signature was found right.</summary>
+    public HashSet<string> Signed { get; } = [];
+
+    public DateTimeOffset Now => _clock.GetUtcNow();
+
     public Universe Universe { get; }
 
     /// <summary>Runs of the collector keep closures for <see cref="Policy.Retention"/>.</summary>
@@ -184,6 +191,9 @@ internal sealed class Schedule
     private static bool Changes(Flow flow) => flow.IsFree || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list")
         && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("LIST", StringComparison.Ordinal) && !flow.What.StartsWith("select", StringComparison.Ordinal);
 
+    // A gateway that stands still for more than a day between its claim of a key and its own call to the store is taken for dead: by then the key may be nobody's.
+    private static bool IsUpload(Flow flow) => flow.What.StartsWith("POST", StringComparison.Ordinal) || flow.What.StartsWith("PUT new", StringComparison.Ordinal);
+
     private Flow? Find(int operation, int call) => Turns.Waiting.FirstOrDefault(f => f.Operation == operation && f.Call == call);
 
     private async Task LoseAsync(Flow flow, bool dead)
@@ -200,8 +210,8 @@ internal sealed class Schedule
         // No client waits for days, and they do not pass without the hourly look for multipart uploads that nobody noted.
         if (time > Hours)
         {
-            foreach (var flow in Turns.Waiting.Where(f => !f.IsLost))
-                await LoseAsync(flow, dead: false);
+            foreach (var flow in Turns.Waiting.Where(f => !f.IsLost || IsUpload(f)))
+                await LoseAsync(flow, dead: IsUpload(flow));
             await JumpAsync(Hours);
             await ChoreOperation.RunAsync(Gateways[0], Chore.Multiparts);
         }

@@ -14,6 +14,11 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
 
     public Promises Promises => schedule.Promises;
 
+    public Holds Holds => schedule.Holds;
+
+    /// <summary>By the one clock.</summary>
+    public DateTimeOffset Now => schedule.Now;
+
     public ModelStore Store => schedule.Store;
 
     public Mutant Mutant => schedule.Mutant;

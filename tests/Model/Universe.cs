@@ -32,7 +32,16 @@ internal sealed class Universe
 
     public static StorePath Path(string name) => new(Hash(name), name);
 
+    /// <summary>Of the derivation that makes it; one makes both <c>a</c> and <c>b</c>, so that they have one log.</summary>
+    public static StorePath Deriver(string name) => name is "a" or "b" ? Path("ab.drv") : Path($"{name}.drv");
+
+    /// <summary>As a narinfo lists them.</summary>
+    public IReadOnlyList<StorePath> Sorted(IEnumerable<StorePathHash> references) => [.. references.Select(r => Path(NameOf(r))).Order()];
+
     public string NameOf(StorePathHash hash) => _builds.Keys.First(n => Hash(n) == hash);
+
+    /// <summary>The NAR of a path as a builder has built it.</summary>
+    public byte[] Nar(string path, int builder) => Bodies.Nar(BuildOf(path, builder).Content);
 
     /// <summary>What a builder pushes: the closure of a path as it has built it.</summary>
     public BeginPush Closure(string root, int builder, string? pin)
@@ -48,32 +57,46 @@ internal sealed class Universe
 
         void Add(string path)
         {
-            foreach (var reference in Build(path).References)
+            foreach (var reference in BuildOf(path, builder).References)
                 Add(reference);
             if (!paths.Contains(path))
                 paths.Add(path);
         }
 
-        Build Build(string path) => _builds[path][builder % _builds[path].Length];
-
         PathDeclaration Declare(string path) => new()
         {
             Path = Path(path),
-            NarHash = Sha256Hash.Compute(Encoding.UTF8.GetBytes(Build(path).Content)),
-            NarSize = Build(path).Content.StartsWith("large", StringComparison.Ordinal) ? 100_000_000 : 1000,
-            References = [.. Build(path).References.Select(Hash)],
+            NarHash = Sha256Hash.Compute(Nar(path, builder)),
+            NarSize = Nar(path, builder).Length,
+            References = [.. BuildOf(path, builder).References.Select(Hash)],
         };
     }
+
+    private Build BuildOf(string path, int builder) => _builds[path][builder % _builds[path].Length];
 }
 
 internal sealed record Build(string Content, params string[] References);
 
-/// <summary>What clients upload: it says of itself which NAR it is, so that a bucket can be checked.</summary>
+/// <summary>What clients upload: a NAR as it is or as zstd, or a text that says of itself which NAR it is, so that a bucket can be checked.</summary>
 internal static class Bodies
 {
+    /// <summary>A NAR that is larger goes up in parts.</summary>
+    public const int Large = 64;
+
+    public static byte[] Nar(string content) =>
+        Encoding.UTF8.GetBytes(content.StartsWith("large", StringComparison.Ordinal) ? content.PadRight(Large + Large / 2, '.') : content);
+
     public static byte[] Of(Sha256Hash narHash, string grant, bool large) => Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{narHash} {grant}");
 
     public static bool IsLarge(byte[] body) => body.AsSpan().StartsWith("large "u8);
 
-    public static bool Is(byte[] body, Sha256Hash narHash) => Encoding.UTF8.GetString(body).Contains(narHash.ToString(), StringComparison.Ordinal);
+    /// <summary>Is it this NAR, compressed as its key says?</summary>
+    public static bool Is(byte[] body, string key, Sha256Hash narHash)
+    {
+        if (!key.EndsWith(".zst", StringComparison.Ordinal))
+            return Sha256Hash.Compute(body) == narHash;
+        return body.AsSpan().StartsWith(ZstdMagic) ? Sha256Hash.Compute(Zstd.Decompress(body, 2 * Large)) == narHash : Encoding.UTF8.GetString(body).Contains(narHash.ToString(), StringComparison.Ordinal);
+    }
+
+    private static ReadOnlySpan<byte> ZstdMagic => [0x28, 0xb5, 0x2f, 0xfd];
 }

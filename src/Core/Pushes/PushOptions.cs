@@ -37,6 +37,9 @@ public sealed record PushOptions
     /// <summary>Narinfos written at once.</summary>
     public int PublishParallelism { get; init; } = 48;
 
+    /// <summary>Multipart uploads opened at once for one push.</summary>
+    public int MultipartsAtOnce { get; init; } = 16;
+
     /// <summary>Bytes per second that a waiting push is taken to upload with until its own reports tell more.</summary>
     public long DefaultRate { get; init; } = 10_000_000;
 

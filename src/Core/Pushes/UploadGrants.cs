@@ -10,7 +10,6 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     // S3 takes 10,000 parts; sizes are planned for 9,000, as compressed data can be a little larger than the NAR.
     private const int PlannedParts = 9_000;
     private const int FirstParts = 32;
-    private const int MultipartsAtOnce = 16;
     private const int MostFirstParts = 100;
 
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
@@ -118,7 +117,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         if (claims.Count == 0)
             return [];
         var opened = new string[claims.Count];
-        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
+        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = options.MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
             opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), partSize(claims[i].NarSize), stop));
         var noted = await database.ListAsync(
             "select object_id, multipart_id from @fn@.upload_multiparts($1, $2, $3)",

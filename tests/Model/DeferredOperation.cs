@@ -1,0 +1,98 @@
+using System.Security.Cryptography;
+using System.Text;
+using OrleansCache.Core;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>What a client of deferred pushes does wrong.</summary>
+internal enum Slip
+{
+    None,
+    DeclaresNothing,
+
+    /// <summary>Declares what the other builder has built.</summary>
+    DeclaresOther,
+}
+
+/// <summary>A push as niks3's clients do it: opened with hashes, uploaded, and declared just before the commit. They neither wait nor renew.</summary>
+internal sealed record DeferredOperation(int Id, string Root, int Builder, PushEnd End, Slip Slip) : Operation(Id)
+{
+    private const int Tries = 3;
+
+    public override async Task RunAsync(Session session)
+    {
+        var closure = session.Universe.Closure(Root, Builder, null);
+        var logs = closure.Paths.DistinctBy(p => Universe.Deriver(p.Path.Name)).ToDictionary(p => ObjectKey.Log(Universe.Deriver(p.Path.Name)), p => p.Path.Hash);
+        var request = new DeferredPush
+        {
+            Root = Universe.Hash(Root),
+            Paths = [.. closure.Paths.Select(p => new DeferredPath(p.Path.Hash, p.NarHash, p.NarSize, p.References))],
+            Objects = [.. logs.Select(l => new DeferredObject(l.Key, true, l.Value))],
+        };
+
+        // One that is asked for twice is another.
+        var opened = await session.TryAsync($"open {Root}", Tries, async g =>
+        {
+            var expires = session.Now + Gateway.Options.DeferredLife;
+            var answer = await g.DeferredPushes.OpenAsync(CacheName.Default, request, CancellationToken.None);
+            session.Promises.Opened(answer, closure, [.. logs.Keys.Select(k => k.ToString())], expires);
+            return answer;
+        });
+        if (opened is null)
+            return;
+        foreach (var upload in opened.Uploads)
+            await UploadAsync(session, opened.Id, upload);
+        foreach (var path in closure.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)))
+            await session.TryAsync("keep listing", 1, g => g.DeferredPushes.KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
+        foreach (var key in logs.Keys.Where(opened.MissingObjects.Contains))
+            await session.TryAsync("keep log", 2, g => g.DeferredPushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, key, Encoding.UTF8.GetBytes($"log {Id}"), CancellationToken.None));
+
+        if (End == PushEnd.Leave)
+            return;
+        if (End == PushEnd.Abort)
+        {
+            session.Promises.Ends(opened.Id);
+            await session.TryAsync("abort", Tries, async g =>
+            {
+                await g.Pushes.AbortAsync(CacheName.Default, opened.Id, CancellationToken.None);
+                return true;
+            });
+            return;
+        }
+
+        if (Slip != Slip.DeclaresNothing)
+        {
+            var builder = Slip == Slip.DeclaresOther ? Builder + 1 : Builder;
+            var said = session.Universe.Closure(Root, builder, null).Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
+            await session.TryAsync("declare", Tries, g => g.DeferredPushes.DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None));
+        }
+
+        await session.TryAsync("commit", Tries, async g =>
+        {
+            var answer = await g.Pushes.CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromDays(1), CancellationToken.None);
+            if (answer.State == PushState.Committed)
+                session.Promises.Committed(opened.Id);
+            return answer;
+        });
+    }
+
+    private static DeferredDeclaration Declare(Session session, PathDeclaration path) =>
+        new(path with { Deriver = Universe.Deriver(path.Path.Name) }, session.Universe.Sorted(path.References));
+
+    private static async Task UploadAsync(Session session, PushId push, DeferredUpload upload)
+    {
+        var body = Bodies.Of(upload.NarHash, upload.Id, large: true);
+        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(upload.Parts[0], body) ? "" : throw new ConnectionLostException());
+        if (arrived is null && session.Operation.Id % 2 == 0)
+            return;
+        await session.TryAsync("uploaded", Tries, async g =>
+        {
+            await g.DeferredPushes.UploadedAsync(CacheName.Default, upload.Id, upload.NarHash, [Convert.ToHexStringLower(MD5.HashData(body))], CancellationToken.None);
+            session.Promises.Stored(push, upload.NarHash);
+            return "";
+        });
+    }
+}
