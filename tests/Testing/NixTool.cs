@@ -52,18 +52,16 @@ public sealed class NixTool
         return ProcessRunner.Start(file, all, Environment(home, null, settings));
     }
 
-    /// <summary>Makes a folder for the PATH of another program, in which <c>nix</c> is this one.</summary>
+    /// <summary>Makes a folder to come first in the PATH of another program, in which <c>nix</c> is this one.</summary>
     public TempFolder OnPath()
     {
         var folder = new TempFolder("oc-nix-path-");
-        if (_debianRoot is not null)
-        {
-            File.WriteAllText(folder["nix"], $"#!/bin/sh\nBIND={Path.GetTempPath()} exec {Repository.Script("debian-root.sh")} run {_debianRoot} nix \"$@\"\n");
+        var run = _debianRoot is null ? "" : $"BIND={Path.GetTempPath()} {Repository.Script("debian-root.sh")} run {_debianRoot} ";
+        // Further in, this folder would be found again.
+        File.WriteAllText(folder["nix"], $"#!/bin/sh\nexport PATH=\"${{PATH#*:}}\"\n{run}nix \"$@\"\n");
 #pragma warning disable CA1416 // Nix has no Windows
-            File.SetUnixFileMode(folder["nix"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.SetUnixFileMode(folder["nix"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 #pragma warning restore CA1416
-        }
-
         return folder;
     }
 
