@@ -49,14 +49,15 @@ install_packages() (
   apt-get install -y --no-install-recommends "$@" || { apt-get update && apt-get install -y --no-install-recommends "$@"; }
 )
 
-# newer_nix: prints a folder with a Nix newer than Debian 12's, made on first use; 1 when there is none to be had
+# newer_nix [SUITE]: prints a folder with a Nix newer than Debian 12's, made on first use; 1 when there is none to be had
 newer_nix() {
-  local root=$cache/nix-trixie log
+  local suite=${1:-trixie} root log
+  root=$cache/nix-$suite
   if [ ! -e "$root/.root-done" ]; then
     [ "$(id -u)" = 0 ] || { say "No newer Nix: making one needs root."; return 1; }
     need newer-nix || return 1
     mkdir -p "$cache"; rm -rf "$root"; log=$(mktemp)
-    if ! "$repo/eng/debian-root.sh" make trixie "$root" nix-bin >"$log" 2>&1; then
+    if ! "$repo/eng/debian-root.sh" make "$suite" "$root" nix-bin >"$log" 2>&1; then
       say "No newer Nix: $(tail -n 1 "$log")"; rm -rf "$root" "$log"; return 1
     fi
     rm -f "$log"

@@ -77,7 +77,7 @@ public sealed class CacheCore : IAsyncDisposable
             new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, options.Engine?.Turns);
         Contents = new CacheContents(caches, database);
         DeferredPushes = new DeferredPushes(
-            caches, new DeferredCatalog(database), Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
+            caches, new DeferredCatalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
         _nixCatalog = new NixWriterCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);

@@ -8,8 +8,6 @@ namespace OrleansCache.EndToEnd.Tests;
 /// <summary><c>nix copy --to http://…/c/default</c> by stock Nix, old and new.</summary>
 public sealed class NixCopyTests
 {
-    private static NixTool Tool(string name) => name == "installed" ? NixTool.Installed! : NixTool.Newer!;
-
     public static TheoryData<string> Tools => [.. NixTool.All.Select(t => t.Name)];
 
     [NixTheory]
@@ -17,7 +15,7 @@ public sealed class NixCopyTests
     public async Task A_cold_copy_and_a_warm_one_succeed_and_readers_that_require_signatures_substitute_it(string nix)
     {
         await using var server = await ServerProcess.StartAsync();
-        await using var copier = new NixCopier(server, Tool(nix));
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
         var closure = await Closures.GetAsync("edge");
 
         // With its listing a tree as deep as Nix takes them. (It cannot write one of names that are not UTF-8.)
@@ -57,7 +55,7 @@ public sealed class NixCopyTests
     {
         using var bucket = await ObjectBucket.CreateAsync();
         await using var server = await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(), .. bucket.ServerOptions]);
-        await using var copier = new NixCopier(server, Tool(nix));
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
         await using var closure = await GeneratedClosure.MakeAsync(5, fileBytes: 20_000_000);
 
         (await copier.CopyAsync(closure.Root, query: "?compression=none")).OrThrow();
@@ -72,7 +70,7 @@ public sealed class NixCopyTests
     public async Task A_copy_that_is_killed_in_the_middle_succeeds_when_it_is_run_again(string nix)
     {
         await using var server = await ServerProcess.StartAsync();
-        await using var copier = new NixCopier(server, Tool(nix));
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
         await using var closure = await GeneratedClosure.MakeAsync(40, fileBytes: 200_000);
 
         await copier.KillAsync(closure.Root, async () => (await server.Objects.KeysAsync("nar/")).Count > 5);
@@ -89,7 +87,7 @@ public sealed class NixCopyTests
     {
         await using var server = await ServerProcess.StartAsync();
         await using var proxy = new FailOnce(server.Url.Port);
-        await using var copier = new NixCopier(server, Tool(nix), proxy.Url);
+        await using var copier = new NixCopier(server, NixTool.Named(nix), proxy.Url);
         await using var closure = await GeneratedClosure.MakeAsync(2);
 
         var first = await copier.CopyAsync(closure.Root);
@@ -111,7 +109,7 @@ public sealed class NixCopyTests
     {
         var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
         await using var server = await ServerProcess.StartAsync("--postgres", database);
-        await using var copier = new NixCopier(server, Tool(nix));
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
         await using var closure = await GeneratedClosure.MakeAsync(4);
         (await copier.CopyAsync(closure.Half)).OrThrow();
         await NixCopier.ForgetHoldsAsync(database);
@@ -134,7 +132,7 @@ public sealed class NixCopyTests
     public async Task Copies_beside_a_collector_without_grace_that_never_stops_are_whole(string nix)
     {
         await using var server = await ServerProcess.StartAsync();
-        await using var copier = new NixCopier(server, Tool(nix));
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
         using var done = new CancellationTokenSource();
         var collecting = Task.Run(async () =>
         {
@@ -154,6 +152,41 @@ public sealed class NixCopyTests
 
         await done.CancelAsync();
         Assert.InRange(await collecting, 1, int.MaxValue);
+        Assert.Equal("", await copier.FsckAsync());
+    }
+
+    [NewestNixFact]
+    public async Task A_Nix_that_sends_the_body_again_recovers_by_itself_from_a_proxy_that_fails_once()
+    {
+        await using var server = await ServerProcess.StartAsync();
+        await using var proxy = new FailOnce(server.Url.Port);
+        await using var copier = new NixCopier(server, NixTool.Newest!, proxy.Url);
+        await using var closure = await GeneratedClosure.MakeAsync(2);
+
+        (await copier.CopyAsync(closure.Root)).OrThrow();
+
+        Assert.True(proxy.HasFailed);
+        await ReadBack.ClosureAsync(NixTool.Newest!, server.Url.ToString(), server.PublicKey, closure.Root);
+    }
+
+    [NixTheory]
+    [MemberData(nameof(Tools))]
+    public async Task A_copied_derivation_brings_its_realisations_and_a_collection_takes_them_with_their_paths(string nix)
+    {
+        var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        await using var server = await ServerProcess.StartAsync("--postgres", database);
+        await using var copier = new NixCopier(server, NixTool.Named(nix));
+        var (derivation, output) = await Realisations.BuildAsync();
+
+        // Newer ones take the name of a derivation for the derivation itself.
+        (await copier.CopyAsync(nix == NixTool.Installed!.Name ? derivation : $"{derivation}^out")).OrThrow();
+
+        Assert.Contains(await server.Objects.KeysAsync(), k => k.EndsWith(".doi", StringComparison.Ordinal));
+        await ReadBack.DerivationAsync(NixTool.Installed!, server.Url.ToString(), server.PublicKey, derivation, output);
+        await ReadBack.DerivationAsync(NixTool.Named(nix), server.Url.ToString(), server.PublicKey, derivation, output);
+        await NixCopier.ForgetHoldsAsync(database);
+        await copier.CollectAsync();
+        await Eventually.BecomesTrueAsync(async () => (await server.Objects.KeysAsync()).All(k => k is "nix-cache-info" or "index.html"));
         Assert.Equal("", await copier.FsckAsync());
     }
 

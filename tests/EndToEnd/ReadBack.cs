@@ -24,12 +24,12 @@ internal static class ReadBack
     }
 
     /// <summary>Has Nix realise a derivation in a store that has only derivations and may not build: it must learn from the cache what they were built to.</summary>
-    public static async Task DerivationAsync(NixTool nix, FilledCache cache, string derivation, string output)
+    public static async Task DerivationAsync(NixTool nix, string substituter, string publicKey, string derivation, string output)
     {
         using var store = new TempFolder("oc-read-");
         (await NixTool.Installed!.RunAsync("nix", ["copy", "--derivation", "--no-check-sigs", "--to", $"local?root={store.Path}", derivation])).OrThrow();
         Assert.All(Directory.GetFiles(Path.Combine(store.Path, "nix/store")), file => Assert.EndsWith(".drv", file));
-        (await nix.SubstituteAsync(store.Path, cache.Substituter, cache.Server.PublicKey, [derivation])).OrThrow();
+        (await nix.SubstituteAsync(store.Path, substituter, publicKey, [derivation])).OrThrow();
         (await nix.VerifyAsync(store.Path)).OrThrow();
         (await nix.RunAsync("nix-store", ["--check-validity", output], store.Path)).OrThrow();
     }

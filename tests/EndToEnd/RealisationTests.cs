@@ -11,14 +11,14 @@ public sealed class GatewayRealisationTests(FilledFolder cache)
     public async Task Nix_substitutes_a_content_addressed_derivation_from_the_gateway()
     {
         var (derivation, output) = await Realisations.BuildAndPushAsync(cache);
-        await ReadBack.DerivationAsync(NixTool.Installed!, cache, derivation, output);
+        await ReadBack.DerivationAsync(NixTool.Installed!, cache.Substituter, cache.Server.PublicKey, derivation, output);
     }
 
     [NewNixFact]
     public async Task A_newer_Nix_substitutes_a_content_addressed_derivation_from_the_gateway()
     {
         var (derivation, output) = await Realisations.BuildAndPushAsync(cache);
-        await ReadBack.DerivationAsync(NixTool.Newer!, cache, derivation, output);
+        await ReadBack.DerivationAsync(NixTool.Newer!, cache.Substituter, cache.Server.PublicKey, derivation, output);
     }
 }
 
@@ -30,14 +30,22 @@ public sealed class BucketRealisationTests(FilledBucket cache)
     public async Task Nix_substitutes_a_content_addressed_derivation_from_the_bucket()
     {
         var (derivation, output) = await Realisations.BuildAndPushAsync(cache);
-        await ReadBack.DerivationAsync(NixTool.Installed!, cache, derivation, output);
+        await ReadBack.DerivationAsync(NixTool.Installed!, cache.Substituter, cache.Server.PublicKey, derivation, output);
     }
 }
 
 internal static class Realisations
 {
-    /// <summary>Builds three content-addressed derivations in a row, new ones each time, and pushes the last.</summary>
+    /// <summary>Builds as <see cref="BuildAsync"/> does, and pushes the last.</summary>
     public static async Task<(string Derivation, string Output)> BuildAndPushAsync(FilledCache cache)
+    {
+        var built = await BuildAsync();
+        (await CacheCli.PushAsync(cache.Server, built.Output)).OrThrow();
+        return built;
+    }
+
+    /// <summary>Builds three content-addressed derivations in a row, new ones each time.</summary>
+    public static async Task<(string Derivation, string Output)> BuildAsync()
     {
         using var folder = new TempFolder("oc-ca-");
         await File.WriteAllTextAsync(folder["ca.nix"], $$"""
@@ -50,7 +58,6 @@ internal static class Realisations
         var nix = NixTool.Installed!;
         var derivation = (await nix.RunAsync("nix-instantiate", [folder["ca.nix"]])).OrThrow().Output.Trim();
         var output = (await nix.RunAsync("nix-store", ["--realise", derivation], settings: "substituters =")).OrThrow().Output.Trim();
-        (await CacheCli.PushAsync(cache.Server, output)).OrThrow();
         return (derivation, output);
     }
 }

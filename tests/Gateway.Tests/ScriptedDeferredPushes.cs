@@ -33,6 +33,8 @@ internal sealed class ScriptedContents : ICacheContents
 {
     public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) => Task.FromResult(false);
 
+    public Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) => Task.FromResult<ObjectKey?>(null);
+
     public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) => Task.FromResult(false);
 
     public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) => Task.FromResult(false);

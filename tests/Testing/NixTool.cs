@@ -13,16 +13,18 @@ public sealed class NixTool
     public static NixTool? Installed { get; } = Programs.Missing("nix-store", "nix") is null ? new NixTool("installed", null) : null;
 
     /// <summary>A newer Nix, in the folder that <c>ORLEANS_CACHE_TEST_NEW_NIX</c> names (made by <c>eng/debian-root.sh</c>), or null.</summary>
-    public static NixTool? Newer { get; } =
-        System.Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NEW_NIX") is { Length: > 0 } root && System.Environment.UserName == "root"
-            ? new NixTool("newer", root)
-            : null;
+    public static NixTool? Newer { get; } = InFolder("newer", "ORLEANS_CACHE_TEST_NEW_NIX");
+
+    /// <summary>One of 2.33.2 or later, which sends a body again when it repeats a PUT, in the folder that <c>ORLEANS_CACHE_TEST_NEWEST_NIX</c> names, or null.</summary>
+    public static NixTool? Newest { get; } = InFolder("newest", "ORLEANS_CACHE_TEST_NEWEST_NIX");
 
     /// <summary>Every Nix there is, old to new.</summary>
-    public static IReadOnlyList<NixTool> All { get; } = [.. new[] { Installed, Newer }.OfType<NixTool>()];
+    public static IReadOnlyList<NixTool> All { get; } = [.. new[] { Installed, Newer, Newest }.OfType<NixTool>()];
 
-    /// <summary><c>installed</c> or <c>newer</c>.</summary>
+    /// <summary><c>installed</c>, <c>newer</c> or <c>newest</c>.</summary>
     public string Name { get; }
+
+    public static NixTool Named(string name) => All.Single(tool => tool.Name == name);
 
     public override string ToString() => Name;
 
@@ -50,6 +52,22 @@ public sealed class NixTool
         return ProcessRunner.Start(file, all, Environment(home, null, settings));
     }
 
+    /// <summary>Makes a folder to come first in the PATH of another program, in which <c>nix</c> is this one.</summary>
+    public TempFolder OnPath()
+    {
+        var folder = new TempFolder("oc-nix-path-");
+        var run = _debianRoot is null ? "" : $"BIND={Path.GetTempPath()} {Repository.Script("debian-root.sh")} run {_debianRoot} ";
+        // Further in, this folder would be found again.
+        File.WriteAllText(folder["nix"], $"#!/bin/sh\nexport PATH=\"${{PATH#*:}}\"\n{run}nix \"$@\"\n");
+#pragma warning disable CA1416 // Nix has no Windows
+        File.SetUnixFileMode(folder["nix"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+#pragma warning restore CA1416
+        return folder;
+    }
+
+    private static NixTool? InFolder(string name, string variable) =>
+        System.Environment.GetEnvironmentVariable(variable) is { Length: > 0 } root && System.Environment.UserName == "root" ? new NixTool(name, root) : null;
+
     private (string File, string[] Arguments) Command(string program, IEnumerable<string> arguments) =>
         _debianRoot is null ? (program, [.. arguments]) : (Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments]);
 
@@ -73,7 +91,9 @@ public sealed class NixTool
     /// <param name="storeRoot">The isolated store; made when it is not there.</param>
     /// <param name="substituterUrl">The cache, as in nix.conf.</param>
     /// <param name="publicKey">The trusted keys, e.g. <c>cache-1:base64</c>.</param>
-    public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths)
+    /// <param name="paths">What is wanted.</param>
+    /// <param name="home">What it remembers of caches. Left out: nothing.</param>
+    public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths, string? home = null)
     {
         Directory.CreateDirectory(storeRoot);
         var settings = $"""
@@ -83,7 +103,7 @@ public sealed class NixTool
             max-jobs = 0
             connect-timeout = 5
             """;
-        return RunAsync("nix-store", ["--realise", .. paths], storeRoot, settings);
+        return RunAsync("nix-store", ["--realise", .. paths], storeRoot, settings, home: home);
     }
 
     /// <summary>Reads every path of an isolated store again and compares it with its NarHash. Exit code 0 when all is well.</summary>
@@ -116,4 +136,12 @@ public sealed class NewNixFactAttribute : FactAttribute
 public sealed class NewNixTheoryAttribute : TheoryAttribute
 {
     public NewNixTheoryAttribute() => Skip = NewNixFactAttribute.MissingReason;
+}
+
+/// <summary>A test that needs <see cref="NixTool.Newest"/>.</summary>
+public sealed class NewestNixFactAttribute : FactAttribute
+{
+    public NewestNixFactAttribute() => Skip = NixTool.Newest is null
+        ? "no Nix of 2.33.2 or later: ORLEANS_CACHE_TEST_NEWEST_NIX names no folder (eng/test --full as root makes one), or we are not root"
+        : null;
 }

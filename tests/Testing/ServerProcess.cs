@@ -32,6 +32,16 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>Its log since the last start.</summary>
     public string Log => _process?.Errors ?? "";
 
+    /// <summary>The largest resident set of the gateway's process since its start, in bytes.</summary>
+    public long PeakMemory
+    {
+        get
+        {
+            var line = File.ReadLines($"/proc/{_process!.Pid}/status").Single(l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
+            return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
+        }
+    }
+
     /// <summary>The logs of all its processes.</summary>
     public string AllLogs => _earlierLogs + Log;
 

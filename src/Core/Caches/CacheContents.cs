@@ -13,6 +13,16 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
             "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', 'live', 'condemned'))",
             p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancel);
 
+    // A row keeps its NAR hash when its object goes. Only what a path has: that was checked, and stays a while.
+    public async Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) =>
+        (await database.ListAsync(
+            """
+            select n.key from object f join object n on n.cache_id = f.cache_id and n.kind = 'nar' and n.nar_hash = f.nar_hash
+            where f.cache_id = $1 and f.key = $2 and f.kind = 'nar' and n.id <> f.id and n.state in ('live', 'condemned') and substr(n.key, 57) = substr(f.key, 57)
+            order by n.state, n.id limit 1
+            """,
+            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancel)).FirstOrDefault();
+
     public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
         database.SingleAsync(
             "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and (s.has_listing or not $3))",

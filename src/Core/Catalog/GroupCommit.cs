@@ -11,7 +11,8 @@ namespace OrleansCache.Core.Catalog;
 /// </summary>
 /// <remarks>
 /// Every item has one outcome of its own, whatever becomes of the others: the statement never raises for an item's guard; on an SQL error the group is halved down
-/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a time.
+/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a time
+/// (or one group, see <see cref="GroupOperation{TItem, TResult}.SharesKeys"/>).
 /// What is heavy goes alone and beside the groups, a few at a time, so that it keeps nobody waiting.
 /// </remarks>
 internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
@@ -123,23 +124,25 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 
     private List<Entry> TakeTurn(List<Entry> waiting, HashSet<string> running)
     {
-        var turn = new SortedDictionary<string, Entry>(StringComparer.Ordinal);
+        var turn = new List<Entry>();
+        var keys = new HashSet<string>(StringComparer.Ordinal);
         var weight = 0;
         for (var i = 0; i < waiting.Count;)
         {
             var entry = waiting[i];
             var heavier = weight + _operation.Weight(entry.Item);
-            if ((turn.Count > 0 && heavier > _operation.MaxGroupWeight) || running.Contains(entry.Key) || !turn.TryAdd(entry.Key, entry))
+            if ((turn.Count > 0 && heavier > _operation.MaxGroupWeight) || running.Contains(entry.Key) || (!keys.Add(entry.Key) && !_operation.SharesKeys))
             {
                 i++;
                 continue;
             }
 
+            turn.Add(entry);
             weight = heavier;
             waiting.RemoveAt(i);
         }
 
-        return [.. turn.Values];
+        return [.. turn.OrderBy(e => e.Key, StringComparer.Ordinal)];
     }
 
     private async Task SendAsync(IReadOnlyList<Entry> turn)
@@ -211,6 +214,9 @@ internal sealed record GroupOperation<TItem, TResult>
     public required Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> Many { get; init; }
 
     public required Func<TItem, string> Key { get; init; }
+
+    /// <summary>One group may have several items of one key. Still no other group has that key meanwhile.</summary>
+    public bool SharesKeys { get; init; }
 
     /// <summary>What an item costs, in rows.</summary>
     public required Func<TItem, int> Weight { get; init; }

@@ -44,9 +44,6 @@ internal sealed class DirectNixWriter(
             Signatures = info.Signatures,
         };
         var signatures = signer.Sign(declared, info.References);
-        // The traffic moves the holds on, and the rest of this is one path's matter.
-        await catalog.PromiseAsync(id, credential, null, null, cancel);
-
         var put = await UntilNotBusyAsync(() => catalog.PutAsync(id, credential, info, file, signatures, cancel), p => p.Outcome == "busy", patience, cancel);
         switch (put.Outcome)
         {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
@@ -15,11 +16,13 @@ namespace OrleansCache.Core.NixWriter;
 /// </summary>
 internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog catalog, PushOptions options, ILogger logger) : IDisposable
 {
-    // Two parts of memory each; further bodies wait in their sockets.
-    private const int AtOnce = 12;
+    // Two parts of memory each; further bodies wait in their sockets. Of one credential never all: a slow one keeps its places for as long as it sends.
+    private const int AtOnce = 16;
+    private const int AtOnceOfOne = 8;
     private const int PlannedParts = 9_000;
     private const int MiB = 1 << 20;
     private readonly SemaphoreSlim _slots = new(AtOnce);
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _own = new(StringComparer.Ordinal);
     private readonly IObjectStore _store = store;
     private readonly NixWriterCatalog _catalog = catalog;
     private readonly PushOptions _options = options;
@@ -28,8 +31,39 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
     {
         if (length <= 0)
             throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
-        await _slots.WaitAsync(cancel);
-        var upload = new Upload(this, cache, credential, name, length);
+        // What is compressed badly may be a little larger than what it holds. The size of a part follows this length, so it must not be any number.
+        if (length - (length / 64) - MiB > _options.MaxNarSize)
+            throw TooLarge("The body");
+        // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
+        var own = _own.GetOrAdd(credential, static _ => new SemaphoreSlim(AtOnceOfOne));
+        await own.WaitAsync(cancel);
+        try
+        {
+            await _slots.WaitAsync(cancel);
+            try
+            {
+                await RunAsync(new Upload(this, cache, credential, name, length), body, cancel);
+            }
+            finally
+            {
+                _slots.Release();
+            }
+        }
+        finally
+        {
+            own.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _slots.Dispose();
+        foreach (var own in _own.Values)
+            own.Dispose();
+    }
+
+    private static async Task RunAsync(Upload upload, Stream body, CancellationToken cancel)
+    {
         try
         {
             await upload.RunAsync(body, cancel);
@@ -39,13 +73,10 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
             await upload.DropAsync();
             throw;
         }
-        finally
-        {
-            _slots.Release();
-        }
     }
 
-    public void Dispose() => _slots.Dispose();
+    private CacheProblemException TooLarge(string what) =>
+        new(ProblemKind.TooLarge, string.Create(CultureInfo.InvariantCulture, $"{what} is larger than {_options.MaxNarSize >> 30} GiB, which is what this server takes of one NAR."));
 
     private static CacheProblemException Bad(string message, Exception? inner = null) => new(ProblemKind.BadRequest, message, inner: inner);
 
@@ -105,7 +136,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
                 while (await nar.ReadAsync(buffer, cancel) is > 0 and var read)
                 {
                     if ((size += read) > receiver._options.MaxNarSize)
-                        throw new CacheProblemException(ProblemKind.TooLarge, string.Create(CultureInfo.InvariantCulture, $"The NAR is larger than {receiver._options.MaxNarSize >> 30} GiB once decompressed, which is what this server takes."));
+                        throw receiver.TooLarge("The decompressed NAR");
                     hash.AppendData(buffer, 0, read);
                 }
 

@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>Deferred pushes in process. Whatever a later request needs is in the catalog or in the ids that it brings, so any process may take it.</summary>
 internal sealed class DeferredPushes(
-    CacheDirectory caches, DeferredCatalog catalog, ICacheContents contents, IObjectStore store, UploadGrants grants, UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : IDeferredPushes
+    CacheDirectory caches, DeferredCatalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants, UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : IDeferredPushes
 {
     private const string OperationPrefix = "deferred:";
     private const int SecretBytes = 16;
@@ -107,7 +107,7 @@ internal sealed class DeferredPushes(
         }
 
         // 3. The row says so. Who comes too late finds the NAR there all the same, or has to push again.
-        var recorded = await catalog.ReportAsync(id, push, [found], [], [], cancel);
+        var recorded = await reports.ReportAsync(id, push, [found], [], [], cancel);
         if (recorded.TrueForAll(r => r.Outcome == "stored"))
             news?.Arrived(cache, push, [token.NarHash]);
         else if (!await contents.HasNarAsync(cache, token.NarHash, cancel))

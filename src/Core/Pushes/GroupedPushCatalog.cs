@@ -75,6 +75,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, stop),
             Many = (items, stop) => ReportAsync(c, items, stop),
             Key = o => o.Push.ToString(),
+            // A client that reports each NAR by itself has many under way, all on its push's row.
+            SharesKeys = true,
             Weight = o => o.Uploads.Count + o.Listings.Count + o.Extras.Count,
         }),
         new(new GroupOperation<(PushId Push, TimeSpan Lease), Committed>

@@ -34,13 +34,17 @@ internal static class ObjectAnswer
 
     public static async Task SendAsync(HttpContext http, ObjectKey key, IObjectStore store)
     {
+        if (!await TrySendAsync(http, key, store))
+            await NotFoundAsync(http);
+    }
+
+    /// <summary>False, and nothing is answered: the store has no such object.</summary>
+    public static async Task<bool> TrySendAsync(HttpContext http, ObjectKey key, IObjectStore store)
+    {
         var request = http.Request;
         var usual = KeyHeaders.For(key);
         if (usual.ContentEncoding is not null)
-        {
-            await SendCodedAsync(http, key, store);
-            return;
-        }
+            return await SendCodedAsync(http, key, store);
 
         // 1. What can be answered from size and dates alone.
         ByteRange? range = null;
@@ -48,10 +52,7 @@ internal static class ObjectAnswer
         if (isHead || request.Headers.Range.Count > 0 || request.Headers.IfNoneMatch.Count > 0 || request.Headers.IfModifiedSince.Count > 0)
         {
             if (await store.HeadAsync(key, http.RequestAborted) is not { } info)
-            {
-                await NotFoundAsync(http);
-                return;
-            }
+                return false;
 
             var etag = TagOf(info, "");
             SetHeaders(http.Response, usual, etag, info.LastModified);
@@ -59,7 +60,7 @@ internal static class ObjectAnswer
             if (IsUnchanged(request, etag, info.LastModified))
             {
                 http.Response.StatusCode = StatusCodes.Status304NotModified;
-                return;
+                return true;
             }
 
             range = SingleRange.Find(request, info.Size, etag, info.LastModified, out var unsatisfiable);
@@ -67,23 +68,20 @@ internal static class ObjectAnswer
             {
                 http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{info.Size}");
                 await Problems.WriteAsync(http, HttpProblem.RangeNotSatisfiable, string.Create(CultureInfo.InvariantCulture, $"The object has {info.Size} bytes."));
-                return;
+                return true;
             }
 
             if (isHead)
             {
                 http.Response.ContentLength = info.Size;
-                return;
+                return true;
             }
         }
 
         // 2. The bytes.
         await using var body = await store.GetAsync(key, range, http.RequestAborted);
         if (body is null)
-        {
-            await NotFoundAsync(http);
-            return;
-        }
+            return false;
 
         SetHeaders(http.Response, body.Headers is null ? usual : usual with { ContentEncoding = body.Headers.ContentEncoding }, TagOf(body.Info, ""), body.Info.LastModified);
         http.Response.Headers.AcceptRanges = "bytes";
@@ -95,17 +93,15 @@ internal static class ObjectAnswer
 
         http.Response.ContentLength = body.Length;
         await CopyAsync(body.Stream, http.Response.BodyWriter, http.RequestAborted);
+        return true;
     }
 
     // Listings and logs lie in the store as zstd: as they are for who accepts that, decoded for who does not. No ranges.
-    private static async Task SendCodedAsync(HttpContext http, ObjectKey key, IObjectStore store)
+    private static async Task<bool> SendCodedAsync(HttpContext http, ObjectKey key, IObjectStore store)
     {
         await using var body = await store.GetAsync(key, null, http.RequestAborted);
         if (body is null)
-        {
-            await NotFoundAsync(http);
-            return;
-        }
+            return false;
 
         var headers = KeyHeaders.For(key) with { ContentEncoding = await CodingAsync(body, key, store, http.RequestAborted) };
         var isCoded = headers.ContentEncoding == ContentCoding.Zstd;
@@ -117,21 +113,22 @@ internal static class ObjectAnswer
         {
             http.Response.StatusCode = StatusCodes.Status304NotModified;
             http.Response.Headers.ContentEncoding = default;
-            return;
+            return true;
         }
 
         if (!decode)
             http.Response.ContentLength = body.Length;
         if (HttpMethods.IsHead(http.Request.Method))
-            return;
+            return true;
         if (!decode)
         {
             await CopyAsync(body.Stream, http.Response.BodyWriter, http.RequestAborted);
-            return;
+            return true;
         }
 
         await using var plain = new ZstdDecompressStream(body.Stream, leaveOpen: true);
         await CopyAsync(plain, http.Response.BodyWriter, http.RequestAborted);
+        return true;
     }
 
     private static async Task<string?> CodingAsync(ObjectBody body, ObjectKey key, IObjectStore store, CancellationToken cancel)

@@ -49,6 +49,15 @@ internal static class ReadRoutes
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
             // What a writer is told is there has to stay.
-            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : ObjectAnswer.SendAsync(http, key, parts.Store);
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : SendAsync(http, key, parts);
         }).Needs(access);
+
+    // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each key that it ever had.
+    private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    {
+        if (await ObjectAnswer.TrySendAsync(http, key, parts.Store)
+            || (key.ToString().StartsWith("nar/", StringComparison.Ordinal) && await parts.Contents.FindMovedNarAsync(CacheName.Default, key, http.RequestAborted) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
+            return;
+        await ObjectAnswer.NotFoundAsync(http);
+    }
 }

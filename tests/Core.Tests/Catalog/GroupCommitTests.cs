@@ -50,6 +50,21 @@ public sealed class GroupCommitTests
     }
 
     [Fact]
+    public async Task Those_of_one_key_go_together_where_the_operation_takes_them_and_still_wait_for_one_that_is_under_way()
+    {
+        await using var world = new Scripted(sharesKeys: true);
+        var busy = await world.OccupyAsync();
+
+        var all = new[] { "b:2", "a", "b:1", "x1:again", "x1:more" }.Select(i => world.Group.SubmitAsync(i, None)).ToList();
+        world.Release.SetResult();
+
+        Assert.Equal(["B:2", "A", "B:1", "X1:AGAIN", "X1:MORE"], await Task.WhenAll(all));
+        await Task.WhenAll(busy);
+        Assert.Contains(world.Statements, s => s.StartsWith("a b:2 b:1", StringComparison.Ordinal));
+        Assert.DoesNotContain("x1:again", world.Statements);
+    }
+
+    [Fact]
     public async Task One_that_cannot_be_done_costs_the_others_nothing_and_is_told_why()
     {
         await using var world = new Scripted();
@@ -177,8 +192,9 @@ public sealed class GroupCommitTests
         private readonly Lock _gate = new();
         private readonly SemaphoreSlim _started = new(0);
 
-        public Scripted(TimeSpan? slow = null) => Group = new(new GroupOperation<string, string>
+        public Scripted(TimeSpan? slow = null, bool sharesKeys = false) => Group = new(new GroupOperation<string, string>
         {
+            SharesKeys = sharesKeys,
             Slow = slow ?? TimeSpan.FromMinutes(5),
             One = async (item, stop) => (await SendAsync([item], stop))[0],
             Many = SendAsync,

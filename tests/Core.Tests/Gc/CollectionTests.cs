@@ -1,5 +1,6 @@
 using System.Text;
 using OrleansCache.Core.Gc;
+using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
@@ -117,6 +118,9 @@ public sealed class CollectionTests
 
         await world.PushAsync(World.Chain("a"));
         Assert.NotEqual(url, world.NarInfoOf("a")!.Url);
+        // Until then who remembers the former key is led to the new one.
+        Assert.Equal(world.NarInfoOf("a")!.Url, $"{await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(url), CancellationToken.None)}");
+        Assert.Null(await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(world.NarInfoOf("a")!.Url), CancellationToken.None));
         await world.CollectAsync(World.Everything);
         await world.TravelAsync(TimeSpan.FromDays(2));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);

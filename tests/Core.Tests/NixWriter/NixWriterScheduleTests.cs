@@ -175,19 +175,25 @@ public sealed class NixWriterScheduleTests
         Assert.Empty(world.Store.NarInfos);
     }
 
-    [Fact]
-    public async Task A_hold_slides_with_the_traffic_of_its_credential_for_a_day_and_no_other_traffic_moves_it()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_hold_slides_with_the_traffic_of_its_credential_for_a_day_and_no_other_traffic_moves_it(bool puts)
     {
         await using var world = await World.CreateAsync();
         var (nix, other) = (new StockNix(world), new StockNix(world, "other"));
         await nix.CopyAsync("a");
         await other.CopyAsync("other");
+        await nix.CopyAsync("put-again");
         await world.ExecuteAsync(ForgetRoots);
 
         for (var hour = 0; hour < 20; hour++)
         {
             await world.TravelAsync(TimeSpan.FromHours(1));
-            Assert.False(await nix.AskAsync("nothing"));
+            if (puts)
+                Assert.Equal(NarInfoOutcome.Present, await nix.PutInfoAsync("put-again"));
+            else
+                Assert.False(await nix.AskAsync("nothing"));
         }
 
         await new Collector(world).RunAsync();

@@ -206,6 +206,45 @@ public sealed class NarPutTests
         Assert.Equal("", await server.FsckAsync());
     }
 
+    [Fact]
+    public async Task A_credential_whose_bodies_hardly_come_keeps_no_other_from_putting_its_own()
+    {
+        await using var server = await WriteServer.StartAsync();
+        using var stop = new CancellationTokenSource();
+        var slow = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => NixFile.MakeAsync("slow", "none", size: 100_000)));
+        var begun = 0;
+        var sending = slow.Select(async file =>
+        {
+            var body = new EndlessBody(file.Body.AsMemory(0, 1000), file.Body.Length, () => Interlocked.Increment(ref begun));
+            using var request = new HttpRequestMessage(HttpMethod.Put, file.NarUrl) { Content = body };
+            request.Headers.Authorization = new("Bearer", WriteServer.Writer);
+            await server.Client.SendAsync(request, stop.Token);
+        }).ToList();
+        await Eventually.BecomesTrueAsync(() => begun == slow.Length);
+
+        var file = await NixFile.MakeAsync("hello");
+        using var answer = await server.SendAsync(HttpMethod.Put, file.NarUrl, file.Body, WriteServer.OtherWriter);
+
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        Assert.All(sending, s => Assert.False(s.IsCompleted));
+        await stop.CancelAsync();
+        foreach (var one in sending)
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => one);
+    }
+
+    [Fact]
+    public async Task A_body_that_declares_more_than_a_NAR_may_have_is_refused_before_it_is_read()
+    {
+        await using var server = await WriteServer.StartAsync();
+
+        foreach (var length in (long[])[long.MaxValue, 1L << 50, 70L << 30])
+        {
+            var answer = await server.RawAsync(
+                $"PUT /c/default/nar/{Sha256Hash.Compute("x"u8).ToNix32()}.nar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WriteServer.Writer}\r\nContent-Length: {length}\r\n\r\n", close: false);
+            Assert.Contains(" 413 ", answer, StringComparison.Ordinal);
+        }
+    }
+
     private static async Task<int> MultipartsAsync(WriteServer server)
     {
         var count = 0;
@@ -215,7 +254,7 @@ public sealed class NarPutTests
     }
 
     /// <summary>Sends its bytes and then nothing more, without an end.</summary>
-    private sealed class EndlessBody(ReadOnlyMemory<byte> bytes, long declared) : HttpContent
+    private sealed class EndlessBody(ReadOnlyMemory<byte> bytes, long declared, Action? sent = null) : HttpContent
     {
         protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => throw new NotSupportedException();
 
@@ -223,6 +262,7 @@ public sealed class NarPutTests
         {
             await stream.WriteAsync(bytes, cancellationToken);
             await stream.FlushAsync(cancellationToken);
+            sent?.Invoke();
             await Task.Delay(Timeout.Infinite, cancellationToken);
         }
 

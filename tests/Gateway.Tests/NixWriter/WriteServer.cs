@@ -19,6 +19,7 @@ namespace OrleansCache.Gateway.Tests.NixWriter;
 internal sealed class WriteServer : IAsyncDisposable
 {
     public const string Writer = "write-password";
+    public const string OtherWriter = "other-password";
     public const string Reader = "read-password";
     public const string Pinner = "pin-password";
 
@@ -174,6 +175,7 @@ internal sealed class WriteServer : IAsyncDisposable
         {
             null => Credential.Anonymous(privateReads),
             Writer => new Credential("writer", Scopes.Push),
+            OtherWriter => new Credential("other-writer", Scopes.Push),
             Reader => new Credential("reader", Scopes.Read),
             Pinner => new Credential("pinner", Scopes.Pin),
             _ => null,

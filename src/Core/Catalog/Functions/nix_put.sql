@@ -10,6 +10,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 #variable_conflict use_column
 declare
   v_hold bigint;
+  v_due bigint[];
   v_refs bigint[];
   v_unpromised bigint[];
   v_nar bigint;
@@ -18,7 +19,11 @@ declare
   v_keys text[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
-  select h.chosen[1] into v_hold from @fn@.nix_holds(p_cache, array[p_holder], true, p_life) h;
+  select h.chosen[1], h.due into v_hold, v_due from @fn@.nix_holds(p_cache, array[p_holder], true, p_life) h;
+  -- The traffic moves the holds on, every ten minutes.
+  if v_due <> '{}' then
+    perform 1 from @fn@.nix_promise(p_cache, array[p_holder], array[null::bytea], array[null::text], p_life);
+  end if;
   insert into store_path (cache_id, hash, name)
     select p_cache, p_hash, p_name where not exists (select from store_path s where s.cache_id = p_cache and s.hash = p_hash) on conflict do nothing;
   select s.id into nix_put.path_id from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_name;
