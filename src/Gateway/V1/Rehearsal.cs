@@ -5,8 +5,8 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Gateway.V1;
 
 /// <summary>
-/// Reads and writes the messages of one small push, and forgets them. Code that reads and writes JSON of our types is compiled when it is first used: some 70 ms of the first
-/// push, unless that is done while the server waits for its database.
+/// Reads and writes the messages of one small push, and forgets them. Code that reads and writes JSON of our types is compiled when it is first used: by the
+/// first push, unless that is done while the server waits for its database.
 /// </summary>
 internal static class Rehearsal
 {
