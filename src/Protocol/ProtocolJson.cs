@@ -19,6 +19,7 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(WaitAnswer))]
 [JsonSerializable(typeof(UrlsRequest))]
 [JsonSerializable(typeof(UrlsAnswer))]
+[JsonSerializable(typeof(BatchAnswer))]
 [JsonSerializable(typeof(CommitAnswer))]
 [JsonSerializable(typeof(RenewAnswer))]
 [JsonSerializable(typeof(MissingRequest))]

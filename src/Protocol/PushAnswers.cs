@@ -20,6 +20,9 @@ public sealed record PushOpened
     /// <summary>Upload grants that <see cref="PathStatus.Upload"/> names. Two paths with one NAR share a grant.</summary>
     public IReadOnlyList<UploadGrant> Uploads { get; set; } = [];
 
+    /// <summary>Grants with a URL for one PUT may be used many at once: <c>POST …/uploads</c>. False: each needs its own request.</summary>
+    public bool TakesBatches { get; set; }
+
     /// <summary>Paths that are live with other contents than declared; the cache keeps the live ones.</summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 
@@ -77,6 +80,25 @@ public sealed record UploadGrant
 
     /// <summary>When the URLs stop working; ask <c>urls</c> for fresh ones.</summary>
     public required DateTimeOffset Expires { get; init; }
+}
+
+/// <summary>The answer to many small NARs in one request.</summary>
+public sealed record BatchAnswer
+{
+    /// <summary>For each NAR, in order, the HTTP status that its own PUT would have had: 200 stored; 412 it had arrived before; 403 the URL is refused; 413 larger than the URL allows.</summary>
+    public required IReadOnlyList<int> Statuses { get; init; }
+}
+
+/// <summary>Limits of a request with many NARs: their lines, and their bytes.</summary>
+public static class BatchLimits
+{
+    public const int Objects = 1_000;
+
+    /// <summary>Of one NAR, in bytes as it is sent.</summary>
+    public const int ObjectBytes = 1 << 20;
+
+    /// <summary>Of one line, in bytes.</summary>
+    public const int LineBytes = 2_048;
 }
 
 /// <summary>Fresh URLs for one grant: of the single PUT, or of <see cref="Count"/> parts from <see cref="FirstPart"/>.</summary>

@@ -24,13 +24,16 @@ public sealed class KillLoopTests(ITestOutputHelper output)
         Postgres,
     }
 
-    [NixFact]
-    public async Task Whatever_is_killed_no_narinfo_is_visible_without_its_closure_and_the_next_push_goes_on()
+    // Small NARs go many in one request, larger ones by themselves.
+    [NixTheory]
+    [InlineData(300_000)]
+    [InlineData(30_000)]
+    public async Task Whatever_is_killed_no_narinfo_is_visible_without_its_closure_and_the_next_push_goes_on(int fileBytes)
     {
         var seed = int.TryParse(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_SEED"), CultureInfo.InvariantCulture, out var given) ? given : Random.Shared.Next();
         output.WriteLine($"ORLEANS_CACHE_TEST_SEED={seed}");
         var random = new Random(seed);
-        await using var closure = await GeneratedClosure.MakeAsync((Rounds + 1) * TopsPerRound, fileBytes: 300_000);
+        await using var closure = await GeneratedClosure.MakeAsync((Rounds + 1) * TopsPerRound, fileBytes);
         await using var server = await ServerProcess.StartAsync();
 
         // How long a push takes here and now is how far the faults are spread; later ones, with more to look at, take a little longer.

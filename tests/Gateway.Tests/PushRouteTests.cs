@@ -79,6 +79,35 @@ public class PushRouteTests
     }
 
     [Theory]
+    [InlineData(1, false)]
+    [InlineData(1, true)]
+    [InlineData(600, false)]
+    [InlineData(10_000, false)]
+    [InlineData(30_000, true)]
+    public async Task A_begin_of_any_size_is_read_whole(int paths, bool compressed)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var path = Begin[Begin.IndexOf("{\"path\"", StringComparison.Ordinal)..(Begin.IndexOf("]}]", StringComparison.Ordinal) + 2)];
+        var json = $"{{\"roots\":[\"{Hash}\"],\"paths\":[{string.Join(',', Enumerable.Repeat(path, paths))}],\"pin\":{{\"name\":\"last\"}}}}";
+
+        using var answer = await gateway.PostAsync(Pushes, compressed ? Compressed(json, "gzip") : new StringContent(json, Encoding.UTF8, "application/json"));
+
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+        Assert.Equal((paths, "last"), (gateway.Pushes.Begun!.Paths.Count, gateway.Pushes.Begun.Pin!.Name.ToString()));
+        Assert.All(gateway.Pushes.Begun.Paths, p => Assert.Equal((120, Hash), (p.NarSize, p.References[0].ToString())));
+    }
+
+    [Fact]
+    public async Task A_byte_order_mark_is_skipped()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var answer = await gateway.PostAsync(Pushes, new StringContent("\uFEFF" + Begin, Encoding.UTF8, "application/json"));
+
+        Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
+    }
+
+    [Theory]
     [InlineData("gzip")]
     [InlineData("zstd")]
     public async Task A_compressed_body_that_is_damaged_or_cut_short_is_malformed(string coding)
@@ -338,7 +367,7 @@ public class PushRouteTests
         using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
 
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(20, paths.Count);
+        Assert.Equal(21, paths.Count);
         Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
         Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash && hash.TryGetProperty("$ref", out var link)

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using OrleansCache.Cli.Push;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Http;
@@ -33,6 +34,12 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 
     public Task<UrlsAnswer> UrlsAsync(string push, string upload, UrlsRequest request, CancellationToken cancellationToken) =>
         SendAsync("asking for upload URLs", HttpMethod.Post, $"/pushes/{push}/uploads/{upload}/urls", Body(request, ProtocolJson.Default.UrlsRequest), ProtocolJson.Default.UrlsAnswer, cancellationToken);
+
+    /// <summary>Sends many NARs in one request: their lines, and their bytes.</summary>
+    /// <exception cref="CacheException">The server, or something before it, does not take this; nothing was stored.</exception>
+    public Task<BatchAnswer> UploadAsync(byte[] lines, SegmentedBuffer bodies, CancellationToken cancellationToken) =>
+        retry.RunAsync("uploading small NARs", async c =>
+            (await AttemptAsync(HttpMethod.Post, "/uploads", () => new SegmentsContent(bodies, lines), ProtocolJson.Default.BatchAnswer, null, c, body: bodies.Length)).Answer!, cancellationToken);
 
     /// <summary>Asks until the push is committed.</summary>
     public async Task<CommitAnswer> CommitAsync(string push, CancellationToken cancellationToken)
@@ -81,16 +88,17 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 
     private async Task<T> SendAsync<T>(
         string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? idempotencyKey = null, long? ifRevision = null) =>
-        (await retry.RunAsync(what, c => AttemptAsync(method, route, body, type, idempotencyKey, c, ifRevision), cancellationToken)).Answer!;
+        (await retry.RunAsync(what, c => AttemptAsync(method, route, body is null ? null : body.ToContent, type, idempotencyKey, c, ifRevision), cancellationToken)).Answer!;
 
     /// <param name="ifRevision">Of a pin that is changed; 0: there must be none.</param>
+    /// <param name="body">Bytes for which a slow connection gets more time.</param>
     private async Task<Reply<T>> AttemptAsync<T>(
-        HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken, long? ifRevision = null)
+        HttpMethod method, string route, Func<HttpContent>? content, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timeout.CancelAfter(Timeout);
-        using var request = new HttpRequestMessage(method, _root + route) { Content = body?.ToContent() };
-        if (method == HttpMethod.Post && body is null)
+        timeout.CancelAfter(Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond));
+        using var request = new HttpRequestMessage(method, _root + route) { Content = content?.Invoke() };
+        if (method == HttpMethod.Post && content is null)
             request.Content = new ByteArrayContent([]);
         if (token is not null)
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -101,12 +109,12 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         else if (ifRevision is { } revision)
             request.Headers.IfMatch.Add(new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"")));
         using var response = await http.SendAsync(request, timeout.Token);
-        var content = await response.Content.ReadAsByteArrayAsync(timeout.Token);
+        var answer = await response.Content.ReadAsByteArrayAsync(timeout.Token);
         if (!response.IsSuccessStatusCode)
-            throw Failure(response, content);
+            throw Failure(response, answer);
         try
         {
-            return new Reply<T>(type is null ? default : JsonSerializer.Deserialize(content, type), RetryAfter(response), response.StatusCode);
+            return new Reply<T>(type is null ? default : JsonSerializer.Deserialize(answer, type), RetryAfter(response), response.StatusCode);
         }
         catch (JsonException e)
         {

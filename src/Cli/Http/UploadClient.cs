@@ -13,7 +13,7 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
     private const int MaxFreshUrls = 3;
 
     // A connection slower than that is as good as dead.
-    private const long LeastBytesPerSecond = 16 << 10;
+    public const long LeastBytesPerSecond = 16 << 10;
 
     private static readonly TimeSpan LeastTimeout = TimeSpan.FromSeconds(60);
 

@@ -79,14 +79,12 @@ internal sealed class Hashers : IDisposable
     }
 }
 
-/// <summary>Everything in one buffer, for one PUT. The memory has been reserved.</summary>
-internal sealed class SingleOutput(Hashers hashers, SegmentPool pool, bool md5) : NarOutput(hashers, md5)
+/// <summary>Everything at the end of one buffer. The memory has been reserved.</summary>
+internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, bool md5) : NarOutput(hashers, md5)
 {
-    public SegmentedBuffer Body { get; } = new(pool);
+    public override Span<byte> Free() => body.Free();
 
-    public override Span<byte> Free() => Body.Free();
-
-    protected override void Keep(int count) => Body.Advance(count);
+    protected override void Keep(int count) => body.Advance(count);
 
     protected override void Complete() => EndBody();
 }

@@ -9,7 +9,7 @@ namespace OrleansCache.Cli.Push;
 /// what they fill is sent by up to <see cref="PushOptions.Uploads"/> requests at once. Nothing is written to disk, and
 /// what is in memory is bounded by <see cref="PushOptions.Memory"/> however many and however large the NARs are.
 /// </summary>
-internal sealed class NarPipeline : IDisposable
+internal sealed partial class NarPipeline : IDisposable
 {
     /// <summary>From this size on a NAR may be compressed by several threads.</summary>
     private const long ParallelFrom = 24 << 20;
@@ -23,10 +23,12 @@ internal sealed class NarPipeline : IDisposable
     private readonly SegmentPool _pool = new();
     private readonly MemoryBudget _memory;
     private readonly SemaphoreSlim _slots;
+    private volatile bool _batches;
 
-    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push)
+    /// <param name="batches">The server takes many small NARs in one request.</param>
+    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push, bool batches)
     {
-        (_options, _api, _uploads, _reporter, _progress, _push) = (options, api, uploads, reporter, progress, push);
+        (_options, _api, _uploads, _reporter, _progress, _push, _batches) = (options, api, uploads, reporter, progress, push, batches);
         _memory = new MemoryBudget(options.Memory);
         _slots = new SemaphoreSlim(options.Uploads);
     }
@@ -42,7 +44,7 @@ internal sealed class NarPipeline : IDisposable
     public void Dispose() => _slots.Dispose();
 
     /// <summary>One call of <see cref="RunAsync"/>. The first error stops all of it.</summary>
-    private sealed class Run : IDisposable
+    private sealed partial class Run : IDisposable
     {
         private readonly NarPipeline _pipeline;
         private readonly CancellationToken _caller;
@@ -101,8 +103,11 @@ internal sealed class NarPipeline : IDisposable
         {
             using var hashers = new Hashers();
             using var encoder = new NarEncoder(hashers, _pipeline._progress, _stop.Token);
+            using var small = new SmallNars(this, hashers, encoder);
             while (Next(out var job, out var workers))
             {
+                if (small.Take(job))
+                    continue;
                 if (job.Grant is { PartSize: { } partSize } multipart)
                     Multipart(job, multipart, partSize, workers, hashers, encoder);
                 else if (job.Grant is { } single)
@@ -110,6 +115,8 @@ internal sealed class NarPipeline : IDisposable
                 else
                     Listings.ReportFromFileSystem(job, _pipeline._options.StoreDir, _pipeline._reporter, _pipeline._progress);
             }
+
+            small.Send();
         }
 
         private bool Next(out UploadJob job, out int workers)
@@ -134,28 +141,33 @@ internal sealed class NarPipeline : IDisposable
         private void Single(UploadJob job, UploadGrant grant, Hashers hashers, NarEncoder encoder)
         {
             var reserved = _pipeline._memory.Reserve(SegmentBytes(CompressBound(job.Info.NarSize)), _stop.Token);
-            var output = new SingleOutput(hashers, _pipeline._pool, grant.Md5);
+            var body = new SegmentedBuffer(_pipeline._pool);
             var handedOver = false;
             try
             {
-                var file = Encode(job, encoder, output, workers: 0);
-                // What was set aside for the worst case is free for others.
-                var used = Math.Min(reserved, SegmentBytes(output.Body.Length));
-                _pipeline._memory.Release(reserved - used);
-                reserved = used;
+                var file = Encode(job, encoder, new SingleOutput(hashers, body, grant.Md5), workers: 0);
+                reserved = Shrink(reserved, body);
                 _pipeline._slots.Wait(_stop.Token);
                 var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
                 handedOver = true;
-                UnderWay(SendAsync(job, grant, output.Body, used, urls.SingleAsync, () => Arrived(grant, file)));
+                UnderWay(SendAsync(job, grant, body, reserved, urls.SingleAsync, () => Arrived(grant, file)));
             }
             finally
             {
                 if (!handedOver)
                 {
-                    output.Body.Dispose();
+                    body.Dispose();
                     _pipeline._memory.Release(reserved);
                 }
             }
+        }
+
+        /// <summary>What was set aside for the worst case is free for others; the bytes that remain reserved.</summary>
+        private long Shrink(long reserved, SegmentedBuffer body)
+        {
+            var used = Math.Min(reserved, SegmentBytes(body.Length));
+            _pipeline._memory.Release(reserved - used);
+            return used;
         }
 
         private void Multipart(UploadJob job, UploadGrant grant, long partSize, int workers, Hashers hashers, NarEncoder encoder)

@@ -43,6 +43,23 @@ internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
             yield return _segments[i].AsMemory(0, i < _segments.Count - 1 ? SegmentPool.SegmentSize : _lastUsed);
     }
 
+    /// <summary>A buffer of its own with some of the bytes.</summary>
+    public SegmentedBuffer Copy(long offset, long length)
+    {
+        var copy = new SegmentedBuffer(pool);
+        while (length > 0)
+        {
+            var from = _segments[(int)(offset / SegmentPool.SegmentSize)].AsSpan((int)(offset % SegmentPool.SegmentSize));
+            var to = copy.Free();
+            var count = (int)Math.Min(length, Math.Min(from.Length, to.Length));
+            from[..count].CopyTo(to);
+            copy.Advance(count);
+            (offset, length) = (offset + count, length - count);
+        }
+
+        return copy;
+    }
+
     public void Dispose()
     {
         foreach (var segment in _segments)

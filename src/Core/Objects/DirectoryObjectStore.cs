@@ -98,6 +98,27 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
+    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel)
+    {
+        var files = new NewFiles(_tree, writes.Count);
+        try
+        {
+            foreach (var write in writes)
+            {
+                cancel.ThrowIfCancellationRequested();
+                await files.AddAsync(write.Body);
+            }
+
+            await files.SyncAsync();
+            return new StagedFiles(_tree, files, writes, BeforeFenceAsync);
+        }
+        catch
+        {
+            await files.DisposeAsync();
+            throw;
+        }
+    }
+
     public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
         StoreCall.RunAsync(StoreCall.Delete, $"{keys.Count} keys", () => RemoveAsync(keys, fence, cancel), cancel);
 
@@ -221,6 +242,18 @@ public sealed class DirectoryObjectStore : IObjectStore
                 Posix.TryDelete(temp);
         }
     }
+
+    /// <summary>What the upload URL of a whole object allows, to the letter as it was signed; null as in <see cref="TryVerify"/>, or when it is the URL of a part.</summary>
+    public UploadTicket? TryVerifyWhole(string url, DateTimeOffset now) =>
+        _urls.TryVerify(url, now) is { Part: null } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
+
+    /// <summary>Stores many small bodies under verified tickets, each as <see cref="ReceiveAsync"/> does; one sync is for all of them.</summary>
+    /// <param name="uploads">At least one, each with its length in bytes. Null tickets were refused; their bytes are read and forgotten.</param>
+    /// <param name="bodies">All bodies in this order, and nothing after them.</param>
+    /// <param name="cancel">Stops the upload; nothing remains of it.</param>
+    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of the batch is there.</returns>
+    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel) =>
+        DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancel);
 
     // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence waits for it, so its write is the older one.
     private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancel)

@@ -23,7 +23,11 @@ internal sealed class DirectoryTree
         Posix.MakeDirectory(Multipart);
         Posix.Open(_lock, Posix.ReadWrite | Posix.Create).Dispose();
         DeleteAbandoned();
+        SyncsWhole = NewFiles.IsSound(_temp);
     }
+
+    /// <summary>Whether many new files may be made durable by one sync of their file system.</summary>
+    public bool SyncsWhole { get; }
 
     public string Root { get; }
 
@@ -39,6 +43,9 @@ internal sealed class DirectoryTree
             throw new ObjectStoreException($"'{text}' cannot be an object: names that begin with a dot are the directory store's own", isTransient: false);
         return string.Concat(Root, "/", text);
     }
+
+    /// <summary>Some open file of the file system that the objects lie on.</summary>
+    public SafeFileHandle OpenFileSystem() => Posix.Open(_temp, Posix.ReadOnly);
 
     public string NewTemp() => string.Concat(_temp, "/", Guid.NewGuid().ToString("n"));
 

@@ -23,6 +23,13 @@ public interface IObjectStore
     /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no such bucket, no space), and every attempt was answered: nothing was done.</exception>
     Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel);
 
+    /// <summary>
+    /// Prepares writes of many well-known keys: whatever can be done before one of them is seen has been done when this returns (a directory store has written and synced
+    /// all bodies, together). Then each is made by <see cref="IStagedWrites.PutAsync"/>, in the order that the caller wants them to appear in.
+    /// </summary>
+    /// <exception cref="ObjectStoreException">As for <see cref="PutAsync"/>; nothing was done.</exception>
+    Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel) => Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
+
     /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order.</summary>
     Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel);
 
@@ -69,6 +76,16 @@ public interface IObjectStore
     /// <summary>True when upload URLs point to the gateway, so that it can check hashes by reading what arrived cheaply.</summary>
     bool IsLocal { get; }
 }
+
+/// <summary>Prepared writes. Disposing gives up those that were not made.</summary>
+public interface IStagedWrites : IAsyncDisposable
+{
+    /// <summary>Makes the write with this index, once; otherwise as <see cref="IObjectStore.PutAsync"/>.</summary>
+    Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancel);
+}
+
+/// <summary>A body for a well-known key.</summary>
+public sealed record ObjectWrite(ObjectKey Key, ReadOnlyMemory<byte> Body, ObjectHeaders Headers);
 
 /// <param name="ETag">Without quotes; the MD5 of the body for a single PUT and <c>md5(md5s)-N</c> for a multipart upload, null where the store gives no such vouching.</param>
 public sealed record ObjectInfo(ObjectKey Key, long Size, string? ETag, DateTimeOffset LastModified);

@@ -17,6 +17,11 @@ internal static class Posix
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
 
+    /// <summary>ext2, ext3 and ext4.</summary>
+    public const long Ext = 0xEF53;
+    public const long Xfs = 0x58465342;
+    public const long Btrfs = 0x9123683E;
+
     private const int CloseOnExec = 0x80000;
     private const int OfdSetLock = 37;
     private const short WriteLock = 1;
@@ -126,6 +131,25 @@ internal static class Posix
         }
     }
 
+    /// <summary>Writes all that is dirty on the file system of an open file, and waits for it. Fails when something could not be written since the file was opened.</summary>
+    public static void SyncFileSystem(SafeFileHandle file, string path)
+    {
+        while (Syncfs(file) < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error != Interrupted)
+                throw Failure("sync the file system of", path, error);
+        }
+    }
+
+    /// <summary>The kernel's number for the kind of file system that holds a path, such as <see cref="Ext"/>; 0 when it does not tell.</summary>
+    public static long FileSystemOf(string path)
+    {
+        // The kind is the first field, as wide as a pointer; the structure is smaller than this everywhere.
+        Span<byte> answer = stackalloc byte[256];
+        return Statfs(Text(path), ref MemoryMarshal.GetReference(answer)) == 0 ? (long)MemoryMarshal.Read<nint>(answer) : 0;
+    }
+
     public static void Truncate(SafeFileHandle file, long length, string path)
     {
         while (Ftruncate(file, length) < 0)
@@ -204,6 +228,12 @@ internal static class Posix
 
     [DllImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static extern int Fsync(SafeFileHandle file);
+
+    [DllImport("libc", EntryPoint = "syncfs", SetLastError = true)]
+    private static extern int Syncfs(SafeFileHandle file);
+
+    [DllImport("libc", EntryPoint = "statfs", SetLastError = true)]
+    private static extern int Statfs(byte[] path, ref byte answer);
 
     [DllImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     private static extern int Ftruncate(SafeFileHandle file, long length);

@@ -26,6 +26,23 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
         return new Uri(url.ToString());
     }
 
+    /// <summary>The same for a URL as it was signed, to the letter.</summary>
+    public UploadTicket? TryVerify(string url, DateTimeOffset now)
+    {
+        var mark = url.IndexOf('?', StringComparison.Ordinal);
+        if (mark < 0 || !url.StartsWith(_base, StringComparison.Ordinal))
+            return null;
+        var query = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var pair in url[(mark + 1)..].Split('&'))
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 0 || !query.TryAdd(pair[..equals], pair[(equals + 1)..]))
+                return null;
+        }
+
+        return TryVerify(Uri.UnescapeDataString(url[_base.Length..mark]), query.GetValueOrDefault, now);
+    }
+
     public UploadTicket? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now)
     {
         if (!ObjectKey.TryParse(keyPath, out var key) || Number(query("expires")) is not { } expires || expires > DateTimeOffset.MaxValue.ToUnixTimeSeconds())

@@ -71,6 +71,7 @@ internal sealed class DirectPushes(
             Present = opened.Paths.Count - missing.Count,
             Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
             Uploads = [.. uploads.Values],
+            TakesBatches = grants.TakesBatches,
             Conflicts = [.. conflicts.Select(c => request.Paths[c].Path.Hash)],
             MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
             MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],

@@ -13,7 +13,7 @@ namespace OrleansCache.Core.Pushes;
 /// function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
-/// 1. Read what the push has still to write. 2. In reference order, open intents for a batch. 3. Write objects, listings and narinfos, a narinfo
+/// 1. Read what the push has still to write. 2. In reference order, open intents for a batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
 /// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5. Finish the push.
 /// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
 /// </remarks>
@@ -110,10 +110,15 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
         Exception? failure = null;
 
+        await using var stage = new StagedBatch(store, cancel);
+        var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id)).ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
+        var objectWrites = objects.Where(item => objectIntents.ContainsKey(item.Id)).ToDictionary(item => item.Id, item => stage.Add(new ObjectWrite(item.Key, item.Content, KeyHeaders.For(item.Key))));
+        stage.Start();
+
         using var slots = new SemaphoreSlim(options.PublishParallelism);
         var tasks = new Dictionary<long, Task<bool>>();
         var pending = work.Paths.Select(p => p.Id).ToHashSet();
-        var objectTasks = objects.Where(o => objectIntents.ContainsKey(o.Id)).Select(o => WriteAndNoteAsync(objectIntents[o.Id], () => WriteObjectAsync(o, objectIntents[o.Id].Fence, cancel))).ToList();
+        var objectTasks = objectWrites.Select(write => WriteAndNoteAsync(objectIntents[write.Key], write.Value)).ToList();
         foreach (var path in batch)
         {
             // References outside this push are live; those of earlier batches were answered, or this one must not be written either.
@@ -148,15 +153,15 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, () => WriteNarInfoAsync(path, intent, work.Names, cancel));
+                && await WriteAndNoteAsync(intent, pathWrites[path.Id]);
         }
 
-        async Task<bool> WriteAndNoteAsync(Intent intent, Func<Task<FencedOutcome>> write)
+        async Task<bool> WriteAndNoteAsync(Intent intent, StagedItem item)
         {
             await slots.WaitAsync(cancel);
             try
             {
-                var outcome = await write();
+                var outcome = await stage.PutAsync(item, intent.Fence);
                 results.Add((intent, outcome));
                 return outcome == FencedOutcome.Done;
             }
@@ -174,23 +179,13 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         }
     }
 
-    private async Task<FencedOutcome> WriteNarInfoAsync(PathToWrite path, Intent intent, Dictionary<long, StorePath> names, CancellationToken cancel)
+    /// <summary>The listing, then the narinfo that makes the path visible.</summary>
+    private static ObjectWrite[] WritesOf(PathToWrite path, Intent intent, Dictionary<long, StorePath> names)
     {
-        if (path.Listing is not null)
-        {
-            var key = ObjectKey.Listing(path.Path.Hash);
-            var outcome = await store.PutAsync(key, path.Listing, KeyHeaders.For(key), intent.Fence, cancel);
-            if (outcome != FencedOutcome.Done)
-                return outcome;
-        }
-
-        var info = path.ToNarInfo(intent.Signatures, names);
-        var narInfo = ObjectKey.NarInfo(path.Path.Hash);
-        return await store.PutAsync(narInfo, Encoding.UTF8.GetBytes(info.Print()), KeyHeaders.For(narInfo), intent.Fence, cancel);
+        var (narInfo, listing) = (ObjectKey.NarInfo(path.Path.Hash), ObjectKey.Listing(path.Path.Hash));
+        var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()), KeyHeaders.For(narInfo));
+        return path.Listing is null ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
     }
-
-    private Task<FencedOutcome> WriteObjectAsync(ObjectToWrite item, DateTimeOffset fence, CancellationToken cancel) =>
-        store.PutAsync(item.Key, item.Content, KeyHeaders.For(item.Key), fence, cancel);
 
     private Task RecordAsync(IReadOnlyList<(Intent Intent, FencedOutcome Outcome)> results, CancellationToken cancel)
     {

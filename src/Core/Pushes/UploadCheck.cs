@@ -29,9 +29,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 rejected[i] = Reject(report, "not-found", "The parts do not make up the upload: one is missing, or is not what was reported.");
         }, cancel);
 
-        // 2. What is in the store: one listing per shared prefix, or one question per key.
+        // 2. What is in the store: one listing per shared prefix, or one question per key. What is read anyway tells by itself.
+        var isRead = store.IsLocal && options.VerifyLocalUploads;
         var found = new Dictionary<ObjectKey, ObjectInfo>();
-        foreach (var group in uploads.Where((_, i) => rejected[i] is null).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
+        foreach (var group in uploads.Where((_, i) => rejected[i] is null && !isRead).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
         {
             var keys = group.Select(u => u.Token.Key).ToHashSet();
             if (keys.Count >= ListingFrom && !store.IsLocal)
@@ -52,13 +53,17 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         await ForEachAsync(uploads, store.IsLocal ? Environment.ProcessorCount : AtOnce, async (i, stop) =>
         {
             var (token, report) = uploads[i];
-            rejected[i] ??= found.TryGetValue(token.Key, out var info) ? Judge(token, report, info) : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
-            if (rejected[i] is null && store.IsLocal && options.VerifyLocalUploads)
+            if (rejected[i] is not null)
+                return;
+            if (!isRead)
             {
-                (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, stop);
-                if (rejected[i] is null && fileHash != report.FileHash)
-                    rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
+                rejected[i] = found.TryGetValue(token.Key, out var info) ? Judge(token, report, info) : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
+                return;
             }
+
+            (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, info => Judge(token, report, info), stop);
+            if (rejected[i] is null && fileHash != report.FileHash)
+                rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
         }, cancel);
 
         await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancel);
@@ -79,7 +84,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         Sha256Hash? fileHash = null;
         if (store.IsLocal && options.VerifyLocalUploads)
         {
-            (var rejected, fileHash) = await RehashAsync(id, token, cancel);
+            (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancel);
             if (rejected is not null)
                 return (rejected, null);
         }
@@ -101,11 +106,14 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     }
 
     /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
-    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token, CancellationToken cancel)
+    /// <param name="judge">Asked first: why the object cannot be it.</param>
+    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token, Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancel)
     {
         await using var body = await store.GetAsync(token.Key, null, cancel);
         if (body is null)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
+        if (judge(body.Info) is { } rejected)
+            return (rejected, null);
         var file = new HashingReadStream(body.Stream);
         await using var nar = new ZstdDecompressStream(file);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -12,6 +12,9 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     private const int FirstParts = 32;
     private const int MostFirstParts = 100;
 
+    /// <summary>Whether small NARs of many grants may come in one request.</summary>
+    public bool TakesBatches => store.IsLocal;
+
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
     public async Task<Dictionary<long, UploadGrant>> GrantAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {

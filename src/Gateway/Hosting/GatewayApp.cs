@@ -57,6 +57,7 @@ public static class GatewayApp
         app.UseMiddleware<AccessCheck>();
         app.UseRateLimiter();
         V1.PushRoutes.Map(app, parts, stopping);
+        V1.BatchRoutes.Map(app, parts);
         V1.GcRoutes.Map(app, parts, stopping);
         V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);

@@ -27,7 +27,8 @@ internal static class Server
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
-        // 2. Database, store, core.
+        // 2. Database, store, core. Meanwhile the code of a push is compiled.
+        var rehearsal = V1.Rehearsal.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
@@ -46,6 +47,7 @@ internal static class Server
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
         await app.StartAsync(cancel);
+        await rehearsal;
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancel);
         systemd.Ready($"Serving {publicUrl}");

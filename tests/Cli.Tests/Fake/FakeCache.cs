@@ -40,6 +40,9 @@ public sealed class FakeCache : IAsyncDisposable
     /// <summary>Whether the store names what it holds by MD5; where it does not, a report with MD5s is not accepted.</summary>
     public bool WantsMd5 { get; set; } = true;
 
+    /// <summary>Whether small NARs may come many in one request; such URLs need no headers.</summary>
+    public bool TakesBatches { get; set; }
+
     public int RenewAfterSeconds { get; set; } = 900;
 
     public string? Token { get; set; }
@@ -128,6 +131,7 @@ public sealed class FakeCache : IAsyncDisposable
         await (route switch
         {
             ["v1", "caches", var name] => InfoAsync(context, name),
+            ["v1", "caches", _, "uploads"] when TakesBatches => BatchAsync(context),
             ["v1", "caches", _, "pushes"] => BeginAsync(context),
             ["v1", "caches", _, "pushes", var push] => AbortAsync(context, push),
             ["v1", "caches", _, "pushes", var push, "uploaded"] => WithPush(context, push, ReportAsync),
@@ -160,6 +164,7 @@ public sealed class FakeCache : IAsyncDisposable
             Present = begin.Paths.Count - missing.Count,
             Missing = states,
             Uploads = [.. grants.Values],
+            TakesBatches = TakesBatches,
             MissingLogs = [.. begin.Logs.Select(log => log.Drv).Where(drv => !Logs.ContainsKey(drv.BaseName))],
             MissingRealisations = [.. begin.Realisations.Select(realisation => realisation.Id).Where(id => !Realisations.ContainsKey(id))],
         }, ProtocolJson.Default.PushOpened, 201);
@@ -183,7 +188,7 @@ public sealed class FakeCache : IAsyncDisposable
     {
         Id = upload.Id,
         Url = upload.PartSize is null ? StoreUrl(upload, 0) : null,
-        Headers = upload.PartSize is null ? new Dictionary<string, string> { ["If-None-Match"] = "*" } : [],
+        Headers = upload.PartSize is null && !TakesBatches ? new Dictionary<string, string> { ["If-None-Match"] = "*" } : [],
         PartSize = upload.PartSize,
         Md5 = WantsMd5,
         Parts = upload.PartSize is null ? [] : [.. Enumerable.Range(first, count).Select(part => StoreUrl(upload, part))],
@@ -192,18 +197,43 @@ public sealed class FakeCache : IAsyncDisposable
 
     private Uri StoreUrl(FakeUpload upload, int part) => new($"{Url.AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");
 
+    private FakeUpload? Find(string id)
+    {
+        lock (_lock)
+            return _pushes.Values.Select(push => push.Uploads.GetValueOrDefault(id)).FirstOrDefault(found => found is not null);
+    }
+
+    private async Task BatchAsync(HttpContext context)
+    {
+        using var body = new MemoryStream();
+        await context.Request.Body.CopyToAsync(body);
+        var bytes = body.ToArray();
+        var end = bytes.AsSpan().IndexOf("\n\n"u8);
+        var at = end + 2;
+        var statuses = new List<int>();
+        foreach (var line in System.Text.Encoding.ASCII.GetString(bytes, 0, end).Split('\n'))
+        {
+            var (url, size) = (new Uri(line.Split(' ')[0]), int.Parse(line.Split(' ')[1], null));
+            var upload = Find(url.Segments[^2].TrimEnd('/'));
+            statuses.Add(url.Query != $"?generation={UrlGeneration}" ? 403 : upload is null ? 404 : upload.Bodies.TryAdd(0, bytes[at..(at + size)]) ? 200 : 412);
+            at += size;
+        }
+
+        if (at != bytes.Length)
+            Complaints.Enqueue("a batch of another size than its lines say");
+        await AnswerAsync(context, new BatchAnswer { Statuses = statuses }, ProtocolJson.Default.BatchAnswer);
+    }
+
     private async Task PutAsync(HttpContext context, string id, int part)
     {
-        FakeUpload? upload;
-        lock (_lock)
-            upload = _pushes.Values.Select(push => push.Uploads.GetValueOrDefault(id)).FirstOrDefault(found => found is not null);
+        var upload = Find(id);
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);
         if (context.Request.Query["generation"] != $"{UrlGeneration}")
             context.Response.StatusCode = 403;
         else if (upload is null)
             context.Response.StatusCode = 404;
-        else if (part == 0 && context.Request.Headers.IfNoneMatch != "*")
+        else if (part == 0 && !TakesBatches && context.Request.Headers.IfNoneMatch != "*")
             context.Response.StatusCode = 403;
         else if (!upload.Bodies.TryAdd(part, body.ToArray()) && part == 0)
             context.Response.StatusCode = 412;

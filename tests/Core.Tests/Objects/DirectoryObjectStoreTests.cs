@@ -112,6 +112,66 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
         AssertNoTempFiles();
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(100)]
+    public async Task A_batch_stores_each_body_under_its_own_url(int count)
+    {
+        var tickets = Enumerable.Range(0, count).Select(i => Ticket($"nar/{i}", 100)).ToArray();
+
+        var outcomes = await Directory.ReceiveBatchAsync([.. tickets.Select((t, i) => (t, i))], Bodies(Enumerable.Range(0, count)), None);
+        await Store.SyncAsync([.. tickets.Select(t => t!.Key)], None);
+
+        Assert.All(outcomes!, o => Assert.Equal(UploadStatus.Stored, o));
+        for (var i = 0; i < count; i++)
+            Assert.Equal(Bytes(i), await ReadAsync(Key($"nar/{i}")));
+        AssertNoTempFiles();
+    }
+
+    [Fact]
+    public async Task In_a_batch_what_is_refused_or_there_or_too_large_leaves_the_others_alone()
+    {
+        await PutAsync("nar/there", Bytes(3));
+
+        var outcomes = await Directory.ReceiveBatchAsync(
+            [(Ticket("nar/a", 10), 10), (null, 7), (Ticket("nar/there", 10), 5), (Ticket("nar/large", 10), 11), (Ticket("nar/b", 10), 4), (Ticket("nar/b", 10), 2)], Bodies([10, 7, 5, 11, 4, 2]), None);
+
+        Assert.Equal([UploadStatus.Stored, null, UploadStatus.Exists, UploadStatus.TooLarge, UploadStatus.Stored, UploadStatus.Exists], outcomes!);
+        Assert.Equal(["nar/a", "nar/b", "nar/there"], (await ListAsync("")).Select(o => o.Key.ToString()));
+        Assert.Equal(Bytes(10), await ReadAsync(Key("nar/a")));
+        Assert.Equal(Bytes(4), await ReadAsync(Key("nar/b")));
+        Assert.Equal(Bytes(3), await ReadAsync(Key("nar/there")));
+        AssertNoTempFiles();
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(1)]
+    public async Task A_batch_of_another_length_than_declared_leaves_nothing(int more)
+    {
+        var outcomes = await Directory.ReceiveBatchAsync([(Ticket("nar/a", 10), 10), (Ticket("nar/b", 10), 10)], Bodies([20 + more]), None);
+
+        Assert.Null(outcomes);
+        Assert.Empty(await ListAsync(""));
+        AssertNoTempFiles();
+    }
+
+    [Fact]
+    public async Task A_batch_that_breaks_off_leaves_nothing()
+    {
+        var uploads = Enumerable.Range(0, 50).Select(i => (Ticket($"nar/{i}", 10_000), 10_000)).ToArray();
+
+        await Assert.ThrowsAsync<IOException>(() => Directory.ReceiveBatchAsync(uploads, new BreakingStream(300_000), None));
+
+        Assert.Empty(await ListAsync(""));
+        AssertNoTempFiles();
+    }
+
+    private static MemoryStream Bodies(IEnumerable<int> sizes) => new([.. sizes.SelectMany(size => Bytes(size))]);
+
+    private UploadTicket? Ticket(string key, long max) => Directory.TryVerifyWhole(Store.SignPut(Key(key), max, TimeSpan.FromMinutes(1)).Url.AbsoluteUri, _clock.Now);
+
     [Fact]
     public async Task A_part_under_way_cannot_alter_the_object_once_it_is_complete()
     {

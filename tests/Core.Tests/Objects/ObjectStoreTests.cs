@@ -51,6 +51,41 @@ public abstract class ObjectStoreTests : IAsyncLifetime
         Assert.Equal(Bytes(3), await ReadAsync(Key("a")));
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(200)]
+    public async Task Staged_writes_appear_when_they_are_made_and_not_before(int count)
+    {
+        ObjectWrite[] writes = [.. Enumerable.Range(0, count).Select(i => new ObjectWrite(Key($"staged/{i:d3}"), Bytes(i), Text))];
+
+        await using (var staged = await Store.StageAsync(writes, None))
+        {
+            Assert.Empty(await ListAsync(""));
+            for (var i = 1; i < count; i++)
+            {
+                Assert.Equal(FencedOutcome.Done, await staged.PutAsync(i, Later, None));
+                Assert.Equal(Bytes(i), await ReadAsync(writes[i].Key));
+            }
+        }
+
+        await Store.SyncAsync([.. writes.Select(w => w.Key)], None);
+        Assert.Equal(writes.Skip(1).Select(w => w.Key), (await ListAsync("")).Select(o => o.Key));
+    }
+
+    [Fact]
+    public async Task A_staged_write_replaces_what_was_there_but_not_after_its_fence()
+    {
+        await PutAsync("a", Bytes(100));
+        await PutAsync("b", Bytes(100));
+
+        await using var staged = await Store.StageAsync([new ObjectWrite(Key("a"), Bytes(3), Text), new ObjectWrite(Key("b"), Bytes(3), Text)], None);
+
+        Assert.Equal(FencedOutcome.Done, await staged.PutAsync(0, Later, None));
+        Assert.Equal(FencedOutcome.Refused, await staged.PutAsync(1, DateTimeOffset.UtcNow.AddMinutes(-1), None));
+        Assert.Equal(Bytes(3), await ReadAsync(Key("a")));
+        Assert.Equal(Bytes(100), await ReadAsync(Key("b")));
+    }
+
     [Fact]
     public async Task A_new_object_of_ours_is_put_once_and_the_same_bytes_again_succeed()
     {

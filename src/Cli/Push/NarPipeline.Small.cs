@@ -1,0 +1,120 @@
+using OrleansCache.Cli.Http;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>Small NARs go many in one request where the server takes that.</summary>
+internal sealed partial class NarPipeline
+{
+    private sealed partial class Run
+    {
+        /// <summary>One thread's: the batch that it is filling.</summary>
+        private sealed class SmallNars(Run run, Hashers hashers, NarEncoder encoder) : IDisposable
+        {
+            private readonly NarPipeline _pipeline = run._pipeline;
+            private NarBatch? _batch;
+            private long _reserved;
+
+            /// <summary>Encodes a NAR that is small enough. Otherwise false; then nothing is reserved here any more, as who waits for memory must not hold any.</summary>
+            public bool Take(UploadJob job)
+            {
+                var takes = _pipeline._batches && NarBatch.Takes(job);
+                if (!takes || _batch?.HasSpace(CompressBound(job.Info.NarSize)) == false)
+                    Send();
+                if (!takes)
+                    return false;
+                if (_batch is null)
+                {
+                    _reserved = _pipeline._memory.Reserve(SegmentBytes(NarBatch.MostBytes), run._stop.Token);
+                    _batch = new NarBatch(_pipeline._pool);
+                }
+
+                _batch.Add(job, run.Encode(job, encoder, new SingleOutput(hashers, _batch.Body, md5: false), workers: 0));
+                return true;
+            }
+
+            /// <summary>Sends what has been collected.</summary>
+            public void Send()
+            {
+                if (_batch is null)
+                    return;
+                _reserved = run.Shrink(_reserved, _batch.Body);
+                _pipeline._slots.Wait(run._stop.Token);
+                var (batch, reserved) = (_batch, _reserved);
+                (_batch, _reserved) = (null, 0);
+                run.UnderWay(run.SendAsync(batch, reserved));
+            }
+
+            /// <summary>Gives up what was not sent.</summary>
+            public void Dispose()
+            {
+                _batch?.Dispose();
+                _pipeline._memory.Release(_reserved);
+            }
+        }
+
+        /// <summary>Sends a batch, and by itself what does not arrive so; gives back its slot, its memory and its buffer whatever happens.</summary>
+        private async Task SendAsync(NarBatch batch, long reserved)
+        {
+            try
+            {
+                var statuses = await SendTogetherAsync(batch);
+                foreach (var (i, nar) in batch.Nars.Index())
+                {
+                    // 412: an attempt whose answer was lost has arrived. The server checks what is there.
+                    if (i >= statuses.Count || statuses[i] is not (200 or 412))
+                        await SendAloneAsync(batch, nar);
+                    else
+                        Arrived(nar);
+                }
+            }
+            catch (Exception e)
+            {
+                Fail(e);
+            }
+            finally
+            {
+                batch.Dispose();
+                _pipeline._memory.Release(reserved);
+                _pipeline._slots.Release();
+            }
+        }
+
+        /// <summary>What became of each; of none when batches are not taken after all.</summary>
+        private async Task<IReadOnlyList<int>> SendTogetherAsync(NarBatch batch)
+        {
+            if (!_pipeline._batches)
+                return [];
+            try
+            {
+                return (await _pipeline._api.UploadAsync(batch.Lines(), batch.Body, _stop.Token)).Statuses;
+            }
+            catch (CacheException)
+            {
+                // Something between us and the server may take no bodies of this size: it takes small ones.
+                _pipeline._batches = false;
+                return [];
+            }
+        }
+
+        private async Task SendAloneAsync(NarBatch batch, BatchedNar nar)
+        {
+            var urls = new UploadUrls(_pipeline._api, _pipeline._push, nar.Grant);
+            using var body = batch.Body.Copy(nar.Offset, nar.File.Size);
+            try
+            {
+                await _pipeline._uploads.PutAsync(nar.Job.Info.Path.Name, urls.SingleAsync, nar.Grant.Headers, body, _stop.Token);
+                Arrived(nar);
+            }
+            catch (GrantEndedException)
+            {
+                Ended(nar.Job);
+            }
+        }
+
+        private void Arrived(BatchedNar nar)
+        {
+            _pipeline._progress.Arrived(nar.File.Size);
+            Arrived(nar.Grant, nar.File);
+        }
+    }
+}
