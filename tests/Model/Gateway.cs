@@ -55,7 +55,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock);
 
     public IDeferredPushes DeferredPushes => new DeferredPushes(
-        caches, new DeferredCatalog(Database), new CacheContents(caches, Database), store, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Signer, Options, null);
+        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Signer, Options, null);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
 
