@@ -55,7 +55,7 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             to.WriteLine();
             Print(to, $"{counted.Set.Name}, cold", counted.Cold);
             Print(to, $"{counted.Set.Name}, warm", counted.Warm);
-            to.WriteLine(Text($"  begin of the warm push, sent again: median {Stats.Median(counted.BeginMilliseconds):F1} ms, from {counted.BeginMilliseconds.Min():F1} to {counted.BeginMilliseconds.Max():F1}"));
+            to.WriteLine(Text($"  begin of the warm push, sent again: median {Stats.Median(counted.BeginMilliseconds):F1} ms, from {counted.BeginMilliseconds.Min():F1} to {counted.BeginMilliseconds.Max():F1}; by a server that has just started: median {Stats.Median(counted.YoungBeginMilliseconds):F1} ms"));
         }
 
         to.WriteLine();
@@ -78,6 +78,7 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             ["cold"] = ToJson(c.Cold),
             ["warm"] = ToJson(c.Warm),
             ["beginMs"] = Round(Stats.Median(c.BeginMilliseconds)),
+            ["youngBeginMs"] = Round(Stats.Median(c.YoungBeginMilliseconds)),
         }))),
         ["warm"] = Warm is null ? null : new JsonObject { ["set"] = Warm.Set.Name, ["pushMs"] = Round(Warm.PushMilliseconds), ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds) },
         ["clients"] = new JsonObject { ["count"] = Clients.Clients, ["seconds"] = Round(Clients.Wall), ["gatewayPeakMiB"] = Round(Clients.GatewayPeak) },

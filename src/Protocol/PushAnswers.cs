@@ -97,6 +97,9 @@ public static class BatchLimits
     /// <summary>Of one NAR, in bytes as it is sent.</summary>
     public const int ObjectBytes = 1 << 20;
 
+    /// <summary>Of all NARs together. However slowly they come, they have come long before a key of theirs is granted again.</summary>
+    public const int Bytes = 16 << 20;
+
     /// <summary>Of one line, in bytes.</summary>
     public const int LineBytes = 2_048;
 }

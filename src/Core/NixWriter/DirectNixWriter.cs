@@ -44,7 +44,7 @@ internal sealed class DirectNixWriter(
             Signatures = info.Signatures,
         };
         var signatures = signer.Sign(declared, info.References);
-        var put = await UntilNotBusyAsync(() => catalog.PutAsync(id, credential, info, file, signatures, cancel), p => p.Outcome == "busy", patience, cancel);
+        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due", patience, cancel);
         switch (put.Outcome)
         {
             case "publishing":
@@ -70,6 +70,15 @@ internal sealed class DirectNixWriter(
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}.");
             default:
                 throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. Run the command again.");
+        }
+
+        async Task<NarInfoPut> PutAsync()
+        {
+            var answer = await catalog.PutAsync(id, credential, info, file, signatures, cancel);
+            if (answer.Outcome != "due")
+                return answer;
+            await catalog.PromiseAsync(id, credential, null, null, cancel);
+            return await catalog.PutAsync(id, credential, info, file, signatures, cancel);
         }
     }
 

@@ -12,8 +12,8 @@ internal sealed class NewFiles : IAsyncDisposable
     private const int WholeFrom = 32;
     // A disk writes this in well under a second.
     private const long MostDirtyBytes = 64 << 20;
-    // Files that wait for their own fsync, open.
-    private const int AtOnce = 64;
+    // Files that wait for their own fsync, open. All syncs of a process stand in one line: no request takes much of it.
+    private const int AtOnce = 16;
 
     private readonly DirectoryTree _tree;
     // Open since before the first write, so that no error is missed; null: each file is synced by itself.

@@ -158,6 +158,8 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
         async Task<bool> WriteAndNoteAsync(Intent intent, StagedItem item)
         {
+            // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
+            await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await slots.WaitAsync(cancel);
             try
             {

@@ -9,7 +9,7 @@ namespace OrleansCache.Core.Pushes;
 internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) : IAsyncDisposable
 {
     // Files that are open at one time, and what a slow disk can sync well before the fence.
-    private const int GroupSize = 512;
+    private const int GroupSize = 256;
 
     private readonly List<List<ObjectWrite>> _groups = [];
     private TaskCompletionSource<IStagedWrites>[] _staged = [];
@@ -31,6 +31,9 @@ internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) 
         _staged = [.. _groups.Select(_ => new TaskCompletionSource<IStagedWrites>(TaskCreationOptions.RunContinuationsAsynchronously))];
         _staging = StageAsync();
     }
+
+    /// <summary>Returns when the item's group is staged; throws when that failed.</summary>
+    public Task StagedAsync(StagedItem item) => _staged[item.Group].Task;
 
     /// <summary>Writes an item, up to the first write that is not done.</summary>
     public async Task<FencedOutcome> PutAsync(StagedItem item, DateTimeOffset fence)

@@ -14,6 +14,7 @@ namespace OrleansCache.Gateway.Reads;
 internal static class ReadRoutes
 {
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
+    private static readonly TimeSpan MovedPatience = TimeSpan.FromSeconds(2);
 
     // The pattern, and the key that its values name.
     private static readonly (string Pattern, Func<RouteValueDictionary, string> Key)[] Kinds =
@@ -56,8 +57,23 @@ internal static class ReadRoutes
     private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
     {
         if (await ObjectAnswer.TrySendAsync(http, key, parts.Store)
-            || (key.ToString().StartsWith("nar/", StringComparison.Ordinal) && await parts.Contents.FindMovedNarAsync(CacheName.Default, key, http.RequestAborted) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
+            || (key.ToString().StartsWith("nar/", StringComparison.Ordinal) && await FindMovedAsync(http, key, parts) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
             return;
         await ObjectAnswer.NotFoundAsync(http);
+    }
+
+    // Null also when the database does not answer: reads do without it.
+    private static async Task<ObjectKey?> FindMovedAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        limit.CancelAfter(MovedPatience);
+        try
+        {
+            return await parts.Contents.FindMovedNarAsync(CacheName.Default, key, limit.Token);
+        }
+        catch (Exception) when (!http.RequestAborted.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
+using Microsoft.AspNetCore.Http.Features;
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
@@ -24,6 +25,7 @@ internal static class BatchRoutes
             app.MapPost("/v1/caches/{cache}/uploads", async (string cache, HttpContext http) =>
                 {
                     _ = CacheInfos.Describe(parts, Cache(cache));
+                    http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = BatchLimits.Bytes + (BatchLimits.Objects * (long)BatchLimits.LineBytes);
                     return new JsonAnswer<BatchAnswer>(await ReceiveAsync(http.Request.BodyReader, store, parts.Time.GetUtcNow(), http.RequestAborted));
                 })
                 .WithTags("push").Accepts<Stream>("application/octet-stream").Needs(Access.Push).IsUpload()
@@ -34,13 +36,18 @@ internal static class BatchRoutes
     private static async Task<BatchAnswer> ReceiveAsync(PipeReader body, DirectoryObjectStore store, DateTimeOffset now, CancellationToken cancel)
     {
         var uploads = new List<(UploadTicket? Ticket, int Length)>();
+        var bytes = 0L;
         while (await ReadLineAsync(body, cancel) is { Length: > 0 } line)
         {
             var space = line.LastIndexOf(' ');
             if (space < 0 || !int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var length))
                 throw Malformed("each line is a URL, a space and a number of bytes");
-            if (length > BatchLimits.ObjectBytes || uploads.Count == BatchLimits.Objects)
-                throw new CacheProblemException(ProblemKind.TooLarge, $"At most {BatchLimits.Objects} NARs of at most {BatchLimits.ObjectBytes} bytes each are taken in one request: send larger ones by themselves.");
+            if (length > BatchLimits.ObjectBytes || uploads.Count == BatchLimits.Objects || (bytes += length) > BatchLimits.Bytes)
+            {
+                throw new CacheProblemException(ProblemKind.TooLarge,
+                    $"At most {BatchLimits.Objects} NARs of at most {BatchLimits.ObjectBytes} bytes each, and {BatchLimits.Bytes} bytes together, are taken in one request: send fewer, and larger ones by themselves.");
+            }
+
             uploads.Add((store.TryVerifyWhole(line[..space], now), length));
         }
 
@@ -70,14 +77,15 @@ internal static class BatchRoutes
             if (buffer.PositionOf((byte)'\n') is { } end)
             {
                 var line = buffer.Slice(0, end);
-                var text = line.Length <= BatchLimits.LineBytes ? Encoding.ASCII.GetString(line) : throw Malformed("a line is longer than any URL of ours");
+                var text = line.Length <= BatchLimits.LineBytes ? Encoding.ASCII.GetString(line) : null;
                 body.AdvanceTo(buffer.GetPosition(1, end));
-                return text;
+                return text ?? throw Malformed("a line is longer than any URL of ours");
             }
 
-            if (read.IsCompleted || buffer.Length > BatchLimits.LineBytes)
-                throw Malformed("an empty line after the lines of the NARs is wanted, then their bytes");
+            var isEnd = read.IsCompleted || buffer.Length > BatchLimits.LineBytes;
             body.AdvanceTo(buffer.Start, buffer.End);
+            if (isEnd)
+                throw Malformed("an empty line after the lines of the NARs is wanted, then their bytes");
         }
     }
 

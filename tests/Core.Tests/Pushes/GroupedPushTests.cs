@@ -190,6 +190,40 @@ public sealed class GroupedPushTests
     }
 
     [Fact]
+    public async Task A_group_does_not_lock_a_realisation_that_is_there_before_the_path_that_carries_it()
+    {
+        await using var world = await World.CreateAsync();
+        var a = await WithRealisationAsync();
+        var b = await WithRealisationAsync();
+
+        // As ConcurrentPushTests has it for a push that is committed alone.
+        Task commit;
+        await using (await world.HoldAsync("select 1 from store_path for update"))
+        {
+            commit = world.ExecuteAsync($"select * from @fn@.commit_pushes((select id from cache), '{{{a.Id}, {b.Id}}}', 500, '1 minute')");
+            await world.UntilBlockedAsync();
+            await using var next = await world.HoldAsync("select 1 from object where kind = 'realisation' for update nowait");
+        }
+
+        await commit;
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(a)).State);
+        await world.AssertSoundAsync();
+
+        async Task<PushOpened> WithRealisationAsync()
+        {
+            const string id = "sha256:00!out";
+            var push = await world.BeginAsync(World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] });
+            await world.UploadAsync(push);
+            await world.Pushes.ReportAsync(
+                CacheName.Default, World.Id(push), new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] }, CancellationToken.None);
+            if (push.Missing.Count == 0)
+                return push;
+            await world.CommitAsync(push);
+            return await WithRealisationAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_large_push_in_the_midst_of_small_ones_is_committed_as_well()
     {
         await using var world = await World.CreateAsync(grouped: true);

@@ -29,6 +29,9 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes effect as usual.</summary>
     public Func<string, ObjectKey, Task<Answer>> OnWrite { get; set; } = static (_, _) => Task.FromResult(Answer.Normal);
 
+    /// <summary>Called before writes are prepared.</summary>
+    public Func<IReadOnlyList<ObjectWrite>, Task> OnStage { get; set; } = static _ => Task.CompletedTask;
+
     /// <summary>Called before each look at an object.</summary>
     public Func<ObjectKey, Task> OnRead { get; set; } = static _ => Task.CompletedTask;
 
@@ -60,6 +63,12 @@ internal sealed class MemoryObjectStore : IObjectStore
         await OnListed();
         foreach (var (key, body) in listed)
             yield return Info(ObjectKey.Parse(key), body);
+    }
+
+    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel)
+    {
+        await OnStage(writes);
+        return new UnstagedWrites(this, writes);
     }
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)

@@ -50,6 +50,29 @@ public sealed class PublishingTests
     }
 
     [Fact]
+    public async Task What_the_disk_has_not_taken_yet_keeps_nothing_back_that_it_has()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { PublishParallelism = 1 });
+        var push = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 299).Select(i => World.Path($"n{i}")), World.Path("top", [.. Enumerable.Range(0, 299).Select(i => $"n{i}")])]));
+        await world.UploadAsync(push);
+        var log = new LogContent { Drv = StorePath.Parse($"{World.Hash("drv")}-a.drv"), Path = World.Hash("top"), Content = [1] };
+        await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Logs = [log] }, CancellationToken.None);
+        var written = new TaskCompletionSource();
+        world.Store.OnWrite = (_, _) =>
+        {
+            written.TrySetResult();
+            return Task.FromResult(Answer.Normal);
+        };
+        // More than one group of bodies: the one with the log is not ready before something of another was written.
+        world.Store.OnStage = bodies => bodies.Any(b => b.Key == ObjectKey.Log(log.Drv)) ? written.Task.WaitAsync(TimeSpan.FromSeconds(30)) : Task.CompletedTask;
+
+        var commit = await world.CommitAsync(push);
+
+        Assert.Equal((PushState.Committed, 300), (commit.State, commit.Published));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task Nothing_is_visible_before_what_it_refers_to_when_a_write_is_not_answered()
     {
         await using var world = await World.CreateAsync();

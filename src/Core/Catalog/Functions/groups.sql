@@ -116,6 +116,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_small bigint[];
   v_declared bigint[];
+  v_carriers bigint[];
   v_unpromised bigint[];
   v_warm bigint[];
 begin
@@ -125,14 +126,18 @@ begin
     where u.id = any(p_pushes) and cardinality(u.paths) + (select count(*) from (select from push_path d where d.push_id = u.id limit p_large) x) < p_large);
   perform 1 from push u where u.id = any(v_small) and u.cache_id = p_cache order by u.id for no key update;
   v_declared := array(select distinct d.path_id from push_path d join push u on u.id = d.push_id where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open');
+  -- See commit_push.
+  v_carriers := array(select distinct d.path_id from push_object d join push u on u.id = d.push_id where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open');
   select t.unpromised into v_unpromised from @fn@.touch(p_cache,
     v_declared || array(select unnest(u.paths) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open'),
-    v_declared,
+    v_declared || v_carriers,
     array(
       select unnest(u.objects) from push u where u.id = any(v_small) and u.state = 'open'
       union select d.object_id from push_object d where d.push_id = any(v_small)
       union select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'live', 'condemned')
         and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(v_small))))) t;
+  perform 1 from root r where r.cache_id = p_cache
+    and r.path_id = any(array(select unnest(u.roots) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open')) order by r.path_id for no key update;
 
   -- Rules 4 and 6 of a push with nothing to publish, to hold or to drop: all that it names was promised by the touch above.
   v_warm := array(

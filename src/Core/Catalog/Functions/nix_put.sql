@@ -1,7 +1,7 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this NAR; its signatures) | 'conflict' (live, with another NAR, which stays) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'name' (a path of this hash is there under another name)
+-- 'name' (a path of this hash is there under another name) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first)
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
   p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_life interval, p_lease interval,
@@ -20,10 +20,8 @@ declare
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select h.chosen[1], h.due into v_hold, v_due from @fn@.nix_holds(p_cache, array[p_holder], true, p_life) h;
-  -- The traffic moves the holds on, every ten minutes.
-  if v_due <> '{}' then
-    perform 1 from @fn@.nix_promise(p_cache, array[p_holder], array[null::bytea], array[null::text], p_life);
-  end if;
+  -- A transaction of its own: it locks all that the hold names, objects too, before this path.
+  if v_due <> '{}' then outcome := 'due'; return; end if;
   insert into store_path (cache_id, hash, name)
     select p_cache, p_hash, p_name where not exists (select from store_path s where s.cache_id = p_cache and s.hash = p_hash) on conflict do nothing;
   select s.id into nix_put.path_id from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_name;
