@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using OrleansCache.Cli.Http;
 using Xunit;
 
@@ -27,6 +28,16 @@ public class RetryPolicyTests
         Assert.All(_delays.Index(), delay => Assert.InRange(delay.Item.TotalMilliseconds, Math.Min(10_000, 200 * Math.Pow(2, delay.Index)) / 2, Math.Min(10_000, 200 * Math.Pow(2, delay.Index))));
         Assert.True(_delays.Count > 6);
         Assert.True(_delays.Aggregate((a, b) => a + b) <= TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_reset_while_it_is_made_is_tried_again()
+    {
+        var tries = 0;
+
+        var answer = await Policy.RunAsync("asking", _ => ++tries == 1 ? throw new SocketException((int)SocketError.NotConnected) : Task.FromResult(tries), CancellationToken.None);
+
+        Assert.Equal(2, answer);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace OrleansCache.Cli.Http;
 
@@ -70,6 +71,8 @@ internal sealed record RetryPolicy
         // The caller's own token has been ruled out: this is a timeout.
         OperationCanceledException => new TransientException("no answer in time"),
         IOException io => new TransientException(io.Message, null, io),
+        // Of a connection that is reset in the moment in which it is made; the HTTP client lets it through as it is.
+        SocketException socket => new TransientException($"no connection ({socket.Message})", null, socket),
         _ => null,
     };
 

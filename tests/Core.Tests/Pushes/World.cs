@@ -167,9 +167,12 @@ internal sealed class World : IAsyncDisposable
     public Task ChangeAsync(string sql) => ExecuteAsync($"{sql};\n{Lists.Write}");
 
     /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
-    public Task TravelAsync(TimeSpan time) => ExecuteAsync(
+    /// <param name="time">How much.</param>
+    /// <param name="alone">While nobody has a row locked, as this locks all in no order: for who travels while others push.</param>
+    public Task TravelAsync(TimeSpan time, bool alone = false) => ExecuteAsync(
         $"""
-        with t as (select make_interval(secs => {time.TotalSeconds}) as t),
+        with l as materialized (select {(alone ? "pg_advisory_xact_lock(20291, id)" : "id")} from cache),
+          t as materialized (select make_interval(secs => {time.TotalSeconds}) as t from (select count(*) from l) x),
           a as (update push set expires = expires - t.t, created = created - t.t, finished = finished - t.t, lease = lease - t.t from t),
           b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t from t),
           c as (update root set pushed = pushed - t.t from t),
