@@ -81,7 +81,8 @@ public sealed class ServerProcess : IAsyncDisposable
         await StopAsync();
         _process = ProcessRunner.Start(
             _program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], CacheCli.Environment(_folder.Path), signalAtExit: "TERM");
-        await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal));
+        // A silo that joins beside one that stands still waits until the others have declared that one dead, or for five minutes.
+        await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal), TimeSpan.FromMinutes(6));
     }
 
     /// <summary>SIGTERM, as a service manager does it, and the wait for its end. Returns the exit code; null when it was not running.</summary>
