@@ -94,7 +94,7 @@ public class ManifestTests
         var deployment = manifests.Single<V1Deployment>();
         var pod = deployment.Spec.Template;
         var labels = pod.Metadata.Labels;
-        var service = manifests.Single<V1Service>();
+        var service = manifests.Service;
         var monitor = manifests.Single<ServiceMonitor>();
 
         Assert.True(Manifests.Selects(deployment.Spec.Selector, labels));
@@ -120,8 +120,8 @@ public class ManifestTests
         var backends = manifests.Single<V1Ingress>().Spec.Rules.SelectMany(r => r.Http.Paths).Select(p => p.Backend.Service);
         Assert.All(backends, b =>
         {
-            Assert.Equal(service.Metadata.Name, b.Name);
-            Assert.Contains(service.Spec.Ports, p => p.Name == b.Port.Name);
+            var led = Assert.Single(manifests.All<V1Service>(), s => s.Metadata.Name == b.Name);
+            Assert.Contains(led.Spec.Ports, p => p.Name == b.Port.Name);
         });
     }
 
@@ -164,6 +164,25 @@ public class ManifestTests
             Assert.All(container.VolumeMounts, m => Assert.Contains(pod.Spec.Volumes, v => v.Name == m.Name));
             Assert.All(pod.Spec.Volumes, v => Assert.Contains(container.VolumeMounts, m => m.Name == v.Name));
         }
+    }
+
+    [ManifestTheory]
+    [InlineData("production")]
+    [InlineData("remote-region")]
+    public void Everything_but_the_metrics_goes_through_the_ingress_to_the_servers(string overlay)
+    {
+        var manifests = Manifests.Overlay(overlay);
+        var scraped = Assert.Single(manifests.Single<ServiceMonitor>().Spec.Endpoints).Path;
+
+        Assert.All(manifests.Single<V1Ingress>().Spec.Rules, r =>
+        {
+            Assert.All(r.Http.Paths, p => Assert.Equal("Prefix", p.PathType));
+            Assert.Equal(manifests.Service.Metadata.Name, Assert.Single(r.Http.Paths, p => p.Path == "/").Backend.Service.Name);
+            var refused = Assert.Single(r.Http.Paths, p => p.Path != "/");
+            Assert.Equal(scraped, refused.Path);
+            Assert.Null(Assert.Single(manifests.All<V1Service>(), s => s.Metadata.Name == refused.Backend.Service.Name).Spec.Selector);
+        });
+        Assert.False(Manifests.Selects(manifests.Single<ServiceMonitor>().Spec.Selector, manifests.All<V1Service>().Single(s => s.Spec.Selector is null).Metadata.Labels));
     }
 
     [ManifestTheory]

@@ -36,6 +36,9 @@ internal sealed class Manifests
     public static IReadOnlyList<V1Secret> ExampleSecrets() =>
         [.. new Manifests(File.ReadAllText(Path.Combine(Repository.Root, "k8s", "secrets.example.yaml"))).All<V1Secret>()];
 
+    /// <summary>The one that leads to the servers.</summary>
+    public V1Service Service => Assert.Single(All<V1Service>(), s => s.Spec.Selector is not null);
+
     public IEnumerable<T> All<T>() => Objects.OfType<T>();
 
     public T Single<T>() => Assert.Single(All<T>());

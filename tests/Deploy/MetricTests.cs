@@ -43,7 +43,7 @@ public partial class MetricTests
     public void The_job_that_alerts_name_is_the_one_that_is_scraped(string overlay)
     {
         var manifests = Manifests.Overlay(overlay);
-        var job = manifests.Single<V1Service>().Metadata.Labels[manifests.Single<ServiceMonitor>().Spec.JobLabel];
+        var job = manifests.Service.Metadata.Labels[manifests.Single<ServiceMonitor>().Spec.JobLabel];
 
         Assert.All(
             Expressions().SelectMany(e => JobMatcher().Matches(e)),

@@ -47,7 +47,7 @@ public class NetworkPolicyTests
         Assert.Contains(
             EgressOf(manifests, silos).Where(r => r.Ports.Any(p => p.Port.Value == $"{port.ContainerPort}")),
             r => r.To.All(peer => peer.NamespaceSelector is null && Manifests.Selects(peer.PodSelector, silos.Metadata.Labels)));
-        Assert.DoesNotContain(manifests.Single<V1Service>().Spec.Ports, p => p.TargetPort.Value is "silo" || p.TargetPort.Value == $"{port.ContainerPort}");
+        Assert.DoesNotContain(manifests.Service.Spec.Ports, p => p.TargetPort.Value is "silo" || p.TargetPort.Value == $"{port.ContainerPort}");
         Assert.Equal($"{port.ContainerPort}", manifests.Environment(silos.Spec.Containers[0])["ORLEANS_CACHE_SILO_PORT"]);
     }
 

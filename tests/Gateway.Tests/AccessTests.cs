@@ -121,6 +121,19 @@ public class AccessTests
         Assert.DoesNotContain(gateway.Log, line => credentials.Any(c => c.Header is { } header && line.Contains(header[(header.IndexOf(' ', StringComparison.Ordinal) + 1)..], StringComparison.Ordinal) && header.Length > 20));
     }
 
+    [Theory]
+    [InlineData("/metrics", HttpStatusCode.OK)]
+    [InlineData("/METRICS", HttpStatusCode.NotFound)]
+    [InlineData("/metrics/", HttpStatusCode.NotFound)]
+    public async Task A_proxy_that_keeps_the_metrics_from_its_clients_need_know_one_spelling(string path, HttpStatusCode expected)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var answer = await gateway.GetAsync(path);
+
+        Assert.Equal(expected, answer.StatusCode);
+    }
+
     [Fact]
     public async Task A_refused_login_is_a_problem_that_says_what_to_send_and_not_what_was_sent()
     {

@@ -56,6 +56,8 @@ internal sealed class ScriptedPushes : IPushes
         return await Answer(new CommitAnswer { Id = push.ToString(), State = CommitState, Published = 3 });
     }
 
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => Answer(Begun?.Pin?.Name);
+
     public Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel) =>
         Answer(new RenewAnswer { Expires = Expires, RenewAfterSeconds = 900 });
 

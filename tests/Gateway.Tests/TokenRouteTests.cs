@@ -142,6 +142,27 @@ public class TokenRouteTests
         Assert.Equal(HttpStatusCode.Created, plain.StatusCode);
     }
 
+    [Theory]
+    [InlineData("/v1/caches/default/pushes/7/commit")]
+    [InlineData("/api/pending_closures/7/complete")]
+    public async Task Who_commits_a_push_that_another_token_opened_needs_the_scope_for_its_pin(string commit)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        var (opener, pusher) = (gateway.Tokens.Add(new ValidToken(1, CacheName.Default, [TokenScope.Push, TokenScope.Pin], [PinPattern.Parse("app")])), gateway.Tokens.Add(TokenScope.Push));
+        var elsewhere = gateway.Tokens.Add(new ValidToken(3, CacheName.Default, [TokenScope.Push, TokenScope.Pin], [PinPattern.Parse("prod-*")]));
+        using var opened = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", opener, Push + ""","pin":{"name":"app"}}""");
+
+        foreach (var token in new[] { pusher, elsewhere })
+        {
+            using var refused = await SendAsync(gateway, HttpMethod.Post, commit, token, null);
+            Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+        }
+
+        Assert.False(gateway.Pushes.Entered.Task.IsCompleted);
+        using var done = await SendAsync(gateway, HttpMethod.Post, commit, opener, null);
+        Assert.True(done.IsSuccessStatusCode, $"{done.StatusCode}");
+    }
+
     [Fact]
     public async Task The_list_of_pins_has_those_that_the_token_is_for()
     {

@@ -103,14 +103,14 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
             p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(pace.Step(Batch)),
             DeletingObject.Read, cancel);
-        if (taken.Count == 0 || !await DeleteAsync(cache, taken, cancel))
+        if (taken.Count == 0 || !(await DeleteAsync(cache, taken, cancel)).Answered)
             return false;
         await pace.RestAsync(started, cancel);
         return true;
     }
 
-    /// <summary>Takes objects out of the bucket that were taken for it in the catalog; false when the store answers nothing.</summary>
-    public async Task<bool> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancel)
+    /// <summary>Takes objects out of the bucket that were taken for it in the catalog: whether the store answers at all, and how many are gone.</summary>
+    public async Task<(bool Answered, int Gone)> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancel)
     {
         foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
         {
@@ -127,12 +127,12 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         }
 
         if (taken.Count == 0)
-            return true;
+            return (true, 0);
         var outcomes = await TryDeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
         await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
         await database.RunAsync("select @fn@.delete_record($1, $2, $3)", p => p.With(cache).With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
-        return outcomes.Any(o => o != FencedOutcome.Unknown);
+        return (outcomes.Any(o => o != FencedOutcome.Unknown), done.Count);
     }
 
     // A store that cannot be reached has perhaps done it all the same: nothing of the batch is known before its fence.

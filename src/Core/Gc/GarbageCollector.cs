@@ -149,6 +149,7 @@ internal sealed partial class GarbageCollector(
             OldClosures = run.OldClosuresDeleted,
             Condemned = run.ObjectsMarkedForDeletion,
             Deleted = run.ObjectsDeletedAfterGracePeriod,
+            Failed = run.ObjectsFailedToDelete,
             Bytes = run.BytesFreed,
         };
         var beats = BeatAsync(run.Id, progress, stop);
@@ -189,7 +190,8 @@ internal sealed partial class GarbageCollector(
         using var patience = new CancellationTokenSource(EndPatience);
         if (state == GcState.Cancelled && !wasCancelled)
         {
-            // The process stops, or the run is another's by now.
+            // The process stops, or the run is another's by now: then neither changes anything.
+            await catalog.BeatAsync(run.Id, _process, progress, patience.Token);
             await catalog.ReleaseAsync(run.Id, _process, patience.Token);
             return;
         }

@@ -191,6 +191,7 @@ internal sealed class GcProgress
 
     public long Deleted { get; set; }
 
+    /// <summary>Doomed, and not yet seen deleted.</summary>
     public long Failed { get; set; }
 
     public long Bytes { get; set; }

@@ -61,31 +61,35 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
     public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancel)
     {
         var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancel));
-        var doomed = 0L;
         foreach (var batch in pace.Steps(due.Paths, options.Batch))
-            doomed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancel), cancel);
+            progress.Failed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancel), cancel);
         progress.Phase = "deleting";
-        await DrainAsync(cache, pathsOnly: true, progress, doomed, cancel);
+        await DrainAsync(cache, pathsOnly: true, progress, cancel);
         var answers = true;
         foreach (var batch in pace.Steps(due.Objects, options.Batch))
         {
             // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its deletion: the fence runs.
             var started = Stopwatch.GetTimestamp();
             var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null, pushOptions.LateUpload, cancel);
-            doomed += taken.Count;
+            progress.Failed += taken.Count;
             progress.Bytes += bytes;
             if (answers && taken.Count > 0)
-                answers = await deletions.DeleteAsync(cache, taken, cancel);
+            {
+                (answers, var deleted) = await deletions.DeleteAsync(cache, taken, cancel);
+                progress.Failed -= deleted;
+                progress.Deleted += deleted;
+            }
+
             await pace.RestAsync(started, cancel);
         }
 
-        await DrainAsync(cache, pathsOnly: false, progress, doomed, cancel);
+        await DrainAsync(cache, pathsOnly: false, progress, cancel);
     }
 
-    // Until the store has confirmed all of it, or for so many passes.
-    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, long doomed, CancellationToken cancel)
+    // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not yet.
+    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancel)
     {
-        var before = progress.Deleted;
+        var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);
         for (var i = 0; ; i++)
         {
             await deletions.RunAsync(cache, cancel);

@@ -206,6 +206,8 @@ internal sealed class DirectPushes(
         }
     }
 
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => catalog.PinAsync(caches.IdOf(cache), push, cancel);
+
     public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
         var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), push, options.Life, cancel);

@@ -26,6 +26,9 @@ public interface IPushes
     /// </summary>
     Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel);
 
+    /// <summary>The pin that the push's commit sets; null when it sets none, or there is no such push.</summary>
+    Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel);
+
     /// <summary>Extends an open push; says which promises a lapse has cost.</summary>
     Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel);
 

@@ -95,6 +95,14 @@ internal class PushCatalog(CatalogDatabase database)
             async (r, stop) => await r.ReadAsync(stop) ? (r.GetString(0), r.GetInt32(1)) : null,
             cancel);
 
+    /// <summary>The pin that rides on a push.</summary>
+    public Task<PinName?> PinAsync(int cache, PushId push, CancellationToken cancel) =>
+        database.RunAsync<PinName?>(
+            "select pin ->> 'name' from push where id = $1 and cache_id = $2 and pin is not null",
+            p => p.With(push.Value).With(cache),
+            async (r, stop) => await r.ReadAsync(stop) ? PinName.Parse(r.GetString(0)) : null,
+            cancel);
+
     public Task<List<StorePathHash>> MissingAsync(int cache, IReadOnlyList<StorePathHash> paths, CancellationToken cancel) =>
         database.ListAsync(
             """

@@ -1,4 +1,5 @@
 using OrleansCache.Core;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.Auth;
@@ -67,6 +68,15 @@ public sealed record Credential(string Id, Scopes Scopes)
                 ? $"The token is for the pins {string.Join(", ", Pins!.Select(p => $"'{p}'"))}, and '{pin}' is none of them."
                 : $"The token lacks the scope 'pin' that pin '{pin}' needs: ask for one that has it.");
         }
+    }
+
+    /// <summary>Whoever opened a push: the pin that rides on it is set by who commits it.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: not that pin.</exception>
+    public async Task DemandPinOfAsync(IPushes pushes, CacheName cache, PushId push, CancellationToken cancel)
+    {
+        var allowsAll = Has(Scopes.Pin) && Pins is null;
+        if (!allowsAll && await pushes.PinAsync(cache, push, cancel) is { } pin)
+            DemandPin(pin);
     }
 
     private bool Has(Scopes scope) => (Scopes & scope) != 0;

@@ -58,7 +58,12 @@ internal sealed class Observability(Func<string, string?> environment)
     public static void Map(WebApplication app)
     {
         // Open, as the probes are: Prometheus asks from inside, and a proxy need not pass it on.
-        app.MapPrometheusScrapingEndpoint(MetricsPath).WithMetadata(new HttpMethodMetadata(["GET"])).Needs(Access.Open);
+        app.MapPrometheusScrapingEndpoint(MetricsPath).WithMetadata(new HttpMethodMetadata(["GET"])).Needs(Access.Open).Add(endpoint =>
+        {
+            // By the letter, unlike other routes: a proxy that keeps /metrics from its clients passes /METRICS.
+            var scrape = endpoint.RequestDelegate!;
+            endpoint.RequestDelegate = http => http.Request.Path.Value == MetricsPath ? scrape(http) : Problems.WriteAsync(http, HttpProblem.NotFound, $"The metrics are at {MetricsPath}, spelt so.");
+        });
         Telemetry.BeginAtZero();
     }
 

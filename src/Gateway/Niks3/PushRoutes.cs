@@ -37,6 +37,7 @@ internal static class PushRoutes
         api.MapPost("/pending_closures/{id}/complete", async http =>
         {
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
+            await http.Credential().DemandPinOfAsync(parts.Pushes, Cache(http), Push(http), linked.Token);
             while ((await parts.Pushes.CommitAsync(Cache(http), Push(http), parts.CommitPatience, linked.Token)).State != PushState.Committed)
             {
             }

@@ -44,6 +44,7 @@ internal static class PushRoutes
         cacheRoute.MapPost("/pushes/{push}/commit", async (string cache, string push, HttpContext http) =>
             {
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
+                await http.Credential().DemandPinOfAsync(pushes, Cache(cache), Push(push), linked.Token);
                 var answer = await pushes.CommitAsync(Cache(cache), Push(push), parts.CommitPatience, linked.Token);
                 if (answer.State == PushState.Committed)
                     return new JsonAnswer<CommitAnswer>(answer);

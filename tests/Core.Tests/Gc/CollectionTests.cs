@@ -344,6 +344,34 @@ public sealed class CollectionTests
     }
 
     [Fact]
+    public async Task A_run_that_changes_hands_in_the_middle_of_its_sweep_counts_what_all_its_owners_deleted()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Batch = 1 });
+        await world.PushAsync(World.Chain("a", "b", "c"));
+        // The run has to begin in this very process.
+        var stopping = await world.AddGatewayAsync(plain: true);
+        var (objects, held) = (0, new TaskCompletionSource());
+        stopping.Database.BeforeStatement = (sql, cancel) =>
+        {
+            // One NAR of three is doomed and deleted.
+            if (!sql.Contains("gc_doom_objects", StringComparison.Ordinal) || ++objects < 2)
+                return Task.CompletedTask;
+            held.SetResult();
+            return Task.Delay(Timeout.Infinite, cancel);
+        };
+        var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
+        await held.Task;
+        await world.StopAsync(stopping);
+        Assert.Equal(2, world.Store.Objects.Count);
+
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+
+        var ended = await world.EndOfRunAsync(run.Id);
+        Assert.Equal((GcState.Done, 6, 0), (ended.State, ended.ObjectsDeletedAfterGracePeriod, ended.ObjectsFailedToDelete));
+        Assert.Empty(world.Store.Objects);
+    }
+
+    [Fact]
     public async Task A_run_whose_process_died_is_taken_over_and_the_zombie_changes_nothing()
     {
         await using var world = await World.CreateAsync();

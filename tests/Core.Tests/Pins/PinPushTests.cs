@@ -24,6 +24,20 @@ public sealed class PinPushTests
     }
 
     [Fact]
+    public async Task A_push_tells_its_pin_before_and_after_the_commit()
+    {
+        await using var world = await World.CreateAsync();
+        var (push, plain) = (await world.BeginAsync(Pinned("a", "b")), await world.BeginAsync(World.Chain("a", "b")));
+        Assert.Equal("app", $"{await world.Pushes.PinAsync(CacheName.Default, World.Id(push), CancellationToken.None)}");
+        Assert.Null(await world.Pushes.PinAsync(CacheName.Default, World.Id(plain), CancellationToken.None));
+
+        await world.UploadAsync(push);
+        await world.CommitAsync(push);
+
+        Assert.Equal("app", $"{await world.Pushes.PinAsync(CacheName.Default, World.Id(push), CancellationToken.None)}");
+    }
+
+    [Fact]
     public async Task A_push_of_what_is_there_already_sets_its_pin_too()
     {
         await using var world = await World.CreateAsync();
