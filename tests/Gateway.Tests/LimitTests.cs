@@ -49,6 +49,33 @@ public class LimitTests
     }
 
     [Fact]
+    public async Task Who_tries_unknown_tokens_is_told_to_wait_and_keeps_nobody_out_who_was_let_in_before()
+    {
+        await using var gateway = await StartAsync(new RequestLimits { FailedLogins = 3 });
+        var known = gateway.Tokens.Add(TokenScope.Push);
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync(known));
+
+        var tried = await Task.WhenAll(Enumerable.Range(0, 30).Select(i => StatusAsync($"unknown-{i}")));
+        var fresh = gateway.Tokens.Add(TokenScope.Push);
+        using var refused = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"));
+        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", OldNix));
+        using var open = await gateway.SendAsync(HttpMethod.Get, "/nix-cache-info", ("Authorization", "Bearer unknown"));
+
+        Assert.Contains(HttpStatusCode.Unauthorized, tried);
+        Assert.Equal("urn:orleans-cache:error:too-many-requests", (await refused.ProblemAsync()).Type);
+        Assert.Equal(TimeSpan.FromSeconds(10), refused.Headers.RetryAfter!.Delta);
+        Assert.Equal(HttpStatusCode.Forbidden, oldNix.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, open.StatusCode);
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (await StatusAsync(known), await StatusAsync(TestGateway.Token)));
+
+        async Task<HttpStatusCode> StatusAsync(string token)
+        {
+            using var answer = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {token}"));
+            return answer.StatusCode;
+        }
+    }
+
+    [Fact]
     public async Task Uploads_beyond_those_of_one_push_wait_and_hold_nobody_else_up()
     {
         await using var gateway = await StartAsync(new RequestLimits { Uploads = 8, UploadsPerClient = 1 });
