@@ -19,6 +19,9 @@ internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
 
     public async Task WaitAsync(TimeSpan patience)
     {
+        // Another activation than the one that was asked for a turn knows of nobody to wait for.
+        if (_first is null)
+            return;
         var left = patience - time.GetElapsedTime(_since);
         if (left > TimeSpan.Zero)
             await _ended.Task.WaitAsync(left, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);

@@ -8,7 +8,7 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     private const int HashLength = 32;
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(5);
     // Its own clock and the database's may differ.
-    private static readonly TimeSpan ClockSlack = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ClockSlack = TimeSpan.FromMilliseconds(250);
 
     private readonly Guid _activation = Guid.NewGuid();
     private readonly List<byte> _arrived = [];
@@ -17,12 +17,16 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
     private DateTimeOffset _expires;
     private bool _alive;
     private bool _ended;
+    // Not merely lapsed: what was told before may come after it.
+    private bool _over;
     private byte[]? _closure;
 
     private int Count => _arrived.Count / HashLength;
 
     public Task OpenedAsync(DateTimeOffset expires)
     {
+        if (_over)
+            return Task.CompletedTask;
         _ended = false;
         _expires = expires;
         var left = expires + ClockSlack - time.GetUtcNow();
@@ -49,6 +53,7 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
 
     public Task EndedAsync()
     {
+        _over = true;
         End();
         return Task.CompletedTask;
     }

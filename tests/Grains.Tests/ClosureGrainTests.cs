@@ -4,6 +4,7 @@ using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Grains.Tests;
@@ -57,6 +58,29 @@ public sealed class ClosureGrainTests
     }
 
     [Fact]
+    public async Task What_was_told_of_a_push_before_its_end_and_comes_after_it_keeps_nobody_waiting()
+    {
+        var (first, engine) = await FirstAsync("turn-order");
+        var push = await ThreeSilos.GrainAsync<IPushGrain>("turn-order", Push.ToString());
+        await push.EndedAsync();
+        await Eventually.BecomesTrueAsync(async () => (await push.NewsAsync(Guid.Empty, 0)).Ended);
+        engine.News.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
+
+        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+
+        await first.WaitAsync(Forever);
+    }
+
+    [Fact]
+    public async Task An_activation_that_was_asked_for_no_turn_lets_everybody_go()
+    {
+        var grain = await ThreeSilos.GrainAsync<IClosureGrain>("turn-fresh", "010203");
+
+        // Longer than this machine is up, by which a grain that knows of no turn might reckon.
+        await grain.WaitAsync(TimeSpan.FromDays(10_000));
+    }
+
+    [Fact]
     public async Task A_closure_that_the_first_finds_whole_is_waited_for_by_nobody()
     {
         var (first, engine) = await FirstAsync("turn-whole");
@@ -77,6 +101,35 @@ public sealed class ClosureGrainTests
         await first.WaitAsync(NotWaited);
         Assert.True(await first.TakeAsync("second", NotWaited));
         Assert.False(await first.TakeAsync("first", Forever));
+    }
+
+    [Fact]
+    public async Task Once_it_has_ended_the_grain_goes_and_the_next_is_the_first()
+    {
+        var (first, engine) = await FirstAsync("turn-next");
+
+        engine.Turns.Opened(CacheName.Default, Closure, first: true, opened: null);
+
+        await Eventually.BecomesTrueAsync(() => first.TakeAsync("next", Forever));
+    }
+
+    [Fact]
+    public async Task At_two_activations_two_go_first_and_both_are_committed()
+    {
+        await using var world = await World.CreateAsync();
+        var scope = ThreeSilos.ScopeOf(world);
+        var gateways = new[] { await world.AddGatewayAsync(engine: ThreeSilos.Engine(scope, Forever)), await world.AddGatewayAsync(engine: ThreeSilos.Engine($"{scope}-second", Forever)) };
+
+        // Neither waits for the other's turn, which would be for an hour.
+        var opened = await Task.WhenAll(gateways.Select(g => world.BeginAsync(World.Chain("a", "b"), pushes: g.Pushes)));
+        var uploads = opened.Sum(o => o.Uploads.Count);
+        for (var i = 0; i < 2; i++)
+            await world.UploadAsync(opened[i], pushes: gateways[i].Pushes);
+        for (var i = 0; i < 2; i++)
+            Assert.Equal(PushState.Committed, (await world.CommitAsync(opened[i], gateways[i].Pushes)).State);
+
+        Assert.Equal(2, uploads);
+        await world.AssertSoundAsync();
     }
 
     [Fact]

@@ -70,6 +70,50 @@ public sealed class GcGrainTests
         Assert.Equal(GcState.Cancelled, (await world.EndOfRunAsync(run.Id)).State);
     }
 
+    [Fact]
+    public async Task A_start_that_is_sent_again_or_to_another_activation_joins_the_run_that_it_has_started()
+    {
+        await using var world = await World.CreateAsync();
+        var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
+        var grains = new[] { await GrainAsync(world), await ThreeSilos.GrainAsync<IGcGrain>(second.Scope, "gc") };
+        var start = new GcStart { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(1) };
+
+        var runs = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => grains[i % 2].StartAsync(start)));
+
+        Assert.All(runs, r => Assert.Equal((runs[0].Run, (Problem?)null), (r.Run, r.Problem)));
+        Assert.Single((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
+        await world.EndOfRunAsync(runs[0].Run);
+    }
+
+    [Fact]
+    public async Task A_start_whose_deadline_is_over_starts_nothing()
+    {
+        await using var world = await World.CreateAsync();
+        var grain = await GrainAsync(world);
+
+        await Assert.ThrowsAsync<TimeoutException>(() => grain.StartAsync(new GcStart { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(-1) }));
+
+        Assert.Empty((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
+    }
+
+    [Fact]
+    public async Task A_reminder_wakes_the_grain_and_finds_the_schedule_in_two_activations_too()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
+        var grains = new[] { await GrainAsync(world), await ThreeSilos.GrainAsync<IGcGrain>(second.Scope, "gc") };
+        await grains[0].ArmAsync();
+        await ThreeSilos.SleepAsync(grains[0]);
+
+        await Task.WhenAll(grains.Select(g => g.ReceiveReminder("schedule", default)));
+
+        var runs = (await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs;
+        // A minute may have ended in between.
+        Assert.InRange(runs.Count, 1, 2);
+        foreach (var run in runs)
+            await world.EndOfRunAsync(run.Id);
+    }
+
     private static async Task<IGcGrain> GrainAsync(World world) =>
         (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IGcGrain>($"{ThreeSilos.ScopeOf(world)}:default/gc");
 

@@ -69,6 +69,61 @@ public sealed class PinGrainTests
     }
 
     [Fact]
+    public async Task One_operation_at_two_activations_is_done_once_and_answered_alike()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, _) = await TwoPathsAsync(world);
+        var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
+        var operation = OperationId.New();
+
+        var sets = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : second.Pins, a, operation)));
+
+        Assert.All(sets, s => Assert.Equal((sets[0].Pin.Revision, true), (s.Pin.Revision, s.Made)));
+        Assert.Equal(1, await world.QueryAsync<long>("select count(*) from pin_revision"));
+    }
+
+    [Fact]
+    public async Task Of_two_activations_that_change_the_same_revision_one_is_told_that_it_was_changed()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
+        var revision = (await SetAsync(world.Core.Pins, a, OperationId.New())).Pin.Revision;
+        var condition = PinCondition.Of(revision);
+
+        // What a grain's storage would find out by an ETag, the catalog says: the row was moved by somebody else.
+        var changes = new[] { world.Core.Pins, second.Pins }.Select(async pins =>
+        {
+            try
+            {
+                return (await pins.SetAsync(CacheName.Default, Name, new SetPin { Path = b }, condition, OperationId.New(), TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
+            }
+            catch (CacheProblemException e) when (e.Kind == ProblemKind.PinChanged)
+            {
+                return 0;
+            }
+        });
+
+        Assert.Equal([0, revision + 1], (await Task.WhenAll(changes)).Order());
+    }
+
+    [Fact]
+    public async Task A_grain_that_has_slept_goes_on_where_the_catalog_is()
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var first = await SetAsync(world.Core.Pins, a, OperationId.New());
+        var grain = await ThreeSilos.GrainAsync<IPinGrain>(ThreeSilos.ScopeOf(world), Name.ToString());
+        Assert.True(await ThreeSilos.IsAwakeAsync(grain));
+
+        await ThreeSilos.SleepAsync(grain);
+        var next = await SetAsync(world.Core.Pins, b, OperationId.New());
+
+        Assert.Equal((first.Pin.Revision + 1, false), (next.Pin.Revision, next.Made));
+        Assert.True(await ThreeSilos.IsAwakeAsync(grain));
+    }
+
+    [Fact]
     public async Task Without_an_answer_of_the_cluster_the_change_is_done_all_the_same()
     {
         await using var world = await World.CreateAsync();

@@ -116,6 +116,72 @@ public sealed class PushGrainTests
     }
 
     [Fact]
+    public async Task The_claims_of_a_push_that_lapses_are_passed_on_to_who_waits_at_another_silo()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { Life = TimeSpan.FromSeconds(4) });
+        var other = await world.AddGatewayAsync();
+        await world.BeginAsync(World.Chain("a"));
+        var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
+        var before = other.Database.StatementCount;
+
+        var answer = await other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+
+        Assert.Equal(PathState.Upload, Assert.Single(answer.Paths).State);
+        // It was told, and has not asked all the time.
+        Assert.InRange(other.Database.StatementCount - before, 2, 5);
+    }
+
+    [Fact]
+    public async Task A_grain_that_finds_its_push_ended_past_it_tells_who_follows()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { Life = TimeSpan.FromSeconds(4) });
+        var plain = await world.AddGatewayAsync(plain: true);
+        var push = await world.BeginAsync(World.Chain("a"));
+        var news = ThreeSilos.Engine(ThreeSilos.ScopeOf(world)).News;
+        await using var follower = news.FollowAsync(CacheName.Default, World.Id(push), CancellationToken.None).GetAsyncEnumerator();
+        Assert.True(await follower.MoveNextAsync());
+
+        news.Alive(CacheName.Default, World.Id(push));
+        // By a process that nobody hears: the grain's own renewal is refused.
+        await plain.Pushes.AbortAsync(CacheName.Default, World.Id(push), CancellationToken.None);
+
+        Assert.Null(await NextAsync(follower));
+    }
+
+    [Fact]
+    public async Task Who_follows_another_activation_than_the_one_that_is_told_hears_it_from_the_catalog()
+    {
+        await using var world = await World.CreateAsync();
+        var other = await world.AddGatewayAsync(engine: ThreeSilos.Engine($"{ThreeSilos.ScopeOf(world)}-second"));
+        var uploading = await world.BeginAsync(World.Chain("a"));
+        var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
+
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        await world.UploadAsync(uploading);
+
+        Assert.Equal(PathState.Stored, Assert.Single((await wait).Paths).State);
+    }
+
+    [Fact]
+    public async Task What_is_told_twice_changes_nothing_and_the_grain_goes_once_its_push_has_ended()
+    {
+        var news = ThreeSilos.Engine("twice").News;
+        var grain = await ThreeSilos.GrainAsync<IPushGrain>("twice", Push.ToString());
+        news.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
+        for (var i = 0; i < 2; i++)
+        {
+            news.Arrived(CacheName.Default, Push, [Nar]);
+            news.Ended(CacheName.Default, Push);
+        }
+
+        await Eventually.BecomesTrueAsync(async () => (await grain.NewsAsync(Guid.Empty, 0)) is { Ended: true, Count: 2 });
+        await using var late = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
+        Assert.Equal([Nar, Nar], await NextAsync(late));
+        Assert.Null(await NextAsync(late));
+        await Eventually.BecomesTrueAsync(async () => !await ThreeSilos.IsAwakeAsync(grain));
+    }
+
+    [Fact]
     public async Task A_push_whose_client_shows_signs_of_life_is_kept_open()
     {
         await using var world = await World.CreateAsync(new PushOptions { Life = TimeSpan.FromSeconds(4) });

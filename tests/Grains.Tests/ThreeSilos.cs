@@ -1,8 +1,13 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
+using Orleans.Core.Internal;
 using Orleans.TestingHost;
+using OrleansCache.Core;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pins;
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Grains.Tests;
 
@@ -35,6 +40,30 @@ internal static class ThreeSilos
         var engine = new ClusterEngine(Engines, scope, TimeProvider.System, patience);
         engine.Attach(silos[Interlocked.Increment(ref _gateways) % silos.Count].ServiceProvider.GetRequiredService<IGrainFactory>());
         return engine;
+    }
+
+    /// <summary>Another activation of each grain of a world: as after a silo was lost that has not noticed yet.</summary>
+    public static (ClusterEngine Engine, string Scope, IPins Pins, IGarbageCollection Collection) Second(World world, CacheCore plain)
+    {
+        var scope = $"{ScopeOf(world)}-second";
+        var engine = Engine(scope);
+        var (pins, collection) = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
+        return (engine, scope, pins, collection);
+    }
+
+    public static async Task<T> GrainAsync<T>(string scope, string rest) where T : IGrainWithStringKey =>
+        (await Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<T>($"{scope}:default/{rest}");
+
+    /// <summary>False: the next call wakes it.</summary>
+    public static async Task<bool> IsAwakeAsync(IAddressable grain) =>
+        await (await Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0)
+            .GetActiveGrains(grain.GetGrainId().Type) is var awake && awake.Contains(grain.GetGrainId());
+
+    /// <summary>Puts it to sleep, as a silo that leaves does.</summary>
+    public static async Task SleepAsync(IAddressable grain)
+    {
+        await grain.Cast<IGrainManagementExtension>().DeactivateOnIdle();
+        await Eventually.BecomesTrueAsync(async () => !await IsAwakeAsync(grain));
     }
 
     private static async Task<InProcessTestCluster> StartAsync()

@@ -15,7 +15,7 @@ internal sealed record CatalogState(
         "select u.id, u.state::text, u.expires, u.paths, u.objects, u.roots, array(select path_id from push_path d where d.push_id = u.id), u.holder is not null from push u order by u.id",
         "select path_id, pushed from root order by path_id",
         """
-        select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from) from pin p order by p.name
+        select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from), p.revision from pin p order by p.name
         """,
         Lists.Unequal,
         "select clock_timestamp()",
@@ -35,7 +35,7 @@ internal sealed record CatalogState(
         await reader.NextResultAsync();
         var roots = await RowsAsync(reader, r => new RootRow(r.GetInt64(0), r.GetDateTime(1)));
         await reader.NextResultAsync();
-        var pins = await RowsAsync(reader, r => new PinRow(r.GetString(0), r.GetInt64(1), r.GetBoolean(2), r.GetBoolean(3), r.GetFieldValue<long[]>(4)));
+        var pins = await RowsAsync(reader, r => new PinRow(r.GetString(0), r.GetInt64(1), r.GetBoolean(2), r.GetBoolean(3), r.GetFieldValue<long[]>(4), r.GetInt64(5)));
         await reader.NextResultAsync();
         var unequal = await RowsAsync(reader, r => r.GetString(0));
         await reader.NextResultAsync();
@@ -62,4 +62,4 @@ internal sealed record PushRow(long Id, string State, DateTime Expires, long[] P
 internal sealed record RootRow(long Path, DateTime Pushed);
 
 /// <param name="Kept">Paths of all revisions that the pin protects.</param>
-internal sealed record PinRow(string Name, long Path, bool Deleted, bool Recorded, long[] Kept);
+internal sealed record PinRow(string Name, long Path, bool Deleted, bool Recorded, long[] Kept, long Revision);

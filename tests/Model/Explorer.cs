@@ -4,16 +4,16 @@ using System.Text;
 namespace OrleansCache.Model.Tests;
 
 /// <summary>Draws schedules and does them; a finding is made smaller by leaving out what it does not need.</summary>
-internal sealed class Explorer(ModelDatabase database, Mutant mutant)
+internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelCluster? cluster)
 {
     private const int MostReplays = 400;
 
     /// <summary>Does the schedule of a seed; null when nothing was found.</summary>
     public async Task<Finding?> ExploreAsync(int seed)
     {
-        var generator = new Generator(seed, mutant.Profile);
+        var generator = new Generator(seed, mutant.Profile, grains: cluster is not null);
         var decisions = new List<Decision>();
-        var schedule = await Schedule.BeginAsync(database, generator.Universe, generator.Retains, mutant);
+        using var schedule = await Schedule.BeginAsync(database, generator.Universe, generator.Retains, mutant, cluster);
         try
         {
             while (generator.Next(schedule) is { } decision)
@@ -53,7 +53,7 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant)
 
     private async Task<Finding?> ReplayAsync(Finding finding, List<Decision> decisions)
     {
-        var schedule = await Schedule.BeginAsync(database, finding.Universe, finding.Retains, mutant);
+        using var schedule = await Schedule.BeginAsync(database, finding.Universe, finding.Retains, mutant, cluster);
         var done = new List<Decision>();
         try
         {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using OrleansCache.Core;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Gc;
@@ -6,16 +7,18 @@ using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Model.Tests;
 
 /// <summary>The services of one process over the catalog, made anew for each request: what processes keep in memory must not matter.</summary>
-internal sealed class Gateway(int number, CatalogDatabase database, CacheDirectory caches, ModelStore store, ModelClock clock)
+internal sealed class Gateway(int number, CatalogDatabase database, CacheDirectory caches, ModelStore store, ModelClock clock, IEngine? engine = null)
 {
     public const int Cache = 1;
     private static readonly SecretKey Secret = SecretKey.Generate("model-1");
     private static readonly PathSigner Signer = new([Secret], []);
     private readonly PushCatalog _pushCatalog = new(database);
+    private (IPins Pins, IGarbageCollection Collection)? _over;
 
     /// <summary>Signs every narinfo.</summary>
     public static PublicKey Key => Secret.PublicKey;
@@ -46,20 +49,51 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance);
 
-    public PinWriter PinWriter => new(PinCatalog, store, Options, NullLogger.Instance, CancellationToken.None, clock);
+    public PinWriter PinWriter => Writer(CancellationToken.None);
 
-    public IPins Pins => new DirectPins(caches, PinCatalog, PinWriter);
+    public IPins Pins => engine is null ? DirectPins : Over(engine).Pins;
+
+    private DirectPins DirectPins => new(caches, PinCatalog, PinWriter);
+
+    // Its bucket is never written: somebody else does that.
+    private DirectPins RowsOfPins => new(caches, PinCatalog, Writer(new CancellationToken(canceled: true)));
+
+    private PinWriter Writer(CancellationToken stopping) => new(PinCatalog, store, Options, NullLogger.Instance, stopping, clock);
 
     public IPushes Pushes => new DirectPushes(
         caches, _pushCatalog, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
-        new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock);
+        new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
+        engine?.News, engine?.Turns);
 
     public IDeferredPushes DeferredPushes => new DeferredPushes(
-        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Signer, Options, null);
+        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
 
     public Task DiscardMultipartsAsync() => Housekeeper().DiscardMultipartsAsync(Cache, CancellationToken.None);
+
+    /// <summary>From now on grains find its services.</summary>
+    public void Join()
+    {
+        if (engine is not null)
+            Over(engine);
+    }
+
+    /// <summary>The run that the operation started, or that is in its way. Null when that one has just ended.</summary>
+    public async Task<GcRow?> StartRunAsync(GcRequest request, OperationId operation)
+    {
+        var direct = new ModelCollection(GcCatalog);
+        if (engine is null)
+            return await direct.StartRowAsync(request, operation);
+        try
+        {
+            return await GcCatalog.FindAsync(Cache, (await Over(engine).Collection.StartAsync(CacheName.Default, request, operation, CancellationToken.None)).Id, CancellationToken.None);
+        }
+        catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
+        {
+            return null;
+        }
+    }
 
     /// <summary>A request of stock Nix.</summary>
     public async Task<T> NixAsync<T>(Func<INixWriter, Task<T>> request)
@@ -68,6 +102,9 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         using var receiver = new NarReceiver(store, catalog, Options, NullLogger.Instance);
         return await request(new DirectNixWriter(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, CancellationToken.None));
     }
+
+    private (IPins Pins, IGarbageCollection Collection) Over(IEngine over) =>
+        _over ??= over.Over(new CoreServices(Pushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
         caches, Database, _pushCatalog, Publisher, Deletions, null!, PinWriter, store, Options, TimeSpan.Zero, clock, NullLogger.Instance);

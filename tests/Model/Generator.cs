@@ -24,6 +24,9 @@ internal sealed record Profile
 
     public double Pin { get; init; } = 1.5;
 
+    /// <summary>Of grains, which renew pushes.</summary>
+    public double KeepAlive { get; init; }
+
     /// <summary>Of an operation to be done without anything in between.</summary>
     public double Whole { get; init; } = 0.35;
 
@@ -99,10 +102,11 @@ internal sealed class Generator
     private int _operations;
     private int _last;
 
-    public Generator(int seed, Profile? profile)
+    /// <param name="grains">Stand before the services.</param>
+    public Generator(int seed, Profile? profile, bool grains)
     {
         _random = new Random(seed);
-        _profile = profile ?? Profile.Random(_random);
+        _profile = (profile ?? Profile.Random(_random)) with { KeepAlive = grains ? 1 : 0 };
         _left = _profile.Decisions;
         var universe = Any(_profile.Universes);
         Universe = Universe.All.First(u => u.Name == universe);
@@ -159,7 +163,7 @@ internal sealed class Generator
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
         var pushes = _profile.Push + _profile.Deferred + _profile.Nix;
-        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin);
+        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive);
         if ((kind -= _profile.Push) < 0)
         {
             var end = End();
@@ -173,8 +177,10 @@ internal sealed class Generator
 
         if ((kind -= _profile.Collect) < 0)
             return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
-        if (kind - _profile.Work < 0)
+        if ((kind -= _profile.Work) < 0)
             return new ChoreOperation(id, Any(_profile.Chores));
+        if (kind - _profile.KeepAlive < 0)
+            return new KeepAliveOperation(id);
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
 
         PushEnd End() => _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;

@@ -18,6 +18,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         RootedIsLive();
         RowsAreInTheBucket();
         BucketHasRows();
+        PinsChangeOnce();
         schedule.Promises.Check(state, _store, Check);
         schedule.Holds.Check(state, _store, Check);
     }
@@ -104,6 +105,13 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             var path = StorePath.Parse(Encoding.UTF8.GetString(body).Split('/')[^1]);
             Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I7", $"{key} in the bucket names {path.Name}, whose narinfo is not there");
         }
+    }
+
+    // I12: what is sent again, or comes late, changes nothing a second time.
+    private void PinsChangeOnce()
+    {
+        foreach (var pin in state.Pins)
+            Check(pin.Revision <= schedule.PinChanges, "I12", $"pin {pin.Name} is at revision {pin.Revision}, and {schedule.PinChanges} changes were asked for");
     }
 
     // I2: what a pin, a retained closure or an open push reaches is live; so it is not deleted, and nothing can delete it.

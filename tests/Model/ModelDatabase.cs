@@ -60,7 +60,11 @@ internal sealed class ModelDatabase : IAsyncDisposable
         for (var i = 0; i < gateways; i++)
         {
             var catalog = await CatalogDatabase.OpenAsync(settings.ConnectionString, CancellationToken.None, patch);
-            catalog.BeforeStatement = static (sql, _) => Turns.ReachAsync(Brief(sql));
+            catalog.BeforeStatement = static (sql, cancel) =>
+            {
+                cancel.ThrowIfCancellationRequested();
+                return Turns.ReachAsync(Brief(sql));
+            };
             catalogs.Add(catalog);
         }
 

@@ -22,6 +22,9 @@ internal sealed record Mutant(string Name)
 
     public bool SweepsObjectsAtOnce { get; init; }
 
+    /// <summary>Of a cluster: a grain changes a pin under an operation of its own.</summary>
+    public bool GrainsForgetOperations { get; init; }
+
     /// <summary>Found within seconds.</summary>
     public bool IsQuick { get; init; }
 

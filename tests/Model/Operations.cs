@@ -144,9 +144,8 @@ internal sealed record CollectOperation(int Id, bool Retention, int GraceSeconds
     public override Task RunAsync(Session session) => session.TryAsync("gc", 1, async g =>
     {
         var request = new GcRequest { OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0, GraceSeconds = GraceSeconds, FailedUploadsOlderThanSeconds = 0 };
-        var owner = session.Operation.Id.ToString(CultureInfo.InvariantCulture);
-        var row = await g.GcCatalog.StartAsync(
-            Gateway.Cache, Key(), false, request, TimeSpan.FromSeconds(request.OlderThanSeconds.Value), TimeSpan.Zero, TimeSpan.FromSeconds(GraceSeconds), owner, CancellationToken.None);
+        var owner = Key().Value;
+        var row = await g.StartRunAsync(request, Key());
         if (row?.Owner != owner)
             row = await g.GcCatalog.AdoptAsync(Gateway.Cache, owner, new GcOptions().Lease, CancellationToken.None);
         if (row is null)
@@ -210,6 +209,18 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
                 break;
         }
     }
+}
+
+/// <summary>A push is kept open by a process that has seen a sign of its client; the client is not told.</summary>
+internal sealed record KeepAliveOperation(int Id) : Operation(Id)
+{
+    public override Task RunAsync(Session session) => session.TryAsync("keep alive", 1, async g =>
+    {
+        var open = await g.Database.ListAsync("select id from push where state = 'open' and holder is null order by id limit 1", static _ => { }, r => new PushId(r.GetInt64(0)), CancellationToken.None);
+        foreach (var push in open)
+            await g.Pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
+        return "";
+    });
 }
 
 internal enum PinChange

@@ -8,7 +8,7 @@ using OrleansCache.Core.Pushes;
 namespace OrleansCache.Model.Tests;
 
 /// <summary>One schedule on an empty catalog: does decision after decision, and looks at everything after each.</summary>
-internal sealed class Schedule
+internal sealed class Schedule : IDisposable
 {
     private const int MostRounds = 600;
     private const int RoundsBetweenRests = 30;
@@ -20,6 +20,7 @@ internal sealed class Schedule
     private readonly ModelClock _clock = new();
     private Exception? _failure;
     private int _running;
+    private IModelEngines? _engines;
 
     private Schedule(ModelDatabase database, Universe universe, bool retains, Mutant mutant)
     {
@@ -38,6 +39,12 @@ internal sealed class Schedule
 
     public DateTimeOffset Now => _clock.GetUtcNow();
 
+    /// <summary>How far it is ahead of the machine's clock.</summary>
+    public TimeSpan Shift => _clock.Shift;
+
+    /// <summary>Changes of pins that were asked for, and may have been done once each.</summary>
+    public int PinChanges { get; private set; }
+
     public Universe Universe { get; }
 
     /// <summary>Runs of the collector keep closures for <see cref="Policy.Retention"/>.</summary>
@@ -55,16 +62,21 @@ internal sealed class Schedule
     /// <summary>What was done, for people.</summary>
     public List<string> Trace { get; } = [];
 
-    public static async Task<Schedule> BeginAsync(ModelDatabase database, Universe universe, bool retains, Mutant mutant)
+    public static async Task<Schedule> BeginAsync(ModelDatabase database, Universe universe, bool retains, Mutant mutant, IModelCluster? cluster = null)
     {
         var schedule = new Schedule(database, universe, retains, mutant);
         await database.ClearAsync();
+        if ((schedule._engines = cluster?.Begin(schedule)) is { } engines)
+            schedule.Turns.Settle = engines.SettleAsync;
         var gateways = new List<Gateway>();
         foreach (var catalog in database.Catalogs)
-            gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None), schedule.Store, schedule._clock));
+            gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None), schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count]));
+        gateways.ForEach(g => g.Join());
         schedule.Gateways = gateways;
         return schedule;
     }
+
+    public void Dispose() => _engines?.Dispose();
 
     public void Check(bool holds, string invariant, string message)
     {
@@ -114,7 +126,7 @@ internal sealed class Schedule
                 break;
             case CrashDecision crash when Turns.Waiting.Any(f => f.Gateway == crash.Gateway):
                 Trace.Add($"{decision}");
-                foreach (var lost in Turns.Waiting.Where(f => f.Gateway == crash.Gateway))
+                foreach (var lost in Turns.At(crash.Gateway))
                     await LoseAsync(lost, dead: true);
                 break;
             case JumpDecision jump:
@@ -163,6 +175,7 @@ internal sealed class Schedule
         if (!toNothing)
             return;
 
+        PinChanges++;
         try
         {
             await Gateways[0].Pins.DeleteAsync(CacheName.Default, PinOperation.Name, PinCondition.None, OperationId.New(), TimeSpan.FromDays(1), CancellationToken.None);
@@ -210,7 +223,7 @@ internal sealed class Schedule
         // No client waits for days, and they do not pass without the hourly look for multipart uploads that nobody noted.
         if (time > Hours)
         {
-            foreach (var flow in Turns.Waiting.Where(f => !f.IsLost || IsUpload(f)))
+            while (Turns.Waiting.FirstOrDefault(f => !f.IsLost || IsUpload(f)) is { } flow)
                 await LoseAsync(flow, dead: IsUpload(flow));
             await JumpAsync(Hours);
             await ChoreOperation.RunAsync(Gateways[0], Chore.Multiparts);
@@ -238,6 +251,13 @@ internal sealed class Schedule
     private async Task RunAsync(StartDecision start)
     {
         Interlocked.Increment(ref _running);
+        PinChanges += start.Operation switch
+        {
+            // It ends by itself, too.
+            PinOperation { Change: PinChange.SetForAnHour } => 2,
+            PinOperation or PushOperation { Pin: not null } => 1,
+            _ => 0,
+        };
         await Task.Yield();
         try
         {

@@ -12,7 +12,7 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
     /// <summary>Of the product.</summary>
     /// <param name="gateways">Processes at one catalog.</param>
     /// <param name="workers">Databases at once.</param>
-    public static async Task<Search> RunAsync(int gateways, int workers, int first, int most, TimeSpan time)
+    public static async Task<Search> RunAsync(int gateways, int workers, int first, int most, TimeSpan time, IModelCluster? cluster = null)
     {
         var watch = Stopwatch.StartNew();
         var (next, done) = (first - 1, 0);
@@ -20,11 +20,12 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         await Task.WhenAll(Enumerable.Range(0, Math.Min(workers, most)).Select(_ => Task.Run(async () =>
         {
             await using var database = await ModelDatabase.CreateAsync(gateways);
-            var explorer = new Explorer(database, Mutant.None);
+            var explorer = new Explorer(database, Mutant.None, cluster);
             while (found is null && watch.Elapsed < time && Interlocked.Increment(ref next) is var seed && seed - first < most)
             {
                 if (await explorer.ExploreAsync(seed) is { } finding && Interlocked.CompareExchange(ref found, finding, null) is null)
                     found = await explorer.ShrinkAsync(finding);
+
                 Interlocked.Increment(ref done);
             }
         })));
@@ -32,11 +33,11 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
     }
 
     /// <summary>Of a mutant: how many schedules it takes to find it.</summary>
-    public static async Task<Search> HuntAsync(Mutant mutant, int first, bool shrink)
+    public static async Task<Search> HuntAsync(Mutant mutant, int first, bool shrink, int gateways = 2, IModelCluster? cluster = null)
     {
         var watch = Stopwatch.StartNew();
-        await using var database = await ModelDatabase.CreateAsync(2, mutant.Patch);
-        var explorer = new Explorer(database, mutant);
+        await using var database = await ModelDatabase.CreateAsync(gateways, mutant.Patch);
+        var explorer = new Explorer(database, mutant, cluster);
         for (var seed = first; seed < first + MostSchedulesForAMutant; seed++)
         {
             if (await explorer.ExploreAsync(seed) is { } finding)

@@ -14,6 +14,7 @@ internal sealed class Turns
     private static readonly AsyncLocal<Flow?> Current = new();
     private readonly Lock _lock = new();
     private readonly List<Flow> _waiting = [];
+    private readonly List<Flow> _parked = [];
     private TaskCompletionSource _quiet = new();
 
     /// <summary>Requests at a gate, in the order in which they were begun.</summary>
@@ -22,15 +23,29 @@ internal sealed class Turns
         get
         {
             lock (_lock)
-                return [.. _waiting.Where(f => !f.IsDead).OrderBy(f => f.Operation).ThenBy(f => f.Call)];
+                return [.. _waiting.Where(f => !f.IsDead && !f.IsBlocked()).OrderBy(f => f.Operation).ThenBy(f => f.Call)];
         }
+    }
+
+    /// <summary>What goes on without a gate and is not a flow's own: every step ends with it.</summary>
+    public Func<Task> Settle { get; set; } = () => Task.CompletedTask;
+
+    /// <summary>What a process has under way that is not dead yet: first those that wait for an answer of another process.</summary>
+    public IReadOnlyList<Flow> At(int gateway)
+    {
+        lock (_lock)
+            return [.. _parked.Concat(_waiting).Where(f => f.Gateway == gateway && !f.IsDead).OrderBy(f => _waiting.Contains(f)).ThenBy(f => f.Operation).ThenBy(f => f.Call)];
     }
 
     public const string Pause = "pause";
 
+    /// <summary>Who goes on just here; null outside a schedule.</summary>
+    public static Flow? Now => Current.Value;
+
     /// <summary>Reaches a gate: goes on when the schedule says so. At once outside a schedule; one that runs freely is held up by pauses only.</summary>
-    public static Task ReachAsync(string what) =>
-        Current.Value is { } flow && (what == Pause || !flow.IsFree) ? flow.Turns.WaitAsync(flow, what) : Task.CompletedTask;
+    /// <param name="always">Those that run freely, too.</param>
+    public static Task ReachAsync(string what, bool always = false) =>
+        Current.Value is { } flow && (always || what == Pause || !flow.IsFree) ? flow.Turns.WaitAsync(flow, what) : Task.CompletedTask;
 
     /// <summary>What happens to the store call that is just being made.</summary>
     public static Fault TakeFault()
@@ -69,6 +84,8 @@ internal sealed class Turns
         {
             throw new ModelException("stuck", "A step did not come to its end: a request waits for something that is no gate.");
         }
+
+        await Settle();
     }
 
     public Task OpenAsync(Flow flow, Fault fault)
@@ -85,6 +102,20 @@ internal sealed class Turns
         return UntilQuietAsync(gate.SetResult);
     }
 
+    /// <summary>Waits for another flow, or until nobody waits for that any longer. One whose process is killed meanwhile never returns.</summary>
+    public async Task ParkAsync(Flow flow, Task until)
+    {
+        lock (_lock)
+            _parked.Add(flow);
+        await until.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        lock (_lock)
+            _parked.Remove(flow);
+        if (!flow.IsDead)
+            return;
+        Quiet();
+        await new TaskCompletionSource().Task;
+    }
+
     /// <summary>Nobody goes on any more by itself.</summary>
     public void Quiet() => _quiet.TrySetResult();
 
@@ -99,7 +130,9 @@ internal sealed class Turns
             _waiting.Add(flow);
         }
 
-        Quiet();
+        // Whoever began it goes on, and ends the step.
+        if (!flow.Begins())
+            Quiet();
         return gate.Task;
     }
 }
@@ -107,13 +140,15 @@ internal sealed class Turns
 /// <summary>One request of an operation, in one process.</summary>
 internal sealed class Flow(Turns turns, int operation, int call, int gateway, string name)
 {
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     public Turns Turns { get; } = turns;
 
     public int Operation { get; } = operation;
 
     public int Call { get; } = call;
 
-    public int Gateway { get; } = gateway;
+    public int Gateway { get; set; } = gateway;
 
     public string Name { get; } = name;
 
@@ -135,6 +170,20 @@ internal sealed class Flow(Turns turns, int operation, int call, int gateway, st
 
     /// <summary>Tells the client that its connection broke.</summary>
     public required Action Lose { get; init; }
+
+    /// <summary>Of the operation's next request.</summary>
+    public required Func<int> NextCall { get; init; }
+
+    /// <summary>At a gate that does not open yet.</summary>
+    public Func<bool> IsBlocked { get; set; } = () => false;
+
+    /// <summary>Work that goes on behind whoever began it, who does not wait for it.</summary>
+    public bool IsBehind { get; init; }
+
+    /// <summary>Ends when work behind has come to its first gate, or to its end without one.</summary>
+    public Task Begun => _begun.Task;
+
+    public bool Begins() => IsBehind && _begun.TrySetResult();
 
     public override string ToString() => $"{Operation}.{Call}";
 }

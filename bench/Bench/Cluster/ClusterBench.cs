@@ -10,13 +10,21 @@ internal sealed class ClusterBench
     private const int Runners = 100;
     private const int WarmPaths = 2_000, WarmClients = 4;
     private const int SmallPaths = 4, SmallClients = 16;
+    // Alone three times: one push of half a second says little by itself.
+    private const int AloneRuns = 3;
+    // With each member, the closures that make it compile what runners need.
+    private const int WarmRunners = 4;
 
     private readonly Lab _lab;
     private readonly SmallCargo _small;
     private readonly HttpMessageInvoker _http = Connections.Open(int.MaxValue);
     private readonly RetryPolicy _retry;
     private readonly List<Measured> _results = [];
-    private readonly Dictionary<Workload, Cargo> _sets = [];
+    private readonly List<NewsTimes> _news = [];
+    private readonly List<Cargo> _alone = [];
+    private readonly List<Cargo> _warming = [];
+    private Cargo _runners = null!;
+    private Cargo _large = null!;
     private int _closures;
     private int _retries;
 
@@ -31,6 +39,10 @@ internal sealed class ClusterBench
 
     private int Singles => _lab.Options.Quick ? 20 : 100;
 
+    private int NewsRounds => _lab.Options.Quick ? 5 : 50;
+
+    private int LargePaths => _lab.Options.Quick ? 500 : 15_000;
+
     private int[] Sizes => _lab.Options.Quick ? [1, 2] : [1, 2, 3];
 
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
@@ -42,8 +54,12 @@ internal sealed class ClusterBench
         var bench = new ClusterBench(new Lab(options, s3));
         var set = ClosureSet.Read(options.Closures)[0];
         // The same for every fleet: each has a catalog and a store of its own.
-        foreach (var workload in new[] { Workload.OneRunner, Workload.Runners })
-            bench._sets[workload] = await Cargo.OfSetAsync(set, $"{workload}");
+        bench._runners = await Cargo.OfSetAsync(set, "runners");
+        for (var i = 0; i < AloneRuns; i++)
+            bench._alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
+        for (var i = 0; i < bench.Sizes[^1]; i++)
+            bench._warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
+        bench._large = bench._small.Make("large", bench.LargePaths);
         await using var postgres = await Fleet.StartPostgresAsync(options);
         foreach (var size in bench.Sizes)
         {
@@ -52,7 +68,7 @@ internal sealed class ClusterBench
                 await bench.MeasureAsync(postgres, silos, size);
         }
 
-        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results);
+        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results, bench._news, bench.LargePaths);
         report.Print(options.Json ? Console.Error : Console.Out);
         if (options.Json)
             Console.Out.WriteLine(report.ToJson().ToJsonString());
@@ -71,15 +87,46 @@ internal sealed class ClusterBench
         await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
         await SinglesAsync(fleet, runners);
 
-        foreach (var (workload, cargo) in _sets)
+        if (size == Sizes[^1])
+            await BesideAsync(fleet, runners);
+        _news.Add(await NewsTimes.MeasureAsync(fleet, runners, _small, NewsRounds));
+        await RunnersAsync(fleet, runners);
+    }
+
+    /// <summary>One runner and a hundred with closures of the same size, at members that have all done just that before.</summary>
+    private async Task RunnersAsync(Fleet fleet, IReadOnlyList<Runner> runners)
+    {
+        foreach (var (runner, cargo) in runners.Zip(_warming))
+            await Task.WhenAll(Enumerable.Range(0, WarmRunners).Select(_ => runner.PushAsync(cargo)));
+        await MeterAsync(fleet, Workload.OneRunner, async times =>
         {
-            foreach (var nar in cargo.Nars.Values)
-                nar.ForgetUploads();
-            var count = workload == Workload.OneRunner ? 1 : Runners;
-            ProcFs.Sync();
-            await MeterAsync(fleet, workload, times => Task.WhenAll(Enumerable.Range(0, count).Select(i => TimedAsync(runners[i % runners.Count], cargo, times))));
-            _results[^1] = _results[^1] with { NotUploadedOnce = cargo.Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
-        }
+            foreach (var (i, cargo) in _alone.Index())
+            {
+                ProcFs.Sync();
+                await TimedAsync(runners[i % runners.Count], cargo, times);
+            }
+        });
+        foreach (var nar in _runners.Nars.Values)
+            nar.ForgetUploads();
+        ProcFs.Sync();
+        await MeterAsync(fleet, Workload.Runners, times => Task.WhenAll(Enumerable.Range(0, Runners).Select(i => TimedAsync(runners[i % runners.Count], _runners, times))));
+        _results[^1] = _results[^1] with { NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
+    }
+
+    /// <summary>The small pushes again, for as long as one push of very many paths goes on beside them.</summary>
+    private Task BesideAsync(Fleet fleet, IReadOnlyList<Runner> runners)
+    {
+        ProcFs.Sync();
+        return MeterAsync(fleet, Workload.Beside, async times =>
+        {
+            var large = Task.Run(() => runners[0].PushAsync(_large));
+            await Task.WhenAll(Enumerable.Range(0, SmallClients).Select(i => Task.Run(async () =>
+            {
+                for (var turn = i; !large.IsCompleted; turn += SmallClients)
+                    await TimedAsync(runners[turn % runners.Count], NextSmall(), times);
+            })));
+            await large;
+        });
     }
 
     /// <summary>So many clients for a time, each with the next push when one has ended. The first ones are the compiler's.</summary>

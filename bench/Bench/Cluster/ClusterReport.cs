@@ -8,6 +8,7 @@ internal enum Workload
     Warm,
     Cold,
     Singles,
+    Beside,
     OneRunner,
     Runners,
 }
@@ -37,17 +38,23 @@ internal sealed record Measured(string Fleet, bool IsSilos, int Members, Workloa
 }
 
 /// <summary>What <c>eng/bench cluster</c> has found: as a table, as JSON, and against the targets.</summary>
-internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results)
+internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results, IReadOnlyList<NewsTimes> News, int LargePaths)
 {
-    private const double RunnersRatio = 1.5, GrainPercent = 15;
+    private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000;
 
     public IEnumerable<Target> Targets()
     {
         foreach (var runners in Results.Where(r => r.IsSilos && r.Workload == Workload.Runners))
         {
-            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone", runners.Wall / Of(runners, Workload.OneRunner).Wall, RunnersRatio, "×");
+            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone", runners.Wall / Alone(runners), RunnersRatio, "×");
             yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
             yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)), GrainPercent, "%");
+        }
+
+        foreach (var news in News.Where(n => n.IsSilos))
+        {
+            yield return new Target($"{news.Fleet}: p99 until who waits learns of an upload", Stats.Percentile(news.Learned, 99), LearnMs, "ms");
+            yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push", Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
         }
     }
 
@@ -68,6 +75,13 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         to.WriteLine();
         foreach (var r in Results.Where(r => r.Workload == Workload.Singles))
             to.WriteLine(Text($"{r.Fleet}: idle {r.IdleMembers * 1000:F1} + {r.IdlePostgres * 1000:F1} ms of CPU a second (members + PostgreSQL); a push beyond that {r.OwnMembers * 1000:F1} + {r.OwnPostgres * 1000:F1} ms"));
+        to.WriteLine();
+        foreach (var r in Results.Where(r => r.Workload == Workload.OneRunner))
+            to.WriteLine(Text($"{r.Fleet}: {Runners} runners take {Of(r, Workload.Runners).Wall / Alone(r):F2} times as long as one"));
+        foreach (var r in Results.Where(r => r.Workload == Workload.Beside))
+            to.WriteLine(Text($"{r.Fleet}: beside a push of {LargePaths} paths, which took {r.Wall:F1} s, small ones have {Ratio(r, 50):F2} times their p50 and {Ratio(r, 99):F2} times their p99"));
+        foreach (var n in News)
+            to.WriteLine(Text($"{n.Fleet}: an upload is learned of after {Stats.Percentile(n.Learned, 50):F1} ms (p50), {Stats.Percentile(n.Learned, 99):F1} ms (p99); the claim of an aborted push is passed on after {Stats.Percentile(n.PassedOn, 50):F1} ms, {Stats.Percentile(n.PassedOn, 99):F1} ms"));
         to.WriteLine();
         foreach (var target in Targets())
             to.WriteLine(target);
@@ -98,6 +112,14 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             ["rows"] = r.Usage.Rows,
             ["walBytes"] = r.Usage.WalBytes,
         })]),
+        ["news"] = new JsonArray([.. News.Select(n => new JsonObject
+        {
+            ["fleet"] = n.Fleet,
+            ["learnedP50Ms"] = Round(Stats.Percentile(n.Learned, 50)),
+            ["learnedP99Ms"] = Round(Stats.Percentile(n.Learned, 99)),
+            ["passedOnP50Ms"] = Round(Stats.Percentile(n.PassedOn, 50)),
+            ["passedOnP99Ms"] = Round(Stats.Percentile(n.PassedOn, 99)),
+        })]),
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 
@@ -108,6 +130,10 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         return (silos.OwnMembers - gateways.OwnMembers) / (silos.OwnMembers + silos.OwnPostgres) * 100;
     }
 
+    private double Alone(Measured fleet) => Stats.Median(Of(fleet, Workload.OneRunner).Milliseconds) / 1000;
+
+    private double Ratio(Measured beside, double percent) => Stats.Percentile(beside.Milliseconds, percent) / Stats.Percentile(Of(beside, Workload.Cold).Milliseconds, percent);
+
     private Measured Of(Measured other, Workload workload) => Results.First(r => r.Fleet == other.Fleet && r.Workload == workload);
 
     private string Describe(Workload workload) => workload switch
@@ -115,7 +141,8 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         Workload.Warm => "known closure of 2,000 paths, 4 clients",
         Workload.Cold => "new closures of 4 paths, 16 clients",
         Workload.Singles => "new closures of 4 paths, one at a time",
-        Workload.OneRunner => $"one new {Set}, one runner",
+        Workload.Beside => $"the same, 16 clients, beside one of {LargePaths}",
+        Workload.OneRunner => $"one new {Set}, one runner, thrice",
         _ => $"one new {Set}, {Runners} runners",
     };
 

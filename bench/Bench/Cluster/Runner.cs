@@ -16,6 +16,8 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
     private const int Uploads = 32;
     private static readonly TimeSpan WaitPause = TimeSpan.FromSeconds(1);
 
+    public Api Api => api;
+
     /// <summary>Returns when it is committed.</summary>
     /// <exception cref="CacheException">The server refuses it.</exception>
     public async Task PushAsync(Cargo cargo)
@@ -75,7 +77,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
         }
     }
 
-    private async Task<UploadedNar> UploadAsync(string push, UploadGrant grant, Nar nar)
+    public async Task<UploadedNar> UploadAsync(string push, UploadGrant grant, Nar nar)
     {
         var bodies = new List<ReadOnlyMemory<byte>> { nar.File };
         if (grant.PartSize is { } size)

@@ -71,15 +71,19 @@ internal sealed class IdSet
     }
 
     /// <summary>All ids, in order: the n-th has rank n.</summary>
-    public IEnumerable<long> InOrder()
+    public IEnumerable<long> InOrder() => Except(new IdSet());
+
+    /// <summary>All ids that are not in the other set, in order.</summary>
+    public IEnumerable<long> Except(IdSet other)
     {
         for (var at = 0; at < _directory.Length; at++)
         {
             if (_directory[at] == 0)
                 continue;
+            var others = at < other._directory.Length ? other._directory[at] : 0;
             for (var i = 0; i < Words; i++)
             {
-                for (var word = Page(_directory[at] - 1)[i]; word != 0; word &= word - 1)
+                for (var word = Page(_directory[at] - 1)[i] & ~(others == 0 ? 0 : other.Page(others - 1)[i]); word != 0; word &= word - 1)
                     yield return ((long)at << BitsLog) + (i << 6) + BitOperations.TrailingZeroCount(word);
             }
         }

@@ -83,8 +83,7 @@ internal sealed partial class GarbageCollector(
         await _why.WaitAsync(cancel);
         try
         {
-            var (graph, roots) = await catalog.SnapshotAsync(id, options.OlderThan, pace, cancel);
-            var marks = await graph.MarkAsync(roots.OrderBy(r => r.Kind != "pin"), trace: true, pace, cancel);
+            var (graph, marks) = await catalog.MarkAsync(id, options.OlderThan, trace: true, pace, cancel);
             var rank = graph.RankOf(row.Id);
             if (rank < 0 || !marks.HasPath(rank))
                 return answer;

@@ -52,8 +52,10 @@ internal sealed class GcCatalog(CatalogDatabase database)
     public Task<long> BarrierAsync(int cache, long run, string owner, CancellationToken cancel) =>
         database.SingleAsync("select @fn@.gc_barrier($1, $2, $3)", p => p.With(cache).With(run).With(owner), r => r.GetInt64(0), cancel);
 
-    /// <summary>The graph and its roots, in one snapshot that is taken now.</summary>
-    public Task<(MarkGraph Graph, List<GcRoot> Roots)> SnapshotAsync(int cache, TimeSpan older, GcPace pace, CancellationToken cancel) =>
+    /// <summary>The graph and what its roots reach, in one snapshot that is taken now.</summary>
+    /// <param name="trace">Tells the way to each path, from a pin where there is one.</param>
+    /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
+    public Task<(MarkGraph Graph, Marks Marks)> MarkAsync(int cache, TimeSpan older, bool trace, GcPace pace, CancellationToken cancel) =>
         database.SnapshotAsync(async connection =>
         {
             var roots = new List<GcRoot>();
@@ -71,7 +73,15 @@ internal sealed class GcCatalog(CatalogDatabase database)
                 }
             }
 
-            return (await GraphReader.ReadAsync(connection, cache, pace, cancel), roots);
+            var graph = new MarkGraph();
+            await GraphReader.ReadPathsAsync(connection, cache, graph, pace, cancel);
+            graph.SealPaths();
+            // The database sends the objects while we walk the paths: two processors.
+            var walk = Task.Run(() => graph.MarkAsync(trace ? roots.OrderBy(r => r.Kind != "pin") : roots, trace, pace, cancel), cancel);
+            await Task.WhenAll(walk, GraphReader.ReadObjectsAsync(connection, cache, graph, pace, cancel));
+            var marks = await walk;
+            graph.CheckObjects(marks);
+            return (graph, marks);
         }, cancel);
 
     public Task<int> ForgetClosuresAsync(int cache, TimeSpan older, int limit, CancellationToken cancel) =>

@@ -43,9 +43,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
 
     public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancel)
     {
-        var (graph, roots) = await catalog.SnapshotAsync(cache, older, pace, cancel);
+        var (graph, marks) = await catalog.MarkAsync(cache, older, trace: false, pace, cancel);
         (progress.Paths, progress.Objects) = (graph.Paths, graph.Objects);
-        var marks = await graph.MarkAsync(roots, trace: false, pace, cancel);
         return new Garbage(graph.GarbagePaths(marks), graph.GarbageObjects(marks));
     }
 

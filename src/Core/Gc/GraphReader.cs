@@ -6,25 +6,33 @@ using Npgsql;
 
 namespace OrleansCache.Core.Gc;
 
-/// <summary>Streams a cache's graph out of one snapshot by binary COPY: no object per row, and the database encodes while we parse.</summary>
+/// <summary>
+/// Streams a cache's graph out of one snapshot by binary COPY. A row of the answer is all that a few pages of the table have: a message for each node, and a wake-up for each
+/// piece of a few kilobytes, cost more than what they bring.
+/// </summary>
 internal static class GraphReader
 {
     private const int BufferSize = 1 << 20;
+    // Of the table, for each row of the answer: some hundred nodes, and not too much at once where arrays are long.
+    private const int Pages = 32;
     // PGCOPY, its line ends, flags, and the length of an empty extension.
     private const int CopyHeader = 19;
-    private const string Followed = "('live', 'publishing', 'condemned')";
 
-    public static async Task<MarkGraph> ReadAsync(NpgsqlConnection connection, int cache, GcPace pace, CancellationToken cancel)
-    {
-        var id = cache.ToString(CultureInfo.InvariantCulture);
-        var graph = new MarkGraph();
-        await CopyAsync(connection, $"select id, state = 'live', refs, objects from store_path where cache_id = {id} and state in {Followed}", 4,
-            static (graph, row) => graph.AddPath(row.Int64(), row.Boolean(), row.Array(), row.Array()), graph, pace, cancel);
-        await CopyAsync(connection, $"select id, state = 'live' from object where cache_id = {id} and state in {Followed}", 2,
-            static (graph, row) => graph.AddObject(row.Int64(), row.Boolean()), graph, pace, cancel);
-        graph.Seal();
-        return graph;
-    }
+    // Aggregates over the same rows meet them in the same order.
+    public static Task ReadPathsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
+        CopyAsync(connection, Blocks("store_path", "array_agg(id), array_agg(id) filter (where state <> 'live'), string_agg(array_send(refs), ''), string_agg(array_send(objects), '')", cache), 4,
+            static (graph, row) => graph.AddPaths(row.Array(), row.Array(), row.Arrays(), row.Arrays()), graph, pace, cancel);
+
+    public static Task ReadObjectsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
+        CopyAsync(connection, Blocks("object", "array_agg(id), array_agg(id) filter (where state <> 'live')", cache), 2,
+            static (graph, row) => graph.AddObjects(row.Array(), row.Array()), graph, pace, cancel);
+
+    // What the snapshot sees was there when it was taken, so the table had those pages already. PostgreSQL reads a range of ctids as such (a TID range scan).
+    private static string Blocks(string table, string columns, int cache) => string.Create(CultureInfo.InvariantCulture, $"""
+        select b.* from generate_series(0, pg_relation_size('{table}') / current_setting('block_size')::int, {Pages}) p cross join lateral (
+          select {columns} from {table}
+          where ctid >= format('(%s,0)', p)::tid and ctid < format('(%s,0)', p + {Pages})::tid and cache_id = {cache} and state in ('live', 'publishing', 'condemned')) b
+        """);
 
     private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, GcPace pace, CancellationToken cancel)
     {
@@ -47,17 +55,13 @@ internal static class GraphReader
                     start += length;
                 }
 
-                if (start == 0 && end == buffer.Length)
+                if (end == buffer.Length)
                 {
-                    var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
-                    buffer.CopyTo(larger, 0);
-                    ArrayPool<byte>.Shared.Return(buffer);
-                    buffer = larger;
-                }
-                else
-                {
-                    buffer.AsSpan(start, end - start).CopyTo(buffer);
-                    (start, end) = (0, end - start);
+                    var next = start > 0 ? buffer : ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+                    buffer.AsSpan(start, end - start).CopyTo(next);
+                    if (next != buffer)
+                        ArrayPool<byte>.Shared.Return(buffer);
+                    (buffer, start, end) = (next, 0, end - start);
                 }
 
                 // Who is not read from does not send.
@@ -76,7 +80,7 @@ internal static class GraphReader
 
     private delegate void RowAction(MarkGraph graph, Row row);
 
-    /// <summary>A row whose fields are read one after the other; none is null.</summary>
+    /// <summary>A row whose fields are read one after the other.</summary>
     private ref struct Row
     {
         /// <summary>The length of what ends the data.</summary>
@@ -100,7 +104,7 @@ internal static class GraphReader
             {
                 if (bytes.Length < at + 4)
                     return false;
-                at += 4 + BinaryPrimitives.ReadInt32BigEndian(bytes[at..]);
+                at += 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(bytes[at..]));
             }
 
             if (bytes.Length < at)
@@ -110,18 +114,15 @@ internal static class GraphReader
             return true;
         }
 
-        public long Int64() => BinaryPrimitives.ReadInt64BigEndian(Field());
+        /// <summary>An array; null is an empty one.</summary>
+        public PostgresArray Array() => Arrays().Next();
 
-        public bool Boolean() => Field()[0] != 0;
-
-        public PostgresArray Array() => new(Field());
-
-        private ReadOnlySpan<byte> Field()
+        public PostgresArrays Arrays()
         {
-            var length = BinaryPrimitives.ReadInt32BigEndian(_rest);
+            var length = Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(_rest));
             var field = _rest.Slice(4, length);
             _rest = _rest[(4 + length)..];
-            return field;
+            return new PostgresArrays(field);
         }
     }
 }

@@ -5,15 +5,16 @@ namespace OrleansCache.Core.Gc;
 
 /// <summary>
 /// The graph of one snapshot: paths that are live, publishing or condemned, with their references and objects, as ids in flat lists.
-/// Filled row by row in any order, sealed, then walked.
+/// Its paths are filled in in any order, sealed, then walked; its objects may come meanwhile.
 /// </summary>
-/// <remarks>Memory: 8 bytes an edge, 16 a path, 8 a live object, and the id sets. No allocation per node.</remarks>
+/// <remarks>Memory: 8 bytes an edge, 16 a path, and the id sets. No allocation per node.</remarks>
 internal sealed class MarkGraph
 {
     private readonly IdSet _paths = new();
     private readonly IdSet _objects = new();
-    private readonly IdSet _livePaths = new();
-    private readonly IdSet _liveObjects = new();
+    // What is publishing or condemned.
+    private readonly IdSet _unsettledPaths = new();
+    private readonly IdSet _unsettledObjects = new();
     // Rows as they arrived; when all are known, _rows leads from a path's rank to its row.
     private readonly ChunkedList<long> _rowIds = new();
     private readonly ChunkedList<int> _rowEnds = new();
@@ -27,34 +28,43 @@ internal sealed class MarkGraph
 
     public int Edges => _edges.Count;
 
-    public void AddPath(long id, bool live, PostgresArray references, PostgresArray objects)
+    /// <param name="ids">Of paths, in any order.</param>
+    /// <param name="notLive">Those among them that are publishing or condemned.</param>
+    /// <param name="references">For each path, in the order of <paramref name="ids"/>.</param>
+    /// <param name="objects">Likewise.</param>
+    public void AddPaths(PostgresArray ids, PostgresArray notLive, PostgresArrays references, PostgresArrays objects)
     {
-        _paths.Add(id);
-        if (live)
-            _livePaths.Add(id);
-        _rowIds.Add(id);
-        foreach (var reference in references)
+        foreach (var id in ids)
         {
-            if (reference != id)
-                _edges.Add(reference);
+            _paths.Add(id);
+            _rowIds.Add(id);
+            foreach (var reference in references.Next())
+            {
+                if (reference != id)
+                    _edges.Add(reference);
+            }
+
+            foreach (var o in objects.Next())
+                _edges.Add(~o);
+            _rowEnds.Add(_edges.Count);
         }
 
-        foreach (var o in objects)
-            _edges.Add(~o);
-        _rowEnds.Add(_edges.Count);
+        foreach (var id in notLive)
+            _unsettledPaths.Add(id);
     }
 
-    public void AddObject(long id, bool live)
+    public void AddObjects(PostgresArray ids, PostgresArray notLive)
     {
-        _objects.Add(id);
-        if (live)
-            _liveObjects.Add(id);
+        foreach (var id in ids)
+            _objects.Add(id);
+        foreach (var id in notLive)
+            _unsettledObjects.Add(id);
     }
 
-    public void Seal()
+    /// <summary>All paths are there.</summary>
+    public void SealPaths()
     {
         _paths.Seal();
-        _objects.Seal();
         _rows = new int[_paths.Count];
         for (var row = 0; row < _rowIds.Count; row++)
             _rows[_paths.Rank(_rowIds[row])] = row;
@@ -66,12 +76,12 @@ internal sealed class MarkGraph
 
     /// <summary>
     /// What the roots reach. A root that is not in the graph protects nothing: a closure that an earlier run with a shorter retention has taken.
-    /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned.
+    /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned. Whether the objects are there is asked by <see cref="CheckObjects"/>.
     /// </summary>
-    /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
+    /// <exception cref="GraphDamagedException">A path mentions a path that is not there.</exception>
     public async Task<Marks> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
     {
-        var marks = new Marks(_paths.Count, _objects.Count, trace);
+        var marks = new Marks(_paths.Count, trace);
         // First come, first served: a trace is then one of the shortest.
         var open = new Queue<int>();
         foreach (var root in roots)
@@ -83,10 +93,7 @@ internal sealed class MarkGraph
             }
 
             foreach (var id in root.Objects)
-            {
-                if (_objects.Rank(id) is >= 0 and var rank)
-                    marks.Object(rank);
-            }
+                marks.Promised.Add(id);
         }
 
         var step = Stopwatch.GetTimestamp();
@@ -102,12 +109,16 @@ internal sealed class MarkGraph
             for (var i = from; i < to; i++)
             {
                 var edge = _edges[i];
-                var target = edge >= 0 ? _paths.Rank(edge) : _objects.Rank(~edge);
-                if (target < 0)
-                    throw new GraphDamagedException($"path {IdOf(rank)} mentions {(edge >= 0 ? $"path {edge}" : $"object {~edge}")}, which is not there; nothing was condemned. 'fsck' tells more.");
                 if (edge < 0)
-                    marks.Object(target);
-                else if (marks.Path(target, rank, null))
+                {
+                    marks.Objects.Add(~edge);
+                    continue;
+                }
+
+                var target = _paths.Rank(edge);
+                if (target < 0)
+                    throw Damaged(IdOf(rank), $"path {edge}");
+                if (marks.Path(target, rank, null))
                     open.Enqueue(target);
             }
         }
@@ -115,13 +126,26 @@ internal sealed class MarkGraph
         return marks;
     }
 
+    /// <summary>Asks, when all objects are known, whether those are there that marked paths mention.</summary>
+    /// <exception cref="GraphDamagedException">One is not.</exception>
+    public void CheckObjects(Marks marks)
+    {
+        foreach (var missing in marks.Objects.Except(_objects))
+        {
+            var rank = Enumerable.Range(0, _rows.Length).First(r => marks.HasPath(r) && EdgesOf(r) is var (from, to) && Enumerable.Range(from, to - from).Any(i => _edges[i] == ~missing));
+            throw Damaged(IdOf(rank), $"object {missing}");
+        }
+    }
+
     /// <summary>Live paths that nothing reached, each before everything it refers to.</summary>
     public List<long> GarbagePaths(Marks marks)
     {
         var garbage = new List<int>();
-        foreach (var id in _livePaths.InOrder())
+        var next = 0;
+        foreach (var id in _paths.InOrder())
         {
-            if (_paths.Rank(id) is var rank && !marks.HasPath(rank))
+            var rank = next++;
+            if (!marks.HasPath(rank) && !_unsettledPaths.Contains(id))
                 garbage.Add(rank);
         }
 
@@ -131,7 +155,7 @@ internal sealed class MarkGraph
             if (from + n >= to || _edges[from + n] < 0)
                 return Topology.End;
             var target = _paths.Rank(_edges[from + n]);
-            return marks.HasPath(target) || !_livePaths.Contains(_edges[from + n]) ? Topology.Outside : target;
+            return marks.HasPath(target) || _unsettledPaths.Contains(_edges[from + n]) ? Topology.Outside : target;
         });
         return order.ConvertAll(IdOf);
     }
@@ -139,13 +163,7 @@ internal sealed class MarkGraph
     /// <summary>Live objects that nothing reached, neighbours apart.</summary>
     public List<long> GarbageObjects(Marks marks)
     {
-        var garbage = new List<long>();
-        foreach (var id in _liveObjects.InOrder())
-        {
-            if (!marks.HasObject(_objects.Rank(id)))
-                garbage.Add(id);
-        }
-
+        var garbage = _objects.Except(marks.Objects).Where(id => !marks.Promised.Contains(id) && !_unsettledObjects.Contains(id)).ToList();
         return [.. Scatter.NeighboursApart(garbage)];
     }
 
@@ -154,4 +172,6 @@ internal sealed class MarkGraph
         var row = _rows[rank];
         return (row == 0 ? 0 : _rowEnds[row - 1], _rowEnds[row]);
     }
+
+    private static GraphDamagedException Damaged(long path, string mentions) => new($"path {path} mentions {mentions}, which is not there; nothing was condemned. 'fsck' tells more.");
 }

@@ -2,6 +2,7 @@ using System.Text;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
 using OrleansCache.Testing;
@@ -36,6 +37,24 @@ public sealed class CollectionTests
         Assert.Equal(["gone", "gone", "live", "live"], [await world.StateOfAsync("c"), await world.StateOfAsync("b"), await world.StateOfAsync("a"), await world.StateOfAsync("d")]);
         Assert.Equal(4, world.Store.Objects.Count);
         await world.AssertSoundAsync();
+    }
+
+    [Theory]
+    [InlineData("refs")]
+    [InlineData("objects")]
+    public async Task By_a_graph_that_mentions_what_is_not_there_nothing_is_condemned(string column)
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a", "b"));
+        await world.PinAsync("app", "a");
+        await world.PushAsync(World.Chain("c"));
+        await world.ExecuteAsync($"update store_path set {column} = {column} || 4711::bigint where id = (select path_id from pin)");
+
+        var run = await world.CollectAsync(World.Everything);
+
+        Assert.Equal(GcState.Failed, run.State);
+        Assert.Contains("4711, which is not there", run.Error, StringComparison.Ordinal);
+        Assert.Equal(["live", "live", "live"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"), await world.StateOfAsync("c")]);
     }
 
     [Fact]

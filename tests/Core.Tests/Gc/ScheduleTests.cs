@@ -154,7 +154,7 @@ public sealed class ScheduleTests
             using var giveUp = new CancellationTokenSource();
             await using (await world.HoldAsync("lock table object"))
             {
-                var snapshot = catalog.SnapshotAsync(1, TimeSpan.Zero, GcPace.Full, giveUp.Token);
+                var snapshot = catalog.MarkAsync(1, TimeSpan.Zero, trace: false, GcPace.Full, giveUp.Token);
                 await world.UntilBlockedAsync();
                 await giveUp.CancelAsync();
                 await Assert.ThrowsAnyAsync<OperationCanceledException>(() => snapshot);

@@ -107,6 +107,48 @@ public sealed class GroupedPushTests
         await Task.WhenAll(busy);
     }
 
+    [Theory]
+    [InlineData("raise exception 'a deadlock' using errcode = '40P01'")]
+    [InlineData("raise exception 'not serialisable' using errcode = '40001'")]
+    [InlineData("perform pg_terminate_backend(pg_backend_pid())")]
+    public async Task A_group_that_the_database_gave_up_or_lost_is_sent_again_as_it_was(string trouble)
+    {
+        await using var world = await World.CreateAsync(grouped: true);
+        await world.PushAsync(World.Chain("a"));
+        var pushes = new List<PushOpened>();
+        for (var i = 0; i < 7; i++)
+            pushes.Add(await world.BeginAsync(World.Chain("a")));
+        // Once, and for one of the group: a sequence is not rolled back.
+        await world.ExecuteAsync($"""
+            create sequence trouble;
+            create function trouble() returns trigger language plpgsql as $f$ begin if current_query() like '%commit_pushes(%' and nextval('trouble') = 1 then {trouble}; end if; return new; end $f$;
+            create trigger trouble before update on push for each row when (old.id = {pushes[5].Id}) execute function trouble();
+            """);
+        var (alone, release) = (new SemaphoreSlim(0), new TaskCompletionSource());
+        world.Core.Database.BeforeStatement = async (sql, _) =>
+        {
+            if (!sql.Contains("commit_push(", StringComparison.Ordinal))
+                return;
+            alone.Release();
+            await release.Task;
+        };
+
+        List<Task<CommitAnswer>> commits = [];
+        foreach (var push in pushes)
+        {
+            commits.Add(world.CommitAsync(push));
+            // As many as are under way at once, alone; the others are a group behind them.
+            if (commits.Count <= 3)
+                await alone.WaitAsync();
+        }
+
+        release.SetResult();
+
+        Assert.All(await Task.WhenAll(commits), c => Assert.Equal(PushState.Committed, c.State));
+        // Not alone, which the trigger does not count.
+        Assert.Equal(2, await world.QueryAsync<long>("select last_value from trouble"));
+    }
+
     [Fact]
     public async Task Begins_of_one_group_have_an_answer_each()
     {

@@ -1,0 +1,28 @@
+using OrleansCache.Core;
+using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Model.Tests;
+
+/// <summary>Starts runs, which are named after their operation; the operation itself then does them, step by step.</summary>
+internal sealed class ModelCollection(GcCatalog catalog) : IGarbageCollection
+{
+    public Task<GcRow?> StartRowAsync(GcRequest request, OperationId operation) => catalog.StartAsync(
+        Gateway.Cache, operation, false, request, TimeSpan.FromSeconds(request.OlderThanSeconds ?? 0), TimeSpan.Zero, TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, CancellationToken.None);
+
+    public async Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel) =>
+        (await StartRowAsync(request, operation))?.Run ?? throw new CacheProblemException(ProblemKind.GcRunning, "Another run has just ended.");
+
+    public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
+        (await catalog.FindAsync(Gateway.Cache, run, cancel))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, "There is no such run.");
+
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => throw new NotSupportedException();
+
+    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) => throw new NotSupportedException();
+
+    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => throw new NotSupportedException();
+
+    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel) => throw new NotSupportedException();
+}
