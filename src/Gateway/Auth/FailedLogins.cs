@@ -1,71 +1,68 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using System.Threading.RateLimiting;
 using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// How many unknown tokens an address may try: each costs a read of the database. Beyond that its tokens are not looked up, but for those that were good before:
+/// How many unknown tokens an address may try: each costs a read of the database. Beyond that its tokens are not looked up, but for those that were good when they were last looked up:
 /// behind a proxy all have one address, and who tries tokens there keeps nobody out who is at work.
 /// </summary>
-internal sealed class FailedLogins : IDisposable
+internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
 {
     private const int MostGood = 20_000;
     private const int Ipv6Network = 8;
 
-    private readonly PartitionedRateLimiter<string>? _failures;
+    private readonly Lock _lock = new();
     private readonly HashSet<string> _good = new(StringComparer.Ordinal);
 
-    public FailedLogins(RequestLimits limits)
-    {
-        if (limits.FailedLogins == 0)
-            return;
-        _failures = PartitionedRateLimiter.Create<string, string>(address => RateLimitPartition.GetTokenBucketLimiter(address, _ => new TokenBucketRateLimiterOptions
-        {
-            TokenLimit = limits.FailedLogins,
-            TokensPerPeriod = limits.FailedLogins,
-            ReplenishmentPeriod = Refill,
-            QueueLimit = 0,
-        }));
-    }
+    // Of the last ten seconds at most, then of nobody: so it needs no more memory than that many requests fill.
+    private readonly Dictionary<string, int> _failures = new(StringComparer.Ordinal);
+    private long _since = time.GetTimestamp();
 
-    /// <summary>How long an address waits that has tried too many.</summary>
+    /// <summary>How long an address waits at most that has tried too many.</summary>
     public static TimeSpan Refill { get; } = TimeSpan.FromSeconds(10);
 
     /// <summary>False when this secret is not to be looked up now.</summary>
     public bool MayAsk(IPAddress? from, string secret)
     {
-        if (_failures is null)
+        if (limits.FailedLogins == 0)
             return true;
-        using var lease = _failures.AttemptAcquire(Network(from), 0);
-        if (lease.IsAcquired)
-            return true;
-        lock (_good)
-            return _good.Contains(Digest(secret));
+        lock (_lock)
+        {
+            if (time.GetElapsedTime(_since) >= Refill)
+            {
+                _failures.Clear();
+                _since = time.GetTimestamp();
+            }
+
+            return _failures.GetValueOrDefault(Network(from)) < limits.FailedLogins || _good.Contains(Digest(secret));
+        }
     }
 
     /// <summary>What came of looking it up.</summary>
     public void Note(IPAddress? from, string secret, bool isGood)
     {
-        if (_failures is null)
+        if (limits.FailedLogins == 0)
             return;
-        if (!isGood)
+        var digest = Digest(secret);
+        lock (_lock)
         {
-            _failures.AttemptAcquire(Network(from)).Dispose();
-            return;
-        }
+            if (!isGood)
+            {
+                // One that was revoked is as unknown as any other.
+                _good.Remove(digest);
+                CollectionsMarshal.GetValueRefOrAddDefault(_failures, Network(from), out _)++;
+                return;
+            }
 
-        lock (_good)
-        {
-            if (_good.Count == MostGood)
+            if (_good.Count == MostGood && !_good.Contains(digest))
                 _good.Clear();
-            _good.Add(Digest(secret));
+            _good.Add(digest);
         }
     }
-
-    public void Dispose() => _failures?.Dispose();
 
     // Who has one address of IPv6 has all of its network.
     private static string Network(IPAddress? address)
