@@ -41,6 +41,9 @@ public enum FsckKind
 
     /// <summary>A row that is to be published, deleted or written again is not in the list where that is looked for, or another one is.</summary>
     WrongList,
+
+    /// <summary><c>nix-cache-info</c> is not what the server that answers would write.</summary>
+    WrongCacheInfo,
 }
 
 /// <summary>The last line of the answer of <c>fsck</c>; an answer without it was cut off.</summary>

@@ -91,7 +91,7 @@ public class AccessTests
         using var folder = new TempFolder();
         await using var core = await StartCoreAsync(folder["store"]);
         await using var gateway = await TestGateway.StartAsync(
-            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads), core.Tokens) });
+            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads), core.Tokens), Limits = new() { FailedLogins = 0 } });
         var credentials = await CredentialsAsync(core);
 
         foreach (var (methods, pattern, access, path) in Table)

@@ -122,7 +122,7 @@ public class GcRouteTests
     [Fact]
     public async Task Fsck_answers_a_line_for_each_finding_and_a_summary()
     {
-        await using var gateway = await TestGateway.StartAsync();
+        await using var gateway = await SoundAsync();
         gateway.Fsck.Findings.AddRange([Finding, Finding with { Kind = FsckKind.WrongNarinfo }]);
 
         using var answer = await gateway.GetAsync($"{Root}/fsck", Login);
@@ -135,10 +135,28 @@ public class GcRouteTests
         Assert.Equal("""{"checked":{"keys":2,"paths":0,"objects":0,"pins":0,"multiparts":0},"findings":2}""", lines[2]);
     }
 
+    [Theory]
+    [InlineData(null, FsckKind.MissingObject)]
+    [InlineData("StoreDir: /nix/store\n", FsckKind.WrongCacheInfo)]
+    [InlineData("StoreDir: /gnu/store\nWantMassQuery: 1\nPriority: 12\n", FsckKind.WrongCacheInfo)]
+    public async Task Fsck_finds_a_nix_cache_info_that_is_not_what_the_server_says(string? stored, FsckKind kind)
+    {
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { Priority = 12 });
+        if (stored is not null)
+            await gateway.StoreAsync("nix-cache-info", System.Text.Encoding.ASCII.GetBytes(stored));
+
+        using var answer = await gateway.GetAsync($"{Root}/fsck", Login);
+
+        var lines = (await answer.Content.ReadAsStringAsync()).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        var finding = JsonSerializer.Deserialize(lines[0], ProtocolJson.Default.FsckFinding)!;
+        Assert.Equal((kind, "nix-cache-info"), (finding.Kind, finding.Key));
+        Assert.EndsWith("\"findings\":1}", lines[1], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_finding_is_sent_before_the_check_ends()
     {
-        await using var gateway = await TestGateway.StartAsync();
+        await using var gateway = await SoundAsync();
         gateway.Fsck.Findings.Add(Finding);
         gateway.Fsck.Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -178,6 +196,14 @@ public class GcRouteTests
         using var answer = await gateway.GetAsync("/v1/caches/nowhere/fsck", Login);
 
         Assert.Equal((HttpStatusCode.NotFound, "urn:orleans-cache:error:unknown-cache"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+    }
+
+    /// <summary>With the file in its store that a server writes when it starts.</summary>
+    private static async Task<TestGateway> SoundAsync()
+    {
+        var gateway = await TestGateway.StartAsync();
+        await gateway.StoreAsync("nix-cache-info", await gateway.Client.GetByteArrayAsync(new Uri("/nix-cache-info", UriKind.Relative)));
+        return gateway;
     }
 
     private static async Task<HttpResponseMessage> AskAsync(TestGateway gateway)

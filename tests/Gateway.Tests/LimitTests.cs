@@ -49,6 +49,50 @@ public class LimitTests
     }
 
     [Fact]
+    public async Task Who_tries_unknown_tokens_is_told_to_wait_and_keeps_nobody_out_who_was_let_in_before()
+    {
+        var clock = new StoppedClock();
+        await using var gateway = await StartAsync(new RequestLimits { FailedLogins = 3 }, clock);
+        var known = gateway.Tokens.Add(TokenScope.Push);
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync(gateway, known));
+
+        var tried = new List<HttpStatusCode>();
+        for (var i = 0; i < 5; i++)
+            tried.Add(await StatusAsync(gateway, $"unknown-{i}"));
+        var fresh = gateway.Tokens.Add(TokenScope.Push);
+        using var refused = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"));
+        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", OldNix));
+        using var open = await gateway.SendAsync(HttpMethod.Get, "/nix-cache-info", ("Authorization", "Bearer unknown"));
+
+        Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.Unauthorized, 3), .. Enumerable.Repeat(HttpStatusCode.TooManyRequests, 2)], tried);
+        Assert.Equal(4, gateway.Tokens.Asked);
+        Assert.Equal("urn:orleans-cache:error:too-many-requests", (await refused.ProblemAsync()).Type);
+        Assert.Equal(TimeSpan.FromSeconds(10), refused.Headers.RetryAfter!.Delta);
+        Assert.Equal(HttpStatusCode.Forbidden, oldNix.StatusCode);
+        Assert.Equal(HttpStatusCode.OK, open.StatusCode);
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (await StatusAsync(gateway, known), await StatusAsync(gateway, TestGateway.Token)));
+
+        clock.Move(TimeSpan.FromSeconds(9));
+        Assert.Equal(HttpStatusCode.TooManyRequests, await StatusAsync(gateway, fresh));
+        clock.Move(TimeSpan.FromSeconds(1));
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync(gateway, fresh));
+    }
+
+    [Fact]
+    public async Task A_token_that_was_let_in_and_then_revoked_is_tried_once_more_and_then_waits_as_any_other()
+    {
+        await using var gateway = await StartAsync(new RequestLimits { FailedLogins = 1 }, new StoppedClock());
+        var token = gateway.Tokens.Add(TokenScope.Push);
+        Assert.Equal(HttpStatusCode.BadRequest, await StatusAsync(gateway, token));
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(gateway, "unknown"));
+
+        gateway.Tokens.Good.Remove(token);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, await StatusAsync(gateway, token));
+        Assert.Equal(HttpStatusCode.TooManyRequests, await StatusAsync(gateway, token));
+    }
+
+    [Fact]
     public async Task Uploads_beyond_those_of_one_push_wait_and_hold_nobody_else_up()
     {
         await using var gateway = await StartAsync(new RequestLimits { Uploads = 8, UploadsPerClient = 1 });
@@ -169,7 +213,15 @@ public class LimitTests
         Assert.Equal([1, 2, 3], await read.Content.ReadAsByteArrayAsync());
     }
 
-    private static Task<TestGateway> StartAsync(RequestLimits limits) => TestGateway.StartAsync(parts => parts with { Limits = limits });
+    private static Task<TestGateway> StartAsync(RequestLimits limits, TimeProvider? time = null) =>
+        TestGateway.StartAsync(parts => parts with { Limits = limits, Time = time ?? TimeProvider.System });
+
+    // A request without a body: 400 for a token that was let in.
+    private static async Task<HttpStatusCode> StatusAsync(TestGateway gateway, string token)
+    {
+        using var answer = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {token}"));
+        return answer.StatusCode;
+    }
 
     private static Uri Sign(TestGateway gateway, ObjectKey key) => gateway.Store.SignPut(key, 100, TimeSpan.FromMinutes(5)).Url;
 
@@ -182,5 +234,17 @@ public class LimitTests
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
         await Eventually.BecomesTrueAsync(() => Directory.EnumerateFiles(Path.Combine(gateway.StoreFolder, ".tmp")).Any());
         return client;
+    }
+
+    /// <summary>Its timestamps stand until they are moved; dates and timers are the system's.</summary>
+    private sealed class StoppedClock : TimeProvider
+    {
+        private long _ticks;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Interlocked.Read(ref _ticks);
+
+        public void Move(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
     }
 }

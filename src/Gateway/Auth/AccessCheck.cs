@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using OrleansCache.Core;
 using OrleansCache.Gateway.Hosting;
@@ -5,7 +6,7 @@ using OrleansCache.Gateway.Hosting;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>Lets a request through to its route when its credential allows what the route asks for; 401 when there is none that is known, else 403.</summary>
-internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials)
+internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials, FailedLogins failed)
 {
     public async Task InvokeAsync(HttpContext http)
     {
@@ -23,7 +24,19 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is away.
         // At the write URL it is asked all the same, for what is read there with a push's token is held.
         var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null : Secret(http.Request.Headers.Authorization.ToString());
-        var credential = secret is null ? anonymous : await credentials.FindAsync(secret, http.RequestAborted);
+        var credential = anonymous;
+        if (secret is not null)
+        {
+            if (!failed.MayAsk(http.Connection.RemoteIpAddress, secret) && !credentials.IsKnown(secret))
+            {
+                await TooManyFailedAsync(http);
+                return;
+            }
+
+            credential = await credentials.FindAsync(secret, http.RequestAborted);
+            failed.Note(http.Connection.RemoteIpAddress, secret, credential is not null);
+        }
+
         if (!Allows(credential) && anonymous.Allows(needed.Access))
             credential = anonymous;
         if (credential is not null && Allows(credential))
@@ -47,6 +60,16 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             : "The token is not one that this server accepts: it is unknown, has expired or was revoked. Is it whole, and of this server?");
 
         bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
+    }
+
+    // An old Nix would send a PUT again without its body: it is told no for good.
+    private static Task TooManyFailedAsync(HttpContext http)
+    {
+        const string Why = "Too many requests with tokens that this server does not know come from your address";
+        if (OldNix.Sent(http.Request))
+            return Problems.WriteAsync(http, HttpProblem.Forbidden, $"{Why}. Run the command again in a while.");
+        http.Response.Headers.RetryAfter = FailedLogins.Refill.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+        return Problems.WriteAsync(http, HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
     }
 
     private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();

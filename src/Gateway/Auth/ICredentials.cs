@@ -10,4 +10,7 @@ public interface ICredentials
     /// <param name="cancel">Ends the search.</param>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: nothing can be known now.</exception>
     ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel);
+
+    /// <summary>True when the secret is accepted and nobody has to be asked about it.</summary>
+    bool IsKnown(string secret);
 }

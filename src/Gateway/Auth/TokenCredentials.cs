@@ -15,6 +15,8 @@ public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredenti
             : null;
     }
 
+    public bool IsKnown(string secret) => file.IsKnown(secret);
+
     private static Scopes Of(TokenScope scope) => scope switch
     {
         TokenScope.Push => Scopes.Push,

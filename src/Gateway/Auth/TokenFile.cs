@@ -41,6 +41,8 @@ public sealed class TokenFile : ICredentials
     public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) =>
         ValueTask.FromResult(secret is null ? _anonymous : Find(Digest(secret)));
 
+    public bool IsKnown(string secret) => Find(Digest(secret)) is not null;
+
     // Digests have one length and all are compared, so the time tells nothing about the tokens.
     private Credential? Find(byte[] digest)
     {

@@ -47,6 +47,7 @@ public class CommandLine
         Value("limit-connections", "N", "Connections at one time (default: 10000)");
         Value("limit-requests", "N", "Requests per second of one token; 0: any number (default: 5000)");
         Value("limit-request-burst", "N", "Requests of one token that may come at once (default: four times --limit-requests)");
+        Value("limit-failed-logins", "N", "Requests with an unknown token of one address in ten seconds; 0: any number (default: 200)");
         Value("limit-uploads", "N", "Uploads through this server at one time; others wait (default: 512)");
         Value("limit-uploads-per-client", "N", "The same of one token or push (default: 256)");
         Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");

@@ -63,17 +63,8 @@ internal static class Compose
         var text = CacheInfos.NixCacheInfo(parts);
         try
         {
-            await using (var stored = await store.GetAsync(key, null, cancel))
-            {
-                if (stored is not null && stored.Length == text.Length)
-                {
-                    var bytes = new byte[text.Length];
-                    await stored.Stream.ReadExactlyAsync(bytes, cancel);
-                    if (bytes.AsSpan().SequenceEqual(text))
-                        return;
-                }
-            }
-
+            if (await StoredText.IsAsync(store, key, text, cancel) == true)
+                return;
             if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence, cancel) != FencedOutcome.Done)
                 throw new StartupException("The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
             await store.SyncAsync([key], cancel);

@@ -21,6 +21,7 @@ internal static class LimitSettings
             Connections = Number("limit-connections", 1, 1_000_000, defaults.Connections),
             RequestRate = rate,
             RequestBurst = Math.Max(rate, Number("limit-request-burst", 1, 10_000_000, rate * 4)),
+            FailedLogins = Number("limit-failed-logins", 0, 1_000_000, defaults.FailedLogins),
             Uploads = Number("limit-uploads", 1, 100_000, defaults.Uploads),
             UploadsPerClient = Number("limit-uploads-per-client", 1, 100_000, defaults.UploadsPerClient),
             SlowestBytesPerSecond = Number("limit-slowest-bytes", 1, 1 << 20, defaults.SlowestBytesPerSecond),

@@ -28,6 +28,9 @@ public sealed record RequestLimits
     /// <summary>Requests of one credential that may come at once after a pause.</summary>
     public int RequestBurst { get; init; } = 20_000;
 
+    /// <summary>Requests with a token that is not known, of one address in ten seconds; 0: any number.</summary>
+    public int FailedLogins { get; init; } = 200;
+
     /// <summary>Bodies of uploads that are taken at one time; the others wait their turn, unread.</summary>
     public int Uploads { get; init; } = 512;
 

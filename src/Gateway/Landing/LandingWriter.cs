@@ -34,7 +34,7 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
         {
             // Not broken off: PostgreSQL would complain of it in its log.
             var page = await source.ReadAsync(CancellationToken.None);
-            if (await IsThereAsync(page, cancel))
+            if (await StoredText.IsAsync(parts.Store, ObjectKey.Page, page, cancel) == true)
                 return;
             await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence, cancel);
             await parts.Store.SyncAsync([ObjectKey.Page], cancel);
@@ -44,16 +44,6 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
             // Whatever it was, it is no reason to stop serving.
             LogFailed(e);
         }
-    }
-
-    private async Task<bool> IsThereAsync(byte[] page, CancellationToken cancel)
-    {
-        await using var stored = await parts.Store.GetAsync(ObjectKey.Page, null, cancel);
-        if (stored is null || stored.Length != page.Length)
-            return false;
-        var bytes = new byte[page.Length];
-        await stored.Stream.ReadExactlyAsync(bytes, cancel);
-        return bytes.AsSpan().SequenceEqual(page);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "index.html could not be written; it is tried again")]

@@ -14,7 +14,7 @@ namespace OrleansCache.Gateway.NixWriter;
 
 /// <summary>
 /// What stock Nix puts: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Success is 201, or 200 where it was there; nothing else counts as such with Nix. What Nix asks before
-/// is in <see cref="NixWriterReads"/>. An answer that would make an old Nix repeat a PUT without its body is never given: see <see cref="NixClient"/>.
+/// is in <see cref="NixWriterReads"/>. An answer that would make an old Nix repeat a PUT without its body is never given: see <see cref="OldNix"/>.
 /// </summary>
 internal static class NixWriterRoutes
 {
@@ -47,7 +47,7 @@ internal static class NixWriterRoutes
 
     private static async Task AnswerAsync(HttpContext http, GatewayParts parts, Func<HttpContext, CacheName, GatewayParts, Task> handle)
     {
-        var isOld = NixClient.RetriesWithoutBody(http.Request);
+        var isOld = OldNix.Sent(http.Request);
         if (isOld && http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
             rate.MinDataRate = FirstBytesSoon;
         try

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using OrleansCache.Core;
 using OrleansCache.Core.Fsck;
+using OrleansCache.Core.Objects;
+using OrleansCache.Gateway.Hosting;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.V1;
@@ -9,7 +11,7 @@ namespace OrleansCache.Gateway.V1;
 /// The findings of a check as lines of JSON, each sent as it is found, and a summary at the end: an answer without one was cut off.
 /// An empty line now and then keeps proxies from closing a connection that seems idle.
 /// </summary>
-internal sealed class FsckStream(IFsck fsck, CacheName cache, TimeProvider time, CancellationToken stopping) : IResult
+internal sealed class FsckStream(GatewayParts parts, CacheName cache, CancellationToken stopping) : IResult
 {
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(15);
     private static readonly byte[] EndOfLine = [(byte)'\n'];
@@ -18,7 +20,7 @@ internal sealed class FsckStream(IFsck fsck, CacheName cache, TimeProvider time,
     {
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(httpContext.RequestAborted, stopping);
         var tally = new FsckTally();
-        await using var findings = fsck.CheckAsync(cache, tally, linked.Token).GetAsyncEnumerator(linked.Token);
+        await using var findings = parts.Fsck.CheckAsync(cache, tally, linked.Token).GetAsyncEnumerator(linked.Token);
         var response = httpContext.Response;
         response.ContentType = "application/x-ndjson";
         response.Headers.CacheControl = "no-store";
@@ -52,14 +54,28 @@ internal sealed class FsckStream(IFsck fsck, CacheName cache, TimeProvider time,
             await WriteLineAsync(response, findings.Current, linked.Token);
         }
 
+        if (await CacheInfoAsync(linked.Token) is { } cacheInfo)
+        {
+            count++;
+            await WriteLineAsync(response, cacheInfo, linked.Token);
+        }
+
         await WriteLineAsync(response, new FsckSummary { Checked = tally.ToWire(), Findings = count }, linked.Token);
     }
+
+    // The catalog knows nothing of it: each server writes it when it starts. index.html needs no check, as it is written again within two minutes.
+    private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancel) => await StoredText.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancel) switch
+    {
+        null => new FsckFinding { Kind = FsckKind.MissingObject, Key = ObjectKey.NixCacheInfo.ToString(), Detail = "It is not in the bucket, and who reads from there needs it." },
+        false => new FsckFinding { Kind = FsckKind.WrongCacheInfo, Key = ObjectKey.NixCacheInfo.ToString(), Detail = "It says something else than this server does." },
+        true => null,
+    };
 
     private async Task<bool> EndsWithinAsync(Task next)
     {
         try
         {
-            await next.WaitAsync(KeepAlive, time);
+            await next.WaitAsync(KeepAlive, parts.Time);
             return true;
         }
         catch (TimeoutException) when (!next.IsCompleted)

@@ -46,7 +46,7 @@ internal static class GcRoutes
         cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancel) => new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancel)))
             .Needs(Access.Gc).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
 
-        cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts.Fsck, Cache(cache), parts.Time, stopping))
+        cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts, Cache(cache), stopping))
             .Needs(Access.Admin).WithSummary("Compare catalog and bucket: a line of JSON for each FsckFinding, the FsckSummary at the end")
             .Produces<FsckFinding>(200, "application/x-ndjson").Fails(404);
     }

@@ -93,7 +93,7 @@ public sealed class TrapTests
         var http = new Microsoft.AspNetCore.Http.DefaultHttpContext();
         http.Request.Headers.UserAgent = agent;
 
-        Assert.Equal(old, Gateway.NixWriter.NixClient.RetriesWithoutBody(http.Request));
+        Assert.Equal(old, Gateway.Hosting.OldNix.Sent(http.Request));
     }
 
     [Fact]

@@ -171,6 +171,8 @@ internal sealed class WriteServer : IAsyncDisposable
     // Read and write users, by password.
     private sealed class Users(bool privateReads) : Auth.ICredentials
     {
+        public bool IsKnown(string secret) => false;
+
         public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) => ValueTask.FromResult(secret switch
         {
             null => Credential.Anonymous(privateReads),
