@@ -75,16 +75,16 @@ public class PinRouteTests
     [InlineData("/a%20b")]
     [InlineData("/%C3%A4")]
     [InlineData("/a:b")]
-    [InlineData("/257")]
+    [InlineData("/256")]
     public async Task A_name_that_is_none_is_refused_and_told_the_rule(string name)
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var answer = await SendAsync(gateway, HttpMethod.Put, name == "/257" ? "/" + new string('x', 257) : name, Body);
+        using var answer = await SendAsync(gateway, HttpMethod.Put, name == "/256" ? "/" + new string('x', 256) : name, Body);
 
         var problem = await answer.ProblemAsync();
         Assert.Equal((400, "urn:orleans-cache:error:bad-request"), (problem.Status, problem.Type));
-        Assert.Contains("256 characters", problem.Detail, StringComparison.Ordinal);
+        Assert.Contains("255 characters", problem.Detail, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -209,7 +209,7 @@ public class ReadRouteTests
         string[] paths =
         [
             "/secret", "/other/secret", "/nar", "/nar/", "/nar/../secret", "/nar/%2e%2e/secret", "/nar/..%2fsecret", "/nar/%2e%2e%2fsecret", "/nar/..%5csecret", "/nar//secret",
-            "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/nar/%00", "/pins/%ff", "/.narinfo", "/c/default/secret", "/c/other" + Nar, "/c/default/../other/secret", "/log/", "/nar/" + new string('x', 600),
+            "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/nar/%00", "/pins/%ff", "/.narinfo", "/c/default/secret", "/c/other" + Nar, "/c/default/../other/secret", "/log/", "/nar/" + new string('x', 600), "/pins/" + new string('y', 256),
         ];
         foreach (var path in paths)
         {

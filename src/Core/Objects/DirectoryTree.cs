@@ -35,7 +35,7 @@ internal sealed class DirectoryTree
 
     public static bool IsReserved(ObjectKey key) => key.ToString() is not [not '.', ..];
 
-    /// <exception cref="ObjectStoreException">The key's first segment begins with a dot, or a segment is longer than a file name can be.</exception>
+    /// <exception cref="ObjectStoreException">The key's first segment begins with a dot.</exception>
     public string PathOf(ObjectKey key)
     {
         var text = key.ToString();

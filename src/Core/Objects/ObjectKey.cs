@@ -4,9 +4,12 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Objects;
 
-/// <summary>A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of printable ASCII.</summary>
+/// <summary>A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of printable ASCII, 255 a segment.</summary>
 public readonly record struct ObjectKey
 {
+    // What a file name may have: in a directory store it is one.
+    private const int MaxSegment = 255;
+
     private readonly string? _value;
 
     private ObjectKey(string value) => _value = value;
@@ -39,7 +42,7 @@ public readonly record struct ObjectKey
             return false;
         foreach (var segment in text.AsSpan().Split('/'))
         {
-            if (text.AsSpan(segment) is "" or "." or "..")
+            if (text.AsSpan(segment) is "" or "." or ".." or { Length: > MaxSegment })
                 return false;
         }
 

@@ -41,7 +41,7 @@ internal static class OpenApi
                 else if (type == typeof(StorePath))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$");
                 else if (type == typeof(PinName))
-                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,256}$");
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,255}$");
                 else if (type == typeof(PinPattern))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,256}$");
                 else if (type == typeof(Sha256Hash))

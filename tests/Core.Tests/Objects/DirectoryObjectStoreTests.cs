@@ -251,6 +251,16 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
     }
 
     [Fact]
+    public async Task A_key_has_no_segment_that_no_file_could_be_called()
+    {
+        await PutAsync($"pins/{new string('y', 255)}", Bytes(1));
+
+        Assert.NotNull(await Store.HeadAsync(Key($"pins/{new string('y', 255)}"), None));
+        Assert.False(ObjectKey.TryParse($"pins/{new string('y', 256)}", out _));
+        Assert.False(ObjectKey.TryParse($"realisations/{new string('y', 256)}/x.doi", out _));
+    }
+
+    [Fact]
     public async Task A_multipart_id_that_is_a_path_is_no_upload()
     {
         await PutAsync("x/data", Bytes(1));

@@ -252,7 +252,7 @@ public sealed class PinTests
     {
         Assert.Equal(valid, PinName.TryParse(text, out var name));
         Assert.Equal(valid ? text : "", name.ToString());
-        Assert.True(PinName.TryParse(new string('x', 256), out _));
-        Assert.False(PinName.TryParse(new string('x', 257), out _));
+        Assert.True(PinName.TryParse(new string('x', 255), out _));
+        Assert.False(PinName.TryParse(new string('x', 256), out _));
     }
 }
