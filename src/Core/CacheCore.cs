@@ -123,6 +123,10 @@ public sealed class CacheCore : IAsyncDisposable
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
     public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
 
+    /// <summary>Why an acknowledged push might not outlive the loss of the database's primary, a sentence each; empty when nothing speaks for that.</summary>
+    /// <exception cref="CacheProblemException">The database does not answer.</exception>
+    public Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) => Durability.FindDoubtsAsync(Database, cancel);
+
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
 

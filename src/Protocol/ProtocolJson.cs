@@ -25,6 +25,7 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(MissingRequest))]
 [JsonSerializable(typeof(MissingAnswer))]
 [JsonSerializable(typeof(CacheInfo))]
+[JsonSerializable(typeof(ServerWarnings))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(GcRequest))]
 [JsonSerializable(typeof(GcRun))]

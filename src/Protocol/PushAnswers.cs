@@ -272,6 +272,13 @@ public sealed record CacheInfo
     public required string Version { get; init; }
 }
 
+/// <summary>What an operator should know of a server although it works.</summary>
+public sealed record ServerWarnings
+{
+    /// <summary>What is doubtful, why, and what to do, a sentence or two each.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+}
+
 /// <summary>An RFC 9457 problem document, the body of every error.</summary>
 public sealed record Problem
 {

@@ -28,6 +28,7 @@ public class AccessTests
     private static readonly (string Methods, string Pattern, Access Access, string Path)[] Table =
     [
         ("GET", "/v1/caches/{cache}", Access.Open, "/v1/caches/default"),
+        ("GET", "/v1/caches/{cache}/warnings", Access.Push, "/v1/caches/default/warnings"),
         ("POST", "/v1/caches/{cache}/pushes", Access.Push, "/v1/caches/default/pushes"),
         ("POST", "/v1/caches/{cache}/pushes/{push}/uploaded", Access.Push, "/v1/caches/default/pushes/1/uploaded"),
         ("POST", "/v1/caches/{cache}/pushes/{push}/wait", Access.Push, "/v1/caches/default/pushes/1/wait"),

@@ -134,7 +134,8 @@ public sealed class PostgresServer : IAsyncDisposable
         _postmaster = null;
     }
 
-    private string Program(string name) => Path.Combine(_bin, name);
+    /// <summary>One of the programs of its version, such as <c>pg_receivewal</c>.</summary>
+    public string Program(string name) => Path.Combine(_bin, name);
 
     private static List<int> ChildrenOf(int pid) =>
     [

@@ -113,6 +113,7 @@ internal static class DoctorCommand
                 // Asks about nothing: needs the right to push, and leaves no trace.
                 _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
                 Good("permission", "the server lets us push");
+                await DatabaseAsync(api, cancellationToken);
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
             {
@@ -121,6 +122,22 @@ internal static class DoctorCommand
             catch (Exception e) when (e is CacheException or CliException)
             {
                 Bad("permission", e.Message, ExitCodes.Failed);
+            }
+        }
+
+        private async Task DatabaseAsync(Api api, CancellationToken cancellationToken)
+        {
+            try
+            {
+                var warnings = (await api.WarningsAsync(cancellationToken)).Warnings;
+                foreach (var warning in warnings)
+                    Warn("database", warning);
+                if (warnings.Count == 0)
+                    Good("database", "nothing speaks against that it keeps what it acknowledges");
+            }
+            catch (CacheException e)
+            {
+                Warn("database", $"the server does not tell whether it keeps what it acknowledges: {e.Message}");
             }
         }
 

@@ -23,6 +23,9 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     public Task<CacheInfo> InfoAsync(CancellationToken cancellationToken) =>
         SendAsync("asking for the cache", HttpMethod.Get, "", null, ProtocolJson.Default.CacheInfo, cancellationToken);
 
+    public Task<ServerWarnings> WarningsAsync(CancellationToken cancellationToken) =>
+        SendAsync("asking for warnings", HttpMethod.Get, "/warnings", null, ProtocolJson.Default.ServerWarnings, cancellationToken);
+
     public Task<PushOpened> BeginAsync(BeginPush push, string idempotencyKey, CancellationToken cancellationToken) =>
         SendAsync("begin", HttpMethod.Post, "/pushes", Body(push, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened, cancellationToken, idempotencyKey);
 

@@ -29,6 +29,7 @@ public sealed record GatewayParts
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
         ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
+        FindDoubts = core.FindDoubtsAsync,
         StatementCount = () => core.Database.StatementCount,
         PublicUrl = publicUrl,
         PublicKeys = core.PublicKeys,
@@ -60,6 +61,9 @@ public sealed record GatewayParts
 
     /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
     public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
+
+    /// <summary>What an operator should know of the database although it works, a sentence each.</summary>
+    public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <summary>Statements sent to the database since the start.</summary>
     public Func<long> StatementCount { get; init; } = static () => 0;

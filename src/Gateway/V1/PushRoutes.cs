@@ -18,6 +18,13 @@ internal static class PushRoutes
         cacheRoute.MapGet("", (string cache) => new JsonAnswer<CacheInfo>(CacheInfos.Describe(parts, Cache(cache))))
             .Needs(Access.Open).Answers<CacheInfo>(200, "What the cache is; needs no token").Fails(404);
 
+        cacheRoute.MapGet("/warnings", async (string cache, CancellationToken cancel) =>
+            {
+                _ = CacheInfos.Describe(parts, Cache(cache));
+                return new JsonAnswer<ServerWarnings>(new ServerWarnings { Warnings = await parts.FindDoubts(cancel) });
+            })
+            .Needs(Access.Push).Answers<ServerWarnings>(200, "What may lose pushes although it works").Fails(404);
+
         cacheRoute.MapPost("/pushes", async (string cache, JsonBody<BeginPush> body, HttpContext http) =>
             {
                 if (body.Value.Pin is { } pin)
