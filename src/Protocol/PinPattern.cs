@@ -9,7 +9,7 @@ namespace OrleansCache.Protocol;
 public readonly record struct PinPattern
 {
     /// <summary>What a pattern may be, for who sent another.</summary>
-    public const string Rule = "1 to 256 characters of A-Z, a-z, 0-9, '.', '_', '-', '*' (any characters) and '?' (one) are wanted";
+    public const string Rule = "1 to 255 characters of A-Z, a-z, 0-9, '.', '_', '-', '*' (any characters) and '?' (one) are wanted";
 
     private readonly string? _value;
 
@@ -35,7 +35,7 @@ public readonly record struct PinPattern
     public bool Matches(PinName pin)
     {
         var (pattern, name) = (ToString(), pin.ToString());
-        // The last star takes one character more each time that what follows it does not fit: at most 256 times 256 steps.
+        // The last star takes one character more each time that what follows it does not fit: at most 255 times 255 steps.
         var (at, star, taken) = (0, -1, 0);
         for (var i = 0; i < name.Length;)
         {

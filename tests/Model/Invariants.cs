@@ -134,11 +134,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             foreach (var path in push.Paths)
                 MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);
             foreach (var item in push.Objects)
-            {
-                // A log that was named and never came is committed without.
-                Check(state.Objects.TryGetValue(item, out var row) && (row.State is "claimed" or "stored" or "publishing" or "live" || row is { Kind: not "nar", State: "gone" } && push.State == "committing"),
+                Check(state.Objects.TryGetValue(item, out var row) && row.State is "claimed" or "stored" or "publishing" or "live",
                     "I2", $"push {push.Id} holds {row?.Key}, which is {row?.State ?? "no row any more"}");
-            }
         }
     }
 

@@ -43,7 +43,7 @@ internal static class OpenApi
                 else if (type == typeof(PinName))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,255}$");
                 else if (type == typeof(PinPattern))
-                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,256}$");
+                    (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,255}$");
                 else if (type == typeof(Sha256Hash))
                     (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
                 return Task.CompletedTask;

@@ -3,6 +3,7 @@ using OrleansCache.Core.Gc;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Gc.ScheduleSteps;
 using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
@@ -161,7 +162,9 @@ public sealed class ScheduleTests
             }
         }
 
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"));
+        // The server sees a moment later that a connection was given up.
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<long>("select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'") == 0);
         await world.PushAsync(World.Chain("c", "d"));
         Assert.Equal(GcState.Done, (await world.CollectAsync(World.Everything)).State);
     }

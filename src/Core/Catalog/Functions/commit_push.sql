@@ -77,8 +77,9 @@ begin
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
+  -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
   update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,
-      objects = (select coalesce(array_agg(distinct i), '{}') from unnest(u.objects || coalesce(v_chosen, '{}') || coalesce(v_logs, '{}')) i)
+      objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
     where u.id = p_push;
   outcome := @fn@.finish_push(p_cache, p_push);
   if outcome = 'committing' then outcome := 'publishing'; end if;

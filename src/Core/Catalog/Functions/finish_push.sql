@@ -29,11 +29,11 @@ begin
   perform @fn@.stamp_objects(p_cache, v_g, v_objects);
   perform @fn@.list_paths(p_cache, array(select s.id from store_path s where s.id = any(v_unpromised) and s.state = 'publishing'), 'publishing', null);
   update store_path s set state = 'live', touched = v_g, listing = null where s.id = any(v_unpromised) and s.state in ('publishing', 'live');
-  -- A log or realisation that came later belongs to its path from now on.
+  -- A log or realisation that came later belongs to its path from now on; those only that the commit held, as they alone are locked.
   update store_path s set objects = s.objects || a.ids
     from (select d.path_id, array_agg(d.object_id order by d.object_id) as ids
           from push_object d join object o on o.id = d.object_id and o.state = 'live' join store_path p on p.id = d.path_id
-          where d.push_id = p_push and not d.object_id = any(p.objects) group by d.path_id) a
+          where d.push_id = p_push and d.object_id = any(v_push.objects) and not d.object_id = any(p.objects) group by d.path_id) a
     where s.id = a.path_id and s.state = 'live';
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
