@@ -80,8 +80,20 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     }
 
     /// <summary>The run that the operation started, or that is in its way. Null when that one has just ended.</summary>
-    // In the catalog with both engines: the collector's grain hands the operation on as it is, which its own tests show.
-    public Task<GcRow?> StartRunAsync(GcRequest request, OperationId operation) => new ModelCollection(GcCatalog).StartRowAsync(request, operation);
+    public async Task<GcRow?> StartRunAsync(GcRequest request, OperationId operation)
+    {
+        var direct = new ModelCollection(GcCatalog);
+        if (engine is null)
+            return await direct.StartRowAsync(request, operation);
+        try
+        {
+            return await GcCatalog.FindAsync(Cache, (await Over(engine).Collection.StartAsync(CacheName.Default, request, operation, CancellationToken.None)).Id, CancellationToken.None);
+        }
+        catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
+        {
+            return null;
+        }
+    }
 
     /// <summary>A request of stock Nix.</summary>
     public async Task<T> NixAsync<T>(Func<INixWriter, Task<T>> request)
