@@ -156,7 +156,8 @@ internal sealed class Schedule : IDisposable
             // Some wait for what a dead process has left.
             if (round % RoundsBetweenRests == 0)
                 await RestAsync(PastLease);
-            foreach (var flow in waiting)
+            // Another one's step may have closed a gate.
+            foreach (var flow in waiting.Where(f => !f.IsBlocked()))
             {
                 Trace.Add($"  step {flow}: {flow.What}");
                 var changes = Changes(flow);
