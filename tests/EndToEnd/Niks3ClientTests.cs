@@ -1,3 +1,4 @@
+using System.Text;
 using OrleansCache.Testing;
 using Xunit;
 
@@ -45,6 +46,29 @@ public sealed class Niks3ClientTests
         await Eventually.BecomesTrueAsync(async () => (await cache.Objects.KeysAsync()).All(key => key is "nix-cache-info" or "index.html"));
     }
 
+    [Niks3Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task It_pins_what_it_pushes_and_lists_moves_and_deletes_pins(bool onS3)
+    {
+        await using var cache = await FilledAsync(onS3);
+        await using var closure = await GeneratedClosure.MakeAsync(4);
+        var (first, second) = (closure.Tops[0], closure.Tops[1]);
+
+        (await RunAsync(cache.Server, "push", "--pin", "app", first)).OrThrow();
+        Assert.Equal(first, await PinAsync(cache, "app"));
+        (await RunAsync(cache.Server, "push", second)).OrThrow();
+        (await RunAsync(cache.Server, "push", "--verify-s3-integrity", second)).OrThrow();
+        (await RunAsync(cache.Server, "pins", "create", "app", second)).OrThrow();
+        Assert.Equal(second, await PinAsync(cache, "app"));
+        Assert.Equal("app", (await RunAsync(cache.Server, "pins", "list", "--names-only")).OrThrow().Output.Trim());
+
+        (await RunAsync(cache.Server, "gc", "--older-than", "0s", "--force")).OrThrow();
+        await ReadBack.ClosureAsync(NixTool.Installed!, cache.Server.Url.ToString(), cache.Server.PublicKey, second);
+        (await RunAsync(cache.Server, "pins", "delete", "app")).OrThrow();
+        Assert.Null(await PinAsync(cache, "app"));
+    }
+
     // Their realisations it does not push: it asks Nix for those of store paths, and no Nix (2.8 to 2.34 tried) names any for a path.
     [Niks3Theory]
     [MemberData(nameof(NixCopyTests.Tools), MemberType = typeof(NixCopyTests))]
@@ -72,6 +96,8 @@ public sealed class Niks3ClientTests
         var bucket = await ObjectBucket.CreateAsync();
         return new Cache(await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(), .. bucket.ServerOptions]), bucket);
     }
+
+    private static async Task<string?> PinAsync(Cache cache, string name) => await cache.Objects.ReadAsync($"pins/{name}") is { } body ? Encoding.UTF8.GetString(body) : null;
 
     private static ProcessRunner Start(ServerProcess server, params string[] arguments) => Start(server, new Dictionary<string, string?>(), arguments);
 

@@ -22,7 +22,7 @@ internal sealed class LastChecks(StormOptions options, Tally tally, Fleet fleet,
         await AgreeAsync("after the storm");
         // 2
         var collector = new CollectLoop(api, tally, random);
-        await collector.CollectAsync(new GcRequest { OlderThanSeconds = 0.001, Force = true }, cancels: false, tally.Violated);
+        await collector.CollectAsync(new GcRequest { OlderThanSeconds = 0.001, Force = true }, cancels: false, calm: new CancellationToken(canceled: true), tally.Violated);
         await AgreeAsync("after everything that is not pinned was collected");
         // 3
         var pins = (await api.PinsAsync(tally.Violated)).Pins;

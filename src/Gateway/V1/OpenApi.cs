@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.OpenApi;
 using OrleansCache.Nix;
@@ -12,7 +13,7 @@ internal static class OpenApi
     {
         services.ConfigureHttpJsonOptions(json =>
         {
-            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict, json.SerializerOptions.TypeInfoResolver);
+            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict, DocumentedTypes.Default, json.SerializerOptions.TypeInfoResolver);
             foreach (var converter in WireJson.Strict.Options.Converters)
                 json.SerializerOptions.Converters.Add(converter);
         });
@@ -51,3 +52,7 @@ internal static class OpenApi
         });
     }
 }
+
+/// <summary>Types that the document names and no message has.</summary>
+[JsonSerializable(typeof(Stream))]
+internal sealed partial class DocumentedTypes : JsonSerializerContext;

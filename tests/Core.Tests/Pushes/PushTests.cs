@@ -394,7 +394,8 @@ public class PushTests
     public async Task Fifteen_thousand_paths_are_one_push_of_few_statements()
     {
         await using var world = await CreateAsync();
-        var paths = Enumerable.Range(0, 15_000).Select(i => World.Path($"p{i}", [.. Enumerable.Range(1, Math.Min(i, 8)).Select(k => $"p{(i - k * k * k) switch { < 0 => i - 1, var x => x }}").Distinct()])).ToArray();
+        // A thousand levels deep.
+        var paths = Enumerable.Range(0, 15_000).Select(i => World.Path($"p{i}", [.. Enumerable.Range(3, i == 0 ? 0 : 6).Select(k => $"p{(i - k * k * k) switch { < 0 => i - 1, var x => x }}").Distinct()])).ToArray();
 
         var push = await world.BeginAsync(World.Closure(paths));
         await world.UploadAsync(push);
