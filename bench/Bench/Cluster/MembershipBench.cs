@@ -13,6 +13,7 @@ internal sealed class MembershipBench : IAsyncDisposable
     private const int Kills = 3;
     private const double BestSeconds = 2, WorstSeconds = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    // Membership is a table; nothing tells of its changes.
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     private readonly BenchOptions _options;

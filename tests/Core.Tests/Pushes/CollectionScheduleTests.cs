@@ -1,6 +1,9 @@
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using Xunit;
+using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pushes;
 
@@ -285,6 +288,56 @@ public sealed class CollectionScheduleTests
         Assert.True(world.Store.Objects.ContainsKey($"log/{drv.BaseName}"));
         Assert.Equal(2, await world.QueryAsync<int>("select cardinality(objects) from store_path"));
         await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_log_whose_deletion_is_under_way_at_a_commit_is_no_part_of_it_although_another_push_brings_it_back_before_the_end()
+    {
+        await using var world = await World.CreateAsync();
+        var drv = StorePath.Parse($"{World.Hash("drv")}-a.drv");
+        await PushWithLogAsync("a");
+        await world.ChangeAsync("update store_path set objects = objects[1:1]; update object set state = 'deleting', fence = clock_timestamp() + interval '1 hour' where kind = 'log'");
+        var path = World.Path("b", content: "a");
+        var opened = await world.Core.DeferredPushes.OpenAsync(
+            CacheName.Default,
+            new DeferredPush { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
+            CancellationToken.None);
+        Assert.True(await world.Core.DeferredPushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2], CancellationToken.None));
+        await world.Core.DeferredPushes.DeclareAsync(CacheName.Default, opened.Id, [new(path, [])], CancellationToken.None);
+        var (publishes, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
+        world.Store.OnWrite = async (_, key) =>
+        {
+            if (key == ObjectKey.NarInfo(path.Path.Hash))
+            {
+                publishes.SetResult();
+                await goOn.Task;
+            }
+
+            return Answer.Normal;
+        };
+
+        var commit = world.Pushes.CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromMinutes(1), CancellationToken.None);
+        await publishes.Task;
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push u cross join unnest(u.objects) i join object o on o.id = i where u.state = 'committing' and o.state = 'deleting'"));
+        await world.ChangeAsync("update object set state = 'gone', fence = null where kind = 'log'");
+        await PushWithLogAsync("c");
+        await new Collector(world).BarrierAsync();
+        goOn.SetResult();
+
+        Assert.Equal(PushState.Committed, (await commit).State);
+        Assert.Equal("live", await world.QueryAsync<string>("select state::text from object where kind = 'log'"));
+        // Whoever touches a path that has the current number looks at its objects no more.
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from store_path s cross join unnest(s.objects) i join object o on o.id = i where s.state = 'live' and s.touched > o.touched"));
+        await world.AssertSoundAsync();
+
+        async Task PushWithLogAsync(string name)
+        {
+            var push = await world.BeginAsync(World.Chain(name));
+            await world.UploadAsync(push);
+            await world.Pushes.ReportAsync(
+                CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] }, CancellationToken.None);
+            await world.CommitAsync(push);
+        }
     }
 
     [Fact]
