@@ -359,37 +359,6 @@ public class PushRouteTests
         Assert.Equal(["test-1:AAAA"], info.PublicKeys);
     }
 
-    [Fact]
-    public async Task The_openapi_document_has_every_v1_route_and_its_shapes()
-    {
-        await using var gateway = await TestGateway.StartAsync();
-
-        using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
-
-        var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(22, paths.Count);
-        Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
-        var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
-        Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash && hash.TryGetProperty("$ref", out var link)
-            ? schemas.GetProperty(link.GetString()!.Split('/')[^1]).GetProperty("type").GetString()
-            : hash.GetProperty("type").GetString());
-        Assert.True(schemas.TryGetProperty("Problem", out _));
-    }
-
-    [Fact]
-    public async Task Ready_means_that_the_database_answers()
-    {
-        await using var well = await TestGateway.StartAsync();
-        await using var ill = await TestGateway.StartAsync(parts => parts with { PingDatabase = _ => throw new TimeoutException() });
-
-        using var ready = await well.GetAsync("/readyz");
-        using var notReady = await ill.GetAsync("/readyz");
-        using var alive = await ill.GetAsync("/livez");
-
-        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (ready.StatusCode, notReady.StatusCode, alive.StatusCode));
-        Assert.Contains("database", (await notReady.ProblemAsync()).Detail, StringComparison.Ordinal);
-    }
-
     private static async Task<T> ReadAsync<T>(HttpResponseMessage answer, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
     {
         var text = await answer.Content.ReadAsStringAsync();
