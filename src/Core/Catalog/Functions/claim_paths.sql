@@ -119,6 +119,9 @@ begin
       case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
       coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id, x.claimed_by
     from push_path d left join held h on h.nar_hash = d.nar_hash left join mine c on c.nar_hash = d.nar_hash
-    left join object x on h.id is null and c.id is null and x.cache_id = p_cache and x.kind = 'nar' and x.nar_hash = d.nar_hash and x.state = 'claimed' and x.exclusive
+    -- One look into the index for each path, whatever the statistics of a young table say.
+    left join lateral (
+      select e.claimed_by from object e where h.id is null and c.id is null
+        and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.state = 'claimed' and e.exclusive limit 1) x on true
     where d.push_id = p_push and d.path_id = any(p_ids);
 end $$;

@@ -81,6 +81,7 @@ begin
   update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,
       objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
     where u.id = p_push;
-  outcome := @fn@.finish_push(p_cache, p_push);
+  -- A path that was published just now is in no bucket yet: there is nothing to finish.
+  outcome := case when v_open <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
   if outcome = 'committing' then outcome := 'publishing'; end if;
 end $$;

@@ -21,12 +21,16 @@ begin
   end if;
   perform 1 from push u where u.id = v_push.id for no key update;
 
-  insert into store_path (cache_id, hash, name)
-    select p_cache, u.hash, u.name from unnest(p_hashes, p_names) u(hash, name)
-    where not exists (select from store_path s where s.cache_id = p_cache and s.hash = u.hash)
-    order by u.hash on conflict do nothing;
-  select array_agg(s.id order by u.ord), bool_or(s.state = 'gone' and u.name not in ('', s.name)) into v_ids, v_misnamed
-    from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
+  loop
+    select array_agg(s.id order by u.ord), bool_or(s.state = 'gone' and u.name not in ('', s.name)) into v_ids, v_misnamed
+      from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
+    -- Rows are permanent, so most pushes of a fleet find all of them.
+    exit when cardinality(coalesce(v_ids, '{}')) = cardinality(p_hashes);
+    insert into store_path (cache_id, hash, name)
+      select p_cache, u.hash, u.name from unnest(p_hashes, p_names) u(hash, name)
+      where not exists (select from store_path s where s.cache_id = p_cache and s.hash = u.hash)
+      order by u.hash on conflict do nothing;
+  end loop;
   -- A path that is not there is called what the last push calls it: another has named only the hash so far (see declare_paths), or was wrong, and must not be for ever.
   if v_misnamed then
     perform 1 from store_path s where s.id = any(v_ids) and s.state = 'gone' order by s.id for no key update;
