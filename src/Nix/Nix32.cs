@@ -7,6 +7,9 @@ namespace OrleansCache.Nix;
 public static class Nix32
 {
     private const string Alphabet = "0123456789abcdfghijklmnpqrsvwxyz";
+    private const int GroupBytes = 5;
+    private const int GroupCharacters = 8;
+    private const byte No = 0x80;
 
     /// <summary>How many characters encode <paramref name="byteCount"/> bytes: 32 for 20 bytes, 52 for 32.</summary>
     public static int EncodedLength(int byteCount) => (byteCount * 8 + 4) / 5;
@@ -22,14 +25,17 @@ public static class Nix32
     /// <summary>Writes exactly <see cref="EncodedLength"/> characters to <paramref name="text"/>.</summary>
     public static void Encode(ReadOnlySpan<byte> bytes, Span<char> text)
     {
-        for (var n = EncodedLength(bytes.Length) - 1; n >= 0; n--)
+        var end = EncodedLength(bytes.Length);
+        while (end > 0)
         {
-            var bit = n * 5;
-            var at = bit / 8;
-            var digit = bytes[at] >> (bit % 8);
-            if (at + 1 < bytes.Length)
-                digit |= bytes[at + 1] << (8 - bit % 8);
-            text[text.Length - 1 - n] = Alphabet[digit & 31];
+            // Five bytes, or what is left of them, are the eight characters before those that are written.
+            var count = Math.Min(bytes.Length, GroupBytes);
+            var group = 0ul;
+            for (var i = 0; i < count; i++)
+                group |= (ulong)bytes[i] << (8 * i);
+            bytes = bytes[count..];
+            for (var written = 0; written < GroupCharacters && end > 0; written++, group >>= 5)
+                text[--end] = Alphabet[(int)group & 31];
         }
     }
 
@@ -41,32 +47,40 @@ public static class Nix32
     {
         if (text.Length != EncodedLength(bytes.Length))
             return false;
-        bytes.Clear();
-        for (var n = 0; n < text.Length; n++)
+        // A closure has tens of thousands of hashes, and which digit comes next cannot be foretold: so a table, and one question at the end.
+        int seen = 0, end = text.Length;
+        while (end > 0)
         {
-            var digit = Digit(text[text.Length - 1 - n]);
-            if (digit < 0)
-                return false;
-            var bit = n * 5;
-            var at = bit / 8;
-            bytes[at] |= (byte)(digit << (bit % 8));
-            var carry = digit >> (8 - bit % 8);
-            if (at + 1 < bytes.Length)
-                bytes[at + 1] |= (byte)carry;
-            else if (carry != 0)
+            var group = 0ul;
+            for (var bit = 0; bit < GroupBytes * 8 && end > 0; bit += 5)
+            {
+                var c = text[--end];
+                var digit = c < Digits.Length ? Digits[c] : No;
+                seen |= digit;
+                group |= (ulong)digit << bit;
+            }
+
+            var count = Math.Min(bytes.Length, GroupBytes);
+            for (var i = 0; i < count; i++, group >>= 8)
+                bytes[i] = (byte)group;
+            bytes = bytes[count..];
+            if (count < GroupBytes && group != 0)
                 return false;
         }
 
-        return true;
+        return seen < No;
     }
 
-    private static int Digit(char c) => c switch
-    {
-        >= '0' and <= '9' => c - '0',
-        >= 'a' and <= 'd' => c - 'a' + 10,
-        >= 'f' and <= 'n' => c - 'f' + 14,
-        >= 'p' and <= 's' => c - 'p' + 23,
-        >= 'v' and <= 'z' => c - 'v' + 27,
-        _ => -1,
-    };
+    /// <summary>By character, from 0 to 127.</summary>
+    private static ReadOnlySpan<byte> Digits =>
+    [
+        No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,
+        No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,
+        No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, No, No, No, No, No, No,
+        No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,
+        No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,
+        No, 10, 11, 12, 13, No, 14, 15, 16, 17, 18, 19, 20, 21, 22, No,
+        23, 24, 25, 26, No, No, 27, 28, 29, 30, 31, No, No, No, No, No,
+    ];
 }

@@ -43,6 +43,27 @@ public sealed class StorePathTests
     [InlineData("0é", 1)]
     public void Nix32_refuses_what_encodes_no_bytes(string text, int byteCount) => Assert.False(Nix32.TryDecode(text, new byte[byteCount]));
 
+    [Theory]
+    [InlineData(20)]
+    [InlineData(32)]
+    public void Nix32_refuses_a_wrong_character_wherever_it_stands(int byteCount)
+    {
+        var right = Nix32.Encode(new byte[byteCount]);
+        for (var at = 0; at < right.Length; at++)
+        {
+            for (var c = (char)0; c < 300; c++)
+            {
+                var text = $"{right[..at]}{c}{right[(at + 1)..]}";
+                var bytes = new byte[byteCount];
+                // What was decoded has to be that text: a character more or less would show.
+                if (Nix32.TryDecode(text, bytes))
+                    Assert.Equal(text, Nix32.Encode(bytes));
+                else
+                    Assert.True(!"0123456789abcdfghijklmnpqrsvwxyz".Contains(c, StringComparison.Ordinal) || (at == 0 && byteCount == 32), text);
+            }
+        }
+    }
+
     [Fact]
     public void Hashes_are_equal_and_ordered_as_their_texts()
     {
