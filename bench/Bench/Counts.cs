@@ -4,13 +4,17 @@ using System.Globalization;
 namespace OrleansCache.Bench;
 
 /// <summary>Requests to the gateway and statements to PostgreSQL of one push, by kind: counted in a run of its own, which is not measured.</summary>
-internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOnlyList<Statement> Statements)
+/// <param name="Background">What the server asks although nobody pushes.</param>
+internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOnlyList<Statement> Statements, IReadOnlySet<string> Background)
 {
-    // One a second at most, however many paths: no part of begin and commit. The others are the housekeeper's, who comes by every few seconds.
-    private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "upload_urls", "lease_commits", "delete_take", "delete_record", "end_pushes", "publish_changed"];
+    // One a second at most, however many paths: no part of begin and commit.
+    private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "upload_urls"];
+
+    // The housekeeper comes by every five seconds.
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(13);
 
     /// <summary>Statements of begin and commit, with what the commit publishes.</summary>
-    public int BeginAndCommit => Statements.Count(s => !OfTheirOwn.Contains(s.Text) && !s.Text.StartsWith("delete from push", StringComparison.Ordinal));
+    public int BeginAndCommit => Statements.Count(s => !OfTheirOwn.Contains(s.Text) && !Background.Contains(s.Text));
 
     /// <summary>All statements, those of the background work too.</summary>
     public IEnumerable<(string Text, int Count, double Milliseconds)> ByText => Statements.GroupBy(s => s.Text).Select(g => (g.Key, g.Count(), g.Sum(s => s.Milliseconds)));
@@ -25,6 +29,9 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     public static async Task<(Counts Cold, Counts Warm)> OfColdAndWarmAsync(CacheServer server, Relay relay, Func<Task> push)
     {
         await server.CountStatementsAsync();
+        server.ForgetStatements();
+        await Task.Delay(Idle);
+        var background = server.Statements().Select(s => s.Text).ToHashSet();
         var counts = (await OneAsync(), await OneAsync());
         await server.StopCountingAsync();
         return counts;
@@ -34,7 +41,7 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
             server.ForgetStatements();
             await push();
             await Task.Delay(200); // PostgreSQL's log comes through a pipe
-            return new Counts(relay.TakeRequests(), server.Statements());
+            return new Counts(relay.TakeRequests(), server.Statements(), background);
         }
     }
 }
