@@ -72,8 +72,14 @@ public sealed record UploadGrant
     /// <summary>For a multipart upload: the size in bytes of every part but the last.</summary>
     public long? PartSize { get; init; }
 
-    /// <summary>The report must carry MD5s: the store names by them what it holds. Otherwise the server hashes the bytes itself.</summary>
+    /// <summary>The report must carry MD5s: the store names by them what it holds.</summary>
     public bool Md5 { get; set; }
+
+    /// <summary>
+    /// The server reads what arrives and takes the SHA-256 of file and NAR, so the client need not: the report may leave <see cref="UploadedNar.FileHash"/> out, and a NAR
+    /// that is not the declared one is answered <c>hash-mismatch</c>.
+    /// </summary>
+    public bool ServerHashes { get; set; }
 
     /// <summary>For a multipart upload: URLs of parts 1, 2, …; ask <c>urls</c> for more.</summary>
     public IReadOnlyList<Uri> Parts { get; set; } = [];
@@ -138,8 +144,8 @@ public sealed record UploadedNar
     /// <summary>Id of the grant.</summary>
     public required string Upload { get; init; }
 
-    /// <summary>SHA-256 of the compressed file.</summary>
-    public required Sha256Hash FileHash { get; init; }
+    /// <summary>SHA-256 of the compressed file. May be absent with <see cref="UploadGrant.ServerHashes"/> only.</summary>
+    public Sha256Hash? FileHash { get; set; }
 
     /// <summary>Bytes of the compressed file.</summary>
     public required long FileSize { get; init; }

@@ -63,10 +63,12 @@ public sealed class PusherTests : IAsyncLifetime, IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact]
-    public async Task No_md5_is_computed_for_a_store_that_does_not_ask_for_it()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_hash_is_computed_that_nobody_asks_for(bool serverHashes)
     {
-        _cache.WantsMd5 = false;
+        (_cache.WantsMd5, _cache.Hashes) = (false, serverHashes);
         _cache.SinglePutLimit = 100_000;
         _store.Add("single", 10_000);
         _store.Add("parts", 300_000, noise: true);
@@ -369,9 +371,12 @@ public sealed class PusherTests : IAsyncLifetime, IDisposable
         Assert.Contains("size-mismatch", error.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_damaged_store_path_is_named_and_nothing_is_published()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_damaged_store_path_is_named_and_nothing_is_published(bool serverHashes)
     {
+        _cache.Hashes = serverHashes;
         _store.Add("good", 1000);
         var bad = _store.Add("bad", 1000);
         await File.WriteAllTextAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), new string('x', 1000));

@@ -1,10 +1,10 @@
 using System.Globalization;
-using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OrleansCache.Cli.Push;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Http;
@@ -14,6 +14,11 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 {
     /// <summary>Smaller bodies do not get smaller in a way that anybody notices.</summary>
     private const int CompressFrom = 16 << 10;
+
+    // Text of hashes hardly gets smaller by more than the fastest level.
+    private const int Level = 1;
+    private const string ZstdCoding = "zstd";
+    private const int MaxAnswerBytes = 512 << 20;
 
     // Commit answers after 45 s at the latest, wait after 60 s.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
@@ -111,8 +116,9 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
             request.Headers.IfNoneMatch.Add(EntityTagHeaderValue.Any);
         else if (ifRevision is { } revision)
             request.Headers.IfMatch.Add(new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"")));
+        request.Headers.AcceptEncoding.ParseAdd($"{ZstdCoding}, gzip");
         using var response = await http.SendAsync(request, timeout.Token);
-        var answer = await response.Content.ReadAsByteArrayAsync(timeout.Token);
+        var answer = await ReadAsync(response.Content, timeout.Token);
         if (!response.IsSuccessStatusCode)
             throw Failure(response, answer);
         try
@@ -122,6 +128,21 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         catch (JsonException e)
         {
             throw new CliException(ExitCodes.Failed, $"{_root} answered something that is not this protocol ({e.Message}). Is it an orleans-cache server, at this path?");
+        }
+    }
+
+    private async Task<byte[]> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        var bytes = await content.ReadAsByteArrayAsync(cancellationToken);
+        if (!content.Headers.ContentEncoding.Contains(ZstdCoding))
+            return bytes;
+        try
+        {
+            return Zstd.Decompress(bytes, MaxAnswerBytes);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new CliException(ExitCodes.Failed, $"{_root} answered what cannot be decompressed: {e.Message}", e);
         }
     }
 
@@ -166,12 +187,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     private static RequestBody Body<T>(T value, JsonTypeInfo<T> type)
     {
         var json = JsonSerializer.SerializeToUtf8Bytes(value, type);
-        if (json.Length < CompressFrom)
-            return new RequestBody(json, null);
-        using var compressed = new MemoryStream(json.Length / 3);
-        using (var gzip = new GZipStream(compressed, CompressionLevel.Fastest))
-            gzip.Write(json);
-        return new RequestBody(compressed.ToArray(), "gzip");
+        return json.Length < CompressFrom ? new RequestBody(json, null) : new RequestBody(Zstd.Compress(json, Level), ZstdCoding);
     }
 
     private readonly record struct Reply<T>(T? Answer, TimeSpan? RetryAfter, HttpStatusCode Status);

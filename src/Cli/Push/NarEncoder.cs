@@ -10,6 +10,7 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
 {
     private ZstdCompressor? _compressor;
     private NarOutput? _output;
+    private bool _hashes;
 
     public long Count { get; private set; }
 
@@ -17,9 +18,10 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
     /// <param name="level">zstd's level.</param>
     /// <param name="workers">Threads of zstd's own, or 0 for this one.</param>
     /// <param name="output">Gets the compressed bytes.</param>
-    public void Begin(long size, int level, int workers, NarOutput output)
+    /// <param name="hashes">Take the NAR's hash.</param>
+    public void Begin(long size, int level, int workers, NarOutput output, bool hashes)
     {
-        _output = output;
+        (_output, _hashes) = (output, hashes);
         Count = 0;
         _compressor = ZstdCompressor.Rent(level, workers);
         // Readers can reserve memory, and small NARs are compressed with small tables, which is faster.
@@ -29,7 +31,8 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        hashers.Nar.AppendData(buffer);
+        if (_hashes)
+            hashers.Nar.AppendData(buffer);
         Count += buffer.Length;
         Step(buffer, ZstdEnd.Continue);
         progress.Read(buffer.Length);
@@ -46,15 +49,13 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
     }
 
     /// <summary>Ends the NAR.</summary>
-    /// <returns>Its hash, and what was made of it.</returns>
-    public (Sha256Hash NarHash, UploadedFile File) End()
+    /// <returns>Its hash, if it was to be taken, and what was made of it.</returns>
+    public (Sha256Hash? NarHash, UploadedFile File) End()
     {
         Step([], ZstdEnd.Frame);
-        Span<byte> hash = stackalloc byte[Sha256Hash.ByteLength];
-        hashers.Nar.GetHashAndReset(hash);
         var file = _output!.End();
         Release();
-        return (Sha256Hash.FromBytes(hash), file);
+        return (_hashes ? Sha256Hash.FromBytes(hashers.Nar.GetHashAndReset()) : null, file);
     }
 
     /// <summary>Gives up a NAR that could not be read to its end.</summary>

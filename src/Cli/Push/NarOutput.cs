@@ -1,11 +1,12 @@
 using System.Security.Cryptography;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Push;
 
 /// <summary>Where the compressed bytes of one NAR go: one body, or parts. Hashes them on the way.</summary>
-/// <param name="md5">The store wants MD5s.</param>
-internal abstract class NarOutput(Hashers hashers, bool md5)
+/// <param name="grant">Tells which hashes are wanted.</param>
+internal abstract class NarOutput(Hashers hashers, UploadGrant grant)
 {
     public long Length { get; private set; }
 
@@ -18,8 +19,9 @@ internal abstract class NarOutput(Hashers hashers, bool md5)
     /// <summary>So many of the free bytes have been written.</summary>
     public void Advance(ReadOnlySpan<byte> written)
     {
-        hashers.File.AppendData(written);
-        if (md5)
+        if (!grant.ServerHashes)
+            hashers.File.AppendData(written);
+        if (grant.Md5)
             hashers.Md5.AppendData(written);
         Length += written.Length;
         Keep(written.Length);
@@ -29,9 +31,7 @@ internal abstract class NarOutput(Hashers hashers, bool md5)
     public UploadedFile End()
     {
         Complete();
-        Span<byte> hash = stackalloc byte[Sha256Hash.ByteLength];
-        hashers.File.GetHashAndReset(hash);
-        return new UploadedFile(Sha256Hash.FromBytes(hash), Length, Md5);
+        return new UploadedFile(grant.ServerHashes ? null : Sha256Hash.FromBytes(hashers.File.GetHashAndReset()), Length, Md5);
     }
 
     protected abstract void Keep(int count);
@@ -40,7 +40,7 @@ internal abstract class NarOutput(Hashers hashers, bool md5)
 
     protected void EndBody()
     {
-        if (!md5)
+        if (!grant.Md5)
             return;
         Span<byte> hash = stackalloc byte[MD5.HashSizeInBytes];
         hashers.Md5.GetHashAndReset(hash);
@@ -48,9 +48,9 @@ internal abstract class NarOutput(Hashers hashers, bool md5)
     }
 }
 
-/// <param name="Hash">SHA-256 of the compressed file.</param>
+/// <param name="Hash">SHA-256 of the compressed file; null when the server takes it.</param>
 /// <param name="Md5">Of the body, or of each part; empty when the grant does not ask for it.</param>
-internal sealed record UploadedFile(Sha256Hash Hash, long Size, IReadOnlyList<string> Md5);
+internal sealed record UploadedFile(Sha256Hash? Hash, long Size, IReadOnlyList<string> Md5);
 
 /// <summary>The hash states of one thread, used for one NAR after the other.</summary>
 internal sealed class Hashers : IDisposable
@@ -80,7 +80,7 @@ internal sealed class Hashers : IDisposable
 }
 
 /// <summary>Everything at the end of one buffer. The memory has been reserved.</summary>
-internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, bool md5) : NarOutput(hashers, md5)
+internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, UploadGrant grant) : NarOutput(hashers, grant)
 {
     public override Span<byte> Free() => body.Free();
 
@@ -93,7 +93,7 @@ internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, bool m
 /// <param name="partSize">Bytes of every part but the last.</param>
 /// <param name="begin">Waits for the memory of one part.</param>
 /// <param name="ship">Takes over a part, numbered from 1. Owns the buffer from then on.</param>
-internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, bool md5, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers, md5), IDisposable
+internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, UploadGrant grant, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers, grant), IDisposable
 {
     private SegmentedBuffer? _part;
     private int _number;

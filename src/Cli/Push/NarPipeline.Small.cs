@@ -28,7 +28,7 @@ internal sealed partial class NarPipeline
                     _batch = new NarBatch(_pipeline._pool);
                 }
 
-                _batch.Add(job, run.Encode(job, encoder, new SingleOutput(hashers, _batch.Body, md5: false), workers: 0));
+                _batch.Add(job, run.Encode(job, encoder, new SingleOutput(hashers, _batch.Body, job.Grant!), workers: 0));
                 return true;
             }
 

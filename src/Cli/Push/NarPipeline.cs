@@ -145,7 +145,7 @@ internal sealed partial class NarPipeline : IDisposable
             var handedOver = false;
             try
             {
-                var file = Encode(job, encoder, new SingleOutput(hashers, body, grant.Md5), workers: 0);
+                var file = Encode(job, encoder, new SingleOutput(hashers, body, grant), workers: 0);
                 reserved = Shrink(reserved, body);
                 _pipeline._slots.Wait(_stop.Token);
                 var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
@@ -175,7 +175,7 @@ internal sealed partial class NarPipeline : IDisposable
             var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
             var parts = new List<Task>();
             var reserved = 0L;
-            using var output = new PartsOutput(hashers, _pipeline._pool, grant.Md5, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
+            using var output = new PartsOutput(hashers, _pipeline._pool, grant, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
             {
                 var bytes = reserved;
                 reserved = 0;
@@ -211,16 +211,16 @@ internal sealed partial class NarPipeline : IDisposable
             var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
             try
             {
-                encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output);
+                encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output, hashes: !job.Grant!.ServerHashes);
                 var listing = new NarListingBuilder();
                 var summary = NarWriter.Write(path, encoder, handler: listing, cancellationToken: _stop.Token);
                 if (summary.IsTooDeepForNix)
                     _pipeline._progress.Note($"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than {NarFormat.NixMaxDepth}");
                 if (encoder.Count != job.Info.NarSize)
-                    throw Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
+                    throw LocalNar.Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
                 var (hash, file) = encoder.End();
-                if (hash != job.Info.NarHash)
-                    throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {job.Info.NarHash.ToSri()}");
+                if (hash is { } read)
+                    LocalNar.RequireHash(path, read, job.Info.NarHash);
                 Listings.Report(job, listing.Build(summary), _pipeline._reporter);
                 return file;
             }
@@ -228,15 +228,12 @@ internal sealed partial class NarPipeline : IDisposable
             {
                 encoder.GiveUp();
                 if (encoder.Count > job.Info.NarSize && e is InvalidDataException)
-                    throw Damaged(path, $"its NAR has more than {job.Info.NarSize} bytes");
+                    throw LocalNar.Damaged(path, $"its NAR has more than {job.Info.NarSize} bytes");
                 if (e is IOException or UnauthorizedAccessException)
-                    throw new CliException(ExitCodes.Failed, $"{path} cannot be read: {e.Message}", e);
+                    throw LocalNar.Unreadable(path, e);
                 throw;
             }
         }
-
-        private static CliException Damaged(string path, string why) => new(ExitCodes.Failed,
-            $"{path} is not what Nix's database says: {why}. The local store is damaged; 'nix-store --verify --check-contents --repair' mends it. Nothing of this path was published.");
 
         /// <summary>Sends one body; gives back its slot, its memory and its buffer whatever happens.</summary>
         private async Task<bool> SendAsync(UploadJob job, UploadGrant grant, SegmentedBuffer body, long reserved, Func<bool, CancellationToken, ValueTask<Uri>> url, Action arrived)

@@ -88,7 +88,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         var ended = await pipeline.RunAsync(jobs, cancellationToken);
         await extras;
         // 4
-        Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken));
+        Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken), cancellationToken);
         // 3
         while (waiting.Count > 0)
         {
@@ -99,7 +99,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             (jobs, waiting) = Plan(answer.Paths, answer.Uploads);
             progress.Phase = "uploading";
             ended = await pipeline.RunAsync(jobs, cancellationToken);
-            Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken));
+            Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken), cancellationToken);
             if (waiting.Count > 0)
                 await pause;
         }
@@ -126,7 +126,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     }
 
     /// <summary>Paths whose grants ended or were not accepted are asked for again; not for ever.</summary>
-    private void Again(List<StorePathHash> waiting, List<UploadJob> jobs, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected)
+    private void Again(List<StorePathHash> waiting, List<UploadJob> jobs, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected, CancellationToken cancellationToken)
     {
         foreach (var job in ended)
             waiting.AddRange(job.Paths);
@@ -135,6 +135,8 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             if (jobs.Find(job => job.Grant?.Id == rejection.Upload) is not { } job)
                 continue;
             var path = job.Info.Path;
+            if (job.Grant!.ServerHashes && rejection.Reason == "hash-mismatch")
+                LocalNar.Check(Path.Combine(options.StoreDir, path.BaseName), job.Info, cancellationToken);
             var times = _rejections[path.Hash] = _rejections.GetValueOrDefault(path.Hash) + 1;
             if (times >= MaxRejections)
                 throw new CliException(ExitCodes.Failed, $"The server did not accept {path} {times} times: {rejection.Detail} ({rejection.Reason})");

@@ -84,10 +84,10 @@ internal sealed class DirectPushes(
         var uploads = report.Uploads.Select(u => (
             Token: UploadToken.TryParse(u.Upload, out var token) ? token : throw new CacheProblemException(ProblemKind.BadRequest, $"'{u.Upload}' is not the id of an upload grant."),
             Report: u)).ToList();
-        var rejected = await check.CheckAsync(uploads, cancel);
-        var accepted = uploads.Where((_, i) => rejected[i] is null).ToList();
+        var found = await check.CheckAsync(uploads, cancel);
+        var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null).Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
-            id, push, [.. accepted.Select(u => new CheckedUpload(u.Token, u.Report.FileHash, u.Report.FileSize))],
+            id, push, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
             [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), cancel);
         if (recorded.Exists(r => r.Outcome == "push-ended"))
             throw await EndedAsync(id, push, cancel);
@@ -102,7 +102,7 @@ internal sealed class DirectPushes(
             Stored = [.. accepted.Except(ended).Select(u => u.Report.Upload)],
             Rejected =
             [
-                .. rejected.Where(r => r is not null).Select(r => r!),
+                .. found.Where(f => f.Rejected is not null).Select(f => f.Rejected!),
                 .. ended.Select(u => new RejectedUpload { Upload = u.Report.Upload, Reason = "ended", Detail = "This grant has ended; ask 'wait' about its path." }),
             ],
         };

@@ -49,6 +49,9 @@ public sealed record PushOptions
     /// <summary>Recompute the SHA-256 of file and NAR of what was uploaded through a gateway.</summary>
     public bool VerifyLocalUploads { get; init; } = true;
 
+    /// <summary>Whether every upload to this store is read and hashed when it is reported.</summary>
+    internal bool Hashes(Objects.IObjectStore store) => store.IsLocal && VerifyLocalUploads;
+
     /// <summary>How long ago a push lapsed that showed no sign of life for <paramref name="silence"/>: an open one is never given up before it lapses.</summary>
     public TimeSpan LapsedBefore(TimeSpan silence) => silence > Life ? silence - Life : TimeSpan.Zero;
 }

@@ -17,11 +17,16 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     private const int AtOnce = 16;
     private const int ReadSize = 1 << 18;
 
-    /// <summary>Null in the answer: accepted. Otherwise why not.</summary>
-    public async Task<RejectedUpload?[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
+    /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
+    public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
     {
+        var isRead = options.Hashes(store);
+        if (!isRead && uploads.FirstOrDefault(u => u.Report.FileHash is null).Report is { } unnamed)
+            throw new CacheProblemException(ProblemKind.BadRequest, $"The report of {unnamed.Upload} lacks fileHash: nobody here reads what is uploaded, so its narinfo says what the client has computed.");
+
         // 1. Multipart uploads are joined; joining one again succeeds.
         var rejected = new RejectedUpload?[uploads.Count];
+        var fileHashes = uploads.Select(u => u.Report.FileHash).ToArray();
         await ForEachAsync(uploads, AtOnce, async (i, stop) =>
         {
             var (token, report) = uploads[i];
@@ -30,7 +35,6 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }, cancel);
 
         // 2. What is in the store: one listing per shared prefix, or one question per key. What is read anyway tells by itself.
-        var isRead = store.IsLocal && options.VerifyLocalUploads;
         var found = new Dictionary<ObjectKey, ObjectInfo>();
         foreach (var group in uploads.Where((_, i) => rejected[i] is null && !isRead).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
         {
@@ -62,12 +66,13 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             }
 
             (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, info => Judge(token, report, info), stop);
-            if (rejected[i] is null && fileHash != report.FileHash)
-                rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {report.FileHash} was reported.");
+            if (rejected[i] is null && report.FileHash is { } reported && fileHash != reported)
+                rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {reported} was reported.");
+            fileHashes[i] = fileHash;
         }, cancel);
 
         await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancel);
-        return rejected;
+        return [.. rejected.Zip(fileHashes)];
     }
 
     /// <summary>
@@ -82,7 +87,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (info.ETag is { } etag && MultipartETag(md5) is var expected && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
             return (Reject(id, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
         Sha256Hash? fileHash = null;
-        if (store.IsLocal && options.VerifyLocalUploads)
+        if (options.Hashes(store))
         {
             (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancel);
             if (rejected is not null)

@@ -93,7 +93,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         if (token.Multipart is null)
         {
             var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
-            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, Expires = put.Expires };
+            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = options.Hashes(store), Expires = put.Expires };
         }
 
         var partSize = PartSize(token.NarSize);
@@ -103,6 +103,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
             Id = token.ToString(),
             PartSize = partSize,
             Md5 = !store.IsLocal,
+            ServerHashes = options.Hashes(store),
             Parts = store.SignParts(token.Key, token.Multipart, partSize, first, Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
             Expires = DateTimeOffset.UtcNow + options.UrlLife,
         };

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -39,6 +38,9 @@ public sealed class FakeCache : IAsyncDisposable
 
     /// <summary>Whether the store names what it holds by MD5; where it does not, a report with MD5s is not accepted.</summary>
     public bool WantsMd5 { get; set; } = true;
+
+    /// <summary>It hashes itself what arrives, and wants no hash of a file.</summary>
+    public bool Hashes { get; set; }
 
     /// <summary>Whether small NARs may come many in one request; such URLs need no headers.</summary>
     public bool TakesBatches { get; set; }
@@ -191,6 +193,7 @@ public sealed class FakeCache : IAsyncDisposable
         Headers = upload.PartSize is null && !TakesBatches ? new Dictionary<string, string> { ["If-None-Match"] = "*" } : [],
         PartSize = upload.PartSize,
         Md5 = WantsMd5,
+        ServerHashes = Hashes,
         Parts = upload.PartSize is null ? [] : [.. Enumerable.Range(first, count).Select(part => StoreUrl(upload, part))],
         Expires = DateTimeOffset.UtcNow.AddHours(1),
     };
@@ -248,7 +251,7 @@ public sealed class FakeCache : IAsyncDisposable
         var rejected = new List<RejectedUpload>();
         foreach (var uploaded in report.Uploads)
         {
-            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded) ?? await upload.ProblemAsync(uploaded, WantsMd5) : "not-found";
+            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded) ?? await upload.ProblemAsync(uploaded, WantsMd5, Hashes) : "not-found";
             if (reason is null)
             {
                 stored.Add(uploaded.Upload);
@@ -344,8 +347,8 @@ public sealed class FakeCache : IAsyncDisposable
     private static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type)
     {
         var body = context.Request.Body;
-        if (context.Request.Headers.ContentEncoding == "gzip")
-            body = new GZipStream(body, CompressionMode.Decompress);
+        if (context.Request.Headers.ContentEncoding == "zstd")
+            body = new ZstdDecompressStream(body);
         return (await JsonSerializer.DeserializeAsync(body, type))!;
     }
 }

@@ -1,0 +1,36 @@
+using OrleansCache.Cli.Store;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Cli.Push;
+
+/// <summary>What is wrong with a path of the local store.</summary>
+internal static class LocalNar
+{
+    public static CliException Damaged(string path, string why) => new(ExitCodes.Failed,
+        $"{path} is not what Nix's database says: {why}. The local store is damaged; 'nix-store --verify --check-contents --repair' mends it. Nothing of this path was published.");
+
+    public static CliException Unreadable(string path, Exception why) => new(ExitCodes.Failed, $"{path} cannot be read: {why.Message}", why);
+
+    /// <exception cref="CliException">The NAR's hash is another one than Nix has recorded.</exception>
+    public static void RequireHash(string path, Sha256Hash hash, Sha256Hash recorded)
+    {
+        if (hash != recorded)
+            throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {recorded.ToSri()}");
+    }
+
+    /// <summary>Reads a path whose NAR a server has refused by its hash: it is damaged here, or was on its way.</summary>
+    /// <exception cref="CliException">It is damaged here.</exception>
+    public static void Check(string path, PathInfo info, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var nar = new HashingStream();
+            NarWriter.Write(path, nar, cancellationToken: cancellationToken);
+            RequireHash(path, nar.CurrentHash(), info.NarHash);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(path, e);
+        }
+    }
+}
