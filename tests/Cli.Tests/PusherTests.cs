@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Http;
-using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Tests.Fake;
 using OrleansCache.Protocol;
@@ -8,61 +7,8 @@ using Xunit;
 namespace OrleansCache.Cli.Tests;
 
 /// <summary>Whole pushes against a server that misbehaves, over real connections; what arrived is checked as NARs.</summary>
-public sealed class PusherTests : IAsyncLifetime, IDisposable
+public sealed class PusherTests : PusherFixture
 {
-    private readonly FakeStore _store = new();
-    private readonly List<string> _notes = [];
-    private FakeCache _cache = null!;
-
-    public async Task InitializeAsync() => _cache = await FakeCache.StartAsync("/a/prefix");
-
-    public async Task DisposeAsync() => await _cache.DisposeAsync();
-
-    public void Dispose() => _store.Dispose();
-
-    private async Task<PushResult> PushAsync(LocalClosure? closure = null, Func<PushOptions, PushOptions>? change = null, string? token = null, CancellationToken cancellationToken = default)
-    {
-        var retry = new RetryPolicy { Delay = (_, _) => Task.CompletedTask };
-        using var http = Connections.Open(64);
-        var options = new PushOptions { Jobs = 3, StoreDir = _store.Folder, Uploads = 8 };
-        var progress = new PushProgress { Note = note => _notes.Add(note) };
-        var pusher = new Pusher(new Api(http, _cache.Url, "default", token, retry), new UploadClient(http, retry), change?.Invoke(options) ?? options, progress, TimeProvider.System);
-        return await pusher.RunAsync(closure ?? _store.Closure, cancellationToken);
-    }
-
-    private void AssertAllArrived()
-    {
-        Assert.Empty(_cache.Complaints);
-        Assert.Equal(_store.Paths.Keys.Order(), _cache.Live.Keys.Order());
-        foreach (var info in _store.Paths.Values)
-            Assert.Equal(_store.Nar(info), _cache.Nars[info.NarHash]);
-    }
-
-    /// <summary>Fails the first so many requests that fit.</summary>
-    private static Func<HttpContext, Task<bool>> First(int times, Func<HttpRequest, bool> fits, Func<HttpContext, Task> fail)
-    {
-        var left = times;
-        return async context =>
-        {
-            if (!fits(context.Request) || Interlocked.Decrement(ref left) < 0)
-                return false;
-            await fail(context);
-            return true;
-        };
-    }
-
-    private static Task Status(HttpContext context, int status)
-    {
-        context.Response.StatusCode = status;
-        return Task.CompletedTask;
-    }
-
-    private static Task Drop(HttpContext context)
-    {
-        context.Abort();
-        return Task.CompletedTask;
-    }
-
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -132,87 +78,6 @@ public sealed class PusherTests : IAsyncLifetime, IDisposable
         await PushAsync(change: options => options with { Memory = SegmentPool.SegmentSize, Jobs = 4 });
 
         AssertAllArrived();
-    }
-
-    [Fact]
-    public async Task Small_nars_go_many_in_one_request_and_large_ones_alone()
-    {
-        Batches(600);
-        _store.Add("large", 500_000, noise: true);
-
-        await PushAsync();
-
-        AssertAllArrived();
-        Assert.Single(_cache.Requests, request => request.StartsWith("PUT", StringComparison.Ordinal));
-        Assert.InRange(_cache.Requests.Count(IsBatch), 3, 6);
-        Assert.Equal(_store.Paths.Count, _cache.Listings.Count);
-    }
-
-    [Fact]
-    public async Task Small_nars_fit_into_the_memory_of_one_batch()
-    {
-        Batches(300);
-
-        await PushAsync(change: options => options with { Memory = 100_000 });
-
-        AssertAllArrived();
-    }
-
-    [Fact]
-    public async Task A_batch_whose_answer_was_lost_has_arrived()
-    {
-        Batches(100);
-        var lost = 0;
-        _cache.Misbehave = context =>
-        {
-            if (IsBatch($"POST {context.Request.Path}") && Interlocked.Increment(ref lost) == 1)
-                context.Response.OnStarting(() => Drop(context));
-            return Task.FromResult(false);
-        };
-
-        await PushAsync();
-
-        AssertAllArrived();
-        Assert.DoesNotContain(_cache.Requests, request => request.StartsWith("PUT", StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task Nars_of_a_batch_whose_urls_have_expired_are_sent_alone_with_fresh_ones()
-    {
-        Batches(20);
-        _cache.Misbehave = First(1, request => IsBatch($"{request.Method} {request.Path}"), _ =>
-        {
-            _cache.UrlGeneration++;
-            return Status(_, 503);
-        });
-
-        await PushAsync();
-
-        AssertAllArrived();
-        Assert.Equal(20, _cache.Requests.Count(request => request.EndsWith("/urls", StringComparison.Ordinal)));
-    }
-
-    [Theory]
-    [InlineData(413)]
-    [InlineData(404)]
-    public async Task Where_batches_are_refused_each_nar_is_sent_alone(int status)
-    {
-        Batches(600);
-        _cache.Misbehave = First(int.MaxValue, request => IsBatch($"{request.Method} {request.Path}"), context => Status(context, status));
-
-        await PushAsync();
-
-        AssertAllArrived();
-        Assert.Equal(600, _cache.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)));
-    }
-
-    private static bool IsBatch(string request) => request.StartsWith("POST", StringComparison.Ordinal) && request.EndsWith("/default/uploads", StringComparison.Ordinal);
-
-    private void Batches(int nars)
-    {
-        (_cache.TakesBatches, _cache.WantsMd5) = (true, false);
-        for (var i = 0; i < nars; i++)
-            _store.Add($"small{i}", 100 + i);
     }
 
     [Fact]
@@ -352,55 +217,6 @@ public sealed class PusherTests : IAsyncLifetime, IDisposable
         Assert.Equal(_store.Nar(ours), _cache.Nars[ours.NarHash]);
         Assert.Equal(3, _cache.Live.Count);
         Assert.Equal(new[] { stored.Path.Hash, ours.Path.Hash }.Order(), _cache.Listings.Keys.Order());
-    }
-
-    [Fact]
-    public async Task An_upload_that_is_not_accepted_is_sent_again_but_not_for_ever()
-    {
-        _store.Add("a", 1000);
-        _cache.WaitStateOf = _ => PathState.Upload;
-        var rejections = 0;
-        _cache.Reject = _ => rejections++ == 0 ? "hash-mismatch" : null;
-
-        await PushAsync();
-
-        Assert.Single(_cache.Live);
-        _store.Add("b", 2000);
-        _cache.Reject = _ => "size-mismatch";
-        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
-        Assert.Contains("size-mismatch", error.Message, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task A_damaged_store_path_is_named_and_nothing_is_published(bool serverHashes)
-    {
-        _cache.Hashes = serverHashes;
-        _store.Add("good", 1000);
-        var bad = _store.Add("bad", 1000);
-        await File.WriteAllTextAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), new string('x', 1000));
-
-        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
-
-        Assert.Equal(ExitCodes.Failed, error.ExitCode);
-        Assert.Contains(bad.Path.BaseName, error.Message, StringComparison.Ordinal);
-        Assert.Contains("--repair", error.Message, StringComparison.Ordinal);
-        Assert.Empty(_cache.Live);
-    }
-
-    [Theory]
-    [InlineData(999)]
-    [InlineData(1001)]
-    [InlineData(100_000)]
-    public async Task A_store_path_of_another_size_is_a_damaged_one(int size)
-    {
-        var bad = _store.Add("bad", 1000);
-        await File.WriteAllBytesAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), new byte[size]);
-
-        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
-
-        Assert.Contains("not what Nix's database says", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

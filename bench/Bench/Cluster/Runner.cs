@@ -26,7 +26,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
         var opened = await api.BeginAsync(cargo.Begin, Guid.NewGuid().ToString("n"), CancellationToken.None);
         if (opened.Missing.Count > 0)
         {
-            var reporter = new Reporter(api, opened.Id, TimeProvider.System);
+            var reporter = new Reporter(api, opened.Id, TimeProvider.System, static (_, _) => { });
             using var background = new CancellationTokenSource();
             var reporting = reporter.RunAsync(background.Token);
             try

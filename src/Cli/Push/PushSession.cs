@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Store;
 using OrleansCache.Nix;
@@ -18,6 +19,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     private static readonly TimeSpan WaitPause = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<StorePathHash, int> _rejections = [];
+    private readonly ConcurrentDictionary<string, UploadJob> _grants = [];
 
     /// <summary>Id of the push once it has begun and until it is committed: what an interrupt has to end.</summary>
     public string? Open { get; private set; }
@@ -32,7 +34,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         Open = opened.Id;
         var begun = time.GetElapsedTime(started);
 
-        var reporter = new Reporter(api, opened.Id, time);
+        var reporter = new Reporter(api, opened.Id, time, LookAtRefused);
         using var background = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var renewing = RenewAsync(opened, background.Token);
         var reporting = reporter.RunAsync(background.Token);
@@ -88,7 +90,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         var ended = await pipeline.RunAsync(jobs, cancellationToken);
         await extras;
         // 4
-        Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken), cancellationToken);
+        Again(waiting, ended, await reporter.FlushAsync(cancellationToken));
         // 3
         while (waiting.Count > 0)
         {
@@ -99,7 +101,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             (jobs, waiting) = Plan(answer.Paths, answer.Uploads);
             progress.Phase = "uploading";
             ended = await pipeline.RunAsync(jobs, cancellationToken);
-            Again(waiting, jobs, ended, await reporter.FlushAsync(cancellationToken), cancellationToken);
+            Again(waiting, ended, await reporter.FlushAsync(cancellationToken));
             if (waiting.Count > 0)
                 await pause;
         }
@@ -118,7 +120,9 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         foreach (var sharing in paths.Where(path => path.State == PathState.Upload).GroupBy(path => path.Upload!))
         {
             StorePathHash[] named = [.. sharing.Select(path => path.Path)];
-            jobs.Add(new UploadJob(byId[sharing.Key], closure.Paths[named[0]], named));
+            var job = new UploadJob(byId[sharing.Key], closure.Paths[named[0]], named);
+            jobs.Add(job);
+            _grants[sharing.Key] = job;
         }
 
         progress.Planned(jobs.Count(job => job.Grant is not null), jobs.Sum(job => job.Bytes));
@@ -126,23 +130,39 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     }
 
     /// <summary>Paths whose grants ended or were not accepted are asked for again; not for ever.</summary>
-    private void Again(List<StorePathHash> waiting, List<UploadJob> jobs, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected, CancellationToken cancellationToken)
+    private void Again(List<StorePathHash> waiting, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected)
     {
         foreach (var job in ended)
-            waiting.AddRange(job.Paths);
-        foreach (var rejection in rejected)
         {
-            if (jobs.Find(job => job.Grant?.Id == rejection.Upload) is not { } job)
-                continue;
-            var path = job.Info.Path;
-            if (job.Grant!.ServerHashes && rejection.Reason == "hash-mismatch")
-                LocalNar.Check(Path.Combine(options.StoreDir, path.BaseName), job.Info, cancellationToken);
-            var times = _rejections[path.Hash] = _rejections.GetValueOrDefault(path.Hash) + 1;
-            if (times >= MaxRejections)
-                throw new CliException(ExitCodes.Failed, $"The server did not accept {path} {times} times: {rejection.Detail} ({rejection.Reason})");
-            progress.Note($"{path.BaseName} was not accepted ({rejection.Reason}): {rejection.Detail}");
+            // A grant may end by itself, any number of times; not one after the other of a path that was refused.
+            if (_rejections.ContainsKey(job.Info.Path.Hash))
+                Refused(job, "its grant has ended", "ended");
             waiting.AddRange(job.Paths);
         }
+
+        foreach (var rejection in rejected)
+        {
+            if (!_grants.TryGetValue(rejection.Upload, out var job))
+                continue;
+            Refused(job, rejection.Detail, rejection.Reason);
+            progress.Note($"{job.Info.Path.BaseName} was not accepted ({rejection.Reason}): {rejection.Detail}");
+            waiting.AddRange(job.Paths);
+        }
+    }
+
+    private void Refused(UploadJob job, string detail, string reason)
+    {
+        var path = job.Info.Path;
+        var times = _rejections[path.Hash] = _rejections.GetValueOrDefault(path.Hash) + 1;
+        if (times >= MaxRejections)
+            throw new CliException(ExitCodes.Failed, $"The server did not accept {path} {times} times: {detail} ({reason})");
+    }
+
+    /// <summary>As soon as the server says so: a damaged path must not be told of after hours of other uploads.</summary>
+    private void LookAtRefused(RejectedUpload rejection, CancellationToken cancellationToken)
+    {
+        if (rejection.Reason == "hash-mismatch" && _grants.TryGetValue(rejection.Upload, out var job) && job.Grant!.ServerHashes)
+            LocalNar.Check(Path.Combine(options.StoreDir, job.Info.Path.BaseName), job.Info, cancellationToken);
     }
 
     private void ReportExtras(PushOpened opened, Reporter reporter)

@@ -85,6 +85,9 @@ internal sealed class DirectPushes(
             Token: UploadToken.TryParse(u.Upload, out var token) ? token : throw new CacheProblemException(ProblemKind.BadRequest, $"'{u.Upload}' is not the id of an upload grant."),
             Report: u)).ToList();
         var found = await check.CheckAsync(uploads, cancel);
+        UploadToken[] wrong = [.. uploads.Zip(found).Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
+        if (wrong.Length > 0)
+            await catalog.RefuseAsync(id, push, wrong, cancel);
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null).Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
             id, push, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
@@ -188,7 +191,7 @@ internal sealed class DirectPushes(
                     return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
-                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push as they were declared, {missing[0]} for one. Begin again.", missing);
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);

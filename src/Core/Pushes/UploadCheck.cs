@@ -12,6 +12,9 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 {
+    public const string SizeMismatch = "size-mismatch";
+    public const string HashMismatch = "hash-mismatch";
+
     // From this many keys with one prefix on, a listing is cheaper than asking for each.
     private const int ListingFrom = 4;
     private const int AtOnce = 16;
@@ -67,7 +70,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
             (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, info => Judge(token, report, info), stop);
             if (rejected[i] is null && report.FileHash is { } reported && fileHash != reported)
-                rejected[i] = Reject(report, "hash-mismatch", $"The file's SHA-256 is {fileHash}, {reported} was reported.");
+                rejected[i] = Reject(report, HashMismatch, $"The file's SHA-256 is {fileHash}, {reported} was reported.");
             fileHashes[i] = fileHash;
         }, cancel);
 
@@ -85,7 +88,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (await store.HeadAsync(token.Key, cancel) is not { } info)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (info.ETag is { } etag && MultipartETag(md5) is var expected && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
-            return (Reject(id, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
+            return (Reject(id, HashMismatch, $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
         Sha256Hash? fileHash = null;
         if (options.Hashes(store))
         {
@@ -101,13 +104,13 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     private static RejectedUpload? Judge(UploadToken token, UploadedNar report, ObjectInfo info)
     {
         if (info.Size != report.FileSize)
-            return Reject(report, "size-mismatch", $"The store has {info.Size} bytes under {token.Key}, {report.FileSize} were reported.");
+            return Reject(report, SizeMismatch, $"The store has {info.Size} bytes under {token.Key}, {report.FileSize} were reported.");
         if (info.ETag is null)
             return null;
         var expected = token.Multipart is null ? (report.Md5.Count == 1 ? report.Md5[0] : "") : MultipartETag(report.Md5);
         return string.Equals(expected, info.ETag, StringComparison.OrdinalIgnoreCase)
             ? null
-            : Reject(report, "hash-mismatch", $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
+            : Reject(report, HashMismatch, $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
     /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
@@ -141,7 +144,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
         catch (InvalidDataException e)
         {
-            return (Reject(id, "hash-mismatch", $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
+            return (Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
         }
         finally
         {
@@ -151,9 +154,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
 
         if (count != token.NarSize)
-            return (Reject(id, "size-mismatch", $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared."), null);
+            return (Reject(id, SizeMismatch, $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared."), null);
         if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
-            return (Reject(id, "hash-mismatch", $"The NAR's hash is {narHash}, {token.NarHash} was declared."), null);
+            return (Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {token.NarHash} was declared."), null);
         return (null, file.Finish());
     }
 

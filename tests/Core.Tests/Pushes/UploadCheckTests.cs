@@ -105,7 +105,7 @@ public sealed class UploadCheckTests : IDisposable
     private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> CheckAsync(byte[] file, Func<UploadedNar, UploadedNar> report)
     {
         var token = Token();
-        await _store.PutAsync(token.Key, file, new ObjectHeaders("application/x-nix-nar", ""), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
+        await _store.PutAsync(token.Key, file, KeyHeaders.For(token.Key), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
         var reported = report(new UploadedNar { Upload = token.ToString(), FileSize = file.Length });
         return Assert.Single(await new UploadCheck(_store, new PushOptions()).CheckAsync([(token, reported)], CancellationToken.None));
     }
