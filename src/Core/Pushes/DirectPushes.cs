@@ -191,7 +191,7 @@ internal sealed class DirectPushes(
                     return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
-                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push as they were declared, {missing[0]} for one. Begin again.", missing);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);

@@ -151,11 +151,10 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         var listings = items.SelectMany(i => i.Listings).ToList();
         var extras = items.SelectMany(i => i.Extras).ToList();
         return ListAsync(
-            "select * from @fn@.report_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "select * from @fn@.report_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).With(Pushes(items, i => i.Push))
                 .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.Token.NarSize).ToArray())
-                .With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),

@@ -56,11 +56,10 @@ internal class PushCatalog(CatalogDatabase database)
     public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
         IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             p => p.With(cache).With(push.Value)
                 .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.Token.NarSize).ToArray())
-                .With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),

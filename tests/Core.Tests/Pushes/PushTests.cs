@@ -268,38 +268,6 @@ public class PushTests
     }
 
     [Fact]
-    public async Task A_short_upload_is_not_recorded()
-    {
-        await using var world = await CreateAsync();
-        var push = await world.BeginAsync(World.Chain("a"));
-        world.Store.Upload(push.Uploads[0].Url!, [1, 2, 3]);
-
-        var report = await world.UploadAsync(push);
-
-        Assert.Empty(report.Stored);
-        Assert.Equal("size-mismatch", report.Rejected.Single().Reason);
-        await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push));
-    }
-
-    [Fact]
-    public async Task A_grant_cannot_be_reported_with_the_key_of_another()
-    {
-        await using var world = await CreateAsync();
-        var push = await world.BeginAsync(World.Chain("a", "b"));
-        await world.UploadAsync(push, [push.Uploads[0]]);
-        var (first, second) = (push.Uploads[0].Id.Split('~'), push.Uploads[1].Id.Split('~'));
-        first[0] = second[0];
-        var body = System.Text.Encoding.UTF8.GetBytes(push.Uploads[0].Id);
-
-        var report = await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport
-        {
-            Uploads = [new UploadedNar { Upload = string.Join('~', first), FileHash = Nix.Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(System.Security.Cryptography.MD5.HashData(body))] }],
-        }, CancellationToken.None);
-
-        Assert.Equal("ended", report.Rejected.Single().Reason);
-    }
-
-    [Fact]
     public async Task Logs_realisations_and_listings_are_published_with_the_closure()
     {
         await using var world = await CreateAsync();

@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using System.Web;
 using Microsoft.Extensions.Logging.Abstractions;
 using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using OrleansCache.Testing;
@@ -68,34 +67,35 @@ public sealed class RefusedUploadTests
     }
 
     [Fact]
-    public async Task A_grant_is_not_reported_with_another_size_than_was_declared()
+    public async Task A_short_upload_is_not_recorded()
     {
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(World.Chain("a"));
-        Assert.True(UploadToken.TryParse(push.Uploads[0].Id, out var token));
-        byte[] body = [1, 2, 3];
-        world.Store.Upload(push.Uploads[0].Url!, body);
+        world.Store.Upload(push.Uploads[0].Url!, [1, 2, 3]);
 
-        var report = await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport
-        {
-            Uploads = [new UploadedNar { Upload = (token with { NarSize = 7 }).ToString(), FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
-        }, CancellationToken.None);
+        var report = await world.UploadAsync(push);
 
-        Assert.Equal("ended", report.Rejected.Single().Reason);
+        Assert.Empty(report.Stored);
+        Assert.Equal("size-mismatch", report.Rejected.Single().Reason);
+        await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push));
     }
 
     [Fact]
-    public async Task A_path_that_declares_another_size_for_a_nar_that_is_there_is_not_committed()
+    public async Task A_grant_cannot_be_reported_with_the_key_of_another()
     {
         await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Closure(World.Path("a", content: "same")));
-        var push = await world.BeginAsync(World.Closure(World.Path("b", content: "same", size: 7)));
-        await world.UploadAsync(push);
+        var push = await world.BeginAsync(World.Chain("a", "b"));
+        await world.UploadAsync(push, [push.Uploads[0]]);
+        var (first, second) = (push.Uploads[0].Id.Split('~'), push.Uploads[1].Id.Split('~'));
+        first[0] = second[0];
+        var body = System.Text.Encoding.UTF8.GetBytes(push.Uploads[0].Id);
 
-        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push));
+        var report = await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport
+        {
+            Uploads = [new UploadedNar { Upload = string.Join('~', first), FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
+        }, CancellationToken.None);
 
-        Assert.Equal(ProblemKind.MissingPaths, refused.Kind);
-        Assert.Single(world.Store.NarInfos);
+        Assert.Equal("ended", report.Rejected.Single().Reason);
     }
 
     [Theory]

@@ -50,9 +50,8 @@ begin
     -- What was recorded since the lock statement is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
     perform 1 from object o where o.id = any(v_chosen) order by o.id for no key update;
     select array_agg(o.id) into v_chosen from object o where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned');
-    -- A NAR of that hash and of another size than declared is not the one: a narinfo must not say what its NAR is not.
-    with chosen as materialized (select o.nar_hash, o.nar_size from object o where o.id = any(v_chosen)),
-      ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash and c.nar_size = d.nar_size where d.push_id = p_push)
+    with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
+      ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
     select array_agg(i) into paths from unnest(v_open) i where not exists (select from ready where ready.path_id = i);
     if paths is not null then outcome := 'missing'; return; end if;
   end if;

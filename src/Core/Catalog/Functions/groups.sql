@@ -167,7 +167,7 @@ end $$;
 
 create function @fn@.report_pushes(
   p_cache int, p_pushes bigint[],
-  p_upload_counts int[], p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_file_hashes bytea[], p_file_sizes bigint[],
+  p_upload_counts int[], p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_file_hashes bytea[], p_file_sizes bigint[],
   p_listing_counts int[], p_listing_hashes bytea[], p_listings bytea[],
   p_key_counts int[], p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[])
 returns table (item int, object_id bigint, outcome text)
@@ -189,7 +189,7 @@ begin
     nl := l + p_listing_counts[i];
     nk := k + p_key_counts[i];
     return query select i, r.* from @fn@.report_uploads(p_cache, p_pushes[i],
-      p_uploads[u + 1 : nu], p_upload_keys[u + 1 : nu], p_nar_hashes[u + 1 : nu], p_nar_sizes[u + 1 : nu], p_file_hashes[u + 1 : nu], p_file_sizes[u + 1 : nu],
+      p_uploads[u + 1 : nu], p_upload_keys[u + 1 : nu], p_nar_hashes[u + 1 : nu], p_file_hashes[u + 1 : nu], p_file_sizes[u + 1 : nu],
       p_listing_hashes[l + 1 : nl], p_listings[l + 1 : nl],
       p_keys[k + 1 : nk], p_kinds[k + 1 : nk], p_contents[k + 1 : nk], p_paths[k + 1 : nk]) r;
     u := nu;

@@ -106,7 +106,7 @@ begin
     from (select distinct on (w.key) w.key, w.kind, w.content from push u join nix_pending w on w.push_id = u.id
       where u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and w.key = any(p_keys) and w.about = any(p_about) order by w.key, u.id desc) x;
   if v_keys is not null then
-    perform @fn@.report_uploads(p_cache, p_push, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', v_keys, v_kinds, v_contents, array_fill(p_hash, array[cardinality(v_keys)]));
+    perform @fn@.report_uploads(p_cache, p_push, '{}', '{}', '{}', '{}', '{}', '{}', '{}', v_keys, v_kinds, v_contents, array_fill(p_hash, array[cardinality(v_keys)]));
   end if;
   delete from nix_pending w using push u where u.id = w.push_id and u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and w.about = any(p_about);
 end $$;
@@ -149,7 +149,7 @@ begin
     values (p_cache, 'nix-put:' || gen_random_uuid(), '', clock_timestamp() + p_life, v_paths, '{}') returning id into nix_attach.push_id;
   v_hashes := array(select s.hash from store_path s where s.id = any(v_paths));
   -- The first content of a key stays.
-  perform @fn@.report_uploads(p_cache, nix_attach.push_id, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', array_fill(p_key, array[cardinality(v_hashes)]),
+  perform @fn@.report_uploads(p_cache, nix_attach.push_id, '{}', '{}', '{}', '{}', '{}', '{}', '{}', array_fill(p_key, array[cardinality(v_hashes)]),
     array_fill(p_kind, array[cardinality(v_hashes)]), array_fill(p_content, array[cardinality(v_hashes)]), v_hashes);
   update push u set paths = array(select unnest(u.paths) union select unnest(v_paths)) where u.id = v_hold;
   select case c.outcome when 'committed' then 'attached' else c.outcome end into outcome from @fn@.commit_push(p_cache, nix_attach.push_id, p_lease) c;

@@ -2,7 +2,7 @@
 -- One row per upload: 'stored' (now or before), or 'ended'. A push that is no longer open answers one row 'push-ended'.
 create function @fn@.report_uploads(
   p_cache int, p_push bigint,
-  p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_file_hashes bytea[], p_file_sizes bigint[],
+  p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_file_hashes bytea[], p_file_sizes bigint[],
   p_listing_hashes bytea[], p_listings bytea[],
   p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[])
 returns table (object_id bigint, outcome text)
@@ -31,8 +31,8 @@ begin
     order by o.id for no key update;
   update object o set state = 'stored', exclusive = false, file_hash = r.file_hash, file_size = r.file_size, recorded = true,
       holders = case when p_push = any(o.holders) then o.holders else array_append(o.holders, p_push) end
-    from unnest(p_uploads, p_upload_keys, p_nar_hashes, p_nar_sizes, p_file_hashes, p_file_sizes) r(id, key, nar_hash, nar_size, file_hash, file_size)
-    where o.id = r.id and o.key = r.key and o.nar_hash = r.nar_hash and o.nar_size = r.nar_size and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push;
+    from unnest(p_uploads, p_upload_keys, p_nar_hashes, p_file_hashes, p_file_sizes) r(id, key, nar_hash, file_hash, file_size)
+    where o.id = r.id and o.key = r.key and o.nar_hash = r.nar_hash and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push;
 
   update push_path d set listing = l.listing
     from unnest(p_listing_hashes, p_listings) l(hash, listing) join store_path s on s.cache_id = p_cache and s.hash = l.hash
