@@ -85,7 +85,8 @@ public sealed class RefusedNarTests : PusherFixture
             return false;
         };
 
-        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+        // A client that waits for it would wait for ever.
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync().WaitAsync(TimeSpan.FromMinutes(1)));
         failed.SetResult();
 
         Assert.Contains(bad.Path.BaseName, error.Message, StringComparison.Ordinal);
