@@ -15,8 +15,11 @@ namespace OrleansCache.Nix;
 /// </summary>
 public static class NarWriter
 {
+    /// <summary>Free bytes below which the buffer is passed on rather than filled by reading a large file in bits.</summary>
+    public const int BufferReserve = 64 << 10;
+
     /// <param name="path">A file, a directory or a symbolic link, which is not followed.</param>
-    /// <param name="sink">Gets the NAR by synchronous writes of up to 256 KiB. Not closed.</param>
+    /// <param name="sink">Gets the NAR by synchronous writes of up to the buffer's size. Not closed.</param>
     /// <param name="options">Null: the defaults.</param>
     /// <param name="handler">Told of all but the contents.</param>
     /// <param name="cancellationToken">Asked between files and between pieces of them.</param>
@@ -52,10 +55,7 @@ public static class NarWriter
     private sealed class WriteWalk(Stream sink, INarHandler? handler, NarWriteOptions options, CancellationToken cancellationToken)
         : TreeWalk(options.CaseHack, cancellationToken), IDisposable
     {
-        private const int BufferSize = 256 * 1024;
-        private const int WorthReading = 64 * 1024; // rather than read a large file in bits, pass on what is there
-
-        private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        private readonly byte[] _buffer = ArrayPool<byte>.Shared.Rent(options.BufferSize);
         private int _used;
         private long _passedOn;
         private bool _begun;
@@ -130,7 +130,7 @@ public static class NarWriter
             var left = size;
             while (true)
             {
-                if (_buffer.Length - _used < Math.Min(left + 1, WorthReading))
+                if (_buffer.Length - _used < Math.Min(left + 1, BufferReserve))
                 {
                     PassOn();
                     ThrowIfCancelled();

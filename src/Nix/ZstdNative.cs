@@ -9,6 +9,7 @@ internal static unsafe partial class ZstdNative
     public const int ContentSizeFlag = 200;
     public const int ChecksumFlag = 201;
     public const int Workers = 400;
+    public const int JobSize = 401;
     public const int ResetSession = 1;
     public const int ResetSessionAndParameters = 3;
 

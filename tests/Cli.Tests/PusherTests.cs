@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Tests.Fake;
 using OrleansCache.Protocol;
+using OrleansCache.Nix;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;
@@ -66,6 +67,26 @@ public sealed class PusherTests : PusherFixture
         await PushAsync();
 
         AssertAllArrived();
+    }
+
+    [Theory]
+    [InlineData(100_000)] // in one write of the small buffer
+    [InlineData(250_000)] // does not fit into that one
+    [InlineData(3_000_000)]
+    [InlineData(20_000_000)] // in jobs
+    [InlineData(30_000_000)] // in jobs of several threads
+    public async Task A_nar_of_any_size_is_one_frame_that_is_as_small_as_zstd_makes_it(int size)
+    {
+        foreach (var serverHashes in new[] { false, true })
+        {
+            _cache.Hashes = serverHashes;
+            var info = _store.Add($"{size}-{serverHashes}", size);
+
+            var result = await PushAsync();
+
+            AssertAllArrived();
+            Assert.InRange(result.FileBytes, 1, Zstd.Compress(_store.Nar(info)).Length * 2);
+        }
     }
 
     [Fact]

@@ -175,6 +175,20 @@ public sealed class NarTests : IDisposable
     }
 
     [Fact]
+    public void A_nar_that_leaves_the_reserve_free_is_one_write()
+    {
+        const int Buffer = 1 << 20;
+        var file = _folder.Child("f");
+        File.WriteAllBytes(file, []);
+        File.WriteAllBytes(file, new byte[Buffer - NarWriter.BufferReserve - NarWriter.Measure(file)]);
+        using var sink = new CallbackStream(() => { });
+
+        NarWriter.Write(file, sink, new NarWriteOptions { BufferSize = Buffer });
+
+        Assert.Equal(1, sink.Writes);
+    }
+
+    [Fact]
     public void What_is_no_file_directory_or_link_is_an_error_that_says_where()
     {
         Directory.CreateDirectory(_folder.Child("a/b"));
@@ -267,8 +281,11 @@ public sealed class NarTests : IDisposable
     {
         private Action? _callback = atFirstWrite;
 
+        public int Writes { get; private set; }
+
         public override void Write(ReadOnlySpan<byte> buffer)
         {
+            Writes++;
             _callback?.Invoke();
             _callback = null;
         }

@@ -6,35 +6,56 @@ namespace OrleansCache.Cli.Push;
 /// The one pass over a NAR: what is written is hashed, compressed straight into the buffers that will be sent, and hashed again
 /// there. Belongs to one thread, for one NAR after the other.
 /// </summary>
-internal sealed class NarEncoder(Hashers hashers, PushProgress progress, CancellationToken cancellationToken) : WriteOnlyStream
+/// <remarks>
+/// zstd is a fifth slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR that fits into memory
+/// is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
+/// </remarks>
+/// <param name="jobs">How many encoders share the memory.</param>
+internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int jobs, CancellationToken cancellationToken) : WriteOnlyStream
 {
+    private static readonly NarWriteOptions Small = new();
+
+    private readonly NarWriteOptions _large = new() { BufferSize = Math.Clamp((32 << 20) / jobs, 2 << 20, 16 << 20) };
+    private byte[] _frame = [];
     private ZstdCompressor? _compressor;
     private NarOutput? _output;
+    private long _size;
+    private int _level, _workers;
     private bool _hashes;
 
     public long Count { get; private set; }
 
     /// <param name="size">Bytes of the NAR, as Nix has recorded them.</param>
     /// <param name="level">zstd's level.</param>
-    /// <param name="workers">Threads of zstd's own, or 0 for this one.</param>
+    /// <param name="workers">Threads of zstd's own for a large NAR.</param>
     /// <param name="output">Gets the compressed bytes.</param>
     /// <param name="hashes">Take the NAR's hash.</param>
-    public void Begin(long size, int level, int workers, NarOutput output, bool hashes)
+    /// <returns>How the NAR is to be written into this stream.</returns>
+    public NarWriteOptions Begin(long size, int level, int workers, NarOutput output, bool hashes)
     {
-        (_output, _hashes) = (output, hashes);
+        (_size, _level, _workers, _output, _hashes) = (size, level, workers, output, hashes);
         Count = 0;
-        _compressor = ZstdCompressor.Rent(level, workers);
-        // Readers can reserve memory, and small NARs are compressed with small tables, which is faster.
-        _compressor.SetPledgedSize(size);
+        return Fits(size, Small) || !Fits(size, _large) ? Small : _large;
     }
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        Count += buffer.Length;
+        if (Count > _size)
+            throw new InvalidDataException("The NAR is larger than Nix has recorded.");
         if (_hashes)
             hashers.Nar.AppendData(buffer);
-        Count += buffer.Length;
-        Step(buffer, ZstdEnd.Continue);
+        if (buffer.Length == _size)
+        {
+            Whole(buffer);
+        }
+        else
+        {
+            _compressor ??= Stream();
+            Step(buffer, ZstdEnd.Continue);
+        }
+
         progress.Read(buffer.Length);
     }
 
@@ -48,11 +69,12 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
     {
     }
 
-    /// <summary>Ends the NAR.</summary>
+    /// <summary>Ends the NAR, all of which has been written.</summary>
     /// <returns>Its hash, if it was to be taken, and what was made of it.</returns>
     public (Sha256Hash? NarHash, UploadedFile File) End()
     {
-        Step([], ZstdEnd.Frame);
+        if (_compressor is not null)
+            Step([], ZstdEnd.Frame);
         var file = _output!.End();
         Release();
         return (_hashes ? Sha256Hash.FromBytes(hashers.Nar.GetHashAndReset()) : null, file);
@@ -63,6 +85,34 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, Cancell
     {
         hashers.Reset();
         Release();
+    }
+
+    private static bool Fits(long size, NarWriteOptions options) => size <= options.BufferSize - NarWriter.BufferReserve;
+
+    private void Whole(ReadOnlySpan<byte> nar)
+    {
+        var bound = Zstd.CompressBound(nar.Length);
+        if (_frame.Length < bound)
+            _frame = GC.AllocateUninitializedArray<byte>(Zstd.CompressBound(Fits(nar.Length, Small) ? Small.BufferSize : _large.BufferSize));
+        using var compressor = ZstdCompressor.Rent(_level, checksum: false);
+        for (ReadOnlySpan<byte> left = _frame.AsSpan(0, compressor.CompressFrame(nar, _frame)); !left.IsEmpty;)
+        {
+            var free = _output!.Free();
+            var count = Math.Min(free.Length, left.Length);
+            left[..count].CopyTo(free);
+            _output.Advance(free[..count]);
+            left = left[count..];
+        }
+    }
+
+    private ZstdCompressor Stream()
+    {
+        // A small NAR in several writes has another size than Nix has recorded.
+        var workers = Fits(_size, _large) ? 0 : Math.Max(1, _workers);
+        var compressor = ZstdCompressor.Rent(_level, workers, _large.BufferSize / 2, checksum: false);
+        // Readers can reserve memory.
+        compressor.SetPledgedSize(_size);
+        return compressor;
     }
 
     private void Step(ReadOnlySpan<byte> input, ZstdEnd end)

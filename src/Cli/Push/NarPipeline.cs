@@ -102,7 +102,7 @@ internal sealed partial class NarPipeline : IDisposable
         private void Work()
         {
             using var hashers = new Hashers();
-            using var encoder = new NarEncoder(hashers, _pipeline._progress, _stop.Token);
+            using var encoder = new NarEncoder(hashers, _pipeline._progress, _pipeline._options.Jobs, _stop.Token);
             using var small = new SmallNars(this, hashers, encoder);
             while (Next(out var job, out var workers))
             {
@@ -211,9 +211,9 @@ internal sealed partial class NarPipeline : IDisposable
             var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
             try
             {
-                encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output, hashes: !job.Grant!.ServerHashes);
+                var options = encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output, hashes: !job.Grant!.ServerHashes);
                 var listing = new NarListingBuilder();
-                var summary = NarWriter.Write(path, encoder, handler: listing, cancellationToken: _stop.Token);
+                var summary = NarWriter.Write(path, encoder, options, listing, _stop.Token);
                 if (summary.IsTooDeepForNix)
                     _pipeline._progress.Note($"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than {NarFormat.NixMaxDepth}");
                 if (encoder.Count != job.Info.NarSize)

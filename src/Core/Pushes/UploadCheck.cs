@@ -20,6 +20,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     private const int AtOnce = 16;
     private const int ReadSize = 1 << 18;
 
+    // From here on the file is read a second time for its hash, beside the NAR: it would keep that waiting.
+    private const long ReadTwiceFrom = 16 << 20;
+
     /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
     {
@@ -122,8 +125,31 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (judge(body.Info) is { } rejected)
             return (rejected, null);
-        var file = new HashingReadStream(body.Stream);
-        await using var nar = new ZstdDecompressStream(file);
+        if (body.Info.Size < ReadTwiceFrom)
+        {
+            await using var file = new HashingReadStream(body.Stream);
+            return await CheckNarAsync(id, token, file, cancel) is { } wrong ? (wrong, null) : (null, file.Finish());
+        }
+
+        var fileHash = Task.Run(() => HashFileAsync(token.Key, cancel), cancel);
+        var refused = await CheckNarAsync(id, token, body.Stream, cancel);
+        return await fileHash is { } hash && refused is null ? (null, hash) : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
+    }
+
+    private async Task<Sha256Hash?> HashFileAsync(ObjectKey key, CancellationToken cancel)
+    {
+        await using var body = await store.GetAsync(key, null, cancel);
+        if (body is null)
+            return null;
+        await using var file = new HashingReadStream(body.Stream);
+        await file.CopyToAsync(Stream.Null, ReadSize, cancel);
+        return file.Finish();
+    }
+
+    /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
+    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancel)
+    {
+        await using var nar = new ZstdDecompressStream(file, leaveOpen: true);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
         var (count, hashed) = (0L, Task.CompletedTask);
@@ -144,7 +170,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
         catch (InvalidDataException e)
         {
-            return (Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
+            return Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}");
         }
         finally
         {
@@ -154,10 +180,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
 
         if (count != token.NarSize)
-            return (Reject(id, SizeMismatch, $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared."), null);
+            return Reject(id, SizeMismatch, $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
         if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
-            return (Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {token.NarHash} was declared."), null);
-        return (null, file.Finish());
+            return Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
+        return null;
     }
 
     private static string MultipartETag(IReadOnlyList<string> md5)
