@@ -28,13 +28,23 @@ internal static class Mutants
         },
         new("begin walks the client's references")
         {
-            Patch = TouchAlone("@fn@.touch(p_cache, v_ids) t;\n  if v_unpromised = '{}' then"),
+            Patch = TouchAlone("@fn@.touch(p_cache, v_ids) t;\n  end if;\n  if v_unpromised = '{}' then"),
             Profile = Collecting with { Universes = ["two builders", "builders and shared NARs"], Whole = 0.6 },
         },
         new("the walk stops at touched = g without live")
         {
             Patch = Patch(("not (p.state = 'live' and p.touched = touch.g);\n  if v_cold", "not (p.touched = touch.g);\n  if v_cold"), ("not (q.state = 'live' and q.touched = touch.g)\n    )", "not (q.touched = touch.g)\n    )")),
             Profile = Calm with { Pin = 0, Collect = 1, Work = 0, Universes = ["a pair", "a chain"] },
+        },
+        new("a begin takes touched = g for live")
+        {
+            Patch = Patch(("s.state = 'live' and s.touched = v_g as hot", "s.touched = v_g as hot")),
+            Profile = Calm with { Pin = 0, Collect = 1, Work = 0, Universes = ["a pair", "a chain"] },
+        },
+        new("a begin takes live for promised")
+        {
+            Patch = Patch(("s.state = 'live' and s.touched = v_g as hot", "s.state = 'live' as hot")),
+            Profile = Collecting,
         },
         new("an older value of a pin lands later")
         {

@@ -6,11 +6,15 @@ returns table (push_id bigint, push_state text, expires timestamptz, ord int, pa
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
+  v_g bigint;
   v_push push%rowtype;
   v_ids bigint[];
-  v_unpromised bigint[];
+  v_unpromised bigint[] := '{}';
   v_promised bigint[];
   v_misnamed boolean;
+  v_hot boolean;
+  v_nar_hashes bytea[];
+  v_signatures text[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
@@ -20,10 +24,15 @@ begin
     return;
   end if;
   perform 1 from push u where u.id = v_push.id for no key update;
+  select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
 
   loop
-    select array_agg(s.id order by u.ord), bool_or(s.state = 'gone' and u.name not in ('', s.name)) into v_ids, v_misnamed
-      from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash;
+    select array_agg(x.id), bool_or(x.misnamed), bool_and(x.hot), array_agg(x.nar_hash), array_agg(x.signatures)
+      into v_ids, v_misnamed, v_hot, v_nar_hashes, v_signatures
+      from (
+        select s.id, s.state = 'gone' and u.name not in ('', s.name) as misnamed, s.state = 'live' and s.touched = v_g as hot, s.nar_hash, array_to_string(s.signatures, ' ') as signatures
+        from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
+        order by u.ord) x;
     -- Rows are permanent, so most pushes of a fleet find all of them.
     exit when cardinality(coalesce(v_ids, '{}')) = cardinality(p_hashes);
     insert into store_path (cache_id, hash, name)
@@ -37,7 +46,10 @@ begin
     update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.state = 'gone' and u.name not in ('', s.name);
   end if;
 
-  select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
+  -- Where all is live at g, as the paths of an active fleet are, there is nothing to touch: rule 1's first question has been asked.
+  if not v_hot then
+    select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
+  end if;
   if v_unpromised = '{}' then
     v_promised := v_ids;
   else
@@ -60,10 +72,16 @@ begin
     delete from push_path d where d.push_id = v_push.id and d.path_id = any(v_promised);
   end if;
 
-  return query
-    select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures, null::text
-    from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
-    left join unnest(v_unpromised) un(id) on un.id = u.id;
+  if v_hot then
+    return query
+      select v_push.id, 'open', v_push.expires, u.ord::int, u.id, 'live', true, u.nar_hash, string_to_array(u.signatures, ' '), null::text
+      from unnest(v_ids, v_nar_hashes, v_signatures) with ordinality u(id, nar_hash, signatures, ord);
+  else
+    return query
+      select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures, null::text
+      from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
+      left join unnest(v_unpromised) un(id) on un.id = u.id;
+  end if;
   -- Of the logs and realisations that the client has: those that the cache lacks.
   return query
     select v_push.id, 'open', v_push.expires, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], k.key
