@@ -45,7 +45,7 @@ public sealed class ZstdCompressor : IDisposable
     /// on, already with one, which spares zstd what makes small steps slow. Such contexts are freed rather than pooled.
     /// </param>
     /// <param name="jobSize">Bytes that a worker takes at once, of which it holds some six times as many; 0: four windows, 8 MiB at level 3.</param>
-    /// <param name="checksum">A few bytes in the frame by which its reader notices damage, for a thirtieth of the time; no use where a better hash is compared anyway.</param>
+    /// <param name="checksum">A few bytes in the frame by which its reader notices damage; no use where a better hash is compared anyway.</param>
     public static ZstdCompressor Rent(int level = Zstd.DefaultLevel, int workers = 0, int jobSize = 0, bool checksum = true)
     {
         ZstdCompressor? compressor = null;

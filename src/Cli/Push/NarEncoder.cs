@@ -7,7 +7,7 @@ namespace OrleansCache.Cli.Push;
 /// there. Belongs to one thread, for one NAR after the other.
 /// </summary>
 /// <remarks>
-/// zstd is a fifth slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR that fits into memory
+/// zstd is much slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR that fits into memory
 /// is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
 /// </remarks>
 /// <param name="jobs">How many encoders share the memory.</param>
