@@ -7,8 +7,11 @@ cd "$repo"
 cache=${ORLEANS_CACHE_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/orleans-cache}
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
-# No build servers: a script leaves nothing running.
-export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false DOTNET_CLI_USE_MSBUILD_SERVER=0
+# No build servers: a script leaves nothing running. What builds much has a compiler while it does (compiler.sh).
+export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
+[ -n "${SharedCompilationId:-}" ] || export UseSharedCompilation=false
+# Programs that run for seconds or minutes (compilers, tests) do not gain from code that is instrumented first; ours have it off in any case.
+export DOTNET_TieredPGO=0
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$(basename "$0"): $*"; exit 1; }
