@@ -342,7 +342,7 @@ internal sealed class DirectPushes(
         foreach (var path in promised)
         {
             var declared = closure.Request.Paths[path.Index];
-            if (declared.Signatures.Count > 0 && signer.Added(declared, closure.References(declared), path.Signatures) is { Length: > 0 } signatures)
+            if (declared.Signatures.Count > 0 && signer.Added(declared, closure.References(declared), path.Signatures.Split(' ')) is { Length: > 0 } signatures)
                 added.Add((path.Id, signatures));
         }
 

@@ -107,9 +107,18 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 while (await reader.ReadAsync(stop))
                 {
                     if (reader.IsDBNull(0))
-                        shared[paths[reader.GetInt32(4) - 1].Hash] = ReadOpenedPath(reader, 1);
+                    {
+                        var places = Array<int>(reader, 10);
+                        foreach (var path in ReadOpenedPaths(reader, 1))
+                            shared[paths[places[path.Index] - 1].Hash] = path;
+                    }
+                    else if (outcomes[reader.GetInt32(0) - 1] is { } fresh)
+                        fresh.MissingKeys.AddRange(Array<string>(reader, 9));
                     else
-                        AddRow(outcomes[reader.GetInt32(0) - 1] ??= ReadOpened(reader, 1), reader, 1);
+                    {
+                        var push = outcomes[reader.GetInt32(0) - 1] = ReadOpened(reader, 1);
+                        push.Paths.AddRange(ReadOpenedPaths(reader, 1));
+                    }
                 }
 
                 return Whole(outcomes);

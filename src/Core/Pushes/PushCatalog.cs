@@ -161,29 +161,25 @@ internal class PushCatalog(CatalogDatabase database)
 
     protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancel)
     {
-        OpenedPush? push = null;
-        while (await reader.ReadAsync(cancel))
-        {
-            push ??= ReadOpened(reader, 0);
-            AddRow(push, reader, 0);
-        }
-
-        return push!;
+        await reader.ReadAsync(cancel);
+        var push = ReadOpened(reader, 0);
+        push.Paths.AddRange(ReadOpenedPaths(reader, 0));
+        return push;
     }
 
-    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(new PushId(r.GetInt64(at)), r.GetString(at + 1), r.GetDateTime(at + 2), [], []);
+    /// <summary>An opened push without its paths.</summary>
+    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(new PushId(r.GetInt64(at)), r.GetString(at + 1), r.GetDateTime(at + 2), [], [.. Array<string>(r, at + 8)]);
 
-    /// <summary>What else stands in the row of an opened push: a path, a missing key, or nothing.</summary>
-    protected static void AddRow(OpenedPush push, NpgsqlDataReader r, int at)
+    /// <summary>What has become of paths, in the order of the row.</summary>
+    protected static IEnumerable<OpenedPath> ReadOpenedPaths(NpgsqlDataReader r, int at)
     {
-        if (!r.IsDBNull(at + 3))
-            push.Paths.Add(ReadOpenedPath(r, at));
-        else if (!r.IsDBNull(at + 9))
-            push.MissingKeys.Add(r.GetString(at + 9));
+        string[] states = Array<string>(r, at + 4), signatures = Array<string>(r, at + 7);
+        var promised = Array<bool>(r, at + 5);
+        var narHashes = Array<byte[]?>(r, at + 6);
+        return Array<long>(r, at + 3).Select((id, i) => new OpenedPath(i, id, states[i], promised[i], narHashes[i], signatures[i]));
     }
 
-    protected static OpenedPath ReadOpenedPath(NpgsqlDataReader r, int at) =>
-        new(r.GetInt32(at + 3) - 1, r.GetInt64(at + 4), r.GetString(at + 5), r.GetBoolean(at + 6), Bytes(r, at + 7), r.GetFieldValue<string[]>(at + 8));
+    protected static T[] Array<T>(NpgsqlDataReader r, int column) => r.IsDBNull(column) ? [] : r.GetFieldValue<T[]>(column);
 
     protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
         r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),
@@ -192,8 +188,6 @@ internal class PushCatalog(CatalogDatabase database)
 
     protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
         r.GetString(at), r.IsDBNull(at + 1) ? [] : r.GetFieldValue<long[]>(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)));
-
-    private static byte[]? Bytes(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetFieldValue<byte[]>(column);
 }
 
 /// <summary>Positional parameters, one after the other.</summary>
@@ -216,7 +210,8 @@ internal static class ParameterExtensions
 internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, List<OpenedPath> Paths, List<string> MissingKeys);
 
 /// <param name="Index">Position in the request.</param>
-internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? NarHash, string[] Signatures);
+/// <param name="Signatures">Separated by spaces.</param>
+internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? NarHash, string Signatures);
 
 /// <summary>A path's declared content, with references as ids.</summary>
 internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures);

@@ -2,11 +2,12 @@
 -- First all that they will lock, in one order.
 -- No item raises for its guard. A row that somebody holds for long gives the group up (55P03): its items are then sent in smaller groups, at last alone.
 
--- Rows as open_push has them, but those of paths once for all items that have no such rows of their own: without an item, ord being a place in p_hashes where the path is named.
+-- Rows as open_push has them, but what has become of the paths once for all items that have none of it in their own rows: without an item, each path once, ords being a place in p_hashes where it is named.
+-- What an item's keys lack may come in a row of its own.
 create function @fn@.open_pushes(
   p_cache int, p_operations text[], p_digests bytea[], p_ttl interval, p_path_counts int[], p_hashes bytea[], p_names text[],
   p_root_counts int[], p_roots int[], p_key_counts int[], p_keys text[], p_pins text[])
-returns table (item int, push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[], missing_key text)
+returns table (item int, push_id bigint, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], nar_hashes bytea[], signatures text[], missing_keys text[], ords int[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
 declare
@@ -60,20 +61,20 @@ begin
   end if;
 
   return query
-    select u.item, u.id, 'open', u.expires, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], null::text from unnest(v_items, v_pushes, v_expires) u(item, id, expires);
+    select u.item, u.id, 'open', u.expires, null::bigint[], null::text[], null::boolean[], null::bytea[], null::text[], null::text[], null::int[] from unnest(v_items, v_pushes, v_expires) u(item, id, expires);
   return query
-    select null::int, null::bigint, null::text, null::timestamptz, u.ord::int, s.id, s.state::text, u.promised, s.nar_hash, s.signatures, null::text
+    select null::int, null::bigint, null::text, null::timestamptz, array_agg(s.id), array_agg(s.state::text), array_agg(u.promised), array_agg(s.nar_hash), array_agg(array_to_string(s.signatures, ' ')), null::text[], array_agg(u.ord::int)
     from (select distinct on (x.id) x.id, x.promised, x.ord from unnest(v_ids, v_promised) with ordinality x(id, promised, ord)) u join store_path s on s.id = u.id;
   for i in 1 .. cardinality(p_operations) loop
     if p_operations[i] = any(v_known) then
-      return query select i, o.* from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
+      return query select i, o.*, null::int[] from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
         p_hashes[v_path + 1 : v_path + p_path_counts[i]], p_names[v_path + 1 : v_path + p_path_counts[i]],
         p_roots[v_root + 1 : v_root + p_root_counts[i]], p_keys[v_key + 1 : v_key + p_key_counts[i]], p_pins[i]::jsonb) o;
     elsif p_key_counts[i] > 0 then
-      return query select i, null::bigint, null::text, null::timestamptz, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], k.key
-        from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)
+      return query select i, null::bigint, null::text, null::timestamptz, null::bigint[], null::text[], null::boolean[], null::bytea[], null::text[], array(
+        select k.key from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)
         left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live' limit 1) o on true
-        where o.id is null;
+        where o.id is null), null::int[];
     end if;
     v_path := v_path + p_path_counts[i];
     v_root := v_root + p_root_counts[i];

@@ -1,8 +1,8 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
--- push_state 'open' comes with one row per named path, and one (ord null) per key of p_keys that is missing; any other state, or 'reused', with one row only.
+-- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, or 'reused', without.
 create function @fn@.open_push(
   p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_names text[], p_roots int[], p_keys text[], p_pin jsonb)
-returns table (push_id bigint, push_state text, expires timestamptz, ord int, path_id bigint, state text, promised boolean, nar_hash bytea, signatures text[], missing_key text)
+returns table (push_id bigint, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], nar_hashes bytea[], signatures text[], missing_keys text[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -13,6 +13,8 @@ declare
   v_promised bigint[];
   v_misnamed boolean;
   v_hot boolean;
+  v_states text[];
+  v_is_promised boolean[];
   v_nar_hashes bytea[];
   v_signatures text[];
 begin
@@ -20,7 +22,7 @@ begin
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
   if found and (v_push.state <> 'open' or v_push.digest <> p_digest) then
     return query select v_push.id, case when v_push.digest <> p_digest then 'reused' else v_push.state::text end, v_push.expires,
-      null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], null::text;
+      null::bigint[], null::text[], null::boolean[], null::bytea[], null::text[], null::text[];
     return;
   end if;
   perform 1 from push u where u.id = v_push.id for no key update;
@@ -73,20 +75,20 @@ begin
   end if;
 
   if v_hot then
-    return query
-      select v_push.id, 'open', v_push.expires, u.ord::int, u.id, 'live', true, u.nar_hash, string_to_array(u.signatures, ' '), null::text
-      from unnest(v_ids, v_nar_hashes, v_signatures) with ordinality u(id, nar_hash, signatures, ord);
+    v_states := array_fill('live'::text, array[cardinality(v_ids)]);
+    v_is_promised := array_fill(true, array[cardinality(v_ids)]);
   else
-    return query
-      select v_push.id, 'open', v_push.expires, u.ord::int, s.id, s.state::text, un.id is null, s.nar_hash, s.signatures, null::text
-      from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
-      left join unnest(v_unpromised) un(id) on un.id = u.id;
+    select array_agg(x.state), array_agg(x.promised), array_agg(x.nar_hash), array_agg(x.signatures)
+      into v_states, v_is_promised, v_nar_hashes, v_signatures
+      from (
+        select s.state::text as state, un.id is null as promised, s.nar_hash, array_to_string(s.signatures, ' ') as signatures
+        from unnest(v_ids) with ordinality u(id, ord) join store_path s on s.id = u.id
+        left join unnest(v_unpromised) un(id) on un.id = u.id
+        order by u.ord) x;
   end if;
-  -- Of the logs and realisations that the client has: those that the cache lacks.
-  return query
-    select v_push.id, 'open', v_push.expires, null::int, null::bigint, null::text, null::boolean, null::bytea, null::text[], k.key
-    from unnest(p_keys) k(key)
-    -- One look into the index for each key, whatever the statistics of a young table say.
-    left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live' limit 1) o on true
-    where o.id is null;
+  return query select v_push.id, 'open', v_push.expires, v_ids, v_states, v_is_promised, v_nar_hashes, v_signatures,
+    -- Of the logs and realisations that the client has, those that the cache lacks. One look into the index for each, whatever the statistics of a young table say.
+    array(select k.key from unnest(p_keys) k(key)
+      left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live' limit 1) o on true
+      where o.id is null);
 end $$;
