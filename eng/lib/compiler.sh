@@ -1,5 +1,5 @@
-# One compiler for all that a script builds, warm after its first project: half of the time that a compiler of its own takes for each.
-# It has a name of its own, so that nobody else's is used or ended, and is ended by the script that named it.
+# One compiler for all that a script builds, warm after its first project. It has a name of its own, so that nobody else's is used or ended,
+# and the script that named it ends it.
 compiler=
 if [ -z "${SharedCompilationId:-}" ]; then
   compiler=oc-$$-$RANDOM
