@@ -166,6 +166,24 @@ public class PushRouteTests
     }
 
     [Theory]
+    [InlineData("", """{"roots":[],"paths":[null]}""")]
+    [InlineData("", """{"roots":[],"paths":[{"path":"0c5b8vw40dy178xlpddw65q9gf1h2186-a","narHash":"sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s","narSize":1,"signatures":["a",null]}]}""")]
+    [InlineData("", """{"roots":[],"paths":[],"logs":[null]}""")]
+    [InlineData("/7/uploaded", """{"uploads":[null]}""")]
+    [InlineData("/7/uploaded", """{"uploads":[],"listings":[null]}""")]
+    [InlineData("/7/uploaded", """{"uploads":[],"realisations":[null]}""")]
+    public async Task A_null_in_a_list_is_refused(string route, string json)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var answer = await gateway.PostAsync(Pushes + route, json);
+
+        var problem = await answer.ProblemAsync();
+        Assert.Equal("urn:orleans-cache:error:bad-request", problem.Type);
+        Assert.Contains("null is not allowed in a list", problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("{", "line 1")]
     [InlineData("[]", "another type")]
     [InlineData("null", "null")]

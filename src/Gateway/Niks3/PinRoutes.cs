@@ -24,7 +24,7 @@ internal static class PinRoutes
         api.MapPost("/pins/{name}", async http =>
         {
             var name = Demanded(http);
-            var request = await ReadAsync(http, Wire.CreatePinRequest, SmallBody);
+            var request = await ReadAsync<CreatePinRequest>(http, SmallBody);
             if (!StorePath.TryParse(request.StorePath, out var path))
                 throw Bad($"store_path is '{request.StorePath}': a store path is wanted");
             await pins.SetAsync(Cache(http), name, new SetPin { Path = path }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);

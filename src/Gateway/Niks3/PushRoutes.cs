@@ -19,7 +19,7 @@ internal static class PushRoutes
 
         api.MapPost("/pending_closures", async http =>
         {
-            var request = await ReadAsync(http, Wire.CreateRequest, LargeBody);
+            var request = await ReadAsync<CreateRequest>(http, LargeBody);
             var cache = Cache(http);
             var opened = await pushes.OpenAsync(cache, Closures.Read(request), http.RequestAborted);
             await AnswerAsync(http, Closures.Answer(request, opened, key => ExtraRoutes.Url(parts, cache, opened, key), parts.Time.GetUtcNow()), Wire.CreateAnswer);
@@ -27,7 +27,7 @@ internal static class PushRoutes
 
         api.MapPost("/pending_closures/{id}/sign", async http =>
         {
-            var request = await ReadAsync(http, Wire.SignRequest, LargeBody);
+            var request = await ReadAsync<SignRequest>(http, LargeBody);
             var declared = (request.Narinfos ?? []).Select(n => Closures.Read(n.Key, n.Value)).ToList();
             var signatures = await pushes.DeclareAsync(Cache(http), Push(http), declared, http.RequestAborted);
             await AnswerAsync(http, new SignAnswer(signatures.ToDictionary(s => Keys.NarInfo(s.Key), s => s.Value)), Wire.SignAnswer);
@@ -53,7 +53,7 @@ internal static class PushRoutes
 
         api.MapPost("/multipart/request-parts", async http =>
         {
-            var request = await ReadAsync(http, Wire.MorePartsRequest, SmallBody);
+            var request = await ReadAsync<MorePartsRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload)
                 throw Bad("object_key of a NAR and upload_id are wanted");
             if (request.NumParts is < 1 or > MostPartsAtOnce || request.StartPartNumber < 1 || request.StartPartNumber > MostParts - request.NumParts + 1)
@@ -64,7 +64,7 @@ internal static class PushRoutes
 
         api.MapPost("/multipart/complete", async http =>
         {
-            var request = await ReadAsync(http, Wire.CompleteMultipartRequest, SmallBody);
+            var request = await ReadAsync<CompleteMultipartRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
             var ordered = sent.OrderBy(p => p?.PartNumber).ToList();

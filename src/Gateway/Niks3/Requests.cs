@@ -13,6 +13,8 @@ internal static class Requests
     /// <summary>Keys and URLs stay as they are: nothing here is shown as HTML.</summary>
     public static Niks3Json Wire { get; } = new(new JsonSerializerOptions(Niks3Json.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
+    private static readonly JsonSerializerOptions Read = new(Niks3Json.Default.Options) { TypeInfoResolver = Niks3Json.Default.WithAddedModifier(WireJson.RefuseNullItems) };
+
     /// <summary>For create and sign: some 190 bytes for each object of a closure.</summary>
     public const long LargeBody = 128 << 20;
 
@@ -27,12 +29,12 @@ internal static class Requests
 
     public static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
 
-    public static async Task<T> ReadAsync<T>(HttpContext http, JsonTypeInfo<T> type, long limit) where T : class
+    public static async Task<T> ReadAsync<T>(HttpContext http, long limit) where T : class
     {
         try
         {
             await using var body = new BoundedStream(http.Request.Body, limit);
-            return await JsonSerializer.DeserializeAsync(body, type, http.RequestAborted) ?? throw Bad("The body is JSON's null; an object is wanted.");
+            return await JsonSerializer.DeserializeAsync(body, (JsonTypeInfo<T>)Read.GetTypeInfo(typeof(T)), http.RequestAborted) ?? throw Bad("The body is JSON's null; an object is wanted.");
         }
         catch (JsonException e)
         {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections;
 using System.IO.Compression;
 using System.Reflection;
 using System.Text.Encodings.Web;
@@ -84,16 +85,32 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
     }
 }
 
-/// <summary>The wire's JSON as this server reads it: a null where the contract has no null is an error, not a fault later.</summary>
+/// <summary>The wire's JSON as this server reads it: a null where the contract has no null, as a member or in a list, is an error, not a fault later.</summary>
 internal static class WireJson
 {
-    public static ProtocolJson Strict { get; } = new(new JsonSerializerOptions(ProtocolJson.Default.Options)
+    public static JsonSerializerOptions Strict { get; } = new(ProtocolJson.Default.Options)
     {
+        TypeInfoResolver = ProtocolJson.Default.WithAddedModifier(RefuseNullItems),
         RespectNullableAnnotations = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Never shown as HTML; quotes stay quotes.
-    });
+    };
 
-    public static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>?)Strict.GetTypeInfo(typeof(T)) ?? throw new InvalidOperationException($"{typeof(T)} is not part of the protocol");
+    public static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Strict.GetTypeInfo(typeof(T));
+
+    /// <summary>The serializer looks at members only: what is in a list may be null, whatever its type says.</summary>
+    public static void RefuseNullItems(JsonTypeInfo type)
+    {
+        if (type is not { Kind: JsonTypeInfoKind.Enumerable, ElementType.IsValueType: false })
+            return;
+        type.OnDeserialized = list =>
+        {
+            foreach (var item in (IEnumerable)list)
+            {
+                if (item is null)
+                    throw new JsonException("null is not allowed in a list");
+            }
+        };
+    }
 
     /// <summary>What is wrong with the body, and where.</summary>
     public static string Explain(JsonException e)

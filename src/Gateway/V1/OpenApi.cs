@@ -13,8 +13,8 @@ internal static class OpenApi
     {
         services.ConfigureHttpJsonOptions(json =>
         {
-            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict, DocumentedTypes.Default, json.SerializerOptions.TypeInfoResolver);
-            foreach (var converter in WireJson.Strict.Options.Converters)
+            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict.TypeInfoResolver, DocumentedTypes.Default, json.SerializerOptions.TypeInfoResolver);
+            foreach (var converter in WireJson.Strict.Converters)
                 json.SerializerOptions.Converters.Add(converter);
         });
         services.AddOpenApi("v1", options =>

@@ -48,6 +48,19 @@ public class Niks3RouteTests
         Assert.Equal((await cache.NarInfoAsync(app))!.Signatures, answer["signatures"]![app.NarInfoKey]!.AsArray().Select(s => (string)s!));
     }
 
+    [Theory]
+    [InlineData("pending_closures", """{"closure":"0c5b8vw40dy178xlpddw65q9gf1h2186.narinfo","objects":[null]}""")]
+    [InlineData("multipart/complete", """{"object_key":"nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst","upload_id":"1","parts":[null]}""")]
+    public async Task A_null_in_a_list_is_refused(string route, string json)
+    {
+        await using var cache = await Niks3Cache.StartAsync();
+
+        var (status, text) = await Niks3Client.ErrorAsync(await cache.Client().PostAsync($"api/{route}", JsonNode.Parse(json)));
+
+        Assert.Equal(HttpStatusCode.BadRequest, status);
+        Assert.Contains("null is not allowed in a list", text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_closure_that_was_not_signed_is_not_published()
     {
