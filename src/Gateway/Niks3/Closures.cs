@@ -28,14 +28,14 @@ internal static class Closures
         var realisations = new Dictionary<string, ObjectKey>();
         foreach (var item in objects)
         {
-            switch (item?.Type)
+            switch (item.Type)
             {
                 case "narinfo" when Keys.TryNarInfo(item.Key, out var path): narInfos.Add((path, item.Refs ?? [])); break;
                 case "nar" when Keys.TryNar(item.Key, out var nar): narSizes[nar] = NarSize(item); break;
                 case "listing" when Keys.TryListing(item.Key, out _): break;
                 case "build_log" when Keys.TryLog(item.Key, out var log): logs.Add(log); break;
                 case "realisation" when Keys.TryRealisation(item.Key, out var realisation): realisations[item.Key!] = realisation; break;
-                default: throw Bad($"invalid object key \"{item?.Key}\" for type \"{item?.Type}\"");
+                default: throw Bad($"invalid object key \"{item.Key}\" for type \"{item.Type}\"");
             }
         }
 
@@ -52,7 +52,7 @@ internal static class Closures
                     others.Add(other);
                 else if (Keys.TryNar(reference, out var itsNar))
                     nar = nar is null || nar == itsNar ? itsNar : throw Bad($"{path}.narinfo refers to two NARs");
-                else if (reference is not null && realisations.TryGetValue(reference, out var realisation))
+                else if (realisations.TryGetValue(reference, out var realisation))
                     owned.Add(new DeferredObject(realisation, IsLog: false, path));
             }
 

@@ -67,8 +67,8 @@ internal static class PushRoutes
             var request = await ReadAsync<CompleteMultipartRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
-            var ordered = sent.OrderBy(p => p?.PartNumber).ToList();
-            if (ordered.Where((p, i) => p?.PartNumber != i + 1).Any())
+            var ordered = sent.OrderBy(p => p.PartNumber).ToList();
+            if (ordered.Where((p, i) => p.PartNumber != i + 1).Any())
                 throw Bad("the parts must be 1, 2 and so on, none left out");
             await pushes.UploadedAsync(Cache(http), upload, nar, ordered.ConvertAll(p => p.Etag ?? ""), http.RequestAborted);
             NoContent(http);
