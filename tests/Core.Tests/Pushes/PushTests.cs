@@ -56,6 +56,22 @@ public class PushTests
     }
 
     [Fact]
+    public async Task A_push_of_which_a_part_is_there_brings_the_rest_and_no_more()
+    {
+        await using var world = await CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+
+        var push = await world.BeginAsync(World.Chain("a", "b", "c"));
+        Assert.Equal(1, push.Present);
+        Assert.Equal([World.Hash("b"), World.Hash("c")], push.Missing.Select(m => m.Path));
+        await world.UploadAsync(push);
+        var answer = await world.CommitAsync(push);
+
+        Assert.Equal((PushState.Committed, 2), (answer.State, answer.Published));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task Commit_answers_the_same_again_after_a_lost_response()
     {
         await using var world = await CreateAsync();
