@@ -81,6 +81,22 @@ public class ConfigurationTests
     }
 
     [Fact]
+    public async Task A_bucket_for_which_no_keys_are_found_is_told_in_one_line()
+    {
+        using var folder = new TempFolder();
+        var environment = new Dictionary<string, string?>
+        {
+            ["HOME"] = folder.Path, ["AWS_EC2_METADATA_DISABLED"] = "true", ["AWS_ACCESS_KEY_ID"] = null, ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = null,
+        };
+
+        var (exit, _, errors) = await ServerProcess.RunAsync(
+            environment, "--data", folder["data"], "--listen", "127.0.0.1:0", "--s3-bucket", "closures", "--s3-endpoint", "http://127.0.0.1:1");
+
+        Assert.Equal(2, exit);
+        Assert.Contains("The object store cannot be used: no keys for S3: give an access key and a secret key", EmbeddedServerTests.Sentence(errors), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Migrate_brings_the_database_up_to_date_says_what_it_did_and_ends()
     {
         var database = await (await PostgresServer.Shared).CreateDatabaseAsync();

@@ -14,3 +14,10 @@ public sealed class BucketTheoryAttribute : TheoryAttribute
     public BucketTheoryAttribute(bool needsNewNix = false) =>
         Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (needsNewNix ? new NewNixFactAttribute().Skip : null);
 }
+
+/// <summary>The same with a role at that S3, which its keys may take.</summary>
+public sealed class RoleFactAttribute : FactAttribute
+{
+    public RoleFactAttribute() =>
+        Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (CephServer.Role is null ? "ORLEANS_CACHE_TEST_S3_ROLE names no role" : null);
+}

@@ -6,7 +6,7 @@ using Xunit;
 namespace OrleansCache.Testing;
 
 /// <summary>
-/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>) names,
+/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>, <c>_ROLE</c>) names,
 /// else a Ceph on loopback that ends with the test process.
 /// </summary>
 public sealed class CephServer : IAsyncDisposable
@@ -35,6 +35,9 @@ public sealed class CephServer : IAsyncDisposable
     public string SecretKey { get; }
 
     public string Region { get; }
+
+    /// <summary>A role that may write into every bucket, and that the keys may take at the same endpoint; null when the server that is named has none.</summary>
+    public static string? Role => Setting("ENDPOINT") is null ? "arn:aws:iam:::role/test" : Setting("ROLE");
 
     /// <summary>Null when an S3 server can be had, else why not.</summary>
     public static string? MissingReason =>

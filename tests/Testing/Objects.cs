@@ -53,11 +53,10 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public string Url => $"{_server.Endpoint.ToString().TrimEnd('/')}/{Name}";
 
     /// <summary>The options that make a server use it.</summary>
-    public string[] ServerOptions =>
-    [
-        "--s3-bucket", Name, "--s3-endpoint", _server.Endpoint.ToString(), "--s3-region", _server.Region,
-        "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"],
-    ];
+    public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"]];
+
+    /// <summary>The same without keys, which the server is to find by itself.</summary>
+    public string[] PlaceOptions => ["--s3-bucket", Name, "--s3-endpoint", _server.Endpoint.ToString(), "--s3-region", _server.Region];
 
     public static async Task<ObjectBucket> CreateAsync()
     {

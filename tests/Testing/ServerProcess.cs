@@ -8,11 +8,13 @@ public sealed class ServerProcess : IAsyncDisposable
     private readonly TempFolder _folder = new("oc-server-");
     private readonly string _program;
     private readonly string[] _options;
+    private readonly IReadOnlyDictionary<string, string?> _environment;
     private readonly int _port = FreePort.Next();
     private ProcessRunner? _process;
     private string _earlierLogs = "";
 
-    private ServerProcess(string program, string[] options) => (_program, _options) = (program, options);
+    private ServerProcess(string program, string[] options, IReadOnlyDictionary<string, string?> environment) =>
+        (_program, _options, _environment) = (program, options, environment);
 
     /// <summary>What clients use; stays the same over restarts.</summary>
     public Uri Url => new($"http://127.0.0.1:{_port}");
@@ -52,6 +54,10 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <param name="options">More options, such as <c>--postgres</c>.</param>
     public static Task<ServerProcess> StartAsync(params string[] options) => StartAsync(BuiltProgram.Server, options);
 
+    /// <summary>Starts it with more variables in its environment.</summary>
+    public static Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string?> environment, params string[] options) =>
+        StartAsync(BuiltProgram.Server, options, environment);
+
     /// <summary>Starts a silo, and waits until it serves.</summary>
     /// <param name="options">More options; at least <c>--postgres</c>, by which it finds the others.</param>
     public static Task<ServerProcess> StartSiloAsync(params string[] options) =>
@@ -60,9 +66,9 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>False when it has ended by itself, as a silo does that the others have declared dead.</summary>
     public bool IsRunning => _process is { HasExited: false };
 
-    private static async Task<ServerProcess> StartAsync(string program, string[] options)
+    private static async Task<ServerProcess> StartAsync(string program, string[] options, IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var server = new ServerProcess(program, options);
+        var server = new ServerProcess(program, options, environment ?? new Dictionary<string, string?>());
         try
         {
             await server.RestartAsync();
@@ -79,8 +85,10 @@ public sealed class ServerProcess : IAsyncDisposable
     public async Task RestartAsync()
     {
         await StopAsync();
-        _process = ProcessRunner.Start(
-            _program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], CacheCli.Environment(_folder.Path), signalAtExit: "TERM");
+        Dictionary<string, string?> environment = new(CacheCli.Environment(_folder.Path));
+        foreach (var (name, value) in _environment)
+            environment[name] = value;
+        _process = ProcessRunner.Start(_program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], environment, signalAtExit: "TERM");
         // A silo that joins beside one that stands still waits until the others have declared that one dead, or for five minutes.
         await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal), TimeSpan.FromMinutes(6));
     }

@@ -40,7 +40,7 @@ internal sealed class S3Calls(AdaptiveLimit limit)
                 throttled = IsThrottling(e);
                 outcome = StoreCall.OutcomeOf(e);
                 if (attempt + 1 == Attempts)
-                    throw new ObjectStoreException($"{what}: the store did not answer as it should, {Attempts} times: {Words(e)}", isTransient: true, e);
+                    throw e as ObjectStoreException ?? new ObjectStoreException($"{what}: the store did not answer as it should, {Attempts} times: {Words(e)}", isTransient: true, e);
             }
             catch (Exception e) when (e is AmazonServiceException or AmazonClientException && !cancel.IsCancellationRequested)
             {
@@ -72,6 +72,7 @@ internal sealed class S3Calls(AdaptiveLimit limit)
         AmazonServiceException { StatusCode: not 0 } => false,
         AmazonServiceException or HttpRequestException or IOException or TimeoutException or OperationCanceledException => true, // Nothing came back, or not all of it.
         AmazonClientException { InnerException: { } inner } => IsTransient(inner),
+        ObjectStoreException keys => keys.IsTransient,
         _ => false,
     };
 

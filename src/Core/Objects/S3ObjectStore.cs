@@ -3,7 +3,6 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using Amazon.Runtime;
-using Amazon.Runtime.Credentials;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -44,7 +43,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             MaxConnectionsPerServer = options.MaxConnections,
             Timeout = TimeSpan.FromSeconds(60),
         };
-        var credentials = Credentials(options, config);
+        var credentials = S3Credentials.Find(options, config);
         _client = new AmazonS3Client(credentials, config);
         _http = new HttpClient(new SocketsHttpHandler
         {
@@ -276,24 +275,6 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             if (page.IsTruncated != true)
                 return parts;
             request.PartNumberMarker = page.NextPartNumberMarker?.ToString(CultureInfo.InvariantCulture);
-        }
-    }
-
-    private static AWSCredentials Credentials(S3Options options, AmazonS3Config config)
-    {
-        if (options.AccessKey is { } access)
-        {
-            var secret = options.SecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options));
-            return options.SessionToken is { } token ? new SessionAWSCredentials(access, secret, token) : new BasicAWSCredentials(access, secret);
-        }
-
-        try
-        {
-            return DefaultAWSCredentialsIdentityResolver.GetCredentials(config);
-        }
-        catch (AmazonClientException e)
-        {
-            throw new ObjectStoreException($"no keys for S3: give an access key and a secret key, or run where the AWS SDK finds credentials ({e.Message})", isTransient: false, e);
         }
     }
 

@@ -14,19 +14,29 @@ internal static class Compose
 {
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
-    public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl) => settings.S3 is { } s3
-        ? new S3ObjectStore(new S3Options
+    public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl)
+    {
+        if (settings.S3 is not { } s3)
+            return new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
+        try
         {
-            Bucket = s3.Bucket,
-            Endpoint = s3.Endpoint,
-            UploadEndpoint = s3.UploadEndpoint,
-            Region = s3.Region,
-            Prefix = s3.Prefix,
-            PathStyle = s3.PathStyle,
-            AccessKey = s3.AccessKey,
-            SecretKey = s3.SecretKey,
-        })
-        : new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
+            return new S3ObjectStore(new S3Options
+            {
+                Bucket = s3.Bucket,
+                Endpoint = s3.Endpoint,
+                UploadEndpoint = s3.UploadEndpoint,
+                Region = s3.Region,
+                Prefix = s3.Prefix,
+                PathStyle = s3.PathStyle,
+                AccessKey = s3.AccessKey,
+                SecretKey = s3.SecretKey,
+            });
+        }
+        catch (ObjectStoreException e)
+        {
+            throw Unusable(e);
+        }
+    }
 
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
@@ -71,7 +81,9 @@ internal static class Compose
         }
         catch (Exception e) when (e is ObjectStoreException or IOException or UnauthorizedAccessException)
         {
-            throw new StartupException($"The object store cannot be used: {e.Message}", e);
+            throw Unusable(e);
         }
     }
+
+    private static StartupException Unusable(Exception e) => new($"The object store cannot be used: {e.Message}", e);
 }
