@@ -16,9 +16,23 @@ public sealed class GcCommandTests : IAsyncLifetime
 
     private static readonly GcRun Started = new()
     {
-        Id = 12, State = GcState.Running, Phase = "marking", Scheduled = false, DryRun = false, Started = new DateTimeOffset(2026, 5, 1, 0, 0, 0, TimeSpan.Zero),
-        OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 2, GraceSeconds = 3, Paths = 100, Objects = 300, FailedUploadsDeleted = 1, OldClosuresDeleted = 2,
-        ObjectsMarkedForDeletion = 3, ObjectsDeletedAfterGracePeriod = 4, ObjectsFailedToDelete = 5, BytesFreed = 6_000_000,
+        Id = 12,
+        State = GcState.Running,
+        Phase = "marking",
+        Scheduled = false,
+        DryRun = false,
+        Started = new DateTimeOffset(2026, 5, 1, 0, 0, 0, TimeSpan.Zero),
+        OlderThanSeconds = 1,
+        FailedUploadsOlderThanSeconds = 2,
+        GraceSeconds = 3,
+        Paths = 100,
+        Objects = 300,
+        FailedUploadsDeleted = 1,
+        OldClosuresDeleted = 2,
+        ObjectsMarkedForDeletion = 3,
+        ObjectsDeletedAfterGracePeriod = 4,
+        ObjectsFailedToDelete = 5,
+        BytesFreed = 6_000_000,
     };
 
     private static readonly GcRun Done = Started with { State = GcState.Done, Phase = "deleting", Finished = Started.Started.AddMinutes(2) };

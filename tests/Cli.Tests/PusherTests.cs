@@ -1,8 +1,8 @@
 using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Tests.Fake;
-using OrleansCache.Protocol;
 using OrleansCache.Nix;
+using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;

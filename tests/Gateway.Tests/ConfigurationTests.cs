@@ -86,7 +86,10 @@ public class ConfigurationTests
         using var folder = new TempFolder();
         var environment = new Dictionary<string, string?>
         {
-            ["HOME"] = folder.Path, ["AWS_EC2_METADATA_DISABLED"] = "true", ["AWS_ACCESS_KEY_ID"] = null, ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = null,
+            ["HOME"] = folder.Path,
+            ["AWS_EC2_METADATA_DISABLED"] = "true",
+            ["AWS_ACCESS_KEY_ID"] = null,
+            ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = null,
         };
 
         var (exit, _, errors) = await ServerProcess.RunAsync(
