@@ -14,4 +14,5 @@ end_compiler() {
     file=${file#/proc/}
     kill -TERM "${file%/cmdline}" 2>/dev/null || true
   done
+  rm -f "${TMPDIR:-/tmp}/$compiler" # its socket, which it leaves
 }
