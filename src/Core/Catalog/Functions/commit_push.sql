@@ -56,10 +56,10 @@ begin
     if paths is not null then outcome := 'missing'; return; end if;
   end if;
 
-  -- Logs and realisations: the bytes are in the row; what is condemned comes back.
+  -- Logs and realisations: the bytes are in the row; what is condemned comes back. What is adopted needs no holder any more.
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
-  update object o set state = 'publishing', touched = v_g, condemned_at = null where o.id = any(v_logs) and o.state = 'stored';
-  update object o set state = 'live', touched = v_g, condemned_at = null where o.id = any(v_chosen) and o.state = 'stored';
+  update object o set state = 'publishing', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_logs) and o.state = 'stored';
+  update object o set state = 'live', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_chosen) and o.state = 'stored';
   with chosen as materialized (select o.id, o.nar_hash from object o where o.id = any(v_chosen)),
     extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
       where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),

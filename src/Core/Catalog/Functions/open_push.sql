@@ -9,6 +9,8 @@ declare
   v_g bigint;
   v_push push%rowtype;
   v_ids bigint[];
+  v_known bigint[];
+  v_gone bigint[];
   v_unpromised bigint[] := '{}';
   v_promised bigint[];
   v_misnamed boolean;
@@ -29,10 +31,10 @@ begin
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
 
   loop
-    select array_agg(x.id), bool_or(x.misnamed), bool_and(x.hot), array_agg(x.nar_hash), array_agg(x.signatures)
-      into v_ids, v_misnamed, v_hot, v_nar_hashes, v_signatures
+    select array_agg(x.id), array_agg(x.id) filter (where not x.gone), array_agg(x.id) filter (where x.gone), bool_or(x.misnamed), bool_and(x.hot), array_agg(x.nar_hash), array_agg(x.signatures)
+      into v_ids, v_known, v_gone, v_misnamed, v_hot, v_nar_hashes, v_signatures
       from (
-        select s.id, s.state = 'gone' and u.name not in ('', s.name) as misnamed, s.state = 'live' and s.touched = v_g as hot, s.nar_hash, array_to_string(s.signatures, ' ') as signatures
+        select s.id, s.state = 'gone' as gone, s.state = 'gone' and u.name not in ('', s.name) as misnamed, s.state = 'live' and s.touched = v_g as hot, s.nar_hash, array_to_string(s.signatures, ' ') as signatures
         from unnest(p_hashes, p_names) with ordinality u(hash, name, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
         order by u.ord) x;
     -- Rows are permanent, so most pushes of a fleet find all of them.
@@ -49,8 +51,9 @@ begin
   end if;
 
   -- Where all is live at g, as the paths of an active fleet are, there is nothing to touch: rule 1's first question has been asked.
+  -- Nor is there where a path is gone, as most of a new closure are.
   if not v_hot then
-    select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids) t;
+    select t.unpromised || v_gone into v_unpromised from @fn@.touch(p_cache, v_known) t;
   end if;
   if v_unpromised = '{}' then
     v_promised := v_ids;
