@@ -51,7 +51,7 @@ begin
   end if;
 
   -- Where all is live at g, as the paths of an active fleet are, there is nothing to touch: rule 1's first question has been asked.
-  -- Nor is there where a path is gone, as most of a new closure are.
+  -- Nor is there for a path that is gone: it is not promised.
   if not v_hot then
     select t.unpromised || v_gone into v_unpromised from @fn@.touch(p_cache, v_known) t;
   end if;
