@@ -70,7 +70,7 @@ public sealed class CacheCore : IAsyncDisposable
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
-        var grants = new UploadGrants(database, options.Store, options.Pushes);
+        var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);
         Pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,

@@ -19,6 +19,9 @@ public sealed record BeginPush
 
     /// <summary>A pin on the one root, set by the commit: either both are done or neither.</summary>
     public PushPin? Pin { get; init; }
+
+    /// <summary>Other publishers, such as <c>token:7</c>, who may commit this push. Nobody else but an admin can: a push is its publisher's.</summary>
+    public IReadOnlyList<string>? Committers { get; init; }
 }
 
 /// <summary>What the client knows of one store path; the fields of <c>nix path-info --json</c>.</summary>

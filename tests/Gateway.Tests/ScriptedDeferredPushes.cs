@@ -9,8 +9,10 @@ namespace OrleansCache.Gateway.Tests;
 /// <summary>Deferred pushes that know no push: for what HTTP makes of requests, not for what a push is.</summary>
 internal sealed class ScriptedDeferredPushes : IDeferredPushes
 {
+    public IDeferredPushes As(Caller caller) => this;
+
     public Task<DeferredOpened> OpenAsync(CacheName cache, DeferredPush request, CancellationToken cancel) =>
-        Task.FromResult(new DeferredOpened(new PushId(7), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
+        Task.FromResult(new DeferredOpened(PushId.New(), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
 
     public Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<DeferredDeclaration> paths, CancellationToken cancel) =>
         Task.FromResult<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>>(new Dictionary<StorePathHash, IReadOnlyList<string>>());

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
@@ -9,15 +10,24 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>A begin request that was found sound: closed, free of cycles, within the limits.</summary>
 internal sealed class Closure
 {
-    private Closure(BeginPush request, Dictionary<StorePathHash, int> index, byte[] digest) => (Request, Index, Digest) = (request, index, digest);
+    private const int MaxCommitters = 16;
+
+    private Closure(BeginPush request, Dictionary<StorePathHash, int> index, byte[][] pathDigests) =>
+        (Request, Index, PathDigests, Digest) = (request, index, pathDigests, DigestOf(request, pathDigests));
 
     public BeginPush Request { get; }
 
     /// <summary>Position of each path in the request.</summary>
     public Dictionary<StorePathHash, int> Index { get; }
 
+    /// <summary>What is declared of each path: see <see cref="PathDigest"/>.</summary>
+    public byte[][] PathDigests { get; }
+
     /// <summary>Tells one request from another under the same idempotency key.</summary>
     public byte[] Digest { get; }
+
+    /// <summary>Names the closure among those that a trust group pushes.</summary>
+    public byte[] TurnOf(string group) => SHA256.HashData([.. Digest, .. Encoding.UTF8.GetBytes(group)]);
 
     /// <exception cref="CacheProblemException">The closure is incomplete or malformed.</exception>
     public static Closure Check(BeginPush request, PushOptions options)
@@ -28,6 +38,8 @@ internal sealed class Closure
         if (paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
 
+        if (request.Committers is { } committers && (committers.Count > MaxCommitters || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+            throw Bad($"committers names at most {MaxCommitters} publishers, such as 'token:7'.");
         if (request.Pin is { } pin)
         {
             if (request.Roots.Distinct().Count() != 1)
@@ -56,7 +68,9 @@ internal sealed class Closure
 
         if (FindCycle([.. paths.Select(p => p.References)], index) is { } cyclic)
             throw Bad($"The references form a cycle through {paths[cyclic].Path}.");
-        return new Closure(request, index, DigestOf(request));
+        var digests = new byte[paths.Count][];
+        Parallel.For(0, paths.Count, i => digests[i] = PathDigest.Of(paths[i]));
+        return new Closure(request, index, digests);
     }
 
     /// <summary>The declared references of a path as store paths, sorted, each once.</summary>
@@ -95,16 +109,15 @@ internal sealed class Closure
         return seen < references.Count ? Array.FindIndex(open, o => o > 0) : null;
     }
 
-    private static byte[] DigestOf(BeginPush request)
+    private static byte[] DigestOf(BeginPush request, byte[][] pathDigests)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Span<byte> bytes = stackalloc byte[Sha256Hash.ByteLength];
-        foreach (var path in request.Paths)
+        for (var i = 0; i < request.Paths.Count; i++)
         {
-            path.Path.Hash.CopyTo(bytes);
+            request.Paths[i].Path.Hash.CopyTo(bytes);
             hash.AppendData(bytes[..StorePathHash.ByteLength]);
-            path.NarHash.CopyTo(bytes);
-            hash.AppendData(bytes);
+            hash.AppendData(pathDigests[i]);
         }
 
         foreach (var root in request.Roots)
@@ -113,6 +126,8 @@ internal sealed class Closure
             hash.AppendData(bytes[..StorePathHash.ByteLength]);
         }
 
+        foreach (var committer in request.Committers ?? [])
+            hash.AppendData(Encoding.UTF8.GetBytes($"{committer} "));
         if (request.Pin is { } pin)
             hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(pin, ProtocolJson.Default.PushPin));
         return hash.GetHashAndReset();

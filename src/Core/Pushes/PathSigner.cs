@@ -19,12 +19,16 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
     }
 
     /// <summary>Valid signatures that a client sends for a live path and its row lacks; empty for none.</summary>
-    public string Added(PathDeclaration path, IReadOnlyList<StorePath> references, IReadOnlyCollection<string> present)
+    /// <param name="path">As it is declared.</param>
+    /// <param name="references">Its own.</param>
+    /// <param name="present">What the row has.</param>
+    /// <param name="ofUnknownKeys">Also those that cannot be verified here.</param>
+    public string Added(PathDeclaration path, IReadOnlyList<StorePath> references, IReadOnlyCollection<string> present, bool ofUnknownKeys)
     {
         if (path.Signatures.All(present.Contains))
             return "";
         var fingerprint = NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, references);
-        return string.Join(' ', Valid(path, fingerprint).Except(present));
+        return string.Join(' ', Valid(path, fingerprint).Where(s => ofUnknownKeys || _known.Contains(s[..s.IndexOf(':', StringComparison.Ordinal)])).Except(present));
     }
 
     // A signature by a key that we know must verify; one by a key that we do not know is kept for those who do.

@@ -12,7 +12,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
     public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
         database.RunAsync(
             "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
-                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, $3, $2)"),
+                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
             p =>
             {
                 p.With(cache).With(limit);

@@ -10,12 +10,14 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenFile : ICredentials
 {
+    // Whoever has one may do everything, and moves from one to the next.
+    private const string Group = "file";
     private readonly (byte[] Digest, Credential Credential)[] _tokens;
     private readonly Credential _anonymous;
 
     public TokenFile(IEnumerable<string> tokens, bool privateReads)
     {
-        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All)))];
+        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All) { Group = Group }))];
         _anonymous = Credential.Anonymous(privateReads);
     }
 

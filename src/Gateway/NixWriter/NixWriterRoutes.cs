@@ -77,7 +77,7 @@ internal static class NixWriterRoutes
         if (http.Request.ContentLength is not { } length)
             throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
-        await parts.NixWriter.ReceiveNarAsync(cache, http.Credential().Id, name, http.Request.Body, length, http.RequestAborted);
+        await parts.NixWriter.ReceiveNarAsync(cache, http.Credential().Caller, name, http.Request.Body, length, http.RequestAborted);
         Accepted(http);
     }
 
@@ -89,7 +89,7 @@ internal static class NixWriterRoutes
             throw Bad($"The body is not a narinfo: {error}.");
         if (info.StorePath.Hash != Hash(http))
             throw Bad($"The narinfo is of {info.StorePath}, and the URL names another hash.");
-        var outcome = await parts.NixWriter.PublishAsync(cache, http.Credential().Id, info, parts.CommitPatience, http.RequestAborted);
+        var outcome = await parts.NixWriter.PublishAsync(cache, http.Credential().Caller, info, parts.CommitPatience, http.RequestAborted);
         Accepted(http, outcome == NarInfoOutcome.Published ? StatusCodes.Status201Created : StatusCodes.Status200OK);
         if (outcome == NarInfoOutcome.Conflict)
         {
@@ -154,7 +154,7 @@ internal static class NixWriterRoutes
 
     private static async Task KeepAsync(HttpContext http, CacheName cache, GatewayParts parts, NixExtra extra)
     {
-        await parts.NixWriter.KeepAsync(cache, http.Credential().Id, extra, parts.CommitPatience, http.RequestAborted);
+        await parts.NixWriter.KeepAsync(cache, http.Credential().Caller, extra, parts.CommitPatience, http.RequestAborted);
         Accepted(http);
     }
 

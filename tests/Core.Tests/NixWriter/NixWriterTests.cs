@@ -73,7 +73,7 @@ public sealed class NixWriterTests
         await nix.KeepAsync(new NixExtra(ObjectKey.Listing(World.Hash("a")), NixExtraKind.Listing, World.Hash("a"), null, Zstd.Compress("{}"u8)));
         await nix.KeepAsync(new NixExtra(ObjectKey.Parse("debuginfo/aabb"), NixExtraKind.DebugInfo, null, file.FileHash, debug));
         await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null, Zstd.Compress("early"u8)));
-        Assert.NotNull(await world.Core.NixWriter.FindWaitingAsync(CacheName.Default, "ci", ObjectKey.Listing(World.Hash("a")), CancellationToken.None));
+        Assert.NotNull(await world.Core.NixWriter.FindWaitingAsync(CacheName.Default, StockNix.Caller(), ObjectKey.Listing(World.Hash("a")), CancellationToken.None));
         Assert.Empty(world.Store.Objects);
 
         await nix.PutNarAsync("a");
@@ -122,7 +122,7 @@ public sealed class NixWriterTests
         Assert.Equal(nar, Assert.Single(world.Store.Objects).Value);
         Assert.EndsWith(".nar", world.Store.Objects.Keys.Single(), StringComparison.Ordinal);
 
-        Task ReceiveAsync(byte[] body) => world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, "ci", name, new MemoryStream(body), nar.Length, CancellationToken.None);
+        Task ReceiveAsync(byte[] body) => world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(body), nar.Length, CancellationToken.None);
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class NixWriterTests
         var nix = new StockNix(world);
         var nar = "some contents"u8.ToArray();
         var name = StockNix.Name(nar, ".nar");
-        await world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, "ci", name, new MemoryStream(nar), nar.Length, CancellationToken.None);
+        await world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(nar), nar.Length, CancellationToken.None);
 
         var push = await world.BeginAsync(World.Closure(World.Path("a", content: "some contents", size: nar.Length)));
         Assert.Empty(push.Uploads);

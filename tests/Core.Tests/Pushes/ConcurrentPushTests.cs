@@ -95,7 +95,7 @@ public sealed class ConcurrentPushTests
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         await world.AssertSoundAsync();
         Assert.Equal((isMissing ? "open" : "committed", isMissing ? "gone" : "live"),
-            (await world.QueryAsync<string>($"select state::text from push where id = {committing.Id}"), await world.StateOfAsync("n")));
+            (await world.QueryAsync<string>($"select state::text from push where public_id = '{committing.Id}'"), await world.StateOfAsync("n")));
     }
 
     [Fact]

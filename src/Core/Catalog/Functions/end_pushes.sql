@@ -19,6 +19,13 @@ begin
   return cardinality(v_ids);
 end $$;
 
+-- All open pushes of a publisher. One that is committing goes on.
+create function @fn@.end_pushes_of(p_cache int, p_publisher text) returns int
+language sql volatile as $$
+  select coalesce(sum(@fn@.end_pushes(p_cache, u.id, '0', 1)), 0)::int
+  from push u join publisher b on b.id = u.publisher where u.cache_id = p_cache and u.state = 'open' and b.name = p_publisher
+$$;
+
 -- An ended push is told from an unknown one for a day. The time is asked for once: a clock that ticks for each row would keep the index from being used.
 create function @fn@.forget_pushes(p_cache int) returns void
 language sql volatile as $$

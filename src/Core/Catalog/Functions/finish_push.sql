@@ -1,4 +1,6 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
+-- A path that it supersedes never ceases to be live: with the same transaction it has this push's content, all of whose references are live, and its narinfo is to be written anew
+-- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
 create function @fn@.finish_push(p_cache int, p_push bigint) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -7,6 +9,8 @@ declare
   v_own bigint[];
   v_unpromised bigint[];
   v_objects bigint[];
+  v_supersedes bigint[];
+  v_chosen bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
@@ -35,6 +39,26 @@ begin
           from push_object d join object o on o.id = d.object_id and o.state = 'live' join store_path p on p.id = d.path_id
           where d.push_id = p_push and d.object_id = any(v_push.objects) and not d.object_id = any(p.objects) group by d.path_id) a
     where s.id = a.path_id and s.state = 'live';
+
+  v_supersedes := array(select m.path_id from @fn@.met_paths(p_cache, p_push, array(select d.path_id from push_path d where d.push_id = p_push and d.supersedes and not d.superseded)) m
+    where m.verdict = 'supersede' order by 1);
+  if v_supersedes <> '{}' then
+    v_chosen := @fn@.chosen_objects(v_push, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), v_supersedes, v_push.objects);
+    insert into kept_object (cache_id, object_id, until)
+      select distinct p_cache, s.objects[1], clock_timestamp() + interval '30 days' from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen) order by 2
+      on conflict (cache_id, object_id) do update set until = excluded.until;
+    with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
+    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
+        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
+        nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
+      from push_path d join chosen c on c.nar_hash = d.nar_hash
+      where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
+    update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);
+    return 'changed';
+  end if;
+  if exists (select from push_path d join store_path s on s.id = d.path_id where d.push_id = p_push and d.superseded and s.unwritten) then return 'committing'; end if;
+
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;

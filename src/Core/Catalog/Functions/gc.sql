@@ -73,6 +73,8 @@ language sql stable as $$
       u.paths || case when u.state = 'committing' then u.roots || array(select d.path_id from push_path d where d.push_id = u.id) else '{}' end, u.objects
     from push u where u.cache_id = p_cache and (u.state = 'committing' or u.state = 'open' and u.expires >= clock_timestamp())
   union all
+  select 'superseded', null, max(k.until), '{}', array_agg(k.object_id) from kept_object k where k.cache_id = p_cache and k.until >= clock_timestamp() having count(*) > 0
+  union all
   select 'publishing', null, null, array_agg(m.id), '{}' from moving_path m where m.cache_id = p_cache and m.state = 'publishing' having count(*) > 0
 $$;
 

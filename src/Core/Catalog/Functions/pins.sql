@@ -82,14 +82,20 @@ begin
   delete from pin_revision r where r.pin_id = result.id and r.revision <= result.revision - 100 and r.revision < result.kept_from;
 end $$;
 
--- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused'
+-- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused' | 'other' (its NAR is not p_nar) |
+-- 'unread' (another group published the path or something that it needs, and no server has read the bytes; neither p_nar nor p_any says that this is all the same)
 create function @fn@.set_pin(
   p_cache int, p_name text, p_hash bytea, p_path_name text, p_life interval, p_keep int, p_expected bigint, p_operation text, p_digest bytea,
+  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea,
   out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_said record;
+  v_group int;
   v_path bigint;
+  v_nar bytea;
+  v_lower bigint[] := '{}';
+  v_unread boolean := false;
   v_unpromised bigint[];
 begin
   select r.* into v_said from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
@@ -98,9 +104,16 @@ begin
     result := v_said.result;
     return;
   end if;
-  select s.id into v_path from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
+  select s.id, s.nar_hash into v_path, v_nar from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
   if found then
-    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+    select b.trust_group into v_group from @fn@.publisher(p_cache, p_publisher, p_group, p_rank) b;
+    -- Who pins a closure vouches for it: nobody of its rank supersedes any of it.
+    with recursive walk(id) as (
+      select v_path union select r.id from walk w join store_path s on s.id = w.id cross join unnest(s.refs) r(id))
+    select coalesce(array_agg(s.id) filter (where s.rank < p_rank), '{}'),
+        bool_or(not @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, v_group), v_group)) and not p_any and p_nar is null
+      into v_lower, v_unread from walk w join store_path s on s.id = w.id;
+    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path], v_lower) t;
   end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then
@@ -111,7 +124,12 @@ begin
 
   if v_path is null or v_unpromised <> '{}' then
     outcome := 'absent';
+  elsif v_nar <> p_nar then
+    outcome := 'other';
+  elsif v_unread then
+    outcome := 'unread';
   else
+    update store_path s set rank = p_rank where s.id = any(v_lower) and s.state = 'live' and s.rank < p_rank;
     select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected) m;
     outcome := v_said.outcome;
     result := v_said.result;
