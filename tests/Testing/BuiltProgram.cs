@@ -8,7 +8,6 @@ public static class BuiltProgram
 
     public static string Server => Find("orleans-cache-server");
 
-    /// <summary>There only where the Orleans packages restore.</summary>
     public static string Silo => Find("orleans-cache-silo");
 
     private static string Find(string name)

@@ -48,8 +48,6 @@ internal sealed class ClusterBench
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
     public static async Task<int> RunAsync(BenchOptions options)
     {
-        if (!File.Exists(options.Silo))
-            throw new BenchException("There is no orleans-cache-silo: its packages do not restore here.");
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
         var bench = new ClusterBench(new Lab(options, s3));
         var set = ClosureSet.Read(options.Closures)[0];
