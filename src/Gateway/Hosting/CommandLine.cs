@@ -53,6 +53,7 @@ public class CommandLine
         Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");
         Value("limit-stall", "TIME", "How long a client may stand still (default: 30s)");
         Flag("private", "Reads need a token too");
+        Flag("distrust-legacy", "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");

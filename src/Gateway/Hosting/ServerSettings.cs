@@ -43,6 +43,9 @@ public sealed record ServerSettings
 
     public bool IsPrivate { get; init; }
 
+    /// <summary>What was published before there were publishers is nobody's to rely on until a server has read it.</summary>
+    public bool DistrustsLegacy { get; init; }
+
     /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
     public TimeSpan DrainDelay { get; init; }
 
@@ -80,6 +83,7 @@ public sealed record ServerSettings
             Gc = GcSettings.From(one),
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
+            DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch
