@@ -30,6 +30,8 @@ internal static class Compose
                 PathStyle = s3.PathStyle,
                 AccessKey = s3.AccessKey,
                 SecretKey = s3.SecretKey,
+                UploadAccessKey = s3.UploadAccessKey,
+                UploadSecretKey = s3.UploadSecretKey,
             });
         }
         catch (ObjectStoreException e)

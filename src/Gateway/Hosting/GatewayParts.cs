@@ -66,7 +66,7 @@ public sealed record GatewayParts
     /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
     public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
 
-    /// <summary>What an operator should know of the database although it works, a sentence each.</summary>
+    /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
     public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <summary>Statements sent to the database since the start.</summary>
