@@ -36,13 +36,20 @@ internal sealed class Closure
         }
 
         var index = new Dictionary<StorePathHash, int>(paths.Count);
+        var sizes = new Dictionary<Sha256Hash, long>(paths.Count);
         for (var i = 0; i < paths.Count; i++)
         {
-            if (paths[i].NarSize <= 0)
-                throw Bad($"{paths[i].Path}: narSize must be positive.");
+            if (paths[i].NarSize is <= 0 or > NarInfo.MaxNarSize)
+                throw Bad($"{paths[i].Path}: narSize is {paths[i].NarSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+            if (sizes.TryGetValue(paths[i].NarHash, out var other) && other != paths[i].NarSize)
+                throw Bad($"{paths[i].Path}: its NAR has {paths[i].NarSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+            sizes[paths[i].NarHash] = paths[i].NarSize;
             if (!index.TryAdd(paths[i].Path.Hash, i))
                 throw Bad($"{paths[i].Path} is declared twice.");
         }
+
+        if (request.Logs.FirstOrDefault(l => !l.Drv.IsDerivation) is { } strange)
+            throw Bad($"{strange.Drv} has no build log: only a derivation, whose name ends with .drv, has one.");
 
         var absent = paths.SelectMany(p => p.References)
             .Concat(request.Roots).Concat(request.Logs.Select(l => l.Path)).Concat(request.Realisations.Select(r => r.Path))

@@ -84,8 +84,7 @@ internal static class NixWriterRoutes
     private static async Task NarInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var text = Encoding.UTF8.GetString(await TextBody.ReadAsync(http, MostNarInfo));
-        string? error = "it has a NUL character";
-        if (text.Contains('\0', StringComparison.Ordinal) || !NarInfo.TryParse(text, out var info, out error))
+        if (!NarInfo.TryParse(text, out var info, out var error))
             throw Bad($"The body is not a narinfo: {error}.");
         if (info.StorePath.Hash != Hash(http))
             throw Bad($"The narinfo is of {info.StorePath}, and the URL names another hash.");
@@ -118,9 +117,12 @@ internal static class NixWriterRoutes
     private static async Task RealisationAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var values = http.Request.RouteValues;
-        var text = values.TryGetValue("id", out var id) ? $"realisations/{id}" : $"build-trace-v2/{values["drv"]}/{values["output"]}";
-        if (!text.EndsWith(".doi", StringComparison.Ordinal) || !ObjectKey.TryParse(text, out var key))
-            throw Bad("The URL of a realisation ends with .doi.");
+        const string Ending = ".doi";
+        var isTrace = values.ContainsKey("output");
+        var text = isTrace ? $"{values["drv"]}^{values["output"]}" : $"{values["id"]}";
+        if (!text.EndsWith(Ending, StringComparison.Ordinal) || !RealisationId.TryParse(text[..^Ending.Length], out var id) || id.Derivation is not null != isTrace)
+            throw Bad("The URL of a realisation is 'realisations/sha256:<64 hex digits>!<output>.doi' or 'build-trace-v2/<hash-name.drv>/<output>.doi'.");
+        var key = ObjectKey.Realisation(id);
         var content = await TextBody.ReadAsync(http, MostJson);
         using var json = ParseJson(content);
         // Newer ones have what is realised in "value", beside its "key".

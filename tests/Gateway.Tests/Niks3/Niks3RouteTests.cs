@@ -111,6 +111,13 @@ public class Niks3RouteTests
             return body;
         }
 
+        static JsonNode Other(JsonNode item, string name, long value)
+        {
+            var copy = item.DeepClone();
+            copy[name] = value;
+            return copy;
+        }
+
         foreach (var body in new JsonNode[]
         {
             new JsonObject(),
@@ -125,6 +132,12 @@ public class Niks3RouteTests
             Body(b => b["objects"]![1]!["key"] = "nar/x.nar.zst"),
             Body(b => b["objects"]![1]!["nar_size"] = 0),
             Body(b => b["objects"]![1]!["nar_size"] = -1),
+            Body(b => b["objects"]![1]!["nar_size"] = (1L << 44) + 1),
+            Body(b => b["objects"]![1]!["nar_size"] = ulong.MaxValue),
+            Body(b => b["objects"]!.AsArray().Add(Other(b["objects"]![1]!, "nar_size", 1))),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/sha256:00!out.doi" })),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/x:1!out.doi" })),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "build_log", ["key"] = "log/0c5b8vw40dy178xlpddw65q9gf1h2186-x" })),
             Body(b => b["objects"]![1] = null),
             JsonNode.Parse("[]")!,
         })
