@@ -27,6 +27,8 @@ internal sealed class Closure
             throw Bad("A push names at least one path and one root.");
         if (paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+        if (Math.Max(request.Roots.Count, Math.Max(request.Logs.Count, request.Realisations.Count)) > options.MaxPaths)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this server takes {options.MaxPaths} of each in one push.");
 
         if (request.Pin is { } pin)
         {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OrleansCache.Gateway.Hosting;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -52,7 +53,8 @@ internal static class Rehearsal
         await using (var coder = new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
             await JsonSerializer.SerializeAsync(coder, message, WireJson.Of<T>());
         body.Position = 0;
-        await JsonBody<T>.ReadAsync(new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionMode.Decompress), CancellationToken.None);
+        using var lease = new BodyBudget(new RequestLimits(), TimeProvider.System).Open("");
+        await JsonBody<T>.ReadAsync(body, ContentCoding.Gzip, body.Length << 10, lease, CancellationToken.None);
     }
 
     private static async Task WriteAsync<T>(T answer)
