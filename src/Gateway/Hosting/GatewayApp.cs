@@ -53,6 +53,7 @@ public static class GatewayApp
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
+        app.UseMiddleware<BrowserGuard>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
         app.UseRateLimiter();
