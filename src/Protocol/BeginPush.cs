@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Protocol;
@@ -32,7 +33,7 @@ public sealed record PathDeclaration
 
     public required Sha256Hash NarHash { get; init; }
 
-    /// <summary>Bytes of the NAR, uncompressed.</summary>
+    /// <summary>Bytes of the NAR, uncompressed: 1 to <see cref="NarInfo.MaxNarSize"/>.</summary>
     public required long NarSize { get; init; }
 
     /// <summary>Direct references by their hashes; the path itself is named when it refers to itself.</summary>
@@ -41,9 +42,10 @@ public sealed record PathDeclaration
     public StorePath? Deriver { get; init; }
 
     /// <summary>Content address as Nix writes it, <c>fixed:r:sha256:…</c> or <c>text:sha256:…</c>.</summary>
-    public string? Ca { get; init; }
+    public ContentAddress? Ca { get; init; }
 
-    /// <summary>Signatures <c>keyname:base64</c> that the path already carries.</summary>
+    /// <summary>Signatures <c>keyname:base64</c> that the path already carries. Of foreign ones 16 are kept; what is malformed is left out.</summary>
+    [JsonConverter(typeof(SignaturesConverter))]
     public IReadOnlyList<string> Signatures { get; set; } = [];
 }
 
@@ -61,7 +63,7 @@ public sealed record LogDeclaration
 public sealed record RealisationDeclaration
 {
     /// <summary><c>sha256:&lt;hex&gt;!&lt;output&gt;</c> (older Nix) or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c> (build traces of newer Nix).</summary>
-    public required string Id { get; init; }
+    public required RealisationId Id { get; init; }
 
     /// <summary>The output path of this push that the realisation belongs to.</summary>
     public required StorePathHash Path { get; init; }

@@ -33,7 +33,7 @@ public sealed record PushOpened
     public IReadOnlyList<StorePath> MissingLogs { get; set; } = [];
 
     /// <summary>Realisations that the cache lacks, by id.</summary>
-    public IReadOnlyList<string> MissingRealisations { get; set; } = [];
+    public IReadOnlyList<RealisationId> MissingRealisations { get; set; } = [];
 }
 
 public enum PathState
@@ -179,7 +179,7 @@ public sealed record LogContent
 /// <summary>A realisation's JSON as Nix writes it into a binary cache, at most 64 KiB.</summary>
 public sealed record RealisationContent
 {
-    public required string Id { get; init; }
+    public required RealisationId Id { get; init; }
 
     /// <summary>The output path of this push that it belongs to.</summary>
     public required StorePathHash Path { get; init; }

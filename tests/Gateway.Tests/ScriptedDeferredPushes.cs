@@ -33,9 +33,18 @@ internal sealed class ScriptedDeferredPushes : IDeferredPushes
 /// <summary>A cache that has nothing.</summary>
 internal sealed class ScriptedContents : ICacheContents
 {
+    private int _askedForMoved;
+
     public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) => Task.FromResult(false);
 
-    public Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) => Task.FromResult<ObjectKey?>(null);
+    /// <summary>How often it was asked where a NAR is now.</summary>
+    public int AskedForMoved => _askedForMoved;
+
+    public Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel)
+    {
+        Interlocked.Increment(ref _askedForMoved);
+        return Task.FromResult<ObjectKey?>(null);
+    }
 
     public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) => Task.FromResult(false);
 

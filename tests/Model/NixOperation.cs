@@ -107,7 +107,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
 
         Task KeepLogAsync(NixLog log, NixLog realisation) =>
             Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(path.Path.Name)), NixExtraKind.Log, Universe.Deriver(path.Path.Name).Hash, null, Encoding.UTF8.GetBytes($"log {Id}")))
-            : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation($"{path.NarHash}!{path.Path.Name}"), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
+            : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{path.NarHash.ToHex()}!{path.Path.Name}")), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
             : Task.CompletedTask;
 
         Task KeepAsync(NixExtra extra) => AskAsync(session, $"PUT {extra.Kind} of {path.Path.Name}", async (nix, told) =>

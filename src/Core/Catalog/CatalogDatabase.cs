@@ -16,6 +16,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
     private const int MaxAttempts = 8;
     private const int MaxGroupedAttempts = 3;
     private const string LockTimeout = "55P03";
+    private const string DataException = "22";
     private readonly NpgsqlDataSource _source;
     private long _statements;
 
@@ -79,6 +80,11 @@ public sealed class CatalogDatabase : IAsyncDisposable
             catch (PostgresException e) when (grouped && !IsOutage(e) && (attempt == MaxGroupedAttempts || !IsWorthRepeating(e) || e.SqlState == LockTimeout))
             {
                 throw;
+            }
+            catch (PostgresException e) when (!grouped && e.SqlState.StartsWith(DataException, StringComparison.Ordinal))
+            {
+                // What a request says is checked at the edge; this is for what no one thought of.
+                throw new CacheProblemException(ProblemKind.BadRequest, "A value of this request is none that the database can keep, such as a text with a NUL character or a number that is too large.", inner: e);
             }
             catch (NpgsqlException e) when (attempt < MaxAttempts && IsWorthRepeating(e))
             {

@@ -127,8 +127,9 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
         private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancel)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            await using var nar = NarCompression.Decompress(name.Compression, file)
+            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancel)
                 ?? throw Bad($"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to 'http://…?compression=zstd'.");
+            var nar = opened.Nar;
             var buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
             try
             {

@@ -54,7 +54,7 @@ internal sealed class NixWriterCatalog(CatalogDatabase database, PushOptions opt
             p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name).With(info.References.Select(r => r.Hash.ToArray()).ToArray())
                 .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
-                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca, NpgsqlDbType.Text),
+                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text),
             r => new NarInfoPut(
                 r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
                 r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],

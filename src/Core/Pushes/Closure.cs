@@ -37,6 +37,8 @@ internal sealed class Closure
             throw Bad("A push names at least one path and one root.");
         if (paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+        if (Math.Max(request.Roots.Count, Math.Max(request.Logs.Count, request.Realisations.Count)) > options.MaxPaths)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this server takes {options.MaxPaths} of each in one push.");
 
         if (request.Committers is { } committers && (committers.Count > MaxCommitters || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
             throw Bad($"committers names at most {MaxCommitters} publishers, such as 'token:7'.");
@@ -48,13 +50,20 @@ internal sealed class Closure
         }
 
         var index = new Dictionary<StorePathHash, int>(paths.Count);
+        var sizes = new Dictionary<Sha256Hash, long>(paths.Count);
         for (var i = 0; i < paths.Count; i++)
         {
-            if (paths[i].NarSize <= 0)
-                throw Bad($"{paths[i].Path}: narSize must be positive.");
+            if (paths[i].NarSize is <= 0 or > NarInfo.MaxNarSize)
+                throw Bad($"{paths[i].Path}: narSize is {paths[i].NarSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+            if (sizes.TryGetValue(paths[i].NarHash, out var other) && other != paths[i].NarSize)
+                throw Bad($"{paths[i].Path}: its NAR has {paths[i].NarSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+            sizes[paths[i].NarHash] = paths[i].NarSize;
             if (!index.TryAdd(paths[i].Path.Hash, i))
                 throw Bad($"{paths[i].Path} is declared twice.");
         }
+
+        if (request.Logs.FirstOrDefault(l => !l.Drv.IsDerivation) is { } strange)
+            throw Bad($"{strange.Drv} has no build log: only a derivation, whose name ends with .drv, has one.");
 
         var absent = paths.SelectMany(p => p.References)
             .Concat(request.Roots).Concat(request.Logs.Select(l => l.Path)).Concat(request.Realisations.Select(r => r.Path))

@@ -40,7 +40,7 @@ internal sealed class DeferredCatalog(CatalogDatabase database) : PushCatalog(da
                 .With(paths.Select(d => d.Path.NarHash.ToArray()).ToArray()).With(paths.Select(d => d.Path.NarSize).ToArray())
                 .With(paths.SelectMany((d, i) => d.References.Select(_ => i + 1)).ToArray()).With(paths.SelectMany(d => d.References.Select(r => r.Hash.ToArray())).ToArray())
                 .WithNullable(paths.Select(d => d.Path.Deriver?.BaseName).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
-                .WithNullable(paths.Select(d => d.Path.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(paths.Select(d => d.Path.Ca?.ToString()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(signatures.ToArray()).With(paths.Select(d => PathDigest.Of(d.Path)).ToArray()),
             r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1)), cancel);
 

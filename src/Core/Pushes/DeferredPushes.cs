@@ -165,10 +165,15 @@ internal sealed class DeferredPushes(
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {request.Paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
         var index = new Dictionary<StorePathHash, int>(request.Paths.Count);
+        var sizes = new Dictionary<Sha256Hash, long>(request.Paths.Count);
         for (var i = 0; i < request.Paths.Count; i++)
         {
-            if (request.Paths[i].NarSize <= 0)
-                throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path}: the size of its NAR must be positive.");
+            var (path, narHash, narSize) = (request.Paths[i].Path, request.Paths[i].NarHash, request.Paths[i].NarSize);
+            if (narSize is <= 0 or > NarInfo.MaxNarSize)
+                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: the size of its NAR is {narSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+            if (sizes.TryGetValue(narHash, out var other) && other != narSize)
+                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: its NAR has {narSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+            sizes[narHash] = narSize;
             if (!index.TryAdd(request.Paths[i].Path, i))
                 throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path} is declared twice.");
         }

@@ -50,7 +50,7 @@ internal sealed class DirectPushes(
     {
         var request = closure.Request;
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
-        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
+        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
         var opening = new Opening(
             _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
             [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests);
@@ -348,22 +348,10 @@ internal sealed class DirectPushes(
         _ => new PathStatus { Path = hash, State = PathState.Wait },
     };
 
-    private static ObjectKey RealisationKey(string id)
-    {
-        try
-        {
-            return ObjectKey.Realisation(id);
-        }
-        catch (FormatException e)
-        {
-            throw new CacheProblemException(ProblemKind.BadRequest, $"{e.Message}: sha256:<hex>!<output> or <hash-name.drv>^<output> is wanted.");
-        }
-    }
-
     private static List<ExtraObject> ReportExtras(UploadReport report) =>
     [
         .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
-        .. report.Realisations.Select(r => new ExtraObject(RealisationKey(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
+        .. report.Realisations.Select(r => new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
 
     private static void ThrowIfEnded(List<Claim> claims, PushId push)
@@ -388,7 +376,7 @@ internal sealed class DirectPushes(
         {
             var path = closure.Request.Paths[missing[i].Index];
             declarations[i] = new Declaration(
-                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca,
+                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca?.ToString(),
                 signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
         });
         return declarations;

@@ -14,7 +14,7 @@ internal static class PathDigest
     public static byte[] Of(PathDeclaration path)
     {
         var references = path.References.Distinct().Order().ToList();
-        var (name, ca) = (path.Path.Name, path.Ca ?? "");
+        var (name, ca) = (path.Path.Name, path.Ca?.ToString() ?? "");
         var bytes = new byte[
             Sha256Hash.ByteLength + sizeof(long) + (3 * sizeof(int)) + (references.Count * StorePathHash.ByteLength) + Encoding.UTF8.GetByteCount(name) + Encoding.UTF8.GetByteCount(ca)];
         var rest = bytes.AsSpan();

@@ -94,8 +94,9 @@ internal sealed record PathToWrite(
         NarSize = NarSize,
         References = [.. References.Select(r => names[r])],
         Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
-        Signatures = signatures,
-        Ca = Ca,
+        // Rows of before these had to be canonical may have others, which no reader could use.
+        Signatures = [.. signatures.Where(s => PathSignature.TryParse(s, out _))],
+        Ca = ContentAddress.TryParse(Ca, out var ca) ? ca : null,
     };
 }
 

@@ -152,7 +152,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
     private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancel)
     {
-        await using var nar = new ZstdDecompressStream(file, leaveOpen: true);
+        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancel) ?? throw new InvalidOperationException("zstd is not known");
+        var nar = opened.Nar;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
         var (count, hashed) = (0L, Task.CompletedTask);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -12,6 +13,8 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
 {
+    // A store's id of a multipart upload, which is printable; S3's have some 100 characters.
+    private const int MaxMultipart = 1024;
     private const int SealLength = 16;
 
     /// <param name="text">As <see cref="ToText"/> made it.</param>
@@ -23,17 +26,20 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
         token = default;
         var end = text?.LastIndexOf('~') ?? -1;
         var sent = new byte[SealLength];
-        if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _, out _) != System.Buffers.OperationStatus.Done
+        if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _, out _) != OperationStatus.Done
             || !CryptographicOperations.FixedTimeEquals(sent, Seal(text[..end], push, secret)))
             return false;
         var parts = text[..end].Split('~');
         if (parts.Length != 5
             || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var id)
             || !ObjectKey.TryParse($"nar/{parts[1]}", out var key)
-            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
+            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size) || size is <= 0 or > NarInfo.MaxNarSize
             || !Sha256Hash.TryParse("sha256:" + parts[3], out var narHash))
             return false;
-        token = new UploadToken(id, key, narHash, size, parts[4].Length == 0 ? null : Encoding.UTF8.GetString(Convert.FromHexString(parts[4])));
+        Span<byte> multipart = stackalloc byte[MaxMultipart];
+        if (parts[4].Length > MaxMultipart * 2 || Convert.FromHexString(parts[4], multipart, out _, out var length) != OperationStatus.Done || multipart[..length].ContainsAnyExceptInRange((byte)'!', (byte)'~'))
+            return false;
+        token = new UploadToken(id, key, narHash, size, length == 0 ? null : Encoding.ASCII.GetString(multipart[..length]));
         return true;
     }
 

@@ -42,6 +42,7 @@ public class CommandLine
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
+        Value("limit-body-memory-mib", "N", "Memory for all bodies that are kept whole; who finds it full waits (default: 128)");
         Value("limit-paths", "N", "Paths of one push (default: 100000)");
         Value("limit-header-bytes", "N", "All headers of a request together (default: 32768)");
         Value("limit-headers", "N", "Headers of a request (default: 100)");

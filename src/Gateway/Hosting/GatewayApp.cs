@@ -35,7 +35,7 @@ public static class GatewayApp
             parts.Limits.ApplyTo(kestrel.Limits);
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
+        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ => new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         RequestRates.AddTo(builder.Services, parts.Limits);
@@ -54,6 +54,7 @@ public static class GatewayApp
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
+        app.UseMiddleware<BrowserGuard>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
         app.UseRateLimiter();

@@ -13,6 +13,8 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem UrlRefused { get; } = new(403, "url-refused", "The upload URL is not valid, or no longer");
 
+    public static HttpProblem CrossSite { get; } = new(403, "cross-site", "A page of another site may change nothing here");
+
     public static HttpProblem NotFound { get; } = new(404, "not-found", "There is nothing here");
 
     public static HttpProblem MethodNotAllowed { get; } = new(405, "method-not-allowed", "The route exists, but not with this method");

@@ -13,6 +13,7 @@ internal static class PushRoutes
 {
     private const int MostPartsAtOnce = 1_000;
     private const int MostParts = 10_000;
+    private const int MostEtag = 200;
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts, CancellationToken stopping)
     {
@@ -68,6 +69,8 @@ internal static class PushRoutes
             var request = await ReadAsync<CompleteMultipartRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
+            if (sent.Count > MostParts || sent.Any(p => p.Etag is { } etag && (etag.Length > MostEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+                throw Bad($"at most {MostParts} parts are wanted, each with the ETag that its PUT answered");
             var ordered = sent.OrderBy(p => p.PartNumber).ToList();
             if (ordered.Where((p, i) => p.PartNumber != i + 1).Any())
                 throw Bad("the parts must be 1, 2 and so on, none left out");

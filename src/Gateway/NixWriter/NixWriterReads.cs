@@ -47,7 +47,7 @@ internal static class NixWriterReads
     private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
     {
         var headers = KeyHeaders.For(key);
-        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixWriterRoutes.MostText);
+        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixWriterRoutes.MostText, Zstd.BodyWindowLog);
         http.Response.ContentType = headers.ContentType;
         http.Response.Headers.CacheControl = "no-store";
         http.Response.ContentLength = plain.Length;

@@ -33,15 +33,15 @@ internal static class PushRoutes
             .Needs(Access.Push).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
 
         cacheRoute.MapPost("/pushes/{push}/uploaded", async (string cache, string push, JsonBody<UploadReport> body, HttpContext http) =>
-                new JsonAnswer<ReportAnswer>(await Of(http).ReportAsync(Cache(cache), Push(push), body.Value, http.RequestAborted)))
+                new JsonAnswer<ReportAnswer>(await Of(http).ReportAsync(Cache(cache), Push(push), body.Value.Checked(), http.RequestAborted)))
             .Needs(Access.Push).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations").Fails(400, 404, 410, 413);
 
         cacheRoute.MapPost("/pushes/{push}/wait", async (string cache, string push, JsonBody<WaitRequest> body, HttpContext http) =>
             {
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
-                return new JsonAnswer<WaitAnswer>(await Of(http).WaitAsync(Cache(cache), Push(push), body.Value, linked.Token));
+                return new JsonAnswer<WaitAnswer>(await Of(http).WaitAsync(Cache(cache), Push(push), body.Value.Checked(parts.Limits.Paths), linked.Token));
             })
-            .WithMetadata(WaitsByDesign.Instance).Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410);
+            .WithMetadata(WaitsByDesign.Instance).Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410, 413);
 
         cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls", async (string cache, string push, string upload, JsonBody<UrlsRequest> body, HttpContext http) =>
                 new JsonAnswer<UrlsAnswer>(await Of(http).UrlsAsync(Cache(cache), Push(push), upload, body.Value, http.RequestAborted)))

@@ -78,13 +78,13 @@ public sealed class NixWriterTests
 
         await nix.PutNarAsync("a");
         await nix.PutInfoAsync("a", deriver: "a.drv");
-        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation("sha256:00!out"), NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{new string('0', 64)}!out")), NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
         await nix.CopyAsync("b");
         await nix.PutNarAsync("c");
         await nix.PutInfoAsync("c", deriver: "c.drv");
         await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("c.drv"), "c.drv")), NixExtraKind.Log, World.Hash("c.drv"), null, Zstd.Compress("late"u8)));
 
-        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv", $"log/{World.Hash("c.drv")}-c.drv", "realisations/sha256:00!out.doi"];
+        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv", $"log/{World.Hash("c.drv")}-c.drv", $"realisations/sha256:{new string('0', 64)}!out.doi"];
         Assert.Equal(extras.Order(), world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal) && !k.StartsWith("nar/", StringComparison.Ordinal)).Order());
         Assert.Contains($"../{world.NarInfoOf("a")!.Url}", Encoding.UTF8.GetString(world.Store.Objects["debuginfo/aabb"]), StringComparison.Ordinal);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from nix_pending"));

@@ -252,7 +252,7 @@ public sealed class GroupedPushTests
 
         async Task<PushOpened> WithRealisationAsync()
         {
-            const string id = "sha256:00!out";
+            var id = Nix.RealisationId.Parse($"sha256:{new string('0', 64)}!out");
             var push = await world.BeginAsync(World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] });
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
