@@ -90,14 +90,12 @@ internal sealed class Niks3Push : IPush
     public async Task SignAsync()
     {
         if (_paths.Where(p => Pending.ContainsKey(p.NarInfoKey)).ToList() is { Count: > 0 } unsigned)
-            (await SendSignAsync(_publisher, unsigned)).OrThrow();
+            (await SendSignAsync(_publisher, Id, unsigned)).OrThrow();
     }
 
-    public async Task CommitAsync() => (await SendCompleteAsync(_publisher)).OrThrow();
+    public async Task CommitAsync() => (await SendCompleteAsync(_publisher, Id)).OrThrow();
 
-    // The steps that anybody may try on this push.
-
-    public Task<Answer> SendSignAsync(Publisher who, IEnumerable<TrustPath> paths) => SendSignAsync(who, Id, paths);
+    // The steps that anybody may try on anybody's push.
 
     public static Task<Answer> SendSignAsync(Publisher who, string id, IEnumerable<TrustPath> paths) => who.PostAsync($"/api/pending_closures/{id}/sign", new JsonObject
     {
@@ -115,7 +113,7 @@ internal sealed class Niks3Push : IPush
         }))),
     });
 
-    public Task<Answer> SendCompleteAsync(Publisher who) => who.PostAsync($"/api/pending_closures/{Id}/complete");
+    public static Task<Answer> SendCompleteAsync(Publisher who, string push) => who.PostAsync($"/api/pending_closures/{push}/complete");
 
     public static Task<Answer> MorePartsAsync(Publisher who, TrustPath path, string upload) => who.PostAsync("/api/multipart/request-parts", new JsonObject
     {

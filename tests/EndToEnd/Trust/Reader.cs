@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using OrleansCache.Nix;
 using Xunit;
@@ -49,6 +50,16 @@ internal sealed partial class Reader(Publisher http, string publicKey)
         var file = (await http.GetAsync($"/{info.Url}")).OrThrow().Body;
         var nar = Zstd.Decompress(file, MostBytes);
         Assert.Equal((info.NarHash, info.NarSize, info.FileSize ?? file.Length), (Sha256Hash.Compute(nar), nar.Length, file.Length));
+    }
+
+    /// <summary>The listing is one of the path's NAR: its publisher's, or one that the server made of the same bytes.</summary>
+    public async Task AssertListingAsync(TrustPath path)
+    {
+        var text = await TextAsync(path.ListingKey);
+        Assert.NotNull(text);
+        var (read, declared) = (JsonNode.Parse(text)!["root"]!.AsObject(), JsonNode.Parse(path.Listing)!["root"]!.AsObject());
+        read.Remove("narOffset");
+        Assert.True(JsonNode.DeepEquals(declared, read), text);
     }
 
     /// <summary>Null: it is not there. One that a Nix could not read, or only a large one, is a failure.</summary>

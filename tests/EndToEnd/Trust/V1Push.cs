@@ -111,7 +111,7 @@ internal sealed class V1Push : IPush
                 return;
             if (clock.Elapsed > Patience)
                 throw new TimeoutException($"push {Id} of {_publisher.Id} is still told to wait for {string.Join(", ", waiting)}");
-            var answer = (await WaitAsync(_publisher, waiting)).OrThrow().Json;
+            var answer = (await WaitAsync(_publisher, Id, waiting)).OrThrow().Json;
             (missing, grants) = (answer["paths"]!, answer["uploads"]!);
         }
     }
@@ -145,7 +145,7 @@ internal sealed class V1Push : IPush
             ["upload"] = (string)grant["id"]!,
             ["fileHash"] = path.FileHash.ToNix32String(),
             ["fileSize"] = path.File.Length,
-            ["md5"] = new JsonArray(Convert.ToHexStringLower(MD5.HashData(path.File))),
+            ["md5"] = new JsonArray([.. path.File.Chunk((int?)grant["partSize"] ?? path.File.Length).Select(part => (JsonNode)Convert.ToHexStringLower(MD5.HashData(part)))]),
         }),
     };
 
@@ -157,34 +157,38 @@ internal sealed class V1Push : IPush
         return answer.Status == HttpStatusCode.PreconditionFailed ? answer : answer.OrThrow();
     }
 
-    public async Task<JsonNode> ReportAsync(JsonObject report) => (await SendReportAsync(_publisher, report)).OrThrow().Json;
+    /// <summary>One part of a multipart upload.</summary>
+    public async Task SendPartAsync(JsonNode grant, int index, byte[] part) =>
+        (await _publisher.SendAsync(HttpMethod.Put, (string)grant["parts"]![index]!, Publisher.Bytes(part, "application/x-nix-nar"), isSigned: true)).OrThrow();
+
+    public async Task<JsonNode> ReportAsync(JsonObject report) => (await SendReportAsync(_publisher, Id, report)).OrThrow().Json;
 
     public async Task CommitAsync()
     {
         var clock = Stopwatch.StartNew();
         Answer answer;
         do
-            answer = (await SendCommitAsync(_publisher)).OrThrow();
+            answer = (await SendCommitAsync(_publisher, Id)).OrThrow();
         while (answer.Status == HttpStatusCode.Accepted && clock.Elapsed < Patience);
         if (answer.Status == HttpStatusCode.Accepted)
             throw new TimeoutException($"push {Id} of {_publisher.Id} is still {answer.Text}");
     }
 
-    // The steps that anybody may try on this push.
+    // The steps that anybody may try on anybody's push.
 
-    public Task<Answer> SendReportAsync(Publisher who, JsonObject report) => who.PostAsync($"{Cache}/pushes/{Id}/uploaded", report);
+    public static Task<Answer> SendReportAsync(Publisher who, string push, JsonObject report) => who.PostAsync($"{Cache}/pushes/{push}/uploaded", report);
 
-    public Task<Answer> WaitAsync(Publisher who, IEnumerable<string> paths, int seconds = 2) =>
-        who.PostAsync($"{Cache}/pushes/{Id}/wait", new JsonObject { ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]), ["timeoutSeconds"] = seconds });
+    public static Task<Answer> WaitAsync(Publisher who, string push, IEnumerable<string> paths, int seconds = 2) =>
+        who.PostAsync($"{Cache}/pushes/{push}/wait", new JsonObject { ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]), ["timeoutSeconds"] = seconds });
 
-    public Task<Answer> UrlsAsync(Publisher who, JsonNode grant) =>
-        who.PostAsync($"{Cache}/pushes/{Id}/uploads/{Uri.EscapeDataString((string)grant["id"]!)}/urls", new JsonObject { ["firstPart"] = 1, ["count"] = 1 });
+    public static Task<Answer> UrlsAsync(Publisher who, string push, string upload) =>
+        who.PostAsync($"{Cache}/pushes/{push}/uploads/{Uri.EscapeDataString(upload)}/urls", new JsonObject { ["firstPart"] = 1, ["count"] = 1 });
 
-    public Task<Answer> SendCommitAsync(Publisher who) => who.PostAsync($"{Cache}/pushes/{Id}/commit");
+    public static Task<Answer> SendCommitAsync(Publisher who, string push) => who.PostAsync($"{Cache}/pushes/{push}/commit");
 
-    public Task<Answer> RenewAsync(Publisher who) => who.PostAsync($"{Cache}/pushes/{Id}/renew");
+    public static Task<Answer> RenewAsync(Publisher who, string push) => who.PostAsync($"{Cache}/pushes/{push}/renew");
 
-    public Task<Answer> EndAsync(Publisher who) => who.SendAsync(HttpMethod.Delete, $"{Cache}/pushes/{Id}");
+    public static Task<Answer> EndAsync(Publisher who, string push) => who.SendAsync(HttpMethod.Delete, $"{Cache}/pushes/{push}");
 
     private static List<string> States(JsonNode missing, string state) => [.. missing.AsArray().Where(m => (string)m!["state"]! == state).Select(m => (string)m!["path"]!)];
 
