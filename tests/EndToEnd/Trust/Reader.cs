@@ -80,6 +80,6 @@ internal sealed partial class Reader(Publisher http, string publicKey)
         Assert.InRange(lines.Count(l => l.StartsWith("Sig:", StringComparison.Ordinal)), 1, 20);
     }
 
-    [GeneratedRegex(@"^(((StorePath|URL|Compression|FileHash|NarHash|Deriver): [!-~]+)|((FileSize|NarSize): [1-9][0-9]*)|(References: ?[ -~]*)|(Sig: [!-9;-~]+:[A-Za-z0-9+/]{86}==)|(CA: (text|fixed(:r|:git)?):[a-z0-9]+:[0-9a-z]+))\z")]
+    [GeneratedRegex(@"^(((StorePath|URL|Compression|FileHash|NarHash|Deriver): [!-~]+)|((FileSize|NarSize): [1-9][0-9]*)|(References: ?[ -~]*)|(Sig: [!-9;-~]+:[A-Za-z0-9+/]{85}[AQgw]==)|(CA: (text|fixed(:r|:git)?):[a-z0-9]+:[0-9a-z]+))\z")]
     private static partial Regex CanonicalLine();
 }

@@ -79,6 +79,8 @@ internal sealed record TrustPath(StorePath Path, byte[] Nar)
     /// <summary>Itself and all that it needs, references first.</summary>
     public IEnumerable<TrustPath> Closure() => References.SelectMany(r => r.Closure()).Append(this).DistinctBy(p => p.Path.Hash);
 
+    public override string ToString() => Path.ToString();
+
     private static byte[] ToNar(byte[] content)
     {
         using var nar = new MemoryStream();
