@@ -81,7 +81,7 @@ internal sealed class Niks3Push : IPush
         {
             await SendIfPendingAsync(path.ListingKey, path.Listing);
             if (path.Log is not null)
-                await SendIfPendingAsync(LogKey(path), path.Log);
+                await SendIfPendingAsync(LogKey(path), path.Log, path.PackedLog);
             if (path.Realisation is not null)
                 await SendIfPendingAsync(RealisationKey(path), path.RealisationText);
         }
@@ -134,9 +134,9 @@ internal sealed class Niks3Push : IPush
 
     private static string RealisationKey(TrustPath path) => $"realisations/{path.Realisation}.doi";
 
-    private async Task SendIfPendingAsync(string key, string text)
+    private async Task SendIfPendingAsync(string key, string text, byte[]? packed = null)
     {
         if ((string?)Pending[key]?["presigned_url"] is { } url)
-            (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(Zstd.Compress(Encoding.UTF8.GetBytes(text)), "application/octet-stream", "zstd"), isSigned: true)).OrThrow();
+            (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(packed ?? Zstd.Compress(Encoding.UTF8.GetBytes(text)), "application/octet-stream", "zstd"), isSigned: true)).OrThrow();
     }
 }

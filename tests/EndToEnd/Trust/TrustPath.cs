@@ -32,6 +32,9 @@ internal sealed record TrustPath(StorePath Path, byte[] Nar)
     /// <summary>The log of the derivation, where there is one.</summary>
     public string? Log { get; init; }
 
+    /// <summary>What is sent of the log.</summary>
+    public byte[]? PackedLog { get; init; }
+
     /// <summary>The derivation that the log is said to be of.</summary>
     public StorePath? LogOf { get; init; }
 

@@ -127,7 +127,7 @@ internal sealed class V1Push : IPush
         {
             ["listings"] = new JsonArray([.. _paths.Values.Where(p => missing.Contains(p.Path.Hash.ToString())).Select(Listing)]),
             ["logs"] = new JsonArray([.. _paths.Values.Where(p => p.Log is not null && logs.Contains(p.LogDrv!.Value.BaseName))
-                .Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString(), ["content"] = Packed(p.Log!) })]),
+                .Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString(), ["content"] = p.PackedLog is { } packed ? Convert.ToBase64String(packed) : Packed(p.Log!) })]),
             ["realisations"] = new JsonArray([.. _paths.Values.Where(p => p.Realisation is not null && realisations.Contains(p.Realisation))
                 .Select(p => new JsonObject { ["id"] = p.Realisation, ["path"] = p.Path.Hash.ToString(), ["content"] = p.RealisationText })]),
         });
