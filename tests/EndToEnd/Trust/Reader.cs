@@ -20,6 +20,8 @@ internal sealed partial class Reader(Publisher http, string publicKey)
         return answer.Status == HttpStatusCode.NotFound ? null : answer.OrThrow().Text;
     }
 
+    public Task<string?> LogAsync(TrustPath path) => TextAsync($"/log/{path.Deriver!.Value.BaseName}");
+
     public Task<Answer> GetAsync(string key) => http.GetAsync(key);
 
     /// <summary>Whether a signature of the cache's is among some.</summary>
