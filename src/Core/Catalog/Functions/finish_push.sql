@@ -66,7 +66,7 @@ begin
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
   if v_push.pin is not null then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
-      (v_push.pin ->> 'keepRevisions')::int, null);
+      (v_push.pin ->> 'keepRevisions')::int, null, 'push', v_push.committer, v_push.committer_address);
   end if;
   update push u set state = 'committed', finished = clock_timestamp(), lease = null where u.id = p_push;
   return 'committed';
