@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OrleansCache.Core.Audit;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
@@ -29,6 +30,9 @@ public sealed record CoreOptions
     public PushOptions Pushes { get; init; } = new();
 
     public GcOptions Gc { get; init; } = new();
+
+    /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
+    public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
 
     /// <summary>Several pushes' steps in one statement where they come at once.</summary>
     public bool GroupCommit { get; init; }
@@ -85,6 +89,7 @@ public sealed class CacheCore : IAsyncDisposable
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
+        Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
@@ -95,7 +100,7 @@ public sealed class CacheCore : IAsyncDisposable
         var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
         _schedule = options.Housekeeping && options.Engine is null && options.Gc.ParsedSchedule() is { } schedule
             ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
@@ -115,6 +120,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IGarbageCollection Collection { get; }
 
     public ITokens Tokens { get; }
+
+    public IAudit Audit { get; }
 
     public IFsck Fsck { get; }
 

@@ -7,7 +7,8 @@ namespace OrleansCache.Core;
 /// <param name="Group">The trust group.</param>
 /// <param name="Rank">What a higher rank declares supersedes what a lower one has published: 0, or 1 for who may pin.</param>
 /// <param name="IsAdmin">May do with every push what its publisher may.</param>
-public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdmin = false)
+/// <param name="Address">Where the request came from, for the audit log; null: not from the network.</param>
+public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdmin = false, string? Address = null)
 {
     /// <summary>Who sent no credential; the caller of services that were given none.</summary>
     public static Caller Anonymous { get; } = new("anonymous", "anonymous", 0);

@@ -59,7 +59,7 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
 
     private async Task<PinReply> AskAsync(IGrainFactory grains, CacheName cache, PinName name, PinChange change)
     {
-        var asked = change with { Publisher = _caller.Publisher, TrustGroup = _caller.Group, Rank = _caller.Rank, IsAdmin = _caller.IsAdmin };
+        var asked = change with { Publisher = _caller.Publisher, TrustGroup = _caller.Group, Rank = _caller.Rank, IsAdmin = _caller.IsAdmin, Address = _caller.Address };
         var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(asked);
         return reply.Problem is { } problem ? throw problem.ToException() : reply;
     }

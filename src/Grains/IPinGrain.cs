@@ -56,6 +56,8 @@ public sealed record PinChange
     [Id(11)] public int Rank { get; init; }
 
     [Id(12)] public bool IsAdmin { get; init; }
+
+    [Id(13)] public string? Address { get; init; }
 }
 
 /// <summary>The pin as the change left it, or why it was not done.</summary>

@@ -15,7 +15,7 @@ internal sealed class PinGrain(Engines engines, TimeProvider time) : Grain, IPin
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
         var pins = engines.Of(key).Pins;
         if (change is { Publisher: { } publisher, TrustGroup: { } group })
-            pins = pins.As(new Caller(publisher, group, change.Rank, change.IsAdmin));
+            pins = pins.As(new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address));
         var condition = PinCondition.Of(change.Expected);
         if (!OperationId.TryParse(change.Operation, out var operation))
             throw new FormatException($"'{change.Operation}' is no operation");

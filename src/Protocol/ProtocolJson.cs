@@ -42,6 +42,8 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(CreateToken))]
 [JsonSerializable(typeof(CreatedToken))]
 [JsonSerializable(typeof(TokenList))]
+[JsonSerializable(typeof(AuditLine))]
+[JsonSerializable(typeof(AuditPage))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>

@@ -39,6 +39,9 @@ public class ConfigurationTests
     [InlineData("--gc-older-than 3600", "write 3600s for seconds")]
     [InlineData("--gc-failed-uploads-older-than soon", "--gc-failed-uploads-older-than is 'soon'")]
     [InlineData("--gc-grace -1h", "--gc-grace is '-1h'")]
+    [InlineData("--audit-days 1y", "--audit-days is '1y'")]
+    [InlineData("--audit-days -1", "a number of days")]
+    [InlineData("--audit-days 36501", "up to 36500")]
     [InlineData("--limit-json-mib 0", "--limit-json-mib is '0'")]
     [InlineData("--limit-requests many", "a number from 0 to")]
     [InlineData("--limit-stall 1s", "at least 2s")]
@@ -174,6 +177,19 @@ public class ConfigurationTests
         Assert.Equal(("30 3 * * sun", TimeSpan.FromMinutes(10), TimeSpan.FromDays(30)), (scheduled.Schedule, scheduled.Jitter, scheduled.OlderThan));
         Assert.Equal((TimeSpan.FromMinutes(90), TimeSpan.Zero), (scheduled.FailedUploadsOlderThan, scheduled.Grace));
         Assert.Equal("garbage collection: '30 3 * * sun' (UTC), next at 2026-05-03 03:30:00Z; closures are kept for 30d after their last push", GcSettings.Describe(scheduled, now));
+    }
+
+    [Theory]
+    [InlineData(null, 400)]
+    [InlineData("30", 30)]
+    [InlineData("0", null)]
+    public void The_audit_log_is_kept_for_400_days_or_as_is_said(string? given, int? days)
+    {
+        var line = new CommandLine();
+
+        var settings = line.Settings(line.Root.Parse([]), name => name == "ORLEANS_CACHE_AUDIT_DAYS" ? given : null);
+
+        Assert.Equal(days, settings.AuditLife?.TotalDays);
     }
 
     [Fact]

@@ -50,11 +50,11 @@ internal sealed class NixWriterCatalog(CatalogDatabase database, PushOptions opt
 
     public Task<NarInfoPut> PutAsync(int cache, Caller caller, NarInfo info, NarFileName file, string signatures, byte[] digest, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13)",
+            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20)",
             p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name).With(info.References.Select(r => r.Hash.ToArray()).ToArray())
                 .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
-                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text),
+                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller),
             r => new NarInfoPut(
                 r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
                 r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],
@@ -62,9 +62,9 @@ internal sealed class NixWriterCatalog(CatalogDatabase database, PushOptions opt
 
     public Task<(string Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10)",
+            "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10, $12)",
             p => p.With(cache).WithCaller(caller).With(extra.Key.ToString()).With(KindOf(extra.Kind)).With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
-                .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text),
+                .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
             r => (r.GetString(0), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))), cancel);
 
     public async Task<byte[]?> WaitingAsync(int cache, Caller caller, ObjectKey key, CancellationToken cancel) =>

@@ -18,15 +18,16 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<PinOutcome> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14)", cache, name, condition, caller.Scope(operation), digest,
+        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition, caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval).WithNullable(keep, NpgsqlDbType.Integer)
-                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea), cancel);
+                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller), cancel);
 
     public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5)", cache, name, condition, caller.Scope(operation), digest, p => p.WithNullable(revision, NpgsqlDbType.Bigint), cancel);
+        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5, $7, $8)", cache, name, condition, caller.Scope(operation), digest,
+            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancel);
 
     public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5)", cache, name, condition, caller.Scope(operation), digest, static _ => { }, cancel);
+        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p => p.With(caller.Publisher).WithAddress(caller), cancel);
 
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
         database.ListAsync(

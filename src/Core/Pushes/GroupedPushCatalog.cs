@@ -173,8 +173,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     }
 
     private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items, CancellationToken cancel) => AskAsync<Committed>(
-        "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6)",
-        p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
+        "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6, $3, $7)",
+        p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease).WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
 
     // Each row begins with the number of its item.
     private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>

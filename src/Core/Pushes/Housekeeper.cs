@@ -15,9 +15,10 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
-    TimeProvider time, ILogger logger)
+    TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
+    private const int AuditBatch = 5_000;
     private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly ConcurrentDictionary<int, int> _turns = new();
@@ -67,6 +68,8 @@ internal sealed partial class Housekeeper(
         await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
+        if (auditLife is { } life)
+            await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p => p.With(cache).With(life).With(AuditBatch), cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)

@@ -92,8 +92,8 @@ internal class PushCatalog(CatalogDatabase database)
 
     public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5)",
-            p => p.With(cache).WithPush(push).With(lease),
+            "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6)",
+            p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller),
             r => ReadCommitted(r, 0),
             cancel);
 
@@ -109,7 +109,7 @@ internal class PushCatalog(CatalogDatabase database)
 
     /// <summary>Ends an open push.</summary>
     public Task<int> EndAsync(int cache, OwnPush push, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1)", p => p.With(cache).WithPush(push), r => r.GetInt32(0), cancel);
+        database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1, $3, $5)", p => p.With(cache).WithPush(push).WithAddress(push.Caller), r => r.GetInt32(0), cancel);
 
     /// <summary>Ends up to <paramref name="limit"/> open pushes that lapsed so long ago.</summary>
     public Task<int> EndLapsedAsync(int cache, TimeSpan lapsed, int limit, CancellationToken cancel) =>
@@ -218,6 +218,8 @@ internal static class ParameterExtensions
 
     /// <summary>Publisher, group and rank.</summary>
     public static NpgsqlParameterCollection WithCaller(this NpgsqlParameterCollection parameters, Caller caller) => parameters.With(caller.Publisher).With(caller.Group).With(caller.Rank);
+
+    public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) => parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
 
     /// <summary>What <c>pushes_of</c> takes, of each item.</summary>
     public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items, Func<T, OwnPush> push) =>

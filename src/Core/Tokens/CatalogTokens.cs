@@ -8,13 +8,17 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Tokens;
 
 /// <summary>Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to anybody.</summary>
-internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database) : ITokens
+internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database, Caller? caller = null) : ITokens
 {
     private const int MaxNameLength = 64;
     private const int MaxPatterns = 100;
     private const double MostSeconds = 100 * 366 * 86_400d;
 
     private const string Columns = "t.id, t.name, t.scopes, t.pins, t.created, t.expires, t.revoked, t.used, t.trust_group";
+
+    private readonly Caller _caller = caller ?? Caller.Server;
+
+    public ITokens As(Caller other) => new CatalogTokens(caches, database, other);
 
     public async Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
     {
@@ -26,13 +30,17 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         var made = await database.ListAsync(
             $"""
             with t as (
-              insert into token (cache_id, name, digest, scopes, pins, expires, trust_group) values ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7) on conflict do nothing returning *)
+              insert into token (cache_id, name, digest, scopes, pins, expires, trust_group) values ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7) on conflict do nothing returning *),
+            line as (
+              insert into audit (cache_id, publisher, address, action, subject, detail)
+                select t.cache_id, $8, $9, 'token.create', 'token:' || t.id,
+                  jsonb_strip_nulls(jsonb_build_object('name', t.name, 'scopes', t.scopes, 'pins', t.pins, 'group', t.trust_group, 'expires', t.expires)) from t)
             select {Columns} from t union all select {Columns} from token t where t.digest = $3
             """,
             p => p.With(id).With(request.Name).With(digest!).With(request.Scopes.Distinct().Select(Word).ToArray())
                 .WithNullable(request.Pins?.Select(pattern => pattern.ToString()).Distinct().ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval)
-                .WithNullable(request.Group, NpgsqlDbType.Text),
+                .WithNullable(request.Group, NpgsqlDbType.Text).With(_caller.Publisher).WithAddress(_caller),
             ReadToken, cancel);
         return made.Count > 0
             ? new CreatedToken { Token = made[0], Secret = secret }
@@ -50,8 +58,15 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
     public async Task RevokeAsync(CacheName cache, long id, CancellationToken cancel)
     {
         var revoked = await database.ListAsync(
-            "update token t set revoked = coalesce(t.revoked, clock_timestamp()) where t.cache_id = $1 and t.id = $2 returning t.id",
-            p => p.With(caches.IdOf(cache)).With(id), r => r.GetInt64(0), cancel);
+            """
+            with t as (
+              update token t set revoked = clock_timestamp() where t.cache_id = $1 and t.id = $2 and t.revoked is null returning t.id, t.name),
+            line as (
+              insert into audit (cache_id, publisher, address, action, subject, detail)
+                select $1, $3, $4, 'token.revoke', 'token:' || t.id, jsonb_build_object('name', t.name) from t)
+            select t.id from token t where t.cache_id = $1 and t.id = $2
+            """,
+            p => p.With(caches.IdOf(cache)).With(id).With(_caller.Publisher).WithAddress(_caller), r => r.GetInt64(0), cancel);
         if (revoked.Count == 0)
             throw new CacheProblemException(ProblemKind.UnknownToken, $"There is no token {id} in cache '{cache}'.");
         await database.RunAsync("select @fn@.end_pushes_of($1, $2)", p => p.With(caches.IdOf(cache)).With(ValidToken.PublisherOf(id)), cancel);

@@ -6,6 +6,9 @@ namespace OrleansCache.Core.Tokens;
 /// <summary>The contract of tokens. What it answers is what the catalog says at that moment: a token that is revoked is refused from then on by every process.</summary>
 public interface ITokens
 {
+    /// <summary>The same for somebody: who makes or revokes a token stands in the audit log.</summary>
+    ITokens As(Caller caller);
+
     /// <summary>Makes a token. One of that name that is not revoked: <see cref="ProblemKind.TokenExists"/>.</summary>
     Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel);
 

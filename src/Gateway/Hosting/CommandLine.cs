@@ -41,6 +41,7 @@ public class CommandLine
         Value("gc-older-than", "TIME", "A closure that was not pushed for this long is no longer kept (default: 720h)");
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
+        Value("audit-days", "N", "Keep the audit log for so many days; 0: for ever (default: 400)");
         Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
         Value("limit-body-memory-mib", "N", "Memory for all bodies that are kept whole; who finds it full waits (default: 128)");
         Value("limit-paths", "N", "Paths of one push (default: 100000)");

@@ -1,4 +1,5 @@
 using OrleansCache.Core;
+using OrleansCache.Core.Audit;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
@@ -25,6 +26,7 @@ public sealed record GatewayParts
         Pins = core.Pins,
         NixWriter = core.NixWriter,
         Tokens = core.Tokens,
+        Audit = core.Audit,
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
@@ -51,6 +53,8 @@ public sealed record GatewayParts
     public required INixWriter NixWriter { get; init; }
 
     public required ITokens Tokens { get; init; }
+
+    public required IAudit Audit { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }

@@ -2,8 +2,9 @@
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
 -- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
--- another content or on their own word: they are kept as they are.
-create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
+-- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
+create function @fn@.commit_push(
+  p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
@@ -116,8 +117,10 @@ begin
 
   -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
   update push u set state = 'committing', published = commit_push.published, conflicts = commit_push.conflicts, lease = clock_timestamp() + p_lease,
+      committer = case when u.pin is not null then p_publisher end, committer_address = case when u.pin is not null then p_address end,
       objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
     where u.id = p_push;
+  perform @fn@.audit_commits(p_cache, array[p_push], array[p_publisher], array[p_address], cardinality(v_supersedes));
   -- A path that was published just now is in no bucket yet: there is nothing to finish.
   outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
   if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;

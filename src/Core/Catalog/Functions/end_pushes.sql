@@ -1,6 +1,7 @@
 -- Rule 8: ends open pushes: the one named (abort), or (p_push null) up to p_limit that lapsed p_lapsed ago. Answers how many.
+-- p_publisher: who aborts it; one that is another's is audited.
 -- A lapsed push protects nothing, but what it uploaded waits for whoever goes on with it.
-create function @fn@.end_pushes(p_cache int, p_push bigint, p_lapsed interval, p_limit int) returns int
+create function @fn@.end_pushes(p_cache int, p_push bigint, p_lapsed interval, p_limit int, p_publisher text default null, p_address text default null) returns int
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_ids bigint[];
@@ -16,6 +17,11 @@ begin
     perform @fn@.release_push(p_cache, v_id);
   end loop;
   update push u set state = 'aborted', finished = clock_timestamp() where u.id = any(v_ids);
+  if p_publisher is not null then
+    perform @fn@.audit(p_cache, p_publisher, p_address, 'push.abort', null, s.hash, jsonb_build_object('opened', b.name))
+      from push u left join publisher b on b.id = u.publisher left join store_path s on s.id = u.roots[1]
+      where u.id = any(v_ids) and b.name is distinct from p_publisher;
+  end if;
   return cardinality(v_ids);
 end $$;
 

@@ -123,7 +123,7 @@ begin
 end $$;
 
 -- Those that bring nothing, as they found all of it there, end together. A large push is answered 'large' and committed alone: it would keep the others waiting.
-create function @fn@.commit_pushes(p_cache int, p_pushes bigint[], p_large int, p_lease interval)
+create function @fn@.commit_pushes(p_cache int, p_pushes bigint[], p_large int, p_lease interval, p_publishers text[] default null, p_addresses text[] default null)
 returns table (item int, outcome text, paths bigint[], published int, pin text, conflicts bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
@@ -171,12 +171,15 @@ begin
     select p_cache, r.id, clock_timestamp() from (select distinct unnest(u.roots) as id from push u where u.id = any(v_warm)) r order by r.id
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
   update push u set state = 'committed', finished = clock_timestamp() where u.id = any(v_warm);
+  perform @fn@.audit_commits(p_cache, w.ids, w.publishers, w.addresses) from (
+    select array_agg(c.id) as ids, array_agg(c.publisher) as publishers, array_agg(c.address) as addresses
+    from unnest(p_pushes, p_publishers, p_addresses) c(id, publisher, address) where c.id = any(v_warm)) w;
 
   for i in 1 .. cardinality(p_pushes) loop
     if p_pushes[i] = any(v_warm) then
       return query select i, 'committed', null::bigint[], 0, null::text, '{}'::bigint[];
     elsif p_pushes[i] = any(v_small) then
-      return query select i, c.outcome, c.paths, c.published, c.pin, c.conflicts from @fn@.commit_push(p_cache, p_pushes[i], p_lease) c;
+      return query select i, c.outcome, c.paths, c.published, c.pin, c.conflicts from @fn@.commit_push(p_cache, p_pushes[i], p_lease, p_publishers[i], p_addresses[i]) c;
     else
       return query select i, case when exists (select from push u where u.id = p_pushes[i]) then 'large' else 'unknown' end, null::bigint[], null::int, null::text, null::bigint[];
     end if;

@@ -4,7 +4,7 @@
 -- 'name' (a path of this hash is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first)
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
-  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval,
+  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null,
   out outcome text, out push_id bigint, out path_id bigint, out paths bytea[], out nar_hash bytea, out nar_size bigint, out signatures text[], out is_own boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -92,7 +92,7 @@ begin
   perform @fn@.nix_bring(p_cache, p_holder, nix_put.push_id, p_hash, p_nar_hash, p_file, v_keys, v_about);
   update push u set paths = u.paths || v_row.id where u.id = v_hold;
 
-  select c.outcome into outcome from @fn@.commit_push(p_cache, nix_put.push_id, p_lease) c;
+  select c.outcome into outcome from @fn@.commit_push(p_cache, nix_put.push_id, p_lease, p_holder, p_address) c;
   if outcome <> 'publishing' then
     raise exception 'a path that could be published is %', outcome using errcode = '40001';
   end if;
@@ -124,7 +124,8 @@ end $$;
 -- A log or realisation of paths that are there: they carry it from now on. What belongs to none that is there waits for one.
 -- outcome: 'publishing' (push_id is to be published) | 'attached' | 'waiting' | 'busy' (the key is being deleted: try again)
 create function @fn@.nix_attach(
-  p_cache int, p_holder text, p_group text, p_rank int, p_key text, p_kind text, p_about bytea, p_deriver text, p_content bytea, p_life interval, p_lease interval, out outcome text, out push_id bigint)
+  p_cache int, p_holder text, p_group text, p_rank int, p_key text, p_kind text, p_about bytea, p_deriver text, p_content bytea, p_life interval, p_lease interval,
+  p_address text default null, out outcome text, out push_id bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -165,7 +166,7 @@ begin
   perform @fn@.report_uploads(p_cache, nix_attach.push_id, '{}', '{}', '{}', '{}', '{}', '{}', '{}', array_fill(p_key, array[cardinality(v_hashes)]),
     array_fill(p_kind, array[cardinality(v_hashes)]), array_fill(p_content, array[cardinality(v_hashes)]), v_hashes, false);
   update push u set paths = array(select unnest(u.paths) union select unnest(v_paths)) where u.id = v_hold;
-  select case c.outcome when 'committed' then 'attached' else c.outcome end into outcome from @fn@.commit_push(p_cache, nix_attach.push_id, p_lease) c;
+  select case c.outcome when 'committed' then 'attached' else c.outcome end into outcome from @fn@.commit_push(p_cache, nix_attach.push_id, p_lease, p_holder, p_address) c;
   if outcome not in ('publishing', 'attached') then
     raise exception 'what could be attached is %', outcome using errcode = '40001';
   end if;
