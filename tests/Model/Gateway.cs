@@ -107,5 +107,5 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         _over ??= over.Over(new CoreServices(Pushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, Publisher, Deletions, null!, PinWriter, store, Options, TimeSpan.Zero, clock, NullLogger.Instance);
+        caches, Database, _pushCatalog, Publisher, Deletions, null!, PinWriter, store, Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
 }

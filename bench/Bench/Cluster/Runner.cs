@@ -82,7 +82,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
         var bodies = new List<ReadOnlyMemory<byte>> { nar.File };
         if (grant.PartSize is { } size)
             bodies = [.. Enumerable.Range(0, (int)((nar.File.Length + size - 1) / size)).Select(i => nar.File.Slice((int)(i * size), (int)Math.Min(size, nar.File.Length - i * size)))];
-        var urls = new UploadUrls(api, push, grant);
+        var urls = new UploadUrls(api, push, grant, TimeProvider.System);
         await Parallel.ForEachAsync(bodies.Index(), new ParallelOptions { MaxDegreeOfParallelism = Uploads }, async (body, _) =>
         {
             var url = grant.PartSize is null ? grant.Url! : await urls.PartAsync(body.Index + 1, fresh: false, CancellationToken.None);

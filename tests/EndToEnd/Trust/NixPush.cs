@@ -69,8 +69,8 @@ internal sealed class NixPush : IPush
         References = [.. path.References.Select(r => r.Path)],
         Deriver = path.Deriver,
         Signatures = path.Signatures,
-        Ca = path.Ca,
-    }.Print();
+        Ca = ContentAddress.TryParse(path.Ca, out var ca) ? ca : null,
+    }.Print() + (path.Ca is null || ContentAddress.TryParse(path.Ca, out _) ? "" : $"CA: {path.Ca}\n");
 
     private static async Task<bool> IsThereAsync(Publisher who, HttpMethod method, string key)
     {

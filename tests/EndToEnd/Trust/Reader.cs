@@ -40,7 +40,7 @@ internal sealed partial class Reader(Publisher http, string publicKey)
             Assert.True(info is not null, $"{path.Path} is not there");
             Assert.Equal(
                 (path.Path, path.NarHash, path.NarSize, string.Join(' ', path.References.Select(r => r.Path).Order()), path.Ca, path.Deriver),
-                (info.StorePath, info.NarHash, info.NarSize, string.Join(' ', info.References), info.Ca, info.Deriver));
+                (info.StorePath, info.NarHash, info.NarSize, string.Join(' ', info.References), info.Ca?.ToString(), info.Deriver));
             await AssertUsableAsync(info);
         }
     }
