@@ -6,15 +6,12 @@
 # It is for the processor that it is built on.
 
 FROM mcr.microsoft.com/dotnet/sdk:10.0-noble AS build
-# "optional" makes an image without the silo where the Orleans packages cannot be had: enough for gateways on the direct engine.
-ARG SILO=required
 RUN apt-get update \
  && apt-get install -y --no-install-recommends libsodium23 libzstd1 liblzma5 libbz2-1.0 \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/root/.nuget/packages eng/build
-RUN test "$SILO" = optional || test -x artifacts/bin/orleans-cache-silo
 # The loader looks into /usr/lib on every processor. The libraries need nothing but libc.
 RUN mkdir -p /image/usr/lib /image/usr/local/bin \
  && for l in libsodium.so.23 libzstd.so.1 liblzma.so.5 libbz2.so.1; do cp -L "/usr/lib/$(uname -m)-linux-gnu/$l" /image/usr/lib/; done \

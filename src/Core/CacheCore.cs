@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OrleansCache.Core.Audit;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
@@ -30,11 +31,17 @@ public sealed record CoreOptions
 
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
+    public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
+
     /// <summary>Several pushes' steps in one statement where they come at once.</summary>
     public bool GroupCommit { get; init; }
 
     /// <summary>Null: the services alone.</summary>
     public IEngine? Engine { get; init; }
+
+    /// <summary>Paths and NARs from before there were publishers are usable by nobody until a server has read them. All processes of a catalog are to say the same.</summary>
+    public bool DistrustsLegacy { get; init; }
 
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
@@ -70,7 +77,7 @@ public sealed class CacheCore : IAsyncDisposable
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
-        var grants = new UploadGrants(database, options.Store, options.Pushes);
+        var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);
         Pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
@@ -82,6 +89,7 @@ public sealed class CacheCore : IAsyncDisposable
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
+        Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
@@ -92,7 +100,7 @@ public sealed class CacheCore : IAsyncDisposable
         var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
         _schedule = options.Housekeeping && options.Engine is null && options.Gc.ParsedSchedule() is { } schedule
             ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
@@ -112,6 +120,8 @@ public sealed class CacheCore : IAsyncDisposable
     public IGarbageCollection Collection { get; }
 
     public ITokens Tokens { get; }
+
+    public IAudit Audit { get; }
 
     public IFsck Fsck { get; }
 
@@ -136,6 +146,8 @@ public sealed class CacheCore : IAsyncDisposable
         var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel);
         try
         {
+            await database.RunAsync(
+                "update cache set distrust_legacy = $1 where distrust_legacy <> $1", p => p.With(options.DistrustsLegacy), cancel);
             return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancel), loggers, time);
         }
         catch

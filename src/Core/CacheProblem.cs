@@ -36,6 +36,9 @@ public enum ProblemKind
     /// <summary>409: at commit, some paths are neither live nor uploaded; begin again.</summary>
     MissingPaths,
 
+    /// <summary>409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.</summary>
+    Conflict,
+
     /// <summary>409: the idempotency key was used for another request.</summary>
     KeyReused,
 

@@ -12,7 +12,7 @@ internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls 
     /// <summary>The grain's key after its cache.</summary>
     public const string Name = "gc";
 
-    public async Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel)
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
     {
         var start = new GcStart
         {
@@ -23,6 +23,8 @@ internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls 
             GraceSeconds = request.GraceSeconds,
             Force = request.Force,
             DryRun = request.DryRun,
+            Publisher = caller.Publisher,
+            Address = caller.Address,
         };
         return await calls.AskAsync(
             async grains =>
@@ -30,7 +32,7 @@ internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls 
                 var started = await grains.GetGrain<IGcGrain>(new GrainKey(scope, cache, Name).ToString()).StartAsync(start);
                 return started.Problem is { } problem ? throw problem.ToException() : await direct.RunAsync(cache, started.Run, cancel);
             },
-            () => direct.StartAsync(cache, request, operation, cancel),
+            () => direct.StartAsync(cache, caller, request, operation, cancel),
             cancel);
     }
 

@@ -7,8 +7,12 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Grains;
 
 /// <summary>Pins by way of their grains, in one order each; what only reads asks the catalog.</summary>
-internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope) : IPins
+internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope, Caller? caller = null) : IPins
 {
+    private readonly Caller _caller = caller ?? Caller.Anonymous;
+
+    public IPins As(Caller other) => new ClusterPins(direct.As(other), calls, scope, other);
+
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
     {
         var change = new PinChange
@@ -20,6 +24,7 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
             Path = request.Path.BaseName,
             ExpiresSeconds = request.ExpiresSeconds,
             KeepRevisions = request.KeepRevisions,
+            NarHash = request.NarHash?.ToString(),
         };
         return await SetAsync(cache, name, change, () => direct.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel), patience, cancel);
     }
@@ -54,7 +59,8 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
 
     private async Task<PinReply> AskAsync(IGrainFactory grains, CacheName cache, PinName name, PinChange change)
     {
-        var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(change);
+        var asked = change with { Publisher = _caller.Publisher, TrustGroup = _caller.Group, Rank = _caller.Rank, IsAdmin = _caller.IsAdmin, Address = _caller.Address };
+        var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(asked);
         return reply.Problem is { } problem ? throw problem.ToException() : reply;
     }
 

@@ -35,9 +35,10 @@ internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogge
             Force = start.Force,
             DryRun = start.DryRun,
         };
+        var caller = start.Publisher is { } publisher ? new Caller(publisher, publisher, 0, Address: start.Address) : Caller.Server;
         try
         {
-            return new GcStarted((await engines.Of(Key).Collection.StartAsync(Key.Cache, request, operation, CancellationToken.None)).Id, null);
+            return new GcStarted((await engines.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation, CancellationToken.None)).Id, null);
         }
         catch (CacheProblemException e)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using OrleansCache.Core;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
@@ -12,7 +11,7 @@ internal readonly record struct GrainKey(string Scope, CacheName Cache, string R
 
     public PinName Pin => PinName.Parse(Rest);
 
-    public static GrainKey Of(string scope, CacheName cache, PushId push) => new(scope, cache, push.Value.ToString(CultureInfo.InvariantCulture));
+    public static GrainKey Of(string scope, CacheName cache, PushId push) => new(scope, cache, push.ToString());
 
     public static GrainKey Of(string scope, CacheName cache, PinName pin) => new(scope, cache, pin.ToString());
 

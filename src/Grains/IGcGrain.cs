@@ -36,6 +36,11 @@ public sealed record GcStart
     [Id(5)] public bool Force { get; init; }
 
     [Id(6)] public bool DryRun { get; init; }
+
+    /// <summary>Who asks, for the audit log; absent from a caller of an earlier version.</summary>
+    [Id(7)] public string? Publisher { get; init; }
+
+    [Id(8)] public string? Address { get; init; }
 }
 
 /// <param name="Run">Its number, or 0 with the problem.</param>

@@ -44,6 +44,20 @@ public sealed record PinChange
 
     /// <summary>Of a rollback.</summary>
     [Id(7)] public long? Revision { get; init; }
+
+    /// <summary>Of a set: see <see cref="OrleansCache.Protocol.SetPin.NarHash"/>.</summary>
+    [Id(8)] public string? NarHash { get; init; }
+
+    /// <summary>Who asks; absent from a caller of an earlier version.</summary>
+    [Id(9)] public string? Publisher { get; init; }
+
+    [Id(10)] public string? TrustGroup { get; init; }
+
+    [Id(11)] public int Rank { get; init; }
+
+    [Id(12)] public bool IsAdmin { get; init; }
+
+    [Id(13)] public string? Address { get; init; }
 }
 
 /// <summary>The pin as the change left it, or why it was not done.</summary>

@@ -14,6 +14,8 @@ internal sealed class PinGrain(Engines engines, TimeProvider time) : Grain, IPin
             throw new TimeoutException("The deadline of this change is over.");
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
         var pins = engines.Of(key).Pins;
+        if (change is { Publisher: { } publisher, TrustGroup: { } group })
+            pins = pins.As(new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address));
         var condition = PinCondition.Of(change.Expected);
         if (!OperationId.TryParse(change.Operation, out var operation))
             throw new FormatException($"'{change.Operation}' is no operation");
@@ -23,7 +25,7 @@ internal sealed class PinGrain(Engines engines, TimeProvider time) : Grain, IPin
             switch (change.Kind)
             {
                 case PinChangeKind.Set:
-                    var set = new SetPin { Path = StorePath.Parse(change.Path!), ExpiresSeconds = change.ExpiresSeconds, KeepRevisions = change.KeepRevisions };
+                    var set = new SetPin { Path = StorePath.Parse(change.Path!), ExpiresSeconds = change.ExpiresSeconds, KeepRevisions = change.KeepRevisions, NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null };
                     return Reply(await pins.SetAsync(key.Cache, key.Pin, set, condition, operation, TimeSpan.Zero, CancellationToken.None));
                 case PinChangeKind.Rollback:
                     return Reply(await pins.RollbackAsync(key.Cache, key.Pin, new RollbackPin { Revision = change.Revision }, condition, operation, TimeSpan.Zero, CancellationToken.None));

@@ -95,7 +95,7 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
             var key = GrainKey.Parse(this.GetPrimaryKeyString());
             try
             {
-                var renewed = await engines.Of(key).Pushes.RenewAsync(key.Cache, key.Push, cancel);
+                var renewed = await engines.Of(key).Pushes.As(Caller.Server).RenewAsync(key.Cache, key.Push, cancel);
                 await OpenedAsync(renewed.Expires);
                 return;
             }

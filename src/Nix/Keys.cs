@@ -106,7 +106,7 @@ public sealed class PublicKey : IEquatable<PublicKey>
 /// <summary>The form that keys and signatures share: <c>name:base64</c>.</summary>
 internal static class KeyText
 {
-    public static bool IsValidName(string? name) => !string.IsNullOrEmpty(name) && !name.Any(c => c == ':' || char.IsWhiteSpace(c) || char.IsControl(c));
+    public static bool IsValidName(string? name) => !string.IsNullOrEmpty(name) && !name.Any(c => c == ':' || char.IsWhiteSpace(c) || char.IsControl(c) || char.IsSurrogate(c));
 
     public static bool TrySplit(string? text, int byteCount, [NotNullWhen(true)] out string? name, [NotNullWhen(true)] out byte[]? bytes)
     {

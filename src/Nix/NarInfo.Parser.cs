@@ -11,7 +11,8 @@ public sealed partial record NarInfo
         private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
         private readonly List<string> _signatures = [];
         private StorePath? _path, _deriver;
-        private string? _url, _compression, _system, _ca;
+        private string? _url, _compression, _system;
+        private ContentAddress? _ca;
         private Sha256Hash? _fileHash, _narHash;
         private long? _fileSize, _narSize;
         private List<StorePath> _references = [];
@@ -69,6 +70,8 @@ public sealed partial record NarInfo
 
         private string? Read(ReadOnlySpan<char> line)
         {
+            if (HasControl(line))
+                return "it has a control character";
             var colon = line.IndexOf(':');
             if (colon <= 0)
                 return $"'{line}' is not 'Name: value'";
@@ -100,8 +103,8 @@ public sealed partial record NarInfo
                         _signatures.Add(signature!);
                     return problem;
                 case "CA":
-                    _ca = value.IsEmpty ? null : value.ToString();
-                    return null;
+                    _ca = ContentAddress.TryParse(value, out var address) ? address : null;
+                    return _ca is null && !value.IsEmpty ? $"CA: '{value}' is not a content address: {ContentAddress.Rule}" : null;
                 default: return null; // a field of a later Nix
             }
         }
@@ -134,8 +137,8 @@ public sealed partial record NarInfo
 
         private static string? Size(string name, ReadOnlySpan<char> value, out long? size)
         {
-            size = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) ? parsed : null;
-            return size is null ? $"{name}: '{value}' is not a number of bytes" : null;
+            size = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) && parsed <= MaxNarSize ? parsed : null;
+            return size is null ? $"{name}: '{value}' is not a number of bytes up to {MaxNarSize}" : null;
         }
 
         private static string? Text(string name, ReadOnlySpan<char> value, out string? text)

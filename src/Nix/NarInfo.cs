@@ -10,6 +10,9 @@ namespace OrleansCache.Nix;
 /// </summary>
 public sealed partial record NarInfo
 {
+    /// <summary>Bytes of the largest NAR that any request may speak of: 16 TiB. What a sum or a duration is reckoned from stays far from overflowing.</summary>
+    public const long MaxNarSize = 1L << 44;
+
     private readonly IReadOnlyList<StorePath> _references = [];
 
     public required StorePath StorePath { get; init; }
@@ -46,7 +49,7 @@ public sealed partial record NarInfo
     public IReadOnlyList<string> Signatures { get; init; } = [];
 
     /// <summary>The content address, when the path has one.</summary>
-    public string? Ca { get; init; }
+    public ContentAddress? Ca { get; init; }
 
     /// <summary>What is signed. See <see cref="FingerprintOf"/>.</summary>
     public string Fingerprint() => FingerprintOf(StorePath, NarHash, NarSize, References);
@@ -67,6 +70,7 @@ public sealed partial record NarInfo
     }
 
     /// <summary>The text of the narinfo, each line ended by a newline.</summary>
+    /// <exception cref="InvalidOperationException">A field has a control character: it would say more than one line.</exception>
     public string Print()
     {
         var text = new StringBuilder(512 + References.Count * 80);
@@ -87,10 +91,15 @@ public sealed partial record NarInfo
         foreach (var signature in Signatures)
             Line("Sig", signature);
         if (Ca is { } ca)
-            Line("CA", ca);
+            Line("CA", ca.ToString());
         return text.ToString();
 
-        void Line(string name, string value) => text.Append(name).Append(": ").Append(value).Append('\n');
+        void Line(string name, string value)
+        {
+            if (HasControl(value))
+                throw new InvalidOperationException($"The narinfo of {StorePath} would have a control character in its {name}.");
+            text.Append(name).Append(": ").Append(value).Append('\n');
+        }
     }
 
     /// <exception cref="FormatException">Not a narinfo; the message names the line and what is wrong.</exception>
@@ -105,6 +114,17 @@ public sealed partial record NarInfo
     public bool Equals(NarInfo? other) => other is not null && (ReferenceEquals(this, other) || Print() == other.Print());
 
     public override int GetHashCode() => HashCode.Combine(StorePath, NarHash);
+
+    private static bool HasControl(ReadOnlySpan<char> text)
+    {
+        foreach (var c in text)
+        {
+            if (char.IsControl(c))
+                return true;
+        }
+
+        return false;
+    }
 
     private static bool IsStrictlySorted(IReadOnlyList<StorePath> paths)
     {

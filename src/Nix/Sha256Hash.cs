@@ -88,7 +88,12 @@ public readonly record struct Sha256Hash
 
     public bool Equals(Sha256Hash other) => ((ReadOnlySpan<ulong>)_words).SequenceEqual(other._words);
 
-    public override int GetHashCode() => _words[0].GetHashCode();
+    // Not a word of the bytes: clients choose them. See StorePathHash.
+    public override int GetHashCode()
+    {
+        var words = _words;
+        return RandomisedHash.Of(MemoryMarshal.AsBytes((ReadOnlySpan<ulong>)words));
+    }
 
     private static bool TryDecode(ReadOnlySpan<char> digits, bool sri, Span<byte> bytes)
     {

@@ -4,8 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// The 20 bytes that name a store path, written as 32 nix32 characters. Held as three integers, so that comparing and
-/// hashing cost a few instructions. The order is that of the text (Nix's order of references), not of the bytes.
+/// The 20 bytes that name a store path, written as 32 nix32 characters. Held as three integers, so that comparing
+/// costs a few instructions. The order is that of the text (Nix's order of references), not of the bytes.
 /// </summary>
 public readonly record struct StorePathHash : IComparable<StorePathHash>
 {
@@ -72,8 +72,13 @@ public readonly record struct StorePathHash : IComparable<StorePathHash>
         return order != 0 ? order : _low.CompareTo(other._low);
     }
 
-    // The bytes are a hash already: any word of them will do.
-    public override int GetHashCode() => _middle.GetHashCode();
+    // Not a word of the bytes, although they are a hash: clients choose them, and a table of chosen codes is a list.
+    public override int GetHashCode()
+    {
+        Span<byte> bytes = stackalloc byte[ByteLength];
+        CopyTo(bytes);
+        return RandomisedHash.Of(bytes);
+    }
 
     public static bool operator <(StorePathHash a, StorePathHash b) => a.CompareTo(b) < 0;
 

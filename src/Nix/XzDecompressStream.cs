@@ -2,21 +2,25 @@ using System.Runtime.InteropServices;
 
 namespace OrleansCache.Nix;
 
-/// <summary>Decompresses xz with liblzma; several streams one after the other are one file. A dictionary that needs more than 128 MiB is refused: <c>xz -9</c> needs 65.</summary>
+/// <summary>Decompresses xz with liblzma; several streams one after the other are one file. What needs more memory than is allowed is refused: <c>xz -9</c> needs 65 MiB, <c>xz -6</c>, which is the default, 9.</summary>
 public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
 {
     private const string Library = "liblzma.so.5";
-    private const ulong MostMemory = 128 << 20;
+    private const int MostMemory = 128 << 20;
     private const uint Concatenated = 0x08;
     private const int Run = 0, Finish = 3;
     private const int Ok = 0, StreamEnd = 1, MemoryError = 5, MemoryLimit = 6, BufferError = 10;
 
+    private readonly int _maxMemory;
     private LzmaStream* _lzma;
 
-    public XzDecompressStream(Stream inner) : base(inner)
+    /// <param name="inner">Stays open.</param>
+    /// <param name="maxMemory">Bytes that decompressing may take.</param>
+    public XzDecompressStream(Stream inner, int maxMemory = MostMemory) : base(inner)
     {
+        _maxMemory = maxMemory;
         _lzma = (LzmaStream*)NativeMemory.AllocZeroed((nuint)sizeof(LzmaStream));
-        if (StreamDecoder(_lzma, MostMemory, Concatenated) != Ok)
+        if (StreamDecoder(_lzma, (ulong)maxMemory, Concatenated) != Ok)
             throw new InvalidOperationException("liblzma could not be initialised.");
     }
 
@@ -37,7 +41,7 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
                 // With room in the output and an end of the input, it wants bytes that do not come.
                 BufferError when !isLast => (taken, given, false),
                 BufferError => throw new InvalidDataException("the xz data ends too early"),
-                MemoryLimit => throw new InvalidDataException("the xz data needs more than 128 MiB to be decompressed: compress it with a smaller dictionary (xz -9 or less)"),
+                MemoryLimit => throw new InvalidDataException($"the xz data needs more than {_maxMemory >> 20} MiB to be decompressed: compress it with a smaller dictionary, at a lower level"),
                 MemoryError => throw new InsufficientMemoryException("liblzma got no memory"),
                 _ => throw new InvalidDataException("the data is not xz, or it is damaged"),
             };

@@ -8,6 +8,12 @@ public static class Zstd
     /// <summary>The level of this product when nothing else is said: zstd's own default.</summary>
     public const int DefaultLevel = 3;
 
+    /// <summary>Windows of NARs have at most <c>1 &lt;&lt; NarWindowLog</c> bytes, 128 MiB: those of level 22.</summary>
+    public const int NarWindowLog = 27;
+
+    /// <summary>Windows of all else that a client sends (bodies, listings, logs) have at most 8 MiB: those of level 19.</summary>
+    public const int BodyWindowLog = 23;
+
     /// <summary>The largest size that <paramref name="byteCount"/> bytes can compress to.</summary>
     public static int CompressBound(int byteCount) => checked((int)ZstdNative.CompressBound((nuint)byteCount));
 
@@ -29,10 +35,11 @@ public static class Zstd
     /// <summary>Decompresses all frames. What a frame claims about its size is not believed: memory grows with what really comes out.</summary>
     /// <param name="data">One or more whole frames.</param>
     /// <param name="maxSize">Bytes; more is refused before it is produced.</param>
-    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, or larger than <paramref name="maxSize"/>.</exception>
-    public static byte[] Decompress(ReadOnlySpan<byte> data, int maxSize)
+    /// <param name="maxWindowLog">See <see cref="BodyWindowLog"/>.</param>
+    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, larger than <paramref name="maxSize"/>, or of a larger window.</exception>
+    public static byte[] Decompress(ReadOnlySpan<byte> data, int maxSize, int maxWindowLog = NarWindowLog)
     {
-        using var decompressor = ZstdDecompressor.Rent();
+        using var decompressor = ZstdDecompressor.Rent(maxWindowLog);
         var limit = Math.Min(maxSize + 1L, Array.MaxLength); // one more than allowed tells a full buffer from a bomb
         var buffer = new byte[Math.Min(limit, Math.Max(4096, 4L * data.Length))];
         var filled = 0;

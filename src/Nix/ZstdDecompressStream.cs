@@ -6,9 +6,10 @@ namespace OrleansCache.Nix;
 /// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, not an end;
 /// so is anything that is not zstd. An empty input is an error too: even nothing compresses to a frame.
 /// </summary>
-public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false) : ReadOnlyStream
+/// <param name="maxWindowLog">A frame with a larger window is an <see cref="InvalidDataException"/> too: see <see cref="Zstd.BodyWindowLog"/>.</param>
+public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false, int maxWindowLog = Zstd.NarWindowLog) : ReadOnlyStream
 {
-    private readonly ZstdDecompressor _decompressor = ZstdDecompressor.Rent();
+    private readonly ZstdDecompressor _decompressor = ZstdDecompressor.Rent(maxWindowLog);
     private byte[]? _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
     private int _start, _end;
     private bool _any, _full;

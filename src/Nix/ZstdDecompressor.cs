@@ -4,10 +4,13 @@ namespace OrleansCache.Nix;
 
 /// <summary>
 /// A rented decompression context at the start of a frame. Dispose gives it back. Frames may follow each other.
-/// It uses at most the 128 MiB window that libzstd allows by default, and about 100 kB beside it.
+/// It uses at most the window that it was rented with, and about 200 kB beside it; what a frame says of its content takes no memory.
 /// </summary>
 public sealed class ZstdDecompressor : IDisposable
 {
+    // A window of level 3 is 2 MiB. A context that grew beyond is freed: pooled, it would keep that.
+    private const int PooledBytes = 4 << 20;
+
     private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
     private static readonly ConcurrentBag<ZstdDecompressor> Pool = [];
     private static int _pooled;
@@ -27,12 +30,18 @@ public sealed class ZstdDecompressor : IDisposable
     /// <summary>True before the first frame and after each: here the data may end.</summary>
     public bool IsAtFrameEnd { get; private set; } = true;
 
-    public static ZstdDecompressor Rent()
+    /// <summary>Its memory was given back, not pooled: for tests.</summary>
+    internal bool WasFreed { get; private set; }
+
+    /// <param name="maxWindowLog">A frame whose window is larger than <c>1 &lt;&lt; maxWindowLog</c> bytes is refused: see <see cref="Zstd"/>.</param>
+    public static ZstdDecompressor Rent(int maxWindowLog = Zstd.NarWindowLog)
     {
-        if (!Pool.TryTake(out var decompressor))
-            return new ZstdDecompressor();
-        Interlocked.Decrement(ref _pooled);
+        if (Pool.TryTake(out var decompressor))
+            Interlocked.Decrement(ref _pooled);
+        else
+            decompressor = new ZstdDecompressor();
         decompressor._rented = true;
+        ZstdNative.Check(ZstdNative.SetDecompressorParameter(decompressor._context, ZstdNative.WindowLogMax, maxWindowLog));
         return decompressor;
     }
 
@@ -69,16 +78,18 @@ public sealed class ZstdDecompressor : IDisposable
         if (!_rented)
             return;
         _rented = false;
-        // All parameters too, so that a large window of a former frame is not kept beyond it.
+        var isPooled = ZstdNative.SizeOfDecompressor(_context) <= PooledBytes;
         _ = ZstdNative.ResetDecompressor(_context, ZstdNative.ResetSessionAndParameters);
         IsAtFrameEnd = true;
-        if (Interlocked.Increment(ref _pooled) <= PoolLimit)
+        if (isPooled && Interlocked.Increment(ref _pooled) <= PoolLimit)
         {
             Pool.Add(this);
             return;
         }
 
-        Interlocked.Decrement(ref _pooled);
+        if (isPooled)
+            Interlocked.Decrement(ref _pooled);
+        WasFreed = true;
         _ = ZstdNative.FreeDecompressor(_context);
         GC.SuppressFinalize(this);
     }

@@ -10,6 +10,7 @@ internal static unsafe partial class ZstdNative
     public const int ChecksumFlag = 201;
     public const int Workers = 400;
     public const int JobSize = 401;
+    public const int WindowLogMax = 100;
     public const int ResetSession = 1;
     public const int ResetSessionAndParameters = 3;
 
@@ -64,6 +65,12 @@ internal static unsafe partial class ZstdNative
 
     [LibraryImport(Library, EntryPoint = "ZSTD_freeDCtx")]
     public static partial nuint FreeDecompressor(nint context);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_DCtx_setParameter")]
+    public static partial nuint SetDecompressorParameter(nint context, int parameter, int value);
+
+    [LibraryImport(Library, EntryPoint = "ZSTD_sizeof_DCtx")]
+    public static partial nuint SizeOfDecompressor(nint context);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_DCtx_reset")]
     public static partial nuint ResetDecompressor(nint context, int directive);

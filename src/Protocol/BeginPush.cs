@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Protocol;
@@ -19,6 +20,9 @@ public sealed record BeginPush
 
     /// <summary>A pin on the one root, set by the commit: either both are done or neither.</summary>
     public PushPin? Pin { get; init; }
+
+    /// <summary>Other publishers, such as <c>token:7</c>, who may commit this push. Nobody else but an admin can: a push is its publisher's.</summary>
+    public IReadOnlyList<string>? Committers { get; init; }
 }
 
 /// <summary>What the client knows of one store path; the fields of <c>nix path-info --json</c>.</summary>
@@ -29,7 +33,7 @@ public sealed record PathDeclaration
 
     public required Sha256Hash NarHash { get; init; }
 
-    /// <summary>Bytes of the NAR, uncompressed.</summary>
+    /// <summary>Bytes of the NAR, uncompressed: 1 to <see cref="NarInfo.MaxNarSize"/>.</summary>
     public required long NarSize { get; init; }
 
     /// <summary>Direct references by their hashes; the path itself is named when it refers to itself.</summary>
@@ -38,9 +42,10 @@ public sealed record PathDeclaration
     public StorePath? Deriver { get; init; }
 
     /// <summary>Content address as Nix writes it, <c>fixed:r:sha256:…</c> or <c>text:sha256:…</c>.</summary>
-    public string? Ca { get; init; }
+    public ContentAddress? Ca { get; init; }
 
-    /// <summary>Signatures <c>keyname:base64</c> that the path already carries.</summary>
+    /// <summary>Signatures <c>keyname:base64</c> that the path already carries. Of foreign ones 16 are kept; what is malformed is left out.</summary>
+    [JsonConverter(typeof(SignaturesConverter))]
     public IReadOnlyList<string> Signatures { get; set; } = [];
 }
 
@@ -58,7 +63,7 @@ public sealed record LogDeclaration
 public sealed record RealisationDeclaration
 {
     /// <summary><c>sha256:&lt;hex&gt;!&lt;output&gt;</c> (older Nix) or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c> (build traces of newer Nix).</summary>
-    public required string Id { get; init; }
+    public required RealisationId Id { get; init; }
 
     /// <summary>The output path of this push that the realisation belongs to.</summary>
     public required StorePathHash Path { get; init; }

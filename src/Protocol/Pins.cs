@@ -13,6 +13,11 @@ public sealed record SetPin
 
     /// <summary>How many revisions, the newest included, are kept alive as targets of a rollback: 1 to 100. Absent: as many as so far, 1 of a new pin.</summary>
     public int? KeepRevisions { get; init; }
+
+    /// <summary>
+    /// The NAR hash that the path must have. Who says it pins the path also when publishers outside the trust group uploaded some of its closure and no server has read that.
+    /// </summary>
+    public Sha256Hash? NarHash { get; init; }
 }
 
 /// <summary>A pin that is set by the commit of a push with exactly one root. See <see cref="SetPin"/>; the time counts from the commit.</summary>

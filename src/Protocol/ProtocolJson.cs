@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(ContentAddressConverter), typeof(RealisationIdConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -42,6 +42,8 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(CreateToken))]
 [JsonSerializable(typeof(CreatedToken))]
 [JsonSerializable(typeof(TokenList))]
+[JsonSerializable(typeof(AuditLine))]
+[JsonSerializable(typeof(AuditPage))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>
@@ -78,6 +80,58 @@ public sealed class Sha256HashConverter : JsonConverter<Sha256Hash>
     }
 
     public override void Write(Utf8JsonWriter writer, Sha256Hash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToNix32String());
+}
+
+/// <summary>As Nix renders it.</summary>
+public sealed class ContentAddressConverter : JsonConverter<ContentAddress>
+{
+    public override ContentAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        Span<char> buffer = stackalloc char[ShortText.MaxLength];
+        return ContentAddress.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var address) ? address : throw new JsonException($"not a content address: {ContentAddress.Rule}");
+    }
+
+    public override void Write(Utf8JsonWriter writer, ContentAddress value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+}
+
+/// <summary>Signatures in their one form, each once. What else is sent is left out as it is read: a list of any length makes no list of any length.</summary>
+public sealed class SignaturesConverter : JsonConverter<IReadOnlyList<string>>
+{
+    private const int Most = 64;
+
+    public override IReadOnlyList<string> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw new JsonException("not a list of signatures");
+        var signatures = new List<string>();
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType == JsonTokenType.Null)
+                throw new JsonException("null is not allowed in a list");
+            if (reader.TokenType != JsonTokenType.String)
+                throw new JsonException("not a signature: keyname:base64 is wanted");
+            if (signatures.Count < Most && PathSignature.TryParse(reader.GetString(), out var signature) && !signatures.Contains(signature.ToString()))
+                signatures.Add(signature.ToString());
+        }
+
+        return signatures;
+    }
+
+    public override void Write(Utf8JsonWriter writer, IReadOnlyList<string> value, JsonSerializerOptions options)
+    {
+        writer.WriteStartArray();
+        foreach (var signature in value)
+            writer.WriteStringValue(signature);
+        writer.WriteEndArray();
+    }
+}
+
+public sealed class RealisationIdConverter : JsonConverter<RealisationId>
+{
+    public override RealisationId Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        reader.TokenType == JsonTokenType.String && RealisationId.TryParse(reader.GetString(), out var id) ? id : throw new JsonException($"not the id of a realisation: {RealisationId.Rule}");
+
+    public override void Write(Utf8JsonWriter writer, RealisationId value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
 }
 
 /// <summary>A begin has tens of thousands of hashes: they are read without a string for each.</summary>

@@ -23,14 +23,17 @@ public sealed record PushOpened
     /// <summary>Grants with a URL for one PUT may be used many at once: <c>POST …/uploads</c>. False: each needs its own request.</summary>
     public bool TakesBatches { get; set; }
 
-    /// <summary>Paths that are live with other contents than declared; the cache keeps the live ones.</summary>
+    /// <summary>Paths that are live with another NAR, references or content address than declared, on the word of a publisher whose rank is not lower; the cache keeps the live ones.</summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
+
+    /// <summary>Paths that are live as declared, published by another trust group, and whose bytes no server has read: held, but nobody vouches for them.</summary>
+    public IReadOnlyList<StorePathHash> Unverified { get; set; } = [];
 
     /// <summary>Logs that the cache lacks, by derivation.</summary>
     public IReadOnlyList<StorePath> MissingLogs { get; set; } = [];
 
     /// <summary>Realisations that the cache lacks, by id.</summary>
-    public IReadOnlyList<string> MissingRealisations { get; set; } = [];
+    public IReadOnlyList<RealisationId> MissingRealisations { get; set; } = [];
 }
 
 public enum PathState
@@ -176,7 +179,7 @@ public sealed record LogContent
 /// <summary>A realisation's JSON as Nix writes it into a binary cache, at most 64 KiB.</summary>
 public sealed record RealisationContent
 {
-    public required string Id { get; init; }
+    public required RealisationId Id { get; init; }
 
     /// <summary>The output path of this push that it belongs to.</summary>
     public required StorePathHash Path { get; init; }
@@ -236,6 +239,9 @@ public sealed record CommitAnswer
 
     /// <summary>Paths that this push made live.</summary>
     public required int Published { get; init; }
+
+    /// <summary>Paths that this push declared and that others have published since it began, with other contents or on their own word; the cache keeps theirs.</summary>
+    public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 }
 
 public sealed record RenewAnswer

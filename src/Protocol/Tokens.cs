@@ -36,6 +36,11 @@ public sealed record CreateToken
 
     /// <summary>From now; absent: until it is revoked.</summary>
     public double? ExpiresSeconds { get; init; }
+
+    /// <summary>
+    /// Its trust group, of the same characters as a name: the tokens of a group rely on what one of them has uploaded, before a server has read it. Absent: on its own uploads only.
+    /// </summary>
+    public string? Group { get; init; }
 }
 
 /// <summary>A token as anybody may see it who may see tokens: its secret is not among it.</summary>
@@ -55,6 +60,9 @@ public sealed record Token
     public DateTimeOffset? Expires { get; init; }
 
     public DateTimeOffset? Revoked { get; init; }
+
+    /// <summary>Absent: a trust group of its own.</summary>
+    public string? Group { get; init; }
 
     /// <summary>When it was last seen, to about ten minutes; absent: never.</summary>
     public DateTimeOffset? LastUsed { get; init; }

@@ -7,6 +7,8 @@ namespace OrleansCache.Cli.Tests;
 public sealed class LocalStoreTests : IDisposable
 {
     private const string Hash = "7hjadjskdkc0yy9c8vszrvnc94lva3a6";
+    private const string Aa = "aa9993e364706816aba3e25717850c26c9cd0d89daa9993e364706816aba3e25";
+    private const string Dd = "dd9993e364706816aba3e25717850c26c9cd0d89daa9993e364706816aba3e25";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("cli-tests-").FullName;
 
@@ -108,7 +110,7 @@ public sealed class LocalStoreTests : IDisposable
                 "create table RealisationsRefs (referrer integer, realisationReference integer)",
                 "create table BuildTraceV3 (id integer primary key, drvPath text, outputName text, outputPath text, signatures text)",
                 $"insert into ValidPaths values (1, '/nix/store/{Hash}-out'), (2, '/nix/store/{Hash}-dep')",
-                "insert into Realisations values (1, 'sha256:dd', 'out', 2, ''), (2, 'sha256:aa', 'out', 1, 'k:sig')",
+                $"insert into Realisations values (1, 'sha256:{Dd}', 'out', 2, ''), (2, 'sha256:{Aa}', 'out', 1, 'k:sig')",
                 "insert into RealisationsRefs values (2, 1)",
                 $"insert into BuildTraceV3 values (1, '{Hash}-x.drv', 'out', '/nix/store/{Hash}-out', '')",
             })
@@ -121,9 +123,9 @@ public sealed class LocalStoreTests : IDisposable
         var found = new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output }, out var warning);
 
         Assert.Null(warning);
-        Assert.Equal(["sha256:aa!out", $"{Hash}-x.drv^out"], found.Select(realisation => realisation.Id));
+        Assert.Equal([$"sha256:{Aa}!out", $"{Hash}-x.drv^out"], found.Select(realisation => realisation.Id.ToString()));
         // As 'nix copy' writes it into a binary cache.
-        Assert.Equal($$"""{"dependentRealisations":{"sha256:dd!out":"{{Hash}}-dep"},"id":"sha256:aa!out","outPath":"{{Hash}}-out","signatures":["k:sig"]}""", found[0].Json);
+        Assert.Equal($$"""{"dependentRealisations":{"sha256:{{Dd}}!out":"{{Hash}}-dep"},"id":"sha256:{{Aa}}!out","outPath":"{{Hash}}-out","signatures":["k:sig"]}""", found[0].Json);
         Assert.Equal($$"""{"outPath":"{{Hash}}-out","signatures":[]}""", found[1].Json);
     }
 

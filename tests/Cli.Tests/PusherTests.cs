@@ -338,17 +338,18 @@ public sealed class PusherTests : PusherFixture
         var info = _store.Add("a", 10);
         var drv = OrleansCache.Nix.StorePath.Parse($"{info.Path.Hash}-a.drv");
         var log = Path.Combine(_store.Folder, "log");
+        var id = RealisationId.Parse($"sha256:{new string('a', 64)}!out");
         await File.WriteAllTextAsync(log, "building\n");
         var closure = _store.Closure with
         {
             Logs = new Dictionary<OrleansCache.Nix.StorePath, (OrleansCache.Nix.StorePathHash, string)> { [drv] = (info.Path.Hash, log) },
-            Realisations = new Dictionary<string, Store.Realisation> { ["sha256:aa!out"] = new("sha256:aa!out", info.Path.Hash, "{}") },
+            Realisations = new Dictionary<RealisationId, Store.Realisation> { [id] = new(id, info.Path.Hash, "{}") },
         };
 
         await PushAsync(closure);
 
         Assert.Equal("building\n", _cache.Logs[drv.BaseName]);
-        Assert.Equal("{}", _cache.Realisations["sha256:aa!out"]);
+        Assert.Equal("{}", _cache.Realisations[id]);
     }
 
     [Fact]

@@ -52,6 +52,7 @@ public class AccessTests
         ("POST", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
         ("GET", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
         ("DELETE", "/v1/caches/{cache}/tokens/{token}", Access.Admin, "/v1/caches/default/tokens/9999"),
+        ("GET", "/v1/caches/{cache}/audit", Access.Admin, "/v1/caches/default/audit"),
         ("POST", "/v1/caches/{cache}/uploads", Access.Push, "/v1/caches/default/uploads"),
         ("PUT", "/upload/{**key}", Access.SignedUrl, "/upload/nar/x.nar.zst"),
         .. Niks3(""),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
@@ -38,6 +39,9 @@ public class ConfigurationTests
     [InlineData("--gc-older-than 3600", "write 3600s for seconds")]
     [InlineData("--gc-failed-uploads-older-than soon", "--gc-failed-uploads-older-than is 'soon'")]
     [InlineData("--gc-grace -1h", "--gc-grace is '-1h'")]
+    [InlineData("--audit-days 1y", "--audit-days is '1y'")]
+    [InlineData("--audit-days -1", "a number of days")]
+    [InlineData("--audit-days 36501", "up to 36500")]
     [InlineData("--limit-json-mib 0", "--limit-json-mib is '0'")]
     [InlineData("--limit-requests many", "a number from 0 to")]
     [InlineData("--limit-stall 1s", "at least 2s")]
@@ -175,6 +179,19 @@ public class ConfigurationTests
         Assert.Equal("garbage collection: '30 3 * * sun' (UTC), next at 2026-05-03 03:30:00Z; closures are kept for 30d after their last push", GcSettings.Describe(scheduled, now));
     }
 
+    [Theory]
+    [InlineData(null, 400)]
+    [InlineData("30", 30)]
+    [InlineData("0", null)]
+    public void The_audit_log_is_kept_for_400_days_or_as_is_said(string? given, int? days)
+    {
+        var line = new CommandLine();
+
+        var settings = line.Settings(line.Root.Parse([]), name => name == "ORLEANS_CACHE_AUDIT_DAYS" ? given : null);
+
+        Assert.Equal(days, settings.AuditLife?.TotalDays);
+    }
+
     [Fact]
     public void Several_keys_are_read_from_their_files()
     {
@@ -194,17 +211,42 @@ public class ConfigurationTests
     public async Task A_token_file_holds_one_token_a_line()
     {
         using var folder = new TempFolder();
-        File.WriteAllText(folder["tokens"], "# old\nfirst\n\n  second  \n");
+        File.WriteAllText(folder["tokens"], "# old\nthe-first-of-two-tokens\n\n  the-second-of-two-tokens  \n");
         File.WriteAllText(folder["none"], "# nothing\n\n");
 
         var tokens = TokenFile.Read(folder["tokens"], privateReads: false);
 
-        foreach (var good in new[] { "first", "second" })
+        foreach (var good in new[] { "the-first-of-two-tokens", "the-second-of-two-tokens" })
             Assert.Equal(Scopes.All, (await tokens.FindAsync(good, CancellationToken.None))?.Scopes);
         foreach (var bad in new[] { "# old", "" })
             Assert.Null(await tokens.FindAsync(bad, CancellationToken.None));
         Assert.Equal(Credential.AnonymousId, (await tokens.FindAsync(null, CancellationToken.None))?.Id);
         Assert.Throws<StartupException>(() => TokenFile.Read(folder["none"], privateReads: false));
+    }
+
+    [Fact]
+    public void A_token_that_could_be_guessed_is_refused_at_start()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllText(folder["tokens"], "a-token-that-is-long-enough\n1234567890123456789\n");
+
+        var refused = Assert.Throws<StartupException>(() => TokenFile.Read(folder["tokens"], privateReads: false));
+
+        Assert.Contains("19 characters", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("1234567890123456789", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Nobody_runs_postgresql()
+    {
+        string[] accounts = ["root:x:0:0::/root:/bin/sh", "nobody:x:65534:65533::/:/bin/false"];
+        string[] withPostgres = [.. accounts, "postgres:x:26:27::/:/bin/false"];
+
+        Assert.Equal(new PostgresUser(26, 27), PostgresUser.Choose(null, "/data", withPostgres));
+        Assert.Equal(new PostgresUser(26, 27), PostgresUser.Choose(new PostgresUser(0, 0), "/data", withPostgres));
+        Assert.Equal(new PostgresUser(1000, 100), PostgresUser.Choose(new PostgresUser(1000, 100), "/data", accounts));
+        Assert.Contains("no user 'postgres'", Assert.Throws<StartupException>(() => PostgresUser.Choose(null, "/data", accounts)).Message, StringComparison.Ordinal);
+        Assert.Contains("chown -R postgres: /data", Assert.Throws<StartupException>(() => PostgresUser.Choose(new PostgresUser(65534, 65533), "/data", withPostgres)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

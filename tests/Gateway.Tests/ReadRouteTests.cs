@@ -249,4 +249,26 @@ public class ReadRouteTests
             encoder.Write(content);
         return buffer.ToArray();
     }
+
+    [Fact]
+    public async Task A_NAR_that_is_nowhere_is_looked_for_in_the_catalog_once_in_ten_seconds_and_a_name_that_no_NAR_has_never()
+    {
+        var clock = new TimerClock();
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { Time = clock });
+        var contents = (ScriptedContents)gateway.Parts.Contents;
+
+        foreach (var path in (string[])[Nar, Nar, "/c/default" + Nar, "/nar/x.nar.zst", "/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.exe", "/nar/zzzz03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst"])
+        {
+            using var answer = await gateway.GetAsync(path);
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        }
+
+        Assert.Equal(1, contents.AskedForMoved);
+        clock.Move(TimeSpan.FromSeconds(10));
+        using var later = await gateway.GetAsync(Nar);
+        Assert.Equal(2, contents.AskedForMoved);
+        await gateway.StoreAsync(Nar[1..], Content);
+        using var found = await gateway.GetAsync(Nar);
+        Assert.Equal(HttpStatusCode.OK, found.StatusCode);
+    }
 }

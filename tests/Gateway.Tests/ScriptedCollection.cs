@@ -29,8 +29,12 @@ internal sealed class ScriptedCollection : IGarbageCollection
 
     public int Limit { get; private set; }
 
-    public Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel)
+    /// <summary>Who started the last run.</summary>
+    public Caller? Caller { get; private set; }
+
+    public Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
     {
+        Caller = caller;
         Request = request;
         Operations.Add(operation);
         return Answer(OnStart?.Invoke(request, operation) ?? Run(7));

@@ -9,8 +9,10 @@ namespace OrleansCache.Gateway.Tests;
 /// <summary>Deferred pushes that know no push: for what HTTP makes of requests, not for what a push is.</summary>
 internal sealed class ScriptedDeferredPushes : IDeferredPushes
 {
+    public IDeferredPushes As(Caller caller) => this;
+
     public Task<DeferredOpened> OpenAsync(CacheName cache, DeferredPush request, CancellationToken cancel) =>
-        Task.FromResult(new DeferredOpened(new PushId(7), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
+        Task.FromResult(new DeferredOpened(PushId.New(), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
 
     public Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<DeferredDeclaration> paths, CancellationToken cancel) =>
         Task.FromResult<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>>(new Dictionary<StorePathHash, IReadOnlyList<string>>());
@@ -31,9 +33,18 @@ internal sealed class ScriptedDeferredPushes : IDeferredPushes
 /// <summary>A cache that has nothing.</summary>
 internal sealed class ScriptedContents : ICacheContents
 {
+    private int _askedForMoved;
+
     public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) => Task.FromResult(false);
 
-    public Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) => Task.FromResult<ObjectKey?>(null);
+    /// <summary>How often it was asked where a NAR is now.</summary>
+    public int AskedForMoved => _askedForMoved;
+
+    public Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel)
+    {
+        Interlocked.Increment(ref _askedForMoved);
+        return Task.FromResult<ObjectKey?>(null);
+    }
 
     public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) => Task.FromResult(false);
 

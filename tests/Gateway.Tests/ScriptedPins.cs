@@ -9,6 +9,8 @@ namespace OrleansCache.Gateway.Tests;
 /// <summary>Pins that answer what a test wants and remember what they were asked.</summary>
 internal sealed class ScriptedPins : IPins
 {
+    public IPins As(Caller caller) => this;
+
     public static readonly Pin Pin = new()
     {
         Name = PinName.Parse("app"),

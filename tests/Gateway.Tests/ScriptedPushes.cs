@@ -27,6 +27,8 @@ internal sealed class ScriptedPushes : IPushes
 
     public TimeSpan Patience { get; private set; }
 
+    public IPushes As(Caller caller) => this;
+
     public Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
     {
         Operations.Add(operation);

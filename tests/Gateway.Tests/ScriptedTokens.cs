@@ -29,6 +29,15 @@ internal sealed class ScriptedTokens : ITokens
         return secret;
     }
 
+    /// <summary>Who made or revoked a token last.</summary>
+    public Caller? Caller { get; private set; }
+
+    public ITokens As(Caller caller)
+    {
+        Caller = caller;
+        return this;
+    }
+
     public Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
     {
         Created = request;

@@ -36,4 +36,35 @@ public class ServiceRouteTests
         Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (ready.StatusCode, notReady.StatusCode, alive.StatusCode));
         Assert.Contains("database", (await notReady.ProblemAsync()).Detail, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task However_often_readiness_is_asked_for_there_is_one_look_a_second()
+    {
+        var clock = new TimerClock();
+        var (pings, gate) = (0, new TaskCompletionSource());
+        await using var gateway = await TestGateway.StartAsync(parts => parts with
+        {
+            Time = clock,
+            PingDatabase = async _ =>
+            {
+                Interlocked.Increment(ref pings);
+                await gate.Task;
+            },
+        });
+
+        var asked = Enumerable.Range(0, 20).Select(_ => gateway.GetAsync("/readyz")).ToList();
+        await Testing.Eventually.BecomesTrueAsync(() => Volatile.Read(ref pings) > 0);
+        gate.SetResult();
+        foreach (var answer in await Task.WhenAll(asked))
+        {
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            answer.Dispose();
+        }
+
+        Assert.Equal(1, pings);
+        clock.Move(TimeSpan.FromSeconds(1));
+        using var later = await gateway.GetAsync("/readyz");
+        using var again = await gateway.GetAsync("/readyz");
+        Assert.Equal(2, pings);
+    }
 }

@@ -45,6 +45,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedTokens Tokens => (ScriptedTokens)Parts.Tokens;
 
+    public ScriptedAudit Audit => (ScriptedAudit)Parts.Audit;
+
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
     public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
@@ -65,6 +67,7 @@ internal sealed class TestGateway : IAsyncDisposable
             NixWriter = new ScriptedNixWriter(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
+            Audit = new ScriptedAudit(),
             Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),
             PingDatabase = _ => Task.CompletedTask,
             PublicUrl = url,

@@ -15,7 +15,7 @@ public sealed class ClosureGrainTests
     // Longer than the cluster waits for an answer: who is let go too late is told so by an exception.
     private static readonly TimeSpan Forever = TimeSpan.FromHours(1);
     private static readonly TimeSpan NotWaited = TimeSpan.Zero;
-    private static readonly PushId Push = new(7);
+    private static readonly PushId Push = PushId.New();
     private static readonly byte[] Closure = [1, 2, 3];
 
     [Fact]

@@ -137,8 +137,8 @@ public sealed class PinGrainTests
 
         Assert.True(set.Made);
         Assert.True(set.Pin.Written);
-        engine.News.Arrived(CacheName.Default, new PushId(1), []);
-        await Assert.ThrowsAnyAsync<Exception>(async () => await engine.News.FollowAsync(CacheName.Default, new PushId(1), CancellationToken.None).GetAsyncEnumerator().MoveNextAsync());
+        engine.News.Arrived(CacheName.Default, PushId.New(), []);
+        await Assert.ThrowsAnyAsync<Exception>(async () => await engine.News.FollowAsync(CacheName.Default, PushId.New(), CancellationToken.None).GetAsyncEnumerator().MoveNextAsync());
     }
 
     [Fact]

@@ -12,7 +12,7 @@ namespace OrleansCache.Grains.Tests;
 
 public sealed class PushGrainTests
 {
-    private static readonly PushId Push = new(7);
+    private static readonly PushId Push = PushId.New();
     private static readonly Sha256Hash Nar = Sha256Hash.Compute("nar"u8);
     private static readonly Sha256Hash Other = Sha256Hash.Compute("other"u8);
 
@@ -191,7 +191,7 @@ public sealed class PushGrainTests
         await Eventually.BecomesTrueAsync(async () =>
         {
             await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id, new UrlsRequest { FirstPart = 1, Count = 1 }, CancellationToken.None);
-            return await world.QueryAsync<bool>($"select expires > '{push.Expires:O}'::timestamptz + interval '1 second' from push where id = {push.Id}");
+            return await world.QueryAsync<bool>($"select expires > '{push.Expires:O}'::timestamptz + interval '1 second' from push where public_id = '{push.Id}'");
         });
     }
 

@@ -1,4 +1,5 @@
 using Npgsql;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 
@@ -12,7 +13,7 @@ internal sealed record CatalogState(
     [
         "select id, hash, state::text, touched, refs, objects, recorded, has_listing from store_path order by id",
         "select id, key, kind::text, state::text, touched, nar_hash, holders, multipart_id from object order by id",
-        "select u.id, u.state::text, u.expires, u.paths, u.objects, u.roots, array(select path_id from push_path d where d.push_id = u.id), u.holder is not null from push u order by u.id",
+        "select u.id, u.state::text, u.expires, u.paths, u.objects, u.roots, array(select path_id from push_path d where d.push_id = u.id), u.holder is not null, u.public_id from push u order by u.id",
         "select path_id, pushed from root order by path_id",
         """
         select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from), p.revision from pin p order by p.name
@@ -31,7 +32,7 @@ internal sealed record CatalogState(
             r.IsDBNull(7) ? null : r.GetString(7)));
         await reader.NextResultAsync();
         var pushes = await RowsAsync(reader, r => new PushRow(
-            r.GetInt64(0), r.GetString(1), r.GetDateTime(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4), r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7)));
+            r.GetInt64(0), r.GetString(1), r.GetDateTime(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4), r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7), new PushId(r.GetGuid(8))));
         await reader.NextResultAsync();
         var roots = await RowsAsync(reader, r => new RootRow(r.GetInt64(0), r.GetDateTime(1)));
         await reader.NextResultAsync();
@@ -57,7 +58,8 @@ internal sealed record PathRow(long Id, StorePathHash Hash, string State, long T
 internal sealed record ObjectRow(long Id, string Key, string Kind, string State, long Touched, Sha256Hash? NarHash, long[] Holders, string? Multipart);
 
 /// <param name="IsHold">Of a stock client's credential.</param>
-internal sealed record PushRow(long Id, string State, DateTime Expires, long[] Paths, long[] Objects, long[] Roots, long[] Declared, bool IsHold);
+/// <param name="Key">What its client knows it by.</param>
+internal sealed record PushRow(long Id, string State, DateTime Expires, long[] Paths, long[] Objects, long[] Roots, long[] Declared, bool IsHold, PushId Key);
 
 internal sealed record RootRow(long Path, DateTime Pushed);
 

@@ -42,7 +42,7 @@ public sealed class ForcedTests
         var run = await catalog.SingleAsync("select @fn@.gc_barrier($1, 0, '')", p => p.Add(new NpgsqlParameter { Value = Cache }), r => r.GetInt64(0), CancellationToken.None);
 
         await using var push = await HoldAsync(database,
-            $"select {catalog.Functions}.open_push({Cache}, 'p', '', '1 hour', array(select hash from store_path), array(select name from store_path), array[1], '{{}}', null)");
+            $"select {catalog.Functions}.open_push({Cache}, 'p', '', '1 hour', array(select hash from store_path), array[1], '{{}}', null, gen_random_uuid(), 'p', 'p', 0, null)");
         var condemned = catalog.SingleAsync("select @fn@.gc_condemn_paths($1, $2, array(select id from store_path))",
             p => p.AddRange(new[] { new NpgsqlParameter { Value = Cache }, new NpgsqlParameter { Value = run } }), r => r.GetInt32(0), CancellationToken.None);
         await UntilBlockedAsync(catalog);

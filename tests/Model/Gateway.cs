@@ -61,12 +61,12 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     private PinWriter Writer(CancellationToken stopping) => new(PinCatalog, store, Options, NullLogger.Instance, stopping, clock);
 
     public IPushes Pushes => new DirectPushes(
-        caches, _pushCatalog, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
+        caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
         new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
         engine?.News, engine?.Turns);
 
     public IDeferredPushes DeferredPushes => new DeferredPushes(
-        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
+        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
 

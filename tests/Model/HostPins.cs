@@ -10,6 +10,8 @@ namespace OrleansCache.Model.Tests;
 /// <param name="direct">The product's.</param>
 internal sealed class HostPins(IPins rows, IPins direct) : IPins
 {
+    public IPins As(Caller caller) => new HostPins(rows.As(caller), direct.As(caller));
+
     private static readonly TimeSpan Patience = TimeSpan.FromDays(1);
 
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)

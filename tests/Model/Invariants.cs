@@ -129,7 +129,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
                 MustBeLive(root.Path, "a closure inside its retention");
         }
 
-        foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Id)))
+        foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Key)))
         {
             foreach (var path in push.Paths)
                 MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);

@@ -28,6 +28,8 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
 
     private string Who => string.Create(CultureInfo.InvariantCulture, $"credential-{Credential}");
 
+    private Caller Caller => new(Who, Caller.Anonymous.Group, 0);
+
     public override async Task RunAsync(Session session)
     {
         var closure = session.Universe.Closure(Root, Builder, null).Paths;
@@ -36,7 +38,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         {
             var isThere = await AskAsync(session, $"HEAD {path.Path.Name}", async (nix, told) =>
             {
-                var answer = await nix.PromisePathAsync(CacheName.Default, Who, path.Path.Hash, CancellationToken.None);
+                var answer = await nix.PromisePathAsync(CacheName.Default, Caller, path.Path.Hash, CancellationToken.None);
                 told(answer ? $"{path.Path.Hash}.narinfo" : null, null);
                 return answer;
             });
@@ -60,7 +62,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         // 1. The NAR.
         var isThere = await AskAsync(session, $"HEAD nar of {path.Path.Name}", async (nix, told) =>
         {
-            var answer = await nix.PromiseNarAsync(CacheName.Default, Who, name, CancellationToken.None);
+            var answer = await nix.PromiseNarAsync(CacheName.Default, Caller, name, CancellationToken.None);
             told(answer?.Key.ToString(), answer is null ? null : name.FileHash);
             return answer is not null;
         });
@@ -88,7 +90,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         };
         var isPublished = await AskAsync(session, $"PUT narinfo of {path.Path.Name}", async (nix, told) =>
         {
-            await nix.PublishAsync(CacheName.Default, Who, info, Timeout.InfiniteTimeSpan, CancellationToken.None);
+            await nix.PublishAsync(CacheName.Default, Caller, info, Timeout.InfiniteTimeSpan, CancellationToken.None);
             told($"{path.Path.Hash}.narinfo", null);
             return true;
         });
@@ -98,19 +100,19 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
 
         Task<bool> PutAsync(int length) => AskAsync(session, $"PUT nar of {path.Path.Name}", async (nix, told) =>
         {
-            await nix.ReceiveNarAsync(CacheName.Default, Who, name, new MemoryStream(file), length, CancellationToken.None);
+            await nix.ReceiveNarAsync(CacheName.Default, Caller, name, new MemoryStream(file), length, CancellationToken.None);
             told(null, name.FileHash);
             return true;
         });
 
         Task KeepLogAsync(NixLog log, NixLog realisation) =>
             Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(path.Path.Name)), NixExtraKind.Log, Universe.Deriver(path.Path.Name).Hash, null, Encoding.UTF8.GetBytes($"log {Id}")))
-            : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation($"{path.NarHash}!{path.Path.Name}"), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
+            : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{path.NarHash.ToHex()}!{path.Path.Name}")), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
             : Task.CompletedTask;
 
         Task KeepAsync(NixExtra extra) => AskAsync(session, $"PUT {extra.Kind} of {path.Path.Name}", async (nix, told) =>
         {
-            await nix.KeepAsync(CacheName.Default, Who, extra, Timeout.InfiniteTimeSpan, CancellationToken.None);
+            await nix.KeepAsync(CacheName.Default, Caller, extra, Timeout.InfiniteTimeSpan, CancellationToken.None);
             told(null, null);
             return true;
         });

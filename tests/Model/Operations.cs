@@ -125,13 +125,13 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
     /// <summary>The path to ask about again, if the server has refused its NAR.</summary>
     private static async Task<StorePathHash?> UploadAsync(Session session, PushId push, BeginPush closure, UploadGrant grant, bool misreports)
     {
-        if (!UploadToken.TryParse(grant.Id, out var token))
-            throw new InvalidOperationException(grant.Id);
-        var body = Bodies.Of(token.NarHash, token.Key.ToString(), grant.Url is null);
+        var parts = grant.Id.Split('~');
+        var (key, narHash) = ($"nar/{parts[1]}", Sha256Hash.Parse($"sha256:{parts[3]}"));
+        var body = Bodies.Of(narHash, key, grant.Url is null);
         var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(grant.Url ?? grant.Parts[0], body) ? "" : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)
             return null;
-        var path = closure.Paths.First(p => p.NarHash == token.NarHash).Path.Hash;
+        var path = closure.Paths.First(p => p.NarHash == narHash).Path.Hash;
         var answered = await session.TryAsync("report", 2, async g =>
         {
             var answer = await g.Pushes.ReportAsync(CacheName.Default, push, new UploadReport
@@ -140,7 +140,7 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
                 Listings = [new PathListing { Path = path, Content = [1] }],
             }, CancellationToken.None);
             if (answer.Stored.Count == 1)
-                session.Promises.Stored(push, token.NarHash);
+                session.Promises.Stored(push, narHash);
             return answer;
         });
         return answered is { Rejected.Count: > 0 } ? path : null;
@@ -197,7 +197,7 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
         {
             case Chore.Commits:
                 foreach (var push in await g.Database.ListAsync("select * from @fn@.lease_commits($1, null, $2, $3)",
-                    p => p.With(Gateway.Cache).With(Gateway.Options.CommitLease).With(100), r => new PushId(r.GetInt64(0)), CancellationToken.None))
+                    p => p.With(Gateway.Cache).With(Gateway.Options.CommitLease).With(100), r => new PushId(r.GetGuid(0)), CancellationToken.None))
                     await g.Publisher.PublishAsync(Gateway.Cache, push, CancellationToken.None);
                 break;
             case Chore.Narinfos:
@@ -208,7 +208,7 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
                 await g.PinWriter.WriteAsync(Gateway.Cache, PinOperation.Name, TimeSpan.FromDays(1), CancellationToken.None);
                 break;
             case Chore.FailedUploads:
-                await g.PushCatalog.EndAsync(Gateway.Cache, null, TimeSpan.Zero, 100, CancellationToken.None);
+                await g.PushCatalog.EndLapsedAsync(Gateway.Cache, TimeSpan.Zero, 100, CancellationToken.None);
                 break;
             case Chore.Deletions:
                 await g.Deletions.RunAsync(Gateway.Cache, CancellationToken.None);
@@ -225,7 +225,7 @@ internal sealed record KeepAliveOperation(int Id) : Operation(Id)
 {
     public override Task RunAsync(Session session) => session.TryAsync("keep alive", 1, async g =>
     {
-        var open = await g.Database.ListAsync("select id from push where state = 'open' and holder is null order by id limit 1", static _ => { }, r => new PushId(r.GetInt64(0)), CancellationToken.None);
+        var open = await g.Database.ListAsync("select public_id from push where state = 'open' and holder is null order by id limit 1", static _ => { }, r => new PushId(r.GetGuid(0)), CancellationToken.None);
         foreach (var push in open)
             await g.Pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
         return "";

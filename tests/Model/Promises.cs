@@ -1,4 +1,3 @@
-using System.Globalization;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
@@ -9,17 +8,17 @@ namespace OrleansCache.Model.Tests;
 /// <summary>What clients were told and may rely on: that paths are present and NARs stored until their push ends or expires, and that commits are done.</summary>
 internal sealed class Promises
 {
-    private readonly Dictionary<long, Promise> _promises = [];
-    private readonly HashSet<long> _ended = [];
-    private readonly Dictionary<long, BeginPush> _closures = [];
-    private readonly HashSet<long> _committed = [];
-    private readonly List<long> _told = [];
+    private readonly Dictionary<PushId, Promise> _promises = [];
+    private readonly HashSet<PushId> _ended = [];
+    private readonly Dictionary<PushId, BeginPush> _closures = [];
+    private readonly HashSet<PushId> _committed = [];
+    private readonly List<PushId> _told = [];
     // Open pushes that were once past their time: what they lost is not lost by mistake.
-    private readonly HashSet<long> _lapsed = [];
+    private readonly HashSet<PushId> _lapsed = [];
 
     public void Begun(PushOpened answer, BeginPush closure)
     {
-        var push = long.Parse(answer.Id, CultureInfo.InvariantCulture);
+        var push = PushId.TryParse(answer.Id, out var id) ? id : throw new FormatException(answer.Id);
         _closures[push] = closure;
         if (!Turns.IsHeard || _ended.Contains(push))
             return;
@@ -35,11 +34,11 @@ internal sealed class Promises
     /// <param name="expires">At the earliest.</param>
     public void Opened(DeferredOpened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires)
     {
-        _closures[answer.Id.Value] = closure;
+        _closures[answer.Id] = closure;
         if (!Turns.IsHeard)
             return;
         var uploads = answer.Uploads.Select(u => u.NarHash).ToHashSet();
-        _promises[answer.Id.Value] = new Promise
+        _promises[answer.Id] = new Promise
         {
             Expires = expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !answer.Missing.Contains(p))],
@@ -50,7 +49,7 @@ internal sealed class Promises
 
     public void Waited(PushId push, WaitAnswer answer, BeginPush closure)
     {
-        if (!Turns.IsHeard || !_promises.TryGetValue(push.Value, out var promise) || promise.Lapsed)
+        if (!Turns.IsHeard || !_promises.TryGetValue(push, out var promise) || promise.Lapsed)
             return;
         foreach (var path in answer.Paths)
         {
@@ -63,13 +62,13 @@ internal sealed class Promises
 
     public void Stored(PushId push, Sha256Hash nar)
     {
-        if (Turns.IsHeard && _promises.TryGetValue(push.Value, out var promise) && !promise.Lapsed)
+        if (Turns.IsHeard && _promises.TryGetValue(push, out var promise) && !promise.Lapsed)
             promise.Stored.Add(nar);
     }
 
     public void Renewed(PushId push, RenewAnswer answer, BeginPush closure)
     {
-        if (!Turns.IsHeard || !_promises.TryGetValue(push.Value, out var promise))
+        if (!Turns.IsHeard || !_promises.TryGetValue(push, out var promise))
             return;
         promise.Expires = answer.Expires;
         promise.Lapsed = false;
@@ -80,26 +79,26 @@ internal sealed class Promises
     public void Committed(PushId push)
     {
         Ends(push);
-        _told.Add(push.Value);
+        _told.Add(push);
     }
 
     /// <summary>The client gives it up.</summary>
     public void Ends(PushId push)
     {
-        _ended.Add(push.Value);
-        _promises.Remove(push.Value);
+        _ended.Add(push);
+        _promises.Remove(push);
     }
 
     /// <summary>Was the push past its time, now or before?</summary>
-    public bool HasLapsed(long push) => _lapsed.Contains(push);
+    public bool HasLapsed(PushId push) => _lapsed.Contains(push);
 
     public void Check(CatalogState state, ModelStore store, Action<bool, string, string> check)
     {
-        _lapsed.UnionWith(state.Pushes.Where(u => u.State == "open" && u.Expires < state.Now).Select(u => u.Id));
+        _lapsed.UnionWith(state.Pushes.Where(u => u.State == "open" && u.Expires < state.Now).Select(u => u.Key));
         foreach (var (push, promise) in _promises)
         {
             promise.Lapsed |= promise.Expires < state.Now;
-            var row = state.Pushes.Find(u => u.Id == push);
+            var row = state.Pushes.Find(u => u.Key == push);
             if (promise.Lapsed || row is { State: "committed" })
                 continue;
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
@@ -115,17 +114,17 @@ internal sealed class Promises
         }
 
         // At the moment of the commit all of it is there; afterwards retention and pins decide.
-        foreach (var push in state.Pushes.Where(u => u.State == "committed" && _closures.ContainsKey(u.Id) && _committed.Add(u.Id)))
+        foreach (var push in state.Pushes.Where(u => u.State == "committed" && _closures.ContainsKey(u.Key) && _committed.Add(u.Key)))
         {
-            foreach (var path in _closures[push.Id].Paths)
+            foreach (var path in _closures[push.Key].Paths)
             {
                 check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live") && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
-                    "I5", $"push {push.Id} is committed, and {path.Path.Name} is not there");
+                    "I5", $"push {push.Key} is committed, and {path.Path.Name} is not there");
             }
         }
 
         foreach (var push in _told)
-            check(state.Pushes.Exists(u => u.Id == push && u.State == "committed"), "I5", $"push {push} was told that it is committed, and it is not");
+            check(state.Pushes.Exists(u => u.Key == push && u.State == "committed"), "I5", $"push {push} was told that it is committed, and it is not");
         _told.Clear();
     }
 

@@ -88,6 +88,11 @@ public sealed class NarInfoTests
     [InlineData("NarSize: 344", "NarSize: 0", "line 7: NarSize is zero")]
     [InlineData("NarSize: 344", "NarSize: -1", "not a number of bytes")]
     [InlineData("NarSize: 344", "NarSize: 344x", "not a number of bytes")]
+    [InlineData("NarSize: 344", "NarSize: 17592186044417", "not a number of bytes up to 17592186044416")]
+    [InlineData("FileSize: 344", "FileSize: 9223372036854775807", "not a number of bytes")]
+    [InlineData("Compression: none", "Compression: none\u000bCA: x", "line 3: it has a control character")]
+    [InlineData("Compression: none", "Compression: none\0", "line 3: it has a control character")]
+    [InlineData("Compression: none", "CA: text:x", "line 3: CA: 'text:x' is not a content address")]
     [InlineData("NarHash: sha256:0", "NarHash: sha1:0", "line 6: NarHash")]
     [InlineData("References: pcb9", "References: pcb9/", "line 8: References")]
     [InlineData("FileSize: 344", "NarSize: 344", "line 7: NarSize stands twice")]
@@ -97,6 +102,13 @@ public sealed class NarInfoTests
         Assert.False(NarInfo.TryParse(ByNix.Replace(whole, damaged, StringComparison.Ordinal), out var info, out var error));
         Assert.Null(info);
         Assert.Contains(said, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_field_with_a_line_break_is_never_printed()
+    {
+        foreach (var wrong in (NarInfo[])[Sample with { Url = "nar/x\nSig: a:b" }, Sample with { Compression = "none\r" }, Sample with { System = "x\0" }, Sample with { Signatures = ["a:b", "c\nURL: x:d"] }])
+            Assert.Contains("control character", Assert.Throws<InvalidOperationException>(wrong.Print).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -144,14 +156,14 @@ public sealed class NarInfoTests
             Url = $"nar/{AnyHash().ToNix32()}.nar.zst",
             Compression = random.Next(2) == 0 ? "zstd" : "none",
             FileHash = random.Next(2) == 0 ? AnyHash() : null,
-            FileSize = random.Next(2) == 0 ? random.NextInt64() : null,
+            FileSize = random.Next(2) == 0 ? random.NextInt64(NarInfo.MaxNarSize + 1) : null,
             NarHash = AnyHash(),
-            NarSize = random.NextInt64(1, long.MaxValue),
+            NarSize = random.NextInt64(1, NarInfo.MaxNarSize + 1),
             References = [.. Enumerable.Range(0, random.Next(30)).Select(_ => AnyPath())],
             Deriver = random.Next(2) == 0 ? AnyPath() : null,
             System = random.Next(2) == 0 ? "x86_64-linux" : null,
             Signatures = [.. Enumerable.Range(0, random.Next(3)).Select(n => $"key-{n}:{Convert.ToBase64String(Bytes(64))}")],
-            Ca = random.Next(2) == 0 ? string.Create(CultureInfo.InvariantCulture, $"fixed:r:{AnyHash()}") : null,
+            Ca = random.Next(2) == 0 ? ContentAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"fixed:r:{AnyHash()}")) : null,
         };
 
         StorePath AnyPath() => new(StorePathHash.FromBytes(Bytes(20)), "name-" + random.Next());

@@ -25,6 +25,18 @@ public class ClusterTests
     }
 
     [Fact]
+    public async Task A_silo_tells_how_many_silos_it_sees()
+    {
+        await using var cluster = await Cluster.StartAsync();
+        await using var first = await cluster.AddAsync();
+        await using var second = await cluster.AddAsync();
+
+        var served = "";
+        await Eventually.BecomesTrueAsync(
+            async () => (served = await first.GetAsync("/metrics")).Split('\n').Contains("orleans_cache_silos{} 2"), describe: () => served);
+    }
+
+    [Fact]
     public async Task A_silo_that_is_told_to_stop_leaves_and_nobody_complains()
     {
         await using var cluster = await Cluster.StartAsync();

@@ -35,12 +35,19 @@ public sealed class ServerProcess : IAsyncDisposable
     public string Log => _process?.Errors ?? "";
 
     /// <summary>The largest resident set of the gateway's process since its start, in bytes.</summary>
-    public long PeakMemory
+    public long PeakMemory => MemoryOf("VmHWM:");
+
+    /// <summary>Its resident set now, in bytes.</summary>
+    public long Memory => MemoryOf("VmRSS:");
+
+    /// <summary>What the processors have done for the gateway's process since its start, in hundredths of a second.</summary>
+    public long ProcessorTicks
     {
         get
         {
-            var line = File.ReadLines($"/proc/{_process!.Pid}/status").Single(l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
+            // The name, in parentheses, may have blanks.
+            var fields = File.ReadAllText($"/proc/{_process!.Pid}/stat").Split(") ")[^1].Split(' ');
+            return long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
         }
     }
 
@@ -140,6 +147,12 @@ public sealed class ServerProcess : IAsyncDisposable
         // What a killed server leaves ends by itself; its folder cannot go before.
         await Eventually.BecomesTrueAsync(() => PostgresPid() is null, describe: () => "the end of the embedded PostgreSQL");
         _folder.Dispose();
+    }
+
+    private long MemoryOf(string field)
+    {
+        var line = File.ReadLines($"/proc/{_process!.Pid}/status").Single(l => l.StartsWith(field, StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10;
     }
 
     private async Task ForgetAsync()

@@ -28,8 +28,6 @@ internal sealed class MembershipBench : IAsyncDisposable
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
     public static async Task<int> RunAsync(BenchOptions options)
     {
-        if (!File.Exists(options.Silo))
-            throw new BenchException("There is no orleans-cache-silo: its packages do not restore here.");
         await using var postgres = await CacheServer.StartAsync(options.Server, Path.Combine(options.Work, "postgres"));
         await using var table = new SiloTable(await postgres.CreateDatabaseAsync("members"));
         await using var bench = new MembershipBench(options, table);

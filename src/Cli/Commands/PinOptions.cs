@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using OrleansCache.Cli.Settings;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
@@ -32,6 +33,19 @@ internal static class PinOptions
         });
         return option;
     }
+
+    public static Option<Sha256Hash?> Expect() => new("--expect")
+    {
+        Description = "Only if the path has this NAR hash, such as sha256:1b8m…; then also when another trust group uploaded it and no server has read that.",
+        HelpName = "NARHASH",
+        CustomParser = static result =>
+        {
+            if (Sha256Hash.TryParse(result.Tokens[^1].Value, out var hash))
+                return hash;
+            result.AddError($"--expect: '{result.Tokens[^1].Value}' is not a NAR hash, such as 'nix path-info --json' tells it.");
+            return null;
+        },
+    };
 
     public static Option<long?> IfRevision()
     {

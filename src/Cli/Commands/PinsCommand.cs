@@ -24,7 +24,8 @@ internal static class PinsCommand
         var name = PinOptions.Name();
         var path = new Argument<string>("PATH") { Description = "A store path that is in the cache, or a link to one such as ./result." };
         var (expires, keep, ifRevision, json) = (PinOptions.Expires(), PinOptions.KeepRevisions(), PinOptions.IfRevision(), Json());
-        var command = new Command("create", "Make a pin on a path that is in the cache already, or move it there.") { name, path, expires, keep, ifRevision, json };
+        var expect = PinOptions.Expect();
+        var command = new Command("create", "Make a pin on a path that is in the cache already, or move it there.") { name, path, expires, keep, expect, ifRevision, json };
         command.SetAction(async (result, cancel) =>
         {
             var request = new SetPin
@@ -32,6 +33,7 @@ internal static class PinsCommand
                 Path = StoreArgument.Resolve(result.GetRequiredValue(path)),
                 ExpiresSeconds = result.GetValue(expires)?.TotalSeconds,
                 KeepRevisions = result.GetValue(keep),
+                NarHash = result.GetValue(expect),
             };
             Changed(await ServerCall.AskAsync(common, result, api => api.SetPinAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
         });

@@ -144,6 +144,8 @@ internal static class PushCommand
     {
         foreach (var conflict in result.Conflicts)
             Console.Error.WriteLine($"warning: the cache has other contents of {closure.Paths[conflict].Path} and keeps them (a build that is not reproducible)");
+        if (result.Unverified.Count > 0)
+            Console.Error.WriteLine($"warning: another trust group published {Text.Count(result.Unverified.Count, "path")}, {closure.Paths[result.Unverified[0]].Path} for one, and no server has read the bytes");
         if (arguments.Json)
             Console.Out.WriteLine(result.ToJson());
         else if (!arguments.Quiet)

@@ -102,6 +102,13 @@ internal static class RootCommands
               orleans-cache tokens revoke ci
               orleans-cache tokens revoke 7                   by its ID in the list
             """,
+        ["audit"] = """
+              orleans-cache audit
+              orleans-cache audit --since 30d --by token:7    what one token did
+              orleans-cache audit --action pin --json | jq -r .subject
+
+            The token in use needs the scope admin.
+            """,
         ["info"] = """
               orleans-cache info --url https://cache.example.org
               orleans-cache info --json
@@ -124,6 +131,7 @@ internal static class RootCommands
             PushCommand.Create(common),
             PinsCommand.Create(common),
             TokensCommand.Create(common),
+            AuditCommand.Create(common),
             GcCommand.Create(common),
             WhyCommand.Create(common),
             FsckCommand.Create(common),

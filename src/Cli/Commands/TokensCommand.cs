@@ -25,9 +25,10 @@ internal static class TokensCommand
         scope.Required = true;
         scope.CompletionSources.Add(Scopes);
         var pins = Words("--pins", "PATTERN[,…]", "With the scope pin: only pins of such names, such as 'prod-*'. [default: all]", static text => PinPattern.TryParse(text, out _), PinPattern.Rule);
+        var group = new Option<string>("--group") { Description = "The trust group whose uploads it relies on before a server has read them. [default: its own alone]", HelpName = "GROUP" };
         var expires = Duration.Option("--expires", "The token is refused after this time, such as 12h or 90d. [default: never]");
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
-        var command = new Command("create", "Make a token, and print its secret: once, on standard output.") { name, scope, pins, expires, json };
+        var command = new Command("create", "Make a token, and print its secret: once, on standard output.") { name, scope, pins, group, expires, json };
         command.SetAction(async (result, cancel) =>
         {
             var request = new CreateToken
@@ -36,6 +37,7 @@ internal static class TokensCommand
                 Scopes = [.. result.GetRequiredValue(scope).Select(word => Enum.GetValues<TokenScope>().First(s => Word(s) == word))],
                 Pins = result.GetValue(pins) is { Length: > 0 } patterns ? [.. patterns.Select(PinPattern.Parse)] : null,
                 ExpiresSeconds = result.GetValue(expires)?.TotalSeconds,
+                Group = result.GetValue(group),
             };
             var created = await ServerCall.AskAsync(common, result, api => api.CreateTokenAsync(request, cancel));
             if (result.GetValue(json))
@@ -64,7 +66,7 @@ internal static class TokensCommand
                 return;
             }
 
-            foreach (var line in Text.Table(["ID", "NAME", "ALLOWS", "CREATED AT", "LAST USED", "UNTIL"], list.Tokens.Select(Row)))
+            foreach (var line in Text.Table(["ID", "NAME", "ALLOWS", "GROUP", "CREATED AT", "LAST USED", "UNTIL"], list.Tokens.Select(Row)))
                 Console.Out.WriteLine(line);
         });
         return command;
@@ -94,7 +96,7 @@ internal static class TokensCommand
 
     private static string[] Row(Token token) =>
     [
-        token.Id.ToString(CultureInfo.InvariantCulture), token.Name, Allows(token), Text.Time(token.Created), token.LastUsed is { } used ? Text.Time(used) : "never",
+        token.Id.ToString(CultureInfo.InvariantCulture), token.Name, Allows(token), token.Group ?? "", Text.Time(token.Created), token.LastUsed is { } used ? Text.Time(used) : "never",
         token.Revoked is { } revoked ? $"revoked {Text.Time(revoked)}" : token.Expires is { } expires ? Text.Time(expires) : "revoked",
     ];
 

@@ -14,7 +14,7 @@ internal sealed record LocalClosure
     /// <summary>By derivation: the path it belongs to, and the file.</summary>
     public IReadOnlyDictionary<StorePath, (StorePathHash Path, string File)> Logs { get; init; } = new Dictionary<StorePath, (StorePathHash, string)>();
 
-    public IReadOnlyDictionary<string, Realisation> Realisations { get; init; } = new Dictionary<string, Realisation>();
+    public IReadOnlyDictionary<RealisationId, Realisation> Realisations { get; init; } = new Dictionary<RealisationId, Realisation>();
 
     /// <summary>The pin that the commit sets on the one root.</summary>
     public PushPin? Pin { get; init; }
@@ -32,7 +32,7 @@ internal sealed record LocalClosure
                 NarSize = info.NarSize,
                 References = info.References,
                 Deriver = info.Deriver,
-                Ca = info.Ca,
+                Ca = ContentAddress.TryParse(info.Ca, out var ca) ? ca : null,
                 Signatures = info.Signatures,
             }),
         ],

@@ -39,6 +39,9 @@ internal sealed record PushResult
     /// <summary>Paths of which the cache has, and keeps, other contents.</summary>
     public required IReadOnlyList<StorePathHash> Conflicts { get; init; }
 
+    /// <summary>Paths that another trust group published and whose bytes no server has read.</summary>
+    public IReadOnlyList<StorePathHash> Unverified { get; init; } = [];
+
     public TimeSpan PathInfo { get; init; }
 
     public required TimeSpan Begin { get; init; }
@@ -74,6 +77,10 @@ internal sealed record PushResult
             json.WriteStartArray("conflicts");
             foreach (var conflict in Conflicts)
                 json.WriteStringValue(conflict.ToString());
+            json.WriteEndArray();
+            json.WriteStartArray("unverified");
+            foreach (var path in Unverified)
+                json.WriteStringValue(path.ToString());
             json.WriteEndArray();
             json.WriteStartObject("seconds");
             json.WriteNumber("pathInfo", Seconds(PathInfo));

@@ -7,7 +7,7 @@ namespace OrleansCache.Cli.Store;
 /// <summary>A realisation: which output path a content-addressed derivation's output became.</summary>
 /// <param name="Id"><c>sha256:hex!output</c>, or <c>hash-name.drv^output</c> for the build traces of Nix 2.35 and later.</param>
 /// <param name="Json">As Nix writes it into a binary cache.</param>
-internal sealed record Realisation(string Id, StorePathHash Path, string Json);
+internal sealed record Realisation(RealisationId Id, StorePathHash Path, string Json);
 
 /// <summary>
 /// Finds the realisations of a closure in Nix's database. No command of Nix leads from an output path to its realisations
@@ -57,14 +57,15 @@ internal sealed class Realisations(string database)
             var dependencies = sqlite.Query(
                 "select d.drvPath, d.outputName, v.path from RealisationsRefs f join Realisations d on d.id = f.realisationReference " +
                 "join ValidPaths v on v.id = d.outputPath where f.referrer = ? order by d.drvPath, d.outputName", row[0]!) ?? [];
-            var id = $"{row[1]}!{row[2]}";
+            if (!RealisationId.TryParse($"{row[1]}!{row[2]}", out var id))
+                continue;
             found.Add(new Realisation(id, output.Path.Hash, Json(output.Path, row[3], writer =>
             {
                 writer.WriteStartObject("dependentRealisations");
                 foreach (var dependency in dependencies)
                     writer.WriteString($"{dependency[0]}!{dependency[1]}", StorePath.Parse(dependency[2]).BaseName);
                 writer.WriteEndObject();
-                writer.WriteString("id", id);
+                writer.WriteString("id", id.ToString());
             })));
         }
     }
@@ -73,8 +74,8 @@ internal sealed class Realisations(string database)
     {
         foreach (var row in sqlite.Query($"select drvPath, outputName, signatures from {table} where outputPath in (?, ?)", output.Path.ToString(), output.Path.BaseName) ?? [])
         {
-            if (StorePath.TryParse(row[0], out var drv))
-                found.Add(new Realisation($"{drv.BaseName}^{row[1]}", output.Path.Hash, Json(output.Path, row[2], _ => { })));
+            if (StorePath.TryParse(row[0], out var drv) && RealisationId.TryParse($"{drv.BaseName}^{row[1]}", out var id))
+                found.Add(new Realisation(id, output.Path.Hash, Json(output.Path, row[2], _ => { })));
         }
     }
 

@@ -16,6 +16,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
     private const int MaxAttempts = 8;
     private const int MaxGroupedAttempts = 3;
     private const string LockTimeout = "55P03";
+    private const string DataException = "22";
     private readonly NpgsqlDataSource _source;
     private long _statements;
 
@@ -80,6 +81,11 @@ public sealed class CatalogDatabase : IAsyncDisposable
             {
                 throw;
             }
+            catch (PostgresException e) when (!grouped && e.SqlState.StartsWith(DataException, StringComparison.Ordinal))
+            {
+                // What a request says is checked at the edge; this is for what no one thought of.
+                throw new CacheProblemException(ProblemKind.BadRequest, "A value of this request is none that the database can keep, such as a text with a NUL character or a number that is too large.", inner: e);
+            }
             catch (NpgsqlException e) when (attempt < MaxAttempts && IsWorthRepeating(e))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
@@ -127,6 +133,10 @@ public sealed class CatalogDatabase : IAsyncDisposable
             throw Unavailable(e);
         }
     }
+
+    /// <summary>Has a newer program brought the database to a schema that this one does not know?</summary>
+    public Task<bool> IsOutdatedAsync(CancellationToken cancel) =>
+        SingleAsync("select exists (select from schema_version where version > $1)", p => p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
 
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 

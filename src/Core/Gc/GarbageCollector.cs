@@ -23,7 +23,7 @@ internal sealed partial class GarbageCollector(
     private readonly SemaphoreSlim _why = new(1);
     private readonly CronSchedule? _schedule = options.ParsedSchedule();
 
-    public async Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel)
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var older = Given(request.OlderThanSeconds, options.OlderThan, "olderThanSeconds");
@@ -34,7 +34,7 @@ internal sealed partial class GarbageCollector(
         while (true)
         {
             var row = await catalog.StartAsync(
-                id, operation, operation.Value.StartsWith(ScheduledOperation, StringComparison.Ordinal), request, older, failed, request.Force ? TimeSpan.Zero : grace, _process, cancel);
+                id, operation, operation.Value.StartsWith(ScheduledOperation, StringComparison.Ordinal), request, older, failed, request.Force ? TimeSpan.Zero : grace, _process, caller, cancel);
             if (row is null)
                 continue;
             if (row.Operation != operation.Value)

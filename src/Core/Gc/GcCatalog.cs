@@ -14,9 +14,9 @@ internal sealed class GcCatalog(CatalogDatabase database)
         "id, cache_id, operation, state::text, phase, scheduled, dry_run, older_than, failed_uploads_older_than, grace, started, finished, error, paths, objects, failed_uploads, old_closures, condemned, deleted, failed, bytes, owner";
 
     /// <summary>The new run, the one that the operation started, or the one that is in the way; null when that one has just ended.</summary>
-    public async Task<GcRow?> StartAsync(int cache, OperationId operation, bool scheduled, GcRequest request, TimeSpan older, TimeSpan failed, TimeSpan grace, string owner, CancellationToken cancel) =>
-        (await database.ListAsync($"select {Columns} from @fn@.gc_start($1, $2, $3, $4, $5, $6, $7, $8)",
-            p => p.With(cache).With(operation.Value).With(scheduled).With(request.DryRun).With(older).With(failed).With(grace).With(owner), Read, cancel)).FirstOrDefault();
+    public async Task<GcRow?> StartAsync(int cache, OperationId operation, bool scheduled, GcRequest request, TimeSpan older, TimeSpan failed, TimeSpan grace, string owner, Caller caller, CancellationToken cancel) =>
+        (await database.ListAsync($"select {Columns} from @fn@.gc_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            p => p.With(cache).With(operation.Value).With(scheduled).With(request.DryRun).With(older).With(failed).With(grace).With(owner).With(caller.Publisher).WithAddress(caller), Read, cancel)).FirstOrDefault();
 
     public async Task<GcRow?> AdoptAsync(int cache, string owner, TimeSpan lease, CancellationToken cancel) =>
         (await database.ListAsync($"select {Columns} from @fn@.gc_adopt($1, $2, $3)", p => p.With(cache).With(owner).With(lease), Read, cancel)).FirstOrDefault();

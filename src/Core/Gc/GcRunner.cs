@@ -26,7 +26,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
 
         var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
         await pace.LookAsync(cancel);
-        while (await PacedAsync(() => pushes.EndAsync(cache, null, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
+        while (await PacedAsync(() => pushes.EndLapsedAsync(cache, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
         {
             progress.FailedUploads += ended;
             Telemetry.PushesEnded.Add("expired", ended);

@@ -15,21 +15,21 @@ internal sealed class DirectNixWriter(
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
-    public async Task<bool> PromisePathAsync(CacheName cache, string credential, StorePathHash path, CancellationToken cancel) =>
-        (await catalog.PromiseAsync(caches.IdOf(cache), credential, path, null, cancel)).Present;
+    public async Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancel) =>
+        (await catalog.PromiseAsync(caches.IdOf(cache), caller, path, null, cancel)).Present;
 
-    public async Task<NarFile?> PromiseNarAsync(CacheName cache, string credential, NarFileName name, CancellationToken cancel) =>
-        (await catalog.PromiseAsync(caches.IdOf(cache), credential, null, name, cancel)).Nar;
+    public async Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancel) =>
+        (await catalog.PromiseAsync(caches.IdOf(cache), caller, null, name, cancel)).Nar;
 
-    public async Task ReceiveNarAsync(CacheName cache, string credential, NarFileName name, Stream body, long length, CancellationToken cancel)
+    public async Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         // A file of that hash that is there is that file: what is sent again after a lost answer need not arrive again, and an old Nix sends nothing.
-        if (!(await catalog.PromiseAsync(id, credential, null, name, cancel)).Present)
-            await receiver.ReceiveAsync(id, credential, name, body, length, cancel);
+        if (!(await catalog.PromiseAsync(id, caller, null, name, cancel)).Present)
+            await receiver.ReceiveAsync(id, caller, name, body, length, cancel);
     }
 
-    public async Task<NarInfoOutcome> PublishAsync(CacheName cache, string credential, NarInfo info, TimeSpan patience, CancellationToken cancel)
+    public async Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var file = FileOf(info);
@@ -43,7 +43,7 @@ internal sealed class DirectNixWriter(
             Ca = info.Ca,
             Signatures = info.Signatures,
         };
-        var signatures = signer.Sign(declared, info.References);
+        var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
         var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due", patience, cancel);
         switch (put.Outcome)
         {
@@ -53,7 +53,7 @@ internal sealed class DirectNixWriter(
             case "conflict":
                 return NarInfoOutcome.Conflict;
             case "present":
-                if (signer.Added(declared, info.References, put.Signatures) is { Length: > 0 } added)
+                if (signer.Added(declared, info.References, put.Signatures, put.IsOwn) is { Length: > 0 } added)
                 {
                     await pushes.AddSignaturesAsync(id, [(put.Path, added)], cancel);
                     await publisher.RefreshAsync(id, cancel);
@@ -74,25 +74,25 @@ internal sealed class DirectNixWriter(
 
         async Task<NarInfoPut> PutAsync()
         {
-            var answer = await catalog.PutAsync(id, credential, info, file, signatures, cancel);
+            var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
             if (answer.Outcome != "due")
                 return answer;
-            await catalog.PromiseAsync(id, credential, null, null, cancel);
-            return await catalog.PutAsync(id, credential, info, file, signatures, cancel);
+            await catalog.PromiseAsync(id, caller, null, null, cancel);
+            return await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
         }
     }
 
-    public async Task KeepAsync(CacheName cache, string credential, NixExtra extra, TimeSpan patience, CancellationToken cancel)
+    public async Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, credential, extra, cancel), a => a.Outcome == "busy", patience, cancel);
+        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancel), a => a.Outcome == "busy", patience, cancel);
         if (outcome == "busy")
             throw new CacheProblemException(ProblemKind.Unavailable, $"{extra.Key} is just being deleted. Run the command again.");
         if (push is { } publishing && outcome == "publishing")
             await PublishedAsync(id, publishing, null, patience, cancel);
     }
 
-    public Task<byte[]?> FindWaitingAsync(CacheName cache, string credential, ObjectKey key, CancellationToken cancel) => catalog.WaitingAsync(caches.IdOf(cache), credential, key, cancel);
+    public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancel) => catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancel);
 
     // A NAR may be named by its key too: who adds a signature to a narinfo that it has read sends back what it has read.
     private static NarFileName FileOf(NarInfo info)

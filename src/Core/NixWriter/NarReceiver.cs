@@ -27,7 +27,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
     private readonly NixWriterCatalog _catalog = catalog;
     private readonly PushOptions _options = options;
 
-    public async Task ReceiveAsync(int cache, string credential, NarFileName name, Stream body, long length, CancellationToken cancel)
+    public async Task ReceiveAsync(int cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
     {
         if (length <= 0)
             throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
@@ -35,14 +35,14 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
         if (length - (length / 64) - MiB > _options.MaxNarSize)
             throw TooLarge("The body");
         // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
-        var own = _own.GetOrAdd(credential, static _ => new SemaphoreSlim(AtOnceOfOne));
+        var own = _own.GetOrAdd(caller.Publisher, static _ => new SemaphoreSlim(AtOnceOfOne));
         await own.WaitAsync(cancel);
         try
         {
             await _slots.WaitAsync(cancel);
             try
             {
-                await RunAsync(new Upload(this, cache, credential, name, length), body, cancel);
+                await RunAsync(new Upload(this, cache, caller, name, length), body, cancel);
             }
             finally
             {
@@ -82,7 +82,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
 
     private static CacheProblemException Ended() => new(ProblemKind.PushEnded, "The upload took longer than a day and was given up. Run the command again.");
 
-    private sealed class Upload(NarReceiver receiver, int cache, string credential, NarFileName name, long length)
+    private sealed class Upload(NarReceiver receiver, int cache, Caller caller, NarFileName name, long length)
     {
         private readonly int _partSize = (int)Math.Max(receiver._options.PartSize, (length / PlannedParts + MiB - 1) / MiB * MiB);
         private readonly List<string> _md5 = [];
@@ -127,8 +127,9 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
         private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancel)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            await using var nar = NarCompression.Decompress(name.Compression, file)
+            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancel)
                 ?? throw Bad($"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to 'http://…?compression=zstd'.");
+            var nar = opened.Nar;
             var buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
             try
             {
@@ -187,7 +188,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
 
             await PutPartAsync(part, cancel);
             // The hold slides for as long as bytes come.
-            await receiver._catalog.PromiseAsync(cache, credential, null, null, cancel);
+            await receiver._catalog.PromiseAsync(cache, caller, null, null, cancel);
         }
 
         private async Task PutPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancel)
@@ -197,7 +198,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixWriterCatalog c
         }
 
         private async Task ClaimAsync(Sha256Hash? narHash, long? narSize, CancellationToken cancel) =>
-            _claim = await receiver._catalog.ClaimAsync(cache, credential, name, MintedKeys.MintOne(name.Ending), narHash, narSize, cancel);
+            _claim = await receiver._catalog.ClaimAsync(cache, caller, name, MintedKeys.MintOne(name.Ending), narHash, narSize, cancel);
     }
 
     [LoggerMessage(LogLevel.Warning, "the failed upload of {Key} stays until its hold ends")]

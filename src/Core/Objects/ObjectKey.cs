@@ -28,12 +28,7 @@ public readonly record struct ObjectKey
     public static ObjectKey Log(StorePath drv) => new($"log/{drv.BaseName}");
 
     /// <summary><c>realisations/&lt;id&gt;.doi</c>, or <c>build-trace-v2/&lt;drv&gt;/&lt;output&gt;.doi</c> for an id of the form <c>drv^output</c>.</summary>
-    public static ObjectKey Realisation(string id)
-    {
-        var caret = id.IndexOf('^', StringComparison.Ordinal);
-        var text = caret < 0 ? $"realisations/{id}.doi" : $"build-trace-v2/{id[..caret]}/{id[(caret + 1)..]}.doi";
-        return TryParse(text, out var key) ? key : throw new FormatException($"'{id}' is not the id of a realisation");
-    }
+    public static ObjectKey Realisation(RealisationId id) => new(id.Derivation is { } derivation ? $"build-trace-v2/{derivation}/{id.Output}.doi" : $"realisations/{id}.doi");
 
     public static bool TryParse([NotNullWhen(true)] string? text, out ObjectKey key)
     {

@@ -8,24 +8,38 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Pins;
 
 /// <summary>The contract of pins in process: any number of these on one catalog are right together.</summary>
-internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinWriter writer) : IPins
+internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinWriter writer, Caller? caller = null) : IPins
 {
+    private readonly Caller _caller = caller ?? Caller.Anonymous;
+
+    public IPins As(Caller other) => new DirectPins(caches, catalog, writer, other);
+
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
     {
         PinLimits.Check(request.ExpiresSeconds, request.KeepRevisions);
         var id = caches.IdOf(cache);
         var life = request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         var outcome = await catalog.SetAsync(
-            id, name, request.Path, life, request.KeepRevisions, condition, operation, Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions), cancel);
-        return outcome.Result == "absent"
-            ? throw new CacheProblemException(ProblemKind.PathNotInCache, $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.", [request.Path.Hash])
-            : await SetAsync(id, name, outcome, patience, cancel);
+            id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
+            Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions, request.NarHash), cancel);
+        return outcome.Result switch
+        {
+            "absent" => throw new CacheProblemException(
+                ProblemKind.PathNotInCache, $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.", [request.Path.Hash]),
+            "other" => throw new CacheProblemException(
+                ProblemKind.Conflict, $"{request.Path} is in this cache with another NAR than {request.NarHash}. The pin was not moved.", [request.Path.Hash]),
+            "unread" => throw new CacheProblemException(
+                ProblemKind.Conflict,
+                $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
+                [request.Path.Hash]),
+            _ => await SetAsync(id, name, outcome, patience, cancel),
+        };
     }
 
     public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, operation, Digest("rollback", name, condition, request.Revision), cancel);
+        var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation, Digest("rollback", name, condition, request.Revision), cancel);
         return outcome.Result switch
         {
             "absent" => throw new CacheProblemException(ProblemKind.PathNotInCache,
@@ -40,7 +54,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.DeleteAsync(id, name, condition, operation, Digest("delete", name, condition), cancel);
+        var outcome = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition), cancel);
         ThrowUnlessDone(name, outcome);
         return await writer.WriteAsync(id, name, patience, cancel);
     }

@@ -9,7 +9,10 @@ namespace OrleansCache.Core.Pins;
 /// </summary>
 public interface IPins
 {
-    /// <summary>Makes or moves a pin. A path that is not there with all that it needs: <see cref="ProblemKind.PathNotInCache"/>.</summary>
+    /// <summary>The same for somebody else: whose operation a change is, and on whose word a path may be pinned.</summary>
+    IPins As(Caller caller);
+
+    /// <summary>Makes or moves a pin. A path that is not there with all that it needs: <see cref="ProblemKind.PathNotInCache"/>; one that another group published and no server has read: <see cref="ProblemKind.Conflict"/>.</summary>
     Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel);
 
     /// <summary>Moves a pin back to the path of an earlier revision, as a new revision. The path has to be there still, kept or not.</summary>

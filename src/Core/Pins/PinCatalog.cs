@@ -17,15 +17,17 @@ internal sealed class PinCatalog(CatalogDatabase database)
         """;
 
     public Task<PinOutcome> SetAsync(
-        int cache, PinName name, StorePath path, TimeSpan? life, int? keep, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5)", cache, name, condition, operation, digest,
-            p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval).WithNullable(keep, NpgsqlDbType.Integer), cancel);
+        int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition, caller.Scope(operation), digest,
+            p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval).WithNullable(keep, NpgsqlDbType.Integer)
+                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller), cancel);
 
-    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5)", cache, name, condition, operation, digest, p => p.WithNullable(revision, NpgsqlDbType.Bigint), cancel);
+    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5, $7, $8)", cache, name, condition, caller.Scope(operation), digest,
+            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancel);
 
-    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5)", cache, name, condition, operation, digest, static _ => { }, cancel);
+    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p => p.With(caller.Publisher).WithAddress(caller), cancel);
 
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
         database.ListAsync(
@@ -84,10 +86,10 @@ internal sealed class PinCatalog(CatalogDatabase database)
         database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancel);
 
     private Task<PinOutcome> AskAsync(
-        string function, int cache, PinName name, PinCondition condition, OperationId operation, byte[] digest, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
+        string function, int cache, PinName name, PinCondition condition, string operation, byte[] digest, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
         database.SingleAsync(
             Outcome.Replace("{0}", function, StringComparison.Ordinal),
-            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation.Value).With(digest)),
+            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation).With(digest)),
             r => new PinOutcome(
                 r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null : ReadPath(r, 7), r.GetBoolean(9)), cancel);
 

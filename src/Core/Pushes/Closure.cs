@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
@@ -9,15 +10,24 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>A begin request that was found sound: closed, free of cycles, within the limits.</summary>
 internal sealed class Closure
 {
-    private Closure(BeginPush request, Dictionary<StorePathHash, int> index, byte[] digest) => (Request, Index, Digest) = (request, index, digest);
+    private const int MaxCommitters = 16;
+
+    private Closure(BeginPush request, Dictionary<StorePathHash, int> index, byte[][] pathDigests) =>
+        (Request, Index, PathDigests, Digest) = (request, index, pathDigests, DigestOf(request, pathDigests));
 
     public BeginPush Request { get; }
 
     /// <summary>Position of each path in the request.</summary>
     public Dictionary<StorePathHash, int> Index { get; }
 
+    /// <summary>What is declared of each path: see <see cref="PathDigest"/>.</summary>
+    public byte[][] PathDigests { get; }
+
     /// <summary>Tells one request from another under the same idempotency key.</summary>
     public byte[] Digest { get; }
+
+    /// <summary>Names the closure among those that a trust group pushes.</summary>
+    public byte[] TurnOf(string group) => SHA256.HashData([.. Digest, .. Encoding.UTF8.GetBytes(group)]);
 
     /// <exception cref="CacheProblemException">The closure is incomplete or malformed.</exception>
     public static Closure Check(BeginPush request, PushOptions options)
@@ -27,7 +37,11 @@ internal sealed class Closure
             throw Bad("A push names at least one path and one root.");
         if (paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+        if (Math.Max(request.Roots.Count, Math.Max(request.Logs.Count, request.Realisations.Count)) > options.MaxPaths)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this server takes {options.MaxPaths} of each in one push.");
 
+        if (request.Committers is { } committers && (committers.Count > MaxCommitters || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+            throw Bad($"committers names at most {MaxCommitters} publishers, such as 'token:7'.");
         if (request.Pin is { } pin)
         {
             if (request.Roots.Distinct().Count() != 1)
@@ -36,13 +50,20 @@ internal sealed class Closure
         }
 
         var index = new Dictionary<StorePathHash, int>(paths.Count);
+        var sizes = new Dictionary<Sha256Hash, long>(paths.Count);
         for (var i = 0; i < paths.Count; i++)
         {
-            if (paths[i].NarSize <= 0)
-                throw Bad($"{paths[i].Path}: narSize must be positive.");
+            if (paths[i].NarSize is <= 0 or > NarInfo.MaxNarSize)
+                throw Bad($"{paths[i].Path}: narSize is {paths[i].NarSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+            if (sizes.TryGetValue(paths[i].NarHash, out var other) && other != paths[i].NarSize)
+                throw Bad($"{paths[i].Path}: its NAR has {paths[i].NarSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+            sizes[paths[i].NarHash] = paths[i].NarSize;
             if (!index.TryAdd(paths[i].Path.Hash, i))
                 throw Bad($"{paths[i].Path} is declared twice.");
         }
+
+        if (request.Logs.FirstOrDefault(l => !l.Drv.IsDerivation) is { } strange)
+            throw Bad($"{strange.Drv} has no build log: only a derivation, whose name ends with .drv, has one.");
 
         var absent = paths.SelectMany(p => p.References)
             .Concat(request.Roots).Concat(request.Logs.Select(l => l.Path)).Concat(request.Realisations.Select(r => r.Path))
@@ -56,7 +77,9 @@ internal sealed class Closure
 
         if (FindCycle([.. paths.Select(p => p.References)], index) is { } cyclic)
             throw Bad($"The references form a cycle through {paths[cyclic].Path}.");
-        return new Closure(request, index, DigestOf(request));
+        var digests = new byte[paths.Count][];
+        Parallel.For(0, paths.Count, i => digests[i] = PathDigest.Of(paths[i]));
+        return new Closure(request, index, digests);
     }
 
     /// <summary>The declared references of a path as store paths, sorted, each once.</summary>
@@ -95,16 +118,15 @@ internal sealed class Closure
         return seen < references.Count ? Array.FindIndex(open, o => o > 0) : null;
     }
 
-    private static byte[] DigestOf(BeginPush request)
+    private static byte[] DigestOf(BeginPush request, byte[][] pathDigests)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Span<byte> bytes = stackalloc byte[Sha256Hash.ByteLength];
-        foreach (var path in request.Paths)
+        for (var i = 0; i < request.Paths.Count; i++)
         {
-            path.Path.Hash.CopyTo(bytes);
+            request.Paths[i].Path.Hash.CopyTo(bytes);
             hash.AppendData(bytes[..StorePathHash.ByteLength]);
-            path.NarHash.CopyTo(bytes);
-            hash.AppendData(bytes);
+            hash.AppendData(pathDigests[i]);
         }
 
         foreach (var root in request.Roots)
@@ -113,6 +135,8 @@ internal sealed class Closure
             hash.AppendData(bytes[..StorePathHash.ByteLength]);
         }
 
+        foreach (var committer in request.Committers ?? [])
+            hash.AppendData(Encoding.UTF8.GetBytes($"{committer} "));
         if (request.Pin is { } pin)
             hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(pin, ProtocolJson.Default.PushPin));
         return hash.GetHashAndReset();

@@ -23,6 +23,15 @@ internal sealed class DeferredPushes(
     // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks the catalog.
     private readonly ConcurrentDictionary<(int Cache, PushId Push, string Secret), long> _known = new();
 
+    private Caller _caller = Caller.Anonymous;
+
+    public IDeferredPushes As(Caller caller)
+    {
+        var pushes = (DeferredPushes)MemberwiseClone();
+        pushes._caller = caller;
+        return pushes;
+    }
+
     public async Task<DeferredOpened> OpenAsync(CacheName cache, DeferredPush request, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
@@ -30,7 +39,7 @@ internal sealed class DeferredPushes(
 
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
-        var opened = await catalog.OpenAsync(id, OperationPrefix + secret, options.DeferredLife, [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, cancel);
+        var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.DeferredLife, [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, cancel);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
@@ -38,9 +47,11 @@ internal sealed class DeferredPushes(
             await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is "live" or "condemned").Select(p => p.Id)], cancel);
 
         // 2. What it has to upload.
-        var missing = opened.Paths.Where(p => !p.Promised).ToList();
-        var claims = missing.Count == 0 ? [] : await ClaimAsync(id, opened.Id, [.. missing.Select(m => m.Id)], [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index))], cancel);
-        var uploads = await grants.GrantDeferredAsync(opened.Id, claims, cancel);
+        var push = Own(opened.Id);
+        var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancel);
+        var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
+        var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)], [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancel);
+        var uploads = await grants.GrantDeferredAsync(id, push, claims, cancel);
         if (uploads.Count < claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);
         if (uploads.Count > 0)
@@ -48,10 +59,10 @@ internal sealed class DeferredPushes(
 
         // 3. Logs and realisations.
         var objects = request.Objects.Select(o => (o.Key, o.IsLog, ids[index[o.Path]])).ToList();
-        var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, opened.Id, objects, cancel) ?? throw Ended(opened.Id);
+        var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancel) ?? throw Ended(opened.Id);
         return new DeferredOpened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
-            [.. uploads.Values.Select(u => new DeferredUpload(u.Token.NarHash, $"{opened.Id}~{u.Token}", u.Parts))], missingObjects);
+            [.. uploads.Values.Select(u => new DeferredUpload(u.Token.NarHash, $"{opened.Id}~{u.Token.ToText(opened.Id, caches.SecretOf(id))}", u.Parts))], missingObjects);
     }
 
     public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<DeferredDeclaration> paths, CancellationToken cancel)
@@ -61,7 +72,7 @@ internal sealed class DeferredPushes(
             return new Dictionary<StorePathHash, IReadOnlyList<string>>();
         var signatures = new string[paths.Count];
         Parallel.For(0, paths.Count, i => signatures[i] = signer.Sign(paths[i].Path, paths[i].References));
-        var declared = await catalog.DeclareAsync(id, push, paths, signatures, cancel);
+        var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancel);
         if (declared[0].Outcome == "push-ended")
             throw Ended(push);
         if (declared.FindIndex(d => d.Outcome == "unnamed") is >= 0 and var at)
@@ -80,14 +91,14 @@ internal sealed class DeferredPushes(
     public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var (push, token) = Parse(upload, nar);
+        var (push, token) = Parse(upload, nar, caches.SecretOf(id));
         return await grants.RenewDeferredAsync(id, push, token, first, count, cancel) ?? throw NoUpload();
     }
 
     public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var (push, token) = Parse(upload, nar);
+        var (push, token) = Parse(upload, nar, caches.SecretOf(id));
 
         // 1. The row first: nothing is done in the store on the word of a client alone.
         switch (await catalog.UploadStateAsync(id, push, token, cancel))
@@ -107,9 +118,9 @@ internal sealed class DeferredPushes(
         }
 
         // 3. The row says so. Who comes too late finds the NAR there all the same, or has to push again.
-        var recorded = await reports.ReportAsync(id, push, [found], [], [], cancel);
+        var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancel);
         if (recorded.TrueForAll(r => r.Outcome == "stored"))
-            news?.Arrived(cache, push, [token.NarHash]);
+            news?.Arrived(cache, push.Id, [token.NarHash]);
         else if (!await contents.HasNarAsync(cache, token.NarHash, cancel))
             throw NoUpload();
     }
@@ -134,7 +145,7 @@ internal sealed class DeferredPushes(
         var ended = 0;
         while (true)
         {
-            var some = await catalog.EndAsync(id, null, options.LapsedBefore(silence), EndedAtOnce, cancel);
+            var some = await catalog.EndLapsedAsync(id, options.LapsedBefore(silence), EndedAtOnce, cancel);
             ended += some;
             if (some < EndedAtOnce)
                 return ended;
@@ -154,10 +165,15 @@ internal sealed class DeferredPushes(
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {request.Paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
         var index = new Dictionary<StorePathHash, int>(request.Paths.Count);
+        var sizes = new Dictionary<Sha256Hash, long>(request.Paths.Count);
         for (var i = 0; i < request.Paths.Count; i++)
         {
-            if (request.Paths[i].NarSize <= 0)
-                throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path}: the size of its NAR must be positive.");
+            var (path, narHash, narSize) = (request.Paths[i].Path, request.Paths[i].NarHash, request.Paths[i].NarSize);
+            if (narSize is <= 0 or > NarInfo.MaxNarSize)
+                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: the size of its NAR is {narSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+            if (sizes.TryGetValue(narHash, out var other) && other != narSize)
+                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: its NAR has {narSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+            sizes[narHash] = narSize;
             if (!index.TryAdd(request.Paths[i].Path, i))
                 throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path} is declared twice.");
         }
@@ -170,17 +186,31 @@ internal sealed class DeferredPushes(
             : index;
     }
 
-    private static Declaration Declare(DeferredPath path, long[] ids, Dictionary<StorePathHash, int> index) =>
-        new(path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[index[r]]).Order()], null, null, "");
+    private static Declaration Declare(DeferredPath path, long[] ids, Dictionary<StorePathHash, int> index, bool supersedes) =>
+        new("", path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[index[r]]).Order()], null, null, "", null, supersedes);
+
+    /// <summary>Live paths that this push brings anew, by id. What else differs from what it declares stays as it is: such a client cannot be told.</summary>
+    private async Task<HashSet<long>> FindSupersededAsync(
+        int cache, OwnPush push, DeferredPush request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index, CancellationToken cancel)
+    {
+        var promised = opened.Paths.Where(p => p.Promised).ToList();
+        if (promised.Count == 0)
+            return [];
+        var found = await catalog.CompareAsync(
+            cache, push, [.. promised.Select(p => p.Id)], [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false, cancel);
+        return [.. found.Where(f => f.Verdict == "supersede").Select(f => f.Path)];
+    }
+
+    private OwnPush Own(PushId push) => new(push, _caller);
 
     // A NAR that arrived between two steps of the claim is told by 'wait': the next look holds it.
-    private async Task<List<Claim>> ClaimAsync(int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, CancellationToken cancel)
+    private async Task<List<Claim>> ClaimAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, CancellationToken cancel)
     {
         var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancel);
         for (var attempt = 0; ; attempt++)
         {
             if (claims.Exists(c => c.Status == "ended"))
-                throw Ended(push);
+                throw Ended(push.Id);
             var waiting = claims.Where(c => c.Status == "wait").Select(c => c.Path).ToList();
             if (waiting.Count == 0)
                 return claims;
@@ -202,11 +232,11 @@ internal sealed class DeferredPushes(
         });
     }
 
-    private static (PushId Push, UploadToken Token) Parse(string upload, Sha256Hash nar)
+    private (OwnPush Push, UploadToken Token) Parse(string upload, Sha256Hash nar, byte[] secret)
     {
         var at = upload.IndexOf('~', StringComparison.Ordinal);
-        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadToken.TryParse(upload[(at + 1)..], out var token) && token.Multipart is not null && token.NarHash == nar
-            ? (push, token)
+        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadToken.TryParse(upload[(at + 1)..], push, secret, out var token) && token.Multipart is not null && token.NarHash == nar
+            ? (Own(push), token)
             : throw NoUpload();
     }
 

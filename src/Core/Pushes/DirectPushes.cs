@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
@@ -14,8 +15,16 @@ internal sealed class DirectPushes(
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
-    // Set when this process has added signatures; the next commit here writes their narinfos before it answers.
-    private int _refresh;
+    // Set when this process has added signatures; the next commit here writes their narinfos before it answers. One for all callers.
+    private readonly StrongBox<int> _refresh = new();
+    private Caller _caller = Caller.Anonymous;
+
+    public IPushes As(Caller caller)
+    {
+        var pushes = (DirectPushes)MemberwiseClone();
+        pushes._caller = caller;
+        return pushes;
+    }
 
     public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
     {
@@ -23,7 +32,9 @@ internal sealed class DirectPushes(
         var closure = Closure.Check(request, options);
         if (turns is null)
             return await OpenAsync(cache, id, closure, operation, cancel);
-        var first = await turns.TakeAsync(cache, closure.Digest, operation, cancel);
+        // A trust group's own: what another group is about to bring is nothing to wait for.
+        var turn = closure.TurnOf(_caller.Group);
+        var first = await turns.TakeAsync(cache, turn, operation, cancel);
         PushOpened? opened = null;
         try
         {
@@ -31,7 +42,7 @@ internal sealed class DirectPushes(
         }
         finally
         {
-            turns.Opened(cache, closure.Digest, first, opened);
+            turns.Opened(cache, turn, first, opened);
         }
     }
 
@@ -39,9 +50,12 @@ internal sealed class DirectPushes(
     {
         var request = closure.Request;
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
-        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
-        var opened = await catalog.OpenAsync(id, operation.Value, closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], request.Pin, cancel);
+        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
+        var opening = new Opening(
+            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
+            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests);
+        var opened = await catalog.OpenAsync(id, opening, cancel);
+        var push = Own(opened.Id);
         switch (opened.State)
         {
             case "open": break;
@@ -49,14 +63,14 @@ internal sealed class DirectPushes(
             default: throw new CacheProblemException(ProblemKind.PushEnded, $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
         }
 
-        var conflicts = opened.Paths.Where(p => p.Promised && p.NarHash is not null && Sha256Hash.FromBytes(p.NarHash) != request.Paths[p.Index].NarHash).Select(p => p.Index).ToHashSet();
-        await AddSignaturesAsync(id, closure, opened.Paths.Where(p => p.Promised && !conflicts.Contains(p.Index)), cancel);
+        var verdicts = await CompareAsync(id, push, closure, opened, cancel);
+        await AddSignaturesAsync(id, closure, opened, verdicts, cancel);
 
-        var missing = opened.Paths.Where(p => !p.Promised).ToList();
+        var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == "supersede").ToList();
         var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
-            id, opened.Id, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
+            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
         ThrowIfEnded(claims, opened.Id);
-        var uploads = await grants.GrantAsync(opened.Id, claims, cancel);
+        var uploads = await grants.GrantAsync(id, push, claims, cancel);
         if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
@@ -72,26 +86,61 @@ internal sealed class DirectPushes(
             Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
             Uploads = [.. uploads.Values],
             TakesBatches = grants.TakesBatches,
-            Conflicts = [.. conflicts.Select(c => request.Paths[c].Path.Hash)],
+            Conflicts = [.. opened.Paths.Where(p => VerdictOf(p) == "other").Select(p => request.Paths[p.Index].Path.Hash)],
+            Unverified = [.. opened.Paths.Where(p => VerdictOf(p) == "unread").Select(p => request.Paths[p.Index].Path.Hash)],
             MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
             MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
         };
+
+        string? VerdictOf(OpenedPath path) => verdicts.GetValueOrDefault(path.Id);
     }
+
+    /// <summary>What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has ended then.</exception>
+    private async Task<Dictionary<long, string>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened, CancellationToken cancel)
+    {
+        var doubtful = opened.Paths.Where(p => p.Promised && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
+        if (doubtful.Count == 0)
+            return [];
+        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful), isWhole: true, cancel);
+        if (found.Find(f => f.Verdict == "misnamed" || (f.Verdict == "other" && closure.Request.Pin is not null)) is { Verdict: not null } wrong)
+        {
+            await catalog.EndAsync(cache, push, cancel);
+            throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == wrong.Path)!.Index].Path.Hash], wrong.Publisher);
+        }
+
+        return found.Where(f => f.Verdict != "same").ToDictionary(f => f.Path, f => f.Verdict);
+    }
+
+    private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
+        ProblemKind.Conflict,
+        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. If theirs is wrong, an admin evicts it: 'orleans-cache evict {paths[0]}'.",
+        paths);
+
+    private OwnPush Own(PushId push) => new(push, _caller);
 
     public async Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var uploads = report.Uploads.Select(u => (
-            Token: UploadToken.TryParse(u.Upload, out var token) ? token : throw new CacheProblemException(ProblemKind.BadRequest, $"'{u.Upload}' is not the id of an upload grant."),
-            Report: u)).ToList();
+        var (own, secret) = (Own(push), caches.SecretOf(id));
+        var (uploads, strange) = (new List<(UploadToken Token, UploadedNar Report)>(), new List<RejectedUpload>());
+        foreach (var upload in report.Uploads)
+        {
+            // One of a server of an earlier version is none of ours either.
+            if (UploadToken.TryParse(upload.Upload, push, secret, out var token))
+                uploads.Add((token, upload));
+            else
+                strange.Add(new RejectedUpload { Upload = upload.Upload, Reason = "ended", Detail = "This is no grant of this push; ask 'wait' about its path." });
+        }
+
         var found = await check.CheckAsync(uploads, cancel);
         UploadToken[] wrong = [.. uploads.Zip(found).Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
         if (wrong.Length > 0)
-            await catalog.RefuseAsync(id, push, wrong, cancel);
+            await catalog.RefuseAsync(id, own, wrong, cancel);
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null).Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
-            id, push, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
-            [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), cancel);
+            id, own, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
+            [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancel);
         if (recorded.Exists(r => r.Outcome == "push-ended"))
             throw await EndedAsync(id, push, cancel);
 
@@ -105,6 +154,7 @@ internal sealed class DirectPushes(
             Stored = [.. accepted.Except(ended).Select(u => u.Report.Upload)],
             Rejected =
             [
+                .. strange,
                 .. found.Where(f => f.Rejected is not null).Select(f => f.Rejected!),
                 .. ended.Select(u => new RejectedUpload { Upload = u.Report.Upload, Reason = "ended", Detail = "This grant has ended; ask 'wait' about its path." }),
             ],
@@ -118,7 +168,7 @@ internal sealed class DirectPushes(
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
-            var claims = await catalog.WaitAsync(id, push, request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
+            var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
             if (claims.Exists(c => c.Status == "ended"))
                 throw await EndedAsync(id, push, cancel);
             if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
@@ -126,23 +176,24 @@ internal sealed class DirectPushes(
             var left = timeout - Stopwatch.GetElapsedTime(started);
             if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
             {
-                var uploads = await grants.GrantAsync(push, claims, cancel);
+                var uploads = await grants.GrantAsync(id, Own(push), claims, cancel);
                 news?.Alive(cache, push);
                 CountClaims(claims);
                 return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))], Uploads = [.. uploads.Values] };
             }
 
-            await waits.WaitAsync(cache, push, claims, left, cancel);
+            await waits.WaitAsync(cache, id, push, claims, left, cancel);
         }
     }
 
     public async Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel)
     {
-        if (!UploadToken.TryParse(upload, out var token))
-            throw new CacheProblemException(ProblemKind.BadRequest, $"'{upload}' is not the id of an upload grant.");
+        var id = caches.IdOf(cache);
+        if (!UploadToken.TryParse(upload, push, caches.SecretOf(id), out var token))
+            throw new CacheProblemException(ProblemKind.BadRequest, $"'{upload}' is not the id of an upload grant of this push.");
         if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
             throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
-        var grant = await grants.RenewAsync(caches.IdOf(cache), push, token, request.FirstPart, Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
+        var grant = await grants.RenewAsync(id, Own(push), token, request.FirstPart, Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
         news?.Alive(cache, push);
         return grant is null
             ? throw new CacheProblemException(ProblemKind.PushEnded, "This grant has ended: it was recorded, or its push is over. Ask 'wait' about its path.")
@@ -176,22 +227,28 @@ internal sealed class DirectPushes(
         var pause = BusyPause;
         while (true)
         {
-            var (outcome, paths, published, pin) = await catalog.CommitAsync(id, push, options.CommitLease, cancel);
+            var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancel);
             switch (outcome)
             {
                 case "committed":
                     if (published > 0)
                         news?.Ended(cache, push);
-                    return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
+                    return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
                     if (!await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
                         break;
                     news?.Ended(cache, push);
-                    return await CommittedAsync(id, push, published, pin, patience - Stopwatch.GetElapsedTime(started), cancel);
+                    return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                case "conflict":
+                    throw Conflict(await catalog.HashesAsync(paths, cancel), null);
+                case "refused":
+                    var taken = await catalog.HashesAsync(conflicts, cancel);
+                    throw new CacheProblemException(
+                        ProblemKind.Conflict, $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} for one; the pin stays where it was. Begin again.", taken);
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
@@ -209,11 +266,11 @@ internal sealed class DirectPushes(
         }
     }
 
-    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => catalog.PinAsync(caches.IdOf(cache), push, cancel);
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => catalog.PinAsync(caches.IdOf(cache), Own(push), cancel);
 
     public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
-        var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), push, options.Life, cancel);
+        var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), Own(push), options.Life, cancel);
         if (state is not ("open" or "committing" or "committed"))
             throw Ended(state == "unknown" ? null : state, push);
         if (state == "open")
@@ -229,9 +286,9 @@ internal sealed class DirectPushes(
     public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        while (await catalog.EndAsync(id, push, TimeSpan.Zero, 1, cancel) == 0)
+        while (await catalog.EndAsync(id, Own(push), cancel) == 0)
         {
-            var state = await catalog.StateAsync(id, push, cancel) ?? throw Ended(null, push);
+            var state = await catalog.StateAsync(id, Own(push), cancel) ?? throw Ended(null, push);
             if (state.State != "open")
                 return;
             // Another request of this push holds its row just now.
@@ -257,12 +314,13 @@ internal sealed class DirectPushes(
 
     private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
 
-    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, TimeSpan patience, CancellationToken cancel)
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, long[] conflicts, TimeSpan patience, CancellationToken cancel)
     {
-        if (Interlocked.Exchange(ref _refresh, 0) == 1)
+        if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
             await publisher.RefreshAsync(cache, cancel);
         // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
-        return Answer(push, pin is not { } name || await pins.WriteAsync(cache, name, patience, cancel) ? PushState.Committed : PushState.Committing, published);
+        var answer = Answer(push, pin is not { } name || await pins.WriteAsync(cache, name, patience, cancel) ? PushState.Committed : PushState.Committing, published);
+        return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancel) };
     }
 
     /// <summary>True when the publisher has seen the push end; a committing push ends committed only.</summary>
@@ -290,22 +348,10 @@ internal sealed class DirectPushes(
         _ => new PathStatus { Path = hash, State = PathState.Wait },
     };
 
-    private static ObjectKey RealisationKey(string id)
-    {
-        try
-        {
-            return ObjectKey.Realisation(id);
-        }
-        catch (FormatException e)
-        {
-            throw new CacheProblemException(ProblemKind.BadRequest, $"{e.Message}: sha256:<hex>!<output> or <hash-name.drv>^<output> is wanted.");
-        }
-    }
-
     private static List<ExtraObject> ReportExtras(UploadReport report) =>
     [
         .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
-        .. report.Realisations.Select(r => new ExtraObject(RealisationKey(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
+        .. report.Realisations.Select(r => new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
 
     private static void ThrowIfEnded(List<Claim> claims, PushId push)
@@ -318,7 +364,7 @@ internal sealed class DirectPushes(
         ? new CacheProblemException(ProblemKind.UnknownPush, $"There is no push {push}: it never was, or it ended long ago. Begin again.")
         : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {state}. Begin again.");
 
-    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) => Ended((await catalog.StateAsync(cache, push, cancel))?.State, push);
+    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) => Ended((await catalog.StateAsync(cache, Own(push), cancel))?.State, push);
 
     private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
     {
@@ -330,25 +376,27 @@ internal sealed class DirectPushes(
         {
             var path = closure.Request.Paths[missing[i].Index];
             declarations[i] = new Declaration(
-                path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca,
-                signer.Sign(path, closure.References(path)));
+                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca?.ToString(),
+                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
         });
         return declarations;
     }
 
-    private async Task AddSignaturesAsync(int cache, Closure closure, IEnumerable<OpenedPath> promised, CancellationToken cancel)
+    // One by a key that nobody here knows is taken from the path's own trust group only.
+    private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, string> verdicts, CancellationToken cancel)
     {
         var added = new List<(long, string)>();
-        foreach (var path in promised)
+        foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
         {
             var declared = closure.Request.Paths[path.Index];
-            if (declared.Signatures.Count > 0 && signer.Added(declared, closure.References(declared), path.Signatures.Split(' ')) is { Length: > 0 } signatures)
+            if (declared.Signatures.Count > 0
+                && signer.Added(declared, closure.References(declared), path.Signatures.Split(' '), path.Group is not { } group || group == opened.Group) is { Length: > 0 } signatures)
                 added.Add((path.Id, signatures));
         }
 
         if (added.Count == 0)
             return;
         await catalog.AddSignaturesAsync(cache, added, cancel);
-        Interlocked.Exchange(ref _refresh, 1);
+        Interlocked.Exchange(ref _refresh.Value, 1);
     }
 }

@@ -1,12 +1,10 @@
 using System.Collections.Concurrent;
 using System.Data;
-using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 
@@ -18,25 +16,23 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     private readonly CatalogDatabase _database = database;
     private readonly ConcurrentDictionary<int, Lazy<Groups>> _groups = new();
 
-    public override Task<OpenedPush> OpenAsync(
-        int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
-        Of(cache).Open.SubmitAsync(new Opening(operation, digest, life, paths, roots, keys, pin), cancel);
+    public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) => Of(cache).Open.SubmitAsync(opening, cancel);
 
     /// <summary>One that declares nothing is a wait's, and rare: it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
-        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
         declarations is null
             ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancel)
             : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancel);
 
-    public override Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+    public override Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
         Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancel);
 
     public override Task<List<(long Upload, string Outcome)>> ReportAsync(
-        int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings, IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
-        Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras), cancel);
+        int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings, IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
+        Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancel);
 
-    public override async Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel)
+    public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel)
     {
         var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancel);
         return committed.Outcome == "large" ? await base.CommitAsync(cache, push, lease, cancel) : committed;
@@ -51,7 +47,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     private Groups Of(int cache) => _groups.GetOrAdd(cache, c => new Lazy<Groups>(() => new Groups(
         new(new GroupOperation<Opening, OpenedPush>
         {
-            One = (o, stop) => base.OpenAsync(c, o.Operation, o.Digest, o.Life, o.Paths, o.Roots, o.Keys, o.Pin, stop),
+            One = (o, stop) => base.OpenAsync(c, o, stop),
             Many = (items, stop) => OpenAsync(c, items, stop),
             Key = o => o.Operation,
             Weight = o => o.Paths.Count,
@@ -60,30 +56,30 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         {
             One = (o, stop) => base.ClaimAsync(c, o.Push, o.Paths, o.Declarations, o.Keys, options, stop),
             Many = (items, stop) => ClaimAsync(c, items, stop),
-            Key = o => o.Push.ToString(),
+            Key = o => o.Push.Id.ToString(),
             Weight = o => o.Paths.Count,
         }),
         new(new GroupOperation<Waiting, List<Claim>>
         {
             One = (o, stop) => base.WaitAsync(c, o.Push, o.Paths, o.Keys, options, stop),
             Many = (items, stop) => WaitAsync(c, items, stop),
-            Key = o => o.Push.ToString(),
+            Key = o => o.Push.Id.ToString(),
             Weight = o => o.Paths.Count,
         }),
         new(new GroupOperation<Reporting, List<(long, string)>>
         {
-            One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, stop),
+            One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, o.Verified, stop),
             Many = (items, stop) => ReportAsync(c, items, stop),
-            Key = o => o.Push.ToString(),
+            Key = o => o.Push.Id.ToString(),
             // A client that reports each NAR by itself has many under way, all on its push's row.
             SharesKeys = true,
             Weight = o => o.Uploads.Count + o.Listings.Count + o.Extras.Count,
         }),
-        new(new GroupOperation<(PushId Push, TimeSpan Lease), Committed>
+        new(new GroupOperation<(OwnPush Push, TimeSpan Lease), Committed>
         {
             One = (o, stop) => base.CommitAsync(c, o.Push, o.Lease, stop),
             Many = (items, stop) => CommitAsync(c, items, stop),
-            Key = o => o.Push.ToString(),
+            Key = o => o.Push.Id.ToString(),
             // How large it is stands in the catalog only, which keeps large ones out.
             Weight = _ => TypicalCommit,
         })))).Value;
@@ -94,12 +90,17 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         // Told once for all items that name them.
         var shared = new Dictionary<StorePathHash, OpenedPath>();
         var opened = await _database.RunAsync(
-            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
-                .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray())
+                .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(h => h.ToArray()).ToArray())
                 .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
                 .With(items.Select(i => i.Keys.Count).ToArray()).With(items.SelectMany(i => i.Keys).ToArray())
-                .WithNullable(items.Select(i => i.Pin is null ? null : JsonSerializer.Serialize(i.Pin, ProtocolJson.Default.PushPin)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
+                .WithNullable(items.Select(i => i.PinText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(items.Select(i => i.Push.Id.Value).ToArray()).With(items.Select(i => i.Push.Caller.Publisher).ToArray())
+                .With(items.Select(i => i.Push.Caller.Group).ToArray()).With(items.Select(i => i.Push.Caller.Rank).ToArray())
+                .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(
+                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
             async (reader, stop) =>
             {
                 var outcomes = new OpenedPush?[items.Count];
@@ -108,12 +109,12 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 {
                     if (reader.IsDBNull(0))
                     {
-                        var places = Array<int>(reader, 10);
+                        var places = Array<int>(reader, 14);
                         foreach (var path in ReadOpenedPaths(reader, 1))
-                            shared[paths[places[path.Index] - 1].Hash] = path;
+                            shared[paths[places[path.Index] - 1]] = path;
                     }
                     else if (outcomes[reader.GetInt32(0) - 1] is { } fresh)
-                        fresh.MissingKeys.AddRange(Array<string>(reader, 9));
+                        fresh.MissingKeys.AddRange(Array<string>(reader, 11));
                     else
                     {
                         var push = outcomes[reader.GetInt32(0) - 1] = ReadOpened(reader, 1);
@@ -126,7 +127,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         for (var i = 0; i < items.Count; i++)
         {
             if (opened[i] is { State: "open", Paths.Count: 0 })
-                opened[i].Paths.AddRange(items[i].Paths.Select((path, index) => shared[path.Hash] with { Index = index }));
+                opened[i].Paths.AddRange(items[i].Paths.Select((path, index) => shared[path] with { Index = index }));
         }
 
         return opened;
@@ -136,21 +137,22 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     {
         var declarations = items.SelectMany(i => i.Declarations).ToList();
         return ListAsync(
-            "select * from @fn@.claim_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-            p => p.With(cache).With(Pushes(items, i => i.Push)).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).ToArray())
-                .With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
+            "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).ToArray())
+                .With(declarations.Select(d => d.Name).ToArray()).With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
                 .With(declarations.Select(d => d.References.Count).ToArray()).With(items.Select(i => i.Declarations.Sum(d => d.References.Count)).ToArray())
                 .With(declarations.SelectMany(d => d.References).ToArray())
                 .WithNullable(declarations.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(declarations.Select(d => d.Signatures).ToArray())
+                .WithNullable(declarations.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea).With(declarations.Select(d => d.Supersedes).ToArray())
                 .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
             items.Count, static r => ReadClaim(r, 1), cancel);
     }
 
     private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items, CancellationToken cancel) => ListAsync(
-        "select * from @fn@.wait_pushes($1, $2, $3, $4, $5, $6, $7)",
-        p => p.With(cache).With(Pushes(items, i => i.Push)).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
+        "select * from @fn@.wait_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
+        p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
             .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
         items.Count, static r => ReadClaim(r, 1), cancel);
 
@@ -160,19 +162,19 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         var listings = items.SelectMany(i => i.Listings).ToList();
         var extras = items.SelectMany(i => i.Extras).ToList();
         return ListAsync(
-            "select * from @fn@.report_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-            p => p.With(cache).With(Pushes(items, i => i.Push))
+            "select * from @fn@.report_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            p => p.With(cache).WithPushes(items, i => i.Push)
                 .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
                 .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
-                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified),
             items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancel);
     }
 
-    private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(PushId Push, TimeSpan Lease)> items, CancellationToken cancel) => AskAsync<Committed>(
-        "select item, outcome, paths, published, pin from @fn@.commit_pushes($1, $2, $3, $4)",
-        p => p.With(cache).With(Pushes(items, i => i.Push)).With(LargeCommit).With(items[0].Lease), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
+    private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items, CancellationToken cancel) => AskAsync<Committed>(
+        "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6, $3, $7)",
+        p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease).WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
 
     // Each row begins with the number of its item.
     private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>
@@ -199,19 +201,16 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             return outcomes;
         }, cancel, grouped: true);
 
-    private static long[] Pushes<T>(IReadOnlyList<T> items, Func<T, PushId> push) => [.. items.Select(i => push(i).Value)];
+    private sealed record Claiming(OwnPush Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations, IReadOnlyList<ObjectKey> Keys);
 
-    private sealed record Opening(string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePath> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin);
+    private sealed record Waiting(OwnPush Push, IReadOnlyList<StorePathHash> Paths, IReadOnlyList<ObjectKey> Keys);
 
-    private sealed record Claiming(PushId Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations, IReadOnlyList<ObjectKey> Keys);
-
-    private sealed record Waiting(PushId Push, IReadOnlyList<StorePathHash> Paths, IReadOnlyList<ObjectKey> Keys);
-
-    private sealed record Reporting(PushId Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings, IReadOnlyList<ExtraObject> Extras);
+    private sealed record Reporting(
+        OwnPush Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings, IReadOnlyList<ExtraObject> Extras, bool Verified);
 
     private sealed record Groups(
         GroupCommit<Opening, OpenedPush> Open, GroupCommit<Claiming, List<Claim>> Claim, GroupCommit<Waiting, List<Claim>> Wait,
-        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(PushId Push, TimeSpan Lease), Committed> Commit) : IAsyncDisposable
+        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(OwnPush Push, TimeSpan Lease), Committed> Commit) : IAsyncDisposable
     {
         public async ValueTask DisposeAsync()
         {

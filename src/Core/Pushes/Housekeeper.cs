@@ -15,9 +15,10 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
-    TimeProvider time, ILogger logger)
+    TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
+    private const int AuditBatch = 5_000;
     private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly ConcurrentDictionary<int, int> _turns = new();
@@ -60,21 +61,23 @@ internal sealed partial class Housekeeper(
 
     private async Task CleanAsync(int cache, CancellationToken cancel)
     {
-        await StepAsync("ending failed uploads", async () => Telemetry.PushesEnded.Add("expired", await catalog.EndAsync(cache, null, failedUploads, Batch, cancel)));
+        await StepAsync("ending failed uploads", async () => Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancel)));
         // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
+        if (auditLife is { } life)
+            await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p => p.With(cache).With(life).With(AuditBatch), cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)
     {
         var silent = await database.ListAsync("select * from @fn@.lease_commits($1, null, $2, $3)",
-            p => p.With(cache).With(options.CommitLease).With(Batch), r => new PushId(r.GetInt64(0)), cancel);
+            p => p.With(cache).With(options.CommitLease).With(Batch), r => new PushId(r.GetGuid(0)), cancel);
         foreach (var push in silent)
-            LogTakeOver(push.Value);
+            LogTakeOver(push);
         // Not waited for: one push whose fence is open must not keep the others.
         foreach (var push in silent)
             _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancel));
@@ -115,7 +118,7 @@ internal sealed partial class Housekeeper(
     }
 
     [LoggerMessage(LogLevel.Information, "going on with commit of push {Push}, whose publisher fell silent")]
-    private partial void LogTakeOver(long push);
+    private partial void LogTakeOver(PushId push);
 
     [LoggerMessage(LogLevel.Warning, "{What} failed; it is tried again")]
     private partial void LogFailed(Exception e, string what);

@@ -10,6 +10,9 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 public interface IDeferredPushes
 {
+    /// <summary>The same for somebody else: see <see cref="IPushes.As"/>.</summary>
+    IDeferredPushes As(Caller caller);
+
     /// <summary>Opens a push. Each call opens another: one that is asked for twice has a second one, and the first lapses.</summary>
     Task<DeferredOpened> OpenAsync(CacheName cache, DeferredPush request, CancellationToken cancel);
 

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
@@ -8,6 +11,9 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 public interface IPushes
 {
+    /// <summary>The same for somebody else. A push of another publisher is as if it were not there, but for who begin said may commit it, and for an admin.</summary>
+    IPushes As(Caller caller);
+
     /// <summary>Opens a push of a closure. The same <paramref name="operation"/> again joins the push that it opened.</summary>
     Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel);
 
@@ -39,17 +45,43 @@ public interface IPushes
     Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel);
 }
 
-/// <summary>Identifies a push within its cache; a positive integer in decimal.</summary>
-public readonly record struct PushId(long Value)
+/// <summary>Identifies a push within its cache: 128 random bits, as 32 hexadecimal digits. A push from before there were such ids has its number, in decimal.</summary>
+public readonly record struct PushId(Guid Value)
 {
+    private const int Digits = 32;
+    private const int NumberDigits = 19;
+
+    /// <summary>Of a push that is being opened.</summary>
+    public static PushId New() => new(new Guid(RandomNumberGenerator.GetBytes(Digits / 2)));
+
     public static bool TryParse(string? text, out PushId id)
     {
-        var ok = long.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var value) && value > 0;
-        id = new PushId(value);
-        return ok;
+        id = default;
+        if (text is { Length: Digits })
+        {
+            if (!Guid.TryParseExact(text, "N", out var value) || Number(value) is not null)
+                return false;
+            id = new PushId(value);
+            return true;
+        }
+
+        if (text is not { Length: > 0 and <= NumberDigits } || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number <= 0)
+            return false;
+        Span<byte> bytes = stackalloc byte[Digits / 2];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64BigEndian(bytes[8..], number);
+        id = new PushId(new Guid(bytes, bigEndian: true));
+        return true;
     }
 
-    public override string ToString() => Value.ToString(System.Globalization.CultureInfo.InvariantCulture);
+    public override string ToString() => Number(Value) is { } number ? number.ToString(CultureInfo.InvariantCulture) : Value.ToString("N");
+
+    private static long? Number(Guid value)
+    {
+        Span<byte> bytes = stackalloc byte[Digits / 2];
+        value.TryWriteBytes(bytes, bigEndian: true, out _);
+        return BinaryPrimitives.ReadInt64BigEndian(bytes) == 0 ? BinaryPrimitives.ReadInt64BigEndian(bytes[8..]) : null;
+    }
 }
 
 /// <summary>The client's <c>Idempotency-Key</c>, or one minted at the gateway: 1 to 128 printable ASCII characters.</summary>

@@ -12,7 +12,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
     public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
         database.RunAsync(
             "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
-                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, $3, $2)"),
+                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
             p =>
             {
                 p.With(cache).With(limit);
@@ -94,8 +94,9 @@ internal sealed record PathToWrite(
         NarSize = NarSize,
         References = [.. References.Select(r => names[r])],
         Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
-        Signatures = signatures,
-        Ca = Ca,
+        // Rows of before these had to be canonical may have others, which no reader could use.
+        Signatures = [.. signatures.Where(s => PathSignature.TryParse(s, out _))],
+        Ca = ContentAddress.TryParse(Ca, out var ca) ? ca : null,
     };
 }
 

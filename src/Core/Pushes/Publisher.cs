@@ -21,11 +21,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 {
     private const int BatchSize = 2_000;
     // Lazy: a task must stand here before it can end and take itself away again.
-    private readonly ConcurrentDictionary<long, Lazy<Task>> _running = new();
+    private readonly ConcurrentDictionary<PushId, Lazy<Task>> _running = new();
 
     /// <summary>Publishes a committing push to its end; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
     public Task PublishAsync(int cache, PushId push, CancellationToken cancel) =>
-        _running.GetOrAdd(push.Value, _ => new Lazy<Task>(() => Task.Run(async () =>
+        _running.GetOrAdd(push, _ => new Lazy<Task>(() => Task.Run(async () =>
         {
             try
             {
@@ -33,7 +33,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
             finally
             {
-                _running.TryRemove(push.Value, out var _);
+                _running.TryRemove(push, out var _);
             }
         }, CancellationToken.None))).Value;
 
@@ -50,7 +50,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             while (true)
             {
                 await WriteAsync(await PublishWork.ReadAsync(database, cache, push, BatchSize, cancel), cancel);
-                if (await catalog.FinishAsync(cache, push, cancel) != "committing")
+                var state = await catalog.FinishAsync(cache, push, cancel);
+                // Paths that it supersedes have their new content, and are to be written.
+                if (state == "changed")
+                    continue;
+                if (state != "committing")
                     return;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
                 await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
@@ -70,7 +74,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             while (true)
             {
                 await Task.Delay(options.CommitLease / 3, cancel);
-                await database.RunAsync("select @fn@.lease_commits($1, $2, $3, 1)", p => p.With(cache).With(push.Value).With(options.CommitLease), cancel);
+                await database.RunAsync("select @fn@.lease_commits($1, @fn@.push_of($1, $2, null, true), $3, 1)", p => p.With(cache).With(push.Value).With(options.CommitLease), cancel);
             }
         }
         catch (OperationCanceledException)
@@ -80,7 +84,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         catch (CacheProblemException e)
         {
             // Then another process takes over, and both write the same bytes under fences of their own.
-            LogLeaseLost(e, push.Value);
+            LogLeaseLost(e, push);
         }
     }
 
@@ -202,7 +206,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     }
 
     [LoggerMessage(LogLevel.Warning, "the lease of committing push {Push} could not be kept; another process may go on with it")]
-    private partial void LogLeaseLost(Exception e, long push);
+    private partial void LogLeaseLost(Exception e, PushId push);
 
     private sealed record Intent(bool IsPath, long Id, long Generation, DateTime Fence, string[] Signatures);
 }

@@ -11,29 +11,29 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The transitions of a push, typed: one method, one statement.</summary>
 internal class PushCatalog(CatalogDatabase database)
 {
-    public virtual Task<OpenedPush> OpenAsync(int cache, string operation, byte[] digest, TimeSpan life, IReadOnlyList<StorePath> paths, int[] roots, IReadOnlyList<string> keys, PushPin? pin, CancellationToken cancel) =>
+    public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            p =>
-            {
-                p.With(cache).With(operation).With(digest).With(life)
-                    .With(paths.Select(s => s.Hash.ToArray()).ToArray()).With(paths.Select(s => s.Name).ToArray()).With(roots).With(keys.ToArray())
-                    .WithNullable(pin is null ? null : JsonSerializer.Serialize(pin, ProtocolJson.Default.PushPin), NpgsqlDbType.Jsonb);
-            },
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life).With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
+                .WithNullable(opening.PinText, NpgsqlDbType.Jsonb)
+                .With(opening.Push.Id.Value).With(opening.Push.Caller.Publisher).With(opening.Push.Caller.Group).With(opening.Push.Caller.Rank)
+                .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
             ReadOpenedAsync,
             cancel);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
-        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
         ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false, cancel);
 
     /// <summary>The same for a push that describes its paths later.</summary>
     protected Task<List<Claim>> ClaimWithAsync(
-        int cache, PushId push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.claim_paths($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            p => p.With(cache).With(push.Value).With(paths.ToArray())
+            "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            p => p.With(cache).WithPush(push).With(paths.ToArray())
+                .WithNullable(declarations?.Select(d => d.Name).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.NarSize).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint)
                 .WithNullable(declarations?.Select(d => d.References.Count).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Integer)
@@ -41,72 +41,93 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(declarations?.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
+                .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred),
             r => ReadClaim(r, 0),
             cancel);
 
-    /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
-    public virtual Task<List<Claim>> WaitAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+    /// <summary>Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has published it.</summary>
+    /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
+    public Task<List<(long Path, string Verdict, string? Publisher)>> CompareAsync(
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole, CancellationToken cancel) =>
         database.ListAsync(
-            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, $2, $3, $4, $5, $6)",
-            p => p.With(cache).With(push.Value).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
+            "select path_id, verdict, publisher from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
+            p => p.With(cache).WithPush(push).With(paths.ToArray())
+                .WithNullable(isWhole ? declarations.Select(d => d.Name).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
+                .With(declarations.Select(d => d.References.Count).ToArray()).With(declarations.SelectMany(d => d.References).ToArray())
+                .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(isWhole ? declarations.Select(d => d.Digest).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
+            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancel);
+
+    /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
+    public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+        database.ListAsync(
+            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
+            p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
                 .With(options.UrlLife).With(options.DefaultRate),
             r => ReadClaim(r, 0), cancel);
 
-    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, PushId push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-        IReadOnlyList<ExtraObject> extras, CancellationToken cancel) =>
+    /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
+    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.report_uploads($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            p => p.With(cache).With(push.Value)
+            "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            p => p.With(cache).WithPush(push)
                 .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
                 .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
-                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()),
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified),
             r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
             cancel);
 
     /// <summary>Gives up claims of this push whose bytes have arrived and are wrong.</summary>
-    public Task RefuseAsync(int cache, PushId push, IReadOnlyList<UploadToken> uploads, CancellationToken cancel) =>
+    public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadToken> uploads, CancellationToken cancel) =>
         database.RunAsync(
-            "select @fn@.refuse_uploads($1, $2, $3, $4, $5)",
-            p => p.With(cache).With(push.Value).With(uploads.Select(u => u.Object).ToArray()).With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.NarHash.ToArray()).ToArray()),
+            "select @fn@.refuse_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
+            p => p.With(cache).WithPush(push).With(uploads.Select(u => u.Object).ToArray()).With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.NarHash.ToArray()).ToArray()),
             cancel);
 
-    public virtual Task<Committed> CommitAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
+    public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, paths, published, pin from @fn@.commit_push($1, $2, $3)",
-            p => p.With(cache).With(push.Value).With(lease),
+            "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6)",
+            p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller),
             r => ReadCommitted(r, 0),
             cancel);
 
     public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.finish_push($1, $2)", p => p.With(cache).With(push.Value), r => r.GetString(0), cancel);
+        database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache).WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancel);
 
-    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, PushId push, TimeSpan life, CancellationToken cancel) =>
+    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life, CancellationToken cancel) =>
         database.SingleAsync(
-            "select state, expires, lost from @fn@.renew_push($1, $2, $3)",
-            p => p.With(cache).With(push.Value).With(life),
+            "select state, expires, lost from @fn@.renew_push($1, @fn@.push_of($1, $2, $3, $4), $5)",
+            p => p.With(cache).WithPush(push).With(life),
             r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
             cancel);
 
-    /// <summary>Ends one open push, or (null) up to <paramref name="limit"/> that lapsed so long ago.</summary>
-    public Task<int> EndAsync(int cache, PushId? push, TimeSpan lapsed, int limit, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, $2, $3, $4)", p => p.With(cache).WithNullable(push?.Value, NpgsqlDbType.Bigint).With(lapsed).With(limit), r => r.GetInt32(0), cancel);
+    /// <summary>Ends an open push.</summary>
+    public Task<int> EndAsync(int cache, OwnPush push, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1, $3, $5)", p => p.With(cache).WithPush(push).WithAddress(push.Caller), r => r.GetInt32(0), cancel);
+
+    /// <summary>Ends up to <paramref name="limit"/> open pushes that lapsed so long ago.</summary>
+    public Task<int> EndLapsedAsync(int cache, TimeSpan lapsed, int limit, CancellationToken cancel) =>
+        database.SingleAsync("select @fn@.end_pushes($1, null, $2, $3)", p => p.With(cache).With(lapsed).With(limit), r => r.GetInt32(0), cancel);
 
     /// <summary>State and number of published paths; null when there is no such push.</summary>
-    public Task<(string State, int Published)?> StateAsync(int cache, PushId push, CancellationToken cancel) =>
+    public Task<(string State, int Published)?> StateAsync(int cache, OwnPush push, CancellationToken cancel) =>
         database.RunAsync<(string, int)?>(
-            "select state::text, published from push where id = $1 and cache_id = $2",
-            p => p.With(push.Value).With(cache),
+            "select state::text, published from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true)",
+            p => p.With(cache).WithPush(push),
             async (r, stop) => await r.ReadAsync(stop) ? (r.GetString(0), r.GetInt32(1)) : null,
             cancel);
 
     /// <summary>The pin that rides on a push.</summary>
-    public Task<PinName?> PinAsync(int cache, PushId push, CancellationToken cancel) =>
+    public Task<PinName?> PinAsync(int cache, OwnPush push, CancellationToken cancel) =>
         database.RunAsync<PinName?>(
-            "select pin ->> 'name' from push where id = $1 and cache_id = $2 and pin is not null",
-            p => p.With(push.Value).With(cache),
+            "select pin ->> 'name' from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true) and pin is not null",
+            p => p.With(cache).WithPush(push),
             async (r, stop) => await r.ReadAsync(stop) ? PinName.Parse(r.GetString(0)) : null,
             cancel);
 
@@ -129,21 +150,11 @@ internal class PushCatalog(CatalogDatabase database)
             p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel);
 
     /// <summary>Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free or overdue.</summary>
-    public Task<List<(long Push, long Path)>> ArrivedAsync(IReadOnlyList<(long Push, long Path)> pairs, PushOptions options, CancellationToken cancel) =>
+    public Task<List<(PushId Push, long Path)>> ArrivedAsync(int cache, IReadOnlyList<(PushId Push, long Path)> pairs, PushOptions options, CancellationToken cancel) =>
         database.ListAsync(
-            """
-            select u.push, u.path from unnest($1, $2) u(push, path)
-            left join push_path d on d.push_id = u.push and d.path_id = u.path
-            left join store_path s on s.id = u.path
-            where d.path_id is null or s.state = 'live'
-              or not exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash
-                             and o.state = 'claimed' and o.exclusive and o.claimed_by <> u.push
-                             and o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / $3::float8)) >= clock_timestamp()
-                             and exists (select from push c where c.id = o.claimed_by and c.state = 'open' and c.expires >= clock_timestamp()))
-              or exists (select from object o where o.cache_id = s.cache_id and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.state in ('stored', 'live', 'condemned'))
-            """,
-            p => p.With(pairs.Select(x => x.Push).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With((double)options.DefaultRate),
-            r => (r.GetInt64(0), r.GetInt64(1)), cancel);
+            "select push, path_id from @fn@.arrived_paths($1, $2, $3, $4)",
+            p => p.With(cache).With(pairs.Select(x => x.Push.Value).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With(options.DefaultRate),
+            r => (new PushId(r.GetGuid(0)), r.GetInt64(1)), cancel);
 
     /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
     public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) =>
@@ -168,15 +179,17 @@ internal class PushCatalog(CatalogDatabase database)
     }
 
     /// <summary>An opened push without its paths.</summary>
-    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(new PushId(r.GetInt64(at)), r.GetString(at + 1), r.GetDateTime(at + 2), [], [.. Array<string>(r, at + 8)]);
+    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(
+        new PushId(r.GetGuid(at)), r.GetString(at + 1), r.GetDateTime(at + 2), r.IsDBNull(at + 11) ? null : r.GetInt32(at + 11), !r.IsDBNull(at + 12) && r.GetBoolean(at + 12), [], [.. Array<string>(r, at + 10)]);
 
     /// <summary>What has become of paths, in the order of the row.</summary>
     protected static IEnumerable<OpenedPath> ReadOpenedPaths(NpgsqlDataReader r, int at)
     {
-        string[] states = Array<string>(r, at + 4), signatures = Array<string>(r, at + 7);
-        var promised = Array<bool>(r, at + 5);
-        var narHashes = Array<byte[]?>(r, at + 6);
-        return Array<long>(r, at + 3).Select((id, i) => new OpenedPath(i, id, states[i], promised[i], narHashes[i], signatures[i]));
+        string[] states = Array<string>(r, at + 4), signatures = Array<string>(r, at + 9);
+        bool[] promised = Array<bool>(r, at + 5), verified = Array<bool>(r, at + 8);
+        var digests = Array<byte[]?>(r, at + 6);
+        var groups = Array<int?>(r, at + 7);
+        return Array<long>(r, at + 3).Select((id, i) => new OpenedPath(i, id, states[i], promised[i], digests[i], groups[i], verified[i], signatures[i]));
     }
 
     protected static T[] Array<T>(NpgsqlDataReader r, int column) => r.IsDBNull(column) ? [] : r.GetFieldValue<T[]>(column);
@@ -184,10 +197,10 @@ internal class PushCatalog(CatalogDatabase database)
     protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
         r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),
         r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)), r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5), r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
-        r.IsDBNull(at + 7) ? null : new PushId(r.GetInt64(at + 7)));
+        r.IsDBNull(at + 7) ? null : new PushId(r.GetGuid(at + 7)));
 
     protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
-        r.GetString(at), r.IsDBNull(at + 1) ? [] : r.GetFieldValue<long[]>(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)));
+        r.GetString(at), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
 }
 
 /// <summary>Positional parameters, one after the other.</summary>
@@ -199,6 +212,19 @@ internal static class ParameterExtensions
         return parameters;
     }
 
+    /// <summary>What <c>push_of</c> takes: id, publisher, and whether it may be anybody's.</summary>
+    public static NpgsqlParameterCollection WithPush(this NpgsqlParameterCollection parameters, OwnPush push) =>
+        parameters.With(push.Id.Value).With(push.Caller.Publisher).With(push.Caller.IsAdmin);
+
+    /// <summary>Publisher, group and rank.</summary>
+    public static NpgsqlParameterCollection WithCaller(this NpgsqlParameterCollection parameters, Caller caller) => parameters.With(caller.Publisher).With(caller.Group).With(caller.Rank);
+
+    public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) => parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
+
+    /// <summary>What <c>pushes_of</c> takes, of each item.</summary>
+    public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items, Func<T, OwnPush> push) =>
+        parameters.With(items.Select(i => push(i).Id.Value).ToArray()).With(items.Select(i => push(i).Caller.Publisher).ToArray()).With(items.Select(i => push(i).Caller.IsAdmin).ToArray());
+
     public static NpgsqlParameterCollection WithNullable(this NpgsqlParameterCollection parameters, object? value, NpgsqlDbType type)
     {
         parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value, NpgsqlDbType = type });
@@ -206,15 +232,44 @@ internal static class ParameterExtensions
     }
 }
 
+/// <summary>A push by the id that a client knows it by, and who asks about it.</summary>
+internal readonly record struct OwnPush(PushId Id, Caller Caller);
+
+/// <summary>What a push is opened with.</summary>
+/// <param name="Operation">The caller's own.</param>
+/// <param name="Roots">Positions in <paramref name="Paths"/>, from 1.</param>
+/// <param name="Keys">Of logs and realisations that the client could send.</param>
+/// <param name="Push">Its id, if this call opens it.</param>
+/// <param name="Committers">Other publishers who may commit it.</param>
+/// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
+internal sealed record Opening(
+    string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
+    byte[][]? PathDigests)
+{
+    public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
+}
+
 /// <param name="State">A push_state, or <c>reused</c>.</param>
-internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, List<OpenedPath> Paths, List<string> MissingKeys);
+/// <param name="Group">Its trust group; null unless it is open.</param>
+/// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
+internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int? Group, bool TrustsLegacy, List<OpenedPath> Paths, List<string> MissingKeys)
+{
+    /// <summary>May this push rely on the path's bytes? A server has read them, or its own group has published them.</summary>
+    public bool CanUse(OpenedPath path) => path.IsVerified || (path.Group is { } group ? group == Group : TrustsLegacy);
+}
 
 /// <param name="Index">Position in the request.</param>
+/// <param name="Digest">Of what it was declared as: see <see cref="PathDigest"/>; null of a path from before there were any.</param>
+/// <param name="Group">The trust group that published it; null before there were any.</param>
+/// <param name="IsVerified">A server has read its NAR.</param>
 /// <param name="Signatures">Separated by spaces.</param>
-internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? NarHash, string Signatures);
+internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? Digest, int? Group, bool IsVerified, string Signatures);
 
 /// <summary>A path's declared content, with references as ids.</summary>
-internal sealed record Declaration(Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures);
+/// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
+/// <param name="Supersedes">It is live with another content, which this is to replace.</param>
+internal sealed record Declaration(
+    string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures, byte[]? Digest, bool Supersedes);
 
 /// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
 /// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another way.</param>
@@ -223,7 +278,8 @@ internal sealed record Claim(long Path, string Status, long Object, string? Key,
 /// <param name="Outcome">See <c>commit_push.sql</c>.</param>
 /// <param name="Paths">With <c>missing</c> and <c>busy</c>: which.</param>
 /// <param name="Pin">The pin that the commit sets.</param>
-internal sealed record Committed(string Outcome, long[] Paths, int Published, PinName? Pin);
+/// <param name="Conflicts">Paths that others have published in the meantime, and that stay as they are.</param>
+internal sealed record Committed(string Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
 
 /// <param name="FileHash">Null: nobody has told it, and we have not computed it.</param>
 internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);

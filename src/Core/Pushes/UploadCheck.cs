@@ -23,10 +23,13 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     // From here on the file is read a second time for its hash, beside the NAR: it would keep that waiting.
     private const long ReadTwiceFrom = 16 << 20;
 
+    /// <summary>The bytes are read, and what is accepted is the declared NAR.</summary>
+    public bool Reads => options.Hashes(store);
+
     /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
     {
-        var isRead = options.Hashes(store);
+        var isRead = Reads;
         if (!isRead && uploads.FirstOrDefault(u => u.Report.FileHash is null).Report is { } unnamed)
             throw new CacheProblemException(ProblemKind.BadRequest, $"The report of {unnamed.Upload} lacks fileHash: nobody here reads what is uploaded, so its narinfo says what the client has computed.");
 
@@ -93,7 +96,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (info.ETag is { } etag && MultipartETag(md5) is var expected && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
             return (Reject(id, HashMismatch, $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
         Sha256Hash? fileHash = null;
-        if (options.Hashes(store))
+        if (Reads)
         {
             (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancel);
             if (rejected is not null)
@@ -149,7 +152,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
     private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancel)
     {
-        await using var nar = new ZstdDecompressStream(file, leaveOpen: true);
+        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancel) ?? throw new InvalidOperationException("zstd is not known");
+        var nar = opened.Nar;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
         var (count, hashed) = (0L, Task.CompletedTask);

@@ -1,3 +1,4 @@
+using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Protocol;
@@ -5,7 +6,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>Turns claims into URLs: one PUT for a small NAR, a multipart upload for a large one.</summary>
-internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store, PushOptions options)
+internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase database, IObjectStore store, PushOptions options)
 {
     // S3 takes 10,000 parts; sizes are planned for 9,000, as compressed data can be a little larger than the NAR.
     private const int PlannedParts = 9_000;
@@ -16,17 +17,18 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     public bool TakesBatches => store.IsLocal;
 
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
-    public async Task<Dictionary<long, UploadGrant>> GrantAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], PartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], PartSize, cancel);
+        var secret = caches.SecretOf(cache);
         var grants = new UploadGrant?[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
             var claim = uploads[i];
             var multipart = claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object);
             var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
-            grants[i] = token.Multipart is null && token.NarSize > options.SinglePutLimit ? null : Sign(token, 1, FirstParts);
+            grants[i] = token.Multipart is null && token.NarSize > options.SinglePutLimit ? null : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
         });
         // A claim that has just ended gets no grant: its path is asked about again by 'wait'.
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
@@ -36,10 +38,10 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice (<see cref="DeferredPartSize"/>), expects ETags and
     /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used twice.
     /// </summary>
-    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantDeferredAsync(PushId push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantDeferredAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(push, [.. uploads.Where(c => c.Multipart is null)], DeferredPartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], DeferredPartSize, cancel);
         var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
@@ -52,18 +54,18 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>
-    public async Task<IReadOnlyList<Uri>?> RenewDeferredAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel) =>
+    public async Task<IReadOnlyList<Uri>?> RenewDeferredAsync(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
         await CurrentAsync(cache, push, token, options.DeferredLife, cancel) is { Multipart: not null } current ? SignDeferred(current, first, count) : null;
 
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
-    public async Task<UploadGrant?> RenewAsync(int cache, PushId push, UploadToken token, int first, int count, CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current ? Sign(current, first, count) : null;
+    public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
 
-    private async Task<UploadToken?> CurrentAsync(int cache, PushId push, UploadToken token, TimeSpan life, CancellationToken cancel)
+    private async Task<UploadToken?> CurrentAsync(int cache, OwnPush push, UploadToken token, TimeSpan life, CancellationToken cancel)
     {
         var rows = await database.ListAsync(
-            "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, $2, $3, $4)",
-            p => p.With(cache).With(push.Value).With(token.Object).With(life),
+            "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, @fn@.push_of($1, $2, $3, $4), $5, $6)",
+            p => p.With(cache).WithPush(push).With(token.Object).With(life),
             r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
         return rows.Count == 0 ? null : rows[0];
     }
@@ -88,19 +90,19 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
     // No coder makes a NAR that much larger.
     private static long LargestFile(long narSize) => narSize + narSize / 8 + (64 << 10);
 
-    private UploadGrant Sign(UploadToken token, int first, int count)
+    private UploadGrant Sign(string id, UploadToken token, int first, int count)
     {
         if (token.Multipart is null)
         {
             var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
-            return new UploadGrant { Id = token.ToString(), Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = options.Hashes(store), Expires = put.Expires };
+            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = options.Hashes(store), Expires = put.Expires };
         }
 
         var partSize = PartSize(token.NarSize);
         var planned = (int)(token.NarSize / partSize) + 2;
         return new UploadGrant
         {
-            Id = token.ToString(),
+            Id = id,
             PartSize = partSize,
             Md5 = !store.IsLocal,
             ServerHashes = options.Hashes(store),
@@ -116,7 +118,7 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         return Math.Max(options.PartSize, (needed + MiB - 1) / MiB * MiB);
     }
 
-    private async Task<Dictionary<long, string>> OpenMultipartsAsync(PushId push, IReadOnlyList<Claim> claims, Func<long, long> partSize, CancellationToken cancel)
+    private async Task<Dictionary<long, string>> OpenMultipartsAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, Func<long, long> partSize, CancellationToken cancel)
     {
         if (claims.Count == 0)
             return [];
@@ -124,8 +126,8 @@ internal sealed class UploadGrants(CatalogDatabase database, IObjectStore store,
         await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = options.MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
             opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), partSize(claims[i].NarSize), stop));
         var noted = await database.ListAsync(
-            "select object_id, multipart_id from @fn@.upload_multiparts($1, $2, $3)",
-            p => p.With(push.Value).With(claims.Select(c => c.Object).ToArray()).With(opened),
+            "select object_id, multipart_id from @fn@.upload_multiparts(@fn@.push_of($1, $2, $3, $4), $5, $6)",
+            p => p.With(cache).WithPush(push).With(claims.Select(c => c.Object).ToArray()).With(opened),
             r => (Object: r.GetInt64(0), Multipart: r.IsDBNull(1) ? null : r.GetString(1)), cancel);
         for (var i = 0; i < noted.Count; i++)
         {

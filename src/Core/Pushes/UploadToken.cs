@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
@@ -6,32 +8,47 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// The id of a grant as clients see it: everything a report needs to check the store, so that a report costs one statement.
-/// What it says is believed only as far as the catalog's row agrees: id, key, NAR hash and claimant must be the row's.
+/// The id of a grant as clients see it: everything a report needs to check the store, so that a report costs one statement, and a seal, so that nothing is read or hashed but
+/// what this push was granted. What has become of the grant since the catalog's row says: id, key, NAR hash and claimant must be the row's.
 /// </summary>
 internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
 {
-    public static bool TryParse(string? text, out UploadToken token)
+    // A store's id of a multipart upload, which is printable; S3's have some 100 characters.
+    private const int MaxMultipart = 1024;
+    private const int SealLength = 16;
+
+    /// <param name="text">As <see cref="ToText"/> made it.</param>
+    /// <param name="push">Of which it must be a grant.</param>
+    /// <param name="secret">The cache's: see <see cref="Caches.CacheDirectory.SecretOf"/>.</param>
+    /// <param name="token">The grant.</param>
+    public static bool TryParse(string? text, PushId push, byte[] secret, out UploadToken token)
     {
         token = default;
-        var parts = text?.Split('~');
-        if (parts is not { Length: 5 }
+        var end = text?.LastIndexOf('~') ?? -1;
+        var sent = new byte[SealLength];
+        if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _, out _) != OperationStatus.Done
+            || !CryptographicOperations.FixedTimeEquals(sent, Seal(text[..end], push, secret)))
+            return false;
+        var parts = text[..end].Split('~');
+        if (parts.Length != 5
             || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var id)
             || !ObjectKey.TryParse($"nar/{parts[1]}", out var key)
-            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
+            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size) || size is <= 0 or > NarInfo.MaxNarSize
             || !Sha256Hash.TryParse("sha256:" + parts[3], out var narHash))
             return false;
-        try
-        {
-            token = new UploadToken(id, key, narHash, size, parts[4].Length == 0 ? null : Encoding.UTF8.GetString(Convert.FromHexString(parts[4])));
-            return true;
-        }
-        catch (FormatException)
-        {
+        Span<byte> multipart = stackalloc byte[MaxMultipart];
+        if (parts[4].Length > MaxMultipart * 2 || Convert.FromHexString(parts[4], multipart, out _, out var length) != OperationStatus.Done || multipart[..length].ContainsAnyExceptInRange((byte)'!', (byte)'~'))
             return false;
-        }
+        token = new UploadToken(id, key, narHash, size, length == 0 ? null : Encoding.ASCII.GetString(multipart[..length]));
+        return true;
     }
 
-    public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
+    public string ToText(PushId push, byte[] secret)
+    {
+        var text = string.Create(
+            CultureInfo.InvariantCulture, $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
+        return $"{text}~{Convert.ToHexStringLower(Seal(text, push, secret))}";
+    }
+
+    private static ReadOnlySpan<byte> Seal(string text, PushId push, byte[] secret) => HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes($"{push} {text}")).AsSpan(0, SealLength);
 }

@@ -20,9 +20,9 @@ internal sealed class WaitHub(PushCatalog catalog, PushOptions options, TimeProv
     private bool _running;
 
     /// <summary>Returns when one of the paths has something new, or the time is over.</summary>
-    public async Task WaitAsync(CacheName cache, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout, CancellationToken cancel)
+    public async Task WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout, CancellationToken cancel)
     {
-        var waiter = new Waiter(push, claims, time.GetTimestamp());
+        var waiter = new Waiter(cacheId, push, claims, time.GetTimestamp());
         lock (_gate)
         {
             _waiters.Add(waiter);
@@ -140,12 +140,13 @@ internal sealed class WaitHub(PushCatalog catalog, PushOptions options, TimeProv
                 continue;
             try
             {
-                var arrived = await catalog.ArrivedAsync([.. due.SelectMany(w => w.Paths.Select(p => (w.Push.Value, p))).Distinct()], options, CancellationToken.None);
-                var pushes = arrived.ToHashSet();
+                var pushes = new HashSet<(PushId, long)>();
+                foreach (var cache in due.GroupBy(w => w.Cache))
+                    pushes.UnionWith(await catalog.ArrivedAsync(cache.Key, [.. cache.SelectMany(w => w.Paths.Select(p => (w.Push, p))).Distinct()], options, CancellationToken.None));
                 foreach (var waiter in due)
                 {
                     waiter.Looked = time.GetTimestamp();
-                    if (waiter.Paths.Any(p => pushes.Contains((waiter.Push.Value, p))))
+                    if (waiter.Paths.Any(p => pushes.Contains((waiter.Push, p))))
                         waiter.Woken.TrySetResult();
                 }
             }
@@ -173,9 +174,11 @@ internal sealed class WaitHub(PushCatalog catalog, PushOptions options, TimeProv
         public CancellationTokenSource Stop { get; } = new();
     }
 
-    private sealed class Waiter(PushId push, IReadOnlyList<Claim> claims, long looked)
+    private sealed class Waiter(int cache, PushId push, IReadOnlyList<Claim> claims, long looked)
     {
         private readonly HashSet<(PushId, Sha256Hash)> _nars = [.. claims.Where(c => c.Uploader is not null).Select(c => (c.Uploader!.Value, c.NarHash))];
+
+        public int Cache { get; } = cache;
 
         public PushId Push { get; } = push;
 

@@ -8,13 +8,17 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Tokens;
 
 /// <summary>Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to anybody.</summary>
-internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database) : ITokens
+internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database, Caller? caller = null) : ITokens
 {
     private const int MaxNameLength = 64;
     private const int MaxPatterns = 100;
     private const double MostSeconds = 100 * 366 * 86_400d;
 
-    private const string Columns = "t.id, t.name, t.scopes, t.pins, t.created, t.expires, t.revoked, t.used";
+    private const string Columns = "t.id, t.name, t.scopes, t.pins, t.created, t.expires, t.revoked, t.used, t.trust_group";
+
+    private readonly Caller _caller = caller ?? Caller.Server;
+
+    public ITokens As(Caller other) => new CatalogTokens(caches, database, other);
 
     public async Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
     {
@@ -26,12 +30,17 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         var made = await database.ListAsync(
             $"""
             with t as (
-              insert into token (cache_id, name, digest, scopes, pins, expires) values ($1, $2, $3, $4, $5, clock_timestamp() + $6) on conflict do nothing returning *)
+              insert into token (cache_id, name, digest, scopes, pins, expires, trust_group) values ($1, $2, $3, $4, $5, clock_timestamp() + $6, $7) on conflict do nothing returning *),
+            line as (
+              insert into audit (cache_id, publisher, address, action, subject, detail)
+                select t.cache_id, $8, $9, 'token.create', 'token:' || t.id,
+                  jsonb_strip_nulls(jsonb_build_object('name', t.name, 'scopes', t.scopes, 'pins', t.pins, 'group', t.trust_group, 'expires', t.expires)) from t)
             select {Columns} from t union all select {Columns} from token t where t.digest = $3
             """,
             p => p.With(id).With(request.Name).With(digest!).With(request.Scopes.Distinct().Select(Word).ToArray())
                 .WithNullable(request.Pins?.Select(pattern => pattern.ToString()).Distinct().ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
-                .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval),
+                .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval)
+                .WithNullable(request.Group, NpgsqlDbType.Text).With(_caller.Publisher).WithAddress(_caller),
             ReadToken, cancel);
         return made.Count > 0
             ? new CreatedToken { Token = made[0], Secret = secret }
@@ -49,10 +58,18 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
     public async Task RevokeAsync(CacheName cache, long id, CancellationToken cancel)
     {
         var revoked = await database.ListAsync(
-            "update token t set revoked = coalesce(t.revoked, clock_timestamp()) where t.cache_id = $1 and t.id = $2 returning t.id",
-            p => p.With(caches.IdOf(cache)).With(id), r => r.GetInt64(0), cancel);
+            """
+            with t as (
+              update token t set revoked = clock_timestamp() where t.cache_id = $1 and t.id = $2 and t.revoked is null returning t.id, t.name),
+            line as (
+              insert into audit (cache_id, publisher, address, action, subject, detail)
+                select $1, $3, $4, 'token.revoke', 'token:' || t.id, jsonb_build_object('name', t.name) from t)
+            select t.id from token t where t.cache_id = $1 and t.id = $2
+            """,
+            p => p.With(caches.IdOf(cache)).With(id).With(_caller.Publisher).WithAddress(_caller), r => r.GetInt64(0), cancel);
         if (revoked.Count == 0)
             throw new CacheProblemException(ProblemKind.UnknownToken, $"There is no token {id} in cache '{cache}'.");
+        await database.RunAsync("select @fn@.end_pushes_of($1, $2)", p => p.With(caches.IdOf(cache)).With(ValidToken.PublisherOf(id)), cancel);
     }
 
     public async Task<ValidToken?> FindAsync(string secret, CancellationToken cancel)
@@ -61,12 +78,12 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             return null;
         var found = await database.ListAsync(
             """
-            select t.id, c.name, t.scopes, t.pins, t.used is null or t.used < clock_timestamp() - interval '10 minutes'
+            select t.id, c.name, t.scopes, t.pins, t.used is null or t.used < clock_timestamp() - interval '10 minutes', t.trust_group
             from token t join cache c on c.id = t.cache_id
             where t.digest = $1 and t.revoked is null and (t.expires is null or t.expires > clock_timestamp())
             """,
             p => p.With(digest),
-            r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2), Pins(r, 3)), IsStale: r.GetBoolean(4)), cancel);
+            r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2), Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancel);
         if (found.Count == 0)
             return null;
         if (found[0].IsStale)
@@ -85,8 +102,10 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
     /// <exception cref="CacheProblemException">It asks for what no token can be.</exception>
     private static void Check(CreateToken request)
     {
-        if (request.Name.Length is 0 or > MaxNameLength || !request.Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-'))
+        if (!IsName(request.Name))
             throw Bad($"The name of a token is 1 to {MaxNameLength} characters of A-Z, a-z, 0-9, '.', '_' and '-'.");
+        if (request.Group is { } group && !IsName(group))
+            throw Bad($"The name of a trust group is 1 to {MaxNameLength} characters of A-Z, a-z, 0-9, '.', '_' and '-'.");
         if (request.Scopes.Count == 0)
             throw Bad("A token needs a scope: push, pin, gc, read or admin, or several.");
         if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin))
@@ -96,6 +115,8 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         if (request.ExpiresSeconds is { } seconds && seconds is not (> 0 and <= MostSeconds))
             throw Bad("expiresSeconds is more than 0, and at most a hundred years.");
     }
+
+    private static bool IsName(string text) => text.Length is > 0 and <= MaxNameLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
 
     private static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
 
@@ -119,6 +140,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         Expires = Time(r, 5),
         Revoked = Time(r, 6),
         LastUsed = Time(r, 7),
+        Group = r.IsDBNull(8) ? null : r.GetString(8),
     };
 
     private static List<TokenScope> Scopes(NpgsqlDataReader r, int at) => [.. Enum.GetValues<TokenScope>().IntersectBy(r.GetFieldValue<string[]>(at), Word)];

@@ -41,7 +41,7 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             credential = anonymous;
         if (credential is not null && Allows(credential))
         {
-            http.Features.Set(credential);
+            http.Features.Set(credential.Id == Credential.AnonymousId ? credential : credential with { Address = AddressOf(http) });
             await next(http);
             return;
         }
@@ -71,6 +71,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         http.Response.Headers.RetryAfter = FailedLogins.Refill.TotalSeconds.ToString(CultureInfo.InvariantCulture);
         return Problems.WriteAsync(http, HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
     }
+
+    private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;
 
     private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();
 

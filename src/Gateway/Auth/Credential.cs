@@ -41,6 +41,15 @@ public sealed record Credential(string Id, Scopes Scopes)
     /// <summary>With <see cref="Scopes.Pin"/>: the pins that it is for; null: all.</summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
 
+    /// <summary>The publishers who rely on each other's uploads; null: none but itself.</summary>
+    public string? Group { get; init; }
+
+    /// <summary>Where the request came from that it was sent with.</summary>
+    public string? Address { get; init; }
+
+    /// <summary>The publisher that this credential is. Who may pin outranks who may only push: what it declares supersedes what they have published.</summary>
+    public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address);
+
     /// <summary>Who sent no credential.</summary>
     public static Credential Anonymous(bool isPrivate) => new(AnonymousId, isPrivate ? Scopes.None : Scopes.Read);
 

@@ -11,7 +11,7 @@ public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredenti
         if (await file.FindAsync(secret, cancel) is { } known)
             return known;
         return secret is not null && await tokens.FindAsync(secret, cancel) is { } token
-            ? new Credential($"token:{token.Id}", token.Scopes.Aggregate(Scopes.None, (all, scope) => all | Of(scope))) { Cache = token.Cache, Pins = token.Pins }
+            ? new Credential(ValidToken.PublisherOf(token.Id), token.Scopes.Aggregate(Scopes.None, (all, scope) => all | Of(scope))) { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
             : null;
     }
 

@@ -10,16 +10,20 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenFile : ICredentials
 {
+    // Whoever has one may do everything, and moves from one to the next.
+    private const string Group = "file";
+    private const int ShortestToken = 20;
+
     private readonly (byte[] Digest, Credential Credential)[] _tokens;
     private readonly Credential _anonymous;
 
     public TokenFile(IEnumerable<string> tokens, bool privateReads)
     {
-        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All)))];
+        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All) { Group = Group }))];
         _anonymous = Credential.Anonymous(privateReads);
     }
 
-    /// <exception cref="StartupException">It cannot be read or holds no token.</exception>
+    /// <exception cref="StartupException">It cannot be read, holds no token, or one that could be guessed.</exception>
     public static TokenFile Read(string path, bool privateReads)
     {
         string[] lines;
@@ -33,6 +37,8 @@ public sealed class TokenFile : ICredentials
         }
 
         var tokens = lines.Select(l => l.Trim()).Where(l => l.Length > 0 && l[0] != '#').ToList();
+        if (tokens.Find(t => t.Length < ShortestToken) is { } shortest)
+            throw new StartupException($"The token file {path} holds a token of {shortest.Length} characters, and one of fewer than {ShortestToken} can be guessed: write a longer one, for example from 'openssl rand -hex 32'.");
         return tokens.Count > 0
             ? new TokenFile(tokens, privateReads)
             : throw new StartupException($"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");

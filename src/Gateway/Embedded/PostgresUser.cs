@@ -3,7 +3,7 @@ using OrleansCache.Gateway.Hosting;
 
 namespace OrleansCache.Gateway.Embedded;
 
-/// <summary>Whom PostgreSQL runs as when we are root, which it refuses to be: the owner of its data, else <c>postgres</c>, else <c>nobody</c>.</summary>
+/// <summary>Whom PostgreSQL runs as when we are root, which it refuses to be: the owner of its data, else <c>postgres</c>. Never <c>nobody</c>: what other daemons run as could read the catalog.</summary>
 internal sealed record PostgresUser(uint Uid, uint Gid)
 {
     /// <summary>Null when we are an ordinary user: PostgreSQL then runs as we do.</summary>
@@ -11,21 +11,28 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
     {
         if (!Environment.IsPrivilegedProcess)
             return null;
-        if (Directory.Exists(dataFolder))
-        {
-            var owner = Command.Run("stat", "-c", "%u %g", dataFolder).Output.Split(' ', StringSplitOptions.TrimEntries);
-            if (owner.Length == 2 && TryNumber(owner[0], out var uid) && TryNumber(owner[1], out var gid) && uid != 0)
-                return new PostgresUser(uid, gid);
-        }
-
-        return Find("postgres") ?? Find("nobody")
-            ?? throw new StartupException("PostgreSQL refuses to run as root, and there is neither a user 'postgres' nor 'nobody': make one, or start the server as an ordinary user.");
+        var owner = Directory.Exists(dataFolder) ? Command.Run("stat", "-c", "%u %g", dataFolder).Output.Split(' ', StringSplitOptions.TrimEntries) : [];
+        return Choose(owner.Length == 2 && TryNumber(owner[0], out var uid) && TryNumber(owner[1], out var gid) ? new PostgresUser(uid, gid) : null, dataFolder, File.ReadAllLines("/etc/passwd"));
     }
 
-    private static PostgresUser? Find(string name)
+    /// <param name="owner">Of the data; null while there is none.</param>
+    /// <param name="dataFolder">For the message.</param>
+    /// <param name="accounts">The lines of <c>/etc/passwd</c>.</param>
+    /// <exception cref="StartupException">There is no user for it.</exception>
+    internal static PostgresUser Choose(PostgresUser? owner, string dataFolder, IReadOnlyList<string> accounts)
+    {
+        if (owner is not null && owner.Uid == Find("nobody", accounts)?.Uid)
+            throw new StartupException($"{dataFolder} belongs to 'nobody', as whom other programs run, too: make a user 'postgres' and give the folder to it ('chown -R postgres: {dataFolder}').");
+        if (owner is { Uid: not 0 })
+            return owner;
+        return Find("postgres", accounts)
+            ?? throw new StartupException("PostgreSQL refuses to run as root, and there is no user 'postgres' to run it as: make one ('useradd --system postgres'), start the server as an ordinary user, or name another PostgreSQL with --postgres.");
+    }
+
+    private static PostgresUser? Find(string name, IEnumerable<string> accounts)
     {
         // name:password:uid:gid:…
-        foreach (var line in File.ReadLines("/etc/passwd"))
+        foreach (var line in accounts)
         {
             var fields = line.Split(':');
             if (fields.Length > 3 && fields[0] == name && TryNumber(fields[2], out var uid) && TryNumber(fields[3], out var gid) && uid != 0)

@@ -41,7 +41,9 @@ public class CommandLine
         Value("gc-older-than", "TIME", "A closure that was not pushed for this long is no longer kept (default: 720h)");
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
+        Value("audit-days", "N", "Keep the audit log for so many days; 0: for ever (default: 400)");
         Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
+        Value("limit-body-memory-mib", "N", "Memory for all bodies that are kept whole; who finds it full waits (default: 128)");
         Value("limit-paths", "N", "Paths of one push (default: 100000)");
         Value("limit-header-bytes", "N", "All headers of a request together (default: 32768)");
         Value("limit-headers", "N", "Headers of a request (default: 100)");
@@ -55,6 +57,7 @@ public class CommandLine
         Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");
         Value("limit-stall", "TIME", "How long a client may stand still (default: 30s)");
         Flag("private", "Reads need a token too");
+        Flag("distrust-legacy", "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");

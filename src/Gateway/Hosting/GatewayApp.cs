@@ -35,7 +35,7 @@ public static class GatewayApp
             parts.Limits.ApplyTo(kestrel.Limits);
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
+        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ => new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         RequestRates.AddTo(builder.Services, parts.Limits);
@@ -44,6 +44,7 @@ public static class GatewayApp
         engine?.AddTo(builder);
         // The parts are those that are served in the end: nothing is made before the engine has had them.
         builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
+        builder.Services.AddSingleton<SchemaWatch>().AddHostedService(s => s.GetRequiredService<SchemaWatch>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
         builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
         builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));
@@ -53,6 +54,7 @@ public static class GatewayApp
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
+        app.UseMiddleware<BrowserGuard>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
         app.UseRateLimiter();
@@ -61,6 +63,7 @@ public static class GatewayApp
         V1.GcRoutes.Map(app, parts, stopping);
         V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);
+        AuditRoutes.Map(app, parts);
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);

@@ -1,4 +1,5 @@
 using OrleansCache.Core;
+using OrleansCache.Core.Audit;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
@@ -25,9 +26,11 @@ public sealed record GatewayParts
         Pins = core.Pins,
         NixWriter = core.NixWriter,
         Tokens = core.Tokens,
+        Audit = core.Audit,
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
+        IsOutdated = core.Database.IsOutdatedAsync,
         ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
         FindDoubts = core.FindDoubtsAsync,
         StatementCount = () => core.Database.StatementCount,
@@ -51,6 +54,8 @@ public sealed record GatewayParts
 
     public required ITokens Tokens { get; init; }
 
+    public required IAudit Audit { get; init; }
+
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }
 
@@ -58,6 +63,9 @@ public sealed record GatewayParts
 
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
+
+    /// <summary>The database's schema is of a newer server, so this one has to stop.</summary>
+    public Func<CancellationToken, Task<bool>> IsOutdated { get; init; } = static _ => Task.FromResult(false);
 
     /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
     public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);

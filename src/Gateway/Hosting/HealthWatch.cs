@@ -11,6 +11,10 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan NumbersInterval = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
+
+    private readonly Lock _lock = new();
+    private (Task<string?> Answer, long Begun)? _look; // Under _lock.
     private long _checked = parts.Time.GetTimestamp();
 
     /// <summary>What the last check said.</summary>
@@ -22,7 +26,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     /// <summary>Null when it can take requests; else one sentence about what keeps it from that.</summary>
     public async Task<string?> FindTroubleAsync(CancellationToken cancel)
     {
-        var trouble = drain.HasBegun ? "The server is stopping." : parts.FindTrouble() ?? await AskAsync(cancel);
+        var trouble = drain.HasBegun ? "The server is stopping." : parts.FindTrouble() ?? await LookAsync().WaitAsync(cancel);
         (WasReady, _checked) = (trouble is null, parts.Time.GetTimestamp());
         return trouble;
     }
@@ -65,10 +69,20 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
     }
 
-    private async Task<string?> AskAsync(CancellationToken cancel)
+    // One look a second, whoever asks and however often: anybody may.
+    private Task<string?> LookAsync()
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        limit.CancelAfter(Patience);
+        lock (_lock)
+        {
+            if (_look is not { } look || (look.Answer.IsCompleted && parts.Time.GetElapsedTime(look.Begun) >= Fresh))
+                _look = look = (AskAsync(), parts.Time.GetTimestamp());
+            return look.Answer;
+        }
+    }
+
+    private async Task<string?> AskAsync()
+    {
+        using var limit = new CancellationTokenSource(Patience);
         var database = AnswersAsync(() => parts.PingDatabase(limit.Token));
         var store = AnswersAsync(() => parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
         return (await database, await store) switch

@@ -13,6 +13,8 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem UrlRefused { get; } = new(403, "url-refused", "The upload URL is not valid, or no longer");
 
+    public static HttpProblem CrossSite { get; } = new(403, "cross-site", "A page of another site may change nothing here");
+
     public static HttpProblem NotFound { get; } = new(404, "not-found", "There is nothing here");
 
     public static HttpProblem MethodNotAllowed { get; } = new(405, "method-not-allowed", "The route exists, but not with this method");
@@ -47,6 +49,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.NotOfThisPush => new(403, "not-of-this-push", "The path is none of the push's"),
         ProblemKind.ClosureIncomplete => new(422, "closure-incomplete", "The closure is not complete"),
         ProblemKind.MissingPaths => new(409, "missing-paths", "Some paths are missing"),
+        ProblemKind.Conflict => new(409, "conflict", "Another publisher's path is in the way"),
         ProblemKind.KeyReused => new(409, "key-reused", "The idempotency key was used for another request"),
         ProblemKind.UnknownPath => new(404, "unknown-path", "No such path"),
         ProblemKind.UnknownPin => new(404, "unknown-pin", "No such pin"),

@@ -8,6 +8,9 @@ public sealed record RequestLimits
     /// <summary>The largest JSON body, in bytes after decompression.</summary>
     public long JsonBytes { get; init; } = 128 << 20;
 
+    /// <summary>Memory for the bodies of all requests together that are kept whole: JSON, listings, logs, narinfos. Bytes.</summary>
+    public long BodyBytes { get; init; } = 128 << 20;
+
     /// <summary>Paths of one push, or of one question about paths.</summary>
     public int Paths { get; init; } = 100_000;
 

@@ -56,6 +56,8 @@ internal static class Server
         await output.FlushAsync(cancel);
         systemd.Ready($"Serving {publicUrl}");
         await app.WaitForShutdownAsync(cancel);
+        if (app.Services.GetRequiredService<SchemaWatch>().IsOutdated)
+            throw new StartupException("A newer server has brought the database to a schema that this one does not know. Start the newer program here, too.");
     }
 
     /// <summary>Brings the database up to date, says what was done, and ends.</summary>

@@ -10,6 +10,7 @@ namespace OrleansCache.Gateway.Hosting;
 /// <summary>How a server runs, as checked as it can be without starting anything. <c>docs/server.md</c> explains each.</summary>
 public sealed record ServerSettings
 {
+    private const int MaxAuditDays = 36_500;
     private static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(10);
 
     public required string DataPath { get; init; }
@@ -38,10 +39,16 @@ public sealed record ServerSettings
     /// <summary>Retention, and when garbage is collected without being asked.</summary>
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
+    public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
+
     /// <summary>What a client may ask for at most.</summary>
     public RequestLimits Limits { get; init; } = new();
 
     public bool IsPrivate { get; init; }
+
+    /// <summary>What was published before there were publishers is nobody's to rely on until a server has read it.</summary>
+    public bool DistrustsLegacy { get; init; }
 
     /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
     public TimeSpan DrainDelay { get; init; }
@@ -78,8 +85,10 @@ public sealed record ServerSettings
             TokenFile = one("token-file"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
+            AuditLife = one("audit-days") is { } days ? ParseDays(days) : TimeSpan.FromDays(400),
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
+            DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch
@@ -131,6 +140,10 @@ public sealed record ServerSettings
     private static int ParsePriority(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var priority)
         ? priority
         : throw new StartupException($"--priority is '{text}': a number from 0 is wanted; Nix asks the cache of the lowest first.");
+
+    private static TimeSpan? ParseDays(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var days) && days <= MaxAuditDays
+        ? days == 0 ? null : TimeSpan.FromDays(days)
+        : throw new StartupException($"--audit-days is '{text}': a number of days up to {MaxAuditDays} is wanted; 0 keeps the audit log for ever.");
 
     private static TimeSpan ParseDelay(string text) => DurationText.TryParse(text, out var delay, out var error)
         ? delay <= LongestDrain ? delay : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")

@@ -41,7 +41,7 @@ internal static class NcpsRoutes
         http.Credential().DemandPin(Name(path));
         try
         {
-            await parts.Pins.SetAsync(cache, Name(path), new SetPin { Path = info.StorePath }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await parts.Pins.As(http.Credential().Caller).SetAsync(cache, Name(path), new SetPin { Path = info.StorePath }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             http.Response.ContentLength = 0;
         }
         catch (CacheProblemException e) when (e.Kind == ProblemKind.PathNotInCache)
@@ -58,7 +58,7 @@ internal static class NcpsRoutes
             if (Hash(http) is { } path)
             {
                 http.Credential().DemandPin(Name(path));
-                await parts.Pins.DeleteAsync(cache, Name(path), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+                await parts.Pins.As(http.Credential().Caller).DeleteAsync(cache, Name(path), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             }
         }
         catch (CacheProblemException e) when (e.Kind is ProblemKind.UnknownPin or ProblemKind.PinChanged)

@@ -31,7 +31,11 @@ internal static class Closures
             switch (item.Type)
             {
                 case "narinfo" when Keys.TryNarInfo(item.Key, out var path): narInfos.Add((path, item.Refs ?? [])); break;
-                case "nar" when Keys.TryNar(item.Key, out var nar): narSizes[nar] = NarSize(item); break;
+                case "nar" when Keys.TryNar(item.Key, out var nar):
+                    if (narSizes.TryGetValue(nar, out var other) && other != NarSize(item))
+                        throw Bad($"{item.Key} has the size {NarSize(item)} and the size {other}");
+                    narSizes[nar] = NarSize(item);
+                    break;
                 case "listing" when Keys.TryListing(item.Key, out _): break;
                 case "build_log" when Keys.TryLog(item.Key, out var log): logs.Add(log); break;
                 case "realisation" when Keys.TryRealisation(item.Key, out var realisation): realisations[item.Key!] = realisation; break;
@@ -106,14 +110,14 @@ internal static class Closures
             {
                 Path = path,
                 NarHash = nar,
-                NarSize = content.NarSize is > 0 and <= long.MaxValue ? (long)content.NarSize : throw Bad($"{key}: the NAR size is {content.NarSize}"),
+                NarSize = content.NarSize is > 0 and <= NarInfo.MaxNarSize ? (long)content.NarSize : throw Bad($"{key}: the NAR size is {content.NarSize}"),
                 References = references.ConvertAll(r => r.Hash),
                 Deriver = content.Deriver is not { Length: > 0 } text || text == "unknown-deriver" ? null : StorePath.TryParse(text, out var deriver) ? deriver : throw Bad($"{key}: the deriver '{text}' is not a store path"),
-                Ca = content.Ca is { Length: > 0 } ca ? ca : null,
+                Ca = string.IsNullOrEmpty(content.Ca) ? null : ContentAddress.TryParse(content.Ca, out var ca) ? ca : throw Bad($"{key}: '{content.Ca}' is not a content address: {ContentAddress.Rule}"),
                 Signatures = content.Signatures ?? [],
             },
             [.. references.Distinct().Order()]);
     }
 
-    private static long NarSize(RequestedObject item) => item.NarSize is > 0 and <= long.MaxValue and var size ? (long)size : throw Bad($"{item.Key}: its nar_size is missing or zero");
+    private static long NarSize(RequestedObject item) => item.NarSize is > 0 and <= NarInfo.MaxNarSize and var size ? (long)size : throw Bad($"{item.Key}: its nar_size is missing, zero or more than {NarInfo.MaxNarSize}");
 }

@@ -42,7 +42,7 @@ internal static class ExtraRoutes
         // 2. The body.
         var limit = Keys.TryNarInfo(key, out _) ? MostNarInfo : Keys.TryListing(key, out var path) ? MostListing : Keys.TryLog(key, out _) ? MostLog : Keys.TryRealisation(key, out _) ? MostRealisation
             : throw Bad($"'{key}' is not a key that can be uploaded here");
-        var body = await ReadAsync(http, limit);
+        using var body = await ReadAsync(http, limit);
 
         // 3. What is to be done with it.
         var kept = key switch
@@ -56,26 +56,35 @@ internal static class ExtraRoutes
             await Problems.WriteAsync(http, HttpProblem.UrlRefused, $"The push has just ended, or {key} is none of its objects.");
     }
 
-    private static async Task<byte[]> ReadAsync(HttpContext http, int limit)
+    private static async Task<BodyBytes> ReadAsync(HttpContext http, int limit)
     {
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = limit;
         if (http.Request.ContentLength is not { } length)
             throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
         if (length > limit)
             throw new CacheProblemException(ProblemKind.TooLarge, $"At most {limit} bytes are taken here, and {length} were declared.");
-        var body = new byte[length];
-        await http.Request.Body.ReadExactlyAsync(body, http.RequestAborted);
+        var lease = http.LeaseBody();
+        var body = await BodyReader.ReadAsync(http.Request.Body, "", limit, lease, http.RequestAborted);
+        // Once more for what is made of it.
+        await lease.TakeAsync(body.Length, http.RequestAborted);
+        lease.Settle(body.Taken + body.Length);
         return body;
     }
 
     // As they lie in the store. What comes plain is compressed.
-    private static byte[] Zstandard(byte[] body) => body.AsSpan().StartsWith(ZstdMagic) ? body : Zstd.Compress(body);
+    private static byte[] Zstandard(BodyBytes body)
+    {
+        if (!body.StartsWith(ZstdMagic))
+            return body.Compress();
+        var frames = body.ToArray();
+        return ZstdFrames.FindFault(frames, Zstd.BodyWindowLog) is { } fault ? throw Bad($"The body begins as zstd does, and {fault}.") : frames;
+    }
 
-    private static byte[] Json(byte[] body)
+    private static byte[] Json(BodyBytes body)
     {
         try
         {
-            var json = body.AsSpan().StartsWith(ZstdMagic) ? Zstd.Decompress(body, MostRealisation) : body;
+            var json = body.StartsWith(ZstdMagic) ? Zstd.Decompress(body.ToArray(), MostRealisation, Zstd.BodyWindowLog) : body.ToArray();
             using var parsed = System.Text.Json.JsonDocument.Parse(json);
             return json;
         }

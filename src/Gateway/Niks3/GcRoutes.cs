@@ -32,7 +32,7 @@ internal static class GcRoutes
             {
                 try
                 {
-                    await AnswerAsync(http, Task(await collection.StartAsync(cache, request, OperationId.New(), http.RequestAborted), parts.Time), Wire.GcTask, StatusCodes.Status202Accepted);
+                    await AnswerAsync(http, Task(await collection.StartAsync(cache, http.Credential().Caller, request, OperationId.New(), http.RequestAborted), parts.Time), Wire.GcTask, StatusCodes.Status202Accepted);
                     return;
                 }
                 catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)

@@ -41,11 +41,10 @@ internal static class Keys
         realisation = default;
         if (key is null || !key.StartsWith("realisations/", StringComparison.Ordinal) || !key.EndsWith(".doi", StringComparison.Ordinal))
             return false;
-        var id = key["realisations/".Length..^".doi".Length];
-        var (colon, mark) = (id.IndexOf(':', StringComparison.Ordinal), id.IndexOf('!', StringComparison.Ordinal));
-        return colon > 0 && mark > colon + 1 && mark < id.Length - 1 && !id.Contains('/', StringComparison.Ordinal)
-            && id[..colon].All(char.IsAsciiLetterOrDigit) && id[(colon + 1)..mark].All(char.IsAsciiLetterOrDigit) && StorePath.IsValidName(id.AsSpan(mark + 1))
-            && ObjectKey.TryParse(key, out realisation);
+        if (!RealisationId.TryParse(key["realisations/".Length..^".doi".Length], out var id) || id.Derivation is not null)
+            return false;
+        realisation = ObjectKey.Realisation(id);
+        return true;
     }
 
     private static bool TryPath(string? key, string suffix, out StorePathHash path)

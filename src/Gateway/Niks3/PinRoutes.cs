@@ -27,13 +27,13 @@ internal static class PinRoutes
             var request = await ReadAsync<CreatePinRequest>(http, SmallBody);
             if (!StorePath.TryParse(request.StorePath, out var path))
                 throw Bad($"store_path is '{request.StorePath}': a store path is wanted");
-            await pins.SetAsync(Cache(http), name, new SetPin { Path = path }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await pins.As(http.Credential().Caller).SetAsync(Cache(http), name, new SetPin { Path = path }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Pin);
 
         api.MapDelete("/pins/{name}", async http =>
         {
-            await pins.DeleteAsync(Cache(http), Demanded(http), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await pins.As(http.Credential().Caller).DeleteAsync(Cache(http), Demanded(http), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Pin);
     }

@@ -1,5 +1,6 @@
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Protocol;
@@ -12,16 +13,17 @@ internal static class PushRoutes
 {
     private const int MostPartsAtOnce = 1_000;
     private const int MostParts = 10_000;
+    private const int MostEtag = 200;
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts, CancellationToken stopping)
     {
-        var (pushes, contents) = (parts.DeferredPushes, parts.Contents);
+        var contents = parts.Contents;
 
         api.MapPost("/pending_closures", async http =>
         {
             var request = await ReadAsync<CreateRequest>(http, LargeBody);
             var cache = Cache(http);
-            var opened = await pushes.OpenAsync(cache, Closures.Read(request), http.RequestAborted);
+            var opened = await Of(http).OpenAsync(cache, Closures.Read(request), http.RequestAborted);
             await AnswerAsync(http, Closures.Answer(request, opened, key => ExtraRoutes.Url(parts, cache, opened, key), parts.Time.GetUtcNow()), Wire.CreateAnswer);
         }).Needs(Access.Push);
 
@@ -29,7 +31,7 @@ internal static class PushRoutes
         {
             var request = await ReadAsync<SignRequest>(http, LargeBody);
             var declared = (request.Narinfos ?? []).Select(n => Closures.Read(n.Key, n.Value)).ToList();
-            var signatures = await pushes.DeclareAsync(Cache(http), Push(http), declared, http.RequestAborted);
+            var signatures = await Of(http).DeclareAsync(Cache(http), Push(http), declared, http.RequestAborted);
             await AnswerAsync(http, new SignAnswer(signatures.ToDictionary(s => Keys.NarInfo(s.Key), s => s.Value)), Wire.SignAnswer);
         }).Needs(Access.Push);
 
@@ -37,8 +39,8 @@ internal static class PushRoutes
         api.MapPost("/pending_closures/{id}/complete", async http =>
         {
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
-            await http.Credential().DemandPinOfAsync(parts.Pushes, Cache(http), Push(http), linked.Token);
-            while ((await parts.Pushes.CommitAsync(Cache(http), Push(http), parts.CommitPatience, linked.Token)).State != PushState.Committed)
+            await http.Credential().DemandPinOfAsync(parts.Pushes.As(http.Credential().Caller), Cache(http), Push(http), linked.Token);
+            while ((await parts.Pushes.As(http.Credential().Caller).CommitAsync(Cache(http), Push(http), parts.CommitPatience, linked.Token)).State != PushState.Committed)
             {
             }
 
@@ -47,7 +49,7 @@ internal static class PushRoutes
 
         api.MapDelete("/pending_closures", async http =>
         {
-            await pushes.EndSilentAsync(Cache(http), GoDuration.Parse("older-than", http.Request.Query["older-than"]), http.RequestAborted);
+            await Of(http).EndSilentAsync(Cache(http), GoDuration.Parse("older-than", http.Request.Query["older-than"]), http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Gc);
 
@@ -58,7 +60,7 @@ internal static class PushRoutes
                 throw Bad("object_key of a NAR and upload_id are wanted");
             if (request.NumParts is < 1 or > MostPartsAtOnce || request.StartPartNumber < 1 || request.StartPartNumber > MostParts - request.NumParts + 1)
                 throw Bad($"parts {request.StartPartNumber} and on, {request.NumParts} of them: 1 to {MostPartsAtOnce} at once, and none above {MostParts}");
-            var urls = await pushes.PartsAsync(Cache(http), upload, nar, request.StartPartNumber, request.NumParts, http.RequestAborted);
+            var urls = await Of(http).PartsAsync(Cache(http), upload, nar, request.StartPartNumber, request.NumParts, http.RequestAborted);
             await AnswerAsync(http, new MorePartsAnswer(urls.Select(u => u.AbsoluteUri), request.StartPartNumber), Wire.MorePartsAnswer);
         }).Needs(Access.Push);
 
@@ -67,10 +69,12 @@ internal static class PushRoutes
             var request = await ReadAsync<CompleteMultipartRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
+            if (sent.Count > MostParts || sent.Any(p => p.Etag is { } etag && (etag.Length > MostEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+                throw Bad($"at most {MostParts} parts are wanted, each with the ETag that its PUT answered");
             var ordered = sent.OrderBy(p => p.PartNumber).ToList();
             if (ordered.Where((p, i) => p.PartNumber != i + 1).Any())
                 throw Bad("the parts must be 1, 2 and so on, none left out");
-            await pushes.UploadedAsync(Cache(http), upload, nar, ordered.ConvertAll(p => p.Etag ?? ""), http.RequestAborted);
+            await Of(http).UploadedAsync(Cache(http), upload, nar, ordered.ConvertAll(p => p.Etag ?? ""), http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Push);
 
@@ -93,5 +97,7 @@ internal static class PushRoutes
             var objects = closure.Paths.SelectMany(p => (string?[])[Keys.NarInfo(p.Path), Keys.Nar(p.NarHash), p.HasListing ? Keys.Listing(p.Path) : null, .. p.Objects.Select(o => o.ToString())]);
             await AnswerAsync(http, new ClosureAnswer(key, Time(closure.Pushed), [.. objects.OfType<string>().Distinct()]), Wire.ClosureAnswer);
         }).Needs(Access.Push);
+
+        IDeferredPushes Of(HttpContext http) => parts.DeferredPushes.As(http.Credential().Caller);
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OrleansCache.Core;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Gateway.Hosting;
 using OrleansCache.Gateway.V1;
 
 namespace OrleansCache.Gateway.Niks3;
@@ -17,6 +18,9 @@ internal static class Requests
 
     /// <summary>For create and sign: some 190 bytes for each object of a closure.</summary>
     public const long LargeBody = 128 << 20;
+
+    // Keys, which are most of a body, are strings: two bytes a character.
+    private const int ObjectBytes = 3;
 
     /// <summary>For everything else: ten thousand parts are 700 kB.</summary>
     public const long SmallBody = 8 << 20;
@@ -33,8 +37,8 @@ internal static class Requests
     {
         try
         {
-            await using var body = new BoundedStream(http.Request.Body, limit);
-            return await JsonSerializer.DeserializeAsync(body, (JsonTypeInfo<T>)Read.GetTypeInfo(typeof(T)), http.RequestAborted) ?? throw Bad("The body is JSON's null; an object is wanted.");
+            return await BodyReader.ReadJsonAsync(http.Request.Body, "", limit, ObjectBytes, (JsonTypeInfo<T>)Read.GetTypeInfo(typeof(T)), http.LeaseBody(), http.RequestAborted)
+                ?? throw Bad("The body is JSON's null; an object is wanted.");
         }
         catch (JsonException e)
         {

@@ -19,23 +19,23 @@ internal static class NixWriterReads
 
     public static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
     {
-        var credential = http.Credential().Id;
+        var caller = http.Credential().Caller;
         var text = key.ToString();
         if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length), out var path))
         {
-            if (!await parts.NixWriter.PromisePathAsync(CacheName.Default, credential, path, http.RequestAborted))
+            if (!await parts.NixWriter.PromisePathAsync(CacheName.Default, caller, path, http.RequestAborted))
             {
                 await ObjectAnswer.NotFoundAsync(http);
                 return;
             }
         }
         else if (text.StartsWith(Nar, StringComparison.Ordinal) && NarFileName.TryParse(text[Nar.Length..], out var name)
-            && await parts.NixWriter.PromiseNarAsync(CacheName.Default, credential, name, http.RequestAborted) is { } nar)
+            && await parts.NixWriter.PromiseNarAsync(CacheName.Default, caller, name, http.RequestAborted) is { } nar)
         {
             key = nar.Key;
         }
         else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await parts.Store.HeadAsync(key, http.RequestAborted) is null
-            && await parts.NixWriter.FindWaitingAsync(CacheName.Default, credential, key, http.RequestAborted) is { } waiting)
+            && await parts.NixWriter.FindWaitingAsync(CacheName.Default, caller, key, http.RequestAborted) is { } waiting)
         {
             await SendWaitingAsync(http, key, waiting);
             return;
@@ -47,7 +47,7 @@ internal static class NixWriterReads
     private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
     {
         var headers = KeyHeaders.For(key);
-        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixWriterRoutes.MostText);
+        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixWriterRoutes.MostText, Zstd.BodyWindowLog);
         http.Response.ContentType = headers.ContentType;
         http.Response.Headers.CacheControl = "no-store";
         http.Response.ContentLength = plain.Length;

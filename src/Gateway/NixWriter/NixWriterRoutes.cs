@@ -24,8 +24,9 @@ internal static class NixWriterRoutes
     private const int MostNarInfo = 16 << 20;
     private const int MostJson = 1 << 20;
 
-    // A listing has two levels for each directory.
-    private static readonly JsonDocumentOptions DeepTrees = new() { MaxDepth = 1000 };
+    // For each byte: of a narinfo its text and its paths, of a document its tokens, which may be of two characters and take twelve bytes.
+    private const int NarInfoBytes = 4;
+    private const int DocumentBytes = 8;
 
     // It sends nothing at all, and waits: the sooner it is told, the better. Who sends goes on sending.
     private static readonly Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate FirstBytesSoon = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
@@ -77,19 +78,18 @@ internal static class NixWriterRoutes
         if (http.Request.ContentLength is not { } length)
             throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
-        await parts.NixWriter.ReceiveNarAsync(cache, http.Credential().Id, name, http.Request.Body, length, http.RequestAborted);
+        await parts.NixWriter.ReceiveNarAsync(cache, http.Credential().Caller, name, http.Request.Body, length, http.RequestAborted);
         Accepted(http);
     }
 
     private static async Task NarInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
-        var text = Encoding.UTF8.GetString(await TextBody.ReadAsync(http, MostNarInfo));
-        string? error = "it has a NUL character";
-        if (text.Contains('\0', StringComparison.Ordinal) || !NarInfo.TryParse(text, out var info, out error))
+        var text = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MostNarInfo, NarInfoBytes)).Sequence);
+        if (!NarInfo.TryParse(text, out var info, out var error))
             throw Bad($"The body is not a narinfo: {error}.");
         if (info.StorePath.Hash != Hash(http))
             throw Bad($"The narinfo is of {info.StorePath}, and the URL names another hash.");
-        var outcome = await parts.NixWriter.PublishAsync(cache, http.Credential().Id, info, parts.CommitPatience, http.RequestAborted);
+        var outcome = await parts.NixWriter.PublishAsync(cache, http.Credential().Caller, info, parts.CommitPatience, http.RequestAborted);
         Accepted(http, outcome == NarInfoOutcome.Published ? StatusCodes.Status201Created : StatusCodes.Status200OK);
         if (outcome == NarInfoOutcome.Conflict)
         {
@@ -102,26 +102,29 @@ internal static class NixWriterRoutes
     private static async Task ListingAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var hash = Hash(http);
-        var content = await TextBody.ReadAsync(http, MostText);
-        ParseJson(content).Dispose();
-        await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Listing(hash), NixExtraKind.Listing, hash, null, Zstd.Compress(content)));
+        var content = await TextBody.ReadAsync(http, MostText, perByte: 2);
+        content.RequireJsonObject();
+        await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Listing(hash), NixExtraKind.Listing, hash, null, content.Compress()));
     }
 
     private static async Task LogAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         if (!StorePath.TryParse((string)http.GetRouteValue("drv")!, out var drv) || !drv.IsDerivation)
             throw Bad("The URL of a log is 'log/' with the base name of its derivation, which ends with .drv.");
-        var content = await TextBody.ReadAsync(http, MostText);
-        await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Log(drv), NixExtraKind.Log, drv.Hash, null, Zstd.Compress(content)));
+        var content = await TextBody.ReadAsync(http, MostText, perByte: 2);
+        await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Log(drv), NixExtraKind.Log, drv.Hash, null, content.Compress()));
     }
 
     private static async Task RealisationAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var values = http.Request.RouteValues;
-        var text = values.TryGetValue("id", out var id) ? $"realisations/{id}" : $"build-trace-v2/{values["drv"]}/{values["output"]}";
-        if (!text.EndsWith(".doi", StringComparison.Ordinal) || !ObjectKey.TryParse(text, out var key))
-            throw Bad("The URL of a realisation ends with .doi.");
-        var content = await TextBody.ReadAsync(http, MostJson);
+        const string Ending = ".doi";
+        var isTrace = values.ContainsKey("output");
+        var text = isTrace ? $"{values["drv"]}^{values["output"]}" : $"{values["id"]}";
+        if (!text.EndsWith(Ending, StringComparison.Ordinal) || !RealisationId.TryParse(text[..^Ending.Length], out var id) || id.Derivation is not null != isTrace)
+            throw Bad("The URL of a realisation is 'realisations/sha256:<64 hex digits>!<output>.doi' or 'build-trace-v2/<hash-name.drv>/<output>.doi'.");
+        var key = ObjectKey.Realisation(id);
+        var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
         // Newer ones have what is realised in "value", beside its "key".
         var path = TextOf(json.RootElement, "outPath") ?? (json.RootElement.TryGetProperty("value", out var value) ? TextOf(value, "outPath") : null);
@@ -134,7 +137,7 @@ internal static class NixWriterRoutes
     {
         if (!ObjectKey.TryParse($"debuginfo/{http.GetRouteValue("id")}", out var key))
             throw Bad("The URL of debug info is 'debuginfo/' with a build id.");
-        var content = await TextBody.ReadAsync(http, MostJson);
+        var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
         if (TextOf(json.RootElement, "archive") is not { } archive || !NarFileName.TryParse(archive[(archive.LastIndexOf('/') + 1)..], out var file))
             throw Bad("The debug info does not say which NAR it is in (archive).");
@@ -144,7 +147,7 @@ internal static class NixWriterRoutes
     // Ours says what this cache is. What a client wants it to be may differ in all but where the store lies.
     private static async Task CacheInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
-        var lines = Encoding.UTF8.GetString(await TextBody.ReadAsync(http, MostJson)).Split('\n');
+        var lines = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MostJson, DocumentBytes)).Sequence).Split('\n');
         var storeDir = lines.FirstOrDefault(l => l.StartsWith("StoreDir:", StringComparison.Ordinal))?["StoreDir:".Length..].Trim();
         if (storeDir is not null && storeDir != CacheInfos.StoreDir)
             throw Bad($"This cache holds paths of {CacheInfos.StoreDir}, and the client's store is {storeDir}.");
@@ -154,7 +157,7 @@ internal static class NixWriterRoutes
 
     private static async Task KeepAsync(HttpContext http, CacheName cache, GatewayParts parts, NixExtra extra)
     {
-        await parts.NixWriter.KeepAsync(cache, http.Credential().Id, extra, parts.CommitPatience, http.RequestAborted);
+        await parts.NixWriter.KeepAsync(cache, http.Credential().Caller, extra, parts.CommitPatience, http.RequestAborted);
         Accepted(http);
     }
 
@@ -166,12 +169,12 @@ internal static class NixWriterRoutes
     {
         try
         {
-            var json = JsonDocument.Parse(content, DeepTrees);
+            var json = JsonDocument.Parse(content);
             return json.RootElement.ValueKind == JsonValueKind.Object ? json : throw Bad("The body is JSON, but no object.");
         }
         catch (JsonException e)
         {
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The body is not JSON: {e.Message}", inner: e);
+            throw TextBody.NoJson(e);
         }
     }
 

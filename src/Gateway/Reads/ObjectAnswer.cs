@@ -126,8 +126,18 @@ internal static class ObjectAnswer
             return true;
         }
 
-        await using var plain = new ZstdDecompressStream(body.Stream, leaveOpen: true);
-        await CopyAsync(plain, http.Response.BodyWriter, http.RequestAborted);
+        try
+        {
+            await using var plain = new ZstdDecompressStream(body.Stream, leaveOpen: true, Zstd.BodyWindowLog);
+            await CopyAsync(plain, http.Response.BodyWriter, http.RequestAborted);
+        }
+        catch (InvalidDataException) when (!http.Response.HasStarted)
+        {
+            // Stored before windows were looked at, or damaged.
+            http.Response.Clear();
+            await Problems.WriteAsync(http, HttpProblem.NotFound, "What is stored here cannot be decompressed by this server: send 'Accept-Encoding: zstd' to get it as it is.");
+        }
+
         return true;
     }
 

@@ -1,4 +1,5 @@
 using OrleansCache.Core;
+using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
@@ -13,6 +14,8 @@ namespace OrleansCache.Gateway.Reads;
 /// </summary>
 internal static class ReadRoutes
 {
+    private const string NarPrefix = "nar/";
+
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
     private static readonly TimeSpan MovedPatience = TimeSpan.FromSeconds(2);
 
@@ -33,43 +36,50 @@ internal static class ReadRoutes
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
         var info = CacheInfos.NixCacheInfo(parts);
+        var unknown = new UnknownNars(parts.Time);
         foreach (var (pattern, keyOf) in Kinds)
         {
-            MapOne(app, pattern, parts, keyOf, info, Access.Read);
-            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info, Access.ReadOrPush);
+            MapOne(app, pattern, parts, keyOf, info, unknown, Access.Read);
+            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info, unknown, Access.ReadOrPush);
         }
     }
 
-    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo, Access access) =>
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access) =>
         app.MapMethods(pattern, GetAndHead, http =>
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
                 return ObjectAnswer.NotFoundAsync(http);
-            if (!ObjectKey.TryParse(keyOf(http.Request.RouteValues), out var key))
+            // No NAR has a name of another form: of such neither store nor database is asked.
+            if (!ObjectKey.TryParse(keyOf(http.Request.RouteValues), out var key) || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
                 return ObjectAnswer.NotFoundAsync(http);
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
             // What a writer is told is there has to stay.
-            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : SendAsync(http, key, parts);
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : SendAsync(http, key, parts, unknown);
         }).Needs(access);
 
     // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each key that it ever had.
-    private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts, UnknownNars unknown)
     {
         if (await ObjectAnswer.TrySendAsync(http, key, parts.Store)
-            || (key.ToString().StartsWith("nar/", StringComparison.Ordinal) && await FindMovedAsync(http, key, parts) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
+            || (IsNar(key) && !unknown.Contains(key.ToString()) && await FindMovedAsync(http, key, parts, unknown) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
             return;
         await ObjectAnswer.NotFoundAsync(http);
     }
 
+    private static bool IsNar(ObjectKey key) => key.ToString().StartsWith(NarPrefix, StringComparison.Ordinal);
+
     // Null also when the database does not answer: reads do without it.
-    private static async Task<ObjectKey?> FindMovedAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    private static async Task<ObjectKey?> FindMovedAsync(HttpContext http, ObjectKey key, GatewayParts parts, UnknownNars unknown)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         limit.CancelAfter(MovedPatience);
         try
         {
-            return await parts.Contents.FindMovedNarAsync(CacheName.Default, key, limit.Token);
+            var moved = await parts.Contents.FindMovedNarAsync(CacheName.Default, key, limit.Token);
+            if (moved is null)
+                unknown.Add(key.ToString());
+            return moved;
         }
         catch (Exception) when (!http.RequestAborted.IsCancellationRequested)
         {

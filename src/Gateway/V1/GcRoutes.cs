@@ -23,7 +23,7 @@ internal static class GcRoutes
 
         cacheRoute.MapPost("/gc", async (string cache, JsonBody<GcRequest> body, HttpContext http) =>
             {
-                var run = await collection.StartAsync(Cache(cache), body.Value, NotScheduled(Operation(http.Request)), http.RequestAborted);
+                var run = await collection.StartAsync(Cache(cache), http.Credential().Caller, body.Value, NotScheduled(Operation(http.Request)), http.RequestAborted);
                 http.Response.Headers.Location = $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}";
                 return new JsonAnswer<GcRun>(run, StatusCodes.Status202Accepted);
             })

@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Collections;
-using System.IO.Compression;
 using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -8,7 +6,6 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.Metadata;
 using OrleansCache.Core;
 using OrleansCache.Gateway.Hosting;
-using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.V1;
@@ -16,12 +13,10 @@ namespace OrleansCache.Gateway.V1;
 /// <summary>A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="RequestLimits.JsonBytes"/> once decompressed.</summary>
 internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
-    private const int FirstBytes = 64 << 10;
-    private const int MostBytesAtOnce = 2 << 20;
+    // Hashes and paths, which are most of a body, take less as values; lists grow by doubling.
+    private const int ObjectBytes = 1;
 
     private JsonBody(T value) => Value = value;
-
-    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     public T Value { get; }
 
@@ -32,17 +27,11 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
     {
         var limit = http.RequestServices.GetRequiredService<GatewayParts>().Limits.JsonBytes;
         var coding = http.Request.Headers.ContentEncoding.ToString();
-        await using Stream? decoder = coding.ToLowerInvariant() switch
-        {
-            "" or "identity" => null,
-            ContentCoding.Gzip => new GZipStream(http.Request.Body, CompressionMode.Decompress, leaveOpen: true),
-            ContentCoding.Zstd => new ZstdDecompressStream(http.Request.Body, leaveOpen: true),
-            _ => throw new BadHttpRequestException($"The body's Content-Encoding is '{coding}': send gzip, zstd or none.", StatusCodes.Status400BadRequest),
-        };
+        if (coding.ToLowerInvariant() is not ("" or "identity" or ContentCoding.Gzip or ContentCoding.Zstd))
+            throw new BadHttpRequestException($"The body's Content-Encoding is '{coding}': send gzip, zstd or none.", StatusCodes.Status400BadRequest);
         try
         {
-            var body = new BoundedStream(decoder ?? http.Request.Body, limit);
-            var value = await ReadAsync(body, http.RequestAborted);
+            var value = await ReadAsync(http.Request.Body, coding.ToLowerInvariant(), limit, http.LeaseBody(), http.RequestAborted);
             return new JsonBody<T>(value ?? throw new CacheProblemException(ProblemKind.BadRequest, "The body is JSON's null; an object is wanted."));
         }
         catch (JsonException e)
@@ -55,34 +44,8 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
         }
     }
 
-    // In one piece where it fits, as a begin of 2,000 paths does: a reader that can stop at any place does more for each value. What is larger is never whole in memory.
-    internal static async ValueTask<T?> ReadAsync(Stream body, CancellationToken cancel)
-    {
-        var buffer = ArrayPool<byte>.Shared.Rent(FirstBytes);
-        var count = 0;
-        try
-        {
-            while (await body.ReadAsync(buffer.AsMemory(count), cancel) is > 0 and var read)
-            {
-                count += read;
-                if (count < buffer.Length)
-                    continue;
-                if (count >= MostBytesAtOnce)
-                    return await JsonSerializer.DeserializeAsync(new ContinuedStream(buffer.AsMemory(0, count), body), WireJson.Of<T>(), cancel);
-                var larger = ArrayPool<byte>.Shared.Rent(count * 2);
-                buffer.CopyTo(larger, 0);
-                ArrayPool<byte>.Shared.Return(buffer);
-                buffer = larger;
-            }
-
-            var json = buffer.AsSpan(0, count);
-            return JsonSerializer.Deserialize(json.StartsWith(ByteOrderMark) ? json[ByteOrderMark.Length..] : json, WireJson.Of<T>());
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
+    internal static ValueTask<T?> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease, CancellationToken cancel) =>
+        BodyReader.ReadJsonAsync(body, coding, limit, ObjectBytes, WireJson.Of<T>(), lease, cancel);
 }
 
 /// <summary>The wire's JSON as this server reads it: a null where the contract has no null, as a member or in a list, is an error, not a fault later.</summary>

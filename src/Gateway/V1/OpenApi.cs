@@ -45,6 +45,10 @@ internal static class OpenApi
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._-]{1,255}$");
                 else if (type == typeof(PinPattern))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,255}$");
+                else if (type == typeof(ContentAddress))
+                    (schema.Type, schema.Description) = (JsonSchemaType.String, "As Nix renders it: text:sha256:<nix32>, or fixed:[r:|git:]<algorithm>:<nix32>");
+                else if (type == typeof(RealisationId))
+                    (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<64 hex digits>!<output>, or <hash-name.drv>^<output>");
                 else if (type == typeof(Sha256Hash))
                     (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
                 return Task.CompletedTask;

@@ -29,17 +29,17 @@ internal static class PinRoutes
 
         group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
             {
-                var set = await pins.SetAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
+                var set = await pins.As(http.Credential().Caller).SetAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
                 return Answer(http, set.Pin, set.Made ? StatusCodes.Status201Created : StatusCodes.Status200OK);
             })
             .Needs(Access.Pin).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
 
         group.MapPost("/{name}/rollback", async (string cache, string name, JsonBody<RollbackPin> body, HttpContext http) =>
-                Answer(http, (await pins.RollbackAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
+                Answer(http, (await pins.As(http.Credential().Caller).RollbackAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
             .Needs(Access.Pin).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
 
         group.MapDelete("/{name}", async (string cache, string name, HttpContext http) =>
-                await pins.DeleteAsync(Cache(cache), Name(name, http), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
+                await pins.As(http.Credential().Caller).DeleteAsync(Cache(cache), Name(name, http), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
                     ? Results.NoContent()
                     : Results.StatusCode(StatusCodes.Status202Accepted))
             .Needs(Access.Pin).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);

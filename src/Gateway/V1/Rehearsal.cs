@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OrleansCache.Gateway.Hosting;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -14,19 +15,20 @@ internal static class Rehearsal
     {
         var path = new StorePath(StorePathHash.FromBytes(new byte[StorePathHash.ByteLength]), "rehearsal");
         var hash = Sha256Hash.FromBytes(new byte[Sha256Hash.ByteLength]);
+        var realisation = RealisationId.Parse($"sha256:{hash.ToHex()}!out");
         await ReadAsync(new BeginPush
         {
             Roots = [path.Hash],
-            Paths = [new PathDeclaration { Path = path, NarHash = hash, NarSize = 1, References = [path.Hash], Deriver = path, Ca = "", Signatures = [""] }],
+            Paths = [new PathDeclaration { Path = path, NarHash = hash, NarSize = 1, References = [path.Hash], Deriver = path, Ca = ContentAddress.Parse($"fixed:r:{hash}"), Signatures = [""] }],
             Logs = [new LogDeclaration { Drv = path, Path = path.Hash }],
-            Realisations = [new RealisationDeclaration { Id = "", Path = path.Hash }],
+            Realisations = [new RealisationDeclaration { Id = realisation, Path = path.Hash }],
         });
         await ReadAsync(new UploadReport
         {
             Uploads = [new UploadedNar { Upload = "", FileHash = hash, FileSize = 1, Md5 = [""] }],
             Listings = [new PathListing { Path = path.Hash, Content = [0] }],
             Logs = [new LogContent { Drv = path, Path = path.Hash, Content = [0] }],
-            Realisations = [new RealisationContent { Id = "", Path = path.Hash, Content = "" }],
+            Realisations = [new RealisationContent { Id = realisation, Path = path.Hash, Content = "" }],
         });
         await WriteAsync(new PushOpened
         {
@@ -38,7 +40,7 @@ internal static class Rehearsal
             Uploads = [new UploadGrant { Id = "", Url = new Uri("http://localhost/"), Headers = new Dictionary<string, string> { [""] = "" }, Expires = default }],
             Conflicts = [path.Hash],
             MissingLogs = [path],
-            MissingRealisations = [""],
+            MissingRealisations = [realisation],
         });
         await WriteAsync(new ReportAnswer { Stored = [""], Rejected = [new RejectedUpload { Upload = "", Reason = "", Detail = "" }] });
         await WriteAsync(new BatchAnswer { Statuses = [200] });
@@ -51,7 +53,8 @@ internal static class Rehearsal
         await using (var coder = new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
             await JsonSerializer.SerializeAsync(coder, message, WireJson.Of<T>());
         body.Position = 0;
-        await JsonBody<T>.ReadAsync(new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionMode.Decompress), CancellationToken.None);
+        using var lease = new BodyBudget(new RequestLimits(), TimeProvider.System).Open("");
+        await JsonBody<T>.ReadAsync(body, ContentCoding.Gzip, body.Length << 10, lease, CancellationToken.None);
     }
 
     private static async Task WriteAsync<T>(T answer)

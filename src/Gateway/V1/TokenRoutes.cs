@@ -15,17 +15,17 @@ internal static class TokenRoutes
         var tokens = parts.Tokens;
         var group = app.MapGroup("/v1/caches/{cache}/tokens").WithTags("tokens");
 
-        group.MapPost("", async (string cache, JsonBody<CreateToken> body, CancellationToken cancel) =>
-                new JsonAnswer<CreatedToken>(await tokens.CreateAsync(Cache(cache), body.Value, cancel), StatusCodes.Status201Created))
+        group.MapPost("", async (string cache, JsonBody<CreateToken> body, HttpContext http) =>
+                new JsonAnswer<CreatedToken>(await tokens.As(http.Credential().Caller).CreateAsync(Cache(cache), body.Value, http.RequestAborted), StatusCodes.Status201Created))
             .Needs(Access.Admin).Answers<CreatedToken>(201, "Make a token; its secret is told only here").Fails(400, 404, 409);
 
         group.MapGet("", async (string cache, string? revoked, CancellationToken cancel) =>
                 new JsonAnswer<TokenList>(await tokens.ListAsync(Cache(cache), Flag(nameof(revoked), revoked), cancel)))
             .Needs(Access.Admin).Answers<TokenList>(200, "All tokens, by name").Fails(400, 404);
 
-        group.MapDelete("/{token}", async (string cache, string token, CancellationToken cancel) =>
+        group.MapDelete("/{token}", async (string cache, string token, HttpContext http) =>
             {
-                await tokens.RevokeAsync(Cache(cache), Token(token), cancel);
+                await tokens.As(http.Credential().Caller).RevokeAsync(Cache(cache), Token(token), http.RequestAborted);
                 return Results.NoContent();
             })
             .Needs(Access.Admin).WithSummary("Revoke a token, at once and for good").Produces(204).Fails(404);

@@ -79,7 +79,7 @@ public sealed class FakeCache : IAsyncDisposable
 
     public ConcurrentDictionary<string, string> Logs { get; } = [];
 
-    public ConcurrentDictionary<string, string> Realisations { get; } = [];
+    public ConcurrentDictionary<RealisationId, string> Realisations { get; } = [];
 
     /// <summary>Ids of pushes that were ended by DELETE.</summary>
     public ConcurrentQueue<string> Aborted { get; } = [];

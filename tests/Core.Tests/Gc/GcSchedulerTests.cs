@@ -137,7 +137,7 @@ public sealed class GcSchedulerTests
             }
         }
 
-        public Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel)
+        public Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
         {
             lock (_lock)
             {

@@ -36,8 +36,8 @@ public sealed class HousekeepingTests
 
         try
         {
-            await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '0 s')");
-            await Eventually.BecomesTrueAsync(async () => Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where id = {push.Id}")));
+            await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '0 s')");
+            await Eventually.BecomesTrueAsync(async () => Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where public_id = '{push.Id}'")));
         }
         finally
         {

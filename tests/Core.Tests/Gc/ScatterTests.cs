@@ -51,10 +51,10 @@ public sealed class ScatterTests
         // Counts of one transaction are exact.
         await using var life = await world.HoldAsync(
             $$"""
-            select {{fn}}.commit_push(1, {{push.Id}}, interval '1 day');
+            select {{fn}}.commit_push(1, {{fn}}.push_of(1, '{{push.Id}}', null, true), interval '1 day');
             select {{fn}}.publish_record(array_agg(i.id), array_agg(i.generation), '{t}', '{}', '{}', '{}')
               from store_path s cross join {{fn}}.publish_intend(array[s.id], array[s.generation], '{}', '{}', interval '20 s', interval '3 s') i;
-            select {{fn}}.finish_push(1, {{push.Id}});
+            select {{fn}}.finish_push(1, {{fn}}.push_of(1, '{{push.Id}}', null, true));
             select {{fn}}.gc_condemn_paths(1, 1, array_agg(id)) from store_path;
             select {{fn}}.gc_condemn_objects(1, 1, array_agg(id)) from object;
             select {{fn}}.gc_doom_paths(1, 1, array_agg(id)) from store_path;

@@ -107,7 +107,7 @@ public sealed class ScheduleTests
         await world.UploadAsync(slow);
         await world.UploadAsync(quick);
 
-        await using (await world.HoldAsync($"select {world.Core.Database.Functions}.commit_push(1, {slow.Id}, interval '0 s')"))
+        await using (await world.HoldAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{slow.Id}', null, true), interval '0 s')"))
             Assert.Equal(PushState.Committed, (await world.CommitAsync(quick).WaitAsync(TimeSpan.FromSeconds(20))).State);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -202,7 +202,7 @@ public sealed class ScheduleTests
         var open = await world.BeginAsync(World.Chain("a", "b"));
         var publishing = await world.BeginAsync(World.Chain("c"));
         await world.UploadAsync(publishing);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {publishing.Id}, interval '1 hour')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{publishing.Id}', null, true), interval '1 hour')");
 
         await skewed.RunHousekeepingAsync(CancellationToken.None);
         var run = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600, FailedUploadsOlderThanSeconds = 3600, GraceSeconds = 3600 }, skewed);
@@ -263,7 +263,7 @@ public sealed class ScheduleTests
         var second = await world.BeginAsync(World.Closure(World.Path("y"), World.Path("a", ["y"], content: "two")));
         await world.UploadAsync(first);
         await world.UploadAsync(second);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {first.Id}, interval '15 s')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, true), interval '15 s')");
 
         var other = await world.AddGatewayAsync();
         Assert.Equal(PushState.Committing, (await world.CommitAsync(second, other.Pushes, TimeSpan.Zero)).State);

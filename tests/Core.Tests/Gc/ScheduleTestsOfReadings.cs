@@ -24,7 +24,7 @@ public sealed class ScheduleTestsOfReadings
 
         // The begin has promised the path and recorded its push; its transaction is still open.
         await using (await world.HoldAsync(
-            $"select * from {world.Core.Database.Functions}.open_push(1, 'begin', '', interval '1 hour', array['\\x{Convert.ToHexString(World.Hash("a").ToArray())}'::bytea], array['a'], array[1], '{{}}', null)"))
+            $"select * from {world.Core.Database.Functions}.open_push(1, 'begin', '', interval '1 hour', array['\\x{Convert.ToHexString(World.Hash("a").ToArray())}'::bytea], array[1], '{{}}', null, gen_random_uuid(), 'p', 'p', 0, null)"))
         {
             condemn = collector.CondemnAsync();
             await world.UntilBlockedAsync();
@@ -62,7 +62,7 @@ public sealed class ScheduleTestsOfReadings
         await using var world = await World.CreateAsync();
         var first = await world.BeginAsync(World.Chain("a"));
         await world.UploadAsync(first);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {first.Id}, interval '1 day')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, true), interval '1 day')");
         Assert.True(await world.QueryAsync<bool>("select touched = g and state = 'publishing' from store_path, gc_epoch"));
 
         var second = await world.BeginAsync(World.Chain("a", "b"));

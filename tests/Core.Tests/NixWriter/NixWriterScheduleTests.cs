@@ -241,7 +241,7 @@ public sealed class NixWriterScheduleTests
         await nix.PutNarAsync("a");
         // The store does not answer the narinfo's write: it is not known whether it was done.
         world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().EndsWith(".narinfo", StringComparison.Ordinal) ? MemoryObjectStore.Answer.Lost : MemoryObjectStore.Answer.Normal);
-        await Assert.ThrowsAnyAsync<Exception>(() => world.Core.NixWriter.PublishAsync(CacheName.Default, "ci", StockNix.Info("a"), TimeSpan.Zero, CancellationToken.None));
+        await Assert.ThrowsAnyAsync<Exception>(() => world.Core.NixWriter.PublishAsync(CacheName.Default, StockNix.Caller(), StockNix.Info("a"), TimeSpan.Zero, CancellationToken.None));
         Assert.Equal("publishing", await world.StateOfAsync("a"));
         await world.StopAsync(world.Core);
         world.Store.OnWrite = (_, _) => Task.FromResult(MemoryObjectStore.Answer.Normal);

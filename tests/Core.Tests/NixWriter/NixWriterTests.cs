@@ -73,18 +73,18 @@ public sealed class NixWriterTests
         await nix.KeepAsync(new NixExtra(ObjectKey.Listing(World.Hash("a")), NixExtraKind.Listing, World.Hash("a"), null, Zstd.Compress("{}"u8)));
         await nix.KeepAsync(new NixExtra(ObjectKey.Parse("debuginfo/aabb"), NixExtraKind.DebugInfo, null, file.FileHash, debug));
         await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null, Zstd.Compress("early"u8)));
-        Assert.NotNull(await world.Core.NixWriter.FindWaitingAsync(CacheName.Default, "ci", ObjectKey.Listing(World.Hash("a")), CancellationToken.None));
+        Assert.NotNull(await world.Core.NixWriter.FindWaitingAsync(CacheName.Default, StockNix.Caller(), ObjectKey.Listing(World.Hash("a")), CancellationToken.None));
         Assert.Empty(world.Store.Objects);
 
         await nix.PutNarAsync("a");
         await nix.PutInfoAsync("a", deriver: "a.drv");
-        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation("sha256:00!out"), NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{new string('0', 64)}!out")), NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
         await nix.CopyAsync("b");
         await nix.PutNarAsync("c");
         await nix.PutInfoAsync("c", deriver: "c.drv");
         await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("c.drv"), "c.drv")), NixExtraKind.Log, World.Hash("c.drv"), null, Zstd.Compress("late"u8)));
 
-        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv", $"log/{World.Hash("c.drv")}-c.drv", "realisations/sha256:00!out.doi"];
+        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv", $"log/{World.Hash("c.drv")}-c.drv", $"realisations/sha256:{new string('0', 64)}!out.doi"];
         Assert.Equal(extras.Order(), world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal) && !k.StartsWith("nar/", StringComparison.Ordinal)).Order());
         Assert.Contains($"../{world.NarInfoOf("a")!.Url}", Encoding.UTF8.GetString(world.Store.Objects["debuginfo/aabb"]), StringComparison.Ordinal);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from nix_pending"));
@@ -122,7 +122,7 @@ public sealed class NixWriterTests
         Assert.Equal(nar, Assert.Single(world.Store.Objects).Value);
         Assert.EndsWith(".nar", world.Store.Objects.Keys.Single(), StringComparison.Ordinal);
 
-        Task ReceiveAsync(byte[] body) => world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, "ci", name, new MemoryStream(body), nar.Length, CancellationToken.None);
+        Task ReceiveAsync(byte[] body) => world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(body), nar.Length, CancellationToken.None);
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class NixWriterTests
         var nix = new StockNix(world);
         var nar = "some contents"u8.ToArray();
         var name = StockNix.Name(nar, ".nar");
-        await world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, "ci", name, new MemoryStream(nar), nar.Length, CancellationToken.None);
+        await world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(nar), nar.Length, CancellationToken.None);
 
         var push = await world.BeginAsync(World.Closure(World.Path("a", content: "some contents", size: nar.Length)));
         Assert.Empty(push.Uploads);

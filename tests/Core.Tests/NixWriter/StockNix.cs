@@ -12,25 +12,30 @@ internal sealed class StockNix(World world, string credential = "ci", CacheCore?
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    private readonly Caller _caller = Caller(credential);
+
+    // Of the group of those who push with no credential, as every test pusher is.
+    public static Caller Caller(string credential = "ci") => new(credential, Core.Caller.Anonymous.Group, 0);
+
     private INixWriter Writer => (gateway ?? world.Core).NixWriter;
 
     /// <summary><c>GET &lt;hash&gt;.narinfo</c>: true for 200.</summary>
-    public Task<bool> AskAsync(string name) => Writer.PromisePathAsync(CacheName.Default, credential, World.Hash(name), CancellationToken.None);
+    public Task<bool> AskAsync(string name) => Writer.PromisePathAsync(CacheName.Default, _caller, World.Hash(name), CancellationToken.None);
 
     /// <summary><c>HEAD nar/…</c>: true for 200.</summary>
     public async Task<bool> AskNarAsync(string name, string? content = null) =>
-        await Writer.PromiseNarAsync(CacheName.Default, credential, File(name, content).Name, CancellationToken.None) is not null;
+        await Writer.PromiseNarAsync(CacheName.Default, _caller, File(name, content).Name, CancellationToken.None) is not null;
 
     public Task PutNarAsync(string name, string? content = null)
     {
         var (file, body) = File(name, content);
-        return Writer.ReceiveNarAsync(CacheName.Default, credential, file, new MemoryStream(body), body.Length, CancellationToken.None);
+        return Writer.ReceiveNarAsync(CacheName.Default, _caller, file, new MemoryStream(body), body.Length, CancellationToken.None);
     }
 
     public Task<NarInfoOutcome> PutInfoAsync(string name, string[]? references = null, string? content = null, string[]? signatures = null, string? deriver = null) =>
-        Writer.PublishAsync(CacheName.Default, credential, Info(name, references, content, signatures, deriver), Patience, CancellationToken.None);
+        Writer.PublishAsync(CacheName.Default, _caller, Info(name, references, content, signatures, deriver), Patience, CancellationToken.None);
 
-    public Task KeepAsync(NixExtra extra) => Writer.KeepAsync(CacheName.Default, credential, extra, Patience, CancellationToken.None);
+    public Task KeepAsync(NixExtra extra) => Writer.KeepAsync(CacheName.Default, _caller, extra, Patience, CancellationToken.None);
 
     /// <summary>NAR and narinfo.</summary>
     public async Task<NarInfoOutcome> CopyAsync(string name, params string[] references)

@@ -104,7 +104,7 @@ public sealed class PinPushTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(Pinned("a", "b"));
         await world.UploadAsync(push);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '15 s')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
 
         await Eventually.BecomesTrueAsync(async () =>
         {
@@ -122,7 +122,7 @@ public sealed class PinPushTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a", "b"));
         var push = await world.BeginAsync(Pinned("a", "b"));
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '15 s')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
         Assert.Equal((null, 1), (world.BucketPin("app"), (await world.ShowAsync("app")).Revision));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);

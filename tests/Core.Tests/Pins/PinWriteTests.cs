@@ -55,7 +55,7 @@ public sealed class PinWriteTests
         var functions = world.Core.Database.Functions;
         await world.ExecuteAsync(change == "delete"
             ? $"select {functions}.delete_pin(1, 'app', null, 'x', '')"
-            : $"select s.name, {functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '') from store_path s where s.name = 'b'");
+            : $"select s.name, {functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '', 'p', 'p', 0, true, null) from store_path s where s.name = 'b'");
         Assert.Equal(change == "make" ? null : "a", world.BucketPin("app"));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -71,7 +71,7 @@ public sealed class PinWriteTests
         // In one transaction: nobody writes in between.
         await world.ExecuteAsync(
             $"""
-            select s.name, {world.Core.Database.Functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '') from store_path s where s.name = 'b';
+            select s.name, {world.Core.Database.Functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '', 'p', 'p', 0, true, null) from store_path s where s.name = 'b';
             select {world.Core.Database.Functions}.pin_intend(1, 'app', interval '20 s', interval '3 s', 1)
             """);
 
@@ -297,7 +297,7 @@ public sealed class PinWriteTests
         world.Store.OnWrite = (_, key) => key.ToString() == "pins/bad" ? throw new ObjectStoreException("no space", isTransient: false) : Task.FromResult(Answer.Normal);
         var functions = world.Core.Database.Functions;
         foreach (var name in new[] { "bad", "good" })
-            await world.ExecuteAsync($"select s.name, {functions}.set_pin(1, '{name}', s.hash, s.name, null, null, null, '{name}', '') from store_path s where s.name = 'b'");
+            await world.ExecuteAsync($"select s.name, {functions}.set_pin(1, '{name}', s.hash, s.name, null, null, null, '{name}', '', 'p', 'p', 0, true, null) from store_path s where s.name = 'b'");
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         Assert.Equal((null, "b"), (world.BucketPin("bad"), world.BucketPin("good")));

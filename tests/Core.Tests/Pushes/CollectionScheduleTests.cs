@@ -297,7 +297,7 @@ public sealed class CollectionScheduleTests
         var drv = StorePath.Parse($"{World.Hash("drv")}-a.drv");
         await PushWithLogAsync("a");
         await world.ChangeAsync("update store_path set objects = objects[1:1]; update object set state = 'deleting', fence = clock_timestamp() + interval '1 hour' where kind = 'log'");
-        var path = World.Path("b", content: "a");
+        var path = World.Path("b", content: "a") with { Deriver = drv };
         var opened = await world.Core.DeferredPushes.OpenAsync(
             CacheName.Default,
             new DeferredPush { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
@@ -332,7 +332,7 @@ public sealed class CollectionScheduleTests
 
         async Task PushWithLogAsync(string name)
         {
-            var push = await world.BeginAsync(World.Chain(name));
+            var push = await world.BeginAsync(World.Closure(World.Path(name) with { Deriver = drv }));
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
                 CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] }, CancellationToken.None);

@@ -95,7 +95,7 @@ public sealed class ConcurrentPushTests
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         await world.AssertSoundAsync();
         Assert.Equal((isMissing ? "open" : "committed", isMissing ? "gone" : "live"),
-            (await world.QueryAsync<string>($"select state::text from push where id = {committing.Id}"), await world.StateOfAsync("n")));
+            (await world.QueryAsync<string>($"select state::text from push where public_id = '{committing.Id}'"), await world.StateOfAsync("n")));
     }
 
     [Fact]
@@ -137,7 +137,7 @@ public sealed class ConcurrentPushTests
     public async Task A_commit_does_not_lock_a_realisation_that_is_there_before_the_path_that_carries_it()
     {
         await using var world = await World.CreateAsync();
-        const string id = "sha256:00!out";
+        var id = Nix.RealisationId.Parse($"sha256:{new string('0', 64)}!out");
         var closure = World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
         var report = new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] };
         var cold = await world.BeginAsync(closure);

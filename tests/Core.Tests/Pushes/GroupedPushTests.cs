@@ -65,7 +65,7 @@ public sealed class GroupedPushTests
             pushes.Add(await world.BeginAsync(World.Chain("a")));
 
         Task<CommitAnswer> held;
-        await using (await world.HoldAsync($"select 1 from push where id = {pushes[5].Id} for update"))
+        await using (await world.HoldAsync($"select 1 from push where public_id = '{pushes[5].Id}' for update"))
         {
             held = world.CommitAsync(pushes[5]);
             var others = pushes.Where((_, i) => i != 5).Select(p => world.CommitAsync(p)).ToList();
@@ -122,7 +122,7 @@ public sealed class GroupedPushTests
         await world.ExecuteAsync($"""
             create sequence trouble;
             create function trouble() returns trigger language plpgsql as $f$ begin if current_query() like '%commit_pushes(%' and nextval('trouble') = 1 then {trouble}; end if; return new; end $f$;
-            create trigger trouble before update on push for each row when (old.id = {pushes[5].Id}) execute function trouble();
+            create trigger trouble before update on push for each row when (old.public_id = '{pushes[5].Id}') execute function trouble();
             """);
         var (alone, release) = (new SemaphoreSlim(0), new TaskCompletionSource());
         world.Core.Database.BeforeStatement = async (sql, _) =>
@@ -154,7 +154,6 @@ public sealed class GroupedPushTests
     {
         await using var world = await World.CreateAsync(grouped: true);
         await world.PushAsync(World.Chain("a"));
-        await world.BeginAsync(World.Closure(Renamed("e", "wrong")));
         var known = await world.BeginAsync(World.Chain("a"), "known");
         await world.BeginAsync(World.Chain("a"), "taken");
         var drv = StorePath.Parse($"{World.Hash("drv")}-a.drv");
@@ -162,7 +161,7 @@ public sealed class GroupedPushTests
         world.Core.Database.BeforeStatement = (sql, _) => { sent.Add(sql); return Task.CompletedTask; };
 
         List<Task<PushOpened>> busy;
-        Task<PushOpened> warm, replay, reused, missing, shared, log, renamed;
+        Task<PushOpened> warm, replay, reused, missing, shared, log;
         await using (await world.HoldAsync("select pg_advisory_xact_lock(20291, id) from cache"))
         {
             busy = [];
@@ -175,7 +174,6 @@ public sealed class GroupedPushTests
             (warm, replay, reused) = (world.BeginAsync(World.Chain("a")), world.BeginAsync(World.Chain("a"), "known"), world.BeginAsync(World.Chain("b"), "taken"));
             (missing, shared) = (world.BeginAsync(World.Chain("a", "c")), world.BeginAsync(World.Chain("c", "d")));
             log = world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
-            renamed = world.BeginAsync(World.Closure(Renamed("e", "right")));
         }
 
         Assert.Equal((1, 0), ((await warm).Present, (await warm).Missing.Count));
@@ -187,16 +185,17 @@ public sealed class GroupedPushTests
         Assert.Equal([drv], (await log).MissingLogs);
         Assert.Equal("a", await NamesAsync(await warm, "paths"));
         Assert.Equal("a", await NamesAsync(await missing, "paths"));
-        Assert.Equal("c", await NamesAsync(await missing, "roots"));
-        Assert.Equal("d", await NamesAsync(await shared, "roots"));
-        Assert.Equal("right", await NamesAsync(await renamed, "roots"));
+        Assert.Equal(World.Hash("c"), await RootOfAsync(await missing));
+        Assert.Equal(World.Hash("d"), await RootOfAsync(await shared));
         Assert.Contains(sent, sql => sql.Contains("open_pushes", StringComparison.Ordinal));
         await Task.WhenAll(busy);
 
         Task<string> NamesAsync(PushOpened push, string column) =>
-            world.QueryAsync<string>($"select string_agg(s.name, ' ' order by s.name) from push u join store_path s on s.id = any(u.{column}) where u.id = {push.Id}");
+            world.QueryAsync<string>($"select string_agg(s.name, ' ' order by s.name) from push u join store_path s on s.id = any(u.{column}) where u.public_id = '{push.Id}'");
 
-        static PathDeclaration Renamed(string hash, string name) => World.Path(hash) with { Path = new StorePath(World.Hash(hash), name) };
+        // A name comes with the commit that publishes its path.
+        async Task<StorePathHash> RootOfAsync(PushOpened push) =>
+            StorePathHash.FromBytes(await world.QueryAsync<byte[]>($"select s.hash from push u join store_path s on s.id = u.roots[1] where u.public_id = '{push.Id}'"));
     }
 
     [Fact]
@@ -242,7 +241,7 @@ public sealed class GroupedPushTests
         Task commit;
         await using (await world.HoldAsync("select 1 from store_path for update"))
         {
-            commit = world.ExecuteAsync($"select * from @fn@.commit_pushes((select id from cache), '{{{a.Id}, {b.Id}}}', 500, '1 minute')");
+            commit = world.ExecuteAsync($"select * from @fn@.commit_pushes((select id from cache), @fn@.pushes_of((select id from cache), '{{{a.Id}, {b.Id}}}', '{{x, x}}', '{{t, t}}'), 500, '1 minute')");
             await world.UntilBlockedAsync();
             await using var next = await world.HoldAsync("select 1 from object where kind = 'realisation' for update nowait");
         }
@@ -253,7 +252,7 @@ public sealed class GroupedPushTests
 
         async Task<PushOpened> WithRealisationAsync()
         {
-            const string id = "sha256:00!out";
+            var id = Nix.RealisationId.Parse($"sha256:{new string('0', 64)}!out");
             var push = await world.BeginAsync(World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] });
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(

@@ -55,7 +55,7 @@ public sealed class PublishingTests
         await using var world = await World.CreateAsync(new PushOptions { PublishParallelism = 1 });
         var push = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 299).Select(i => World.Path($"n{i}")), World.Path("top", [.. Enumerable.Range(0, 299).Select(i => $"n{i}")])]));
         await world.UploadAsync(push);
-        var log = new LogContent { Drv = StorePath.Parse($"{World.Hash("drv")}-a.drv"), Path = World.Hash("top"), Content = [1] };
+        var log = new LogContent { Drv = StorePath.Parse($"{World.Hash("drv")}-top.drv"), Path = World.Hash("top"), Content = [1] };
         await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Logs = [log] }, CancellationToken.None);
         var written = new TaskCompletionSource();
         world.Store.OnWrite = (_, _) =>
@@ -184,7 +184,7 @@ public sealed class PublishingTests
         var renewed = await world.BeginAsync(World.Closure(World.Path("b"), World.Path("a", ["b"], content: "new")));
         await world.UploadAsync(old);
         await world.UploadAsync(renewed);
-        await world.ExecuteAsync($"select {fn}.commit_push(1, {old.Id}, interval '1 day')");
+        await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{old.Id}', null, true), interval '1 day')");
         var publisher = new Publisher(world.Core.Database, new PushCatalog(world.Core.Database), world.Store, world.Options, NullLogger.Instance);
         Task stale;
         await using (var meanwhile = await world.HoldAsync($"select from store_path where hash = '\\x{Convert.ToHexString(World.Hash("a").ToArray())}' for update"))
@@ -195,12 +195,12 @@ public sealed class PublishingTests
             await meanwhile.ExecuteAsync($$"""
                 select {{fn}}.publish_record(array_agg(i.id), array_agg(i.generation), '{t}', '{}', '{}', '{}')
                   from store_path s cross join {{fn}}.publish_intend(array[s.id], array[s.generation], '{}', '{}', interval '20 s', interval '3 s') i where s.state = 'publishing';
-                select {{fn}}.finish_push(1, {{old.Id}});
+                select {{fn}}.finish_push(1, {{fn}}.push_of(1, '{{old.Id}}', null, true));
                 delete from root;
                 update store_path set state = 'gone', recorded = false, refs = '{}', objects = '{}' where state = 'live';
                 update object set state = 'deleting' where state = 'live';
                 {{Lists.Write}}
-                select {{fn}}.commit_push(1, {{renewed.Id}}, interval '1 day');
+                select {{fn}}.commit_push(1, {{fn}}.push_of(1, '{{renewed.Id}}', null, true), interval '1 day');
                 """);
         }
 
@@ -218,7 +218,7 @@ public sealed class PublishingTests
         var push = await world.BeginAsync(World.Chain("a", "b"));
         await world.UploadAsync(push);
         // The process dies right after the first half of the commit.
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '15 s')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
 
         await world.TravelAsync(TimeSpan.FromMinutes(1));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -234,7 +234,7 @@ public sealed class PublishingTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(World.Chain("a"));
         await world.UploadAsync(push);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {push.Id}, interval '1 day')");
+        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '1 day')");
 
         await world.TravelAsync(TimeSpan.FromHours(3));
         await world.AbortAsync(push);

@@ -288,7 +288,7 @@ public class PushTests
     {
         await using var world = await CreateAsync();
         var drv = Nix.StorePath.Parse($"{World.Hash("drv")}-a.drv");
-        var id = $"sha256:{new string('a', 64)}!out";
+        var id = Nix.RealisationId.Parse($"sha256:{new string('a', 64)}!out");
         var closure = World.Closure(World.Path("a")) with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }], Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
 
         var push = await world.BeginAsync(closure);

@@ -72,13 +72,14 @@ internal sealed class World : IAsyncDisposable
 
     public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
 
-    /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name).</summary>
+    /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name), and its derivation is called as it is.</summary>
     public static PathDeclaration Path(string name, string[]? references = null, string? content = null, long size = 1000) => new()
     {
         Path = new StorePath(Hash(name), name),
         NarHash = Sha256Hash.Compute(Encoding.UTF8.GetBytes(content ?? name)),
         NarSize = size,
         References = [.. (references ?? []).Select(Hash)],
+        Deriver = new StorePath(Hash("drv"), $"{name}.drv"),
     };
 
     public static BeginPush Closure(params PathDeclaration[] paths) => new() { Roots = [paths[^1].Path.Hash], Paths = paths };

@@ -86,7 +86,7 @@ public class SecretsTests
         }, ProtocolJson.Default.BeginPush);
         var push = JsonSerializer.Deserialize(await begun.Content.ReadAsStringAsync(), ProtocolJson.Default.PushOpened)!;
         var grant = Assert.Single(push.Uploads);
-        var report = new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute([]), FileSize = 5, Md5 = ["x"] }] };
+        var report = new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute([]), FileSize = 5, Md5 = [new string('0', 32)] }] };
         using var reported = await client.PostAsJsonAsync($"{Cache}/pushes/{push.Id}/uploaded", report, ProtocolJson.Default.UploadReport);
 
         Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.ServiceUnavailable), (read.StatusCode, reported.StatusCode));

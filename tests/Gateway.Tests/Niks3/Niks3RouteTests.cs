@@ -3,7 +3,9 @@ using System.Text;
 using System.Text.Json.Nodes;
 using OrleansCache.Core;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests.Niks3;
 
@@ -111,6 +113,13 @@ public class Niks3RouteTests
             return body;
         }
 
+        static JsonNode Other(JsonNode item, string name, long value)
+        {
+            var copy = item.DeepClone();
+            copy[name] = value;
+            return copy;
+        }
+
         foreach (var body in new JsonNode[]
         {
             new JsonObject(),
@@ -125,6 +134,12 @@ public class Niks3RouteTests
             Body(b => b["objects"]![1]!["key"] = "nar/x.nar.zst"),
             Body(b => b["objects"]![1]!["nar_size"] = 0),
             Body(b => b["objects"]![1]!["nar_size"] = -1),
+            Body(b => b["objects"]![1]!["nar_size"] = (1L << 44) + 1),
+            Body(b => b["objects"]![1]!["nar_size"] = ulong.MaxValue),
+            Body(b => b["objects"]!.AsArray().Add(Other(b["objects"]![1]!, "nar_size", 1))),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/sha256:00!out.doi" })),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/x:1!out.doi" })),
+            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "build_log", ["key"] = "log/0c5b8vw40dy178xlpddw65q9gf1h2186-x" })),
             Body(b => b["objects"]![1] = null),
             JsonNode.Parse("[]")!,
         })
@@ -176,6 +191,30 @@ public class Niks3RouteTests
         using var late = await client.SendPutAsync(new Uri(url), [1], "text/plain", null);
         Assert.Equal(HttpStatusCode.Forbidden, late.StatusCode);
         await cache.AssertPublishedAsync(app);
+    }
+
+    [Fact]
+    public async Task A_listing_or_log_that_readers_could_not_decompress_is_refused()
+    {
+        await using var cache = await Niks3Cache.StartAsync();
+        var client = cache.Client();
+        var app = TestPath.Make("app").BuiltWith("log\n");
+        var (ids, pending) = await client.CreateAsync(app);
+        var whole = Zstd.Compress("{}"u8);
+
+        foreach (var key in (string[])[app.ListingKey, app.LogKey])
+        {
+            var url = new Uri((string)pending[key]["presigned_url"]!);
+            foreach (var body in (byte[][])[ZstdBomb.Make("{", 100, ' ', "}", windowLog: 24), ZstdBomb.Make("{", 100, ' ', "}", dictionary: 1), whole[..^1], [.. whole, 1]])
+                Assert.Equal(HttpStatusCode.BadRequest, (await client.SendPutAsync(url, body, "application/json", "zstd")).StatusCode);
+            Assert.True((await client.SendPutAsync(url, ZstdBomb.Make("{", 100, ' ', "}", windowLog: 23), "application/json", "zstd")).IsSuccessStatusCode);
+        }
+
+        foreach (var (part, etag) in new[] { (1, new string('a', 201)), (1, "a\0b"), (1, "a b") })
+        {
+            var request = new JsonObject { ["object_key"] = app.NarKey, ["upload_id"] = "1", ["parts"] = new JsonArray(new JsonObject { ["part_number"] = part, ["etag"] = etag }) };
+            Assert.Equal(HttpStatusCode.BadRequest, (await Niks3Client.ErrorAsync(await client.PostAsync("api/multipart/complete", request))).Status);
+        }
     }
 
     [Fact]

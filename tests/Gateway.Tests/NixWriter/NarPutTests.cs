@@ -94,6 +94,11 @@ public sealed class NarPutTests
     [InlineData("nar/0000000000000000000000000000000000000000000000000000.nar/..%2f..%2fetc")]
     [InlineData("log/not-a-derivation")]
     [InlineData("realisations/..%2f..%2fx")]
+    [InlineData("realisations/sha256:00!out.doi")]
+    [InlineData("realisations/x!out.doi")]
+    [InlineData("realisations/0c5b8vw40dy178xlpddw65q9gf1h2186-x.drv^out.doi")]
+    [InlineData("build-trace-v2/x/out.doi")]
+    [InlineData("build-trace-v2/sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/out.doi")]
     [InlineData("debuginfo/..%2fx")]
     public async Task A_name_that_no_Nix_gives_is_a_4xx_and_nothing_is_stored(string url)
     {
@@ -158,7 +163,7 @@ public sealed class NarPutTests
         using var absent = await server.PutAsync(other.InfoUrl, other.Info.Print());
         Assert.Equal(HttpStatusCode.BadRequest, absent.StatusCode);
         Assert.Contains("never put", await absent.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        foreach (var bad in (string[])["", "nonsense", file.Info.Print().Replace("nar/", "../", StringComparison.Ordinal), other.Info.Print(), file.Info.Print() + "CA: \0\n",
+        foreach (var bad in (string[])["", "nonsense", file.Info.Print().Replace("nar/", "../", StringComparison.Ordinal), other.Info.Print(), file.Info.Print() + "CA: \0\n", file.Info.Print() + "CA: text:x\n", file.Info.Print() + "System: x\vy\n", file.Info.Print().Replace("NarSize: ", "NarSize: 99999999999999", StringComparison.Ordinal),
             file.Info.Print().Replace("Compression: xz", "Compression: zstd", StringComparison.Ordinal)])
             Assert.Equal(HttpStatusCode.BadRequest, (await server.PutAsync(file.InfoUrl, bad)).StatusCode);
         Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(file.InfoUrl, file.Info.Print())).StatusCode);

@@ -201,7 +201,7 @@ public sealed class TrapTests
         ];
         (string Url, string Body, string? Coding)[] after =
         [
-            ("realisations/sha256:00!out.doi", realisation, null),
+            ($"realisations/sha256:{new string('0', 64)}!out.doi", realisation, null),
             ($"build-trace-v2/{drv}/out.doi", $$$"""{"key":{"drvPath":"{{{drv}}}","outputName":"out"},"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
             ($"log/{drv}", "a log\n", "gzip"),
         ];

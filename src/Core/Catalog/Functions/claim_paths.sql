@@ -1,20 +1,24 @@
--- Rule 2, second half, for paths that were not promised: what is there already is held, what nobody uploads is claimed under a minted key.
+-- Rule 2, second half, for paths that were not promised: what is there already and usable is held, what nobody of the trust group uploads is claimed under a minted key.
 -- Called again (a wait, a replay) it answers anew: a claim of another push that is older than its allowance is overtaken.
--- p_paths null: the declarations stand in push_path already, of the paths p_ids.
+-- p_names null: the declarations stand in push_path already, of the paths p_ids.
 -- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push)
 -- A claim is overtaken before its allowance is over when its push has lapsed.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
+-- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
-  p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
+  p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[], p_supersedes boolean[],
   p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false)
-returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader bigint)
+returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   v_g bigint;
   v_push push%rowtype;
+  v_group int;
+  v_legacy int;
   v_hashes bytea[];
+  v_sizes bigint[];
   v_locked bigint[];
   v_held bigint[];
   v_mine bigint[];
@@ -25,19 +29,23 @@ begin
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache for no key update;
   if not found or v_push.state <> 'open' then
-    return query select null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::bigint;
+    return query select null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid;
     return;
   end if;
+  v_group := coalesce(v_push.trust_group, 0);
+  v_legacy := @fn@.legacy_group(p_cache, v_group);
 
-  if p_nar_hashes is not null then
-    insert into push_path (push_id, path_id, nar_hash, nar_size, refs, deriver, ca, signatures, deferred, declared)
-      select p_push, d.id, d.nar_hash, d.nar_size, coalesce(p_refs[d.upto - d.n + 1 : d.upto], '{}'), d.deriver, d.ca, string_to_array(d.signatures, ' '), p_deferred, not p_deferred
+  if p_names is not null then
+    insert into push_path (push_id, path_id, name, nar_hash, nar_size, refs, deriver, ca, signatures, digest, supersedes, deferred, declared)
+      select p_push, d.id, d.name, d.nar_hash, d.nar_size, coalesce(p_refs[d.upto - d.n + 1 : d.upto], '{}'), d.deriver, d.ca, string_to_array(d.signatures, ' '), d.digest, d.supersedes,
+        p_deferred, not p_deferred
       from (select *, sum(n) over (order by ord) as upto
-            from unnest(p_ids, p_nar_hashes, p_nar_sizes, p_ref_counts, p_derivers, p_cas, p_signatures)
-              with ordinality u(id, nar_hash, nar_size, n, deriver, ca, signatures, ord)) d
+            from unnest(p_ids, p_names, p_nar_hashes, p_nar_sizes, p_ref_counts, p_derivers, p_cas, p_signatures, p_digests, p_supersedes)
+              with ordinality u(id, name, nar_hash, nar_size, n, deriver, ca, signatures, digest, supersedes, ord)) d
       on conflict do nothing;
   end if;
-  select array_agg(distinct d.nar_hash) into v_hashes from push_path d where d.push_id = p_push and d.path_id = any(p_ids);
+  select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes
+    from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size from push_path d where d.push_id = p_push and d.path_id = any(p_ids) order by d.nar_hash, d.path_id) n;
 
   -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
   -- Live at g needs no lock: no run can condemn it.
@@ -46,59 +54,59 @@ begin
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
       and not (o.state = 'live' and o.touched = v_g)
     order by o.id for no key update) l;
-  -- What is there: one object per NAR, live before condemned before stored. What is not locked is not held: its push could end, and what is said to be there be deleted.
+  -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
+  -- to be there be deleted.
   select array_agg(o.id) into v_held from (
-    select distinct on (o.nar_hash) o.id from object o
-    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live')
-      and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
-    order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
+    select distinct on (o.nar_hash) o.id
+    from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) join object o on o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
+    where o.state in ('stored', 'condemned', 'live') and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
+      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
+    order by o.nar_hash, o.verified desc, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
   perform @fn@.stamp_objects(p_cache, v_g, v_held);
   update object o set holders = array_append(o.holders, p_push)
     where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
   -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
-  select array_agg(h) into v_hashes from unnest(v_hashes) h where not exists (
-    select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = h and o.state in ('stored', 'condemned', 'live'));
+  select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
+    select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state in ('stored', 'condemned', 'live')
+      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
 
   if v_hashes is not null then
-    -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s.
+    -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s. Another group's claim is nobody's to wait for.
     select greatest(coalesce(sum(o.file_size) / greatest(extract(epoch from clock_timestamp() - v_push.created), 1), 0), p_default_rate) into v_rate
       from object o where o.claimed_by = p_push and o.id = any(v_push.objects) and o.state = 'stored';
-    update object o set exclusive = false
-      where o.id = any(v_locked) and o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.exclusive and o.claimed_by <> p_push
-        and (o.claimed_at + make_interval(secs => greatest(10, 2 * o.nar_size / v_rate)) < clock_timestamp()
+    update object o set exclusive = false, leads = false
+      from unnest(v_hashes, v_sizes) n(nar_hash, nar_size)
+      where o.id = any(v_locked) and o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state = 'claimed' and (o.exclusive or o.leads)
+        and coalesce(o.trust_group, v_legacy) = v_group and o.claimed_by <> p_push
+        and (o.claimed_at + make_interval(secs => greatest(10, 2 * n.nar_size / v_rate)) < clock_timestamp()
           or not exists (select from push u where u.id = o.claimed_by and u.state = 'open' and u.expires >= clock_timestamp()));
     -- A path that returns gets its former key, so that readers with an old narinfo find it: 'gone' says that no URL for it works any more.
     -- One whose file was compressed in another way keeps its key for whoever brings such a file: a narinfo's Compression follows the key.
-    update object o set state = 'claimed', exclusive = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push],
+    update object o set state = 'claimed', leads = true, claimed_by = p_push, claimed_at = clock_timestamp(), holders = array[p_push], nar_size = f.nar_size,
+        publisher = v_push.publisher, trust_group = v_push.trust_group, verified = false,
+        exclusive = not exists (select from object c where c.cache_id = p_cache and c.nar_hash = o.nar_hash and c.kind = 'nar' and c.exclusive),
         url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
-      where o.id in (
-        select distinct on (f.nar_hash) f.id from object f
-        where f.id = any(v_locked) and f.cache_id = p_cache and f.kind = 'nar' and f.nar_hash = any(v_hashes) and f.state = 'gone' and f.fence is null and f.key like '%.nar.zst'
-          and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = f.nar_hash and c.kind = 'nar' and c.state = 'claimed'
-                          and (c.exclusive or c.claimed_by = p_push))
-        order by f.nar_hash, f.id);
-    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, exclusive, url_expires)
-      select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), true, clock_timestamp() + p_url_life
-      from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
-            from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
-            where d.nar_hash = any(v_hashes)
-              and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.kind = 'nar' and c.state = 'claimed'
-                              and (c.exclusive or c.claimed_by = p_push))
-            order by d.nar_hash, d.path_id) m
-      order by m.nar_hash
-      on conflict do nothing;
-    -- Not exclusive: the first recorded wins, the other is collected.
-    if p_deferred then
-      insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, url_expires)
-        select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), clock_timestamp() + p_url_life
+      from (
+        select distinct on (f.nar_hash) f.id, n.nar_size from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) join object f on f.nar_hash = n.nar_hash
+        where f.id = any(v_locked) and f.cache_id = p_cache and f.kind = 'nar' and f.state = 'gone' and f.fence is null and f.key like '%.nar.zst'
+          and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = f.nar_hash and c.nar_size = n.nar_size and c.kind = 'nar' and c.state = 'claimed'
+                          and (c.claimed_by = p_push or (c.exclusive or c.leads) and coalesce(c.trust_group, v_legacy) = v_group))
+        order by f.nar_hash, f.id) f
+      where o.id = f.id;
+    -- The first of all groups is exclusive, which the index decides; another group's first, and (not leading: the first recorded wins, the other is collected) whoever cannot wait, is not.
+    for v_kind in 1 .. case when p_deferred then 3 else 2 end loop
+      insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, exclusive, leads, url_expires, publisher, trust_group)
+        select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), v_kind = 1, v_kind < 3, clock_timestamp() + p_url_life,
+          v_push.publisher, v_push.trust_group
         from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
               from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
               where d.nar_hash = any(v_hashes)
-                and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.kind = 'nar' and c.state = 'claimed' and c.claimed_by = p_push)
+                and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.nar_size = d.nar_size and c.kind = 'nar' and c.state = 'claimed'
+                                and (c.claimed_by = p_push or v_kind < 3 and (c.exclusive or c.leads) and coalesce(c.trust_group, v_legacy) = v_group))
               order by d.nar_hash, d.path_id) m
         order by m.nar_hash
         on conflict do nothing;
-    end if;
+    end loop;
     -- Fresh URLs will be handed out for what is ours.
     update object o set url_expires = clock_timestamp() + p_url_life
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push
@@ -114,14 +122,15 @@ begin
 
   return query
     with held as materialized (select o.id, o.key, o.nar_hash from object o where o.id = any(v_held)),
-      mine as materialized (select distinct on (o.nar_hash) o.id, o.key, o.nar_hash, o.multipart_id from object o where o.id = any(v_mine) order by o.nar_hash, o.exclusive desc, o.id)
+      mine as materialized (select distinct on (o.nar_hash) o.id, o.key, o.nar_hash, o.multipart_id from object o where o.id = any(v_mine) order by o.nar_hash, o.exclusive desc, o.leads desc, o.id)
     select d.path_id,
       case when h.id is not null then 'stored' when c.id is not null then 'upload' else 'wait' end,
-      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id, x.claimed_by
-    from push_path d left join held h on h.nar_hash = d.nar_hash left join mine c on c.nar_hash = d.nar_hash
+      coalesce(h.id, c.id), coalesce(h.key, c.key), d.nar_hash, d.nar_size, c.multipart_id, x.public_id
+    from unnest(p_ids) with ordinality i(id, ord) join push_path d on d.push_id = p_push and d.path_id = i.id left join held h on h.nar_hash = d.nar_hash left join mine c on c.nar_hash = d.nar_hash
     -- One look into the index for each path, whatever the statistics of a young table say.
     left join lateral (
-      select e.claimed_by from object e where h.id is null and c.id is null
-        and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.state = 'claimed' and e.exclusive limit 1) x on true
-    where d.push_id = p_push and d.path_id = any(p_ids);
+      select @fn@.public_of(w.public_id, w.id) as public_id from object e join push w on w.id = e.claimed_by where h.id is null and c.id is null
+        and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.nar_size = d.nar_size and e.state = 'claimed' and (e.exclusive or e.leads)
+        and coalesce(e.trust_group, v_legacy) = v_group limit 1) x on true
+    order by i.ord;
 end $$;

@@ -1,13 +1,21 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
--- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'aborted' | 'unknown'. pin: the name of the one that rides on it.
-create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int, out pin text)
+-- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
+-- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
+-- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
+create function @fn@.commit_push(
+  p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
   v_push push%rowtype;
+  v_group int;
+  v_legacy int;
   v_declared bigint[];
+  v_lower bigint[];
   v_open bigint[];
+  v_supersedes bigint[] := '{}';
+  v_same bigint[] := '{}';
   v_hashes bytea[];
   v_chosen bigint[];
   v_logs bigint[];
@@ -17,42 +25,63 @@ begin
   if not found then outcome := 'unknown'; return; end if;
   published := v_push.published;
   pin := v_push.pin ->> 'name';
-  outcome := v_push.state::text;
+  conflicts := v_push.conflicts;
+  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
   if v_push.state <> 'open' then return; end if;
 
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
-  outcome := v_push.state::text;
+  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
+  conflicts := v_push.conflicts;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
+  -- But what was promised may have gone and come back with another content since it lapsed, and a pin moves only onto what its push has declared.
+  if v_push.pin is not null and v_push.paths <> '{}' and v_push.expires < clock_timestamp() then outcome := 'missing'; paths := v_push.paths; return; end if;
+  v_group := coalesce(v_push.trust_group, 0);
+  v_legacy := @fn@.legacy_group(p_cache, v_group);
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
+  -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself.
+  v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' then '{}' else array(
+    select s.id from store_path s where s.id = any(v_push.paths) and s.rank < v_push.rank and not s.id = any(v_declared)) end;
   -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
-  select array_agg(distinct d.object_id), coalesce(array_agg(distinct d.path_id), '{}') into v_logs, v_carriers from push_object d where d.push_id = p_push;
-  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers, v_push.objects || v_logs || array(
+  -- A log is taken with a path that its derivation has made.
+  select array_agg(distinct l.object_id) filter (where o.kind <> 'log' or 'log/' || coalesce(d.deriver, s.deriver) = o.key), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
+    from push_object l join object o on o.id = l.object_id join store_path s on s.id = l.path_id left join push_path d on d.push_id = p_push and d.path_id = l.path_id
+    where l.push_id = p_push;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
-  if v_open <> '{}' then
+  -- What begin has promised to a push with a pin has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the locks of v_lower.
+  select array_agg(s.id) into paths from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
+    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
+  if paths is not null then outcome := 'conflict'; return; end if;
+  -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
+  if v_declared <> '{}' then
+    select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'unread')), '{}'),
+        coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
+      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open);
+    if paths is not null then outcome := 'conflict'; return; end if;
+  end if;
+
+  if v_open <> '{}' or v_supersedes <> '{}' then
     perform 1 from store_path s where s.id = any(v_open) order by s.id for no key update;
     -- Promised by somebody's commit since, being published, or being deleted: look again.
     select array_agg(s.id) into paths from store_path s where s.id = any(v_open) and s.state <> 'gone';
     if paths is not null then outcome := 'busy'; return; end if;
 
     select array_agg(distinct d.nar_hash), array_agg(d.path_id) filter (where not d.declared) into v_hashes, paths
-      from push_path d where d.push_id = p_push and d.path_id = any(v_open);
+      from push_path d where d.push_id = p_push and d.path_id = any(v_open || v_supersedes);
     if paths is not null then outcome := 'undeclared'; return; end if;
     perform 1 from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       order by o.id for no key update;
-    select array_agg(o.id) into v_chosen from (
-      select distinct on (o.nar_hash) o.id from object o
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
-      order by o.nar_hash, o.state = 'live' desc, o.state = 'condemned' desc, p_push = any(o.holders) desc, o.id) o;
+    v_chosen := @fn@.chosen_objects(v_push, v_legacy, v_open || v_supersedes, null);
     -- What was recorded since the lock statement is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
     perform 1 from object o where o.id = any(v_chosen) order by o.id for no key update;
     select array_agg(o.id) into v_chosen from object o where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned');
     with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
       ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
-    select array_agg(i) into paths from unnest(v_open) i where not exists (select from ready where ready.path_id = i);
+    select array_agg(i) into paths from unnest(v_open || v_supersedes) i where not exists (select from ready where ready.path_id = i);
     if paths is not null then outcome := 'missing'; return; end if;
   end if;
 
@@ -60,28 +89,52 @@ begin
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
   update object o set state = 'publishing', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_logs) and o.state = 'stored';
   update object o set state = 'live', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_chosen) and o.state = 'stored';
-  with chosen as materialized (select o.id, o.nar_hash from object o where o.id = any(v_chosen)),
+  if v_lower <> '{}' or v_same <> '{}' then
+    update store_path s set rank = v_push.rank where s.id = any(v_lower || v_same) and s.state = 'live' and s.rank < v_push.rank;
+  end if;
+  if v_supersedes <> '{}' then
+    update push_path d set supersedes = true where d.push_id = p_push and d.path_id = any(v_supersedes);
+  end if;
+  with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen)),
     extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
       where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),
   published as (
     update store_path s set state = 'publishing', touched = v_g, recorded = false,
+        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         listing = coalesce(d.listing, y.listing), has_listing = coalesce(d.listing, y.listing) is not null,
         objects = array[c.id] || coalesce(x.ids, '{}')
     from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
     -- A client that opens several pushes at once sends what they share under one of them.
     left join lateral (
-      select l.listing from push_path l where d.deferred and d.listing is null and l.deferred and l.path_id = d.path_id and l.nar_hash = d.nar_hash and l.listing is not null limit 1) y on true
+      select l.listing from push_path l join push w on w.id = l.push_id
+      where d.deferred and d.listing is null and l.deferred and l.path_id = d.path_id and l.nar_hash = d.nar_hash and l.listing is not null
+        and w.publisher is not distinct from v_push.publisher limit 1) y on true
     where s.id = any(v_open) and d.push_id = p_push and d.path_id = s.id
     returning s.id)
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
   -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
-  update push u set state = 'committing', published = commit_push.published, lease = clock_timestamp() + p_lease,
+  update push u set state = 'committing', published = commit_push.published, conflicts = commit_push.conflicts, lease = clock_timestamp() + p_lease,
+      committer = case when u.pin is not null then p_publisher end, committer_address = case when u.pin is not null then p_address end,
       objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
     where u.id = p_push;
+  perform @fn@.audit_commits(p_cache, array[p_push], array[p_publisher], array[p_address], cardinality(v_supersedes));
   -- A path that was published just now is in no bucket yet: there is nothing to finish.
-  outcome := case when v_open <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
-  if outcome = 'committing' then outcome := 'publishing'; end if;
+  outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
+  if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;
+end $$;
+
+-- The object of each NAR that paths of a push are published with; p_among: of these only.
+-- Verified before unverified, live before condemned before stored, its own before others'.
+create function @fn@.chosen_objects(p_push push, p_legacy int, p_paths bigint[], p_among bigint[]) returns bigint[]
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+  return array(
+    select distinct on (o.nar_hash) o.id
+    from (select distinct d.nar_hash, d.nar_size from push_path d where d.push_id = p_push.id and d.path_id = any(p_paths)) n
+    join object o on o.cache_id = p_push.cache_id and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
+    where o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, p_legacy, coalesce(p_push.trust_group, 0)) and (p_among is null or o.id = any(p_among))
+    order by o.nar_hash, o.verified desc, o.state = 'live' desc, o.state = 'condemned' desc, p_push.id = any(o.holders) desc, o.id);
 end $$;

@@ -37,10 +37,10 @@ end $$;
 -- Says of paths what begin does not know. The NAR and the references must be those that the push was opened with.
 -- p_refs: the reference of the path with the number in p_ref_ords.
 -- outcome: 'declared' | 'present' (the push was promised the path: the row's signatures) | 'unnamed' (no path of this push) | 'differs' (from what it was opened with)
--- | 'other-name' (that the cache has the path under). One row 'push-ended' when it is not open any more. All or nothing.
+-- | 'other-name' (that the cache has the path under, on the word of an equal or higher rank). One row 'push-ended' when it is not open any more. All or nothing.
 create function @fn@.declare_paths(
   p_cache int, p_push bigint, p_hashes bytea[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_ords int[], p_refs bytea[],
-  p_derivers text[], p_cas text[], p_signatures text[])
+  p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[])
 returns table (ord int, outcome text, signatures text[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -56,7 +56,7 @@ begin
   end if;
   perform 1 from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes) order by s.id for no key update;
   with named as materialized (
-      select u.*, s.id, case when s.state <> 'gone' then s.name else '' end as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
+      select u.*, s.id, case when s.state <> 'gone' and s.rank >= v_push.rank then s.name else '' end as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
       left join store_path s on s.cache_id = p_cache and s.hash = u.hash),
     refs as materialized (
       select r.ord, array_agg(distinct t.id order by t.id) as ids
@@ -71,9 +71,8 @@ begin
       from named n left join refs r on r.ord = n.ord left join push_path d on d.push_id = p_push and d.path_id = n.id;
 
   if not v_outcomes && array['unnamed', 'differs', 'other-name'] then
-    update store_path s set name = u.name from unnest(v_ids, p_names) u(id, name) where s.id = u.id and s.state = 'gone';
-    update push_path d set deriver = u.deriver, ca = u.ca, signatures = string_to_array(u.signatures, ' '), declared = true
-      from unnest(v_ids, p_derivers, p_cas, p_signatures) u(id, deriver, ca, signatures) where d.push_id = p_push and d.path_id = u.id;
+    update push_path d set name = u.name, deriver = u.deriver, ca = u.ca, signatures = string_to_array(u.signatures, ' '), digest = u.digest, declared = true
+      from unnest(v_ids, p_names, p_derivers, p_cas, p_signatures, p_digests) u(id, name, deriver, ca, signatures, digest) where d.push_id = p_push and d.path_id = u.id;
     -- A log goes from the path that it was given, for want of a better one, to those that it tells of.
     with found as materialized (
         select distinct o.id as object_id, d.path_id
@@ -109,17 +108,18 @@ create function @fn@.keep_object(p_cache int, p_push bigint, p_operation text, p
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
+  v_push push%rowtype;
   v_id bigint;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
-  perform 1 from push u
+  select * into v_push from push u
     where u.id = p_push and u.cache_id = p_cache and u.state = 'open' and u.operation = p_operation and u.expires >= clock_timestamp() for no key update;
   if not found then return false; end if;
   select o.id into v_id from object o
     where o.cache_id = p_cache and o.key = p_key and exists (select from push_object x where x.push_id = p_push and x.object_id = o.id) for no key update;
   if not found then return false; end if;
-  update object o set state = 'stored', content = p_content, file_size = octet_length(p_content), holders = array[p_push], recorded = false
+  update object o set state = 'stored', publisher = v_push.publisher, trust_group = v_push.trust_group, content = p_content, file_size = octet_length(p_content), holders = array[p_push], recorded = false
     where o.id = v_id and o.state = 'gone' and o.fence is null;
   update object o set holders = array_append(o.holders, p_push) where o.id = v_id and o.state = 'stored' and not p_push = any(o.holders);
   perform @fn@.stamp_objects(p_cache, v_g, array[v_id]);

@@ -34,7 +34,7 @@ begin
     where s.id = r.id and s.generation = r.generation and not r.done and s.fence is not null and s.state = 'deleting';
   with gone as (
     update store_path s set state = 'gone', fence = null, recorded = false, unwritten = false, condemned_at = null,
-      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false
+      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false, declared = null, publisher = null, trust_group = null, verified = false, rank = 0
     from unnest(p_ids, p_generations, p_done) r(id, generation, done)
     where s.id = r.id and s.generation = r.generation and r.done and s.fence is not null and s.state = 'deleting'
     returning s.id)

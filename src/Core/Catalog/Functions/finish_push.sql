@@ -1,4 +1,6 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
+-- A path that it supersedes never ceases to be live: with the same transaction it has this push's content, all of whose references are live, and its narinfo is to be written anew
+-- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
 create function @fn@.finish_push(p_cache int, p_push bigint) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -7,6 +9,12 @@ declare
   v_own bigint[];
   v_unpromised bigint[];
   v_objects bigint[];
+  v_supersedes bigint[];
+  v_same bigint[];
+  v_taken bigint[];
+  v_chosen bigint[];
+  v_former bigint[];
+  v_former_objects bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
@@ -35,15 +43,50 @@ begin
           from push_object d join object o on o.id = d.object_id and o.state = 'live' join store_path p on p.id = d.path_id
           where d.push_id = p_push and d.object_id = any(v_push.objects) and not d.object_id = any(p.objects) group by d.path_id) a
     where s.id = a.path_id and s.state = 'live';
+
+  -- Of what it declares and others have published: what it supersedes; what is as it declares, for which its rank vouches now; and what another of its rank has taken since the
+  -- commit's first half, onto which its pin does not move.
+  select coalesce(array_agg(m.path_id order by m.path_id) filter (where m.verdict = 'supersede' and d.supersedes and not d.superseded), '{}'),
+      coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'),
+      coalesce(array_agg(m.path_id) filter (where m.verdict in ('other', 'misnamed') and d.supersedes and not d.superseded), '{}')
+    into v_supersedes, v_same, v_taken
+    from @fn@.met_paths(p_cache, p_push, array(
+        select d.path_id from push_path d join store_path s on s.id = d.path_id
+        where d.push_id = p_push and (d.supersedes and not d.superseded or s.rank < v_push.rank))) m
+    join push_path d on d.push_id = p_push and d.path_id = m.path_id;
+  if v_same <> '{}' then
+    update store_path s set rank = v_push.rank where s.id = any(v_same) and s.rank < v_push.rank;
+  end if;
+  if v_supersedes <> '{}' then
+    v_chosen := @fn@.chosen_objects(v_push, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), v_supersedes, v_push.objects);
+    insert into kept_object (cache_id, object_id, until)
+      select distinct p_cache, s.objects[1], clock_timestamp() + interval '30 days' from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen) order by 2
+      on conflict (cache_id, object_id) do update set until = excluded.until;
+    select array_agg(distinct s.objects[1]) into v_former_objects from store_path s where s.id = any(v_supersedes);
+    v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
+    with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
+    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
+        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
+        nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
+      from push_path d join chosen c on c.nar_hash = d.nar_hash
+      where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
+    -- Until the narinfo is written anew, what the bucket's one refers to.
+    update push u set paths = u.paths || v_former, objects = array(select unnest(u.objects) union select unnest(v_former_objects)) where u.id = p_push;
+    update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);
+    return 'changed';
+  end if;
+  if exists (select from push_path d join store_path s on s.id = d.path_id where d.push_id = p_push and d.superseded and s.unwritten) then return 'committing'; end if;
+
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
   perform @fn@.release_push(p_cache, p_push);
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
-  if v_push.pin is not null then
+  if v_push.pin is not null and v_taken = '{}' then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
-      (v_push.pin ->> 'keepRevisions')::int, null);
+      (v_push.pin ->> 'keepRevisions')::int, null, 'push', v_push.committer, v_push.committer_address);
   end if;
-  update push u set state = 'committed', finished = clock_timestamp(), lease = null where u.id = p_push;
+  update push u set state = 'committed', finished = clock_timestamp(), lease = null, conflicts = u.conflicts || v_taken, pin_refused = u.pin is not null and v_taken <> '{}' where u.id = p_push;
   return 'committed';
 end $$;

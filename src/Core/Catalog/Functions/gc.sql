@@ -2,17 +2,24 @@
 
 -- The new run; or the one that the same operation started; or the one that is in the way.
 create function @fn@.gc_start(
-  p_cache int, p_operation text, p_scheduled boolean, p_dry boolean, p_older interval, p_failed interval, p_grace interval, p_owner text)
+  p_cache int, p_operation text, p_scheduled boolean, p_dry boolean, p_older interval, p_failed interval, p_grace interval, p_owner text,
+  p_publisher text default null, p_address text default null)
 returns setof gc_run
 language plpgsql as $$
+declare
+  v_run gc_run%rowtype;
 begin
   return query select * from gc_run r where r.cache_id = p_cache and r.operation = p_operation;
   if found then return; end if;
-  return query
-    insert into gc_run (cache_id, operation, scheduled, dry_run, older_than, failed_uploads_older_than, grace, owner)
+  insert into gc_run (cache_id, operation, scheduled, dry_run, older_than, failed_uploads_older_than, grace, owner)
     values (p_cache, p_operation, p_scheduled, p_dry, p_older, p_failed, p_grace, p_owner)
-    on conflict do nothing returning *;
-  if found then return; end if;
+    on conflict do nothing returning * into v_run;
+  if found then
+    perform @fn@.audit(p_cache, p_publisher, p_address, 'gc.start', v_run.id::text, null, jsonb_build_object('scheduled', nullif(p_scheduled, false), 'dryRun', nullif(p_dry, false),
+      'olderThanSeconds', extract(epoch from p_older)::bigint, 'graceSeconds', extract(epoch from p_grace)::bigint));
+    return next v_run;
+    return;
+  end if;
   return query select * from gc_run r where r.cache_id = p_cache and (r.operation = p_operation or r.state = 'running') order by r.operation = p_operation desc limit 1;
 end $$;
 
@@ -40,12 +47,16 @@ $$;
 create function @fn@.gc_end(p_run bigint, p_owner text, p_state text, p_error text) returns void
 language plpgsql as $$
 declare
-  v_cache int;
+  v_run gc_run%rowtype;
 begin
   update gc_run r set state = p_state::gc_state, error = p_error, finished = clock_timestamp()
-    where r.id = p_run and r.owner = p_owner and r.state = 'running' returning r.cache_id into v_cache;
-  delete from gc_run r where r.cache_id = v_cache and r.state <> 'running'
-    and r.id < (select min(id) from (select l.id from gc_run l where l.cache_id = v_cache order by l.id desc limit 100) x);
+    where r.id = p_run and r.owner = p_owner and r.state = 'running' returning * into v_run;
+  if found then
+    perform @fn@.audit(v_run.cache_id, null, null, 'gc.end', p_run::text, null, jsonb_build_object('state', p_state, 'dryRun', nullif(v_run.dry_run, false),
+      'condemned', nullif(v_run.condemned, 0), 'deleted', nullif(v_run.deleted, 0), 'bytes', nullif(v_run.bytes, 0)));
+  end if;
+  delete from gc_run r where r.cache_id = v_run.cache_id and r.state <> 'running'
+    and r.id < (select min(id) from (select l.id from gc_run l where l.cache_id = v_run.cache_id order by l.id desc limit 100) x);
 end $$;
 
 -- The barrier. The lock, then a new statement: when it is granted, the touches in flight have ended; later ones stamp a higher number than the run's.
@@ -72,6 +83,8 @@ language sql stable as $$
   select 'push', u.id::text, case when u.state = 'open' then u.expires end,
       u.paths || case when u.state = 'committing' then u.roots || array(select d.path_id from push_path d where d.push_id = u.id) else '{}' end, u.objects
     from push u where u.cache_id = p_cache and (u.state = 'committing' or u.state = 'open' and u.expires >= clock_timestamp())
+  union all
+  select 'superseded', null, max(k.until), '{}', array_agg(k.object_id) from kept_object k where k.cache_id = p_cache and k.until >= clock_timestamp() having count(*) > 0
   union all
   select 'publishing', null, null, array_agg(m.id), '{}' from moving_path m where m.cache_id = p_cache and m.state = 'publishing' having count(*) > 0
 $$;

@@ -2,7 +2,8 @@
 -- for an hour and up to some thousand, then the credential gets the next one; none slides beyond a day, so that a credential that is never idle does not hold everything for ever.
 
 -- Locks the holds of some credentials. chosen: by credential, the one that takes new promises; null: none yet, unless p_insert. due: those whose time is to be moved on.
-create function @fn@.nix_holds(p_cache int, p_holders text[], p_insert boolean, p_life interval, out chosen bigint[], out due bigint[])
+-- p_groups and p_ranks: of each credential.
+create function @fn@.nix_holds(p_cache int, p_holders text[], p_groups text[], p_ranks int[], p_insert boolean, p_life interval, out chosen bigint[], out due bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_now timestamptz;
@@ -11,9 +12,10 @@ begin
   v_now := clock_timestamp();
   -- One that has lapsed is left to end: what it promised may be gone. One that ends soon takes nothing either, unless it is about to be moved on.
   if p_insert then
-    insert into push (cache_id, operation, digest, holder, expires, paths, roots)
-      select p_cache, 'nix:' || gen_random_uuid(), '', h.holder, v_now + p_life, '{}', '{}'
-      from (select distinct i as holder from unnest(p_holders) i) h
+    insert into push (cache_id, operation, digest, holder, expires, paths, roots, publisher, trust_group, rank)
+      select p_cache, 'nix:' || gen_random_uuid(), '', h.holder, v_now + p_life, '{}', '{}', b.id, b.trust_group, h.rank
+      from (select distinct on (i.holder) i.holder, i.trust_group, i.rank from unnest(p_holders, p_groups, p_ranks) i(holder, trust_group, rank) order by i.holder) h
+      cross join lateral @fn@.publisher(p_cache, h.holder, h.trust_group, h.rank) b
       where not exists (select from push u where u.cache_id = p_cache and u.holder = h.holder and u.state = 'open'
         and u.created + interval '1 hour' > v_now and u.expires > v_now and cardinality(u.paths) + cardinality(u.objects) < 5000)
       order by h.holder;
@@ -29,7 +31,8 @@ end $$;
 
 -- What is said to be there is held before the answer. Each item is of one credential: a path (p_hashes), a NAR by its file's name (p_names), or neither: the traffic alone.
 -- key and file_size: of the NAR. Many items, of any credentials, in one transaction.
-create function @fn@.nix_promise(p_cache int, p_holders text[], p_hashes bytea[], p_names text[], p_life interval)
+-- Usable is what its credential's trust group published, or a server has read.
+create function @fn@.nix_promise(p_cache int, p_holders text[], p_groups text[], p_ranks int[], p_hashes bytea[], p_names text[], p_life interval)
 returns table (item int, present boolean, key text, file_size bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -40,6 +43,8 @@ declare
   v_due bigint[];
   v_paths bigint[];
   v_objects bigint[];
+  v_item_groups int[];
+  v_distrusts boolean;
   v_item_paths bigint[];
   v_item_objects bigint[];
 begin
@@ -48,7 +53,7 @@ begin
   v_paths := array(select s.id from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes) and s.state in ('live', 'condemned'));
   v_objects := array(select a.object_id from nar_alias a join object o on o.id = a.object_id
     where a.cache_id = p_cache and a.name = any(p_names) and o.file_hash = a.file_hash and o.state in ('stored', 'live', 'condemned'));
-  select h.chosen, h.due into v_chosen, v_due from @fn@.nix_holds(p_cache, p_holders, v_paths <> '{}' or v_objects <> '{}', p_life) h;
+  select h.chosen, h.due into v_chosen, v_due from @fn@.nix_holds(p_cache, p_holders, p_groups, p_ranks, v_paths <> '{}' or v_objects <> '{}', p_life) h;
   if v_paths = '{}' and v_objects = '{}' and v_due = '{}' then
     return query select i, false, null::text, null::bigint from generate_series(1, cardinality(p_holders)) i;
     return;
@@ -59,13 +64,18 @@ begin
   select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_paths || array(select unnest(u.paths) from push u where u.id = any(v_due)), '{}', v_objects) t;
   perform @fn@.stamp_objects(p_cache, v_g, v_objects);
 
+  select array_agg(b.trust_group order by i.ord) into v_item_groups
+    from unnest(p_holders) with ordinality i(holder, ord) left join publisher b on b.cache_id = p_cache and b.name = i.holder;
+  select c.distrust_legacy into v_distrusts from cache c where c.id = p_cache;
   -- Locked by now: they stay what they are. One element for each item; null: not there.
   select array_agg(x.path_id order by x.ord), array_agg(x.object_id order by x.ord) into v_item_paths, v_item_objects from (
     select i.ord, s.id as path_id, o.id as object_id
-    from unnest(p_holders, p_hashes, p_names) with ordinality i(holder, hash, name, ord)
+    from unnest(v_item_groups, p_hashes, p_names) with ordinality i(trust_group, hash, name, ord)
     left join store_path s on s.cache_id = p_cache and s.hash = i.hash and s.id = any(v_paths) and not s.id = any(v_unpromised)
+      and @fn@.usable(s.verified, s.trust_group, case when v_distrusts then -1 else i.trust_group end, i.trust_group)
     left join nar_alias a on a.cache_id = p_cache and a.name = i.name
-    left join object o on o.id = a.object_id and o.id = any(v_objects) and o.file_hash = a.file_hash and o.state in ('stored', 'live')) x;
+    left join object o on o.id = a.object_id and o.id = any(v_objects) and o.file_hash = a.file_hash and o.state in ('stored', 'live')
+      and @fn@.usable(o.verified, o.trust_group, case when v_distrusts then -1 else i.trust_group end, i.trust_group)) x;
   update object o set holders = array(select unnest(o.holders) union select unnest(n.pushes))
     from (select i.object_id, array_agg(distinct i.push_id) as pushes from unnest(v_item_objects, v_chosen) i(object_id, push_id) where i.object_id is not null group by i.object_id) n
     where o.id = n.object_id and o.state = 'stored' and not n.pushes <@ o.holders;

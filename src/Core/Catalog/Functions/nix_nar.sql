@@ -2,14 +2,17 @@
 
 -- Rule 2 for one of them: the row with its key comes before the bytes. The NAR hash may not be known yet. Nobody waits for such a claim: it is not exclusive.
 create function @fn@.nix_claim(
-  p_cache int, p_holder text, p_name text, p_key text, p_nar_hash bytea, p_nar_size bigint, p_life interval, p_url_life interval,
+  p_cache int, p_holder text, p_group text, p_rank int, p_name text, p_key text, p_nar_hash bytea, p_nar_size bigint, p_life interval, p_url_life interval,
   out push_id bigint, out object_id bigint, out key text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_ending text := substr(p_name, 53);
+  v_publisher int;
+  v_group int;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
-  select h.chosen[1] into push_id from @fn@.nix_holds(p_cache, array[p_holder], true, p_life) h;
+  select h.chosen[1] into push_id from @fn@.nix_holds(p_cache, array[p_holder], array[p_group], array[p_rank], true, p_life) h;
+  select b.id, b.trust_group into v_publisher, v_group from @fn@.publisher(p_cache, p_holder, p_group, p_rank) b;
   -- What returns gets its former key, so that readers with an old narinfo find it: the same file, or another of the same NAR that is compressed alike.
   select o.id into object_id from object o
     where o.cache_id = p_cache and o.state = 'gone' and o.fence is null and substr(o.key, 57) = v_ending
@@ -18,12 +21,12 @@ begin
         union all select x.id from object x where x.cache_id = p_cache and x.kind = 'nar' and x.nar_hash = p_nar_hash))
     order by o.id limit 1 for no key update;
   if found then
-    update object o set state = 'claimed', exclusive = false, claimed_by = push_id, claimed_at = clock_timestamp(), holders = array[push_id],
+    update object o set state = 'claimed', exclusive = false, leads = false, publisher = v_publisher, trust_group = v_group, verified = false, claimed_by = push_id, claimed_at = clock_timestamp(), holders = array[push_id],
         url_expires = clock_timestamp() + p_url_life, multipart_id = null, file_hash = null, file_size = null, recorded = false
       where o.id = object_id and o.state = 'gone' returning o.key into key;
   else
-    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, url_expires)
-      values (p_cache, p_key, 'nar', 'claimed', p_nar_hash, p_nar_size, array[push_id], push_id, clock_timestamp(), clock_timestamp() + p_url_life)
+    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, url_expires, publisher, trust_group)
+      values (p_cache, p_key, 'nar', 'claimed', p_nar_hash, p_nar_size, array[push_id], push_id, clock_timestamp(), clock_timestamp() + p_url_life, v_publisher, v_group)
       returning id, object.key into object_id, key;
   end if;
   update push u set objects = u.objects || nix_claim.object_id where u.id = push_id and not nix_claim.object_id = any(u.objects);
@@ -47,14 +50,14 @@ begin
   if not found then return false; end if;
 
   update object o set holders = case when p_push = any(o.holders) then o.holders else array_append(o.holders, p_push) end
-    where o.id = v_first and o.state = 'stored' and o.file_hash = p_file_hash;
+    where o.id = v_first and o.state = 'stored' and o.file_hash = p_file_hash and o.verified;
   if found then
     update push u set objects = u.objects || v_first where u.id = p_push and not v_first = any(u.objects);
     perform @fn@.nix_drop(p_cache, p_push, p_object);
     return true;
   end if;
 
-  update object o set state = 'stored', exclusive = false, nar_hash = p_nar_hash, nar_size = p_nar_size, file_hash = p_file_hash, file_size = p_file_size, recorded = true
+  update object o set state = 'stored', exclusive = false, leads = false, verified = true, nar_hash = p_nar_hash, nar_size = p_nar_size, file_hash = p_file_hash, file_size = p_file_size, recorded = true
     where o.id = p_object;
   insert into nar_alias (cache_id, name, file_hash, object_id) values (p_cache, p_name, p_file_hash, p_object)
     on conflict (cache_id, name) do update set file_hash = excluded.file_hash, object_id = excluded.object_id;
@@ -67,7 +70,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 begin
   perform 1 from push u where u.id = p_push and u.cache_id = p_cache for no key update;
   perform 1 from object o where o.id = p_object for no key update;
-  update object o set state = 'deleting', holders = '{}', exclusive = false where o.id = p_object and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push;
+  update object o set state = 'deleting', holders = '{}', exclusive = false, leads = false where o.id = p_object and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push;
   if not found then return; end if;
   perform @fn@.list_objects(p_cache, array[p_object], null, 'deleting');
   update push u set objects = array_remove(u.objects, p_object) where u.id = p_push;

@@ -49,11 +49,13 @@ $$;
 
 -- Makes, moves or revives a pin, part of the transaction that has promised its path. outcome: 'made' | 'moved' | 'changed' (not at the expected revision).
 -- The path that it has already is no new revision: a push that is repeated must not drive out the revisions that are kept.
+-- p_kind: 'set' | 'rollback' | 'push', whose own line in the audit log tells of a pin that stays where it is.
 create function @fn@.move_pin(
-  p_cache int, p_name text, p_path bigint, p_expires timestamptz, p_keep int, p_expected bigint, out outcome text, out result pin)
+  p_cache int, p_name text, p_path bigint, p_expires timestamptz, p_keep int, p_expected bigint, p_kind text, p_publisher text, p_address text, out outcome text, out result pin)
 language plpgsql as $$
 declare
   v_now timestamptz;
+  v_stays boolean;
 begin
   loop
     select * into result from pin p where p.cache_id = p_cache and p.name = p_name for no key update;
@@ -68,7 +70,8 @@ begin
 
   v_now := clock_timestamp();
   outcome := case when result.deleted then 'made' else 'moved' end;
-  if not result.deleted and result.path_id = p_path then
+  v_stays := not result.deleted and result.path_id = p_path;
+  if v_stays then
     update pin p set updated = v_now, expires = p_expires, keep_revisions = coalesce(p_keep, p.keep_revisions) where p.id = result.id;
   else
     update pin p set path_id = p_path, revision = p.revision + 1, deleted = false, updated = v_now, expires = p_expires,
@@ -78,18 +81,28 @@ begin
     insert into pin_revision (pin_id, revision, path_id, created) select p.id, p.revision, p.path_id, v_now from pin p where p.id = result.id;
   end if;
   update pin p set kept_from = greatest(p.kept_from, least(p.revision - p.keep_revisions + 1, p.written)) where p.id = result.id returning * into result;
+  if not (v_stays and p_kind = 'push') then
+    perform @fn@.audit(p_cache, p_publisher, p_address, case when p_kind = 'rollback' then 'pin.rollback' when outcome = 'made' or v_stays then 'pin.set' else 'pin.move' end,
+      p_name, (select s.hash from store_path s where s.id = p_path), jsonb_build_object('revision', result.revision));
+  end if;
   -- A hundred revisions are listed.
   delete from pin_revision r where r.pin_id = result.id and r.revision <= result.revision - 100 and r.revision < result.kept_from;
 end $$;
 
--- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused'
+-- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused' | 'other' (its NAR is not p_nar) |
+-- 'unread' (another group published the path or something that it needs, and no server has read the bytes; neither p_nar nor p_any says that this is all the same)
 create function @fn@.set_pin(
   p_cache int, p_name text, p_hash bytea, p_path_name text, p_life interval, p_keep int, p_expected bigint, p_operation text, p_digest bytea,
+  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea, p_address text default null,
   out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_said record;
+  v_group int;
   v_path bigint;
+  v_nar bytea;
+  v_lower bigint[] := '{}';
+  v_unread boolean := false;
   v_unpromised bigint[];
 begin
   select r.* into v_said from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
@@ -98,9 +111,16 @@ begin
     result := v_said.result;
     return;
   end if;
-  select s.id into v_path from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
+  select s.id, s.nar_hash into v_path, v_nar from store_path s where s.cache_id = p_cache and s.hash = p_hash and s.name = p_path_name;
   if found then
-    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+    select b.trust_group into v_group from @fn@.publisher(p_cache, p_publisher, p_group, p_rank) b;
+    -- Who pins a closure vouches for it: nobody of its rank supersedes any of it.
+    with recursive walk(id) as (
+      select v_path union select r.id from walk w join store_path s on s.id = w.id cross join unnest(s.refs) r(id))
+    select coalesce(array_agg(s.id) filter (where s.rank < p_rank), '{}'),
+        bool_or(not @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, v_group), v_group)) and not p_any and p_nar is null
+      into v_lower, v_unread from walk w join store_path s on s.id = w.id;
+    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path], v_lower) t;
   end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then
@@ -111,8 +131,13 @@ begin
 
   if v_path is null or v_unpromised <> '{}' then
     outcome := 'absent';
+  elsif v_nar <> p_nar then
+    outcome := 'other';
+  elsif v_unread then
+    outcome := 'unread';
   else
-    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected) m;
+    update store_path s set rank = p_rank where s.id = any(v_lower) and s.state = 'live' and s.rank < p_rank;
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected, 'set', p_publisher, p_address) m;
     outcome := v_said.outcome;
     result := v_said.result;
   end if;
@@ -122,7 +147,7 @@ end $$;
 -- To the given revision, or (null) to the newest one with another path. Expiry and kept revisions stay as they are.
 -- outcome: as of set_pin, or 'unknown' (no such pin) | 'no-revision'; with 'absent' result.path_id is the path that was wanted
 create function @fn@.rollback_pin(
-  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, out outcome text, out result pin)
+  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_said record;
@@ -160,7 +185,7 @@ begin
     outcome := 'absent';
     result.path_id := v_path;
   else
-    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1)) m;
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1), 'rollback', p_publisher, p_address) m;
     outcome := v_said.outcome;
     result := v_said.result;
   end if;
@@ -168,7 +193,8 @@ begin
 end $$;
 
 -- Marks the row; it goes when the deletion of pins/<name> is recorded. outcome: 'deleted' | 'unknown' | 'changed' | 'reused'
-create function @fn@.delete_pin(p_cache int, p_name text, p_expected bigint, p_operation text, p_digest bytea, out outcome text, out result pin)
+create function @fn@.delete_pin(
+  p_cache int, p_name text, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, out outcome text, out result pin)
 language plpgsql as $$
 declare
   v_said record;
@@ -187,6 +213,7 @@ begin
   else
     update pin p set deleted = true, revision = p.revision + 1, updated = clock_timestamp(), expires = null where p.id = result.id returning * into result;
     outcome := 'deleted';
+    perform @fn@.audit(p_cache, p_publisher, p_address, 'pin.delete', p_name, (select s.hash from store_path s where s.id = result.path_id), jsonb_build_object('revision', result.revision));
   end if;
   perform @fn@.pin_done(p_cache, p_operation, outcome, result);
 end $$;
@@ -200,7 +227,10 @@ declare
 begin
   select array_agg(x.id) into v_ids from (
     select p.id from pin p where p.cache_id = p_cache and not p.deleted and p.expires < clock_timestamp() order by p.id limit p_limit for no key update skip locked) x;
-  update pin p set deleted = true, revision = p.revision + 1, updated = clock_timestamp(), expires = null where p.id = any(v_ids);
+  with ended as (
+    update pin p set deleted = true, revision = p.revision + 1, updated = clock_timestamp(), expires = null where p.id = any(v_ids) returning p.name, p.path_id, p.revision)
+  insert into audit (cache_id, publisher, action, subject, path, detail)
+    select p_cache, 'server', 'pin.expire', e.name, s.hash, jsonb_build_object('revision', e.revision) from ended e left join store_path s on s.id = e.path_id;
   get diagnostics v_count = row_count;
   return v_count;
 end $$;

@@ -19,16 +19,17 @@ begin
       order by s.id limit p_limit) x;
   else
     select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from push_path d join store_path s on s.id = d.path_id
-      where d.push_id = p_push and s.state = 'publishing' and not s.recorded;
+      where d.push_id = p_push and (s.state = 'publishing' and not s.recorded or d.superseded and s.state = 'live' and s.unwritten);
   end if;
   select array_agg(distinct r) into v_names from store_path s cross join unnest(s.refs) r where s.id = any(v_paths);
 
   return query
     select 'path', s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca,
-      case when s.state = 'publishing' then s.listing end, o.key, o.file_hash, o.file_size, v.generation
+      s.listing, o.key, o.file_hash, o.file_size, v.generation
     from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1];
   return query
-    select 'name', s.id, s.hash, s.name, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
+    -- What this push supersedes is called as it declares it.
+    select 'name', s.id, s.hash, coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name), null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
     from store_path s where s.id = any(v_names);
   return query
     select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation
@@ -76,7 +77,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 begin
   perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
   perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
-  update store_path s set fence = null, recorded = s.recorded or r.done, unwritten = s.unwritten and not r.done
+  update store_path s set fence = null, recorded = s.recorded or r.done, unwritten = s.unwritten and not r.done, listing = case when r.done and s.state = 'live' then null else s.listing end
     from unnest(p_paths, p_path_generations, p_paths_done) r(id, generation, done)
     where s.id = r.id and s.generation = r.generation and s.fence is not null;
   update object o set fence = null, recorded = o.recorded or r.done
@@ -98,12 +99,12 @@ end $$;
 
 -- Takes over commits whose publisher has fallen silent; keeps the own ones (p_push) alive.
 create function @fn@.lease_commits(p_cache int, p_push bigint, p_lease interval, p_limit int)
-returns setof bigint
+returns setof uuid
 language sql volatile as $$
   update push u set lease = clock_timestamp() + p_lease
   where u.id in (
     select c.id from push c
     where c.cache_id = p_cache and c.state = 'committing' and (c.id = p_push or p_push is null and c.lease < clock_timestamp())
     order by c.id limit p_limit for no key update skip locked)
-  returning u.id
+  returning @fn@.public_of(u.public_id, u.id)
 $$;

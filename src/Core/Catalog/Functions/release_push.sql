@@ -11,6 +11,7 @@ begin
   update object o set
       holders = array_remove(o.holders, p_push),
       exclusive = false,
+      leads = false,
       content = case when o.state = 'stored' and array_remove(o.holders, p_push) = '{}' then null else o.content end,
       -- A log or realisation that was never written leaves nothing in the bucket.
       state = case when o.state in ('claimed', 'stored') and array_remove(o.holders, p_push) = '{}'

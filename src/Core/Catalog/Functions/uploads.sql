@@ -35,7 +35,7 @@ begin
     join object o on o.id = r.id and o.key = r.key and o.nar_hash = r.nar_hash
     where o.cache_id = p_cache and o.kind = 'nar' and o.state = 'claimed' and o.claimed_by = p_push;
   if v_refused is null then return; end if;
-  update object o set state = 'deleting', exclusive = false, holders = '{}' where o.id = any(v_refused);
+  update object o set state = 'deleting', exclusive = false, leads = false, holders = '{}' where o.id = any(v_refused);
   perform @fn@.list_objects(p_cache, v_refused, null, 'deleting');
   update push u set objects = array(select unnest(u.objects) except select unnest(v_refused)) where u.id = p_push;
 end $$;

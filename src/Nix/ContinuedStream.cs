@@ -1,9 +1,7 @@
-using OrleansCache.Nix;
+namespace OrleansCache.Nix;
 
-namespace OrleansCache.Gateway.V1;
-
-/// <summary>Bytes that have been read already, and then the rest of their stream.</summary>
-internal sealed class ContinuedStream(ReadOnlyMemory<byte> first, Stream rest) : ReadOnlyStream
+/// <summary>Bytes that have been read already, and then the rest of their stream, which stays open.</summary>
+public sealed class ContinuedStream(ReadOnlyMemory<byte> first, Stream rest) : ReadOnlyStream
 {
     private ReadOnlyMemory<byte> _first = first;
 

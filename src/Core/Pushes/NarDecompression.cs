@@ -1,0 +1,62 @@
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>
+/// Decompresses NARs that clients compressed. A window of up to 8 MiB, as all common levels make, is there for each; larger ones, up to 128 MiB, for a few of the process at
+/// a time, while the others wait. Which it is the start of the file says, and no later frame may need more.
+/// </summary>
+internal sealed class NarDecompression : IAsyncDisposable
+{
+    private const int LargeAtOnce = 4;
+    private const ulong UsualWindow = 1ul << Zstd.BodyWindowLog;
+    private const int UsualXzMemory = 16 << 20;
+    private const int LargeXzMemory = 128 << 20;
+
+    private static readonly SemaphoreSlim Large = new(LargeAtOnce);
+
+    private readonly bool _isLarge;
+
+    private NarDecompression(Stream nar, bool isLarge) => (Nar, _isLarge) = (nar, isLarge);
+
+    public Stream Nar { get; }
+
+    /// <param name="compression">As in a narinfo.</param>
+    /// <param name="file">Stays open.</param>
+    /// <param name="cancel">Ends the wait for a place.</param>
+    /// <returns>Null when this program cannot decompress it.</returns>
+    public static async Task<NarDecompression?> OpenAsync(string compression, Stream file, CancellationToken cancel)
+    {
+        if (compression is not ("zstd" or "xz"))
+            return NarCompression.Decompress(compression, file) is { } nar ? new NarDecompression(nar, isLarge: false) : null;
+        var start = new byte[XzHeader.MaxLength];
+        var read = await file.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancel);
+        var window = compression == "zstd" ? ZstdFrames.WindowOf(start.AsSpan(0, read)) : XzHeader.DictionaryOf(start.AsSpan(0, read));
+        // Of what does not tell, or is something else, more must not be taken either.
+        var isLarge = window is not { } bytes || bytes > UsualWindow;
+        if (isLarge)
+            await Large.WaitAsync(cancel);
+        try
+        {
+            var whole = new ContinuedStream(start.AsMemory(0, read), file);
+            return new NarDecompression(
+                compression == "zstd"
+                    ? new ZstdDecompressStream(whole, leaveOpen: true, isLarge ? Zstd.NarWindowLog : Zstd.BodyWindowLog)
+                    : new XzDecompressStream(whole, isLarge ? LargeXzMemory : UsualXzMemory),
+                isLarge);
+        }
+        catch
+        {
+            if (isLarge)
+                Large.Release();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Nar.DisposeAsync();
+        if (_isLarge)
+            Large.Release();
+    }
+}

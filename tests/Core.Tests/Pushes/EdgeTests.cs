@@ -1,0 +1,102 @@
+using System.Security.Cryptography;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
+using OrleansCache.Protocol;
+using Xunit;
+
+namespace OrleansCache.Core.Tests.Pushes;
+
+/// <summary>What a request may declare of a path, whatever protocol it came by.</summary>
+public class EdgeTests
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(-1)]
+    [InlineData(NarInfo.MaxNarSize + 1)]
+    [InlineData(long.MaxValue)]
+    public async Task A_size_that_no_NAR_has_is_refused_and_nothing_is_opened(long size)
+    {
+        await using var world = await World.CreateAsync();
+        var path = World.Path("a", size: size);
+
+        var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(path)));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(path), CancellationToken.None));
+
+        Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push"));
+    }
+
+    [Fact]
+    public async Task One_NAR_hash_with_two_sizes_is_refused()
+    {
+        await using var world = await World.CreateAsync();
+        PathDeclaration[] paths = [World.Path("a", content: "same"), World.Path("b", content: "same", size: 1001)];
+
+        var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(paths)));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(paths), CancellationToken.None));
+        await world.BeginAsync(World.Closure(paths[0], paths[1] with { NarSize = 1000 }));
+
+        Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
+        Assert.Contains("1001 bytes", direct.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_log_is_of_a_derivation()
+    {
+        await using var world = await World.CreateAsync();
+
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(
+            World.Closure(World.Path("a")) with { Logs = [new LogDeclaration { Drv = World.Path("a").Path, Path = World.Hash("a") }] }));
+
+        Assert.Equal(ProblemKind.BadRequest, refused.Kind);
+    }
+
+    [Fact]
+    public async Task Of_any_number_of_foreign_signatures_sixteen_are_published()
+    {
+        await using var world = await World.CreateAsync();
+        var path = World.Path("a");
+        var signatures = Many(100, "x");
+
+        await world.CommitAsync(await UploadedAsync(world, path with { Signatures = [.. signatures, .. signatures] }));
+
+        Assert.Equal(signatures.Take(16), world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Signatures_of_several_pushes_of_a_live_path_are_sixteen_together()
+    {
+        await using var world = await World.CreateAsync();
+        var path = World.Path("a");
+        await world.CommitAsync(await UploadedAsync(world, path with { Signatures = Many(10, "x") }));
+
+        foreach (var name in (string[])["y", "z"])
+            await world.CommitAsync(await world.BeginAsync(World.Closure(path with { Signatures = Many(10, name) })));
+
+        Assert.Equal(17, world.NarInfoOf("a")!.Signatures.Count);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Signatures_that_no_narinfo_could_carry_are_left_out()
+    {
+        await using var world = await World.CreateAsync();
+        var good = Many(1, "x")[0];
+
+        await world.CommitAsync(await UploadedAsync(world, World.Path("a") with { Signatures = [$"a\nURL: {good}", $"a {good}", good + "\n", "a:b", good] }));
+
+        Assert.Equal([good], world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal)));
+    }
+
+    private static string[] Many(int count, string name) => [.. Enumerable.Range(10, count).Select(i => $"{name}-{i:000}:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(64))}")];
+
+    private static async Task<PushOpened> UploadedAsync(World world, PathDeclaration path)
+    {
+        var push = await world.BeginAsync(World.Closure(path));
+        await world.UploadAsync(push);
+        return push;
+    }
+
+    private static DeferredPush Deferred(params PathDeclaration[] paths) =>
+        new() { Root = paths[^1].Path.Hash, Paths = [.. paths.Select(p => new DeferredPath(p.Path.Hash, p.NarHash, p.NarSize, p.References))] };
+}
