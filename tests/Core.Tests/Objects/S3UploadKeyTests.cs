@@ -142,6 +142,19 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
     }
 
     [UploadUserFact]
+    public async Task A_key_that_may_read_only_what_others_have_put_is_found()
+    {
+        var (all, nars) = ($"arn:aws:s3:::{_options.Bucket}/{Prefix}*", $"arn:aws:s3:::{_options.Bucket}/{Prefix}nar/*");
+        await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(
+            _options.Bucket, Prefix,
+            $$"""{"Effect":"Allow","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["s3:GetObject"],"Resource":["{{all}}"]}""",
+            $$"""{"Effect":"Deny","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["s3:GetObject"],"Resource":["{{nars}}"]}""").Replace("\"s3:Get*\",", "", StringComparison.Ordinal));
+        using var store = new S3ObjectStore(_options);
+
+        Assert.Equal(new UploadKeyRights { Gets = true }, await store.ProbeUploadKeyAsync(None));
+    }
+
+    [UploadUserFact]
     public async Task A_key_that_may_not_put_or_that_the_store_does_not_know_is_found()
     {
         await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(_options.Bucket, "elsewhere/"));
