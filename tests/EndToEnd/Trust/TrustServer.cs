@@ -80,10 +80,13 @@ internal sealed class TrustServer : IAsyncDisposable
     }
 }
 
-/// <summary>One server on each store for all tests, each started when a test asks for it.</summary>
+/// <summary>Servers on each store for all tests, each started when a test asks for it.</summary>
 public sealed class TrustServers : IAsyncLifetime
 {
-    private readonly Dictionary<StoreKind, Lazy<Task<TrustServer>>> _servers = Enum.GetValues<StoreKind>().ToDictionary(s => s, s => new Lazy<Task<TrustServer>>(() => TrustServer.StartAsync(s)));
+    private readonly Dictionary<(StoreKind Store, bool IsPrivate), Lazy<Task<TrustServer>>> _servers = new[]
+    {
+        (StoreKind.Folder, false), (StoreKind.Folder, true), (StoreKind.Bucket, false), (StoreKind.Bucket, true),
+    }.ToDictionary(s => s, s => new Lazy<Task<TrustServer>>(() => TrustServer.StartAsync(s.Item1, s.Item2 ? ["--private"] : [])));
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -93,5 +96,8 @@ public sealed class TrustServers : IAsyncLifetime
             await (await server.Value).DisposeAsync();
     }
 
-    internal Task<TrustServer> On(StoreKind store) => _servers[store].Value;
+    internal Task<TrustServer> On(StoreKind store) => _servers[(store, false)].Value;
+
+    /// <summary>One whose readers need a token.</summary>
+    internal Task<TrustServer> PrivateOn(StoreKind store) => _servers[(store, true)].Value;
 }

@@ -9,8 +9,8 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 public sealed partial class TrustTests
 {
     [Theory]
-    [OnFolder([V1, Niks3, NixCopy], [V1, Niks3, NixCopy])]
-    [OnBucket([V1, Niks3, NixCopy], [V1, Niks3, NixCopy])]
+    [OnFolder([V1, Niks3, NixCopy], [V1, Niks3])]
+    [OnBucket([V1, Niks3, NixCopy], [V1, Niks3])]
     public async Task A_pinned_closure_keeps_the_references_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v)
     {
         var server = await servers.On(store);
@@ -66,8 +66,8 @@ public sealed partial class TrustTests
     }
 
     [Theory]
-    [OnFolder([V1, Niks3, NixCopy], [V1, Niks3, NixCopy])]
-    [OnBucket([V1, Niks3, NixCopy], [V1, Niks3, NixCopy])]
+    [OnFolder([V1, Niks3, NixCopy], [V1, Niks3])]
+    [OnBucket([V1, Niks3, NixCopy], [V1, Niks3])]
     public Task A_pin_is_on_the_bytes_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Bytes);
 
     [Theory]
@@ -83,6 +83,23 @@ public sealed partial class TrustTests
     [Theory]
     [OnBucket([V1, Niks3], [V1])]
     public Task A_pin_is_on_the_size_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Size);
+
+    // Stock Nix declares nothing of a path that it is told is there: who outranks its publisher has to be told that it is not, or be refused the pin.
+    [Theory]
+    [OnFolder([V1, Niks3, NixCopy])]
+    [OnBucket([V1, Niks3, NixCopy])]
+    public async Task A_pin_after_a_copy_of_stock_Nix_is_on_what_was_copied(StoreKind store, Protocol m)
+    {
+        var server = await servers.On(store);
+        var (M, _, D) = await server.PublishersAsync();
+        var root = TrustPath.Make("root", TrustPath.Make("dependency"));
+        var squatted = TrustPath.Make("squatted");
+        await Pushing.TryAsync(() => M.PushAsync(m, root with { References = [] }));
+        await Pushing.TryAsync(() => M.PushAsync(m, TrustPath.Make(squatted.Path)));
+
+        await AssertPinnedIsWholeAsync(server, D, NixCopy, root);
+        await AssertPinnedIsWholeAsync(server, D, NixCopy, squatted);
+    }
 
     [Theory]
     [OnFolder([V1, Niks3, NixCopy])]
