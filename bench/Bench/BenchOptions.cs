@@ -43,6 +43,12 @@ internal sealed record BenchOptions
     /// <summary>The folder with <c>orleans-cache</c>, <c>orleans-cache-server</c> and <c>orleans-cache-silo</c>.</summary>
     public string Programs { get; private init; } = "";
 
+    /// <summary>The folder with another build's, for <c>--against</c>; or nothing.</summary>
+    public string Against { get; private init; } = "";
+
+    /// <summary>These are the options for the build that ours is measured against.</summary>
+    public bool IsTheirs { get; private init; }
+
     /// <summary>A command that runs a program of a newer Nix, or nothing.</summary>
     public IReadOnlyList<string> NewerNix { get; private init; } = [];
 
@@ -51,6 +57,9 @@ internal sealed record BenchOptions
     public string Server => Path.Combine(Programs, "orleans-cache-server");
 
     public string Silo => Path.Combine(Programs, "orleans-cache-silo");
+
+    /// <summary>The same with the programs of <see cref="Against"/>, in a folder of their own.</summary>
+    public BenchOptions Theirs() => this with { Programs = Against, Work = Directory.CreateDirectory(Path.Combine(Work, "theirs")).FullName, IsTheirs = true };
 
     /// <exception cref="BenchException">An argument is unknown or wrong.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments)
@@ -75,6 +84,7 @@ internal sealed record BenchOptions
                 "--memory" => options with { Memory = Value() },
                 "--closures" => options with { Closures = Value() },
                 "--programs" => options with { Programs = Value() },
+                "--against" => options with { Against = Value() },
                 "--newer-nix" => options with { NewerNix = Value().Split(' ', StringSplitOptions.RemoveEmptyEntries) },
                 _ => throw new BenchException($"{argument} is unknown."),
             };

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench;
 
 /// <summary>All measurements of one set's cold push, run after run in turn, so that a change of the machine's mood meets all of them.</summary>
-internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredPush> Ours, IReadOnlyDictionary<NixCopy, List<ChildRun>> Nix, IReadOnlyList<(double Wall, double Cpu)> Limit)
+internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Ours, IReadOnlyDictionary<NixCopy, List<ChildRun>> Nix, IReadOnlyList<(double Wall, double Cpu)> Limit)
 {
     public double Wall => Stats.Median(Ours.Select(o => o.Client.Wall));
 
@@ -13,7 +13,7 @@ internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredPush> Ou
     {
         var memory = Path.Combine(lab.Options.Memory, set.Name);
         var nars = set.DumpNars(memory);
-        var ours = new List<MeasuredPush>();
+        var ours = new List<MeasuredRun>();
         var theirs = nixes.ToDictionary(nix => nix, _ => new List<ChildRun>());
         var limit = new List<(double, double)>();
         try
@@ -38,12 +38,12 @@ internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredPush> Ou
 
     public double NixWall(NixCopy nix) => Stats.Median(Nix[nix].Select(run => run.Wall));
 
-    public double MedianOf(Func<MeasuredPush, double> value) => Stats.Median(Ours.Select(value));
+    public double MedianOf(Func<MeasuredRun, double> value) => Stats.Median(Ours.Select(value));
 
-    private static async Task<MeasuredPush> PushAsync(Lab lab, ClosureSet set)
+    private static async Task<MeasuredRun> PushAsync(Lab lab, ClosureSet set)
     {
         await using var server = await lab.StartServerAsync();
-        var push = await MeasuredPush.MeasureAsync(lab, server, () => lab.PushAsync(server, [set.Root]));
+        var push = await MeasuredRun.MeasureAsync(lab, server, () => lab.PushAsync(server, [set.Root]));
         var published = (int)JsonNode.Parse(push.Client.Output)!["published"]!;
         return published == set.Paths.Count ? push : throw new BenchException($"{set.Name} has {set.Paths.Count} paths, and {published} were published.");
     }

@@ -11,6 +11,9 @@ internal sealed class Lab(BenchOptions options, S3Place? s3)
 
     public BenchOptions Options => options;
 
+    /// <summary>Makes servers of the build that ours is measured against.</summary>
+    public Lab Theirs() => new(options.Theirs(), s3);
+
     /// <summary>A server with an empty catalog and an empty store.</summary>
     public Task<CacheServer> StartServerAsync(params string[] arguments) =>
         CacheServer.StartAsync(options.Server, Path.Combine(options.Work, $"server-{++_servers}"), [.. s3?.NextServerArguments() ?? [], .. arguments]);

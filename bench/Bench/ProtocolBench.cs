@@ -7,15 +7,12 @@ internal static class ProtocolBench
     public static async Task<int> RunAsync(Lab lab, IReadOnlyList<ClosureSet> sets, IEnumerable<PushClient> others)
     {
         if (lab.Options.Check)
-            throw new BenchException("--check is for --protocol v1: the others have no targets.");
+            throw new BenchException("--check is for --protocol v1 or with --against: the others have no targets.");
         PushClient[] clients = [PushClient.Ours(lab), .. others];
-        var measured = new List<ProtocolResult>();
+        var measured = new List<Comparison>();
         foreach (var set in sets)
-            measured.Add(await ProtocolResult.MeasureAsync(lab, set, clients));
-        var report = new ProtocolReport(lab.S3 is null ? "directory" : "s3", lab.Options.Runs, measured);
-        report.Print(lab.Options.Json ? Console.Error : Console.Out);
-        if (lab.Options.Json)
-            Console.Out.WriteLine(report.ToJson().ToJsonString());
+            measured.Add(await Comparison.MeasureAsync(set.Name, set.Paths.Count, [.. clients.Select(c => c.Of(set))], lab.Options.Runs));
+        new ComparisonReport(lab, measured, "v1", []).Print();
         return 0;
     }
 }

@@ -11,14 +11,17 @@ internal static class PushBench
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
         var lab = new Lab(options, s3);
         var all = ClosureSet.Read(options.Closures);
+        var isCompared = options.Against.Length > 0;
         if (options.Protocol == PushProtocol.Niks3)
-            return await ProtocolBench.RunAsync(lab, all, [PushClient.Niks3(options.Niks3Client)]);
+            return await ComparedAsync(l => [PushClient.Niks3(l, options.Niks3Client)]);
+        if (options.Protocol == PushProtocol.V1 && isCompared)
+            return await ComparedAsync(l => [PushClient.Ours(l)]);
         var nixes = new List<NixCopy> { await NixCopy.FindAsync([], parallel: false, options.Work) };
         if (options.NewerNix.Count > 0)
             nixes.Add(await NixCopy.FindAsync(options.NewerNix, parallel: true, options.Work));
 
         if (options.Protocol == PushProtocol.Nix)
-            return await ProtocolBench.RunAsync(lab, all, nixes.Select(PushClient.Nix));
+            return await ComparedAsync(l => nixes.Select(nix => PushClient.Nix(l, nix)));
 
         // One after the other: nothing else of ours runs beside a measurement.
         var cold = new List<ColdResult>();
@@ -35,6 +38,9 @@ internal static class PushBench
         if (options.Json)
             Console.Out.WriteLine(report.ToJson().ToJsonString());
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
+
+        Task<int> ComparedAsync(Func<Lab, IEnumerable<PushClient>> clients) =>
+            isCompared ? AgainstBench.PushAsync(lab, all, clients) : ProtocolBench.RunAsync(lab, all, clients(lab));
     }
 
     private static async Task<ManyClients> CrowdAsync(Lab lab, IReadOnlyList<ClosureSet> sets)

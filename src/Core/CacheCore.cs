@@ -40,6 +40,9 @@ public sealed record CoreOptions
     /// <summary>Null: the services alone.</summary>
     public IEngine? Engine { get; init; }
 
+    /// <summary>Paths and NARs from before there were publishers are usable by nobody until a server has read them. All processes of a catalog are to say the same.</summary>
+    public bool DistrustsLegacy { get; init; }
+
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
 }
@@ -143,6 +146,8 @@ public sealed class CacheCore : IAsyncDisposable
         var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel);
         try
         {
+            await database.RunAsync(
+                "update cache set distrust_legacy = $1 where distrust_legacy <> $1", p => p.With(options.DistrustsLegacy), cancel);
             return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancel), loggers, time);
         }
         catch

@@ -17,7 +17,7 @@ public sealed class DoctorCommandTests
         var lines = await ExamineAsync(cache.Url);
 
         Assert.Contains("ok       permission      the server lets us push", lines);
-        Assert.Contains("warning  database        PostgreSQL has a standby, and commits wait for none.", lines);
+        Assert.Contains("warning  server state    PostgreSQL has a standby, and commits wait for none.", lines);
     }
 
     [Fact]
@@ -25,10 +25,10 @@ public sealed class DoctorCommandTests
     {
         await using var cache = await FakeCache.StartAsync();
         cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("ok       database ", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("ok       server state ", StringComparison.Ordinal));
 
         cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""));
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  database        the server does not tell", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  server state    the server does not tell", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -178,6 +178,45 @@ public sealed class PusherTests : PusherFixture
         AssertAllArrived();
     }
 
+    [Theory]
+    [InlineData(16 << 20)]
+    [InlineData(0)]
+    public async Task A_body_is_not_sent_to_a_URL_that_has_expired(int singlePutLimit)
+    {
+        _cache.SinglePutLimit = singlePutLimit;
+        _cache.UrlLife = TimeSpan.FromMinutes(-1);
+        _store.Add("a", 400_000, noise: true);
+        _store.Add("b", 400_000, noise: true);
+        var refused = 0;
+        _cache.Misbehave = context =>
+        {
+            if (context.Request.Path.Value!.EndsWith("/urls", StringComparison.Ordinal))
+                (_cache.UrlLife, _cache.UrlGeneration) = (TimeSpan.FromHours(1), 1);
+            refused += context.Request.Path.Value.Contains("/store/", StringComparison.Ordinal) && !context.Request.QueryString.Value!.EndsWith("=1", StringComparison.Ordinal) ? 1 : 0;
+            return Task.FromResult(false);
+        };
+
+        await PushAsync();
+
+        AssertAllArrived();
+        Assert.Equal(0, refused);
+    }
+
+    [Fact]
+    public async Task A_clock_that_is_far_ahead_costs_one_question_for_each_upload()
+    {
+        _cache.SinglePutLimit = 0;
+        _cache.UrlLife = TimeSpan.FromMinutes(-1);
+        _store.Add("a", 4_000_000, noise: true);
+
+        await PushAsync();
+
+        AssertAllArrived();
+        var parts = _cache.Requests.Count(request => request.Contains("/store/", StringComparison.Ordinal));
+        var questions = _cache.Requests.Count(request => request.EndsWith("/urls", StringComparison.Ordinal));
+        Assert.True(questions < parts, $"{questions} questions for {parts} parts");
+    }
+
     [Fact]
     public async Task A_store_that_refuses_for_ever_is_an_error_that_says_so()
     {

@@ -49,6 +49,7 @@ public class SettingsTests
         Assert.False(settings.NeedsDataDirectory);
         Assert.Equal("cache.example.org-1", Assert.Single(settings.SigningKeys!).Name);
         Assert.Equal(("an-access-key", "a-secret-key"), (settings.S3!.AccessKey, settings.S3.SecretKey));
+        Assert.Equal(("an-upload-access-key", "an-upload-secret-key"), (settings.S3.UploadAccessKey, settings.S3.UploadSecretKey));
         Assert.True(File.Exists(settings.TokenFile));
         Assert.Equal(pod.Containers[0].Ports.Single(p => p.Name == "http").ContainerPort, settings.Listen.Port);
         Assert.True(settings.LogsJson);
@@ -96,6 +97,8 @@ public class SettingsTests
             ["key"] = SecretKey.Generate("cache.example.org-1").Export(),
             ["access-key"] = "an-access-key\n",
             ["secret-key"] = "a-secret-key\n",
+            ["upload-access-key"] = "an-upload-access-key\n",
+            ["upload-secret-key"] = "an-upload-secret-key\n",
         };
         foreach (var secret in Manifests.ExampleSecrets())
         {

@@ -32,6 +32,8 @@ public class ConfigurationTests
     [InlineData("--s3-bucket b --s3-upload-endpoint s3:80", "--s3-upload-endpoint is 's3:80'")]
     [InlineData("--s3-bucket b --s3-access-key-file /etc/hostname", "belong together")]
     [InlineData("--s3-bucket b --s3-access-key-file /nonexistent --s3-secret-key-file /nonexistent", "cannot be read")]
+    [InlineData("--s3-bucket b --s3-upload-access-key-file /etc/hostname", "--s3-upload-access-key-file and --s3-upload-secret-key-file belong together")]
+    [InlineData("--s3-upload-secret-key-file /etc/hostname", "--s3-upload-secret-key-file is given without --s3-bucket")]
     [InlineData("--gc-schedule daily", "--gc-schedule 'daily' has 1 fields")]
     [InlineData("--gc-jitter 5m", "--gc-jitter is given without --gc-schedule")]
     [InlineData("--gc-older-than 3600", "write 3600s for seconds")]

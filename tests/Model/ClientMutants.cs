@@ -24,7 +24,7 @@ internal static class ClientMutants
         },
         new("a hold that does not stamp the NAR that it promises")
         {
-            Patch = Patch(("  perform @fn@.stamp_objects(p_cache, v_g, v_objects);\n\n  -- Locked by now", "  -- Locked by now")),
+            Patch = Patch(("  perform @fn@.stamp_objects(p_cache, v_g, v_objects);\n\n  select array_agg(b.trust_group order by", "  select array_agg(b.trust_group order by")),
             Profile = Copying with { Universes = ["shared NARs"], Opening = [Do(Copy(1, "a")), Start(Collect(2)), Start(Copy(3, "b"))], Operations = 4, Run = 0.5, Jump = 0.12, Jumps = [TimeSpan.FromMinutes(140)] },
         },
         new("a hold that has lapsed takes new promises")
@@ -37,7 +37,7 @@ internal static class ClientMutants
         new("a narinfo of stock Nix that does not touch its references")
         {
             Patch = Patch(("@fn@.touch(p_cache, nix_put.path_id || v_refs, array[nix_put.path_id], array(", "@fn@.touch(p_cache, array[nix_put.path_id], array[nix_put.path_id], array("),
-                ("clock_timestamp() + p_life, v_refs, array[v_nar], array[v_row.id]) returning id", "clock_timestamp() + p_life, '{}', array[v_nar], array[v_row.id]) returning id")),
+                ("clock_timestamp() + p_life, v_refs, array[v_nar], array[v_row.id], v_publisher, v_group, p_rank) returning id", "clock_timestamp() + p_life, '{}', array[v_nar], array[v_row.id], v_publisher, v_group, p_rank) returning id")),
             IsQuick = true,
             Profile = Copying with { Universes = ["a pair"], Opening = [Do(Push(1, "a")), Start(Collect(2)), Start(Copy(3, "b", remembers: true))], Run = 0.7 },
         },
@@ -46,8 +46,8 @@ internal static class ClientMutants
             IsQuick = true,
             Patch = Patch(("perform 1 from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;\n  if not found then return false; end if;\n  select a.object_id into v_first", "select a.object_id into v_first"),
                 ("o.state = 'claimed' and o.claimed_by = p_push;\n  if not found then return false; end if;\n\n  update", "o.state in ('claimed', 'deleting', 'tombstone') and o.claimed_by = p_push;\n  if not found then return false; end if;\n\n  update"),
-                ("  update object o set state = 'stored', exclusive = false, nar_hash = p_nar_hash",
-                "  perform @fn@.list_objects(p_cache, array[o.id], o.state, null) from object o where o.id = p_object and o.state <> 'claimed';\n  update object o set state = 'stored', exclusive = false, nar_hash = p_nar_hash")),
+                ("  update object o set state = 'stored', exclusive = false, leads = false, verified = true, nar_hash = p_nar_hash",
+                "  perform @fn@.list_objects(p_cache, array[o.id], o.state, null) from object o where o.id = p_object and o.state <> 'claimed';\n  update object o set state = 'stored', exclusive = false, leads = false, verified = true, nar_hash = p_nar_hash")),
             Profile = Copying with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(140)], Push = 0, Collect = 0, Work = 10, Whole = 0.8, Opening = [Start(Copy(1, "a"))], Chores = [Chore.FailedUploads, Chore.Deletions], Slow = "nix_stored" },
         },
         new("declare_paths trusts its client")

@@ -21,3 +21,15 @@ public sealed class RoleFactAttribute : FactAttribute
     public RoleFactAttribute() =>
         Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (CephServer.Role is null ? "ORLEANS_CACHE_TEST_S3_ROLE names no role" : null);
 }
+
+/// <summary>A test that needs a real S3 with a second user.</summary>
+public sealed class UploadUserFactAttribute : FactAttribute
+{
+    public UploadUserFactAttribute(bool needsNix = false) => Skip = UploadUser.MissingReason ?? (needsNix ? new NixFactAttribute().Skip : null);
+}
+
+/// <inheritdoc cref="UploadUserFactAttribute"/>
+public sealed class UploadUserTheoryAttribute : TheoryAttribute
+{
+    public UploadUserTheoryAttribute() => Skip = UploadUser.MissingReason;
+}

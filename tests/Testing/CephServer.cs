@@ -6,7 +6,7 @@ using Xunit;
 namespace OrleansCache.Testing;
 
 /// <summary>
-/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>, <c>_ROLE</c>) names,
+/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>, <c>_ROLE</c>, <c>_USER</c>, <c>_UPLOAD_…</c>) names,
 /// else a Ceph on loopback that ends with the test process.
 /// </summary>
 public sealed class CephServer : IAsyncDisposable
@@ -38,6 +38,11 @@ public sealed class CephServer : IAsyncDisposable
 
     /// <summary>A role that may write into every bucket, and that the keys may take at the same endpoint; null when the server that is named has none.</summary>
     public static string? Role => Setting("ENDPOINT") is null ? "arn:aws:iam:::role/test" : Setting("ROLE");
+
+    /// <summary>A second user, who may do in a bucket what its policy says; null when the server that is named has none.</summary>
+    public static UploadUser? Uploader => Setting("ENDPOINT") is null
+        ? new UploadUser("arn:aws:iam:::user/upload", "testuploadaccesskey", "testuploadsecretkey", "arn:aws:iam:::user/test")
+        : Setting("UPLOAD_USER") is { } user ? new UploadUser(user, Setting("UPLOAD_ACCESS_KEY") ?? "", Setting("UPLOAD_SECRET_KEY") ?? "", Setting("USER") ?? "") : null;
 
     /// <summary>Null when an S3 server can be had, else why not.</summary>
     public static string? MissingReason =>
@@ -74,6 +79,12 @@ public sealed class CephServer : IAsyncDisposable
         using var client = CreateClient();
         await client.PutBucketAsync(new PutBucketRequest { BucketName = name });
         return name;
+    }
+
+    public async Task SetPolicyAsync(string bucket, string policy)
+    {
+        using var client = CreateClient();
+        await client.PutBucketPolicyAsync(new PutBucketPolicyRequest { BucketName = bucket, Policy = policy });
     }
 
     /// <summary>SIGKILL to the S3 front end; <see cref="RestartAsync"/> brings it back. Only on a server of the test's own.</summary>

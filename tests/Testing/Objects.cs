@@ -39,9 +39,16 @@ public sealed class ObjectBucket : IObjects, IDisposable
     private readonly AmazonS3Client _client;
     private readonly TempFolder _keys = new("oc-s3-keys-");
 
-    private ObjectBucket(CephServer server, string name)
+    private ObjectBucket(CephServer server, string name, UploadUser? uploader)
     {
         (_server, Name) = (server, name);
+        if (uploader is not null)
+        {
+            File.WriteAllText(_keys["upload-access"], uploader.AccessKey);
+            File.WriteAllText(_keys["upload-secret"], uploader.SecretKey);
+            UploadOptions = ["--s3-upload-access-key-file", _keys["upload-access"], "--s3-upload-secret-key-file", _keys["upload-secret"]];
+        }
+
         _client = server.CreateClient();
         File.WriteAllText(_keys["access"], server.AccessKey);
         File.WriteAllText(_keys["secret"], server.SecretKey);
@@ -53,23 +60,23 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public string Url => $"{_server.Endpoint.ToString().TrimEnd('/')}/{Name}";
 
     /// <summary>The options that make a server use it.</summary>
-    public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"]];
+    public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"], .. UploadOptions];
+
+    /// <summary>The key for clients' URLs; none when the server signs them with its own.</summary>
+    public string[] UploadOptions { get; } = [];
 
     /// <summary>The same without keys, which the server is to find by itself.</summary>
     public string[] PlaceOptions => ["--s3-bucket", Name, "--s3-endpoint", _server.Endpoint.ToString(), "--s3-region", _server.Region];
 
-    public static async Task<ObjectBucket> CreateAsync()
+    /// <param name="uploader">Who signs the URLs that clients upload to; null: the server.</param>
+    public static async Task<ObjectBucket> CreateAsync(UploadUser? uploader = null)
     {
         var server = await CephServer.Shared;
-        var bucket = new ObjectBucket(server, await server.CreateBucketAsync());
-        await bucket._client.PutBucketPolicyAsync(new PutBucketPolicyRequest
-        {
-            BucketName = bucket.Name,
-            Policy = $$"""
-                {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject","s3:ListBucket"],
-                "Resource":["arn:aws:s3:::{{bucket.Name}}","arn:aws:s3:::{{bucket.Name}}/*"]}]}
-                """,
-        });
+        var bucket = new ObjectBucket(server, await server.CreateBucketAsync(), uploader);
+        var readers = $$"""
+            {"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::{{bucket.Name}}","arn:aws:s3:::{{bucket.Name}}/*"]}
+            """;
+        await server.SetPolicyAsync(bucket.Name, uploader?.Policy(bucket.Name, more: readers) ?? $$"""{"Version":"2012-10-17","Statement":[{{readers}}]}""");
         return bucket;
     }
 

@@ -61,9 +61,13 @@ internal sealed class ClusterBench
         await using var postgres = await Fleet.StartPostgresAsync(options);
         foreach (var size in bench.Sizes)
         {
-            // In turn, so that a change of the machine's mood meets both.
+            // In turn, so that a change of the machine's mood meets all.
             foreach (var silos in new[] { false, true })
-                await bench.MeasureAsync(postgres, silos, size);
+            {
+                if (options.Against.Length > 0)
+                    await bench.MeasureAsync(bench._lab.Theirs(), postgres, silos, size);
+                await bench.MeasureAsync(bench._lab, postgres, silos, size);
+            }
         }
 
         var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results, bench._news, bench.LargePaths);
@@ -73,9 +77,9 @@ internal sealed class ClusterBench
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
     }
 
-    private async Task MeasureAsync(CacheServer postgres, bool silos, int size)
+    private async Task MeasureAsync(Lab lab, CacheServer postgres, bool silos, int size)
     {
-        await using var fleet = await Fleet.StartAsync(_lab, postgres, silos, size);
+        await using var fleet = await Fleet.StartAsync(lab, postgres, silos, size);
         await Console.Error.WriteLineAsync(fleet.Name);
         var runners = fleet.Connect(_http, _retry);
         var known = _small.Make("known", WarmPaths);
@@ -172,7 +176,7 @@ internal sealed class ClusterBench
         var begun = Stopwatch.GetTimestamp();
         await load(times);
         var wall = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.Count, workload, wall, [.. times], await fleet.ReadAsync() - before));
+        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.IsTheirs, fleet.Count, workload, wall, [.. times], await fleet.ReadAsync() - before));
     }
 
     private static async Task TimedAsync(Runner runner, Cargo cargo, ConcurrentBag<double> times)

@@ -17,7 +17,7 @@ internal enum Workload
 /// <param name="Wall">Seconds, from the first push's begin to the last one's commit.</param>
 /// <param name="Milliseconds">Of each push.</param>
 /// <param name="Usage">During <paramref name="Wall"/>.</param>
-internal sealed record Measured(string Fleet, bool IsSilos, int Members, Workload Workload, double Wall, IReadOnlyList<double> Milliseconds, Usage Usage)
+internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int Members, Workload Workload, double Wall, IReadOnlyList<double> Milliseconds, Usage Usage)
 {
     public int Pushes => Milliseconds.Count;
 
@@ -41,17 +41,18 @@ internal sealed record Measured(string Fleet, bool IsSilos, int Members, Workloa
 internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results, IReadOnlyList<NewsTimes> News, int LargePaths)
 {
     private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000;
+    private static readonly int[] Widths = [8, 10, 10, 24, 7, 7, 13, 9, 8];
 
     public IEnumerable<Target> Targets()
     {
-        foreach (var runners in Results.Where(r => r.IsSilos && r.Workload == Workload.Runners))
+        foreach (var runners in Results.Where(r => r.IsSilos && !r.IsTheirs && r.Workload == Workload.Runners))
         {
             yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone", runners.Wall / Alone(runners), RunnersRatio, "×");
             yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
             yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)), GrainPercent, "%");
         }
 
-        foreach (var news in News.Where(n => n.IsSilos))
+        foreach (var news in News.Where(n => n.IsSilos && !n.IsTheirs))
         {
             yield return new Target($"{news.Fleet}: p99 until who waits learns of an upload", Stats.Percentile(news.Learned, 99), LearnMs, "ms");
             yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push", Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
@@ -67,8 +68,9 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             to.WriteLine($"{Describe(workload),-46}  pushes     /s     p50 ms    p99 ms   CPU ms a push: members   PG  (load)   statements   rows   WAL kB");
             foreach (var r in Results.Where(r => r.Workload == workload))
             {
-                to.WriteLine(Text(
-                    $"  {r.Fleet,-44}{r.Pushes,8}{r.Pushes / r.Wall,8:F1}{Stats.Percentile(r.Milliseconds, 50),10:F1}{Stats.Percentile(r.Milliseconds, 99),10:F1}{r.Usage.Members * 1000 / r.Pushes,24:F1}{r.Usage.Postgres * 1000 / r.Pushes,7:F1}{r.Usage.Load * 1000 / r.Pushes,7:F1}{(double)r.Usage.Statements / r.Pushes,13:F1}{(double)r.Usage.Rows / r.Pushes,9:F1}{r.Usage.WalBytes / 1000.0 / r.Pushes,8:F1}"));
+                Row(to, r.Fleet, $"{r.Pushes}", "F1", Cells(r));
+                if (!r.IsTheirs && Results.FirstOrDefault(o => o.Fleet == r.Fleet + Fleet.TheirSuffix && o.Workload == workload) is { } theirs)
+                    Row(to, "  times theirs", "", "F2", [.. Cells(r).Zip(Cells(theirs), (our, their) => our / their)]);
             }
         }
 
@@ -98,6 +100,7 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         {
             ["members"] = r.Members,
             ["silos"] = r.IsSilos,
+            ["theirs"] = r.IsTheirs,
             ["workload"] = r.Workload.ToString(),
             ["pushes"] = r.Pushes,
             ["seconds"] = Round(r.Wall),
@@ -123,10 +126,21 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 
+    private static double[] Cells(Measured r) =>
+    [
+        r.Pushes / r.Wall, Stats.Percentile(r.Milliseconds, 50), Stats.Percentile(r.Milliseconds, 99), .. new[]
+        {
+            r.Usage.Members * 1000, r.Usage.Postgres * 1000, r.Usage.Load * 1000, r.Usage.Statements, r.Usage.Rows, r.Usage.WalBytes / 1000.0,
+        }.Select(all => all / r.Pushes),
+    ];
+
+    private static void Row(TextWriter to, string name, string pushes, string format, double[] cells) =>
+        to.WriteLine($"  {name,-44}{pushes,8}{string.Concat(cells.Zip(Widths, (cell, width) => cell.ToString(format, CultureInfo.InvariantCulture).PadLeft(width)))}");
+
     /// <summary>Of a push to silos, PostgreSQL included, in percent: what it costs them more than one costs as many gateways. The statements are the same.</summary>
     private double GrainShare(Measured silos)
     {
-        var gateways = Results.First(r => !r.IsSilos && r.Members == silos.Members && r.Workload == Workload.Singles);
+        var gateways = Results.First(r => !r.IsSilos && r.IsTheirs == silos.IsTheirs && r.Members == silos.Members && r.Workload == Workload.Singles);
         return (silos.OwnMembers - gateways.OwnMembers) / (silos.OwnMembers + silos.OwnPostgres) * 100;
     }
 

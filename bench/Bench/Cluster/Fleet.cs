@@ -9,6 +9,9 @@ internal sealed class Fleet : IAsyncDisposable
     // PostgreSQL's 100 connections are for three members, what silos need besides, and its host.
     private const int Connections = 20;
 
+    /// <summary>What tells the name of another build's fleet from ours.</summary>
+    public const string TheirSuffix = ", theirs";
+
     // What makes a second member one of the same cache, with its store where that is a folder.
     private static readonly string[] Shared = ["key", "token", "url-secret"];
 
@@ -16,13 +19,16 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string _database;
     private readonly List<CacheServer> _members = [];
 
-    private Fleet(CacheServer postgres, string database, bool silos) => (_postgres, _database, IsSilos) = (postgres, database, silos);
+    private Fleet(CacheServer postgres, string database, bool silos, bool theirs) => (_postgres, _database, IsSilos, IsTheirs) = (postgres, database, silos, theirs);
 
     public bool IsSilos { get; }
 
+    /// <summary>It is of the build that ours is measured against.</summary>
+    public bool IsTheirs { get; }
+
     public int Count => _members.Count;
 
-    public string Name => IsSilos ? $"{Count} silo{(Count == 1 ? "" : "s")}" : $"{Count} gateway{(Count == 1 ? "" : "s")}";
+    public string Name => $"{Count} {(IsSilos ? "silo" : "gateway")}{(Count == 1 ? "" : "s")}{(IsTheirs ? TheirSuffix : "")}";
 
     /// <summary>Starts a server whose PostgreSQL is for fleets: it counts its statements. The server itself stays idle.</summary>
     public static async Task<CacheServer> StartPostgresAsync(BenchOptions options)
@@ -37,12 +43,12 @@ internal sealed class Fleet : IAsyncDisposable
 
     public static async Task<Fleet> StartAsync(Lab lab, CacheServer postgres, bool silos, int count)
     {
-        var database = $"{(silos ? "silos" : "gateways")}_{count}";
+        var database = $"{(lab.Options.IsTheirs ? "their_" : "")}{(silos ? "silos" : "gateways")}_{count}";
         var connection = new NpgsqlConnectionStringBuilder(await postgres.CreateDatabaseAsync(database)) { MaxPoolSize = Connections };
         connection.Remove("Command Timeout");
         string[] arguments = ["--postgres", connection.ConnectionString, .. silos ? ["--silo-port", "0"] : Array.Empty<string>(), .. lab.S3?.NextServerArguments() ?? []];
         var program = silos ? lab.Options.Silo : lab.Options.Server;
-        var fleet = new Fleet(postgres, database, silos);
+        var fleet = new Fleet(postgres, database, silos, lab.Options.IsTheirs);
         try
         {
             var first = Path.Combine(lab.Options.Work, $"{database}-1");

@@ -6,7 +6,7 @@ namespace OrleansCache.Bench.Cluster;
 /// <summary>How soon a push that waits at one member learns of an upload that was reported to another, and gets the claim of a push that was aborted there.</summary>
 /// <param name="Learned">Milliseconds from the answer to the report until the waiter has its own; none when that was there first.</param>
 /// <param name="PassedOn">The same, from the answer to the abort.</param>
-internal sealed record NewsTimes(string Fleet, bool IsSilos, IReadOnlyList<double> Learned, IReadOnlyList<double> PassedOn)
+internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IReadOnlyList<double> Learned, IReadOnlyList<double> PassedOn)
 {
     // It has come to rest as a waiter by then.
     private static readonly TimeSpan Settling = TimeSpan.FromMilliseconds(200);
@@ -27,7 +27,7 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, IReadOnlyList<doubl
             }
         }
 
-        return new NewsTimes(fleet.Name, fleet.IsSilos, learned, passedOn);
+        return new NewsTimes(fleet.Name, fleet.IsSilos, fleet.IsTheirs, learned, passedOn);
     }
 
     private static async Task<double> OnceAsync(Runner uploading, Runner waiting, Cargo shared, Cargo own, bool aborts)

@@ -23,7 +23,10 @@ internal static class GcBench
 
     public static async Task<int> RunAsync(BenchOptions options)
     {
-        await using var server = await new Lab(options, null).StartServerAsync();
+        var lab = new Lab(options, null);
+        if (options.Against.Length > 0)
+            return await AgainstBench.CollectAsync(lab, new[] { Small, Compared, Large }.Where(s => s <= (options.Largest ?? Compared)));
+        await using var server = await lab.StartServerAsync();
         var sizes = options.Largest is { } limit ? new[] { Small, Compared, Large }.Where(s => s <= limit).ToArray() : [Small, Compared, Large];
         var targets = new List<Target>();
         var rows = new JsonArray();
@@ -95,7 +98,8 @@ internal static class GcBench
         return options.Check && targets.Exists(t => !t.IsMet) ? 1 : 0;
     }
 
-    private static async Task FillAsync(string place, Func<NpgsqlConnection, CancellationToken, Task> write)
+    /// <summary>Fills a catalog.</summary>
+    public static async Task FillAsync(string place, Func<NpgsqlConnection, CancellationToken, Task> write)
     {
         await using var connection = new NpgsqlConnection(place);
         await connection.OpenAsync();

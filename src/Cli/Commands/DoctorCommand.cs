@@ -113,7 +113,7 @@ internal static class DoctorCommand
                 // Asks about nothing: needs the right to push, and leaves no trace.
                 _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
                 Good("permission", "the server lets us push");
-                await DatabaseAsync(api, cancellationToken);
+                await StateAsync(api, cancellationToken);
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
             {
@@ -125,19 +125,19 @@ internal static class DoctorCommand
             }
         }
 
-        private async Task DatabaseAsync(Api api, CancellationToken cancellationToken)
+        private async Task StateAsync(Api api, CancellationToken cancellationToken)
         {
             try
             {
                 var warnings = (await api.WarningsAsync(cancellationToken)).Warnings;
                 foreach (var warning in warnings)
-                    Warn("database", warning);
+                    Warn("server state", warning);
                 if (warnings.Count == 0)
-                    Good("database", "nothing speaks against that it keeps what it acknowledges");
+                    Good("server state", "nothing speaks against that it keeps what it acknowledges, and its upload URLs allow nothing else");
             }
             catch (CacheException e)
             {
-                Warn("database", $"the server does not tell whether it keeps what it acknowledges: {e.Message}");
+                Warn("server state", $"the server does not tell what it knows to be wrong with its database and bucket: {e.Message}");
             }
         }
 

@@ -35,7 +35,7 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
                 if (status != HttpStatusCode.Forbidden)
                     return true;
                 if (++refused > MaxFreshUrls)
-                    throw new CliException(ExitCodes.Failed, $"The store at {target.GetLeftPart(UriPartial.Authority)} refuses to take {what} (HTTP 403), with fresh URLs too. Are the clocks of the server and the store right, and may the server's key write there?");
+                    throw new CliException(ExitCodes.Failed, $"The store at {target.GetLeftPart(UriPartial.Authority)} refuses to take {what} (HTTP 403), with fresh URLs too. Are the clocks of the server and the store right, and may the key that signs its upload URLs put there?");
                 fresh = true;
             }
         }, cancellationToken);

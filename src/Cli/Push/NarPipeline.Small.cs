@@ -98,7 +98,7 @@ internal sealed partial class NarPipeline
 
         private async Task SendAloneAsync(NarBatch batch, BatchedNar nar)
         {
-            var urls = new UploadUrls(_pipeline._api, _pipeline._push, nar.Grant);
+            var urls = new UploadUrls(_pipeline._api, _pipeline._push, nar.Grant, _pipeline._time);
             using var body = batch.Body.Copy(nar.Offset, nar.File.Size);
             try
             {

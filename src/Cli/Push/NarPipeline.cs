@@ -20,15 +20,16 @@ internal sealed partial class NarPipeline : IDisposable
     private readonly Reporter _reporter;
     private readonly PushProgress _progress;
     private readonly string _push;
+    private readonly TimeProvider _time;
     private readonly SegmentPool _pool = new();
     private readonly MemoryBudget _memory;
     private readonly SemaphoreSlim _slots;
     private volatile bool _batches;
 
     /// <param name="batches">The server takes many small NARs in one request.</param>
-    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push, bool batches)
+    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push, bool batches, TimeProvider time)
     {
-        (_options, _api, _uploads, _reporter, _progress, _push, _batches) = (options, api, uploads, reporter, progress, push, batches);
+        (_options, _api, _uploads, _reporter, _progress, _push, _batches, _time) = (options, api, uploads, reporter, progress, push, batches, time);
         _memory = new MemoryBudget(options.Memory);
         _slots = new SemaphoreSlim(options.Uploads);
     }
@@ -148,7 +149,7 @@ internal sealed partial class NarPipeline : IDisposable
                 var file = Encode(job, encoder, new SingleOutput(hashers, body, grant), workers: 0);
                 reserved = Shrink(reserved, body);
                 _pipeline._slots.Wait(_stop.Token);
-                var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
+                var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant, _pipeline._time);
                 handedOver = true;
                 UnderWay(SendAsync(job, grant, body, reserved, urls.SingleAsync, () => Arrived(grant, file)));
             }
@@ -172,7 +173,7 @@ internal sealed partial class NarPipeline : IDisposable
 
         private void Multipart(UploadJob job, UploadGrant grant, long partSize, int workers, Hashers hashers, NarEncoder encoder)
         {
-            var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant);
+            var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant, _pipeline._time);
             var parts = new List<Task>();
             var reserved = 0L;
             using var output = new PartsOutput(hashers, _pipeline._pool, grant, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>

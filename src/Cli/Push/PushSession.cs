@@ -83,7 +83,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     {
         if (opened.Missing.Count == 0 && opened.MissingLogs.Count == 0 && opened.MissingRealisations.Count == 0)
             return;
-        using var pipeline = new NarPipeline(options, api, uploads, reporter, progress, opened.Id, opened.TakesBatches);
+        using var pipeline = new NarPipeline(options, api, uploads, reporter, progress, opened.Id, opened.TakesBatches, time);
         // 2
         var (jobs, waiting) = Plan(opened.Missing, opened.Uploads);
         progress.Phase = "uploading";

@@ -3,20 +3,24 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones are refused.</summary>
+/// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones have expired or are refused.</summary>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
-internal sealed class UploadUrls(Api api, string push, UploadGrant grant)
+internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimeProvider time)
 {
     private const int PartsAtOnce = 100;
 
     private readonly SemaphoreSlim _one = new(1);
     private readonly Dictionary<int, Uri> _parts = grant.Parts.Index().ToDictionary(part => part.Index + 1, part => part.Item);
     private Uri? _url = grant.Url;
+    private long _expires = grant.Expires.UtcTicks; // Read and written at any time.
+
+    // A store may read all of a body before it refuses the URL, so an expired one is not tried.
+    private bool HasExpired => time.GetUtcNow().UtcTicks >= Interlocked.Read(ref _expires);
 
     /// <summary>The URL of the single PUT.</summary>
     public async ValueTask<Uri> SingleAsync(bool fresh, CancellationToken cancellationToken)
     {
-        if (!fresh && _url is { } url)
+        if (!fresh && !HasExpired && _url is { } url)
             return url;
         var answer = await AskAsync(new UrlsRequest(), cancellationToken);
         return _url = answer.Grant.Url ?? throw Unusable();
@@ -26,6 +30,7 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant)
     public async ValueTask<Uri> PartAsync(int number, bool fresh, CancellationToken cancellationToken)
     {
         var old = Known(number);
+        fresh |= HasExpired;
         if (!fresh && old is not null)
             return old;
         await _one.WaitAsync(cancellationToken);
@@ -59,7 +64,10 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant)
     {
         try
         {
-            return await api.UrlsAsync(push, grant.Id, request, cancellationToken);
+            var answer = await api.UrlsAsync(push, grant.Id, request, cancellationToken);
+            // Fresh ones that seem to have expired show that our clock is wrong: then the store alone tells.
+            Interlocked.Exchange(ref _expires, (time.GetUtcNow() < answer.Grant.Expires ? answer.Grant.Expires : DateTimeOffset.MaxValue).UtcTicks);
+            return answer;
         }
         catch (CacheException e) when (!e.BeginAgain && e.Status is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.Conflict)
         {

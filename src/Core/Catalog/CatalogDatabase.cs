@@ -128,6 +128,10 @@ public sealed class CatalogDatabase : IAsyncDisposable
         }
     }
 
+    /// <summary>Has a newer program brought the database to a schema that this one does not know?</summary>
+    public Task<bool> IsOutdatedAsync(CancellationToken cancel) =>
+        SingleAsync("select exists (select from schema_version where version > $1)", p => p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
+
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();

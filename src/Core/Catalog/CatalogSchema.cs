@@ -43,6 +43,9 @@ internal static class CatalogSchema
         return new CatalogChanges([.. migrations.Skip(applied).Select(m => m.Name)], schema, !exists);
     }
 
+    /// <summary>The version that the migrations of this program lead to.</summary>
+    internal static int Version { get; } = Read(".Migrations.").Count;
+
     /// <summary>All functions, as they are before they get their schema.</summary>
     internal static string FunctionText() => string.Join('\n', Read(".Functions.").Select(f => f.Text));
 

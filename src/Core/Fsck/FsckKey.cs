@@ -30,6 +30,8 @@ internal readonly record struct FsckKey(ObjectKey Key, KeyKind Kind, StorePathHa
         var text = key.ToString();
         if (text.StartsWith(Pins, StringComparison.Ordinal))
             return new FsckKey(key, KeyKind.Pin, Name: text[Pins.Length..]);
+        if (text.StartsWith($"nar/{S3UploadKeyProbe.Name}", StringComparison.Ordinal))
+            return new FsckKey(key, KeyKind.Other);
         if (Array.Exists(Objects, prefix => text.StartsWith(prefix, StringComparison.Ordinal)))
             return new FsckKey(key, KeyKind.Object);
         var dot = text.IndexOf('.', StringComparison.Ordinal);

@@ -35,6 +35,11 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
         }
     }
 
+    /// <summary>The key that signs clients' URLs; null where that is the server's own.</summary>
+    public static AWSCredentials? FindForUploads(S3Options options) => options.UploadAccessKey is { } access
+        ? new BasicAWSCredentials(access, options.UploadSecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options)))
+        : null;
+
     public override DateTime? Expiration => source.Expiration;
 
     public override ImmutableCredentials GetCredentials()

@@ -22,6 +22,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     private readonly S3Calls _calls;
     private readonly S3Presigner _uploads;
     private readonly S3FencedWrites _fenced;
+    private readonly S3UploadKeyProbe? _uploadKey;
 
     /// <param name="options">Where the bucket is and who we are.</param>
     /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
@@ -56,11 +57,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         { Timeout = Timeout.InfiniteTimeSpan };
         _limit = new AdaptiveLimit(options.MaxConnections);
         _calls = new S3Calls(_limit);
-        _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, credentials);
+        var uploadKey = S3Credentials.FindForUploads(options);
+        _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
+        // By the server's own way: the clients' may not be open to it.
+        _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, new S3Presigner(options.BucketUrl, _prefix, options.Region, uploadKey), _http, _clock, _prefix);
     }
 
     public bool IsLocal => false;
+
+    /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
+    /// <exception cref="ObjectStoreException">The store did not tell.</exception>
+    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null : await _uploadKey.RunAsync(cancel);
 
     public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
     {

@@ -26,6 +26,11 @@ public sealed record S3Options
 
     public string? SessionToken { get; init; }
 
+    /// <summary>The key that signs the URLs that clients get, so that these allow no more than it may do; null: the server's own.</summary>
+    public string? UploadAccessKey { get; init; }
+
+    public string? UploadSecretKey { get; init; }
+
     /// <summary>Clients' PUTs carry <c>If-None-Match: *</c>. Off only for a server that does not know it.</summary>
     public bool IfNoneMatch { get; init; } = true;
 

@@ -53,7 +53,7 @@ internal sealed class DirectPushes(
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => RealisationKey(r.Id).ToString());
         var opening = new Opening(
             _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, options.Quotas);
+            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
         var opened = await catalog.OpenAsync(id, opening, cancel);
         Quotas.Check(opened.State, _caller);
         var push = Own(opened.Id);
@@ -252,6 +252,10 @@ internal sealed class DirectPushes(
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
                 case "conflict":
                     throw Conflict(await catalog.HashesAsync(paths, cancel), null);
+                case "refused":
+                    var taken = await catalog.HashesAsync(conflicts, cancel);
+                    throw new CacheProblemException(
+                        ProblemKind.Conflict, $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} for one; the pin stays where it was. Begin again.", taken);
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);

@@ -90,7 +90,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         // Told once for all items that name them.
         var shared = new Dictionary<StorePathHash, OpenedPath>();
         var opened = await _database.RunAsync(
-            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
                 .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(h => h.ToArray()).ToArray())
                 .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
@@ -98,7 +98,9 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .WithNullable(items.Select(i => i.PinText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(items.Select(i => i.Push.Id.Value).ToArray()).With(items.Select(i => i.Push.Caller.Publisher).ToArray())
                 .With(items.Select(i => i.Push.Caller.Group).ToArray()).With(items.Select(i => i.Push.Caller.Rank).ToArray())
-                .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text).WithQuotas(options.Quotas),
+                .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(
+                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(options.Quotas),
             async (reader, stop) =>
             {
                 var outcomes = new OpenedPush?[items.Count];

@@ -13,11 +13,12 @@ internal class PushCatalog(CatalogDatabase database)
 {
     public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life).With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
                 .WithNullable(opening.PinText, NpgsqlDbType.Jsonb)
                 .With(opening.Push.Id.Value).With(opening.Push.Caller.Publisher).With(opening.Push.Caller.Group).With(opening.Push.Caller.Rank)
-                .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text).WithQuotas(opening.Quotas),
+                .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(opening.Quotas),
             ReadOpenedAsync,
             cancel);
 
@@ -243,9 +244,10 @@ internal readonly record struct OwnPush(PushId Id, Caller Caller);
 /// <param name="Keys">Of logs and realisations that the client could send.</param>
 /// <param name="Push">Its id, if this call opens it.</param>
 /// <param name="Committers">Other publishers who may commit it.</param>
+/// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
 internal sealed record Opening(
     string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
-    Quotas Quotas)
+    byte[][]? PathDigests, Quotas Quotas)
 {
     public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
 }

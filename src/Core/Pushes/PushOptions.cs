@@ -8,8 +8,8 @@ public sealed record PushOptions
 
     public TimeSpan RenewAfter { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long upload URLs work; keep it within the life of session credentials.</summary>
-    public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(50);
+    /// <summary>How long upload URLs work whose client asks for fresh ones: what they still allow when its token is revoked.</summary>
+    public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>How long a push lives, and its upload URLs work, whose client neither renews the one nor asks for others.</summary>
     public TimeSpan DeferredLife { get; init; } = TimeSpan.FromHours(5);

@@ -29,6 +29,8 @@ public class CommandLine
         Flag("s3-path-style", "Name the bucket in the path (default: with --s3-endpoint)");
         Value("s3-access-key-file", "FILE", "The access key; without it the environment, profile or instance role");
         Value("s3-secret-key-file", "FILE", "The secret key");
+        Value("s3-upload-access-key-file", "FILE", "The access key that signs the URLs that clients upload to; it may only put below nar/ (default: the server's own)");
+        Value("s3-upload-secret-key-file", "FILE", "The secret key that belongs to it");
         List("sign-key", "FILE", "Sign with this key of 'nix key generate-secret'; repeatable (default: a key made in the data directory)");
         Flag("no-sign", "Sign nothing");
         List("trusted-public-key", "KEY", "Keep clients' signatures by this key when they are valid; repeatable");
@@ -62,6 +64,7 @@ public class CommandLine
         Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");
         Value("limit-stall", "TIME", "How long a client may stand still (default: 30s)");
         Flag("private", "Reads need a token too");
+        Flag("distrust-legacy", "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");

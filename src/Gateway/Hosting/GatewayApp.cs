@@ -44,6 +44,7 @@ public static class GatewayApp
         engine?.AddTo(builder);
         // The parts are those that are served in the end: nothing is made before the engine has had them.
         builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
+        builder.Services.AddSingleton<SchemaWatch>().AddHostedService(s => s.GetRequiredService<SchemaWatch>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
         builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
         builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));

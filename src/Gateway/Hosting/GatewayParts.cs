@@ -30,6 +30,7 @@ public sealed record GatewayParts
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
+        IsOutdated = core.Database.IsOutdatedAsync,
         ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
         FindDoubts = core.FindDoubtsAsync,
         StatementCount = () => core.Database.StatementCount,
@@ -63,10 +64,13 @@ public sealed record GatewayParts
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
 
+    /// <summary>The database's schema is of a newer server, so this one has to stop.</summary>
+    public Func<CancellationToken, Task<bool>> IsOutdated { get; init; } = static _ => Task.FromResult(false);
+
     /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
     public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
 
-    /// <summary>What an operator should know of the database although it works, a sentence each.</summary>
+    /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
     public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <summary>Statements sent to the database since the start.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
 
@@ -37,14 +38,17 @@ internal static class Server
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);
 
         // 3. The engine, and the routes over it. It starts before the first request is taken, and stops after the last is answered.
+        using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
+            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await uploadKey.FindDoubtsAsync(stop)],
             Limits = settings.Limits,
             Priority = settings.Priority,
             DrainDelay = settings.DrainDelay,
             IsPrivate = settings.IsPrivate,
         };
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
+        await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
         await app.StartAsync(cancel);
         await rehearsal;
@@ -52,6 +56,8 @@ internal static class Server
         await output.FlushAsync(cancel);
         systemd.Ready($"Serving {publicUrl}");
         await app.WaitForShutdownAsync(cancel);
+        if (app.Services.GetRequiredService<SchemaWatch>().IsOutdated)
+            throw new StartupException("A newer server has brought the database to a schema that this one does not know. Start the newer program here, too.");
     }
 
     /// <summary>Brings the database up to date, says what was done, and ends.</summary>

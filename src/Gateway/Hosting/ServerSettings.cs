@@ -51,6 +51,9 @@ public sealed record ServerSettings
 
     public bool IsPrivate { get; init; }
 
+    /// <summary>What was published before there were publishers is nobody's to rely on until a server has read it.</summary>
+    public bool DistrustsLegacy { get; init; }
+
     /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
     public TimeSpan DrainDelay { get; init; }
 
@@ -90,6 +93,7 @@ public sealed record ServerSettings
             AuditLife = one("audit-days") is { } days ? ParseDays(days) : TimeSpan.FromDays(400),
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
+            DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = Flag("migrate", one),
             LogsJson = one("log") switch
@@ -180,9 +184,14 @@ public sealed record S3Settings
 
     public string? SecretKey { get; init; }
 
+    /// <summary>Of the key that signs clients' URLs; null: the server's own.</summary>
+    public string? UploadAccessKey { get; init; }
+
+    public string? UploadSecretKey { get; init; }
+
     internal static S3Settings? From(Func<string, string?> one)
     {
-        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file"];
+        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file", "s3-upload-access-key-file", "s3-upload-secret-key-file"];
         if (one("s3-bucket") is not { } bucket)
         {
             return others.FirstOrDefault(name => one(name) is not null) is { } lonely
@@ -194,6 +203,10 @@ public sealed record S3Settings
         var secret = one("s3-secret-key-file");
         if (access is null != secret is null)
             throw new StartupException("--s3-access-key-file and --s3-secret-key-file belong together: give both, or neither to use the environment's credentials.");
+        var uploadAccess = one("s3-upload-access-key-file");
+        var uploadSecret = one("s3-upload-secret-key-file");
+        if (uploadAccess is null != uploadSecret is null)
+            throw new StartupException("--s3-upload-access-key-file and --s3-upload-secret-key-file belong together: give both, or neither to sign upload URLs with the server's own key.");
         return new S3Settings
         {
             Bucket = bucket,
@@ -204,6 +217,8 @@ public sealed record S3Settings
             PathStyle = one("s3-path-style") is null ? null : ServerSettings.Flag("s3-path-style", one),
             AccessKey = access is null ? null : ServerSettings.ReadText("--s3-access-key-file", access),
             SecretKey = secret is null ? null : ServerSettings.ReadText("--s3-secret-key-file", secret),
+            UploadAccessKey = uploadAccess is null ? null : ServerSettings.ReadText("--s3-upload-access-key-file", uploadAccess),
+            UploadSecretKey = uploadSecret is null ? null : ServerSettings.ReadText("--s3-upload-secret-key-file", uploadSecret),
         };
     }
 }

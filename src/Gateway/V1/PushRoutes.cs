@@ -22,7 +22,7 @@ internal static class PushRoutes
                 _ = CacheInfos.Describe(parts, Cache(cache));
                 return new JsonAnswer<ServerWarnings>(new ServerWarnings { Warnings = await parts.FindDoubts(cancel) });
             })
-            .Needs(Access.Push).Answers<ServerWarnings>(200, "What may lose pushes although it works").Fails(404);
+            .Needs(Access.Push).Answers<ServerWarnings>(200, "What may lose or spoil pushes although it works").Fails(404);
 
         cacheRoute.MapPost("/pushes", async (string cache, JsonBody<BeginPush> body, HttpContext http) =>
             {

@@ -64,6 +64,9 @@ public sealed class FakeCache : IAsyncDisposable
     /// <summary>Only URLs of this generation work; raise it, and what was handed out has expired.</summary>
     public int UrlGeneration { get; set; }
 
+    /// <summary>How long it says that URLs work.</summary>
+    public TimeSpan UrlLife { get; set; } = TimeSpan.FromHours(1);
+
     /// <summary>Method and path of every request, in order.</summary>
     public ConcurrentQueue<string> Requests { get; } = [];
 
@@ -195,7 +198,7 @@ public sealed class FakeCache : IAsyncDisposable
         Md5 = WantsMd5,
         ServerHashes = Hashes,
         Parts = upload.PartSize is null ? [] : [.. Enumerable.Range(first, count).Select(part => StoreUrl(upload, part))],
-        Expires = DateTimeOffset.UtcNow.AddHours(1),
+        Expires = DateTimeOffset.UtcNow + UrlLife,
     };
 
     private Uri StoreUrl(FakeUpload upload, int part) => new($"{Url.AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");

@@ -51,6 +51,17 @@ public sealed class CatalogSchemaTests
     }
 
     [Fact]
+    public async Task A_server_notices_that_a_newer_one_has_changed_the_schema()
+    {
+        await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(), CancellationToken.None);
+        Assert.False(await database.IsOutdatedAsync(CancellationToken.None));
+
+        await database.RunAsync("insert into schema_version (version, name) values (1000, 'future')", _ => { }, CancellationToken.None);
+
+        Assert.True(await database.IsOutdatedAsync(CancellationToken.None));
+    }
+
+    [Fact]
     public async Task A_database_of_a_newer_version_is_refused_in_a_sentence()
     {
         var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();

@@ -85,6 +85,15 @@ public sealed class FsckTests
     }
 
     [Fact]
+    public async Task A_probe_of_the_upload_key_is_no_finding()
+    {
+        await using var world = await FilledAsync();
+        world.Store.Objects["nar/upload-key-probe-0"] = [1];
+
+        Assert.Empty((await CheckAsync(world)).Findings);
+    }
+
+    [Fact]
     public async Task A_listing_that_its_path_does_not_know_of_would_be_left_behind()
     {
         await using var world = await FilledAsync();

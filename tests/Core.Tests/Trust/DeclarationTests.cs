@@ -3,6 +3,7 @@ using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 
@@ -168,6 +169,58 @@ public sealed class DeclarationTests
 
         AssertIsTruth(world);
         await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_pin_does_not_move_onto_what_was_superseded_after_begin_had_called_it_present()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Closure(Dependency, Truth()));
+        await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
+        var superseding = await world.BeginAsync(OtherDeployer, World.Closure(Dependency, Lie("nar")));
+        var push = await world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth())));
+        Assert.Empty(push.Missing);
+        await world.UploadAsync(superseding, pushes: world.Of(OtherDeployer));
+        await world.CommitAsync(superseding, world.Of(OtherDeployer));
+
+        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not deleted"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_pin_does_not_move_when_an_equal_rank_takes_its_path_between_the_halves_of_its_commit()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Closure(Dependency, Lie("references")));
+        var push = await world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth())));
+        await world.UploadAsync(push, pushes: world.Of(Deployer));
+        var functions = world.Core.Database.Functions;
+        await world.ExecuteAsync($"select {functions}.commit_push(1, {functions}.push_of(1, '{push.Id}', null, true), interval '1 day')");
+        await world.PushAsync(OtherDeployer, World.Closure(Dependency, Lie("size")));
+
+        await world.ExecuteAsync("update push set lease = clock_timestamp() - interval '1 s' where state = 'committing'");
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select count(*) from push where state = 'committing'") == 0);
+
+        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(7, world.NarInfoOf("root")!.NarSize);
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not deleted"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Who_declares_what_is_published_meanwhile_vouches_for_it()
+    {
+        await using var world = await World.CreateAsync();
+        var push = await world.BeginAsync(Deployer, World.Closure(Dependency, Truth()));
+        await world.UploadAsync(push, pushes: world.Of(Deployer));
+        await world.PushAsync(Mallory, World.Closure(Dependency, Truth()));
+        await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
+
+        await world.CommitAsync(push, world.Of(Deployer));
+
+        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path where rank = 1"));
     }
 
     [Fact]

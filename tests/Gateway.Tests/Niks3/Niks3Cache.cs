@@ -37,14 +37,26 @@ internal sealed class Niks3Cache : IAsyncDisposable
 
     public IReadOnlyList<Uri> Urls => [.. _gateways.Select(g => new Uri(g.App.Urls.First()))];
 
-    public static async Task<Niks3Cache> StartAsync(bool onS3 = false, Func<IObjectStore, IObjectStore>? through = null)
+    /// <param name="uploader">Who signs the URLs that clients upload to, on S3; null: the servers' own user.</param>
+    public static async Task<Niks3Cache> StartAsync(bool onS3 = false, Func<IObjectStore, IObjectStore>? through = null, UploadUser? uploader = null)
     {
         var cache = new Niks3Cache { Through = through ?? (store => store) };
         cache._database = await (await PostgresServer.Shared).CreateDatabaseAsync();
         if (onS3)
         {
             var ceph = await CephServer.Shared;
-            cache._s3 = new S3Options { Bucket = await ceph.CreateBucketAsync(), Endpoint = ceph.Endpoint, Region = ceph.Region, AccessKey = ceph.AccessKey, SecretKey = ceph.SecretKey };
+            cache._s3 = new S3Options
+            {
+                Bucket = await ceph.CreateBucketAsync(),
+                Endpoint = ceph.Endpoint,
+                Region = ceph.Region,
+                AccessKey = ceph.AccessKey,
+                SecretKey = ceph.SecretKey,
+                UploadAccessKey = uploader?.AccessKey,
+                UploadSecretKey = uploader?.SecretKey,
+            };
+            if (uploader is not null)
+                await ceph.SetPolicyAsync(cache._s3.Bucket, uploader.Policy(cache._s3.Bucket));
         }
 
         await cache.AddGatewayAsync();

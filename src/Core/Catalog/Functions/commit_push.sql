@@ -1,7 +1,7 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
--- an equal or higher rank) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
+-- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
 -- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
 create function @fn@.commit_push(
   p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
@@ -15,6 +15,7 @@ declare
   v_lower bigint[];
   v_open bigint[];
   v_supersedes bigint[] := '{}';
+  v_same bigint[] := '{}';
   v_hashes bytea[];
   v_chosen bigint[];
   v_logs bigint[];
@@ -25,13 +26,13 @@ begin
   published := v_push.published;
   pin := v_push.pin ->> 'name';
   conflicts := v_push.conflicts;
-  outcome := v_push.state::text;
+  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
   if v_push.state <> 'open' then return; end if;
 
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
-  outcome := v_push.state::text;
+  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
   conflicts := v_push.conflicts;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
   -- But what was promised may have gone and come back with another content since it lapsed, and a pin moves only onto what its push has declared.
@@ -39,8 +40,8 @@ begin
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
-  -- What it was promised it has declared as it is: its rank vouches for that from now on.
-  v_lower := case when v_push.rank = 0 then '{}' else array(
+  -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself.
+  v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' then '{}' else array(
     select s.id from store_path s where s.id = any(v_push.paths) and s.rank < v_push.rank and not s.id = any(v_declared)) end;
   -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
   -- A log is taken with a path that its derivation has made.
@@ -50,11 +51,15 @@ begin
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
+  -- What begin has promised to a push with a pin has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the locks of v_lower.
+  select array_agg(s.id) into paths from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
+    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
+  if paths is not null then outcome := 'conflict'; return; end if;
   -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
   if v_declared <> '{}' then
     select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'unread')), '{}'),
-        array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
-      into v_supersedes, conflicts, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open);
+        coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
+      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open);
     if paths is not null then outcome := 'conflict'; return; end if;
   end if;
 
@@ -84,8 +89,8 @@ begin
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
   update object o set state = 'publishing', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_logs) and o.state = 'stored';
   update object o set state = 'live', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_chosen) and o.state = 'stored';
-  if v_lower <> '{}' then
-    update store_path s set rank = v_push.rank where s.id = any(v_lower) and s.state = 'live' and s.rank < v_push.rank;
+  if v_lower <> '{}' or v_same <> '{}' then
+    update store_path s set rank = v_push.rank where s.id = any(v_lower || v_same) and s.state = 'live' and s.rank < v_push.rank;
   end if;
   if v_supersedes <> '{}' then
     update push_path d set supersedes = true where d.push_id = p_push and d.path_id = any(v_supersedes);
@@ -110,10 +115,9 @@ begin
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
-  -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it. What a superseded path refers to stays as long as its narinfo is read.
+  -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
   update push u set state = 'committing', published = commit_push.published, conflicts = commit_push.conflicts, lease = clock_timestamp() + p_lease,
       committer = case when u.pin is not null then p_publisher end, committer_address = case when u.pin is not null then p_address end,
-      paths = u.paths || array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes)),
       objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
     where u.id = p_push;
   perform @fn@.audit_commits(p_cache, array[p_push], array[p_publisher], array[p_address], cardinality(v_supersedes));

@@ -33,7 +33,9 @@ language sql volatile as $$
 $$;
 
 -- An ended push is told from an unknown one for a day. The time is asked for once: a clock that ticks for each row would keep the index from being used.
+-- So is a superseded NAR, for its 30 days.
 create function @fn@.forget_pushes(p_cache int) returns void
 language sql volatile as $$
+  delete from kept_object k where k.cache_id = p_cache and k.until < clock_timestamp();
   delete from push u where u.finished < (select clock_timestamp() - interval '1 day') and u.cache_id = p_cache
 $$;

@@ -10,7 +10,11 @@ declare
   v_unpromised bigint[];
   v_objects bigint[];
   v_supersedes bigint[];
+  v_same bigint[];
+  v_taken bigint[];
   v_chosen bigint[];
+  v_former bigint[];
+  v_former_objects bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
@@ -40,13 +44,26 @@ begin
           where d.push_id = p_push and d.object_id = any(v_push.objects) and not d.object_id = any(p.objects) group by d.path_id) a
     where s.id = a.path_id and s.state = 'live';
 
-  v_supersedes := array(select m.path_id from @fn@.met_paths(p_cache, p_push, array(select d.path_id from push_path d where d.push_id = p_push and d.supersedes and not d.superseded)) m
-    where m.verdict = 'supersede' order by 1);
+  -- Of what it declares and others have published: what it supersedes; what is as it declares, for which its rank vouches now; and what another of its rank has taken since the
+  -- commit's first half, onto which its pin does not move.
+  select coalesce(array_agg(m.path_id order by m.path_id) filter (where m.verdict = 'supersede' and d.supersedes and not d.superseded), '{}'),
+      coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'),
+      coalesce(array_agg(m.path_id) filter (where m.verdict in ('other', 'misnamed') and d.supersedes and not d.superseded), '{}')
+    into v_supersedes, v_same, v_taken
+    from @fn@.met_paths(p_cache, p_push, array(
+        select d.path_id from push_path d join store_path s on s.id = d.path_id
+        where d.push_id = p_push and (d.supersedes and not d.superseded or s.rank < v_push.rank))) m
+    join push_path d on d.push_id = p_push and d.path_id = m.path_id;
+  if v_same <> '{}' then
+    update store_path s set rank = v_push.rank where s.id = any(v_same) and s.rank < v_push.rank;
+  end if;
   if v_supersedes <> '{}' then
     v_chosen := @fn@.chosen_objects(v_push, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), v_supersedes, v_push.objects);
     insert into kept_object (cache_id, object_id, until)
       select distinct p_cache, s.objects[1], clock_timestamp() + interval '30 days' from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen) order by 2
       on conflict (cache_id, object_id) do update set until = excluded.until;
+    select array_agg(distinct s.objects[1]) into v_former_objects from store_path s where s.id = any(v_supersedes);
+    v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
     update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
         name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
@@ -54,6 +71,8 @@ begin
         listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
       from push_path d join chosen c on c.nar_hash = d.nar_hash
       where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
+    -- Until the narinfo is written anew, what the bucket's one refers to.
+    update push u set paths = u.paths || v_former, objects = array(select unnest(u.objects) union select unnest(v_former_objects)) where u.id = p_push;
     update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);
     return 'changed';
   end if;
@@ -64,10 +83,12 @@ begin
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
   perform @fn@.release_push(p_cache, p_push);
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
-  if v_push.pin is not null then
+  if v_push.pin is not null and v_taken = '{}' then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
       (v_push.pin ->> 'keepRevisions')::int, null, 'push', v_push.committer, v_push.committer_address);
+  elsif v_push.pin is not null then
+    perform @fn@.audit(p_cache, v_push.committer, v_push.committer_address, 'pin.refuse', v_push.pin ->> 'name', (select s.hash from store_path s where s.id = v_push.roots[1]));
   end if;
-  update push u set state = 'committed', finished = clock_timestamp(), lease = null where u.id = p_push;
+  update push u set state = 'committed', finished = clock_timestamp(), lease = null, conflicts = u.conflicts || v_taken, pin_refused = u.pin is not null and v_taken <> '{}' where u.id = p_push;
   return 'committed';
 end $$;

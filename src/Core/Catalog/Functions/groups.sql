@@ -3,11 +3,11 @@
 -- No item raises for its guard. A row that somebody holds for long gives the group up (55P03): its items are then sent in smaller groups, at last alone.
 
 -- Rows as open_push has them, but what has become of the paths once for all items that have none of it in their own rows: without an item, each path once, ords being a place in p_hashes where it is named.
--- What an item's keys lack may come in a row of its own.
+-- What an item's keys lack may come in a row of its own. p_path_digests: of the paths of items with pins, null for the others'.
 create function @fn@.open_pushes(
   p_cache int, p_operations text[], p_digests bytea[], p_ttl interval, p_path_counts int[], p_hashes bytea[],
   p_root_counts int[], p_roots int[], p_key_counts int[], p_keys text[], p_pins text[],
-  p_publics uuid[], p_publishers text[], p_groups text[], p_ranks int[], p_committers text[], p_quotas bigint[] default null)
+  p_publics uuid[], p_publishers text[], p_groups text[], p_ranks int[], p_committers text[], p_path_digests bytea[], p_quotas bigint[] default null)
 returns table (item int, push_id uuid, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], digests bytea[], trust_groups int[], verified boolean[],
   signatures text[], missing_keys text[], own_group int, trusts_legacy boolean, ords int[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
@@ -62,11 +62,13 @@ begin
       from unnest(p_operations, p_digests, p_path_counts, p_root_counts, p_pins, p_publics, v_publishers, v_groups, p_ranks, p_committers)
         with ordinality x(operation, digest, paths, roots, pin, public, publisher, trust_group, rank, committers, i) window w as (order by x.i)),
     opened as (
-      insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, claimed_bytes)
+      insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests, claimed_bytes)
         select p_cache, m.operation, m.digest, clock_timestamp() + p_ttl,
           array(select v_ids[k] from generate_series(m.path_from + 1, m.path_from + m.paths) k where v_promised[k]),
           array(select distinct v_ids[m.path_from + p_roots[k]] from generate_series(m.root_from + 1, m.root_from + m.roots) k), m.pin::jsonb,
-          m.public, m.publisher, m.trust_group, m.rank, string_to_array(m.committers, ' '), case when p_quotas is not null then 0 end
+          m.public, m.publisher, m.trust_group, m.rank, string_to_array(m.committers, ' '),
+          case when m.pin is not null then v_ids[m.path_from + 1 : m.path_from + m.paths] end, case when m.pin is not null then p_path_digests[m.path_from + 1 : m.path_from + m.paths] end,
+          case when p_quotas is not null then 0 end
         from item m where m.fresh order by m.operation
         on conflict (cache_id, operation) do nothing returning public_id, operation, expires, trust_group)
     select array_agg(m.i::int), array_agg(o.public_id), array_agg(o.expires), array_agg(o.trust_group), bool_or(o.public_id is null) into v_items, v_pushes, v_expires, v_item_groups, v_lost
@@ -87,7 +89,8 @@ begin
       return query select i, o.*, null::int[] from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
         p_hashes[v_path + 1 : v_path + p_path_counts[i]],
         p_roots[v_root + 1 : v_root + p_root_counts[i]], p_keys[v_key + 1 : v_key + p_key_counts[i]], p_pins[i]::jsonb,
-        p_publics[i], p_publishers[i], p_groups[i], p_ranks[i], string_to_array(p_committers[i], ' '), p_quotas) o;
+        p_publics[i], p_publishers[i], p_groups[i], p_ranks[i], string_to_array(p_committers[i], ' '),
+        case when p_pins[i] is not null then p_path_digests[v_path + 1 : v_path + p_path_counts[i]] end, p_quotas) o;
     elsif p_key_counts[i] > 0 then
       return query select i, null::uuid, null::text, null::timestamptz, null::bigint[], null::text[], null::boolean[], null::bytea[], null::int[], null::boolean[], null::text[], array(
         select k.key from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)

@@ -47,7 +47,11 @@ alter table object
   add column leads boolean not null default false;
 
 -- public_id: what a client knows a push by. committers: other publishers who may commit it. conflicts: paths that it named and that others published otherwise.
+-- named and digests: of a push with a pin, all its paths and what it declares of each. pin_refused: it was overtaken on the last step, and its pin stays where it was.
 alter table push
+  add column named bigint[],
+  add column digests bytea[],
+  add column pin_refused boolean not null default false,
   add column public_id uuid,
   add column publisher int,
   add column trust_group int,
