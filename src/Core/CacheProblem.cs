@@ -72,6 +72,9 @@ public enum ProblemKind
     /// <summary>413: more or larger than this server takes.</summary>
     TooLarge,
 
+    /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
+    QuotaExceeded,
+
     /// <summary>503: the database or the store did not answer in time; send the same request again.</summary>
     Unavailable,
 }

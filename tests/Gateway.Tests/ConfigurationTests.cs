@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.Hosting;
@@ -42,6 +43,8 @@ public class ConfigurationTests
     [InlineData("--audit-days 1y", "--audit-days is '1y'")]
     [InlineData("--audit-days -1", "a number of days")]
     [InlineData("--audit-days 36501", "up to 36500")]
+    [InlineData("--quota-pushes many", "--quota-pushes is 'many'")]
+    [InlineData("--quota-group-stored-gib 9999999999", "--quota-group-stored-gib is '9999999999'")]
     [InlineData("--limit-json-mib 0", "--limit-json-mib is '0'")]
     [InlineData("--limit-requests many", "a number from 0 to")]
     [InlineData("--limit-stall 1s", "at least 2s")]
@@ -190,6 +193,23 @@ public class ConfigurationTests
         var settings = line.Settings(line.Root.Parse([]), name => name == "ORLEANS_CACHE_AUDIT_DAYS" ? given : null);
 
         Assert.Equal(days, settings.AuditLife?.TotalDays);
+    }
+
+    [Fact]
+    public void Quotas_are_none_until_they_are_given()
+    {
+        var line = new CommandLine();
+
+        Assert.Equal(new Quotas(), line.Settings(line.Root.Parse([]), _ => null).Quotas);
+        Assert.Equal(
+            new Quotas
+            {
+                Publisher = new QuotaLimits { OpenPushes = 1, ClaimedBytes = 2L << 30, StoredBytes = 3L << 30, Roots = 4 },
+                Group = new QuotaLimits { OpenPushes = 5, ClaimedBytes = 6L << 30, StoredBytes = 7L << 30, Roots = 8 },
+            },
+            line.Settings(line.Root.Parse([
+                "--quota-pushes", "1", "--quota-uploads-gib", "2", "--quota-stored-gib", "3", "--quota-roots", "4",
+                "--quota-group-pushes", "5", "--quota-group-uploads-gib", "6", "--quota-group-stored-gib", "7", "--quota-group-roots", "8"]), _ => null).Quotas);
     }
 
     [Fact]

@@ -69,6 +69,7 @@ internal sealed class DirectNixWriter(
             case "name":
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}.");
             default:
+                Quotas.Check(put.Outcome, caller);
                 throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. Run the command again.");
         }
 

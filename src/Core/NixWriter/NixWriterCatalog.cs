@@ -25,12 +25,17 @@ internal sealed class NixWriterCatalog(CatalogDatabase database, PushOptions opt
     public Task<Promised> PromiseAsync(int cache, Caller caller, StorePathHash? path, NarFileName? file, CancellationToken cancel) =>
         _promises.SubmitAsync(new Promise(cache, caller, path, file), cancel);
 
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
     public Task<NarClaim> ClaimAsync(int cache, Caller caller, NarFileName name, ObjectKey key, Sha256Hash? narHash, long? narSize, CancellationToken cancel) =>
         database.SingleAsync(
-            "select push_id, object_id, key from @fn@.nix_claim($1, $2, $3, $4, $5, $6, $9, $10, $7, $8)",
+            "select push_id, object_id, key, exceeded from @fn@.nix_claim($1, $2, $3, $4, $5, $6, $9, $10, $7, $8, $11)",
             p => p.With(cache).WithCaller(caller).With(name.Text).With(key.ToString()).With(HoldLife).With(options.UrlLife)
-                .WithNullable(narHash?.ToArray(), NpgsqlDbType.Bytea).WithNullable(narSize, NpgsqlDbType.Bigint),
-            r => new NarClaim(r.GetInt64(0), r.GetInt64(1), ObjectKey.Parse(r.GetString(2))), cancel);
+                .WithNullable(narHash?.ToArray(), NpgsqlDbType.Bytea).WithNullable(narSize, NpgsqlDbType.Bigint).WithQuotas(options.Quotas),
+            r =>
+            {
+                Quotas.Check(r.IsDBNull(3) ? null : r.GetString(3), caller);
+                return new NarClaim(r.GetInt64(0), r.GetInt64(1), ObjectKey.Parse(r.GetString(2)));
+            }, cancel);
 
     /// <summary>Notes the multipart upload that was opened for a claim; false when the claim has ended.</summary>
     public Task<bool> NoteMultipartAsync(NarClaim claim, string multipart, CancellationToken cancel) =>
@@ -50,11 +55,11 @@ internal sealed class NixWriterCatalog(CatalogDatabase database, PushOptions opt
 
     public Task<NarInfoPut> PutAsync(int cache, Caller caller, NarInfo info, NarFileName file, string signatures, byte[] digest, CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20)",
+            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21)",
             p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name).With(info.References.Select(r => r.Hash.ToArray()).ToArray())
                 .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
-                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller),
+                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas),
             r => new NarInfoPut(
                 r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
                 r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],

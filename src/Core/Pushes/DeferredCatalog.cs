@@ -12,12 +12,12 @@ internal sealed class DeferredCatalog(CatalogDatabase database) : PushCatalog(da
 
     /// <summary>Opens a push of paths whose names are not known.</summary>
     /// <param name="root">Position of the root, from 1.</param>
-    public Task<OpenedPush> OpenAsync(int cache, OwnPush push, string operation, TimeSpan life, IReadOnlyList<StorePathHash> paths, int root, CancellationToken cancel) =>
-        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null), cancel);
+    public Task<OpenedPush> OpenAsync(int cache, OwnPush push, string operation, TimeSpan life, IReadOnlyList<StorePathHash> paths, int root, Quotas quotas, CancellationToken cancel) =>
+        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancel);
 
     /// <summary>As <see cref="PushCatalog.ClaimAsync"/>; what others upload is no reason to wait.</summary>
     public Task<List<Claim>> ClaimAllAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, PushOptions options, CancellationToken cancel) =>
-        ClaimWithAsync(cache, push, paths, declarations, MintedKeys.Mint(paths.Count), options.DeferredLife, options.DefaultRate, deferred: true, cancel);
+        ClaimWithAsync(cache, push, paths, declarations, MintedKeys.Mint(paths.Count), options.DeferredLife, options.DefaultRate, deferred: true, options.Quotas, cancel);
 
     /// <summary>Those of the objects that the cache lacks; null when the push has ended.</summary>
     public async Task<HashSet<ObjectKey>?> ExpectAsync(int cache, OwnPush push, IReadOnlyList<(ObjectKey Key, bool IsLog, long Path)> objects, CancellationToken cancel)

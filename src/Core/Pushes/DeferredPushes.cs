@@ -39,7 +39,8 @@ internal sealed class DeferredPushes(
 
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
-        var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.DeferredLife, [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, cancel);
+        var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.DeferredLife, [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancel);
+        Quotas.Check(opened.State, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
@@ -209,6 +210,12 @@ internal sealed class DeferredPushes(
         var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancel);
         for (var attempt = 0; ; attempt++)
         {
+            if (claims.Find(c => c is { Path: 0, Status: not "ended" }) is { } exceeded)
+            {
+                await catalog.EndAsync(cache, push, cancel);
+                Quotas.Check(exceeded.Status, _caller);
+            }
+
             if (claims.Exists(c => c.Status == "ended"))
                 throw Ended(push.Id);
             var waiting = claims.Where(c => c.Status == "wait").Select(c => c.Path).ToList();

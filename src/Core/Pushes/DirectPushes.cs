@@ -53,8 +53,9 @@ internal sealed class DirectPushes(
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
         var opening = new Opening(
             _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests);
+            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
         var opened = await catalog.OpenAsync(id, opening, cancel);
+        Quotas.Check(opened.State, _caller);
         var push = Own(opened.Id);
         switch (opened.State)
         {
@@ -69,6 +70,12 @@ internal sealed class DirectPushes(
         var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == "supersede").ToList();
         var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
             id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
+        if (claims is [{ Path: 0, Status: not "ended" }])
+        {
+            await catalog.EndAsync(id, push, cancel);
+            Quotas.Check(claims[0].Status, _caller);
+        }
+
         ThrowIfEnded(claims, opened.Id);
         var uploads = await grants.GrantAsync(id, push, claims, cancel);
         if (claims.Count > 0)

@@ -90,7 +90,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         // Told once for all items that name them.
         var shared = new Dictionary<StorePathHash, OpenedPath>();
         var opened = await _database.RunAsync(
-            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
                 .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(h => h.ToArray()).ToArray())
                 .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
@@ -100,7 +100,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .With(items.Select(i => i.Push.Caller.Group).ToArray()).With(items.Select(i => i.Push.Caller.Rank).ToArray())
                 .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(
-                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
+                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(options.Quotas),
             async (reader, stop) =>
             {
                 var outcomes = new OpenedPush?[items.Count];
@@ -137,7 +137,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     {
         var declarations = items.SelectMany(i => i.Declarations).ToList();
         return ListAsync(
-            "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
             p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).ToArray())
                 .With(declarations.Select(d => d.Name).ToArray()).With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
                 .With(declarations.Select(d => d.References.Count).ToArray()).With(items.Select(i => i.Declarations.Sum(d => d.References.Count)).ToArray())
@@ -146,7 +146,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(declarations.Select(d => d.Signatures).ToArray())
                 .WithNullable(declarations.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea).With(declarations.Select(d => d.Supersedes).ToArray())
-                .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+                .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate).WithQuotas(options.Quotas),
             items.Count, static r => ReadClaim(r, 1), cancel);
     }
 

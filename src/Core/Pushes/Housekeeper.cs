@@ -21,6 +21,7 @@ internal sealed partial class Housekeeper(
     private const int AuditBatch = 5_000;
     private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CountingInterval = TimeSpan.FromMinutes(5);
     private readonly ConcurrentDictionary<int, int> _turns = new();
 
     /// <summary>Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit waiting.</summary>
@@ -68,6 +69,8 @@ internal sealed partial class Housekeeper(
         await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
+        if (options.Quotas.NeedCounting)
+            await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p => p.With(cache).With(CountingInterval), cancel));
         if (auditLife is { } life)
             await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p => p.With(cache).With(life).With(AuditBatch), cancel));
     }

@@ -13,25 +13,25 @@ internal class PushCatalog(CatalogDatabase database)
 {
     public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life).With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
                 .WithNullable(opening.PinText, NpgsqlDbType.Jsonb)
                 .With(opening.Push.Id.Value).With(opening.Push.Caller.Publisher).With(opening.Push.Caller.Group).With(opening.Push.Caller.Rank)
                 .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
-                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
+                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(opening.Quotas),
             ReadOpenedAsync,
             cancel);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
-        ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false, cancel);
+        ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false, options.Quotas, cancel);
 
     /// <summary>The same for a push that describes its paths later.</summary>
     protected Task<List<Claim>> ClaimWithAsync(
-        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
                 .WithNullable(declarations?.Select(d => d.Name).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
@@ -43,7 +43,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
-                .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred),
+                .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas),
             r => ReadClaim(r, 0),
             cancel);
 
@@ -225,6 +225,9 @@ internal static class ParameterExtensions
     public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items, Func<T, OwnPush> push) =>
         parameters.With(items.Select(i => push(i).Id.Value).ToArray()).With(items.Select(i => push(i).Caller.Publisher).ToArray()).With(items.Select(i => push(i).Caller.IsAdmin).ToArray());
 
+    public static NpgsqlParameterCollection WithQuotas(this NpgsqlParameterCollection parameters, Quotas? quotas) =>
+        parameters.WithNullable(quotas?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint);
+
     public static NpgsqlParameterCollection WithNullable(this NpgsqlParameterCollection parameters, object? value, NpgsqlDbType type)
     {
         parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value, NpgsqlDbType = type });
@@ -244,12 +247,12 @@ internal readonly record struct OwnPush(PushId Id, Caller Caller);
 /// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
 internal sealed record Opening(
     string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
-    byte[][]? PathDigests)
+    byte[][]? PathDigests, Quotas Quotas)
 {
     public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
 }
 
-/// <param name="State">A push_state, or <c>reused</c>.</param>
+/// <param name="State">A push_state, <c>reused</c>, or that a quota is used up: see <see cref="Quotas.Check"/>.</param>
 /// <param name="Group">Its trust group; null unless it is open.</param>
 /// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
 internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int? Group, bool TrustsLegacy, List<OpenedPath> Paths, List<string> MissingKeys)
@@ -271,7 +274,7 @@ internal sealed record OpenedPath(int Index, long Id, string State, bool Promise
 internal sealed record Declaration(
     string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures, byte[]? Digest, bool Supersedes);
 
-/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push.</param>
+/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push; or that a quota is used up: see <see cref="Quotas.Check"/>.</param>
 /// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another way.</param>
 internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart, PushId? Uploader);
 

@@ -22,6 +22,8 @@ public sealed record PushOptions
 
     public int MaxPaths { get; init; } = 100_000;
 
+    public Quotas Quotas { get; init; } = new();
+
     /// <summary>A publisher's or a deletion's write can take effect for this long at most.</summary>
     public TimeSpan Fence { get; init; } = TimeSpan.FromSeconds(20);
 

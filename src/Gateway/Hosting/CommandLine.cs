@@ -42,6 +42,14 @@ public class CommandLine
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Value("audit-days", "N", "Keep the audit log for so many days; 0: for ever (default: 400)");
+        foreach (var (whose, of) in (ReadOnlySpan<(string, string)>)[("quota", "a publisher"), ("quota-group", "the publishers of a trust group together")])
+        {
+            Value($"{whose}-pushes", "N", $"Open pushes of {of}; 0: any number (default: 0)");
+            Value($"{whose}-uploads-gib", "N", $"NARs that open pushes of {of} upload; 0: any size (default: 0)");
+            Value($"{whose}-stored-gib", "N", $"Published NARs of {of}; 0: any size (default: 0)");
+            Value($"{whose}-roots", "N", $"Kept closures of {of}; 0: any number (default: 0)");
+        }
+
         Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
         Value("limit-body-memory-mib", "N", "Memory for all bodies that are kept whole; who finds it full waits (default: 128)");
         Value("limit-paths", "N", "Paths of one push (default: 100000)");

@@ -61,6 +61,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.TokenExists => new(409, "token-exists", "A token of that name exists"),
         ProblemKind.Forbidden => Forbidden,
         ProblemKind.TooLarge => TooLarge,
+        ProblemKind.QuotaExceeded => new(413, "quota-exceeded", "A quota is used up"),
         ProblemKind.Unavailable => Unavailable,
         _ => Internal,
     };

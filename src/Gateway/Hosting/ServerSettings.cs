@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using OrleansCache.Core.Gc;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -38,6 +39,9 @@ public sealed record ServerSettings
 
     /// <summary>Retention, and when garbage is collected without being asked.</summary>
     public GcOptions Gc { get; init; } = new();
+
+    /// <summary>What a publisher or a trust group may have.</summary>
+    public Quotas Quotas { get; init; } = new();
 
     /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
     public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
@@ -85,6 +89,7 @@ public sealed record ServerSettings
             TokenFile = one("token-file"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
+            Quotas = QuotaSettings.From(one),
             AuditLife = one("audit-days") is { } days ? ParseDays(days) : TimeSpan.FromDays(400),
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),

@@ -129,6 +129,24 @@ public sealed class AuditTests
     }
 
     [Fact]
+    public async Task A_pin_that_an_equal_rank_kept_from_moving_is_told_of()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Closure(World.Path("a", content: "lie")));
+        var push = await world.BeginAsync(Deploy, Pinned(World.Chain("a")));
+        await world.UploadAsync(push, pushes: world.Of(Deploy));
+        var fn = world.Core.Database.Functions;
+        await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{push.Id}', null, true), interval '0 s', '{Deploy.Publisher}', '{Deploy.Address}')");
+        await world.PushAsync(OtherDeployer, World.Closure(World.Path("a", content: "other")));
+
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+        await Testing.Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select bool_and(state = 'committed') from push"));
+
+        var pin = Assert.Single(await LinesAsync(world, action: "pin"));
+        Assert.Equal(("pin.refuse", "app", Deploy.Publisher, Deploy.Address), (pin.Action, pin.Subject, pin.Publisher, pin.Address));
+    }
+
+    [Fact]
     public async Task A_repeated_push_with_a_pin_that_stays_is_one_line()
     {
         await using var world = await World.CreateAsync();

@@ -1,14 +1,14 @@
 -- Rule 2, second half, for paths that were not promised: what is there already and usable is held, what nobody of the trust group uploads is claimed under a minted key.
 -- Called again (a wait, a replay) it answers anew: a claim of another push that is older than its allowance is overtaken.
 -- p_names null: the declarations stand in push_path already, of the paths p_ids.
--- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push)
+-- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push) | what quota_exceeded says: nothing is claimed
 -- A claim is overtaken before its allowance is over when its push has lapsed.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[], p_supersedes boolean[],
-  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false)
+  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false, p_quotas bigint[] default null)
 returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -24,6 +24,7 @@ declare
   v_mine bigint[];
   v_new bigint[];
   v_rate double precision;
+  v_exceeded text;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
@@ -71,6 +72,17 @@ begin
       and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
 
   if v_hashes is not null then
+    if p_quotas is not null then
+      v_exceeded := @fn@.quota_exceeded(p_cache, v_push.publisher, v_group, p_quotas, 0, (
+        select coalesce(sum(n.nar_size), 0) from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
+          select from object c where c.cache_id = p_cache and c.kind = 'nar' and c.nar_hash = n.nar_hash and c.nar_size = n.nar_size and c.state = 'claimed'
+            and (c.claimed_by = p_push or not p_deferred and (c.exclusive or c.leads) and coalesce(c.trust_group, v_legacy) = v_group))), 0);
+      if v_exceeded is not null then
+        return query select null::bigint, v_exceeded, null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid;
+        return;
+      end if;
+    end if;
+
     -- A claim is held by progress: its allowance is twice what the size needs at the asker's own rate, at least 10 s. Another group's claim is nobody's to wait for.
     select greatest(coalesce(sum(o.file_size) / greatest(extract(epoch from clock_timestamp() - v_push.created), 1), 0), p_default_rate) into v_rate
       from object o where o.claimed_by = p_push and o.id = any(v_push.objects) and o.state = 'stored';
@@ -117,7 +129,9 @@ begin
 
   select array_agg(i) into v_new from (select unnest(v_held || v_mine) except select unnest(v_push.objects)) x(i);
   if v_new is not null then
-    update push u set objects = u.objects || v_new where u.id = p_push;
+    update push u set objects = u.objects || v_new, claimed_bytes = u.claimed_bytes + (
+        select coalesce(sum(o.nar_size), 0) from object o where o.id = any(v_new) and o.state = 'claimed' and o.claimed_by = p_push and u.claimed_bytes is not null)
+      where u.id = p_push;
   end if;
 
   return query

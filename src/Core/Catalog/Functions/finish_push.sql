@@ -86,6 +86,8 @@ begin
   if v_push.pin is not null and v_taken = '{}' then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
       (v_push.pin ->> 'keepRevisions')::int, null, 'push', v_push.committer, v_push.committer_address);
+  elsif v_push.pin is not null then
+    perform @fn@.audit(p_cache, v_push.committer, v_push.committer_address, 'pin.refuse', v_push.pin ->> 'name', (select s.hash from store_path s where s.id = v_push.roots[1]));
   end if;
   update push u set state = 'committed', finished = clock_timestamp(), lease = null, conflicts = u.conflicts || v_taken, pin_refused = u.pin is not null and v_taken <> '{}' where u.id = p_push;
   return 'committed';

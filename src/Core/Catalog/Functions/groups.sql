@@ -7,7 +7,7 @@
 create function @fn@.open_pushes(
   p_cache int, p_operations text[], p_digests bytea[], p_ttl interval, p_path_counts int[], p_hashes bytea[],
   p_root_counts int[], p_roots int[], p_key_counts int[], p_keys text[], p_pins text[],
-  p_publics uuid[], p_publishers text[], p_groups text[], p_ranks int[], p_committers text[], p_path_digests bytea[])
+  p_publics uuid[], p_publishers text[], p_groups text[], p_ranks int[], p_committers text[], p_path_digests bytea[], p_quotas bigint[] default null)
 returns table (item int, push_id uuid, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], digests bytea[], trust_groups int[], verified boolean[],
   signatures text[], missing_keys text[], own_group int, trusts_legacy boolean, ords int[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
@@ -39,6 +39,13 @@ begin
           cross join lateral @fn@.publisher(p_cache, o.name, o.trust_group, o.rank) w) b on b.name = x.name;
   v_known := array(select x.operation from (
     select u.operation from push u where u.cache_id = p_cache and u.operation = any(p_operations) order by u.id for no key update) x);
+  -- Who may be near a quota goes through open_push, which looks closely.
+  if p_quotas is not null then
+    v_known := v_known || array(
+      select x.operation from unnest(p_operations, v_publishers, v_groups) x(operation, publisher, trust_group)
+      join (select distinct i.publisher, i.trust_group from unnest(v_publishers, v_groups) i(publisher, trust_group)) d on d.publisher = x.publisher
+      where @fn@.quota_exceeded(p_cache, d.publisher, d.trust_group, p_quotas, cardinality(p_operations), 0, cardinality(p_roots)) is not null);
+  end if;
   -- See open_push.
   insert into store_path (cache_id, hash, name)
     select distinct p_cache, u.hash, '' from unnest(p_hashes) u(hash)
@@ -55,12 +62,13 @@ begin
       from unnest(p_operations, p_digests, p_path_counts, p_root_counts, p_pins, p_publics, v_publishers, v_groups, p_ranks, p_committers)
         with ordinality x(operation, digest, paths, roots, pin, public, publisher, trust_group, rank, committers, i) window w as (order by x.i)),
     opened as (
-      insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests)
+      insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests, claimed_bytes)
         select p_cache, m.operation, m.digest, clock_timestamp() + p_ttl,
           array(select v_ids[k] from generate_series(m.path_from + 1, m.path_from + m.paths) k where v_promised[k]),
           array(select distinct v_ids[m.path_from + p_roots[k]] from generate_series(m.root_from + 1, m.root_from + m.roots) k), m.pin::jsonb,
           m.public, m.publisher, m.trust_group, m.rank, string_to_array(m.committers, ' '),
-          case when m.pin is not null then v_ids[m.path_from + 1 : m.path_from + m.paths] end, case when m.pin is not null then p_path_digests[m.path_from + 1 : m.path_from + m.paths] end
+          case when m.pin is not null then v_ids[m.path_from + 1 : m.path_from + m.paths] end, case when m.pin is not null then p_path_digests[m.path_from + 1 : m.path_from + m.paths] end,
+          case when p_quotas is not null then 0 end
         from item m where m.fresh order by m.operation
         on conflict (cache_id, operation) do nothing returning public_id, operation, expires, trust_group)
     select array_agg(m.i::int), array_agg(o.public_id), array_agg(o.expires), array_agg(o.trust_group), bool_or(o.public_id is null) into v_items, v_pushes, v_expires, v_item_groups, v_lost
@@ -82,7 +90,7 @@ begin
         p_hashes[v_path + 1 : v_path + p_path_counts[i]],
         p_roots[v_root + 1 : v_root + p_root_counts[i]], p_keys[v_key + 1 : v_key + p_key_counts[i]], p_pins[i]::jsonb,
         p_publics[i], p_publishers[i], p_groups[i], p_ranks[i], string_to_array(p_committers[i], ' '),
-        case when p_pins[i] is not null then p_path_digests[v_path + 1 : v_path + p_path_counts[i]] end) o;
+        case when p_pins[i] is not null then p_path_digests[v_path + 1 : v_path + p_path_counts[i]] end, p_quotas) o;
     elsif p_key_counts[i] > 0 then
       return query select i, null::uuid, null::text, null::timestamptz, null::bigint[], null::text[], null::boolean[], null::bytea[], null::int[], null::boolean[], null::text[], array(
         select k.key from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)
@@ -99,7 +107,7 @@ end $$;
 create function @fn@.claim_pushes(
   p_cache int, p_pushes bigint[], p_counts int[], p_ids bigint[],
   p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_item_refs int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
-  p_path_digests bytea[], p_supersedes boolean[], p_keys text[], p_url_life interval, p_default_rate bigint)
+  p_path_digests bytea[], p_supersedes boolean[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null)
 returns table (item int, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
@@ -116,7 +124,7 @@ begin
     return query select i, c.* from @fn@.claim_paths(p_cache, p_pushes[i], p_ids[v_at + 1 : v_at + p_counts[i]], p_names[v_at + 1 : v_at + p_counts[i]],
       p_nar_hashes[v_at + 1 : v_at + p_counts[i]], p_nar_sizes[v_at + 1 : v_at + p_counts[i]], p_ref_counts[v_at + 1 : v_at + p_counts[i]],
       p_refs[v_ref + 1 : v_ref + p_item_refs[i]], p_derivers[v_at + 1 : v_at + p_counts[i]], p_cas[v_at + 1 : v_at + p_counts[i]],
-      p_signatures[v_at + 1 : v_at + p_counts[i]], p_path_digests[v_at + 1 : v_at + p_counts[i]], p_supersedes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate) c;
+      p_signatures[v_at + 1 : v_at + p_counts[i]], p_path_digests[v_at + 1 : v_at + p_counts[i]], p_supersedes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate, false, p_quotas) c;
     v_at := v_at + p_counts[i];
     v_ref := v_ref + p_item_refs[i];
   end loop;

@@ -3,7 +3,7 @@
 -- Rule 2 for one of them: the row with its key comes before the bytes. The NAR hash may not be known yet. Nobody waits for such a claim: it is not exclusive.
 create function @fn@.nix_claim(
   p_cache int, p_holder text, p_group text, p_rank int, p_name text, p_key text, p_nar_hash bytea, p_nar_size bigint, p_life interval, p_url_life interval,
-  out push_id bigint, out object_id bigint, out key text)
+  p_quotas bigint[] default null, out push_id bigint, out object_id bigint, out key text, out exceeded text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_ending text := substr(p_name, 53);
@@ -13,6 +13,10 @@ begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select h.chosen[1] into push_id from @fn@.nix_holds(p_cache, array[p_holder], array[p_group], array[p_rank], true, p_life) h;
   select b.id, b.trust_group into v_publisher, v_group from @fn@.publisher(p_cache, p_holder, p_group, p_rank) b;
+  if p_quotas is not null then
+    exceeded := @fn@.quota_exceeded(p_cache, v_publisher, v_group, p_quotas, 0, coalesce(p_nar_size, 1), 0);
+    if exceeded is not null then return; end if;
+  end if;
   -- What returns gets its former key, so that readers with an old narinfo find it: the same file, or another of the same NAR that is compressed alike.
   select o.id into object_id from object o
     where o.cache_id = p_cache and o.state = 'gone' and o.fence is null and substr(o.key, 57) = v_ending

@@ -1,10 +1,10 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this content; its signatures, and whether its trust group is the caller's) | 'conflict' (live, with another content, or this one that another group published and no server has read: it stays, as its rank is not lower) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'name' (a path of this hash is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first)
+-- 'name' (a path of this hash is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
-  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null,
+  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null,
   out outcome text, out push_id bigint, out path_id bigint, out paths bytea[], out nar_hash bytea, out nar_size bigint, out signatures text[], out is_own boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -82,6 +82,10 @@ begin
     return;
   end if;
 
+  if p_quotas is not null then
+    outcome := @fn@.quota_exceeded(p_cache, v_publisher, v_group, p_quotas, 0, 0, @fn@.new_roots(p_cache, array[v_row.id]));
+    if outcome is not null then return; end if;
+  end if;
   insert into push (cache_id, operation, digest, expires, paths, objects, roots, publisher, trust_group, rank)
     values (p_cache, 'nix-put:' || gen_random_uuid(), '', clock_timestamp() + p_life, v_refs, array[v_nar], array[v_row.id], v_publisher, v_group, p_rank) returning id into nix_put.push_id;
   update object o set holders = array_append(o.holders, nix_put.push_id) where o.id = v_nar and o.state = 'stored';

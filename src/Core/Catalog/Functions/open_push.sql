@@ -1,10 +1,10 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
--- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, or 'reused', without.
+-- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, 'reused', or what quota_exceeded says, without.
 -- p_path_digests: with a pin, what is declared of each path, for the commit to compare again.
 -- digests, trust_groups and verified say what a promised path was declared as, and on whose word; own_group: the push's own; trusts_legacy: rows without a group are usable by it.
 create function @fn@.open_push(
   p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_roots int[], p_keys text[], p_pin jsonb,
-  p_public uuid, p_publisher text, p_group text, p_rank int, p_committers text[], p_path_digests bytea[] default null)
+  p_public uuid, p_publisher text, p_group text, p_rank int, p_committers text[], p_path_digests bytea[] default null, p_quotas bigint[] default null)
 returns table (push_id uuid, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], digests bytea[], trust_groups int[], verified boolean[],
   signatures text[], missing_keys text[], own_group int, trusts_legacy boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -26,6 +26,7 @@ declare
   v_groups int[];
   v_verified boolean[];
   v_signatures text[];
+  v_exceeded text;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
@@ -67,9 +68,17 @@ begin
   end if;
 
   if v_push.id is null then
-    insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests)
+    if p_quotas is not null then
+      v_exceeded := @fn@.quota_exceeded(p_cache, v_publisher, v_group, p_quotas, 1, 0, @fn@.new_roots(p_cache, array(select v_ids[r] from unnest(p_roots) r)));
+      if v_exceeded is not null then
+        return query select p_public, v_exceeded, clock_timestamp(),
+          null::bigint[], null::text[], null::boolean[], null::bytea[], null::int[], null::boolean[], null::text[], null::text[], null::int, null::boolean;
+        return;
+      end if;
+    end if;
+    insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests, claimed_bytes)
       select p_cache, p_operation, p_digest, clock_timestamp() + p_ttl, v_promised, array_agg(distinct v_ids[r]), p_pin, p_public, v_publisher, v_group, p_rank, p_committers,
-        case when p_path_digests is not null then v_ids end, p_path_digests
+        case when p_path_digests is not null then v_ids end, p_path_digests, case when p_quotas is not null then 0 end
       from unnest(p_roots) r
       on conflict (cache_id, operation) do nothing returning * into v_push;
     if not found then
