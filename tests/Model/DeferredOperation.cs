@@ -3,6 +3,7 @@ using System.Text;
 using OrleansCache.Core;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Model.Tests;
@@ -22,10 +23,13 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
 {
     private const int Tries = 3;
 
+    public Lie Lie { get; init; } = Lie.None;
+
     public override async Task RunAsync(Session session)
     {
-        var closure = session.Universe.Closure(Root, Builder, null);
-        var logs = closure.Paths.DistinctBy(p => Universe.Deriver(p.Path.Name)).ToDictionary(p => ObjectKey.Log(Universe.Deriver(p.Path.Name)), p => p.Path.Hash);
+        var closure = Lie.Of(session.Universe.Closure(Root, Builder, null));
+        var sayings = By.IsHonest() ? session.Truths.Declare(By.CallerOf(), closure.Paths) : [];
+        var logs = closure.Paths.DistinctBy(p => DeriverOf(session, p)).ToDictionary(p => ObjectKey.Log(DeriverOf(session, p)), p => p.Path.Hash);
         var request = new DeferredPush
         {
             Root = Universe.Hash(Root),
@@ -37,8 +41,8 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
         var opened = await session.TryAsync($"open {Root}", Tries, async g =>
         {
             var expires = session.Now + Gateway.Options.DeferredLife;
-            var answer = await g.DeferredPushes.OpenAsync(CacheName.Default, request, CancellationToken.None);
-            session.Promises.Opened(answer, closure, [.. logs.Keys.Select(k => k.ToString())], expires);
+            var answer = await g.DeferredPushes.As(By.CallerOf()).OpenAsync(CacheName.Default, request, CancellationToken.None);
+            session.Promises.Opened(answer, closure, [.. logs.Keys.Select(k => k.ToString())], expires, By.IsHonest());
             return answer;
         });
         if (opened is null)
@@ -46,9 +50,9 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
         foreach (var upload in opened.Uploads)
             await UploadAsync(session, opened.Id, upload);
         foreach (var path in closure.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)))
-            await session.TryAsync("keep listing", 1, g => g.DeferredPushes.KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
+            await session.TryAsync("keep listing", 1, g => g.DeferredPushes.As(By.CallerOf()).KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
         foreach (var key in logs.Keys.Where(opened.MissingObjects.Contains))
-            await session.TryAsync("keep log", 2, g => g.DeferredPushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, key, Encoding.UTF8.GetBytes($"log {Id}"), CancellationToken.None));
+            await session.TryAsync("keep log", 2, g => g.DeferredPushes.As(By.CallerOf()).KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, key, Encoding.UTF8.GetBytes($"log {Id}"), CancellationToken.None));
 
         if (End == PushEnd.Leave)
             return;
@@ -57,40 +61,43 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
             session.Promises.Ends(opened.Id);
             await session.TryAsync("abort", Tries, async g =>
             {
-                await g.Pushes.AbortAsync(CacheName.Default, opened.Id, CancellationToken.None);
+                await g.Pushes.As(By.CallerOf()).AbortAsync(CacheName.Default, opened.Id, CancellationToken.None);
                 return true;
             });
             return;
         }
 
+        var isDeclared = false;
         if (Slip != Slip.DeclaresNothing)
         {
             var builder = Slip == Slip.DeclaresOther ? Builder + 1 : Builder;
-            var said = session.Universe.Closure(Root, builder, null).Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
-            await session.TryAsync("declare", Tries, g => g.DeferredPushes.DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None));
+            var said = Lie.Of(session.Universe.Closure(Root, builder, null)).Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
+            isDeclared = Slip == Slip.None && await session.TryAsync("declare", Tries, g => g.DeferredPushes.As(By.CallerOf()).DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None)) is not null;
         }
 
         await session.TryAsync("commit", Tries, async g =>
         {
-            var answer = await g.Pushes.CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromDays(1), CancellationToken.None);
+            var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromDays(1), CancellationToken.None);
             if (answer.State == PushState.Committed)
-                session.Promises.Committed(opened.Id);
+                session.Truths.Committed(session.Promises.Committed(opened.Id, answer, isDeclared ? [.. sayings.Where(s => opened.Missing.Contains(s.Path))] : []));
             return answer;
         });
     }
 
-    private static DeferredDeclaration Declare(Session session, PathDeclaration path) =>
-        new(path with { Deriver = Universe.Deriver(path.Path.Name) }, session.Universe.Sorted(path.References));
+    private DeferredDeclaration Declare(Session session, PathDeclaration path) =>
+        new(path with { Deriver = DeriverOf(session, path) }, [.. session.Universe.Sorted(path.References).Select(Lie.NameOf).Order()]);
 
-    private static async Task UploadAsync(Session session, PushId push, DeferredUpload upload)
+    private static StorePath DeriverOf(Session session, PathDeclaration path) => Universe.Deriver(session.Universe.NameOf(path.Path.Hash));
+
+    private async Task UploadAsync(Session session, PushId push, DeferredUpload upload)
     {
-        var body = Bodies.Of(upload.NarHash, upload.Id, large: true);
+        var body = Bodies.Of(upload.NarHash, upload.Id, large: true, Lie.IsNoise);
         var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(upload.Parts[0], body) ? "" : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)
             return;
         await session.TryAsync("uploaded", Tries, async g =>
         {
-            await g.DeferredPushes.UploadedAsync(CacheName.Default, upload.Id, upload.NarHash, [Convert.ToHexStringLower(MD5.HashData(body))], CancellationToken.None);
+            await g.DeferredPushes.As(By.CallerOf()).UploadedAsync(CacheName.Default, upload.Id, upload.NarHash, [Convert.ToHexStringLower(MD5.HashData(body))], CancellationToken.None);
             session.Promises.Stored(push, upload.NarHash);
             return "";
         });

@@ -18,6 +18,12 @@ internal sealed record Profile
     /// <summary>As stock Nix does it.</summary>
     public double Nix { get; init; }
 
+    /// <summary>By Mallory.</summary>
+    public double Hostile { get; init; }
+
+    /// <summary>What Mallory lies about.</summary>
+    public IReadOnlyList<LieKind> Lies { get; init; } = [LieKind.Name, LieKind.Size, LieKind.References, LieKind.Nar, LieKind.Ca, LieKind.Noise, LieKind.Noise, LieKind.None];
+
     public double Collect { get; init; } = 3;
 
     public double Work { get; init; } = 1.5;
@@ -85,6 +91,7 @@ internal sealed record Profile
         Deferred = Pick(random, 0, 2, 6),
         Nix = Pick(random, 0, 2, 6),
         Slip = 0.1,
+        Hostile = Pick(random, 0, 0, 3, 6),
     };
 
     private static double Pick(Random random, params double[] values) => values[random.Next(values.Length)];
@@ -162,18 +169,20 @@ internal sealed class Generator
     {
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
-        var pushes = _profile.Push + _profile.Deferred + _profile.Nix;
+        var pushes = _profile.Push + _profile.Deferred + _profile.Nix + _profile.Hostile;
         var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive);
         if ((kind -= _profile.Push) < 0)
         {
-            var end = End();
-            return new PushOperation(id, Root(), _random.Next(2), _profile.Pin > 0 && Chance(0.2) ? "p" : null, end, Chance(0.2), Chance(0.15));
+            var (end, pin) = (End(), _profile.Pin > 0 && Chance(0.2) ? "p" : null);
+            return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15)) { By = pin is null ? Pusher() : Pinner() };
         }
 
         if ((kind -= _profile.Deferred) < 0)
-            return new DeferredOperation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None);
+            return new DeferredOperation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
         if ((kind -= _profile.Nix) < 0)
-            return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()), Chance(_profile.Slip));
+            return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()), Chance(_profile.Slip)) { By = Pusher() };
+        if ((kind -= _profile.Hostile) < 0)
+            return Hostile();
 
         if ((kind -= _profile.Collect) < 0)
             return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
@@ -181,7 +190,24 @@ internal sealed class Generator
             return new ChoreOperation(id, Any(_profile.Chores));
         if (kind - _profile.KeepAlive < 0)
             return new KeepAliveOperation(id);
-        return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path);
+        return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path) { By = Pinner() };
+
+        Operation Hostile()
+        {
+            var root = Root();
+            var lie = new Lie(Any(_profile.Lies), Chance(0.5) ? root : Any(schedule.Universe.Paths));
+            return _random.NextDouble() switch
+            {
+                < 0.15 => new TrespassOperation(id, Any(Enum.GetValues<Trespass>())) { By = Party.Mallory },
+                < 0.35 => new NixOperation(id, root, _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), NixLog.None, Breaks: false) { By = Party.Mallory, Lie = lie },
+                < 0.45 => new DeferredOperation(id, root, _random.Next(2), End(), Slip.None) { By = Party.Mallory, Lie = lie },
+                _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15)) { By = Party.Mallory, Lie = lie, KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0 },
+            };
+        }
+
+        Party Pusher() => _profile.Hostile > 0 ? Any(Parties.Pushers) : Party.Anyone;
+
+        Party Pinner() => _profile.Hostile > 0 ? Any(Parties.Pinners) : Party.Anyone;
 
         PushEnd End() => _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using OrleansCache.Core;
 using OrleansCache.Core.NixWriter;
@@ -26,13 +25,16 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
 {
     private const int Tries = 3;
 
-    private string Who => string.Create(CultureInfo.InvariantCulture, $"credential-{Credential}");
+    public Lie Lie { get; init; } = Lie.None;
 
-    private Caller Caller => new(Who, Caller.Anonymous.Group, 0);
+    private Caller Caller => By.CredentialOf(Credential);
+
+    private string Who => Caller.Publisher;
 
     public override async Task RunAsync(Session session)
     {
         var closure = session.Universe.Closure(Root, Builder, null).Paths;
+        var sayings = By.IsHonest() ? session.Truths.Declare(Caller, closure) : [];
         var missing = new List<PathDeclaration>();
         foreach (var path in closure.Where(p => !Remembers || p.Path.Name == Root))
         {
@@ -48,14 +50,15 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
 
         foreach (var path in missing)
         {
-            if (!await CopyAsync(session, path))
+            if (!await CopyAsync(session, Lie.Of(path), sayings.Find(s => s.Path == path.Path.Hash)))
                 return;
         }
     }
 
-    private async Task<bool> CopyAsync(Session session, PathDeclaration path)
+    private async Task<bool> CopyAsync(Session session, PathDeclaration path, Saying? saying)
     {
-        var nar = session.Universe.Nar(path.Path.Name, Builder);
+        var known = session.Universe.NameOf(path.Path.Hash);
+        var nar = Lie.NarOf(known, session.Universe.Nar(known, Builder));
         var file = Compresses ? Zstd.Compress(nar) : nar;
         var name = NarFileName.TryParse($"{Sha256Hash.Compute(file).ToNix32()}.nar{(Compresses ? ".zst" : "")}", out var parsed) ? parsed : throw new InvalidOperationException();
 
@@ -85,12 +88,15 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
             FileSize = file.Length,
             NarHash = path.NarHash,
             NarSize = path.NarSize,
-            References = session.Universe.Sorted(path.References),
-            Deriver = Universe.Deriver(path.Path.Name),
+            References = [.. session.Universe.Sorted(path.References).Select(Lie.NameOf).Order()],
+            Ca = path.Ca,
+            Deriver = Universe.Deriver(known),
         };
         var isPublished = await AskAsync(session, $"PUT narinfo of {path.Path.Name}", async (nix, told) =>
         {
-            await nix.PublishAsync(CacheName.Default, Caller, info, Timeout.InfiniteTimeSpan, CancellationToken.None);
+            var outcome = await nix.PublishAsync(CacheName.Default, Caller, info, Timeout.InfiniteTimeSpan, CancellationToken.None);
+            if (outcome != NarInfoOutcome.Conflict && saying is not null)
+                session.Truths.Committed([saying]);
             told($"{path.Path.Hash}.narinfo", null);
             return true;
         });
@@ -106,7 +112,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         });
 
         Task KeepLogAsync(NixLog log, NixLog realisation) =>
-            Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(path.Path.Name)), NixExtraKind.Log, Universe.Deriver(path.Path.Name).Hash, null, Encoding.UTF8.GetBytes($"log {Id}")))
+            Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(known)), NixExtraKind.Log, Universe.Deriver(known).Hash, null, Encoding.UTF8.GetBytes($"log {Id}")))
             : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{path.NarHash.ToHex()}!{path.Path.Name}")), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
             : Task.CompletedTask;
 

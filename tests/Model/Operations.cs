@@ -12,10 +12,13 @@ namespace OrleansCache.Model.Tests;
 /// <summary>What somebody does: a few requests, one after the other, each sent again when its answer was lost.</summary>
 internal abstract record Operation(int Id)
 {
+    public Party By { get; init; }
+
     public abstract Task RunAsync(Session session);
 
-    protected OperationId Key(string suffix = "") =>
-        OperationId.TryParse(string.Create(CultureInfo.InvariantCulture, $"op-{Id}{suffix}"), out var key) ? key : throw new InvalidOperationException();
+    protected OperationId Key() => Key(Id);
+
+    protected static OperationId Key(int id) => OperationId.TryParse(string.Create(CultureInfo.InvariantCulture, $"op-{id}"), out var key) ? key : throw new InvalidOperationException();
 }
 
 internal enum PushEnd
@@ -32,17 +35,32 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
 {
     private const int Tries = 3;
 
+    public Lie Lie { get; init; } = Lie.None;
+
+    /// <summary>Whose idempotency key it sends; 0: its own.</summary>
+    public int KeyOf { get; init; }
+
     // What it reports first is not what has arrived: the server refuses it. Not in the openings, which are few.
     private bool Misreports => Id > 4 && Id % 2 == 1;
 
     public override async Task RunAsync(Session session)
     {
-        var closure = session.Universe.Closure(Root, Builder, Pin);
+        var closure = Lie.Of(session.Universe.Closure(Root, Builder, Pin));
+        var said = By.IsHonest() ? session.Truths.Declare(By.CallerOf(), closure.Paths) : [];
+        var key = KeyOf == 0 ? Key() : Key(KeyOf);
         var opened = await session.TryAsync($"begin {Root}", Tries, async g =>
         {
-            var answer = await g.Pushes.BeginAsync(CacheName.Default, closure, Key(), CancellationToken.None);
-            session.Promises.Begun(answer, closure);
-            return answer;
+            try
+            {
+                var answer = await g.Pushes.As(By.CallerOf()).BeginAsync(CacheName.Default, closure, key, CancellationToken.None);
+                session.Promises.Begun(answer, closure, said);
+                return answer;
+            }
+            catch (CacheProblemException e) when (e.Kind == ProblemKind.KeyReused && By.IsHonest())
+            {
+                session.Check(false, "I13", $"{By} was refused a key that only {By} has sent: {e.Message}");
+                throw;
+            }
         });
         if (opened is null || !PushId.TryParse(opened.Id, out var push))
             return;
@@ -50,9 +68,9 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         {
             opened = await session.TryAsync($"begin {Root} again", 1, async g =>
             {
-                var answer = await g.Pushes.BeginAsync(CacheName.Default, closure, Key(), CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf()).BeginAsync(CacheName.Default, closure, key, CancellationToken.None);
                 session.Check(answer.Id == opened.Id, "I12", $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
-                session.Promises.Begun(answer, closure);
+                session.Promises.Begun(answer, closure, said);
                 return answer;
             }) ?? opened;
         }
@@ -71,7 +89,7 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
                 break;
             var answer = await session.TryAsync("wait", 1, async g =>
             {
-                var answer = await g.Pushes.WaitAsync(CacheName.Default, push, new WaitRequest { Paths = waiting, TimeoutSeconds = 0 }, CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf()).WaitAsync(CacheName.Default, push, new WaitRequest { Paths = waiting, TimeoutSeconds = 0 }, CancellationToken.None);
                 session.Promises.Waited(push, answer, closure);
                 return answer;
             });
@@ -84,27 +102,27 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         {
             await session.TryAsync("renew", 1, async g =>
             {
-                var answer = await g.Pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf()).RenewAsync(CacheName.Default, push, CancellationToken.None);
                 session.Promises.Renewed(push, answer, closure);
                 return answer;
             });
         }
 
         if (End == PushEnd.Commit)
-            await CommitAsync(session, push);
+            await CommitAsync(session, push, said);
         else if (End == PushEnd.Abort)
             await AbortAsync(session, push);
     }
 
-    private async Task CommitAsync(Session session, PushId push)
+    private async Task CommitAsync(Session session, PushId push, List<Saying> said)
     {
         for (var round = 0; round < 2; round++)
         {
             var answer = await session.TryAsync("commit", Tries, async g =>
             {
-                var answer = await g.Pushes.CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
                 if (answer.State == PushState.Committed)
-                    session.Promises.Committed(push);
+                    session.Truths.Committed(session.Promises.Committed(push, answer, said));
                 return answer;
             });
             if (answer is not null || !Replays)
@@ -112,29 +130,29 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         }
     }
 
-    private static Task<bool> AbortAsync(Session session, PushId push)
+    private Task<bool> AbortAsync(Session session, PushId push)
     {
         session.Promises.Ends(push);
         return session.TryAsync("abort", Tries, async g =>
         {
-            await g.Pushes.AbortAsync(CacheName.Default, push, CancellationToken.None);
+            await g.Pushes.As(By.CallerOf()).AbortAsync(CacheName.Default, push, CancellationToken.None);
             return true;
         });
     }
 
     /// <summary>The path to ask about again, if the server has refused its NAR.</summary>
-    private static async Task<StorePathHash?> UploadAsync(Session session, PushId push, BeginPush closure, UploadGrant grant, bool misreports)
+    private async Task<StorePathHash?> UploadAsync(Session session, PushId push, BeginPush closure, UploadGrant grant, bool misreports)
     {
         var parts = grant.Id.Split('~');
         var (key, narHash) = ($"nar/{parts[1]}", Sha256Hash.Parse($"sha256:{parts[3]}"));
-        var body = Bodies.Of(narHash, key, grant.Url is null);
+        var body = Bodies.Of(narHash, key, grant.Url is null, Lie.IsNoise);
         var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(grant.Url ?? grant.Parts[0], body) ? "" : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)
             return null;
         var path = closure.Paths.First(p => p.NarHash == narHash).Path.Hash;
         var answered = await session.TryAsync("report", 2, async g =>
         {
-            var answer = await g.Pushes.ReportAsync(CacheName.Default, push, new UploadReport
+            var answer = await g.Pushes.As(By.CallerOf()).ReportAsync(CacheName.Default, push, new UploadReport
             {
                 Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length + (misreports ? 1 : 0), Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
                 Listings = [new PathListing { Path = path, Content = [1] }],
@@ -227,7 +245,7 @@ internal sealed record KeepAliveOperation(int Id) : Operation(Id)
     {
         var open = await g.Database.ListAsync("select public_id from push where state = 'open' and holder is null order by id limit 1", static _ => { }, r => new PushId(r.GetGuid(0)), CancellationToken.None);
         foreach (var push in open)
-            await g.Pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
+            await g.Pushes.As(Caller.Server).RenewAsync(CacheName.Default, push, CancellationToken.None);
         return "";
     });
 }
@@ -252,15 +270,17 @@ internal sealed record PinOperation(int Id, PinChange Change, string Path) : Ope
         switch (Change)
         {
             case PinChange.Delete:
-                await g.Pins.DeleteAsync(CacheName.Default, Name, PinCondition.None, Key(), Patience, CancellationToken.None);
+                await g.Pins.As(By.CallerOf()).DeleteAsync(CacheName.Default, Name, PinCondition.None, Key(), Patience, CancellationToken.None);
                 break;
             case PinChange.Rollback:
-                await g.Pins.RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, Key(), Patience, CancellationToken.None);
+                await g.Pins.As(By.CallerOf()).RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, Key(), Patience, CancellationToken.None);
                 break;
             default:
-                await g.Pins.SetAsync(
+                var set = await g.Pins.As(By.CallerOf()).SetAsync(
                     CacheName.Default, Name, new SetPin { Path = Universe.Path(Path), KeepRevisions = 2, ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null },
                     PinCondition.None, Key(), Patience, CancellationToken.None);
+                if (Turns.IsHeard)
+                    session.Truths.Pin(Name, set.Pin.Path, session.Store);
                 break;
         }
 

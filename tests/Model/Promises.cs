@@ -11,28 +11,41 @@ internal sealed class Promises
     private readonly Dictionary<PushId, Promise> _promises = [];
     private readonly HashSet<PushId> _ended = [];
     private readonly Dictionary<PushId, BeginPush> _closures = [];
+    // Conflicts and what nobody vouches for, as their clients were told at begin.
+    private readonly Dictionary<PushId, HashSet<StorePathHash>> _doubts = [];
     private readonly HashSet<PushId> _committed = [];
     private readonly List<PushId> _told = [];
     // Open pushes that were once past their time: what they lost is not lost by mistake.
     private readonly HashSet<PushId> _lapsed = [];
 
-    public void Begun(PushOpened answer, BeginPush closure)
+    /// <summary>The newest push of somebody else than Mallory, and the ids of its grants.</summary>
+    public (PushId Push, BeginPush Closure, IReadOnlyList<string> Grants)? Newest { get; private set; }
+
+    /// <param name="said">By an honest client; else empty.</param>
+    public void Begun(PushOpened answer, BeginPush closure, IReadOnlyList<Saying> said)
     {
         var push = PushId.TryParse(answer.Id, out var id) ? id : throw new FormatException(answer.Id);
         _closures[push] = closure;
         if (!Turns.IsHeard || _ended.Contains(push))
             return;
+        if (said.Count > 0)
+            Newest = (push, closure, [.. answer.Uploads.Select(u => u.Id)]);
+        if (!_doubts.TryGetValue(push, out var doubts))
+            _doubts[push] = doubts = [];
+        doubts.UnionWith(answer.Conflicts.Concat(answer.Unverified));
         var missing = answer.Missing.ToDictionary(m => m.Path, m => m.State);
         _promises[push] = new Promise
         {
             Expires = answer.Expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
             Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
+            True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !doubts.Contains(s.Path))],
+            IsHonest = said.Count > 0,
         };
     }
 
     /// <param name="expires">At the earliest.</param>
-    public void Opened(DeferredOpened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires)
+    public void Opened(DeferredOpened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires, bool honest)
     {
         _closures[answer.Id] = closure;
         if (!Turns.IsHeard)
@@ -43,6 +56,7 @@ internal sealed class Promises
             Expires = expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !answer.Missing.Contains(p))],
             Stored = [.. closure.Paths.Where(p => answer.Missing.Contains(p.Path.Hash) && !uploads.Contains(p.NarHash)).Select(p => p.NarHash)],
+            IsHonest = honest,
             Keys = [.. keys.Where(k => !answer.MissingObjects.Contains(ObjectKey.Parse(k)))],
         };
     }
@@ -74,12 +88,15 @@ internal sealed class Promises
         promise.Lapsed = false;
         promise.Present.ExceptWith(answer.Lost);
         promise.Stored.ExceptWith(answer.Lost.Select(p => NarHashOf(p, closure)));
+        promise.True.RemoveAll(s => answer.Lost.Contains(s.Path));
     }
 
-    public void Committed(PushId push)
+    /// <returns>Of what was said, that of which the client was told nothing else.</returns>
+    public IEnumerable<Saying> Committed(PushId push, CommitAnswer answer, IReadOnlyList<Saying> said)
     {
         Ends(push);
         _told.Add(push);
+        return [.. said.Where(s => !answer.Conflicts.Contains(s.Path) && !(_doubts.TryGetValue(push, out var doubts) && doubts.Contains(s.Path)))];
     }
 
     /// <summary>The client gives it up.</summary>
@@ -92,7 +109,7 @@ internal sealed class Promises
     /// <summary>Was the push past its time, now or before?</summary>
     public bool HasLapsed(PushId push) => _lapsed.Contains(push);
 
-    public void Check(CatalogState state, ModelStore store, Action<bool, string, string> check)
+    public void Check(CatalogState state, ModelStore store, Truths truths, Action<bool, string, string> check)
     {
         _lapsed.UnionWith(state.Pushes.Where(u => u.State == "open" && u.Expires < state.Now).Select(u => u.Key));
         foreach (var (push, promise) in _promises)
@@ -104,11 +121,14 @@ internal sealed class Promises
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
             foreach (var path in promise.Present)
                 check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
+            // One that a commit has just superseded is being written; no commit is answered before that.
+            foreach (var saying in promise.True.Where(s => state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
+                truths.Check(saying, "present", saying.Rank + 1, store, check);
             foreach (var key in promise.Keys)
                 check(store.Objects.ContainsKey(key), "I3", $"push {push} was told that {key} is there, and it is not in the bucket");
             foreach (var nar in promise.Stored)
             {
-                check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.ContainsKey(o.Key)),
+                check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.TryGetValue(o.Key, out var body) && (!promise.IsHonest || Bodies.Is(body, o.Key, nar))),
                     "I3", $"push {push} was told that the NAR {nar} is stored, and it is not");
             }
         }
@@ -137,6 +157,12 @@ internal sealed class Promises
         public required HashSet<StorePathHash> Present { get; init; }
 
         public required HashSet<Sha256Hash> Stored { get; init; }
+
+        /// <summary>What the narinfos of those that are present say.</summary>
+        public List<Saying> True { get; init; } = [];
+
+        /// <summary>Its client sends what it declares, and is to get what others declared.</summary>
+        public bool IsHonest { get; init; }
 
         /// <summary>Logs and realisations.</summary>
         public IReadOnlyList<string> Keys { get; init; } = [];

@@ -32,7 +32,12 @@ internal sealed class Schedule : IDisposable
 
     public Promises Promises { get; } = new();
 
+    public Truths Truths { get; } = new();
+
     public Holds Holds { get; } = new();
+
+    /// <summary>Mallory takes part: what others have not declared may be lies.</summary>
+    public bool HasLies { get; private set; }
 
     /// <summary>Narinfos whose signature was found right.</summary>
     public HashSet<string> Signed { get; } = [];
@@ -186,6 +191,8 @@ internal sealed class Schedule : IDisposable
             // There is none.
         }
 
+        // What was superseded is kept for 30 days.
+        await RestAsync(TimeSpan.FromDays(31));
         // The first one ends a run that was left, as that one was asked for.
         for (var id = LastOperations; id < LastOperations + 2; id++)
             await DoAsync(new StartDecision(new CollectOperation(id, Retention: false, GraceSeconds: 0, Batch: 1000), AtOnce: true));
@@ -252,6 +259,7 @@ internal sealed class Schedule : IDisposable
     private async Task RunAsync(StartDecision start)
     {
         Interlocked.Increment(ref _running);
+        HasLies |= !start.Operation.By.IsHonest();
         PinChanges += start.Operation switch
         {
             // It ends by itself, too.

@@ -14,6 +14,8 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
 
     public Promises Promises => schedule.Promises;
 
+    public Truths Truths => schedule.Truths;
+
     public Holds Holds => schedule.Holds;
 
     /// <summary>By the one clock.</summary>

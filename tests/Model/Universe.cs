@@ -86,7 +86,8 @@ internal static class Bodies
     public static byte[] Nar(string content) =>
         Encoding.UTF8.GetBytes(content.StartsWith("large", StringComparison.Ordinal) ? content.PadRight(Large + Large / 2, '.') : content);
 
-    public static byte[] Of(Sha256Hash narHash, string grant, bool large) => Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{narHash} {grant}");
+    /// <param name="noise">Not the NAR at all.</param>
+    public static byte[] Of(Sha256Hash narHash, string grant, bool large, bool noise = false) => Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{(noise ? "noise" : narHash.ToString())} {grant}");
 
     public static bool IsLarge(byte[] body) => body.AsSpan().StartsWith("large "u8);
 

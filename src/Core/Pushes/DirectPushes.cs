@@ -232,21 +232,23 @@ internal sealed class DirectPushes(
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
         var pause = BusyPause;
+        var isPublished = false;
         while (true)
         {
             var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancel);
             switch (outcome)
             {
                 case "committed":
-                    if (published > 0)
+                    if (published > 0 || isPublished)
                         news?.Ended(cache, push);
                     return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
-                    if (!await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel))
+                    isPublished = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    if (!isPublished)
                         break;
-                    news?.Ended(cache, push);
-                    return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
+                    // How it ended, the catalog knows: an equal may have taken its place between the halves.
+                    continue;
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);

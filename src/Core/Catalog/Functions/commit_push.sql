@@ -35,8 +35,6 @@ begin
   outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
   conflicts := v_push.conflicts;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
-  -- But what was promised may have gone and come back with another content since it lapsed, and a pin moves only onto what its push has declared.
-  if v_push.pin is not null and v_push.paths <> '{}' and v_push.expires < clock_timestamp() then outcome := 'missing'; paths := v_push.paths; return; end if;
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
@@ -51,6 +49,9 @@ begin
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
+  -- But what it was promised may have gone since it lapsed, and come back with another content.
+  paths := @fn@.changed_paths(v_push);
+  if paths is not null then outcome := 'missing'; return; end if;
   -- What begin has promised to a push with a pin has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the locks of v_lower.
   select array_agg(s.id) into paths from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
     where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
@@ -100,7 +101,7 @@ begin
       where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),
   published as (
     update store_path s set state = 'publishing', touched = v_g, recorded = false,
-        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, verified = c.verified,
+        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         listing = coalesce(d.listing, y.listing), has_listing = coalesce(d.listing, y.listing) is not null,
         objects = array[c.id] || coalesce(x.ids, '{}')
@@ -124,6 +125,14 @@ begin
   -- A path that was published just now is in no bucket yet: there is nothing to finish.
   outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
   if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;
+end $$;
+
+-- Of what a push was promised, what somebody has published anew since it lapsed; null: nothing. Until then it was held.
+create function @fn@.changed_paths(p_push push) returns bigint[]
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+  if p_push.expires >= clock_timestamp() then return null; end if;
+  return (select array_agg(s.id) from store_path s where s.id = any(p_push.paths) and s.declared_at > p_push.expires);
 end $$;
 
 -- The object of each NAR that paths of a push are published with; p_among: of these only.

@@ -60,13 +60,14 @@ begin
   if v_supersedes <> '{}' then
     v_chosen := @fn@.chosen_objects(v_push, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), v_supersedes, v_push.objects);
     insert into kept_object (cache_id, object_id, until)
-      select distinct p_cache, s.objects[1], clock_timestamp() + interval '30 days' from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen) order by 2
+      select p_cache, f.id, clock_timestamp() + interval '30 days'
+      from (select distinct s.objects[1] as id from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen)) f order by f.id
       on conflict (cache_id, object_id) do update set until = excluded.until;
     select array_agg(distinct s.objects[1]) into v_former_objects from store_path s where s.id = any(v_supersedes);
     v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
     update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
-        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
+        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
       from push_path d join chosen c on c.nar_hash = d.nar_hash
@@ -76,7 +77,8 @@ begin
     update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);
     return 'changed';
   end if;
-  if exists (select from push_path d join store_path s on s.id = d.path_id where d.push_id = p_push and d.superseded and s.unwritten) then return 'committing'; end if;
+  -- Nobody is told of a commit while the bucket says something else of what it names, whoever supersedes that.
+  if @fn@.unwritten_paths(p_cache, v_push.paths || v_own) <> '{}' then return 'committing'; end if;
 
   insert into root (cache_id, path_id, pushed)
     select p_cache, r, clock_timestamp() from unnest(v_push.roots) r order by r

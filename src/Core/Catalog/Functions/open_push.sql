@@ -1,5 +1,6 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
--- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, 'reused', or what quota_exceeded says, without.
+-- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, 'reused', 'lapsed'
+-- (what it was promised has another content by now), or what quota_exceeded says, without.
 -- p_path_digests: with a pin, what is declared of each path, for the commit to compare again.
 -- digests, trust_groups and verified say what a promised path was declared as, and on whose word; own_group: the push's own; trusts_legacy: rows without a group are usable by it.
 create function @fn@.open_push(
@@ -36,7 +37,7 @@ begin
     return;
   end if;
   select b.id, b.trust_group into v_publisher, v_group from @fn@.publisher(p_cache, p_publisher, p_group, p_rank) b;
-  perform 1 from push u where u.id = v_push.id for no key update;
+  select * into v_push from push u where u.id = v_push.id for no key update;
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
 
   loop
@@ -67,6 +68,11 @@ begin
     select coalesce(array_agg(i), '{}') into v_promised from (select unnest(v_ids) except select unnest(v_unpromised)) x(i);
   end if;
 
+  if @fn@.changed_paths(v_push) is not null then
+    return query select @fn@.public_of(v_push.public_id, v_push.id), 'lapsed', v_push.expires,
+      null::bigint[], null::text[], null::boolean[], null::bytea[], null::int[], null::boolean[], null::text[], null::text[], null::int, null::boolean;
+    return;
+  end if;
   if v_push.id is null then
     if p_quotas is not null then
       v_exceeded := @fn@.quota_exceeded(p_cache, v_publisher, v_group, p_quotas, 1, 0, @fn@.new_roots(p_cache, array(select v_ids[r] from unnest(p_roots) r)));
@@ -90,7 +96,8 @@ begin
     if not found then
       raise exception 'the push has just ended' using errcode = '40001';
     end if;
-    delete from push_path d where d.push_id = v_push.id and d.path_id = any(v_promised);
+    -- Of those that others have published otherwise the declaration stays, for the commit to see.
+    delete from push_path d using @fn@.met_paths(p_cache, v_push.id, v_promised) m where d.push_id = v_push.id and d.path_id = m.path_id and m.verdict = 'same';
   end if;
 
   if v_hot then

@@ -153,6 +153,7 @@ declare
   v_said record;
   v_seen pin%rowtype;
   v_path bigint;
+  v_created timestamptz;
   v_unpromised bigint[];
 begin
   select r.* into v_said from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
@@ -162,10 +163,12 @@ begin
     return;
   end if;
   select * into v_seen from pin p where p.cache_id = p_cache and p.name = p_name and not p.deleted;
-  select r.path_id into v_path from pin_revision r
+  select r.path_id, r.created into v_path, v_created from pin_revision r
     where r.pin_id = v_seen.id and (r.revision = p_revision or p_revision is null and r.path_id <> v_seen.path_id) order by r.revision desc limit 1;
   if found then
     select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+    -- A revision that was no longer kept may have gone, and come back as something that nobody vouches for.
+    v_unpromised := v_unpromised || array(select s.id from store_path s where s.id = v_path and s.rank = 0 and s.declared_at > v_created);
   end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then

@@ -1,3 +1,13 @@
+-- Of these live paths those that a commit has just superseded, and whose narinfo in the bucket is still the former one.
+create function @fn@.unwritten_paths(p_cache int, p_ids bigint[]) returns bigint[]
+language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+  return array(
+    select s.id from store_path s
+    where s.cache_id = p_cache and s.unwritten and s.state = 'live' and s.id = any(p_ids)
+      and exists (select from push u join push_path d on d.push_id = u.id and d.path_id = s.id where u.cache_id = p_cache and u.state = 'committing' and d.superseded));
+end $$;
+
 -- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
 -- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing),
 -- 'object' (a log or realisation) and 'name' (a path that is referred to). The generation says of which row's life this was read: see publish_intend.
@@ -10,6 +20,7 @@ declare
   v_paths bigint[];
   v_generations bigint[];
   v_names bigint[];
+  v_changed bigint[];
 begin
   -- The generations of the moment at which it was seen which paths are still to be written: what is not among them is visible.
   if p_push is null then
@@ -18,8 +29,10 @@ begin
       where s.cache_id = p_cache and s.unwritten and s.state = 'live' and (s.fence is null or s.fence < clock_timestamp())
       order by s.id limit p_limit) x;
   else
-    select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from push_path d join store_path s on s.id = d.path_id
-      where d.push_id = p_push and (s.state = 'publishing' and not s.recorded or d.superseded and s.state = 'live' and s.unwritten);
+    v_names := array(select d.path_id from push_path d where d.push_id = p_push);
+    v_changed := @fn@.unwritten_paths(p_cache, v_names || (select u.paths from push u where u.id = p_push));
+    select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from store_path s
+      where s.id = any(v_names || v_changed) and (s.state = 'publishing' and not s.recorded or s.state = 'live' and s.unwritten and s.id = any(v_changed));
   end if;
   select array_agg(distinct r) into v_names from store_path s cross join unnest(s.refs) r where s.id = any(v_paths);
 
