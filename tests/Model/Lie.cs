@@ -35,7 +35,7 @@ internal sealed record Lie(LieKind Kind, string Path)
         LieKind.Size => path with { NarSize = path.NarSize + 1 },
         LieKind.References => path with { References = path.References.Count > 0 ? [] : [path.Path.Hash] },
         LieKind.Nar => path with { NarHash = Sha256Hash.Compute(NarOf(Path, [])), NarSize = NarOf(Path, []).Length },
-        LieKind.Ca => path with { Ca = Ca },
+        LieKind.Ca => path with { Ca = ContentAddress.Parse(Ca) },
         _ => path,
     };
 

@@ -27,7 +27,7 @@ internal sealed class Truths
     public List<Saying> Declare(Caller caller, IReadOnlyList<PathDeclaration> closure)
     {
         var names = closure.ToDictionary(p => p.Path.Hash, p => p.Path);
-        List<Saying> said = [.. closure.Select(p => new Saying(p.Path.Hash, Text(p.Path, p.NarHash, p.NarSize, p.References.Select(r => names.TryGetValue(r, out var name) ? name : p.Path), p.Ca), caller.Rank, caller.Publisher))];
+        List<Saying> said = [.. closure.Select(p => new Saying(p.Path.Hash, Text(p.Path, p.NarHash, p.NarSize, p.References.Select(r => names.TryGetValue(r, out var name) ? name : p.Path), p.Ca?.ToString()), caller.Rank, caller.Publisher))];
         _declared.AddRange(said);
         return said;
     }
@@ -88,7 +88,7 @@ internal sealed class Truths
     private static NarInfo? Read(ModelStore store, StorePathHash path) =>
         store.Objects.TryGetValue($"{path}.narinfo", out var text) && NarInfo.TryParse(Encoding.UTF8.GetString(text), out var info, out _) ? info : null;
 
-    private static string Text(NarInfo info) => Text(info.StorePath, info.NarHash, info.NarSize, info.References, info.Ca);
+    private static string Text(NarInfo info) => Text(info.StorePath, info.NarHash, info.NarSize, info.References, info.Ca?.ToString());
 
     private static string Text(StorePath path, Sha256Hash nar, long size, IEnumerable<StorePath> references, string? ca) =>
         string.Create(CultureInfo.InvariantCulture, $"{path.Name} {nar} {size} [{string.Join(' ', references.Select(r => r.Name).Order(StringComparer.Ordinal))}] {ca}");

@@ -1,3 +1,5 @@
+using OrleansCache.Core.Pins;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
