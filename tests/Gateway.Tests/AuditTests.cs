@@ -1,7 +1,6 @@
 using System.Net;
 using OrleansCache.Core.Audit;
 using OrleansCache.Protocol;
-using Xunit;
 
 namespace OrleansCache.Gateway.Tests;
 
