@@ -1,7 +1,6 @@
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
