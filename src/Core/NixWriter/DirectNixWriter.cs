@@ -67,7 +67,7 @@ internal sealed class DirectNixWriter(
                     ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
                     : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been deleted. Run the command again, with --refresh.");
             case "name":
-                throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}.");
+                throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
             default:
                 Quotas.Check(put.Outcome, caller);
                 throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. Run the command again.");

@@ -82,7 +82,7 @@ internal sealed class DeferredPushes(
         {
             throw new CacheProblemException(ProblemKind.BadRequest, declared[wrong].Outcome == "differs"
                 ? $"{paths[wrong].Path.Path} has another NAR hash, NAR size or other references than push {push} was opened with."
-                : $"The cache knows the hash of {paths[wrong].Path.Path} with another name.");
+                : $"The cache knows the hash of {paths[wrong].Path.Path}, or of a path that it refers to, with another name.");
         }
 
         return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i].Outcome == "present" ? declared[i].Signatures : signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries)))

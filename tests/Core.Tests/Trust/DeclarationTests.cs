@@ -144,6 +144,40 @@ public sealed class DeclarationTests
     }
 
     [Fact]
+    public async Task Stock_Nix_publishes_nothing_with_a_reference_that_is_live_under_another_name()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
+        await world.ExecuteAsync("update store_path set verified = true");
+        var nix = new NixWriter.StockNix(world);
+        await nix.PutNarAsync("root");
+
+        await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("root", ["dep"]));
+
+        Assert.Null(world.NarInfoOf("root"));
+    }
+
+    [Fact]
+    public async Task Who_describes_its_paths_later_publishes_nothing_with_a_reference_that_is_live_under_another_name()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
+        var (root, pushes) = (Truth(), world.Core.DeferredPushes.As(Victim));
+        var opened = await pushes.OpenAsync(
+            CacheName.Default,
+            new DeferredPush
+            {
+                Root = root.Path.Hash,
+                Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(root.Path.Hash, root.NarHash, root.NarSize, root.References)],
+            },
+            CancellationToken.None);
+
+        Assert.Equal(
+            ProblemKind.BadRequest,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => pushes.DeclareAsync(CacheName.Default, opened.Id, [new(root, [Dependency.Path])], CancellationToken.None))).Kind);
+    }
+
+    [Fact]
     public async Task Who_is_overtaken_by_another_content_is_told_at_the_commit()
     {
         await using var world = await World.CreateAsync();

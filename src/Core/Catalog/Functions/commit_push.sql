@@ -42,8 +42,9 @@ begin
   v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' then '{}' else array(
     select s.id from store_path s where s.id = any(v_push.paths) and s.rank < v_push.rank and not s.id = any(v_declared)) end;
   -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
-  -- A log is taken with a path that its derivation has made.
-  select array_agg(distinct l.object_id) filter (where o.kind <> 'log' or 'log/' || coalesce(d.deriver, s.deriver) = o.key), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
+  -- A log is taken with a path that its derivation has made; and each of them with a path that this push publishes, or its own trust group or a lower rank has published (see push_carries).
+  select array_agg(distinct l.object_id) filter (where (o.kind <> 'log' or 'log/' || coalesce(d.deriver, s.deriver) = o.key)
+        and (d.path_id is not null or coalesce(s.trust_group, v_push.trust_group) is not distinct from v_push.trust_group or s.rank < v_push.rank)), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
     from push_object l join object o on o.id = l.object_id join store_path s on s.id = l.path_id left join push_path d on d.push_id = p_push and d.path_id = l.path_id
     where l.push_id = p_push;
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(

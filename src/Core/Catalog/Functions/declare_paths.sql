@@ -35,12 +35,12 @@ begin
 end $$;
 
 -- Says of paths what begin does not know. The NAR and the references must be those that the push was opened with.
--- p_refs: the reference of the path with the number in p_ref_ords.
+-- p_refs and p_ref_names: the reference of the path with the number in p_ref_ords. What is signed is what is published: one that is live under another name is refused, too.
 -- outcome: 'declared' | 'present' (the push was promised the path: the row's signatures) | 'unnamed' (no path of this push) | 'differs' (from what it was opened with)
--- | 'other-name' (that the cache has the path under, on the word of an equal or higher rank). One row 'push-ended' when it is not open any more. All or nothing.
+-- | 'other-name' (that the cache has the path, or one that it refers to, under, on the word of an equal or higher rank). One row 'push-ended' when it is not open any more. All or nothing.
 create function @fn@.declare_paths(
   p_cache int, p_push bigint, p_hashes bytea[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_ords int[], p_refs bytea[],
-  p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[])
+  p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[], p_ref_names text[])
 returns table (ord int, outcome text, signatures text[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -59,13 +59,14 @@ begin
       select u.*, s.id, case when s.state <> 'gone' and s.rank >= v_push.rank then s.name else '' end as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
       left join store_path s on s.cache_id = p_cache and s.hash = u.hash),
     refs as materialized (
-      select r.ord, array_agg(distinct t.id order by t.id) as ids
-      from unnest(p_ref_ords, p_refs) r(ord, hash) left join store_path t on t.cache_id = p_cache and t.hash = r.hash
+      select r.ord, array_agg(distinct t.id order by t.id) as ids,
+        bool_or(t.state = 'live' and t.name <> r.name and not exists (select from push_path o where o.push_id = p_push and o.path_id = t.id)) as misnamed
+      from unnest(p_ref_ords, p_refs, p_ref_names) r(ord, hash, name) left join store_path t on t.cache_id = p_cache and t.hash = r.hash
       group by r.ord)
     select array_agg(n.id order by n.ord), array_agg(
         case when d.path_id is null then case when n.id = any(v_push.paths) then 'present' else 'unnamed' end
           when d.nar_hash <> n.nar_hash or d.nar_size <> n.nar_size or d.refs <> coalesce(r.ids, '{}') then 'differs'
-          when n.known not in ('', n.name) then 'other-name'
+          when n.known not in ('', n.name) or r.misnamed then 'other-name'
           else 'declared' end order by n.ord)
       into v_ids, v_outcomes
       from named n left join refs r on r.ord = n.ord left join push_path d on d.push_id = p_push and d.path_id = n.id;

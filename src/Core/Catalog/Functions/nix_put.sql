@@ -1,10 +1,10 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this content; its signatures, and whether its trust group is the caller's) | 'conflict' (live, with another content, or this one that another group published and no server has read: it stays, as its rank is not lower) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'name' (a path of this hash is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
+-- 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
-  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null,
+  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null, p_ref_names text[] default null,
   out outcome text, out push_id bigint, out path_id bigint, out paths bytea[], out nar_hash bytea, out nar_size bigint, out signatures text[], out is_own boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -69,6 +69,11 @@ begin
   paths := array(select r from unnest(p_refs) r where r <> p_hash and not exists (
     select from store_path s where s.cache_id = p_cache and s.hash = r and s.id = any(v_refs) and not s.id = any(v_unpromised)));
   if paths <> '{}' then outcome := 'references'; return; end if;
+  -- What is signed is what is published.
+  if exists (select from unnest(p_refs, p_ref_names) r(hash, name) join store_path s on s.cache_id = p_cache and s.hash = r.hash where r.hash <> p_hash and s.name <> r.name) then
+    outcome := 'name';
+    return;
+  end if;
   if v_row.state <> 'gone' and v_verdict is null then outcome := 'busy'; paths := array[p_hash]; return; end if;
 
   -- Its NAR, by what both of its hashes say: any object of that name's file will do.
