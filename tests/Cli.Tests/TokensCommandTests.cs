@@ -84,7 +84,7 @@ public sealed class TokensCommandTests : IAsyncLifetime
         var (_, output, _) = await RunAsync("list", "--revoked");
         var lines = output.Split('\n');
 
-        Assert.Matches(@"^ID +NAME +ALLOWS +CREATED AT +LAST USED +UNTIL$", lines[0]);
+        Assert.Matches(@"^ID +NAME +ALLOWS +GROUP +CREATED AT +LAST USED +UNTIL$", lines[0]);
         Assert.Matches(@"^7 +ci +push,pin \(pins prod-\*\) +2026-05-01T00:00:00Z +never +2026-07-30T00:00:00Z$", lines[1]);
         Assert.Equal("GET /v1/caches/default/tokens?revoked=true", Assert.Single(_requests));
     }

@@ -93,7 +93,7 @@ internal sealed class DirectPushes(
             Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
             Uploads = [.. uploads.Values],
             TakesBatches = grants.TakesBatches,
-            Conflicts = [.. opened.Paths.Where(p => VerdictOf(p) == "other").Select(p => request.Paths[p.Index].Path.Hash)],
+            Conflicts = [.. opened.Paths.Where(p => VerdictOf(p) is "other" or "own").Select(p => request.Paths[p.Index].Path.Hash)],
             Unverified = [.. opened.Paths.Where(p => VerdictOf(p) == "unread").Select(p => request.Paths[p.Index].Path.Hash)],
             MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
             MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
@@ -131,7 +131,7 @@ internal sealed class DirectPushes(
         var id = caches.IdOf(cache);
         var (own, secret) = (Own(push), caches.SecretOf(id));
         var (uploads, strange) = (new List<(UploadToken Token, UploadedNar Report)>(), new List<RejectedUpload>());
-        foreach (var upload in report.Uploads)
+        foreach (var upload in report.Uploads.DistinctBy(u => u.Upload))
         {
             // One of a server of an earlier version is none of ours either.
             if (UploadToken.TryParse(upload.Upload, push, secret, out var token))

@@ -100,6 +100,19 @@ public sealed class DeclarationTests
     }
 
     [Fact]
+    public async Task A_build_of_its_own_group_that_is_not_reproducible_stops_no_pin()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Deployer, World.Closure(Dependency, Lie("nar")));
+
+        var push = await world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth())));
+        Assert.Equal([World.Hash("root")], push.Conflicts);
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(push, world.Of(Deployer))).State);
+
+        Assert.Equal(World.Hash("root"), (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Hash);
+    }
+
+    [Fact]
     public async Task What_a_higher_rank_pushed_as_it_was_is_not_superseded_by_its_equals()
     {
         await using var world = await World.CreateAsync();

@@ -83,7 +83,8 @@ public sealed class OvertakenTests
 
         var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Victim)));
 
-        Assert.Equal((ProblemKind.MissingPaths, [World.Hash("dep"), World.Hash("root")]), (problem.Kind, problem.Paths!.ToHashSet()));
+        Assert.Equal(ProblemKind.MissingPaths, problem.Kind);
+        Assert.Equal([World.Hash("dep"), World.Hash("root")], problem.Paths!.ToHashSet());
     }
 
     [Fact]

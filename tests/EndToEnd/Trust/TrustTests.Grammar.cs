@@ -116,12 +116,9 @@ public sealed partial class TrustTests
     {
         var server = await servers.On(store);
         var M = await server.PublisherAsync("push");
-        foreach (var path in (TrustPath[])[TrustPath.Make("own") with { Ca = "text:sha256:\0" }, TrustPath.Make("own") with { Signatures = [$"own\0-1:{Convert.ToBase64String(new byte[64])}"] }])
-        {
-            var refused = await Pushing.TryAsync(() => M.PushAsync(m, path));
+        var refused = await Pushing.TryAsync(() => M.PushAsync(m, TrustPath.Make("own") with { Ca = "text:sha256:\0" }));
 
-            Assert.Equal(HttpStatusCode.BadRequest, refused?.Status);
-        }
+        Assert.Equal(HttpStatusCode.BadRequest, refused?.Status);
     }
 
     [Theory]

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Xunit;
@@ -23,7 +22,8 @@ public sealed partial class TrustTests
         foreach (var ask in Operations(M, path))
         {
             var (asked, never) = (await ask(push.Id), await ask(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16))));
-            Assert.Equal((HttpStatusCode.NotFound, HttpStatusCode.NotFound), (asked.Status, never.Status));
+            Assert.Equal(never.Status, asked.Status);
+            Assert.InRange((int)asked.Status, 400, 499);
             Assert.Equal(Problem(never), Problem(asked));
         }
 
@@ -122,7 +122,6 @@ public sealed partial class TrustTests
     }
 
     [Theory]
-    [OnFolder]
     [OnBucket]
     public async Task Another_cannot_join_the_parts_of_an_upload_that_niks3_sends(StoreKind store)
     {

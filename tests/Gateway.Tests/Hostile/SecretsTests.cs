@@ -77,7 +77,7 @@ public class SecretsTests
         await using var server = await HostileServer.StartAsync(LogLevel.Trace, new S3Options { Bucket = "b", Endpoint = new Uri("http://127.0.0.1:1"), Region = "us-east-1", PathStyle = true, AccessKey = AccessKey, SecretKey = SecretKey });
         using var client = Client(server, HostileServer.Token);
 
-        using var read = await client.GetAsync(new Uri("/nar/x.nar.zst", UriKind.Relative));
+        using var read = await client.GetAsync(new Uri("/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst", UriKind.Relative));
         var path = StorePath.Parse($"{new string('7', 32)}-secret");
         using var begun = await client.PostAsJsonAsync($"{Cache}/pushes", new BeginPush
         {

@@ -209,7 +209,7 @@ public abstract class Niks3PushTests(bool onS3)
         var etags = await slow.UploadPartsAsync(root.NarKey, multipart, Zstd.Compress(root.Nar));
         await peer.PushAsync(root);
         Assert.True(OrleansCache.Core.Pushes.PushId.TryParse(ids[0], out var push));
-        await cache.Core.Pushes.AbortAsync(OrleansCache.Core.CacheName.Default, push, None);
+        await cache.Core.Pushes.As(OrleansCache.Core.Caller.Server).AbortAsync(OrleansCache.Core.CacheName.Default, push, None);
 
         Assert.Equal(HttpStatusCode.NotFound, await slow.CompleteMultipartAsync(root.NarKey, (string)multipart["upload_id"]!, etags));
         Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (await slow.HeadAsync(root.NarKey), await slow.HeadAsync(TestPath.Make("other").NarKey)));
@@ -269,7 +269,7 @@ public abstract class Niks3PushTests(bool onS3)
     }
 
     [Fact]
-    public async Task A_log_of_no_path_is_kept_with_the_root()
+    public async Task A_log_of_a_derivation_that_has_made_none_of_the_paths_is_not_kept()
     {
         await using var cache = await StartAsync();
         var client = cache.Client();
@@ -287,10 +287,8 @@ public abstract class Niks3PushTests(bool onS3)
         var closure = await Niks3Client.JsonAsync(await client.SendAsync(HttpMethod.Get, $"api/closures/{root.NarInfoKey}"));
 
         Assert.Equal(
-            new[] { root.NarInfoKey, root.NarKey, root.ListingKey, $"log/{drv.BaseName}" }.Order(),
+            new[] { root.NarInfoKey, root.NarKey, root.ListingKey }.Order(),
             closure["objects"]!.AsArray().Select(o => (string)o!).Order());
-        Assert.Equal("plain\n", Encoding.UTF8.GetString(Zstd.Decompress((await cache.ReadAsync($"log/{drv.BaseName}"))!, 1000)));
-        await cache.CollectAsync();
         Assert.Null(await cache.ReadAsync($"log/{drv.BaseName}"));
     }
 

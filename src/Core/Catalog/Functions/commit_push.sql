@@ -53,13 +53,14 @@ begin
   -- But what it was promised may have gone since it lapsed, and come back with another content.
   paths := @fn@.changed_paths(v_push);
   if paths is not null then outcome := 'missing'; return; end if;
-  -- What begin has promised to a push with a pin has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the locks of v_lower.
+  -- What begin has promised to a push with a pin has to be as it was then: another of its rank, outside its group, may have superseded it since. Nobody can any more, with the locks of v_lower.
   select array_agg(s.id) into paths from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
-    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
+    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest
+      and s.trust_group is distinct from v_push.trust_group;
   if paths is not null then outcome := 'conflict'; return; end if;
   -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
   if v_declared <> '{}' then
-    select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'unread')), '{}'),
+    select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'own', 'unread')), '{}'),
         coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
       into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open);
     if paths is not null then outcome := 'conflict'; return; end if;
