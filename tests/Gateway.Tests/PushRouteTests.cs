@@ -62,6 +62,7 @@ public class PushRouteTests
         { ProblemKind.NotOfThisPush, 403, "not-of-this-push" },
         { ProblemKind.ClosureIncomplete, 422, "closure-incomplete" },
         { ProblemKind.MissingPaths, 409, "missing-paths" },
+        { ProblemKind.Conflict, 409, "conflict" },
         { ProblemKind.KeyReused, 409, "key-reused" },
         { ProblemKind.UnknownPath, 404, "unknown-path" },
         { ProblemKind.UnknownPin, 404, "unknown-pin" },
@@ -73,6 +74,7 @@ public class PushRouteTests
         { ProblemKind.TokenExists, 409, "token-exists" },
         { ProblemKind.Forbidden, 403, "forbidden" },
         { ProblemKind.TooLarge, 413, "too-large" },
+        { ProblemKind.QuotaExceeded, 413, "quota-exceeded" },
         { ProblemKind.Unavailable, 503, "unavailable" },
     };
 

@@ -20,6 +20,9 @@ public enum ClientKind
 internal sealed class Crowd(
     StormOptions options, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally)
 {
+    // One trust group, that of the token file: a fleet whose members rely on each other.
+    private const string Fleet = "file";
+
     // Of each kind that has pins of its own.
     private const int Pinners = 4;
 
@@ -47,7 +50,7 @@ internal sealed class Crowd(
         {
             try
             {
-                var made = await api.CreateTokenAsync(new CreateToken { Name = $"nix-{number}-{attempt}", Scopes = [TokenScope.Push, TokenScope.Pin] }, cancel);
+                var made = await api.CreateTokenAsync(new CreateToken { Name = $"nix-{number}-{attempt}", Scopes = [TokenScope.Push, TokenScope.Pin], Group = Fleet }, cancel);
                 return new NixCredential($"token:{made.Token.Id}", made.Secret);
             }
             catch (CacheException e) when (e.Name == "token-exists")

@@ -247,7 +247,13 @@ internal sealed class DirectPushes(
                     isPublished = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
                     if (!isPublished)
                         break;
-                    // How it ended, the catalog knows: an equal may have taken its place between the halves.
+                    if (pin is null)
+                    {
+                        news?.Ended(cache, push);
+                        return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
+                    }
+
+                    // How it ended with its pin, the catalog knows: an equal may have taken its place between the halves.
                     continue;
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
