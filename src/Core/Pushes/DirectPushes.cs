@@ -121,7 +121,7 @@ internal sealed class DirectPushes(
 
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
         ProblemKind.Conflict,
-        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. If theirs is wrong, an admin evicts it: 'orleans-cache evict {paths[0]}'.",
+        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which supersedes it.",
         paths);
 
     private OwnPush Own(PushId push) => new(push, _caller);

@@ -31,7 +31,7 @@ alter table cache
   add column secret bytea not null default decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex'),
   add column distrust_legacy boolean not null default false;
 
--- declared: a digest of name, NAR hash and size, references with their names, and content address. declared_at: since when the row has this content. rank: the highest of those who declared
+-- declared: a digest of name, NAR hash and size, references, and content address. declared_at: since when the row has this content. rank: the highest of those who declared
 -- just this.
 alter table store_path
   add column declared bytea,
