@@ -28,7 +28,8 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
     public override async Task RunAsync(Session session)
     {
         var closure = Lie.Of(session.Universe.Closure(Root, Builder, null));
-        var sayings = By.IsHonest() ? session.Truths.Declare(By.CallerOf(), closure.Paths) : [];
+        var described = Slip == Slip.DeclaresOther ? Lie.Of(session.Universe.Closure(Root, Builder + 1, null)) : closure;
+        var sayings = By.IsHonest() ? session.Truths.Declare(By.CallerOf(), described.Paths) : [];
         var logs = closure.Paths.DistinctBy(p => DeriverOf(session, p)).ToDictionary(p => ObjectKey.Log(DeriverOf(session, p)), p => p.Path.Hash);
         var request = new DeferredPush
         {
@@ -70,9 +71,8 @@ internal sealed record DeferredOperation(int Id, string Root, int Builder, PushE
         var isDeclared = false;
         if (Slip != Slip.DeclaresNothing)
         {
-            var builder = Slip == Slip.DeclaresOther ? Builder + 1 : Builder;
-            var said = Lie.Of(session.Universe.Closure(Root, builder, null)).Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
-            isDeclared = Slip == Slip.None && await session.TryAsync("declare", Tries, g => g.DeferredPushes.As(By.CallerOf()).DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None)) is not null;
+            var said = described.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
+            isDeclared = await session.TryAsync("declare", Tries, g => g.DeferredPushes.As(By.CallerOf()).DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None)) is not null;
         }
 
         await session.TryAsync("commit", Tries, async g =>
