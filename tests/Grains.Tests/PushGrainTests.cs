@@ -1,4 +1,3 @@
-using Microsoft.Extensions.DependencyInjection;
 using Orleans.Core.Internal;
 using OrleansCache.Core;
 using OrleansCache.Core.Pushes;
@@ -62,8 +61,7 @@ public sealed class PushGrainTests
     [Fact]
     public async Task A_fresh_activation_knows_nothing_and_its_followers_are_told_to_ask_the_catalog()
     {
-        var cluster = await ThreeSilos.Cluster;
-        var grain = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IPushGrain>("fresh:default/7");
+        var grain = await ThreeSilos.GrainAsync<IPushGrain>("fresh", Push.ToString());
         var news = ThreeSilos.Engine("fresh").News;
         news.Arrived(CacheName.Default, Push, [Nar]);
         await using var follower = news.FollowAsync(CacheName.Default, Push, CancellationToken.None).GetAsyncEnumerator();
@@ -197,7 +195,9 @@ public sealed class PushGrainTests
 
     private static async Task<IReadOnlyList<Sha256Hash>?> NextAsync(IAsyncEnumerator<IReadOnlyList<Sha256Hash>?> news)
     {
-        while (await news.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromMinutes(1)))
+        // One limit for all of it: a grain that has nothing to tell says so every few seconds.
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        while (await news.MoveNextAsync().AsTask().WaitAsync(limit.Token))
         {
             if (news.Current is not { Count: 0 })
                 return news.Current;
