@@ -132,7 +132,7 @@ internal static class Mutants
         },
         new("a commit that trusts its begin")
         {
-            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(\n    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
+            Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, array(select i from unnest(v_declared) i where not i = any(v_kept)) || v_carriers || v_lower, v_push.objects || v_logs || array(\n    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')\n      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Opening = [Do(Push(1, "b")), Start(Push(2, "b")), Start(Collect(3))], Slow = "commit_push" },
         },
     ];

@@ -22,6 +22,7 @@ declare
   v_locked bigint[];
   v_held bigint[];
   v_mine bigint[];
+  v_lacking bytea[];
   v_new bigint[];
   v_rate double precision;
   v_exceeded text;
@@ -49,11 +50,11 @@ begin
     from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size from push_path d where d.push_id = p_push and d.path_id = any(p_ids) order by d.nar_hash, d.path_id) n;
 
   -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
-  -- Live at g needs no lock: no run can condemn it.
+  -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings: it is nothing to this one.
   select coalesce(array_agg(l.id), '{}') into v_locked from (
     select o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
-      and not (o.state = 'live' and o.touched = v_g)
+      and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))
     order by o.id for no key update) l;
   -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
   -- to be there be deleted.
@@ -106,18 +107,22 @@ begin
         order by f.nar_hash, f.id) f
       where o.id = f.id;
     -- The first of all groups is exclusive, which the index decides; another group's first, and (not leading: the first recorded wins, the other is collected) whoever cannot wait, is not.
+    v_lacking := v_hashes;
     for v_kind in 1 .. case when p_deferred then 3 else 2 end loop
-      insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, exclusive, leads, url_expires, publisher, trust_group)
-        select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), v_kind = 1, v_kind < 3, clock_timestamp() + p_url_life,
-          v_push.publisher, v_push.trust_group
-        from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
-              from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
-              where d.nar_hash = any(v_hashes)
-                and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.nar_size = d.nar_size and c.kind = 'nar' and c.state = 'claimed'
-                                and (c.claimed_by = p_push or v_kind < 3 and (c.exclusive or c.leads) and coalesce(c.trust_group, v_legacy) = v_group))
-              order by d.nar_hash, d.path_id) m
-        order by m.nar_hash
-        on conflict do nothing;
+      with new as (
+        insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders, claimed_by, claimed_at, exclusive, leads, url_expires, publisher, trust_group)
+          select p_cache, m.key, 'nar', 'claimed', m.nar_hash, m.nar_size, array[p_push], p_push, clock_timestamp(), v_kind = 1, v_kind < 3, clock_timestamp() + p_url_life,
+            v_push.publisher, v_push.trust_group
+          from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size, u.key
+                from unnest(p_ids, p_keys) u(id, key) join push_path d on d.push_id = p_push and d.path_id = u.id
+                where d.nar_hash = any(v_lacking)
+                  and not exists (select from object c where c.cache_id = p_cache and c.nar_hash = d.nar_hash and c.nar_size = d.nar_size and c.kind = 'nar' and c.state = 'claimed'
+                                  and (c.claimed_by = p_push or v_kind < 3 and (c.exclusive or c.leads) and coalesce(c.trust_group, v_legacy) = v_group))
+                order by d.nar_hash, d.path_id) m
+          order by m.nar_hash
+          on conflict do nothing returning nar_hash)
+        select array(select unnest(v_lacking) except select n.nar_hash from new n) into v_lacking;
+      exit when v_lacking = '{}';
     end loop;
     -- Fresh URLs will be handed out for what is ours.
     update object o set url_expires = clock_timestamp() + p_url_life

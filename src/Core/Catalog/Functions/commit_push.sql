@@ -12,6 +12,8 @@ declare
   v_group int;
   v_legacy int;
   v_declared bigint[];
+  v_kept bigint[] := '{}';
+  v_differs bigint[] := '{}';
   v_lower bigint[];
   v_open bigint[];
   v_supersedes bigint[] := '{}';
@@ -38,6 +40,12 @@ begin
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
+  -- What others have published, and this push would keep as it is, is nobody's to wait for; that a pin rides on it takes it all.
+  if v_push.pin is null and v_declared <> '{}' then
+    select coalesce(array_agg(m.path_id), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict <> 'same'), '{}') into v_kept, v_differs
+      from @fn@.met_paths(p_cache, p_push, v_declared) m join store_path s on s.id = m.path_id
+      where m.verdict in ('other', 'own', 'unread') or m.verdict = 'same' and s.rank >= v_push.rank;
+  end if;
   -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself.
   v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' then '{}' else array(
     select s.id from store_path s where s.id = any(v_push.paths) and s.rank < v_push.rank and not s.id = any(v_declared)) end;
@@ -47,8 +55,9 @@ begin
         and (d.path_id is not null or coalesce(s.trust_group, v_push.trust_group) is not distinct from v_push.trust_group or s.rank < v_push.rank)), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
     from push_object l join object o on o.id = l.object_id join store_path s on s.id = l.path_id left join push_path d on d.push_id = p_push and d.path_id = l.path_id
     where l.push_id = p_push;
-  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(
-    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
+  select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, array(select i from unnest(v_declared) i where not i = any(v_kept)) || v_carriers || v_lower, v_push.objects || v_logs || array(
+    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
+      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;
 
   -- But what it was promised may have gone since it lapsed, and come back with another content.
   paths := @fn@.changed_paths(v_push);
@@ -62,8 +71,15 @@ begin
   if v_declared <> '{}' then
     select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'own', 'unread')), '{}'),
         coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
-      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open);
+      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open || v_kept);
     if paths is not null then outcome := 'conflict'; return; end if;
+    conflicts := conflicts || v_differs;
+  end if;
+  -- Collected since it was looked at: nobody has locked it.
+  if v_open && v_kept then
+    paths := v_kept;
+    outcome := 'busy';
+    return;
   end if;
 
   if v_open <> '{}' or v_supersedes <> '{}' then
@@ -76,7 +92,7 @@ begin
       from push_path d where d.push_id = p_push and d.path_id = any(v_open || v_supersedes);
     if paths is not null then outcome := 'undeclared'; return; end if;
     perform 1 from object o
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
       order by o.id for no key update;
     v_chosen := @fn@.chosen_objects(v_push, v_legacy, v_open || v_supersedes, null);
     -- What was recorded since the lock statement is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
@@ -125,7 +141,7 @@ begin
     where u.id = p_push;
   perform @fn@.audit_commits(p_cache, array[p_push], array[p_publisher], array[p_address], cardinality(v_supersedes));
   -- A path that was published just now is in no bucket yet: there is nothing to finish.
-  outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push) end;
+  outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push, v_g) end;
   if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;
 end $$;
 

@@ -54,7 +54,6 @@ begin
     return query select null::int, 'push-ended', null::text[];
     return;
   end if;
-  perform 1 from store_path s where s.cache_id = p_cache and s.hash = any(p_hashes) order by s.id for no key update;
   with named as materialized (
       select u.*, s.id, case when s.state <> 'gone' and s.rank >= v_push.rank then s.name else '' end as known from unnest(p_hashes, p_names, p_nar_hashes, p_nar_sizes) with ordinality u(hash, name, nar_hash, nar_size, ord)
       left join store_path s on s.cache_id = p_cache and s.hash = u.hash),

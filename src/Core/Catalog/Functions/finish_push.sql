@@ -1,7 +1,8 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
 -- A path that it supersedes never ceases to be live: with the same transaction it has this push's content, all of whose references are live, and its narinfo is to be written anew
 -- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
-create function @fn@.finish_push(p_cache int, p_push bigint) returns text
+-- p_g: in this transaction all that it names was touched at this g, is promised, and is locked as here.
+create function @fn@.finish_push(p_cache int, p_push bigint, p_g bigint default null) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_g bigint;
@@ -22,8 +23,16 @@ begin
   select * into v_push from push u where u.id = p_push for no key update;
   if v_push.state <> 'committing' then return v_push.state::text; end if;
   select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
-  select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own,
-    v_own || array(select d.path_id from push_object d where d.push_id = p_push), v_push.objects) t;
+  if p_g is null then
+    -- Nobody needs to wait for what others have published and this push keeps as it is.
+    select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own, array(
+        select d.path_id from push_path d join store_path s on s.id = d.path_id
+        where d.push_id = p_push and (s.state <> 'live' or d.supersedes and not d.superseded or s.rank < v_push.rank)
+        union select d.path_id from push_object d where d.push_id = p_push), v_push.objects) t;
+  else
+    v_g := p_g;
+    v_unpromised := '{}';
+  end if;
   perform 1 from store_path s where s.id = any(v_unpromised) order by s.id for no key update;
   -- The NARs too: live at g has to mean that its objects are at g, and the commit may have stamped them before the last barrier.
   select array_agg(distinct i) into v_objects from (

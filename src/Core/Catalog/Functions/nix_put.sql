@@ -40,7 +40,7 @@ begin
     where u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and w.about = any(v_about) and w.kind <> 'listing');
   v_refs := array(select s.id from store_path s where s.cache_id = p_cache and s.hash = any(p_refs) and s.hash <> p_hash);
   select t.unpromised into v_unpromised from @fn@.touch(p_cache, nix_put.path_id || v_refs, array[nix_put.path_id], array(
-    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = p_nar_hash and o.state in ('stored', 'live', 'condemned')
+    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = p_nar_hash and o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
     union select o.id from object o where o.cache_id = p_cache and o.key = any(v_keys))) t;
 
   -- It is there already.

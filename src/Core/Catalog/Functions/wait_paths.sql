@@ -5,6 +5,7 @@ returns table (hash bytea, path_id bigint, status text, object_id bigint, key te
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
+  v_group int;
   v_ids bigint[];
   v_supersedes bigint[];
   v_unpromised bigint[];
@@ -14,7 +15,7 @@ declare
   v_held bigint[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
-  perform 1 from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;
+  select coalesce(u.trust_group, 0) into v_group from push u where u.id = p_push and u.cache_id = p_cache and u.state = 'open' for no key update;
   if not found then
     return query select null::bytea, null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid;
     return;
@@ -26,6 +27,7 @@ begin
   select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids, '{}', array(
     select o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+      and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, @fn@.legacy_group(p_cache, v_group), v_group))
       and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = p_push and d.path_id = any(v_ids || v_supersedes))))) t;
   select array_agg(i) into v_promised from (select unnest(v_ids) except select unnest(v_unpromised)) x(i);
   if v_promised is not null then
