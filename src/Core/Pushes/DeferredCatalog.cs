@@ -32,9 +32,9 @@ internal sealed class DeferredCatalog(CatalogDatabase database) : PushCatalog(da
 
     /// <summary>In the order given; see <c>declare_paths.sql</c>.</summary>
     /// <param name="signatures">Of each path, space-separated.</param>
-    public Task<List<(string Outcome, string[] Signatures)>> DeclareAsync(int cache, OwnPush push, IReadOnlyList<DeferredDeclaration> paths, IReadOnlyList<string> signatures, CancellationToken cancel) =>
+    public Task<List<(string Outcome, string[] Signatures, bool Arrived)>> DeclareAsync(int cache, OwnPush push, IReadOnlyList<DeferredDeclaration> paths, IReadOnlyList<string> signatures, CancellationToken cancel) =>
         _database.ListAsync(
-            "select outcome, signatures from @fn@.declare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) order by ord",
+            "select outcome, signatures, arrived from @fn@.declare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) order by ord",
             p => p.With(cache).WithPush(push)
                 .With(paths.Select(d => d.Path.Path.Hash.ToArray()).ToArray()).With(paths.Select(d => d.Path.Path.Name).ToArray())
                 .With(paths.Select(d => d.Path.NarHash.ToArray()).ToArray()).With(paths.Select(d => d.Path.NarSize).ToArray())
@@ -43,7 +43,7 @@ internal sealed class DeferredCatalog(CatalogDatabase database) : PushCatalog(da
                 .WithNullable(paths.Select(d => d.Path.Ca?.ToString()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(signatures.ToArray()).With(paths.Select(d => PathDigest.Of(d.Path)).ToArray())
                 .With(paths.SelectMany(d => d.References.Select(r => r.Name)).ToArray()),
-            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1)), cancel);
+            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1), !r.IsDBNull(2) && r.GetBoolean(2)), cancel);
 
     /// <summary>What has become of a claim of this push: its object's state; null when there is no such.</summary>
     public async Task<string?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancel) =>

@@ -85,8 +85,13 @@ internal sealed class DeferredPushes(
                 : $"The cache knows the hash of {paths[wrong].Path.Path}, or of a path that it refers to, with another name.");
         }
 
-        return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i].Outcome == "present" ? declared[i].Signatures : signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries)))
-            .ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
+        // What never came gets no signature here; the narinfo gets it when it is published.
+        return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i] switch
+        {
+            ("present", var stored, _) => stored,
+            (_, _, Arrived: true) => signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            _ => [],
+        })).ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
     }
 
     public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel)

@@ -82,6 +82,9 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 internal sealed record PathToWrite(
     long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[]? FileHash, long FileSize)
 {
+    /// <summary>The bucket's is of a content that the path no longer has.</summary>
+    public bool DropsListing => Listing is { Length: 0 };
+
     /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
     public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
     {

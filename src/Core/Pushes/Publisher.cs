@@ -157,17 +157,19 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, pathWrites[path.Id]);
+                && await WriteAndNoteAsync(intent, pathWrites[path.Id], path.DropsListing ? ObjectKey.Listing(path.Path.Hash) : null);
         }
 
-        async Task<bool> WriteAndNoteAsync(Intent intent, StagedItem item)
+        async Task<bool> WriteAndNoteAsync(Intent intent, StagedItem item, ObjectKey? dropped = null)
         {
             // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
             await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await slots.WaitAsync(cancel);
             try
             {
-                var outcome = await stage.PutAsync(item, intent.Fence);
+                var outcome = dropped is { } key ? (await store.DeleteAsync([key], intent.Fence, cancel))[0] : FencedOutcome.Done;
+                if (outcome == FencedOutcome.Done)
+                    outcome = await stage.PutAsync(item, intent.Fence);
                 results.Add((intent, outcome));
                 return outcome == FencedOutcome.Done;
             }
@@ -190,7 +192,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     {
         var (narInfo, listing) = (ObjectKey.NarInfo(path.Path.Hash), ObjectKey.Listing(path.Path.Hash));
         var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()), KeyHeaders.For(narInfo));
-        return path.Listing is null ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
+        return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
     }
 
     private Task RecordAsync(IReadOnlyList<(Intent Intent, FencedOutcome Outcome)> results, CancellationToken cancel)

@@ -308,6 +308,70 @@ public sealed class DeclarationTests
     }
 
     [Fact]
+    public async Task A_published_log_gives_way_to_a_higher_rank_and_to_no_equal_one()
+    {
+        await using var world = await World.CreateAsync();
+        await PushWithLogAsync(world, Mallory, [6]);
+
+        Assert.Equal([Drv], await PushWithLogAsync(world, Deployer, [1]));
+        Assert.Empty(await PushWithLogAsync(world, OtherDeployer, [2]));
+        Assert.Empty(await PushWithLogAsync(world, Victim, [3]));
+
+        Assert.Equal([1], world.Store.Objects[$"log/{Drv.BaseName}"]);
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from object where content is not null or not recorded"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_log_that_waits_for_its_commit_gives_way_to_a_higher_rank_too()
+    {
+        await using var world = await World.CreateAsync();
+        var push = await BeginWithLogAsync(world, Mallory);
+        await world.UploadAsync(push, pushes: world.Of(Mallory));
+        await ReportLogAsync(world, Mallory, push, [6]);
+
+        await PushWithLogAsync(world, Deployer, [1]);
+        await world.CommitAsync(push, world.Of(Mallory));
+
+        Assert.Equal([1], world.Store.Objects[$"log/{Drv.BaseName}"]);
+    }
+
+    [Fact]
+    public async Task A_path_that_is_superseded_without_a_listing_loses_the_former_one()
+    {
+        await using var world = await World.CreateAsync();
+        var push = await world.BeginAsync(Mallory, World.Closure(World.Path("a", content: "other")));
+        await world.UploadAsync(push, pushes: world.Of(Mallory));
+        await world.Of(Mallory).ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Listings = [new PathListing { Path = World.Hash("a"), Content = [2] }] }, CancellationToken.None);
+        await world.CommitAsync(push, world.Of(Mallory));
+        Assert.Contains($"{World.Hash("a")}.ls", world.Store.Objects.Keys);
+
+        await world.PushAsync(Deployer, World.Chain("a"));
+
+        Assert.DoesNotContain($"{World.Hash("a")}.ls", world.Store.Objects.Keys);
+        Assert.False(await world.QueryAsync<bool>("select has_listing from store_path"));
+    }
+
+    private static StorePath Drv => new(World.Hash("drv"), "a.drv");
+
+    private static Task<PushOpened> BeginWithLogAsync(World world, Caller caller) => world.BeginAsync(
+        caller, World.Closure(World.Path("a") with { Deriver = Drv }) with { Logs = [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }] });
+
+    private static Task ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) => world.Of(caller).ReportAsync(
+        CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
+
+    /// <summary>Answers which logs begin asked for, and sends them.</summary>
+    private static async Task<IReadOnlyList<StorePath>> PushWithLogAsync(World world, Caller caller, byte[] content)
+    {
+        var push = await BeginWithLogAsync(world, caller);
+        await world.UploadAsync(push, pushes: world.Of(caller));
+        if (push.MissingLogs.Count > 0)
+            await ReportLogAsync(world, caller, push, content);
+        await world.CommitAsync(push, world.Of(caller));
+        return push.MissingLogs;
+    }
+
+    [Fact]
     public async Task An_unknown_signature_on_a_live_path_is_taken_from_its_own_group_only()
     {
         await using var world = await World.CreateAsync();

@@ -10,7 +10,7 @@ public sealed partial class TrustTests
     private const string HonestLog = "built\n";
     private const string FalseLog = "nothing to see here\n";
 
-    [Theory(Skip = "Not built: niks3's sign still answers the cache's signature before the upload.")]
+    [Theory]
     [OnFolder]
     [OnBucket]
     public async Task The_cache_signs_no_bytes_that_never_came(StoreKind store)
@@ -57,7 +57,7 @@ public sealed partial class TrustTests
         Assert.Equal(HonestLog, await server.Reader.LogAsync(path));
     }
 
-    [Theory(Skip = "Not built: what a push carries does not yield to rank yet.")]
+    [Theory]
     [OnFolder([V1, Niks3, NixCopy])]
     [OnBucket([V1, Niks3, NixCopy])]
     public async Task A_log_yields_to_that_of_who_may_pin(StoreKind store, Protocol m)
@@ -89,7 +89,7 @@ public sealed partial class TrustTests
         Assert.Equal(path.RealisationText, await server.Reader.TextAsync($"/{RealisationKey(path)}"));
     }
 
-    [Theory(Skip = "Not built: what a push carries does not yield to rank yet.")]
+    [Theory]
     [OnFolder([V1, Niks3, NixCopy])]
     [OnBucket([V1, Niks3, NixCopy])]
     public async Task A_realisation_yields_to_that_of_who_may_pin(StoreKind store, Protocol m)
@@ -105,7 +105,7 @@ public sealed partial class TrustTests
         Assert.Equal(path.RealisationText, await server.Reader.TextAsync($"/{RealisationKey(path)}"));
     }
 
-    [Theory(Skip = "Not built: what a push carries does not yield to rank yet.")]
+    [Theory]
     [OnFolder]
     [OnBucket]
     public async Task Debug_info_yields_to_that_of_who_may_pin(StoreKind store)

@@ -59,6 +59,10 @@ begin
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;
 
+  -- A log that is just being published on the word of a lower rank: this push's takes its place when that is done.
+  select array_agg(distinct l.path_id) into paths from push_object l join object o on o.id = l.object_id
+    where l.push_id = p_push and l.content is not null and o.id = any(v_logs) and o.state = 'publishing' and @fn@.yields(o.rank, o.publisher, v_legacy, v_push.rank);
+  if paths is not null then outcome := 'busy'; return; end if;
   -- But what it was promised may have gone since it lapsed, and come back with another content.
   paths := @fn@.changed_paths(v_push);
   if paths is not null then outcome := 'missing'; return; end if;
@@ -108,6 +112,11 @@ begin
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
   update object o set state = 'publishing', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_logs) and o.state = 'stored';
   update object o set state = 'live', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_chosen) and o.state = 'stored';
+  -- Published on the word of a lower rank: the row has the new content, and the bucket follows before this push ends.
+  update object o set content = l.content, file_size = octet_length(l.content), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank,
+      recorded = false, generation = o.generation + 1
+    from push_object l where l.push_id = p_push and l.content is not null and l.object_id = o.id and o.id = any(v_logs) and o.state = 'live'
+      and @fn@.yields(o.rank, o.publisher, v_legacy, v_push.rank);
   if v_lower <> '{}' or v_same <> '{}' then
     update store_path s set rank = v_push.rank where s.id = any(v_lower || v_same) and s.state = 'live' and s.rank < v_push.rank;
   end if;

@@ -39,7 +39,7 @@ begin
     select unnest(v_push.objects) union all select unnest(s.objects) from store_path s where s.id = any(v_unpromised)) x(i);
   perform 1 from object o where o.id = any(v_objects) order by o.id for no key update;
   if exists (select from store_path s where s.id = any(v_unpromised) and not (s.state = 'live' or s.state = 'publishing' and s.recorded))
-    or exists (select from object o where o.id = any(v_push.objects) and o.state = 'publishing' and not o.recorded)
+    or exists (select from object o where o.id = any(v_push.objects) and (o.state = 'publishing' or o.state = 'live' and o.content is not null) and not o.recorded)
   then return 'committing'; end if;
 
   update object o set state = 'live', touched = v_g, content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
@@ -78,7 +78,8 @@ begin
     update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
         name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-        listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
+        -- Empty: that of the former content is to go.
+        listing = coalesce(d.listing, case when s.has_listing then ''::bytea end), has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
       from push_path d join chosen c on c.nar_hash = d.nar_hash
       where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
     -- Until the narinfo is written anew, what the bucket's one refers to.

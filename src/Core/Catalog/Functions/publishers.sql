@@ -21,6 +21,10 @@ language sql stable as $$ select case when c.distrust_legacy then -1 else p_grou
 create function @fn@.usable(p_verified boolean, p_of int, p_legacy int, p_group int) returns boolean
 language sql immutable as $$ select p_verified or coalesce(p_of, p_legacy) = p_group $$;
 
+-- Does the content of a key (a log, a realisation, debug info) give way to what a higher rank brings? What is from before there were ranks does where the cache distrusts it.
+create function @fn@.yields(p_rank int, p_publisher int, p_legacy int, p_own_rank int) returns boolean
+language sql immutable as $$ select p_rank < p_own_rank and (p_publisher is not null or p_legacy = -1) $$;
+
 -- The push that a publisher (or p_any: whoever asks) knows by this id; 0: none that is its own. With p_commit, also one that names it as a committer.
 -- Pushes from before they had such ids are known by their number, in the lower half.
 create function @fn@.push_of(p_cache int, p_public uuid, p_publisher text, p_any boolean, p_commit boolean default false) returns bigint

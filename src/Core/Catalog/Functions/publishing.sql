@@ -9,7 +9,7 @@ begin
 end $$;
 
 -- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
--- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing),
+-- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing, empty: the bucket's is of a former content, and is to go),
 -- 'object' (a log or realisation) and 'name' (a path that is referred to). The generation says of which row's life this was read: see publish_intend.
 create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
@@ -47,7 +47,7 @@ begin
   return query
     select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation
     from push u join object o on o.id = any(u.objects)
-    where u.id = p_push and o.kind <> 'nar' and o.state = 'publishing' and not o.recorded;
+    where u.id = p_push and o.kind <> 'nar' and o.state in ('publishing', 'live') and o.content is not null and not o.recorded;
 end $$;
 
 -- The housekeeper's question.
@@ -77,7 +77,7 @@ begin
   return query
     update object o set generation = o.generation + 1, fence = v_fence
     from unnest(p_objects, p_object_generations) r(id, generation)
-    where o.id = r.id and o.generation = r.generation and o.state = 'publishing' and not o.recorded and (o.fence is null or o.fence + p_margin < clock_timestamp())
+    where o.id = r.id and o.generation = r.generation and o.state in ('publishing', 'live') and not o.recorded and (o.fence is null or o.fence + p_margin < clock_timestamp())
     returning false, o.id, o.generation, o.fence, null::text[];
 end $$;
 
@@ -90,10 +90,11 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 begin
   perform 1 from store_path s where s.id = any(p_paths) order by s.id for no key update;
   perform 1 from object o where o.id = any(p_objects) order by o.id for no key update;
-  update store_path s set fence = null, recorded = s.recorded or r.done, unwritten = s.unwritten and not r.done, listing = case when r.done and s.state = 'live' then null else s.listing end
+  update store_path s set fence = null, recorded = s.recorded or r.done, unwritten = s.unwritten and not r.done, listing = case when r.done and s.state = 'live' then null else s.listing end,
+      has_listing = s.has_listing and not (r.done and s.listing is not distinct from ''::bytea)
     from unnest(p_paths, p_path_generations, p_paths_done) r(id, generation, done)
     where s.id = r.id and s.generation = r.generation and s.fence is not null;
-  update object o set fence = null, recorded = o.recorded or r.done
+  update object o set fence = null, recorded = o.recorded or r.done, content = case when r.done and o.state = 'live' then null else o.content end
     from unnest(p_objects, p_object_generations, p_objects_done) r(id, generation, done)
     where o.id = r.id and o.generation = r.generation and o.fence is not null;
 end $$;

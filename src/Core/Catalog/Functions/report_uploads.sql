@@ -1,4 +1,5 @@
 -- Rule 3: records what has been checked in the store, and keeps listings, logs and realisations until the commit.
+-- A log or realisation of a lower rank gives way: one that waits for its commit at once, one that is published with this push's commit.
 -- p_verified: a server has read the bytes of these uploads, and they are the NAR. What belongs to a path is taken from whoever publishes that path: see push_carries.
 -- One row per upload: 'stored' (now or before), or 'ended'. A push that is no longer open answers one row 'push-ended'.
 create function @fn@.report_uploads(
@@ -12,6 +13,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_g bigint;
   v_push push%rowtype;
+  v_legacy int;
   v_logs bigint[];
   v_taken boolean[];
 begin
@@ -48,17 +50,20 @@ begin
     where d.push_id = p_push and d.path_id = s.id;
 
   if p_keys <> '{}' then
-    -- The first content wins; a key whose deletion is under way takes none, and the push goes on without it.
-    update object o set state = 'stored', publisher = v_push.publisher, trust_group = v_push.trust_group, content = k.content, file_size = octet_length(k.content), holders = array[p_push], recorded = false
+    v_legacy := @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0));
+    -- The first content of a rank wins; a key whose deletion is under way takes none, and the push goes on without it.
+    update object o set state = 'stored', publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, content = k.content, file_size = octet_length(k.content),
+        holders = case when o.state = 'stored' then o.holders else array[p_push] end, recorded = false
       from unnest(p_keys, p_contents) k(key, content)
-      where o.cache_id = p_cache and o.key = k.key and o.state = 'gone' and o.fence is null;
+      where o.cache_id = p_cache and o.key = k.key
+        and (o.state = 'gone' and o.fence is null or o.state = 'stored' and @fn@.yields(o.rank, o.publisher, v_legacy, v_push.rank));
     update object o set holders = array_append(o.holders, p_push)
       where o.cache_id = p_cache and o.key = any(p_keys) and o.state = 'stored' and not p_push = any(o.holders);
     -- What is there already is promised, as NARs are at begin.
     perform @fn@.stamp_objects(p_cache, v_g, array(select o.id from object o where o.cache_id = p_cache and o.key = any(p_keys)));
-    insert into push_object (push_id, object_id, path_id)
-      select p_push, o.id, s.id
-      from unnest(p_keys, p_paths) k(key, hash)
+    insert into push_object (push_id, object_id, path_id, content)
+      select p_push, o.id, s.id, case when o.state <> 'stored' and @fn@.yields(o.rank, o.publisher, v_legacy, v_push.rank) and k.ord = min(k.ord) over (partition by o.id) then k.content end
+      from unnest(p_keys, p_paths, p_contents) with ordinality k(key, hash, content, ord)
       join object o on o.cache_id = p_cache and o.key = k.key and o.state in ('stored', 'publishing', 'live')
       join store_path s on s.cache_id = p_cache and s.hash = k.hash
       on conflict do nothing;

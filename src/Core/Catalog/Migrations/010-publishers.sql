@@ -41,11 +41,12 @@ alter table store_path
   add column verified boolean not null default false,
   add column rank smallint not null default 0;
 
--- verified: a server has read the bytes. leads: the claim that its trust group waits for; of all groups' one at most is exclusive, too.
+-- verified: a server has read the bytes. rank: of who brought a log or realisation. leads: the claim that its trust group waits for; of all groups' one at most is exclusive, too.
 alter table object
   add column publisher int,
   add column trust_group int,
   add column verified boolean not null default false,
+  add column rank smallint not null default 0,
   add column leads boolean not null default false;
 
 -- public_id: what a client knows a push by. committers: other publishers who may commit it. conflicts: paths that it named and that others published otherwise.
@@ -69,6 +70,9 @@ alter table push_path
   add column digest bytea,
   add column supersedes boolean not null default false,
   add column superseded boolean not null default false;
+
+-- content: what the push brings under a key whose content, published on the word of a lower rank, gives way with the commit.
+alter table push_object add column content bytea;
 
 -- NARs of superseded paths, for readers who remember their narinfos.
 create table kept_object (
