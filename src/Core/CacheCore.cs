@@ -48,7 +48,7 @@ public sealed record CoreOptions
 }
 
 /// <summary>The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.</summary>
-public sealed class CacheCore : IAsyncDisposable
+public sealed partial class CacheCore : IAsyncDisposable
 {
     // Housekeeping looks for multipart uploads that nobody noted once an hour.
     private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
@@ -63,11 +63,14 @@ public sealed class CacheCore : IAsyncDisposable
     private readonly CacheStatistics _statistics;
     private readonly Task _housekeeping;
     private readonly Task _schedule;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _fenceMargin;
 
     private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
     {
         _stopping = new CancellationTokenSource();
         _caches = caches;
+        (_time, _fenceMargin) = (time, options.Pushes.FenceMargin);
         Database = database;
         Store = options.Store;
         _groups = options.GroupCommit ? new GroupedPushCatalog(database, options.Pushes) : null;
@@ -137,13 +140,18 @@ public sealed class CacheCore : IAsyncDisposable
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) => Durability.FindDoubtsAsync(Database, cancel);
 
+    /// <summary>Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.</summary>
+    /// <exception cref="CacheProblemException">The database does not answer.</exception>
+    public Task<string?> FindPushTroubleAsync(CancellationToken cancel) => Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel);
+
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
 
     /// <summary>Connects, migrates and starts the background work.</summary>
     public static async Task<CacheCore> StartAsync(CoreOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancel)
     {
-        var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel);
+        var logger = loggers.CreateLogger<CatalogDatabase>();
+        var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel, tell: waits => LogUpgradeWaits(logger, waits));
         try
         {
             await database.RunAsync(
@@ -178,4 +186,7 @@ public sealed class CacheCore : IAsyncDisposable
         await Database.DisposeAsync();
         _stopping.Dispose();
     }
+
+    [LoggerMessage(LogLevel.Warning, "{What}")]
+    private static partial void LogUpgradeWaits(ILogger logger, string what);
 }

@@ -38,6 +38,18 @@ public class ServiceRouteTests
     }
 
     [Fact]
+    public async Task A_server_whose_database_takes_no_writes_serves_reads_and_is_not_ready_for_pushes()
+    {
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { FindPushTrouble = _ => Task.FromResult<string?>("The database is read-only.") });
+
+        using var ready = await gateway.GetAsync("/readyz");
+        using var forPushes = await gateway.GetAsync("/readyz?for=push");
+
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable), (ready.StatusCode, forPushes.StatusCode));
+        Assert.Contains("read-only", (await forPushes.ProblemAsync()).Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task However_often_readiness_is_asked_for_there_is_one_look_a_second()
     {
         var clock = new TimerClock();

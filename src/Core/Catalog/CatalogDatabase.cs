@@ -16,7 +16,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
     private const int MaxAttempts = 8;
     private const int MaxGroupedAttempts = 3;
     private const string LockTimeout = "55P03";
-    private const string DataException = "22";
+    private const string ReadOnly = "25006";
     private readonly NpgsqlDataSource _source;
     private long _statements;
 
@@ -36,7 +36,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     /// <summary>Connects, and brings the schema up to date; many processes may do so at once.</summary>
     /// <exception cref="NpgsqlException">The database cannot be reached or refuses.</exception>
-    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel, Func<string, string>? patch = null)
+    /// <param name="tell">Is told what the upgrade waits for, if it has to.</param>
+    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel, Func<string, string>? patch = null, Action<string>? tell = null)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { NoResetOnClose = true, Enlist = false, MaxAutoPrepare = 0 };
         if (settings.ApplicationName is null)
@@ -47,7 +48,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         var source = builder.Build();
         try
         {
-            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, cancel));
+            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, tell, cancel));
         }
         catch
         {
@@ -77,22 +78,24 @@ public sealed class CatalogDatabase : IAsyncDisposable
                 await using var reader = await command.ExecuteReaderAsync(cancel);
                 return await read(reader, cancel);
             }
-            catch (PostgresException e) when (grouped && !IsOutage(e) && (attempt == MaxGroupedAttempts || !IsWorthRepeating(e) || e.SqlState == LockTimeout))
+            catch (NpgsqlException e)
             {
-                throw;
-            }
-            catch (PostgresException e) when (!grouped && e.SqlState.StartsWith(DataException, StringComparison.Ordinal))
-            {
-                // What a request says is checked at the edge; this is for what no one thought of.
-                throw new CacheProblemException(ProblemKind.BadRequest, "A value of this request is none that the database can keep, such as a text with a NUL character or a number that is too large.", inner: e);
-            }
-            catch (NpgsqlException e) when (attempt < MaxAttempts && IsWorthRepeating(e))
-            {
+                var answer = DatabaseAnswer.Of(e);
+                Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none" : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
+                if (grouped && e is PostgresException && answer.Step is not (DatabaseStep.Reconnect or DatabaseStep.Tell)
+                    && (attempt == MaxGroupedAttempts || answer.Step != DatabaseStep.Repeat || e.SqlState == LockTimeout))
+                    throw;
+                if (answer.Step is not (DatabaseStep.Repeat or DatabaseStep.Reconnect) || attempt == MaxAttempts)
+                {
+                    if (answer.Step == DatabaseStep.Fail)
+                        throw;
+                    throw new CacheProblemException(answer.Step == DatabaseStep.Refuse ? ProblemKind.BadRequest : ProblemKind.Unavailable, answer.Sentence, inner: e);
+                }
+
+                // What pooled connections lead to is not what the name leads to any more.
+                if (e.SqlState == ReadOnly)
+                    _source.Clear();
                 await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
-            }
-            catch (NpgsqlException e) when (e is not PostgresException || IsWorthRepeating(e))
-            {
-                throw Unavailable(e);
             }
         }
     }
@@ -128,9 +131,9 @@ public sealed class CatalogDatabase : IAsyncDisposable
             Interlocked.Increment(ref _statements);
             return await read(connection);
         }
-        catch (NpgsqlException e) when (e is not PostgresException || IsWorthRepeating(e))
+        catch (NpgsqlException e) when (DatabaseAnswer.Of(e) is { Step: not DatabaseStep.Fail } answer)
         {
-            throw Unavailable(e);
+            throw new CacheProblemException(ProblemKind.Unavailable, answer.Sentence, inner: e);
         }
     }
 
@@ -138,17 +141,20 @@ public sealed class CatalogDatabase : IAsyncDisposable
     public Task<bool> IsOutdatedAsync(CancellationToken cancel) =>
         SingleAsync("select exists (select from schema_version where version > $1)", p => p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
 
+    /// <summary>What keeps statements that write from succeeding, in a sentence; null when nothing does.</summary>
+    /// <param name="slack">By how much the clocks may differ.</param>
+    public async Task<string?> FindWriteTroubleAsync(TimeProvider time, TimeSpan slack, CancellationToken cancel)
+    {
+        var (isReadOnly, clock) = await SingleAsync(
+            "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on', clock_timestamp()", static _ => { }, static r => (r.GetBoolean(0), r.GetDateTime(1)), cancel);
+        if (isReadOnly)
+            return DatabaseAnswer.Of(ReadOnly).Sentence;
+        var ahead = time.GetUtcNow().UtcDateTime - clock;
+        return ahead.Duration() <= slack ? null
+            : $"This server's clock is {ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the database's: what it writes into the bucket would be refused as too late, or too early. Synchronise both (NTP).";
+    }
+
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
-
-    private static CacheProblemException Unavailable(NpgsqlException e) => new(ProblemKind.Unavailable, "The database did not answer in time. Send the same request again.", inner: e);
-
-    // Deadlock, serialisation failure, lock timeout; a unique index met by two at once (what was met is visible the second time); an outage.
-    private static bool IsWorthRepeating(NpgsqlException e) => IsOutage(e) || e is PostgresException { SqlState: "40P01" or "40001" or LockTimeout or "23505" };
-
-    // A server that is starting, stopping or failing over; a connection that broke.
-    private static bool IsOutage(NpgsqlException e) => e is PostgresException p
-        ? p.SqlState is "57P01" or "57P02" or "57P03" or "53300" || p.SqlState.StartsWith("08", StringComparison.Ordinal)
-        : e.IsTransient || e.InnerException is IOException or System.Net.Sockets.SocketException or TimeoutException;
 }

@@ -14,15 +14,37 @@ internal static class CatalogSchema
     // Any number: the same in every process, so that one migrates and the others wait.
     private const long MigrationLock = 0x4f72_6c65_616e_7343;
 
-    public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, CancellationToken cancel)
+    // Who waits for a table's exclusive lock keeps everybody waiting who comes after: so it waits briefly, and comes back.
+    private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(1);
+
+    /// <param name="tell">Is told what the upgrade waits for.</param>
+    public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, Action<string>? tell, CancellationToken cancel)
     {
         var text = FunctionText();
         if (patch is not null)
             text = patch(text);
         var schema = "orleans_cache_" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12];
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await InstallAsync(source, schema, text, cancel);
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
+            {
+                if (attempt == 1 || attempt % 30 == 0)
+                    tell?.Invoke($"The upgrade of the database waits for a lock that another session holds (another server's upgrade, or a backup by pg_dump), and tries again; attempt {attempt}.");
+                await Task.Delay(LockPatience, cancel);
+            }
+        }
+    }
 
+    private static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, string schema, string text, CancellationToken cancel)
+    {
         await using var connection = await source.OpenConnectionAsync(cancel);
         await using var transaction = await connection.BeginTransactionAsync(cancel);
+        // Settings of an admin that are meant for statements of requests.
+        await ExecuteAsync(connection, $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0", cancel);
         await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancel);
         await ExecuteAsync(connection, "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp())", cancel);
         var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
@@ -65,7 +87,7 @@ internal static class CatalogSchema
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)
     {
 #pragma warning disable CA2100 // Our own embedded text.
-        await using var command = new NpgsqlCommand(sql, connection);
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
 #pragma warning restore CA2100
         await command.ExecuteNonQueryAsync(cancel);
     }

@@ -33,6 +33,7 @@ public sealed record GatewayParts
         IsOutdated = core.Database.IsOutdatedAsync,
         ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
         FindDoubts = core.FindDoubtsAsync,
+        FindPushTrouble = core.FindPushTroubleAsync,
         StatementCount = () => core.Database.StatementCount,
         PublicUrl = publicUrl,
         PublicKeys = core.PublicKeys,
@@ -72,6 +73,9 @@ public sealed record GatewayParts
 
     /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
     public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
+
+    /// <summary>Why a push would not succeed now although database and store answer, in one sentence; null when nothing keeps it from that.</summary>
+    public Func<CancellationToken, Task<string?>> FindPushTrouble { get; init; } = static _ => Task.FromResult<string?>(null);
 
     /// <summary>Statements sent to the database since the start.</summary>
     public Func<long> StatementCount { get; init; } = static () => 0;

@@ -2,7 +2,7 @@ using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, its engine is well, and it is not stopping.</summary>
+/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, its engine is well, and it is not stopping. <c>/readyz?for=push</c>: pushes would succeed, too.</summary>
 internal static class HealthRoutes
 {
     public static void Map(WebApplication app)
@@ -11,7 +11,7 @@ internal static class HealthRoutes
         app.MapGet("/livez", (RequestDelegate)(static http => http.Response.WriteAsync("ok\n"))).Needs(Access.Open);
         app.MapGet("/readyz", (RequestDelegate)(async http =>
         {
-            if (await watch.FindTroubleAsync(http.RequestAborted) is { } trouble)
+            if (await watch.FindTroubleAsync(http.Request.Query["for"] == "push", http.RequestAborted) is { } trouble)
                 await Problems.WriteAsync(http, HttpProblem.Unavailable, trouble);
             else
                 await http.Response.WriteAsync("ok\n");

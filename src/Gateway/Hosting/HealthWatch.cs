@@ -4,7 +4,7 @@ using OrleansCache.Core.Objects;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>Knows whether this server can take requests: asked by <c>/readyz</c>, and by itself where nobody asks, for <c>/metrics</c>.</summary>
+/// <summary>Knows whether this server can take requests, and whether pushes would succeed: asked by <c>/readyz</c>, and by itself where nobody asks, for <c>/metrics</c>.</summary>
 internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundService
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
@@ -14,21 +14,26 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new();
-    private (Task<string?> Answer, long Begun)? _look; // Under _lock.
+    private (Task<Look> Answer, long Begun)? _look; // Under _lock.
     private long _checked = parts.Time.GetTimestamp();
 
     /// <summary>What the last check said.</summary>
     public bool WasReady { get; private set; }
 
+    /// <summary>What the last check said of pushes.</summary>
+    public bool WasReadyForPushes { get; private set; }
+
     /// <summary>What the cache held a minute ago or less; null until it was asked for.</summary>
     public CacheNumbers? Numbers { get; private set; }
 
     /// <summary>Null when it can take requests; else one sentence about what keeps it from that.</summary>
-    public async Task<string?> FindTroubleAsync(CancellationToken cancel)
+    /// <param name="forPushes">Also what keeps pushes from succeeding: reads go on then.</param>
+    /// <param name="cancel">Stops the wait.</param>
+    public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancel)
     {
-        var trouble = drain.HasBegun ? "The server is stopping." : parts.FindTrouble() ?? await LookAsync().WaitAsync(cancel);
-        (WasReady, _checked) = (trouble is null, parts.Time.GetTimestamp());
-        return trouble;
+        var look = drain.HasBegun ? new Look("The server is stopping.", null) : parts.FindTrouble() is { } own ? new Look(own, null) : await LookAsync().WaitAsync(cancel);
+        (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null, parts.Time.GetTimestamp());
+        return look.Trouble ?? (forPushes ? look.OfPushes : null);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -37,7 +42,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         try
         {
             // Short, and not broken off at the end: PostgreSQL would complain of it in its log.
-            await FindTroubleAsync(CancellationToken.None);
+            await FindTroubleAsync(forPushes: false, CancellationToken.None);
             while (true)
             {
                 if (asked is not { } last || parts.Time.GetElapsedTime(last) >= NumbersInterval)
@@ -48,7 +53,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
 
                 await Task.Delay(Interval, parts.Time, stoppingToken);
                 if (parts.Time.GetElapsedTime(_checked) >= Interval)
-                    await FindTroubleAsync(CancellationToken.None);
+                    await FindTroubleAsync(forPushes: false, CancellationToken.None);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -70,7 +75,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     }
 
     // One look a second, whoever asks and however often: anybody may.
-    private Task<string?> LookAsync()
+    private Task<Look> LookAsync()
     {
         lock (_lock)
         {
@@ -80,18 +85,30 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
     }
 
-    private async Task<string?> AskAsync()
+    private async Task<Look> AskAsync()
     {
         using var limit = new CancellationTokenSource(Patience);
         var database = AnswersAsync(() => parts.PingDatabase(limit.Token));
         var store = AnswersAsync(() => parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
         return (await database, await store) switch
         {
-            (true, true) => null,
-            (false, true) => "The database does not answer.",
-            (true, false) => "The object store does not answer.",
-            _ => "Neither the database nor the object store answers.",
+            (true, true) => new Look(null, await FindPushTroubleAsync(limit.Token)),
+            (false, true) => new Look("The database does not answer.", null),
+            (true, false) => new Look("The object store does not answer.", null),
+            _ => new Look("Neither the database nor the object store answers.", null),
         };
+    }
+
+    private async Task<string?> FindPushTroubleAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await parts.FindPushTrouble(cancel).WaitAsync(Patience, cancel);
+        }
+        catch (Exception e)
+        {
+            return e is CacheProblemException ? e.Message : "The database does not answer.";
+        }
     }
 
     private static async Task<bool> AnswersAsync(Func<Task> probe)
@@ -107,4 +124,8 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
             return false;
         }
     }
+
+    /// <param name="Trouble">Of all requests.</param>
+    /// <param name="OfPushes">Of pushes only.</param>
+    private sealed record Look(string? Trouble, string? OfPushes);
 }

@@ -17,6 +17,7 @@ internal sealed class ServerMetrics : IDisposable
     {
         _meter.CreateObservableGauge("orleans_cache.build_info", () => new Measurement<int>(1, new("version", CacheInfos.ServerVersion), new("engine", engine)), null, "What runs here");
         _meter.CreateObservableGauge("orleans_cache.ready", () => watch.WasReady ? 1 : 0, null, "1 when the last check of /readyz was good");
+        _meter.CreateObservableGauge("orleans_cache.ready_for_push", () => watch.WasReadyForPushes ? 1 : 0, null, "1 when pushes would have succeeded at the last check of /readyz");
         _meter.CreateObservableCounter("orleans_cache.database_statements", parts.StatementCount, null, "Statements sent to PostgreSQL");
         _meter.CreateObservableGauge("orleans_cache.database_connections", _connections.Read, null, "Connections to PostgreSQL");
         _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () => Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");

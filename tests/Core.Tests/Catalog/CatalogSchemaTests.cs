@@ -51,6 +51,41 @@ public sealed class CatalogSchemaTests
     }
 
     [Fact]
+    public async Task An_upgrade_that_has_to_wait_for_a_backup_keeps_nobody_waiting_and_says_so()
+    {
+        var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        await using var source = NpgsqlDataSource.Create(connectionString);
+        await using (var command = source.CreateCommand($"""
+            begin;
+            create table schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp());
+            {string.Join('\n', await MigrationsAsync(upTo: 9))}
+            insert into schema_version (version, name) select v, '' from generate_series(1, 9) v;
+            commit;
+            """))
+            await command.ExecuteNonQueryAsync();
+        await using var backup = await source.OpenConnectionAsync();
+        var snapshot = await backup.BeginTransactionAsync();
+        await using (var command = new NpgsqlCommand("lock table push in access share mode", backup, snapshot))
+            await command.ExecuteNonQueryAsync();
+        var told = new TaskCompletionSource<string>();
+
+        var upgrade = CatalogDatabase.OpenAsync(connectionString, CancellationToken.None, tell: what => told.TrySetResult(what));
+
+        Assert.Contains("pg_dump", await told.Task, StringComparison.Ordinal);
+        // A server of the version before goes on: no exclusive lock stands before it for long.
+        await using var others = NpgsqlDataSource.Create(connectionString + ";Options=-c lock_timeout=10000");
+        for (var i = 0; i < 20; i++)
+        {
+            await using var statement = others.CreateCommand("select count(*) from push");
+            await statement.ExecuteNonQueryAsync();
+        }
+
+        await snapshot.CommitAsync();
+        await using var database = await upgrade;
+        Assert.False(await database.IsOutdatedAsync(CancellationToken.None));
+    }
+
+    [Fact]
     public async Task A_server_notices_that_a_newer_one_has_changed_the_schema()
     {
         await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(), CancellationToken.None);
