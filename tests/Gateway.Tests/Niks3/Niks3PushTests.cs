@@ -241,7 +241,7 @@ public abstract class Niks3PushTests(bool onS3)
         Assert.Equal(HttpStatusCode.BadRequest, await client.CompleteMultipartAsync(root.NarKey, upload, [new string('0', 32)]));
         await client.UploadAsync(pending.Where(p => p.Key == root.ListingKey).ToDictionary(), root);
         // What never came is described, and not signed.
-        Assert.Equal($$"""{"signatures":{"{{root.NarInfoKey}}":[]}}""", await (await client.SendSignAsync(ids[0], [root])).Content.ReadAsStringAsync());
+        Assert.Equal($$$"""{"signatures":{"{{{root.NarInfoKey}}}":[]}}""", await (await client.SendSignAsync(ids[0], [root])).Content.ReadAsStringAsync());
 
         var (status, text) = await Niks3Client.ErrorAsync(await client.PostAsync($"api/pending_closures/{ids[0]}/complete", null));
         Assert.Equal(HttpStatusCode.Conflict, status);
