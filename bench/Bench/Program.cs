@@ -1,6 +1,7 @@
 using OrleansCache.Bench;
 using OrleansCache.Bench.Cluster;
 using OrleansCache.Bench.Gc;
+using OrleansCache.Bench.Hostile;
 
 try
 {
@@ -10,7 +11,8 @@ try
         ["gc", .. var arguments] => await GcBench.RunAsync(BenchOptions.Parse(arguments)),
         ["cluster", .. var arguments] => await ClusterBench.RunAsync(BenchOptions.Parse(arguments)),
         ["membership", .. var arguments] => await MembershipBench.RunAsync(BenchOptions.Parse(arguments)),
-        _ => throw new BenchException("There are four benchmarks: push, gc, cluster and membership. Run them with eng/bench."),
+        ["hostile", .. var arguments] => await HostileBench.RunAsync(BenchOptions.Parse(arguments)),
+        _ => throw new BenchException("There are five benchmarks: push, gc, cluster, membership and hostile. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

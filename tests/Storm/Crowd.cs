@@ -18,10 +18,10 @@ public enum ClientKind
 
 /// <summary>Makes the pushers: of each kind as many as of the others.</summary>
 internal sealed class Crowd(
-    StormOptions options, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally)
+    StormOptions options, Api admin, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, Tally tally)
 {
-    // One trust group, that of the token file: a fleet whose members rely on each other.
-    private const string Fleet = "file";
+    /// <summary>One trust group: a fleet whose members rely on each other.</summary>
+    public const string Fleet = "fleet";
 
     // Of each kind that has pins of its own.
     private const int Pinners = 4;
@@ -35,8 +35,8 @@ internal sealed class Crowd(
             var (kind, number) = (options.Clients[i % options.Clients.Count], i / options.Clients.Count);
             pushers.Add(kind switch
             {
-                ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, tally, number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
-                ClientKind.Nix => new NixClient(balancer, await CredentialAsync(number, cancel), holds, retry, promises, attempts, tally, pins: number == 0).PushAsync,
+                ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, overheard, tally, number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
+                ClientKind.Nix => new NixClient(balancer, await CredentialAsync(admin, $"nix-{number}", Fleet, [TokenScope.Push, TokenScope.Pin], cancel), holds, retry, promises, attempts, tally, pins: number == 0).PushAsync,
                 _ => (cargo, random, stopped) => v1.PushAsync(cargo, null, mayGiveUp: true, random, stopped),
             });
         }
@@ -44,13 +44,14 @@ internal sealed class Crowd(
         return pushers;
     }
 
-    private async Task<NixCredential> CredentialAsync(int number, CancellationToken cancel)
+    /// <param name="group">Null: its own.</param>
+    public static async Task<NixCredential> CredentialAsync(Api admin, string name, string? group, IReadOnlyList<TokenScope> scopes, CancellationToken cancel)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                var made = await api.CreateTokenAsync(new CreateToken { Name = $"nix-{number}-{attempt}", Scopes = [TokenScope.Push, TokenScope.Pin], Group = Fleet }, cancel);
+                var made = await admin.CreateTokenAsync(new CreateToken { Name = $"{name}-{attempt}", Scopes = scopes, Group = group }, cancel);
                 return new NixCredential($"token:{made.Token.Id}", made.Secret);
             }
             catch (CacheException e) when (e.Name == "token-exists")

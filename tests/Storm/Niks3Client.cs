@@ -15,7 +15,7 @@ namespace OrleansCache.Storm;
 /// and left out when somebody else has finished it. Sometimes it pins what it has pushed, or starts a collection.
 /// </summary>
 /// <param name="pin">Moved by this client alone; null: it has none.</param>
-internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally, PinName? pin)
+internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, Tally tally, PinName? pin)
 {
     private const int UploadsAtOnce = 4;
     private readonly ForeignHttp _http = new(balancer, retry, new AuthenticationHeaderValue("Bearer", token), "");
@@ -45,6 +45,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         // 2
         var byNar = cargo.Paths.DistinctBy(path => NarKey(path.Build)).ToDictionary(path => NarKey(path.Build), path => path.Build);
         var nars = pending.Where(item => (string)item.Value!["type"]! == "nar").ToList();
+        overheard.Note(new Leak(id, cargo, null, [], nars.ToDictionary(item => byNar[item.Key].NarHash, item => (string)item.Value!["multipart_info"]!["upload_id"]!)));
         var (asksForMore, left) = (random.Next(20) == 0, 0);
         await Parallel.ForEachAsync(
             fate == 0 ? nars.Take(nars.Count / 2) : nars, new ParallelOptions { MaxDegreeOfParallelism = UploadsAtOnce, CancellationToken = cancel },
@@ -138,8 +139,8 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         try
         {
             var answer = await PostAsync($"pins/{name}", new JsonObject { ["store_path"] = path.ToString() }, stopped);
-            // The collector came first.
-            if (answer.Is(HttpStatusCode.NotFound))
+            // The collector came first; or after it somebody whose bytes no server has read.
+            if (answer.Is(HttpStatusCode.NotFound, HttpStatusCode.Conflict))
             {
                 tally.Count("pins refused: niks3");
                 return;

@@ -8,10 +8,13 @@ namespace OrleansCache.Storm;
 /// Makes, moves, rolls back and deletes one pin. The only mover of a pin knows after each change what the pin must be, and looks;
 /// several movers of one pin only quarrel.
 /// </summary>
-internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, BucketReader bucket, RetryPolicy retry, Tally tally, Random random, PinName name, bool alone)
+internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, Overheard overheard, Declared declared, BucketReader bucket, RetryPolicy retry, Tally tally, Random random, PinName name, bool alone)
 {
     // What the pin is, as far as this mover knows; null: there is none.
     private Pin? _pin;
+
+    // Its path came with a push.
+    private bool _isPushed;
 
     public async Task RunAsync(CancellationToken end, CancellationToken stopped)
     {
@@ -24,6 +27,9 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                     await CheckAsync(stopped);
                 await Task.Delay(TimeSpan.FromSeconds(random.NextDouble() * 2), stopped);
             }
+
+            if (_isPushed)
+                await declared.CheckAsync(name, _pin!.Path, stopped);
         }
         catch (OperationCanceledException) when (stopped.IsCancellationRequested)
         {
@@ -46,11 +52,16 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
             {
                 case < 4:
                     var cargo = universe.Load(random.Next(universe.Packages.Count), random);
+                    if (random.Next(2) == 0)
+                        await overheard.AnnounceAsync(cargo, cancel);
                     if (await client.PushAsync(cargo, new PushPin { Name = name, ExpiresSeconds = expires, KeepRevisions = keep }, mayGiveUp: false, random, cancel) != PushEnd.Committed)
                         return;
                     tally.Count("pins pushed");
-                    if (alone)
-                        Expect("a push", await api.PinAsync(name, cancel), cargo.Root);
+                    if (!alone)
+                        return;
+                    Expect("a push", await api.PinAsync(name, cancel), cargo.Root);
+                    await declared.CheckAsync(name, cargo.Root, cancel);
+                    _isPushed = true;
                     return;
                 case < 6 when committed.Any(random) is { } path:
                     _pin = Moved("moved", await api.SetPinAsync(name, new SetPin { Path = path, ExpiresSeconds = expires, KeepRevisions = keep }, expected, cancel));
@@ -66,11 +77,12 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                 default:
                     await api.DeletePinAsync(name, expected, cancel);
                     tally.Count("pins deleted");
-                    _pin = null;
+                    (_pin, _isPushed) = (null, false);
                     return;
             }
         }
-        catch (CacheException e) when (e.Name is "path-not-in-cache" or "unknown-pin" || (e.Name is "pin-changed" && !alone))
+        // A conflict, of a pin without a push: after the collection somebody has pushed bytes that no server has read.
+        catch (CacheException e) when (e.Name is "path-not-in-cache" or "unknown-pin" or "conflict" || (e.Name is "pin-changed" && !alone))
         {
             // Nothing has changed.
             tally.Count($"pins refused: {e.Name}");
@@ -80,6 +92,7 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
     private Pin Moved(string how, Pin pin)
     {
         tally.Count($"pins {how}");
+        _isPushed = false;
         return pin;
     }
 

@@ -11,7 +11,7 @@ namespace OrleansCache.Storm;
 /// <summary>
 /// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push cannot go on, it begins again.
 /// </summary>
-internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally)
+internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, Tally tally)
 {
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
     public Task<PushEnd?> PushAsync(Cargo cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) => attempts.UntilItEndsAsync(
@@ -32,7 +32,9 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
 
     private async Task<PushEnd> OnceAsync(Cargo cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
     {
-        var opened = await api.BeginAsync(begin, Guid.NewGuid().ToString("n"), cancel);
+        var key = Guid.NewGuid().ToString("n");
+        var opened = await api.BeginAsync(begin, key, cancel);
+        overheard.Note(new Leak(opened.Id, cargo, key, [.. opened.Uploads.Select(grant => grant.Id)], new Dictionary<Sha256Hash, string>()));
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: {opened.Present} present, {opened.Missing.Count} missing");
         // A hundredth of the clients ends its push, a few die; what they have uploaded belongs to its paths.
         if (fate < 1)

@@ -27,6 +27,11 @@ public sealed record StormOptions
     /// <summary>What the pushers speak, in equal shares. Who moves pins speaks our own protocol always.</summary>
     public IReadOnlyList<ClientKind> Clients { get; init; } = Enum.GetValues<ClientKind>();
 
+    /// <summary>Clients beside them that have a push token of their own each, and do what it must not let them. Null: two, where all kinds of clients are.</summary>
+    public int? Hostile { get; init; }
+
+    internal int HostileClients => Hostile ?? (Clients.Count == Enum.GetValues<ClientKind>().Length ? 2 : 0);
+
     /// <summary>After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth nothing.</summary>
     public double? SabotageAfter { get; init; }
 
@@ -48,6 +53,7 @@ public sealed record StormOptions
                 "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() }, Gateways = value == "orleans" ? 3 : options.Gateways },
                 "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
                 "--clients" => options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true, out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
+                "--hostile" => options with { Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var hostile) ? hostile : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };

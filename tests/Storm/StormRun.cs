@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Npgsql;
 using OrleansCache.Cli.Http;
+using OrleansCache.EndToEnd.Tests.Trust;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using OrleansCache.Testing;
@@ -60,7 +61,7 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task<bool> RunAsync()
     {
-        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers ({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
+        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers ({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.HostileClients} hostile, {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
         // 1
         await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
         var database = await postgres.CreateDatabaseAsync();
@@ -72,20 +73,26 @@ public sealed class StormRun : IAsyncDisposable
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
         using var s3 = (await CephServer.Shared).CreateClient();
         var token = File.ReadAllText(fleet.TokenFile).Trim();
-        var api = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
+        var admin = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
+        // Who pushes and pins has the rank that this gives, and not the right to everything.
+        var honest = await Crowd.CredentialAsync(admin, "fleet", Crowd.Fleet, [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
+        var api = new Api(http, new Uri("http://balancer.invalid"), "default", honest.Secret, _retry);
         var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
-        var checks = new LastChecks(_options, _tally, fleet, bucket, api, Say);
+        var checks = new LastChecks(_options, _tally, fleet, bucket, admin, Say);
         await using var catalog = NpgsqlDataSource.Create(database);
         var holds = new NixHolds(catalog, _retry);
         var (promises, attempts) = (new Promises(reader, _retry, _tally), new Attempts(_tally));
-        var client = new PushClient(api, store, _retry, promises, attempts, _tally);
+        var overheard = new Overheard(listens: _options.HostileClients > 0);
+        var client = new PushClient(api, store, _retry, promises, attempts, overheard, _tally);
         var all = Stopwatch.StartNew();
         try
         {
             // 2 and 3
             var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            var pushers = await new Crowd(_options, api, http, store, token, client, holds, _retry, promises, attempts, _tally).GatherAsync(_tally.Violated);
-            await StormAsync(universe, fleet, postgres, api, client, pushers, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()));
+            var pushers = await new Crowd(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts, overheard, _tally).GatherAsync(_tally.Violated);
+            await StormAsync(
+                universe, fleet, postgres, api, client, pushers, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
+                await GatherHostileAsync(fleet, admin, honest, overheard, universe));
             await sabotage;
             // What is held for hours would be what the last collection leaves.
             await holds.LapseAllAsync(CancellationToken.None);
@@ -120,14 +127,17 @@ public sealed class StormRun : IAsyncDisposable
     }
 
     private async Task StormAsync(
-        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<Cargo, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan)
+        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<Cargo, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
+        Overheard overheard, IReadOnlyList<HostileClient> hostile)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
         var stopped = _tally.Violated;
+        var declared = new Declared(universe, reader, _retry, _tally);
         _tally.PushingBegins();
         var pushers = clients.Select(push => PushLoopAsync(universe, push, NextRandom(), end.Token, stopped)).ToList();
         foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true)).Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
-            pushers.Add(new PinMover(api, client, universe, _committed, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
+            pushers.Add(new PinMover(api, client, universe, _committed, overheard, declared, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
+        List<Task> attacking = [.. hostile.Select(client => client.RunAsync(end.Token, stopped))];
         var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
         List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers).Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
         var chaos = new Chaos(fleet, _options.Orleans, _tally, NextRandom()).RunAsync(end.Token);
@@ -139,7 +149,25 @@ public sealed class StormRun : IAsyncDisposable
         await chaos;
         _tally.PushingEnds();
         Say("the storm is over; those who push finish");
-        await Task.WhenAll([.. pushers, collecting, .. watching]);
+        await Task.WhenAll([.. pushers, collecting, .. watching, .. attacking]);
+    }
+
+    private async Task<IReadOnlyList<HostileClient>> GatherHostileAsync(Fleet fleet, Api admin, NixCredential honest, Overheard overheard, Universe universe)
+    {
+        var clients = new List<HostileClient>();
+        // Who moves pins asks, too.
+        var asking = _options.Pushers + PinsOfOne + (PinsOfTwo * 2);
+        for (var i = 0; i < _options.HostileClients; i++)
+        {
+            var credential = await Crowd.CredentialAsync(admin, $"hostile-{i}", null, [TokenScope.Push], _tally.Violated);
+            var (handler, random) = (new HostileHandler(fleet, _tally), NextRandom());
+            var attempts = new HostileAttempts(Publisher(credential), Publisher(honest), overheard, _tally, random);
+            clients.Add(new HostileClient(handler, attempts, overheard, universe, () => _tally["requests"] / asking, _tally, random));
+
+            Publisher Publisher(NixCredential who) => new(who.Id, HostileHandler.Balancer, who.Secret, handler);
+        }
+
+        return clients;
     }
 
     private async Task RestartPostgresAsync(PostgresServer postgres, TimeSpan after, CancellationToken end)
@@ -186,11 +214,21 @@ public sealed class StormRun : IAsyncDisposable
             collector  {t["gc done"]} runs ({t["gc forced"]} forced), {t["gc cancelled"]} cancelled; {t["closures forgotten"]} closures forgotten, {t["condemned"]} condemned, {t["deleted"]} deleted, {t["deletions unconfirmed"]} unconfirmed
             pins       {t["pins pushed"]} pushed, {t["pins moved"]} moved, {t["pins rolled back"]} rolled back, {t["pins deleted"]} deleted
             checked    {t["walks"]} walks of pins ({t["walks of pins that moved"]} moved meanwhile), {t["narinfos checked"]} narinfos, {t["promises checked"]} promises, {t["commits checked"]} commits, {t["pins checked"]} pins
+            honest     {t.Percentile(0.5).TotalSeconds:0.00} s for one push in the middle, {t.Percentile(0.99).TotalSeconds:0.00} s at the 99th percentile; {t["pinned declarations checked"]} pinned closures compared with what was declared
+            hostile    {Hostile()}
             longest    {t.LongestWithoutPush.TotalSeconds:0.0} s without a push that succeeded, {t.LongestPush.TotalSeconds:0.0} s for one push
             other      {string.Join(", ", t.Counts("uploads rejected").Concat(t.Counts("begun again")).Concat(t.Counts("pins refused")).Concat(t.Counts("end:")).Select(c => $"{c.Key} {c.Value}"))}
             """);
         foreach (var violation in t.Violations.Take(10))
             Say($"VIOLATION {violation}");
+    }
+
+    // By kind, how the gateways answered.
+    private string Hostile()
+    {
+        var kinds = _tally.Counts("hostile: ").Select(count => (Parts: count.Key.Split(": "), count.Value)).GroupBy(count => count.Parts[1], count => (Status: count.Parts[2], count.Value)).ToList();
+        return string.Create(CultureInfo.InvariantCulture, $"{kinds.Sum(kind => kind.Sum(answer => answer.Value))} requests of {_options.HostileClients}: ")
+            + string.Join("; ", kinds.Select(kind => string.Create(CultureInfo.InvariantCulture, $"{kind.Key} {kind.Sum(answer => answer.Value)} ({string.Join(", ", kind.Select(answer => string.Create(CultureInfo.InvariantCulture, $"{answer.Status} {answer.Value}")))})")));
     }
 
     private Random NextRandom() => _options.RandomFor(_actors++);

@@ -13,6 +13,7 @@ public sealed class Tally : IDisposable
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly StreamWriter _events;
     private readonly Lock _gate = new();
+    private readonly List<TimeSpan> _pushes = [];
     private TimeSpan _lastSuccess;
 
     public Tally(string folder)
@@ -56,9 +57,17 @@ public sealed class Tally : IDisposable
         lock (_gate)
         {
             LongestPush = took > LongestPush ? took : LongestPush;
+            _pushes.Add(took);
             NoteGap();
             _lastSuccess = _clock.Elapsed;
         }
+    }
+
+    /// <summary>The time within which this share of the pushes that succeeded was done.</summary>
+    public TimeSpan Percentile(double share)
+    {
+        lock (_gate)
+            return _pushes.Count == 0 ? TimeSpan.Zero : _pushes.Order().ElementAt((int)(share * (_pushes.Count - 1)));
     }
 
     /// <summary>The pushers stop: what comes now is no gap.</summary>

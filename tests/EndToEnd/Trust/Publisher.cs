@@ -29,10 +29,11 @@ internal sealed class RefusedException(Answer answer) : Exception(answer.ToStrin
 /// <param name="id">As the server calls it.</param>
 /// <param name="url">The server's.</param>
 /// <param name="secret">Null: it has no token.</param>
-internal sealed class Publisher(string id, Uri url, string? secret) : IDisposable
+/// <param name="handler">Sends its requests.</param>
+internal sealed class Publisher(string id, Uri url, string? secret, HttpMessageHandler? handler = null) : IDisposable
 {
     // Longer than any honest answer takes; who waits for one that never comes gives up.
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(30) };
 
     public string Id { get; } = id;
 

@@ -80,7 +80,21 @@ internal sealed record TrustPath(StorePath Path, byte[] Nar)
     public TrustPath Renamed(string name) => this with { Path = new StorePath(Path.Hash, name) };
 
     /// <summary>Itself and all that it needs, references first.</summary>
-    public IEnumerable<TrustPath> Closure() => References.SelectMany(r => r.Closure()).Append(this).DistinctBy(p => p.Path.Hash);
+    public IEnumerable<TrustPath> Closure()
+    {
+        var closure = new List<TrustPath>();
+        Add(this, []);
+        return closure;
+
+        void Add(TrustPath path, HashSet<StorePathHash> seen)
+        {
+            if (!seen.Add(path.Path.Hash))
+                return;
+            foreach (var reference in path.References)
+                Add(reference, seen);
+            closure.Add(path);
+        }
+    }
 
     public override string ToString() => Path.ToString();
 

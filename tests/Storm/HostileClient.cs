@@ -1,0 +1,58 @@
+using OrleansCache.EndToEnd.Tests.Trust;
+
+namespace OrleansCache.Storm;
+
+/// <summary>Has a token of the scope <c>push</c> and a trust group of its own, and does its worst, as often as an honest client asks for anything. It minds no answer.</summary>
+/// <param name="honest">How many requests an honest client has sent until now, on average.</param>
+internal sealed class HostileClient(HostileHandler handler, HostileAttempts attempts, Overheard overheard, Universe universe, Func<long> honest, Tally tally, Random random)
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    public async Task RunAsync(CancellationToken end, CancellationToken stopped)
+    {
+        try
+        {
+            var start = honest();
+            while (!end.IsCancellationRequested && !stopped.IsCancellationRequested)
+            {
+                if (handler.Sent > honest() - start)
+                    await Task.Delay(Pause, stopped);
+                else if (random.Next(2) == 0 && overheard.Coming() is { } coming)
+                    await SquatAsync(coming.Cargo, coming.Done);
+                else
+                    await PlayAsync(attempts.All[random.Next(attempts.All.Count)]);
+            }
+        }
+        catch (OperationCanceledException) when (stopped.IsCancellationRequested)
+        {
+            // A violation.
+        }
+        catch (Exception e)
+        {
+            tally.Violation($"a hostile client failed: {e}");
+        }
+    }
+
+    private async Task SquatAsync(Cargo cargo, TaskCompletionSource done)
+    {
+        await PlayAsync(("squatting", c => attempts.SquatAsync(c)), cargo);
+        done.TrySetResult();
+    }
+
+    private Task PlayAsync((string Kind, Func<Cargo, Task> Play) attempt) => PlayAsync(attempt, universe.Load(random.Next(universe.Packages.Count), random));
+
+    private async Task PlayAsync((string Kind, Func<Cargo, Task> Play) attempt, Cargo cargo)
+    {
+        HostileHandler.Play(attempt.Kind);
+        try
+        {
+            await attempt.Play(cargo);
+            tally.Count($"hostile attempts: {attempt.Kind}");
+        }
+        catch (Exception e) when (e is RefusedException or TimeoutException or HttpRequestException or OperationCanceledException or IOException)
+        {
+            tally.Count($"hostile attempts: {attempt.Kind}");
+            tally.Event($"hostile {attempt.Kind} of {cargo.Root.BaseName}: {e.Message}");
+        }
+    }
+}
