@@ -10,7 +10,7 @@ namespace OrleansCache.Protocol;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -42,6 +42,10 @@ namespace OrleansCache.Protocol;
 [JsonSerializable(typeof(CreateToken))]
 [JsonSerializable(typeof(CreatedToken))]
 [JsonSerializable(typeof(TokenList))]
+[JsonSerializable(typeof(EvictRequest))]
+[JsonSerializable(typeof(Eviction))]
+[JsonSerializable(typeof(PublishedPaths))]
+[JsonSerializable(typeof(BarList))]
 public sealed partial class ProtocolJson : JsonSerializerContext;
 
 /// <summary>32 nix32 characters.</summary>

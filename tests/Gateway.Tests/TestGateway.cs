@@ -43,6 +43,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
 
+    public ScriptedWithdrawals Withdrawals => (ScriptedWithdrawals)Parts.Withdrawals;
+
     public ScriptedTokens Tokens => (ScriptedTokens)Parts.Tokens;
 
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
@@ -65,6 +67,7 @@ internal sealed class TestGateway : IAsyncDisposable
             NixWriter = new ScriptedNixWriter(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
+            Withdrawals = new ScriptedWithdrawals(),
             Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),
             PingDatabase = _ => Task.CompletedTask,
             PublicUrl = url,

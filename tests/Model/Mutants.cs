@@ -33,7 +33,7 @@ internal static class Mutants
         },
         new("the walk stops at touched = g without live")
         {
-            Patch = Patch(("not (p.state = 'live' and p.touched = touch.g);\n  if v_cold", "not (p.touched = touch.g);\n  if v_cold"), ("not (q.state = 'live' and q.touched = touch.g)\n    )", "not (q.touched = touch.g)\n    )")),
+            Patch = Patch(("not (p.state = 'live' and p.touched = touch.g));\n  if v_cold", "not (p.touched = touch.g));\n  if v_cold"), ("not (q.state = 'live' and q.touched = touch.g))\n    )", "not (q.touched = touch.g))\n    )")),
             Profile = Calm with { Pin = 0, Collect = 1, Work = 0, Universes = ["a pair", "a chain"] },
         },
         new("a begin takes touched = g for live")
@@ -117,7 +117,7 @@ internal static class Mutants
         },
         new("a row is deleted after a revive")
         {
-            Patch = Patch(("in ('live', 'condemned') and not (q", "in ('live', 'condemned', 'deleting') and not (q"),
+            Patch = Patch(("in ('live', 'condemned') and (q", "in ('live', 'condemned', 'deleting') and (q"),
                 ("filter (where w.state in ('live', 'condemned'))", "filter (where w.state in ('live', 'condemned', 'deleting'))"), ("filter (where w.state not in ('live', 'condemned'))", "filter (where w.state not in ('live', 'condemned', 'deleting'))"),
                 ("where p.id = any(v_good) and p.state in ('live', 'condemned');", "where p.id = any(v_good) and p.state in ('live', 'condemned', 'deleting');"),
                 ("perform @fn@.list_paths(p_cache, v_back, 'condemned', null);\n  end if;\n  update", "perform @fn@.list_paths(p_cache, v_back, 'condemned', null);\n  end if;\n  perform @fn@.list_paths(p_cache, v_good, 'deleting', null);\n  update"),
@@ -163,7 +163,7 @@ internal static class Mutants
     {
         var from = text.IndexOf("create function @fn@.touch(", StringComparison.Ordinal);
         var touch = text[from..(text.IndexOf("end $$;", from, StringComparison.Ordinal) + "end $$;".Length)];
-        var alone = Patch(("@fn@.touch(", "@fn@.touch_alone("), ("touch.g", "touch_alone.g"), ("where w.state in ('live', 'condemned') and not", "where false and not"))(touch);
+        var alone = Patch(("@fn@.touch(", "@fn@.touch_alone("), ("touch.g", "touch_alone.g"), ("where w.state in ('live', 'condemned') and (q", "where false and (q"))(touch);
         return Patch((call, call.Replace("@fn@.touch(", "@fn@.touch_alone(", StringComparison.Ordinal)))(text) + "\n" + alone;
     };
 }

@@ -66,6 +66,8 @@ internal sealed class DirectNixWriter(
                 throw new CacheProblemException(ProblemKind.BadRequest, put.NarHash is { } found
                     ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
                     : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been deleted. Run the command again, with --refresh.");
+            case "withdrawn":
+                throw DirectPushes.Withdrawn([info.StorePath.Hash]);
             case "name":
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}.");
             default:

@@ -70,6 +70,12 @@ internal sealed class DirectPushes(
         var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
             id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
         ThrowIfEnded(claims, opened.Id);
+        if (Withdrawn(claims, missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash)) is { } withdrawn)
+        {
+            await catalog.EndAsync(id, push, cancel);
+            throw withdrawn;
+        }
+
         var uploads = await grants.GrantAsync(id, push, claims, cancel);
         if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
@@ -171,6 +177,8 @@ internal sealed class DirectPushes(
             var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
             if (claims.Exists(c => c.Status == "ended"))
                 throw await EndedAsync(id, push, cancel);
+            if (claims.Exists(c => c.Status == "withdrawn"))
+                throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == "withdrawn").Select(c => c.Second)]);
             if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
             var left = timeout - Stopwatch.GetElapsedTime(started);
@@ -245,6 +253,8 @@ internal sealed class DirectPushes(
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
                 case "conflict":
                     throw Conflict(await catalog.HashesAsync(paths, cancel), null);
+                case "withdrawn":
+                    throw Withdrawn(await catalog.HashesAsync(paths, cancel));
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
@@ -361,6 +371,14 @@ internal sealed class DirectPushes(
         .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
         .. report.Realisations.Select(r => new ExtraObject(RealisationKey(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
+
+    private static CacheProblemException? Withdrawn(List<Claim> claims, Dictionary<long, StorePathHash> hashes) =>
+        claims.Exists(c => c.Status == "withdrawn") ? Withdrawn([.. claims.Where(c => c.Status == "withdrawn").Select(c => hashes[c.Path])]) : null;
+
+    internal static CacheProblemException Withdrawn(IReadOnlyList<StorePathHash> paths) => new(
+        ProblemKind.Withdrawn,
+        $"An admin has taken {paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} out of this cache, and this content does not come back. Build it anew, or ask the admin ('orleans-cache bars list' tells the reason).",
+        paths);
 
     private static void ThrowIfEnded(List<Claim> claims, PushId push)
     {

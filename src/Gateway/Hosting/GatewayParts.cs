@@ -7,6 +7,7 @@ using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tokens;
+using OrleansCache.Core.Withdraw;
 using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
@@ -25,6 +26,7 @@ public sealed record GatewayParts
         Pins = core.Pins,
         NixWriter = core.NixWriter,
         Tokens = core.Tokens,
+        Withdrawals = core.Withdrawals,
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
@@ -50,6 +52,8 @@ public sealed record GatewayParts
     public required INixWriter NixWriter { get; init; }
 
     public required ITokens Tokens { get; init; }
+
+    public required IWithdrawals Withdrawals { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }

@@ -175,13 +175,14 @@ internal sealed class World : IAsyncDisposable
         with l as materialized (select {(alone ? "pg_advisory_xact_lock(20291, id)" : "id")} from cache),
           t as materialized (select make_interval(secs => {time.TotalSeconds}) as t from (select count(*) from l) x),
           a as (update push set expires = expires - t.t, created = created - t.t, finished = finished - t.t, lease = lease - t.t from t),
-          b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t from t),
+          b as (update store_path set fence = fence - t.t, condemned_at = condemned_at - t.t, published = published - t.t from t),
           c as (update root set pushed = pushed - t.t from t),
           d as (update gc_run set heartbeat = heartbeat - t.t, started = started - t.t, finished = finished - t.t from t),
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
           f as (update pin_revision set created = created - t.t from t),
           g as (update pin_operation set created = created - t.t from t),
-          h as (update tombstone set urls_until = urls_until - t.t from t)
+          h as (update tombstone set urls_until = urls_until - t.t from t),
+          i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 

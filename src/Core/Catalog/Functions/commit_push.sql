@@ -1,7 +1,7 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
--- an equal or higher rank) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
+-- an equal or higher rank) | 'withdrawn' (paths: it declares what a bar refuses, or was promised what was taken back since) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
 -- another content or on their own word: they are kept as they are.
 create function @fn@.commit_push(p_cache int, p_push bigint, p_lease interval, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -49,6 +49,10 @@ begin
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, v_declared || v_carriers || v_lower, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned'))) t;
 
+  paths := @fn@.barred_paths(p_cache, p_push, v_declared) || @fn@.withdrawn_paths(p_cache, v_push.created, v_push.paths, v_open);
+  if paths <> '{}' then outcome := 'withdrawn'; return; end if;
+  paths := null;
+
   -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
   if v_declared <> '{}' then
     select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'unread')), '{}'),
@@ -93,7 +97,7 @@ begin
     extra as materialized (select l.path_id, array_agg(l.object_id order by l.object_id) as ids from push_object l join object o on o.id = l.object_id
       where l.push_id = p_push and o.state in ('publishing', 'live') group by l.path_id),
   published as (
-    update store_path s set state = 'publishing', touched = v_g, recorded = false,
+    update store_path s set state = 'publishing', touched = v_g, recorded = false, published = clock_timestamp(),
         name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         listing = coalesce(d.listing, y.listing), has_listing = coalesce(d.listing, y.listing) is not null,

@@ -48,7 +48,7 @@ begin
       select distinct p_cache, s.objects[1], clock_timestamp() + interval '30 days' from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen) order by 2
       on conflict (cache_id, object_id) do update set until = excluded.until;
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
-    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
+    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true, published = clock_timestamp(),
         name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         listing = d.listing, has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]

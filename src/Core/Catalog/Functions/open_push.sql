@@ -42,7 +42,7 @@ begin
         array_agg(x.declared), array_agg(x.trust_group), array_agg(x.verified), array_agg(x.signatures)
       into v_ids, v_known, v_gone, v_hot, v_digests, v_groups, v_verified, v_signatures
       from (
-        select s.id, s.state = 'gone' as gone, s.state = 'live' and s.touched = v_g as hot, s.declared, s.trust_group, s.verified, array_to_string(s.signatures, ' ') as signatures
+        select s.id, s.state = 'gone' as gone, not s.barred and s.state = 'live' and s.touched = v_g as hot, s.declared, s.trust_group, s.verified, array_to_string(s.signatures, ' ') as signatures
         from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
         order by u.ord) x;
     -- Rows are permanent, so most pushes of a fleet find all of them.

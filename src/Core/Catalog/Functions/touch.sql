@@ -1,6 +1,7 @@
 -- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
 -- All functions take their locks in one order: the epoch's, the push, paths by id, objects by id, a pin. So who changes more than a touch does gives it the rest
 -- to be locked with what it locks: p_rows are paths, p_objects objects, in whatever state.
+-- What is barred (see withdraw.sql) is as good as deleted.
 -- Every function below runs as one statement in a transaction of its own; inside, each statement has a new snapshot (volatile, READ COMMITTED).
 create function @fn@.touch(p_cache int, p_ids bigint[], p_rows bigint[] default '{}', p_objects bigint[] default '{}', out g bigint, out unpromised bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -17,16 +18,16 @@ begin
   select e.g into strict g from gc_epoch e where e.cache_id = p_cache;
   unpromised := '{}';
 
-  select array_agg(p.id) into v_cold from store_path p where p.id = any(p_ids) and not (p.state = 'live' and p.touched = touch.g);
+  select array_agg(p.id) into v_cold from store_path p where p.id = any(p_ids) and (p.barred or not (p.state = 'live' and p.touched = touch.g));
   if v_cold is null and p_rows = '{}' and p_objects = '{}' then return; end if;
 
   loop
     with recursive walk(id, state, refs) as (
-      select p.id, p.state, p.refs from store_path p where p.id = any(v_cold)
+      select p.id, case when p.barred then 'deleting' else p.state end, p.refs from store_path p where p.id = any(v_cold)
       union
-      select q.id, q.state, q.refs
+      select q.id, case when q.barred then 'deleting' else q.state end, q.refs
       from walk w cross join unnest(w.refs) r(id) join store_path q on q.id = r.id
-      where w.state in ('live', 'condemned') and not (q.state = 'live' and q.touched = touch.g)
+      where w.state in ('live', 'condemned') and (q.barred or not (q.state = 'live' and q.touched = touch.g))
     )
     select coalesce(array_agg(w.id order by w.id) filter (where w.state in ('live', 'condemned')), '{}'),
            coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}'),
