@@ -35,6 +35,24 @@ public sealed class WithdrawScheduleTests
         await world.AssertWholeAsync();
     }
 
+    [Fact]
+    public async Task What_was_collected_and_came_back_with_another_content_before_the_bar_was_set_is_not_meant()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+        var dying = await world.AddGatewayAsync();
+        var dead = false;
+        dying.Database.BeforeStatement = (sql, _) => (dead |= sql.Contains("withdraw_bar(", StringComparison.Ordinal)) ? throw new InvalidOperationException("killed") : Task.CompletedTask;
+        await Assert.ThrowsAsync<InvalidOperationException>(() => world.EvictAsync(Of("a"), dying));
+        await world.CollectAsync(World.Everything);
+        await world.PushAsync(World.Closure(World.Path("a", content: "another")));
+
+        await world.ResumeAsync();
+
+        Assert.Equal("live", await world.StateOfAsync("a"));
+        await world.AssertSoundAsync();
+    }
+
     [Theory]
     [InlineData("gc_barrier")]
     [InlineData("snapshot")]

@@ -91,12 +91,11 @@ public sealed class WithdrawTests
         await world.PushAsync(World.Chain("a"));
         var push = await world.BeginAsync(World.Chain("a", "b"));
         await world.UploadAsync(push);
-        var operation = OperationId.New();
 
         await using (await world.HoldAsync($"select {world.Core.Database.Functions}.commit_push(1, (select id from push where state = 'open'), '-1 s')"))
         {
-            _ = world.EvictAsync(Of("a"), operation: operation);
-            await world.UntilBlockedAsync();
+            var eviction = world.EvictAsync(Of("a"));
+            await Testing.Eventually.BecomesTrueAsync(async () => eviction.IsCompleted || await world.BlockedAsync() > 0);
         }
 
         await world.ResumeAsync();
@@ -283,6 +282,38 @@ public sealed class WithdrawTests
         await PinSteps.FailsAsync(ProblemKind.MissingPaths, world.CommitAsync(holding));
         await world.PushAsync(World.Closure(World.Path("n", content: "x")));
         Assert.NotEqual(shared, world.NarInfoOf("n")!.Url);
+        await world.AssertWholeAsync();
+    }
+
+    [Fact]
+    public async Task A_NAR_that_a_commit_under_way_has_chosen_for_a_live_path_is_let_through_first()
+    {
+        await using var world = await World.CreateAsync();
+        var deployer = new Caller("token:11", Mallory.Group, 1);
+        await world.PushAsync(Mallory, World.Closure(World.Path("p", content: "y")));
+        await world.PushAsync(Mallory, World.Closure(World.Path("m", content: "x")));
+        var shared = world.NarInfoOf("m")!.Url;
+        var store = new TaskCompletionSource();
+        world.Store.OnWrite = async (what, key) =>
+        {
+            if (what == "put" && key.ToString() == $"{World.Hash("new")}.narinfo")
+                await store.Task;
+            return MemoryObjectStore.Answer.Normal;
+        };
+        var push = await world.BeginAsync(deployer, World.Closure(World.Path("p", content: "x"), World.Path("new", ["p"])));
+        await world.UploadAsync(push, pushes: world.Of(deployer));
+        var commit = world.CommitAsync(push, world.Of(deployer));
+        await Testing.Eventually.BecomesTrueAsync(async () => await world.StateOfAsync("new") == "publishing");
+        var operation = OperationId.New();
+
+        var running = await world.EvictAsync(Of("m"), operation: operation, patience: TimeSpan.Zero);
+        await Testing.Eventually.BecomesTrueAsync(async () => await world.StateOfAsync("m") == "gone");
+
+        Assert.Equal(EvictionState.Running, running.State);
+        store.SetResult();
+        Assert.Equal(PushState.Committed, (await commit).State);
+        Assert.Equal(EvictionState.Done, (await world.EvictAsync(Of("m"), operation: operation)).State);
+        Assert.Equal(shared, world.NarInfoOf("p")!.Url);
         await world.AssertWholeAsync();
     }
 
