@@ -114,7 +114,7 @@ internal static class PinsCommand
     [
         $"name      {pin.Name}",
         $"path      {pin.Path}",
-        .. pin.BrokenSince is { } since ? [$"broken    since {Text.Time(since)}: the path was taken back; set the pin again"] : (string[])[],
+        .. Broken(pin),
         $"revision  {pin.Revision}{(pin.Written ? "" : ", not in the bucket yet")}",
         $"created   {Text.Time(pin.Created)}",
         $"updated   {Text.Time(pin.Updated)}",
@@ -125,6 +125,8 @@ internal static class PinsCommand
             ["REVISION", "STORE PATH", "CREATED AT", "STATE"],
             (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Text.Time(r.Created), r.Kept ? "kept" : r.Present ? "there, not kept" : "gone"])),
     ];
+
+    private static string[] Broken(Pin pin) => pin.BrokenSince is { } since ? [$"broken    since {Text.Time(since)}: the path was taken back; set the pin again"] : [];
 
     private static void Write(IEnumerable<string> lines)
     {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
