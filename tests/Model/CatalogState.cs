@@ -7,7 +7,7 @@ namespace OrleansCache.Model.Tests;
 
 /// <summary>The rows of the catalog at one moment, as far as invariants need them.</summary>
 internal sealed record CatalogState(
-    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins, List<EvictionRow> Evictions, List<string> Unequal, long Epoch, DateTime Now)
+    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins, List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<string> Unequal, long Epoch, DateTime Now)
 {
     public static IReadOnlyList<string> Queries { get; } =
     [
@@ -19,6 +19,7 @@ internal sealed record CatalogState(
         select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from and r.withdrawn is null), p.revision from pin p order by p.name
         """,
         "select found, objects, barred, finished is not null from eviction order by id",
+        "select distinct s.hash from pin_revision r join store_path s on s.id = r.path_id where r.withdrawn is not null",
         Lists.Unequal,
         "select g from gc_epoch where cache_id = 1",
         "select clock_timestamp()",
@@ -42,12 +43,14 @@ internal sealed record CatalogState(
         await reader.NextResultAsync();
         var evictions = await RowsAsync(reader, r => new EvictionRow(r.GetFieldValue<long[]>(0), r.GetFieldValue<long[]>(1), r.GetDateTime(2), r.GetBoolean(3)));
         await reader.NextResultAsync();
+        var broken = await RowsAsync(reader, r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)));
+        await reader.NextResultAsync();
         var unequal = await RowsAsync(reader, r => r.GetString(0));
         await reader.NextResultAsync();
         var epoch = (await RowsAsync(reader, r => r.GetInt64(0)))[0];
         await reader.NextResultAsync();
         var now = (await RowsAsync(reader, r => r.GetDateTime(0)))[0];
-        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, evictions, unequal, epoch, now);
+        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, evictions, [.. broken], unequal, epoch, now);
     }
 
     private static async Task<List<T>> RowsAsync<T>(NpgsqlDataReader reader, Func<NpgsqlDataReader, T> read)

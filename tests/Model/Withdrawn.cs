@@ -9,6 +9,8 @@ internal sealed class Withdrawn
     private readonly Dictionary<string, DateTime> _keys = [];
     private readonly Dictionary<Sha256Hash, DateTime> _files = [];
     private readonly Dictionary<Sha256Hash, DateTime> _nars = [];
+    private readonly Dictionary<long, (string Key, Sha256Hash Nar, byte[] Body)> _seen = [];
+    private readonly HashSet<(StorePathHash Path, string Key)> _belongings = [];
 
     public bool Path(StorePathHash path, DateTime told) => _paths.TryGetValue(path, out var at) && at >= told;
 
@@ -21,23 +23,35 @@ internal sealed class Withdrawn
 
     public void Look(CatalogState state, ModelStore store)
     {
+        // Of what an eviction has taken the rows say no more.
+        foreach (var nar in state.Objects.Values.Where(o => o.Kind == "nar" && o.NarHash is not null))
+        {
+            if (store.Objects.TryGetValue(nar.Key, out var body) && !(_seen.TryGetValue(nar.Id, out var known) && ReferenceEquals(known.Body, body)))
+                _seen[nar.Id] = (nar.Key, nar.NarHash!.Value, body);
+        }
+
+        foreach (var path in state.Paths.Values)
+        {
+            foreach (var item in path.Objects.Where(o => state.Objects[o].Kind != "nar"))
+                _belongings.Add((path.Hash, state.Objects[item].Key));
+        }
+
         foreach (var eviction in state.Evictions)
         {
-            foreach (var path in eviction.Paths.Select(p => state.Paths[p]))
+            foreach (var path in eviction.Paths.Select(p => state.Paths[p].Hash))
             {
-                _paths[path.Hash] = eviction.Barred;
-                _keys[$"{path.Hash}.narinfo"] = eviction.Barred;
+                _paths[path] = eviction.Barred;
+                _keys[$"{path}.narinfo"] = eviction.Barred;
                 // Logs and realisations are the next collection's.
-                foreach (var item in path.Objects.Where(o => state.Objects[o].Kind != "nar"))
-                    _keys[state.Objects[item].Key] = eviction.Barred;
+                foreach (var (_, key) in _belongings.Where(b => b.Path == path))
+                    _keys[key] = eviction.Barred;
             }
 
-            foreach (var nar in eviction.Objects.Where(state.Objects.ContainsKey).Select(o => state.Objects[o]))
+            foreach (var nar in eviction.Objects)
             {
-                _keys[nar.Key] = eviction.Barred;
-                _nars[nar.NarHash!.Value] = eviction.Barred;
-                if (store.Objects.TryGetValue(nar.Key, out var body))
-                    _files[Sha256Hash.Compute(body)] = eviction.Barred;
+                if (!_seen.TryGetValue(nar, out var known))
+                    continue;
+                _keys[known.Key] = _nars[known.Nar] = _files[Sha256Hash.Compute(known.Body)] = eviction.Barred;
             }
         }
     }

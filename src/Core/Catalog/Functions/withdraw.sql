@@ -35,7 +35,8 @@ declare
 begin
   v_met := array(
     select d.path_id from push_path d
-    where d.push_id = p_push.id and d.supersedes and not d.superseded and (@fn@.is_barred(p_push.cache_id, d.path_id, d.nar_hash) or not exists (
+    where d.push_id = p_push.id and d.supersedes and not d.superseded
+      and exists (select from @fn@.met_paths(p_push.cache_id, p_push.id, array[d.path_id]) m where m.verdict = 'supersede') and (@fn@.is_barred(p_push.cache_id, d.path_id, d.nar_hash) or not exists (
       select from object o where o.id = any(p_push.objects) and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.state = 'live' and o.trust_group is distinct from -2)));
   -- Rows are barred only while an eviction is under way.
   if p_unpromised = '{}' or not exists (select from eviction e where e.cache_id = p_push.cache_id and e.finished is null) then return v_met; end if;
