@@ -118,6 +118,9 @@ internal sealed class Promises
             var row = state.Pushes.Find(u => u.Key == push);
             if (promise.Lapsed || row is { State: "committed" } or { IsWithdrawn: true })
                 continue;
+            // One that declares or was promised what was taken back ends when it is begun again.
+            if (row is { State: "aborted" } && _closures[push].Paths.Any(p => withdrawn.Path(p.Path.Hash, row.Created) || withdrawn.Nar(p.NarHash, row.Created)))
+                continue;
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
             if (row is null)
                 continue;
