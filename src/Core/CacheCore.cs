@@ -9,6 +9,7 @@ using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tokens;
+using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
@@ -97,13 +98,17 @@ public sealed partial class CacheCore : IAsyncDisposable
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
+        var withdrawalCatalog = new WithdrawalCatalog(database);
+        var withdrawals = new DirectWithdrawals(
+            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), time, loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
+        Withdrawals = withdrawals;
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Gc, pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publisher, deletions, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
         _schedule = options.Housekeeping && options.Engine is null && options.Gc.ParsedSchedule() is { } schedule
             ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
@@ -125,6 +130,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public ITokens Tokens { get; }
 
     public IAudit Audit { get; }
+
+    public IWithdrawals Withdrawals { get; }
 
     public IFsck Fsck { get; }
 

@@ -39,6 +39,12 @@ public enum ProblemKind
     /// <summary>409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.</summary>
     Conflict,
 
+    /// <summary>409: an admin has taken back this content, or something that the push was promised.</summary>
+    Withdrawn,
+
+    /// <summary>404: no such bar.</summary>
+    UnknownBar,
+
     /// <summary>409: the idempotency key was used for another request.</summary>
     KeyReused,
 

@@ -56,6 +56,9 @@ public sealed record Pin
     /// <summary>The bucket's <c>pins/&lt;name&gt;</c> says this revision; false: it will soon, without further asking.</summary>
     public required bool Written { get; init; }
 
+    /// <summary>Its path was taken back then: it is not in the cache as it was, and the pin is to be set again. Absent: it is whole.</summary>
+    public DateTimeOffset? BrokenSince { get; init; }
+
     /// <summary>Where one pin was asked for: its revisions, newest first, at most the last 100.</summary>
     public IReadOnlyList<PinRevision>? History { get; init; }
 }

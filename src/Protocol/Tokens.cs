@@ -18,7 +18,7 @@ public enum TokenScope
     /// <summary>Read from a private cache.</summary>
     Read,
 
-    /// <summary>Make, see and revoke tokens; check catalog and bucket.</summary>
+    /// <summary>Make, see and revoke tokens; check catalog and bucket; take paths back.</summary>
     Admin,
 }
 

@@ -63,6 +63,8 @@ public class PushRouteTests
         { ProblemKind.ClosureIncomplete, 422, "closure-incomplete" },
         { ProblemKind.MissingPaths, 409, "missing-paths" },
         { ProblemKind.Conflict, 409, "conflict" },
+        { ProblemKind.Withdrawn, 409, "withdrawn" },
+        { ProblemKind.UnknownBar, 404, "unknown-bar" },
         { ProblemKind.KeyReused, 409, "key-reused" },
         { ProblemKind.UnknownPath, 404, "unknown-path" },
         { ProblemKind.UnknownPin, 404, "unknown-pin" },

@@ -43,6 +43,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedPins Pins => (ScriptedPins)Parts.Pins;
 
+    public ScriptedWithdrawals Withdrawals => (ScriptedWithdrawals)Parts.Withdrawals;
+
     public ScriptedTokens Tokens => (ScriptedTokens)Parts.Tokens;
 
     public ScriptedAudit Audit => (ScriptedAudit)Parts.Audit;
@@ -68,6 +70,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
             Audit = new ScriptedAudit(),
+            Withdrawals = new ScriptedWithdrawals(),
             Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),
             PingDatabase = _ => Task.CompletedTask,
             PublicUrl = url,

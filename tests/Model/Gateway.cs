@@ -6,6 +6,7 @@ using OrleansCache.Core.Gc;
 using OrleansCache.Core.NixWriter;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
 
@@ -43,11 +44,15 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public GcCatalog GcCatalog { get; } = new(database);
 
+    private WithdrawalCatalog WithdrawalCatalog { get; } = new(database);
+
     public PinCatalog PinCatalog { get; } = new(database);
 
     public Publisher Publisher => new(Database, _pushCatalog, store, Options, NullLogger.Instance, clock);
 
     public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance);
+
+    public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), clock, NullLogger.Instance, CancellationToken.None);
 
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
@@ -107,5 +112,5 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         _over ??= over.Over(new CoreServices(Pushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, Publisher, Deletions, null!, PinWriter, store, Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
+        caches, Database, _pushCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
 }

@@ -30,6 +30,9 @@ internal sealed record Profile
 
     public double Pin { get; init; } = 1.5;
 
+    /// <summary>By an admin.</summary>
+    public double Evict { get; init; }
+
     /// <summary>Of grains, which renew pushes.</summary>
     public double KeepAlive { get; init; }
 
@@ -67,7 +70,7 @@ internal sealed record Profile
     /// <summary>Requests are likely to be held up before this.</summary>
     public string Slow { get; init; } = "";
 
-    public IReadOnlyList<Chore> Chores { get; init; } = [Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts];
+    public IReadOnlyList<Chore> Chores { get; init; } = [Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts, Chore.Withdrawals];
 
     public IReadOnlyList<TimeSpan> Jumps { get; init; } = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6), TimeSpan.FromHours(2), TimeSpan.FromDays(2)];
 
@@ -91,6 +94,7 @@ internal sealed record Profile
         Deferred = Pick(random, 0, 2, 6),
         Nix = Pick(random, 0, 2, 6),
         Slip = 0.1,
+        Evict = Pick(random, 0, 0, 1, 3),
         Hostile = Pick(random, 0, 0, 3, 6),
     };
 
@@ -170,7 +174,7 @@ internal sealed class Generator
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
         var pushes = _profile.Push + _profile.Deferred + _profile.Nix + _profile.Hostile;
-        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive);
+        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive + _profile.Evict);
         if ((kind -= _profile.Push) < 0)
         {
             var (end, pin) = (End(), _profile.Pin > 0 && Chance(0.2) ? "p" : null);
@@ -188,8 +192,10 @@ internal sealed class Generator
             return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
         if ((kind -= _profile.Work) < 0)
             return new ChoreOperation(id, Any(_profile.Chores));
-        if (kind - _profile.KeepAlive < 0)
+        if ((kind -= _profile.KeepAlive) < 0)
             return new KeepAliveOperation(id);
+        if (kind - _profile.Evict < 0)
+            return new EvictOperation(id, path, Chance(0.2), Chance(0.5));
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path) { By = Pinner() };
 
         Operation Hostile()

@@ -25,10 +25,10 @@ internal sealed class Holds
             _held.Add(new Held(credential, key, file, started) { Until = started + Idle });
     }
 
-    public void Check(CatalogState state, ModelStore store, Action<bool, string, string> check)
+    public void Check(CatalogState state, ModelStore store, Withdrawn withdrawn, Action<bool, string, string> check)
     {
         _held.RemoveAll(h => h.Until < state.Now);
-        foreach (var held in _held)
+        foreach (var held in _held.Where(h => !(h.Key is not null && withdrawn.Key(h.Key, h.Made.UtcDateTime) || h.File is { } file && withdrawn.File(file, h.Made.UtcDateTime))))
         {
             var isThere = held.Key is null
                 ? store.Objects.Any(o => o.Key.StartsWith("nar/", StringComparison.Ordinal) && Sha256Hash.Compute(o.Value) == held.File)

@@ -12,6 +12,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
 
     public void CheckStep()
     {
+        schedule.Withdrawn.Look(state, _store);
         ListsAreStates();
         LiveIsClosed();
         BucketIsClosed();
@@ -19,9 +20,10 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         RowsAreInTheBucket();
         BucketHasRows();
         PinsChangeOnce();
-        schedule.Promises.Check(state, _store, schedule.Truths, Check);
+        schedule.Promises.Check(state, _store, schedule.Truths, schedule.Withdrawn, Check);
         schedule.Truths.Check(state, _store, Check);
-        schedule.Holds.Check(state, _store, Check);
+        schedule.Holds.Check(state, _store, schedule.Withdrawn, Check);
+        BarsHold();
     }
 
     /// <summary>After everything has ended and the background work had its time.</summary>
@@ -39,6 +41,11 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             Check(_store.Objects.TryGetValue($"pins/{pin.Name}", out var body) && Encoding.UTF8.GetString(body).Contains($"{state.Paths[pin.Path].Hash}", StringComparison.Ordinal),
                 "I7", $"pin {pin.Name} says one thing in the bucket and another in the catalog");
         }
+
+        foreach (var eviction in state.Evictions)
+            Check(eviction.IsFinished, "I6", "an eviction does not end");
+        foreach (var path in state.Paths.Values)
+            Check(!path.Barred, "I14", $"{Name(path)} stays, and is barred");
 
         Check(_store.Multiparts.Count == 0, "I4", "a multipart upload stays open");
         foreach (var key in _store.Objects.Keys)
@@ -104,7 +111,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var (key, body) in _store.Objects.Where(o => o.Key.StartsWith("pins/", StringComparison.Ordinal)))
         {
             var path = StorePath.Parse(Encoding.UTF8.GetString(body).Split('/')[^1]);
-            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I7", $"{key} in the bucket names {path.Name}, whose narinfo is not there");
+            // A pin whose path was taken back keeps it, and says so.
+            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo") || state.Broken.Contains(path.Hash), "I7", $"{key} in the bucket names {path.Name}, whose narinfo is not there");
         }
     }
 
@@ -132,9 +140,9 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
 
         foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Key)))
         {
-            foreach (var path in push.Paths)
+            foreach (var path in push.Paths.Where(p => !schedule.Withdrawn.Path(state.Paths[p].Hash, push.Created)))
                 MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);
-            foreach (var item in push.Objects)
+            foreach (var item in push.Objects.Where(o => !state.Evictions.Exists(e => e.Barred >= push.Created && e.Objects.Contains(o))))
                 Check(state.Objects.TryGetValue(item, out var row) && row.State is "claimed" or "stored" or "publishing" or "live",
                     "I2", $"push {push.Id} holds {row?.Key}, which is {row?.State ?? "no row any more"}");
         }
@@ -153,6 +161,15 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             Check(_store.Objects.ContainsKey($"{path.Hash}.ls"), "I1", $"{Name(path)} is {path.State}, its listing is not in the bucket");
         foreach (var item in state.Objects.Values.Where(o => o.State is "live" or "condemned" || o is { Kind: "nar", State: "stored" }))
             Check(_store.Objects.ContainsKey(item.Key), "I3", $"{item.Key} is {item.State} and not in the bucket");
+    }
+
+    // I14: nothing that is live at g is barred, or refers to what is. Once an eviction has ended, nothing has its bad NARs.
+    private void BarsHold()
+    {
+        foreach (var path in state.Paths.Values.Where(p => p.State == "live" && p.Touched == state.Epoch))
+            Check(!path.Barred && !path.References.Any(r => state.Paths[r].Barred), "I14", $"{Name(path)} is live at g and barred, or refers to what is");
+        foreach (var nar in state.Evictions.Where(e => e.IsFinished).SelectMany(e => e.Objects))
+            Check(!state.Paths.Values.Any(p => p.State is "live" or "condemned" && p.Objects.Contains(nar)), "I14", "a path has a NAR that was taken back");
     }
 
     // I4

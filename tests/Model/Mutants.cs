@@ -111,7 +111,7 @@ internal static class Mutants
         new("a returning path gets a new id")
         {
             Patch = Patch((
-                "    update store_path s set state = 'gone', fence = null, recorded = false, unwritten = false, condemned_at = null,\n      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false, declared = null, publisher = null, trust_group = null, verified = false, rank = 0\n    from unnest",
+                "    update store_path s set state = 'gone', fence = null, recorded = false, unwritten = false, condemned_at = null,\n      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false, declared = null, publisher = null, trust_group = null, verified = false, rank = 0, barred = false\n    from unnest",
                 "    delete from store_path s using unnest")),
             Profile = Collecting with { Universes = ["a pair", "a chain"], Work = 2 },
         },
@@ -135,7 +135,29 @@ internal static class Mutants
             Patch = Patch(("select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, array(select i from unnest(v_declared) i where not i = any(v_kept)) || v_carriers || v_lower, v_push.objects || v_logs || array(\n    select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')\n      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;", "select e.g, array(select d.path_id from push_path d where d.push_id = p_push) into v_g, v_open from gc_epoch e where e.cache_id = p_cache;")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromHours(2)], Opening = [Do(Push(1, "b")), Start(Push(2, "b")), Start(Collect(3))], Slow = "commit_push" },
         },
+        new("a withdrawal without the barrier")
+        {
+            Patch = Patch(("  update gc_epoch e set g = e.g + 1 where e.cache_id = p_cache returning e.g - 1 into strict v_g;\n  update eviction", "  select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;\n  update eviction")),
+            Profile = Evicting,
+        },
+        new("a walk that does not ask for bars")
+        {
+            Patch = Patch(("case when p.barred then 'deleting' else p.state end", "p.state"), ("case when q.barred then 'deleting' else q.state end", "q.state")),
+            Profile = Evicting,
+        },
+        new("a commit that meets a bar stamps its rows")
+        {
+            Patch = Patch(("update store_path s set state = 'live', listing = null where s.id = any(v_unpromised) and s.state = 'publishing';", "update store_path s set state = 'live', touched = v_g, listing = null where s.id = any(v_unpromised) and s.state = 'publishing';")),
+            Profile = Evicting,
+        },
+        new("an eviction waits for no commit")
+        {
+            Patch = Patch(("where u.cache_id = p_cache and u.state = 'committing'\n    and (exists (select from unnest(u.paths) i where i = any(e.found))", "where false and u.cache_id = p_cache and u.state = 'committing'\n    and (exists (select from unnest(u.paths) i where i = any(e.found))")),
+            Profile = Evicting,
+        },
     ];
+
+    private static Profile Evicting => Collecting with { Evict = 5, Collect = 1, Universes = ["a pair", "a chain", "shared NARs"] };
 
     public static StartDecision Do(Operation operation) => new(operation, AtOnce: true);
 

@@ -197,6 +197,7 @@ internal enum Chore
     Pins,
     FailedUploads,
     Multiparts,
+    Withdrawals,
     Deletions,
 }
 
@@ -227,6 +228,9 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
                 break;
             case Chore.FailedUploads:
                 await g.PushCatalog.EndLapsedAsync(Gateway.Cache, TimeSpan.Zero, 100, CancellationToken.None);
+                break;
+            case Chore.Withdrawals:
+                await g.Withdrawals.ResumeAsync(Gateway.Cache, CancellationToken.None);
                 break;
             case Chore.Deletions:
                 await g.Deletions.RunAsync(Gateway.Cache, CancellationToken.None);

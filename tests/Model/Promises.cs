@@ -109,24 +109,29 @@ internal sealed class Promises
     /// <summary>Was the push past its time, now or before?</summary>
     public bool HasLapsed(PushId push) => _lapsed.Contains(push);
 
-    public void Check(CatalogState state, ModelStore store, Truths truths, Action<bool, string, string> check)
+    public void Check(CatalogState state, ModelStore store, Truths truths, Withdrawn withdrawn, Action<bool, string, string> check)
     {
         _lapsed.UnionWith(state.Pushes.Where(u => u.State == "open" && u.Expires < state.Now).Select(u => u.Key));
         foreach (var (push, promise) in _promises)
         {
             promise.Lapsed |= promise.Expires < state.Now;
             var row = state.Pushes.Find(u => u.Key == push);
-            if (promise.Lapsed || row is { State: "committed" })
+            if (promise.Lapsed || row is { State: "committed" } or { IsWithdrawn: true })
+                continue;
+            // One that declares or was promised what was taken back ends when it is begun again.
+            if (row is { State: "aborted" } && _closures[push].Paths.Any(p => withdrawn.Path(p.Path.Hash, row.Created) || withdrawn.Nar(p.NarHash, row.Created)))
                 continue;
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
-            foreach (var path in promise.Present)
+            if (row is null)
+                continue;
+            foreach (var path in promise.Present.Where(p => !withdrawn.Path(p, row.Created)))
                 check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
             // One that a commit has just superseded is being written; no commit is answered before that.
-            foreach (var saying in promise.True.Where(s => state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
+            foreach (var saying in promise.True.Where(s => !withdrawn.Path(s.Path, row.Created) && state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
                 truths.Check(saying, "present", saying.Rank + 1, store, check);
-            foreach (var key in promise.Keys)
+            foreach (var key in promise.Keys.Where(k => !withdrawn.Key(k, row.Created)))
                 check(store.Objects.ContainsKey(key), "I3", $"push {push} was told that {key} is there, and it is not in the bucket");
-            foreach (var nar in promise.Stored)
+            foreach (var nar in promise.Stored.Where(n => !withdrawn.Nar(n, row.Created)))
             {
                 check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.TryGetValue(o.Key, out var body) && (!promise.IsHonest || Bodies.Is(body, o.Key, nar))),
                     "I3", $"push {push} was told that the NAR {nar} is stored, and it is not");

@@ -36,6 +36,8 @@ internal sealed class Schedule : IDisposable
 
     public Holds Holds { get; } = new();
 
+    public Withdrawn Withdrawn { get; } = new();
+
     /// <summary>Mallory takes part: what others have not declared may be lies.</summary>
     public bool HasLies { get; private set; }
 

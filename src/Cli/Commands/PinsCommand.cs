@@ -53,7 +53,7 @@ internal static class PinsCommand
             else if (result.GetValue(namesOnly))
                 Write(list.Pins.Select(pin => pin.Name.ToString()));
             else
-                Write(Text.Table(["NAME", "STORE PATH", "UPDATED AT"], list.Pins.Select(pin => (string[])[pin.Name.ToString(), pin.Path.ToString(), Text.Time(pin.Updated)])));
+                Write(Text.Table(["NAME", "STORE PATH", "UPDATED AT"], list.Pins.Select(pin => (string[])[pin.Name.ToString(), pin.Path + (pin.BrokenSince is { } since ? $" (broken since {Text.Time(since)})" : ""), Text.Time(pin.Updated)])));
         });
         return command;
     }
@@ -114,6 +114,7 @@ internal static class PinsCommand
     [
         $"name      {pin.Name}",
         $"path      {pin.Path}",
+        .. Broken(pin),
         $"revision  {pin.Revision}{(pin.Written ? "" : ", not in the bucket yet")}",
         $"created   {Text.Time(pin.Created)}",
         $"updated   {Text.Time(pin.Updated)}",
@@ -124,6 +125,8 @@ internal static class PinsCommand
             ["REVISION", "STORE PATH", "CREATED AT", "STATE"],
             (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Text.Time(r.Created), r.Kept ? "kept" : r.Present ? "there, not kept" : "gone"])),
     ];
+
+    private static string[] Broken(Pin pin) => pin.BrokenSince is { } since ? [$"broken    since {Text.Time(since)}: the path was taken back; set the pin again"] : [];
 
     private static void Write(IEnumerable<string> lines)
     {

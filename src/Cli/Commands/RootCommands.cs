@@ -109,6 +109,21 @@ internal static class RootCommands
 
             The token in use needs the scope admin.
             """,
+        ["paths"] = """
+              orleans-cache paths --by token:7
+              orleans-cache paths --by token:7 --since 2d
+            """,
+        ["evict"] = """
+              orleans-cache evict ./result                    what would go?
+              orleans-cache evict ./result --reason 'built on a broken machine' --yes
+              orleans-cache evict --by token:7 --since 2d     all that it published in two days
+
+            What refers to the paths goes with them. The token in use needs the scope admin.
+            """,
+        ["bars"] = """
+              orleans-cache bars list
+              orleans-cache bars lift 3
+            """,
         ["info"] = """
               orleans-cache info --url https://cache.example.org
               orleans-cache info --json
@@ -132,6 +147,9 @@ internal static class RootCommands
             PinsCommand.Create(common),
             TokensCommand.Create(common),
             AuditCommand.Create(common),
+            WithdrawCommands.Paths(common),
+            WithdrawCommands.Evict(common),
+            WithdrawCommands.Bars(common),
             GcCommand.Create(common),
             WhyCommand.Create(common),
             FsckCommand.Create(common),

@@ -65,7 +65,7 @@ internal static class WhyCommand
         return root.Until is { } until ? $"{what}, until {until.ToString("u", CultureInfo.InvariantCulture)}:" : $"{what}:";
     }
 
-    private static StorePathHash Hash(string argument) => StorePathHash.TryParse(argument, out var hash) ? hash
+    internal static StorePathHash Hash(string argument) => StorePathHash.TryParse(argument, out var hash) ? hash
         : StorePath.TryParse(argument, out var path) ? path.Hash
         : StoreArgument.Resolve(argument).Hash;
 }

@@ -75,12 +75,12 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         p => p.With(cache).With(after).With(upTo),
         r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2), r.GetString(3)), cancel);
 
-    /// <summary>Revisions of pins that are to be kept, and whose path is not live.</summary>
+    /// <summary>Revisions of pins that are to be kept, and whose path is not live although nobody has taken it back.</summary>
     public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancel) => database.ListAsync(
         """
         select p.name, s.hash, s.name, s.state::text, r.revision from pin p
           join pin_revision r on r.pin_id = p.id and r.revision >= p.kept_from join store_path s on s.id = r.path_id
-        where p.cache_id = $1 and s.state <> 'live'
+        where p.cache_id = $1 and s.state <> 'live' and r.withdrawn is null
         """,
         p => p.With(cache),
         r => new FsckFinding

@@ -66,6 +66,8 @@ internal sealed class DirectNixWriter(
                 throw new CacheProblemException(ProblemKind.BadRequest, put.NarHash is { } found
                     ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
                     : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been deleted. Run the command again, with --refresh.");
+            case "withdrawn":
+                throw DirectPushes.Withdrawn([info.StorePath.Hash]);
             case "name":
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
             default:
@@ -110,7 +112,8 @@ internal sealed class DirectNixWriter(
         try
         {
             // Goes on without this request: the catalog owns it.
-            await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel);
+            if (await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel) == "withdrawn")
+                throw new CacheProblemException(ProblemKind.Withdrawn, $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was published. Nothing was published.", path is { } one ? [one.Hash] : null);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
         {

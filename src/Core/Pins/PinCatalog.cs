@@ -32,17 +32,17 @@ internal sealed class PinCatalog(CatalogDatabase database)
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
         database.ListAsync(
             """
-            select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded
-            from pin p join store_path s on s.id = p.path_id where p.cache_id = $1 and not p.deleted order by p.name collate "C"
+            select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded, c.withdrawn
+            from pin p join store_path s on s.id = p.path_id left join pin_revision c on c.pin_id = p.id and c.revision = p.revision where p.cache_id = $1 and not p.deleted order by p.name collate "C"
             """,
-            p => p.With(cache), r => ReadPin(r, 0, r.GetBoolean(8)), cancel);
+            p => p.With(cache), r => ReadPin(r, 0, r.GetBoolean(8)) with { BrokenSince = Time(r, 9) }, cancel);
 
     /// <summary>Null when there is none, or one that is being deleted.</summary>
     public Task<Pin?> ShowAsync(int cache, PinName name, CancellationToken cancel) =>
         database.RunAsync(
             """
             select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded,
-              r.revision, t.hash, t.name, r.created, r.revision >= p.kept_from, t.state in ('live', 'condemned')
+              r.revision, t.hash, t.name, r.created, r.revision >= p.kept_from, t.state in ('live', 'condemned') and not t.barred, r.withdrawn
             from pin p join store_path s on s.id = p.path_id join pin_revision r on r.pin_id = p.id join store_path t on t.id = r.path_id
             where p.cache_id = $1 and p.name = $2 and not p.deleted order by r.revision desc
             """,
@@ -53,7 +53,8 @@ internal sealed class PinCatalog(CatalogDatabase database)
                 var history = new List<PinRevision>();
                 while (await r.ReadAsync(stop))
                 {
-                    pin ??= ReadPin(r, 0, r.GetBoolean(8)) with { History = history };
+                    // The newest revision is the pin itself.
+                    pin ??= ReadPin(r, 0, r.GetBoolean(8)) with { History = history, BrokenSince = Time(r, 15) };
                     history.Add(new PinRevision { Revision = r.GetInt64(9), Path = ReadPath(r, 10), Created = r.GetDateTime(12), Kept = r.GetBoolean(13), Present = r.GetBoolean(14) });
                 }
 
@@ -104,6 +105,8 @@ internal sealed class PinCatalog(CatalogDatabase database)
         Path = ReadPath(r, at + 6),
         Written = written,
     };
+
+    private static DateTimeOffset? Time(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : r.GetDateTime(at);
 
     private static StorePath ReadPath(NpgsqlDataReader r, int at) => new(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(at)), r.GetString(at + 1));
 }

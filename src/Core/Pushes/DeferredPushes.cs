@@ -52,6 +52,12 @@ internal sealed class DeferredPushes(
         var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancel);
         var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
         var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)], [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancel);
+        if (claims.Exists(c => c.Status == "withdrawn"))
+        {
+            await catalog.EndAsync(id, push, cancel);
+            throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == "withdrawn")).Select(m => request.Paths[m.Index].Path)]);
+        }
+
         var uploads = await grants.GrantDeferredAsync(id, push, claims, cancel);
         if (uploads.Count < claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);

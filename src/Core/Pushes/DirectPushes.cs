@@ -77,6 +77,12 @@ internal sealed class DirectPushes(
         }
 
         ThrowIfEnded(claims, opened.Id);
+        if (Withdrawn(claims, missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash)) is { } withdrawn)
+        {
+            await catalog.EndAsync(id, push, cancel);
+            throw withdrawn;
+        }
+
         var uploads = await grants.GrantAsync(id, push, claims, cancel);
         if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
@@ -121,7 +127,7 @@ internal sealed class DirectPushes(
 
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
         ProblemKind.Conflict,
-        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which supersedes it.",
+        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
         paths);
 
     private OwnPush Own(PushId push) => new(push, _caller);
@@ -178,6 +184,8 @@ internal sealed class DirectPushes(
             var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
             if (claims.Exists(c => c.Status == "ended"))
                 throw await EndedAsync(id, push, cancel);
+            if (claims.Exists(c => c.Status == "withdrawn"))
+                throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == "withdrawn").Select(c => c.Second)]);
             if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
             var left = timeout - Stopwatch.GetElapsedTime(started);
@@ -232,28 +240,28 @@ internal sealed class DirectPushes(
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
         var pause = BusyPause;
-        var isPublished = false;
+        var ended = "";
         while (true)
         {
             var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancel);
             switch (outcome)
             {
                 case "committed":
-                    if (published > 0 || isPublished)
+                    if (published > 0 || ended == "committed")
                         news?.Ended(cache, push);
                     return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
-                    isPublished = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
-                    if (!isPublished)
+                    ended = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    if (ended.Length == 0)
                         break;
-                    if (pin is null)
+                    if (pin is null && ended == "committed")
                     {
                         news?.Ended(cache, push);
                         return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                     }
 
-                    // How it ended with its pin, the catalog knows: an equal may have taken its place between the halves.
+                    // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction what the push names.
                     continue;
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
@@ -264,6 +272,8 @@ internal sealed class DirectPushes(
                     var taken = await catalog.HashesAsync(conflicts, cancel);
                     throw new CacheProblemException(
                         ProblemKind.Conflict, $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} for one; the pin stays where it was. Begin again.", taken);
+                case "withdrawn":
+                    throw Withdrawn(await catalog.HashesAsync(paths, cancel));
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
@@ -338,20 +348,19 @@ internal sealed class DirectPushes(
         return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancel) };
     }
 
-    /// <summary>True when the publisher has seen the push end; a committing push ends committed only.</summary>
-    private static async Task<bool> JoinAsync(Task publishing, TimeSpan patience, CancellationToken cancel)
+    /// <summary>How the push has ended; empty when the publisher has not seen it.</summary>
+    private static async Task<string> JoinAsync(Task<string> publishing, TimeSpan patience, CancellationToken cancel)
     {
         try
         {
-            await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
-            return true;
+            return await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
             if (e is ObjectStoreException or CacheProblemException)
                 Telemetry.PushesEnded.Add("failed");
             // Not finished here: the catalog knows that it must go on, and the caller asks it.
-            return false;
+            return "";
         }
     }
 
@@ -368,6 +377,14 @@ internal sealed class DirectPushes(
         .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
         .. report.Realisations.Select(r => new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
+
+    private static CacheProblemException? Withdrawn(List<Claim> claims, Dictionary<long, StorePathHash> hashes) =>
+        claims.Exists(c => c.Status == "withdrawn") ? Withdrawn([.. claims.Where(c => c.Status == "withdrawn").Select(c => hashes[c.Path])]) : null;
+
+    internal static CacheProblemException Withdrawn(IReadOnlyList<StorePathHash> paths) => new(
+        ProblemKind.Withdrawn,
+        $"An admin has taken {paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} out of this cache, and this content stays out. Build it anew; or an admin lets it in again: 'orleans-cache bars list' tells the reason and the bar's ID, for 'orleans-cache bars lift ID'.",
+        paths);
 
     private static void ThrowIfEnded(List<Claim> claims, PushId push)
     {

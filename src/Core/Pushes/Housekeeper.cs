@@ -5,16 +5,17 @@ using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
+using OrleansCache.Core.Withdraw;
 
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
-/// what is to be deleted, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
+/// what is to be deleted, going on with evictions, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
 /// from the catalog, so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
-    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, Publisher publisher, Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -66,6 +67,7 @@ internal sealed partial class Housekeeper(
         // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
+        await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancel));
         await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));

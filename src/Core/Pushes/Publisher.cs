@@ -21,15 +21,15 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 {
     private const int BatchSize = 2_000;
     // Lazy: a task must stand here before it can end and take itself away again.
-    private readonly ConcurrentDictionary<PushId, Lazy<Task>> _running = new();
+    private readonly ConcurrentDictionary<PushId, Lazy<Task<string>>> _running = new();
 
-    /// <summary>Publishes a committing push to its end; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
-    public Task PublishAsync(int cache, PushId push, CancellationToken cancel) =>
-        _running.GetOrAdd(push, _ => new Lazy<Task>(() => Task.Run(async () =>
+    /// <summary>Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
+    public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancel) =>
+        _running.GetOrAdd(push, _ => new Lazy<Task<string>>(() => Task.Run(async () =>
         {
             try
             {
-                await RunAsync(cache, push, cancel);
+                return await RunAsync(cache, push, cancel);
             }
             finally
             {
@@ -41,7 +41,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
         await WriteAsync(await PublishWork.ReadAsync(database, cache, null, BatchSize, cancel), cancel);
 
-    private async Task RunAsync(int cache, PushId push, CancellationToken cancel)
+    private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancel)
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var heartbeat = KeepLeaseAsync(cache, push, done.Token);
@@ -55,7 +55,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 if (state == "changed")
                     continue;
                 if (state != "committing")
-                    return;
+                    return state;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
                 await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
             }

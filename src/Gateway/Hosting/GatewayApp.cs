@@ -64,6 +64,7 @@ public static class GatewayApp
         V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);
         AuditRoutes.Map(app, parts);
+        WithdrawalRoutes.Map(app, parts, stopping);
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);

@@ -8,6 +8,7 @@ using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tokens;
+using OrleansCache.Core.Withdraw;
 using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
@@ -27,6 +28,7 @@ public sealed record GatewayParts
         NixWriter = core.NixWriter,
         Tokens = core.Tokens,
         Audit = core.Audit,
+        Withdrawals = core.Withdrawals,
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
@@ -56,6 +58,8 @@ public sealed record GatewayParts
     public required ITokens Tokens { get; init; }
 
     public required IAudit Audit { get; init; }
+
+    public required IWithdrawals Withdrawals { get; init; }
 
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }

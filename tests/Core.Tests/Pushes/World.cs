@@ -181,7 +181,8 @@ internal sealed class World : IAsyncDisposable
           e as (update pin set fence = fence - t.t, expires = expires - t.t, created = created - t.t, updated = updated - t.t from t),
           f as (update pin_revision set created = created - t.t from t),
           g as (update pin_operation set created = created - t.t from t),
-          h as (update tombstone set urls_until = urls_until - t.t from t)
+          h as (update tombstone set urls_until = urls_until - t.t from t),
+          i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """);
 

@@ -30,6 +30,7 @@ internal static class JsonTemplates
             ("PUT", "/v1/caches/default/pins/app", $$"""{"path":"{{Hash}}-nothing","expiresSeconds":-1,"keepRevisions":0}"""),
             ("POST", "/v1/caches/default/pins/app/rollback", """{"revision":-3}"""),
             ("POST", "/v1/caches/default/tokens", """{"name":"a b","scopes":["all"],"pins":["/"],"expiresSeconds":-1}"""),
+            ("POST", "/v1/caches/default/evictions", $$"""{"paths":["{{Hash}}"],"by":"token:1","since":"2026-05-01T12:00:00Z","nar":true,"reason":"a\nb","dryRun":true}"""),
         ];
         return all[random.Next(all.Length)];
     }

@@ -1,7 +1,7 @@
 -- Rule 2, second half, for paths that were not promised: what is there already and usable is held, what nobody of the trust group uploads is claimed under a minted key.
 -- Called again (a wait, a replay) it answers anew: a claim of another push that is older than its allowance is overtaken.
 -- p_names null: the declarations stand in push_path already, of the paths p_ids.
--- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push) | what quota_exceeded says: nothing is claimed
+-- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push) | 'withdrawn' (a bar refuses it; then of no other path is anything said) | what quota_exceeded says: nothing is claimed
 -- A claim is overtaken before its allowance is over when its push has lapsed.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
@@ -15,6 +15,7 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enabl
 declare
   v_g bigint;
   v_push push%rowtype;
+  v_withdrawn bigint[];
   v_group int;
   v_legacy int;
   v_hashes bytea[];
@@ -45,6 +46,11 @@ begin
             from unnest(p_ids, p_names, p_nar_hashes, p_nar_sizes, p_ref_counts, p_derivers, p_cas, p_signatures, p_digests, p_supersedes)
               with ordinality u(id, name, nar_hash, nar_size, n, deriver, ca, signatures, digest, supersedes, ord)) d
       on conflict do nothing;
+  end if;
+  v_withdrawn := @fn@.barred_paths(p_cache, p_push, p_ids);
+  if v_withdrawn <> '{}' then
+    return query select i, 'withdrawn', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid from unnest(v_withdrawn) i;
+    return;
   end if;
   select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes
     from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size from push_path d where d.push_id = p_push and d.path_id = any(p_ids) order by d.nar_hash, d.path_id) n;

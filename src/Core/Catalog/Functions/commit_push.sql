@@ -1,7 +1,7 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
--- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
+-- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'withdrawn' (paths: it declares what a bar refuses, or was promised what was taken back) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
 -- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
 create function @fn@.commit_push(
   p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
@@ -28,14 +28,16 @@ begin
   published := v_push.published;
   pin := v_push.pin ->> 'name';
   conflicts := v_push.conflicts;
-  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
+  outcome := @fn@.push_outcome(v_push);
+  paths := v_push.withdrawn;
   if v_push.state <> 'open' then return; end if;
 
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
-  outcome := case when v_push.pin_refused and v_push.state = 'committed' then 'refused' else v_push.state::text end;
+  outcome := @fn@.push_outcome(v_push);
   conflicts := v_push.conflicts;
+  paths := v_push.withdrawn;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
@@ -59,6 +61,8 @@ begin
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;
 
+  paths := @fn@.barred_paths(p_cache, p_push, v_declared) || @fn@.withdrawn_paths(p_cache, v_push.created, v_push.paths, v_open);
+  if paths <> '{}' then outcome := 'withdrawn'; return; end if;
   -- A log that is just being published on the word of a lower rank: this push's takes its place when that is done.
   select array_agg(distinct l.path_id) into paths from push_object l join object o on o.id = l.object_id
     where l.push_id = p_push and l.content is not null and o.id = any(v_logs) and o.state = 'publishing' and @fn@.yields(o.rank, o.publisher, v_legacy, v_push.rank);
@@ -153,6 +157,11 @@ begin
   outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push, v_g) end;
   if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;
 end $$;
+
+create function @fn@.push_outcome(p_push push) returns text
+language sql immutable as $$
+  select case when p_push.state = 'committed' and p_push.pin_refused then 'refused' when p_push.state = 'aborted' and p_push.withdrawn is not null then 'withdrawn' else p_push.state::text end
+$$;
 
 -- Of what a push was promised, what somebody has published anew since it lapsed; null: nothing. Until then it was held.
 create function @fn@.changed_paths(p_push push) returns bigint[]

@@ -34,7 +34,7 @@ begin
     where s.id = r.id and s.generation = r.generation and not r.done and s.fence is not null and s.state = 'deleting';
   with gone as (
     update store_path s set state = 'gone', fence = null, recorded = false, unwritten = false, condemned_at = null,
-      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false, declared = null, publisher = null, trust_group = null, verified = false, rank = 0
+      refs = '{}', objects = '{}', signatures = '{}', listing = null, has_listing = false, declared = null, publisher = null, trust_group = null, verified = false, rank = 0, barred = false
     from unnest(p_ids, p_generations, p_done) r(id, generation, done)
     where s.id = r.id and s.generation = r.generation and r.done and s.fence is not null and s.state = 'deleting'
     returning s.id)
@@ -94,7 +94,7 @@ begin
     perform @fn@.list_objects(p_cache, v_ids, v_from, v_to);
     update object o set fence = null, recorded = false, multipart_id = null, state = coalesce(v_to, 'gone') where o.id = any(v_ids);
   end loop;
-  -- An upload that was never adopted (never stamped) is mentioned by no path, and no narinfo ever named its key.
-  delete from object o where o.id = any(p_ids) and o.kind = 'nar' and o.state = 'gone' and o.touched = 0;
+  -- An upload that was never adopted (never stamped) is mentioned by no path, and no narinfo ever named its key. The key of a NAR that was taken back is never used again.
+  delete from object o where o.id = any(p_ids) and o.kind = 'nar' and o.state = 'gone' and (o.touched = 0 or o.trust_group = -2);
   delete from nar_alias a where a.object_id = any(p_ids) and not exists (select from object o where o.id = a.object_id);
 end $$;

@@ -1,6 +1,8 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
 -- A path that it supersedes never ceases to be live: with the same transaction it has this push's content, all of whose references are live, and its narinfo is to be written anew
 -- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
+-- A commit that meets a bar ends 'withdrawn' (see withdraw.sql): what it publishes becomes live without a stamp, for the eviction to take, no root counts, no pin moves, and nothing more is
+-- superseded. It ends no earlier than the narinfo of what it has superseded is written.
 -- p_g: in this transaction all that it names was touched at this g, is promised, and is locked as here.
 create function @fn@.finish_push(p_cache int, p_push bigint, p_g bigint default null) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -16,12 +18,13 @@ declare
   v_chosen bigint[];
   v_former bigint[];
   v_former_objects bigint[];
+  v_withdrawn bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
-  if v_push.state is distinct from 'committing' then return coalesce(v_push.state::text, 'unknown'); end if;
+  if v_push.state is distinct from 'committing' then return coalesce(@fn@.push_outcome(v_push), 'unknown'); end if;
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.id = p_push for no key update;
-  if v_push.state <> 'committing' then return v_push.state::text; end if;
+  if v_push.state <> 'committing' then return @fn@.push_outcome(v_push); end if;
   select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
   if p_g is null then
     -- Nobody needs to wait for what others have published and this push keeps as it is.
@@ -41,6 +44,21 @@ begin
   if exists (select from store_path s where s.id = any(v_unpromised) and not (s.state = 'live' or s.state = 'publishing' and s.recorded))
     or exists (select from object o where o.id = any(v_push.objects) and (o.state = 'publishing' or o.state = 'live' and o.content is not null) and not o.recorded)
   then return 'committing'; end if;
+
+  v_withdrawn := coalesce(v_push.withdrawn, @fn@.met_bars(v_push, v_unpromised));
+  if v_withdrawn <> '{}' then
+    update object o set state = 'live', content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
+    perform @fn@.list_paths(p_cache, array(select s.id from store_path s where s.id = any(v_unpromised) and s.state = 'publishing'), 'publishing', null);
+    update store_path s set state = 'live', listing = null where s.id = any(v_unpromised) and s.state = 'publishing';
+    update push u set withdrawn = v_withdrawn where u.id = p_push;
+    if @fn@.unwritten_paths(p_cache, array(select d.path_id from push_path d where d.push_id = p_push and d.superseded)) <> '{}' then return 'committing'; end if;
+    perform @fn@.release_push(p_cache, p_push);
+    if v_push.pin is not null then
+      perform @fn@.audit(p_cache, v_push.committer, v_push.committer_address, 'pin.refuse', v_push.pin ->> 'name', (select s.hash from store_path s where s.id = v_push.roots[1]));
+    end if;
+    update push u set state = 'aborted', finished = clock_timestamp(), lease = null where u.id = p_push;
+    return 'withdrawn';
+  end if;
 
   update object o set state = 'live', touched = v_g, content = null where o.id = any(v_push.objects) and o.state = 'publishing' and o.recorded;
   perform @fn@.stamp_objects(p_cache, v_g, v_objects);

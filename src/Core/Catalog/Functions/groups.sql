@@ -171,7 +171,8 @@ begin
     where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and u.objects = '{}' and u.pin is null and u.expires >= clock_timestamp()
       and not exists (select from push_path d where d.push_id = u.id)
       and not exists (select from push_object d where d.push_id = u.id)
-      and not exists (select from nix_pending d where d.push_id = u.id));
+      and not exists (select from nix_pending d where d.push_id = u.id)
+      and not exists (select from eviction e where e.cache_id = p_cache and e.barred >= u.created and e.found && u.paths));
   v_unpromised := v_unpromised || @fn@.unwritten_paths(p_cache, array(select unnest(u.paths) from push u where u.id = any(v_warm)));
   if v_unpromised <> '{}' or v_lower <> '{}' then
     v_warm := array(select u.id from push u where u.id = any(v_warm) and not u.paths && v_unpromised and (u.rank = 0 or not u.paths && v_lower));

@@ -1,7 +1,7 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this content; its signatures, and whether its trust group is the caller's) | 'conflict' (live, with another content, or this one that another group published and no server has read: it stays, as its rank is not lower) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
+-- 'withdrawn' (a bar refuses this content) | 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
   p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null, p_ref_names text[] default null,
@@ -43,6 +43,7 @@ begin
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = p_nar_hash and o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
     union select o.id from object o where o.cache_id = p_cache and o.key = any(v_keys))) t;
 
+  if @fn@.is_barred(p_cache, nix_put.path_id, p_nar_hash) then outcome := 'withdrawn'; return; end if;
   -- It is there already.
   select * into v_row from store_path s where s.id = nix_put.path_id;
   v_ref_ids := array(select i from unnest(v_refs || case when p_hash = any(p_refs) then array[v_row.id] else '{}' end) i order by i);

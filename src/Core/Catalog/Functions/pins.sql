@@ -73,6 +73,8 @@ begin
   v_stays := not result.deleted and result.path_id = p_path;
   if v_stays then
     update pin p set updated = v_now, expires = p_expires, keep_revisions = coalesce(p_keep, p.keep_revisions) where p.id = result.id;
+    -- Its path was taken back, and is here again.
+    update pin_revision r set withdrawn = null where r.pin_id = result.id and r.revision = result.revision and r.withdrawn is not null;
   else
     update pin p set path_id = p_path, revision = p.revision + 1, deleted = false, updated = v_now, expires = p_expires,
         created = case when p.deleted then v_now else p.created end,

@@ -1,6 +1,7 @@
 -- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
 -- All functions take their locks in one order: the epoch's, the push, paths by id, objects by id, a pin. So who changes more than a touch does gives it the rest
 -- to be locked with what it locks: p_rows are paths, p_objects objects, in whatever state.
+-- What is barred (see withdraw.sql) is as good as deleted. Live at g needs no such look: a bar comes with a barrier.
 -- Every function below runs as one statement in a transaction of its own; inside, each statement has a new snapshot (volatile, READ COMMITTED).
 create function @fn@.touch(p_cache int, p_ids bigint[], p_rows bigint[] default '{}', p_objects bigint[] default '{}', out g bigint, out unpromised bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -22,9 +23,9 @@ begin
 
   loop
     with recursive walk(id, state, refs) as (
-      select p.id, p.state, p.refs from store_path p where p.id = any(v_cold)
+      select p.id, case when p.barred then 'deleting' else p.state end, p.refs from store_path p where p.id = any(v_cold)
       union
-      select q.id, q.state, q.refs
+      select q.id, case when q.barred then 'deleting' else q.state end, q.refs
       from walk w cross join unnest(w.refs) r(id) join store_path q on q.id = r.id
       where w.state in ('live', 'condemned') and not (q.state = 'live' and q.touched = touch.g)
     )

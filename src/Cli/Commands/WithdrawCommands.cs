@@ -1,0 +1,153 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Cli.Commands;
+
+/// <summary><c>paths</c>, <c>evict</c> and <c>bars list | lift</c>: who published what, and how it is taken back.</summary>
+internal static class WithdrawCommands
+{
+    public static Command Paths(CommonOptions common)
+    {
+        var by = By();
+        by.Required = true;
+        var (since, json) = (Since(), Json());
+        var command = new Command("paths", "List what a publisher has published.") { by, since, json };
+        command.SetAction(async (result, cancel) =>
+        {
+            var paths = await ServerCall.AskAsync(common, result, api => api.PublishedAsync(result.GetRequiredValue(by), result.GetValue(since), cancel));
+            if (result.GetValue(json))
+                Console.Out.WriteLine(JsonSerializer.Serialize(new PublishedPaths { Paths = paths }, ProtocolJson.Default.PublishedPaths));
+            else
+                Write(Text.Table(["PUBLISHED AT", "STATE", "STORE PATH"], paths.Select(p => (string[])[Time(p.Published), p.State, p.Path.ToString()])));
+        });
+        return command;
+    }
+
+    public static Command Evict(CommonOptions common)
+    {
+        var paths = new Argument<string[]>("PATH") { Description = "Store paths, their base names or hashes, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
+        var (by, since, json) = (By(), Since(), Json());
+        var nar = new Option<bool>("--bar-nar") { Description = "Every path with the same contents goes too, and none may come back." };
+        var reason = new Option<string>("--reason") { Description = "Why; 'bars list' tells it.", HelpName = "TEXT" };
+        var yes = new Option<bool>("--yes") { Description = "Do it. Without it only what would go is told." };
+        var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since, nar, reason, yes, json };
+        command.Validators.Add(result =>
+        {
+            var named = result.GetValue(paths) is { Length: > 0 };
+            if (named == (result.GetValue(by) is not null))
+                result.AddError("Name paths, or a publisher with --by: one of the two.");
+            else if (named && result.GetResult(since) is { Implicit: false })
+                result.AddError("--since needs --by.");
+        });
+        command.SetAction(async (result, cancel) =>
+        {
+            var request = new EvictRequest
+            {
+                Paths = result.GetValue(paths) is { Length: > 0 } named ? [.. named.Select(WhyCommand.Hash)] : null,
+                By = result.GetValue(by),
+                Since = result.GetValue(since),
+                Nar = result.GetValue(nar),
+                Reason = result.GetValue(reason),
+                DryRun = true,
+            };
+            var eviction = await ServerCall.AskAsync(common, result, api => api.EvictAsync(request, static _ => { }, cancel));
+            var doIt = result.GetValue(yes);
+            if (!result.GetValue(json))
+                Write(Describe(eviction, doIt));
+            if (doIt)
+                eviction = await ServerCall.AskAsync(common, result, api => api.EvictAsync(request with { DryRun = false }, Tell, cancel));
+            if (result.GetValue(json))
+                Console.Out.WriteLine(JsonSerializer.Serialize(eviction, ProtocolJson.Default.Eviction));
+            else
+                Console.Out.WriteLine(doIt ? $"{Text.Count(eviction.Total, "path")} taken back." : "Nothing was done. With --yes they are taken back.");
+        });
+        return command;
+    }
+
+    public static Command Bars(CommonOptions common)
+    {
+        var lifted = new Option<bool>("--lifted") { Description = "Those that were lifted too." };
+        var json = Json();
+        var list = new Command("list", "List the contents that may not come back.") { lifted, json };
+        list.SetAction(async (result, cancel) =>
+        {
+            var bars = await ServerCall.AskAsync(common, result, api => api.BarsAsync(result.GetValue(lifted), cancel));
+            if (result.GetValue(json))
+                Console.Out.WriteLine(JsonSerializer.Serialize(bars, ProtocolJson.Default.BarList));
+            else
+                Write(Text.Table(["ID", "STORE PATH", "NAR HASH", "BY", "SINCE", "REASON"], bars.Bars.Select(Row)));
+        });
+
+        var id = new Argument<long>("ID") { Description = "Of the bar, as 'bars list' tells it." };
+        var lift = new Command("lift", "Let the content come back.") { id };
+        lift.SetAction(async (result, cancel) =>
+        {
+            await ServerCall.AskAsync(common, result, async api =>
+            {
+                await api.LiftBarAsync(result.GetValue(id), cancel);
+                return true;
+            });
+            Console.Out.WriteLine($"{result.GetValue(id).ToString(CultureInfo.InvariantCulture)}: lifted");
+        });
+        return new Command("bars", "Contents that were taken back, and may not come back.") { list, lift };
+    }
+
+    private static IEnumerable<string> Describe(Eviction eviction, bool doIt)
+    {
+        yield return $"{Text.Count(eviction.Total, "path")} {(doIt ? "will" : "would")} go:";
+        foreach (var line in Text.Table(["WHY", "PUBLISHER", "PUBLISHED AT", "STORE PATH"], eviction.Paths.Select(p => (string[])[Why(p.Because), p.Publisher, Time(p.Published), p.Path.ToString()])))
+            yield return line;
+        if (eviction.Total > eviction.Paths.Count)
+            yield return $"and {eviction.Total - eviction.Paths.Count} more";
+        foreach (var pin in eviction.Pins)
+            yield return $"pin {pin.Name} {(doIt ? "breaks" : "would break")}: {pin.Path}";
+    }
+
+    private static void Tell(Eviction running) => Console.Error.WriteLine(running.WaitsFor.Count > 0
+        ? $"waiting for the commit of push {running.WaitsFor[0]}, which names some of it"
+        : $"taking {Text.Count(running.Total, "path")} back");
+
+    private static string[] Row(Bar bar) =>
+    [
+        bar.Id.ToString(CultureInfo.InvariantCulture), bar.Path.ToString(), bar.NarHash + (bar.Nar ? " (any path)" : ""), bar.CreatedBy, Time(bar.Created),
+        (bar.Reason ?? "") + (bar.Lifted is { } lifted ? $" (lifted {Text.Time(lifted)} by {bar.LiftedBy})" : ""),
+    ];
+
+    private static string Why(EvictionCause cause) => cause switch
+    {
+        EvictionCause.Selected => "named",
+        EvictionCause.Nar => "same NAR",
+        _ => "refers to it",
+    };
+
+    private static string Time(DateTimeOffset? time) => time is { } known ? Text.Time(known) : "before";
+
+    private static Option<string> By() => new("--by") { Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.", HelpName = "PUBLISHER" };
+
+    private static Option<bool> Json() => new("--json") { Description = "Print the answer of the server as JSON." };
+
+    /// <summary>A time, or how long ago.</summary>
+    private static Option<DateTimeOffset?> Since() => new("--since")
+    {
+        Description = "Only what was published since: a time such as 2026-05-01T12:00Z, or how long ago, such as 12h.",
+        HelpName = "TIME",
+        CustomParser = argument =>
+        {
+            var text = argument.Tokens[^1].Value;
+            if (DurationText.TryParse(text, out var ago, out _))
+                return DateTimeOffset.UtcNow - ago;
+            if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+                return time;
+            argument.AddError($"--since has '{text}': a time such as 2026-05-01T12:00Z or a duration such as 12h is wanted.");
+            return null;
+        },
+    };
+
+    private static void Write(IEnumerable<string> lines)
+    {
+        foreach (var line in lines)
+            Console.Out.WriteLine(line);
+    }
+}

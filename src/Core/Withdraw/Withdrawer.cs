@@ -1,0 +1,68 @@
+using OrleansCache.Core.Gc;
+
+namespace OrleansCache.Core.Withdraw;
+
+/// <summary>Goes on with an eviction from wherever the catalog says it is: rule 12. Any number of processes may do so at once, and any of them may end in between.</summary>
+/// <remarks>
+/// 1. The bars and their barrier came with the eviction's row. 2. Let commits end that name some of it. 3. Look for paths that have a bad NAR, which are barred too, and for referrers; when some are found, from 2 again.
+/// 4. Condemn the paths, referrers first; pins say that they are broken. 5. Take them to be deleted, and delete them. 6. The bad NARs.
+/// </remarks>
+internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
+{
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+    private const int Batch = 1_000;
+
+    /// <summary>Does what can be done now. False: it waits for a commit or for the bucket, and is to be called again.</summary>
+    public async Task<bool> AdvanceAsync(int cache, long id, CancellationToken cancel)
+    {
+        var eviction = await catalog.FindAsync(id, cancel);
+        if (eviction.IsFinished)
+            return true;
+        while (!eviction.IsClosed)
+        {
+            if (!await CloseAsync(cache, eviction, cancel))
+                return false;
+            eviction = await catalog.FindAsync(id, cancel);
+        }
+
+        // 4.
+        var rest = Topology.ReferrersFirst(await catalog.RestAsync(id, cancel));
+        foreach (var batch in rest.Chunk(Batch))
+            await catalog.CondemnAsync(cache, id, batch, cancel);
+
+        // 5.
+        foreach (var batch in rest.Chunk(Batch))
+            await catalog.DoomAsync(cache, id, batch, cancel);
+        await deletions.RunAsync(cache, cancel);
+
+        // 6.
+        await catalog.TakeObjectsAsync(cache, id, await catalog.UsedAsync(cache, eviction.Objects, cancel), cancel);
+        await deletions.RunAsync(cache, cancel);
+        return await catalog.EndAsync(cache, id, cancel);
+    }
+
+    // One round; false when it has to wait.
+    private async Task<bool> CloseAsync(int cache, EvictionRow eviction, CancellationToken cancel)
+    {
+        await catalog.LeaseAsync(eviction.Id, Lease, cancel);
+
+        // 2.
+        if ((await catalog.WaitsAsync(cache, eviction.Id, cancel)).Count > 0)
+            return false;
+
+        // 3.
+        var users = await catalog.UsersAsync(cache, eviction.Objects, cancel);
+        if (users.Count > 0)
+        {
+            await catalog.BarAsync(cache, eviction.Id, users, cancel);
+            return true;
+        }
+
+        var found = await catalog.ReferrersAsync(cache, eviction.Found, cancel);
+        if (found.Count > 0)
+            await catalog.AddAsync(eviction.Id, found, cancel);
+        else
+            await catalog.CloseAsync(eviction.Id, eviction.Found.Length, cancel);
+        return true;
+    }
+}
