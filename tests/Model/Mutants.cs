@@ -6,7 +6,7 @@ internal static class Mutants
     private static readonly Profile Calm = new() { Fault = 0, Jump = 0, Lose = 0 };
     private static readonly Profile Collecting = Calm with { Collect = 5, Push = 4, Pin = 0, Work = 0.5, Retains = 0, Grace = 0, Abort = 0, Leave = 0 };
 
-    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All];
+    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All];
 
     private static readonly IReadOnlyList<Mutant> OfPushes =
     [

@@ -123,6 +123,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
                 var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
                 if (answer.State == PushState.Committed)
                     session.Truths.Committed(session.Promises.Committed(push, answer, said));
+                if (answer.State == PushState.Committed && Pin is not null)
+                    session.Truths.PushedPin(By.CallerOf(), answer.Conflicts, session.Store, session.Check);
                 return answer;
             });
             if (answer is not null || !Replays)

@@ -47,14 +47,14 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     public Task SquatAsync(Cargo cargo) => PushAsync(TrustPath.Make(cargo.Root));
 
     // H2: under a path of its own, or the path itself.
-    private Task NoiseAsync(Cargo cargo)
+    private Task<IPush> NoiseAsync(Cargo cargo)
     {
         var noise = Of(cargo).WithNoise();
         noise = random.Next(2) == 0 ? noise : noise with { Path = TrustPath.NewPath("noise"), ClaimedFileHash = Sha256Hash.Compute(noise.File), References = [] };
         return m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, noise);
     }
 
-    private Task PushAsync(TrustPath root) => m.PushAsync((Words)random.Next(3), root);
+    private Task<IPush> PushAsync(TrustPath root) => m.PushAsync((Words)random.Next(3), root);
 
     // H5
     private async Task TrespassAsync()
@@ -124,7 +124,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     // H8
-    private Task RealisationsAsync(Cargo cargo)
+    private Task<IPush> RealisationsAsync(Cargo cargo)
     {
         var id = random.Next(3) switch { 0 => $"{Guid.NewGuid():n}.doi/more", 1 => $"md5:{Guid.NewGuid():n}!out", _ => $"p-{Guid.NewGuid():n}" };
         return PushAsync(TrustPath.Make("own") with { Realisation = id, Deriver = cargo.Root });
