@@ -51,6 +51,21 @@ public sealed class ForcedTests
         Assert.Equal(isMutant ? 1 : 0, await condemned);
     }
 
+    /// <summary>What another supersedes between the two halves of a commit, of the same rank, the commit has to tell: it stays as it is.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_commit_tells_what_an_equal_rank_took_between_its_halves(bool isOfItsGroup)
+    {
+        await using var database = await ModelDatabase.CreateAsync(2);
+        using var schedule = await Schedule.BeginAsync(database, Universe.All.First(u => u.Name == "two builders"), retains: false, Mutant.None);
+        await schedule.DoAsync(Mutants.Start(Mutants.Push(1, "b") with { By = Party.Carol }));
+        await schedule.DoAsync(Mutants.Start(Mutants.Push(4, "b") with { By = isOfItsGroup ? Party.Dan : Party.Dora }));
+        await schedule.DoAsync(Mutants.Start(Mutants.Push(6, "b") with { By = Party.Dan, Builder = 1 }));
+
+        await schedule.FinishAsync(toNothing: false);
+    }
+
     private static async Task LivePathAsync(ModelDatabase database)
     {
         var schedule = await Schedule.BeginAsync(database, Universe.All[0], retains: false, Mutant.None);

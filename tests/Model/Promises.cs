@@ -128,7 +128,7 @@ internal sealed class Promises
                 check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
             // One that a commit has just superseded is being written; no commit is answered before that.
             foreach (var saying in promise.True.Where(s => !withdrawn.Path(s.Path, row.Created) && state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
-                truths.Check(saying, "present", saying.Rank + 1, store, check);
+                truths.Check(saying, "present", 1, store, check);
             foreach (var key in promise.Keys.Where(k => !withdrawn.Key(k, row.Created)))
                 check(store.Objects.ContainsKey(key), "I3", $"push {push} was told that {key} is there, and it is not in the bucket");
             foreach (var nar in promise.Stored.Where(n => !withdrawn.Nar(n, row.Created)))

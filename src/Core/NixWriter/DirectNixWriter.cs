@@ -48,8 +48,7 @@ internal sealed class DirectNixWriter(
         switch (put.Outcome)
         {
             case "publishing":
-                await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancel);
-                return NarInfoOutcome.Published;
+                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancel) == "overtaken" ? NarInfoOutcome.Conflict : NarInfoOutcome.Published;
             case "conflict":
                 return NarInfoOutcome.Conflict;
             case "present":
@@ -107,13 +106,15 @@ internal sealed class DirectNixWriter(
         return file;
     }
 
-    private async Task PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience, CancellationToken cancel)
+    // 'committed', or 'overtaken': somebody else was first, and the path is kept as it is.
+    private async Task<string> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience, CancellationToken cancel)
     {
         try
         {
             // Goes on without this request: the catalog owns it.
-            if (await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel) == "withdrawn")
-                throw new CacheProblemException(ProblemKind.Withdrawn, $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was published. Nothing was published.", path is { } one ? [one.Hash] : null);
+            var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel);
+            return ended != "withdrawn" ? ended
+                : throw new CacheProblemException(ProblemKind.Withdrawn, $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was published. Nothing was published.", path is { } one ? [one.Hash] : null);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
         {

@@ -14,6 +14,7 @@ declare
   v_declared bigint[];
   v_kept bigint[] := '{}';
   v_differs bigint[] := '{}';
+  v_overtaken bigint[];
   v_lower bigint[];
   v_open bigint[];
   v_supersedes bigint[] := '{}';
@@ -48,8 +49,8 @@ begin
       from @fn@.met_paths(p_cache, p_push, v_declared) m join store_path s on s.id = m.path_id
       where m.verdict in ('other', 'own', 'unread') or m.verdict = 'same' and s.rank >= v_push.rank;
   end if;
-  -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself.
-  v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' then '{}' else array(
+  -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself, and niks3's clients no names.
+  v_lower := case when v_push.rank = 0 or v_push.operation like 'nix-put:%' or v_push.operation like 'deferred:%' then '{}' else array(
     select s.id from store_path s where s.id = any(v_push.paths) and s.rank < v_push.rank and not s.id = any(v_declared)) end;
   -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
   -- A log is taken with a path that its derivation has made; and each of them with a path that this push publishes, or its own trust group or a lower rank has published (see push_carries).
@@ -70,10 +71,11 @@ begin
   -- But what it was promised may have gone since it lapsed, and come back with another content.
   paths := @fn@.changed_paths(v_push);
   if paths is not null then outcome := 'missing'; return; end if;
-  -- What begin has promised to a push with a pin has to be as it was then: another of its rank, outside its group, may have superseded it since. Nobody can any more, with the locks of v_lower.
-  select array_agg(s.id) into paths from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
-    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest
-      and s.trust_group is distinct from v_push.trust_group;
+  -- What begin has promised to a push with a pin, or on the word of a lower rank, has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the
+  -- locks of v_lower.
+  select array_agg(s.id), array_agg(s.id) filter (where v_push.pin is not null and s.trust_group is distinct from v_push.trust_group) into v_overtaken, paths
+    from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
+    where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
   if paths is not null then outcome := 'conflict'; return; end if;
   -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
   if v_declared <> '{}' then
@@ -83,6 +85,7 @@ begin
     if paths is not null then outcome := 'conflict'; return; end if;
     conflicts := conflicts || v_differs;
   end if;
+  conflicts := conflicts || coalesce(v_overtaken, '{}');
   -- Collected since it was looked at: nobody has locked it.
   if v_open && v_kept then
     paths := v_kept;
@@ -155,7 +158,7 @@ begin
   perform @fn@.audit_commits(p_cache, array[p_push], array[p_publisher], array[p_address], cardinality(v_supersedes));
   -- A path that was published just now is in no bucket yet: there is nothing to finish.
   outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push, v_g) end;
-  if outcome in ('committing', 'changed') then outcome := 'publishing'; end if;
+  outcome := case outcome when 'committing' then 'publishing' when 'changed' then 'publishing' when 'overtaken' then 'committed' else outcome end;
 end $$;
 
 create function @fn@.push_outcome(p_push push) returns text

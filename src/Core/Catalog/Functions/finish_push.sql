@@ -3,6 +3,7 @@
 -- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
 -- A commit that meets a bar ends 'withdrawn' (see withdraw.sql): what it publishes becomes live without a stamp, for the eviction to take, no root counts, no pin moves, and nothing more is
 -- superseded. It ends no earlier than the narinfo of what it has superseded is written.
+-- 'overtaken': committed, but of what it was to supersede some is kept as it is, since another got there first; its row says which.
 -- p_g: in this transaction all that it names was touched at this g, is promised, and is locked as here.
 create function @fn@.finish_push(p_cache int, p_push bigint, p_g bigint default null) returns text
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -15,6 +16,7 @@ declare
   v_supersedes bigint[];
   v_same bigint[];
   v_taken bigint[];
+  v_kept bigint[];
   v_chosen bigint[];
   v_former bigint[];
   v_former_objects bigint[];
@@ -75,8 +77,9 @@ begin
   -- commit's first half, onto which its pin does not move.
   select coalesce(array_agg(m.path_id order by m.path_id) filter (where m.verdict = 'supersede' and d.supersedes and not d.superseded), '{}'),
       coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'),
-      coalesce(array_agg(m.path_id) filter (where m.verdict in ('other', 'misnamed') and d.supersedes and not d.superseded), '{}')
-    into v_supersedes, v_same, v_taken
+      coalesce(array_agg(m.path_id) filter (where m.verdict in ('other', 'misnamed') and d.supersedes and not d.superseded), '{}'),
+      coalesce(array_agg(m.path_id) filter (where m.verdict in ('own', 'unread') and d.supersedes and not d.superseded), '{}')
+    into v_supersedes, v_same, v_taken, v_kept
     from @fn@.met_paths(p_cache, p_push, array(
         select d.path_id from push_path d join store_path s on s.id = d.path_id
         where d.push_id = p_push and (d.supersedes and not d.superseded or s.rank < v_push.rank))) m
@@ -119,6 +122,6 @@ begin
   elsif v_push.pin is not null then
     perform @fn@.audit(p_cache, v_push.committer, v_push.committer_address, 'pin.refuse', v_push.pin ->> 'name', (select s.hash from store_path s where s.id = v_push.roots[1]));
   end if;
-  update push u set state = 'committed', finished = clock_timestamp(), lease = null, conflicts = u.conflicts || v_taken, pin_refused = u.pin is not null and v_taken <> '{}' where u.id = p_push;
-  return 'committed';
+  update push u set state = 'committed', finished = clock_timestamp(), lease = null, conflicts = u.conflicts || v_taken || v_kept, pin_refused = u.pin is not null and v_taken <> '{}' where u.id = p_push;
+  return case when v_taken || v_kept = '{}' then 'committed' else 'overtaken' end;
 end $$;

@@ -67,9 +67,12 @@ begin
           array(select v_ids[k] from generate_series(m.path_from + 1, m.path_from + m.paths) k where v_promised[k]),
           array(select distinct v_ids[m.path_from + p_roots[k]] from generate_series(m.root_from + 1, m.root_from + m.roots) k), m.pin::jsonb,
           m.public, m.publisher, m.trust_group, m.rank, string_to_array(m.committers, ' '),
-          case when m.pin is not null then v_ids[m.path_from + 1 : m.path_from + m.paths] end, case when m.pin is not null then p_path_digests[m.path_from + 1 : m.path_from + m.paths] end,
+          case when m.pin is not null then v_ids[m.path_from + 1 : m.path_from + m.paths] else l.ids end, case when m.pin is not null then p_path_digests[m.path_from + 1 : m.path_from + m.paths] else l.digests end,
           case when p_quotas is not null then 0 end
-        from item m where m.fresh order by m.operation
+        from item m left join lateral (
+          select array_agg(s.id order by s.id) as ids, array_agg(s.declared order by s.id) as digests from store_path s
+          where m.rank > 0 and m.pin is null and s.id = any(v_ids[m.path_from + 1 : m.path_from + m.paths]) and s.state <> 'gone' and s.rank < m.rank and s.declared is not null) l on true
+        where m.fresh order by m.operation
         on conflict (cache_id, operation) do nothing returning public_id, operation, expires, trust_group)
     select array_agg(m.i::int), array_agg(o.public_id), array_agg(o.expires), array_agg(o.trust_group), bool_or(o.public_id is null) into v_items, v_pushes, v_expires, v_item_groups, v_lost
       from item m left join opened o on o.operation = m.operation where m.fresh;
@@ -168,7 +171,7 @@ begin
   -- Rules 4 and 6 of a push with nothing to publish, to hold or to drop: all that it names was promised by the touch above.
   v_warm := array(
     select u.id from push u
-    where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and u.objects = '{}' and u.pin is null and u.expires >= clock_timestamp()
+    where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and u.objects = '{}' and u.pin is null and u.named is null and u.expires >= clock_timestamp()
       and not exists (select from push_path d where d.push_id = u.id)
       and not exists (select from push_object d where d.push_id = u.id)
       and not exists (select from nix_pending d where d.push_id = u.id)

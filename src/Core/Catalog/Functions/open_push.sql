@@ -1,7 +1,7 @@
 -- Rule 2, first half: records the push and touches what it names. The same operation again touches again.
 -- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, 'reused', 'lapsed'
 -- (what it was promised has another content by now), or what quota_exceeded says, without.
--- p_path_digests: with a pin, what is declared of each path, for the commit to compare again.
+-- p_path_digests: with a pin, what is declared of each path, for the commit to compare again; without one it compares what is there on the word of a lower rank.
 -- digests, trust_groups and verified say what a promised path was declared as, and on whose word; own_group: the push's own; trusts_legacy: rows without a group are usable by it.
 create function @fn@.open_push(
   p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_roots int[], p_keys text[], p_pin jsonb,
@@ -21,6 +21,8 @@ declare
   v_unpromised bigint[] := '{}';
   v_promised bigint[];
   v_hot boolean;
+  v_lower bigint[];
+  v_lower_digests bytea[];
   v_states text[];
   v_is_promised boolean[];
   v_digests bytea[];
@@ -41,11 +43,11 @@ begin
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
 
   loop
-    select array_agg(x.id), array_agg(x.id) filter (where not x.gone), array_agg(x.id) filter (where x.gone), bool_and(x.hot),
+    select array_agg(x.id), array_agg(x.id) filter (where not x.gone), array_agg(x.id) filter (where x.gone), bool_and(x.hot), array_agg(x.id) filter (where x.lower), array_agg(x.declared) filter (where x.lower),
         array_agg(x.declared), array_agg(x.trust_group), array_agg(x.verified), array_agg(x.signatures)
-      into v_ids, v_known, v_gone, v_hot, v_digests, v_groups, v_verified, v_signatures
+      into v_ids, v_known, v_gone, v_hot, v_lower, v_lower_digests, v_digests, v_groups, v_verified, v_signatures
       from (
-        select s.id, s.state = 'gone' as gone, s.state = 'live' and s.touched = v_g as hot, s.declared, s.trust_group, s.verified, array_to_string(s.signatures, ' ') as signatures
+        select s.id, s.state = 'gone' as gone, s.state = 'live' and s.touched = v_g as hot, s.state <> 'gone' and s.rank < p_rank and s.declared is not null as lower, s.declared, s.trust_group, s.verified, array_to_string(s.signatures, ' ') as signatures
         from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
         order by u.ord) x;
     -- Rows are permanent, so most pushes of a fleet find all of them.
@@ -84,7 +86,7 @@ begin
     end if;
     insert into push (cache_id, operation, digest, expires, paths, roots, pin, public_id, publisher, trust_group, rank, committers, named, digests, claimed_bytes)
       select p_cache, p_operation, p_digest, clock_timestamp() + p_ttl, v_promised, array_agg(distinct v_ids[r]), p_pin, p_public, v_publisher, v_group, p_rank, p_committers,
-        case when p_path_digests is not null then v_ids end, p_path_digests, case when p_quotas is not null then 0 end
+        case when p_path_digests is not null then v_ids else v_lower end, coalesce(p_path_digests, v_lower_digests), case when p_quotas is not null then 0 end
       from unnest(p_roots) r
       on conflict (cache_id, operation) do nothing returning * into v_push;
     if not found then
