@@ -357,7 +357,7 @@ public sealed class DeclarationTests
     private static Task<PushOpened> BeginWithLogAsync(World world, Caller caller) => world.BeginAsync(
         caller, World.Closure(World.Path("a") with { Deriver = Drv }) with { Logs = [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }] });
 
-    private static Task ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) => world.Of(caller).ReportAsync(
+    private static Task<ReportAnswer> ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) => world.Of(caller).ReportAsync(
         CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
 
     /// <summary>Answers which logs begin asked for, and sends them.</summary>
