@@ -30,8 +30,7 @@ internal sealed record ServerSettings
             (file?["url"], file?.Path ?? ""),
             (DefaultUrl, "the default"));
         var (cache, cacheSource) = First((flags.Cache, "--cache"), (environment("ORLEANS_CACHE_NAME"), "ORLEANS_CACHE_NAME"), (file?["cache"], file?.Path ?? ""), ("default", ""));
-        if (!cache.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw new CliException(ExitCodes.Usage, $"'{cache}' (from {cacheSource}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
+        RequireCacheName(cache, cacheSource);
         var (token, _) = First((flags.TokenFile, ""), (environment("ORLEANS_CACHE_TOKEN_FILE"), ""), (file?["token-file"], ""), ("", ""));
         return new ServerSettings
         {
@@ -76,7 +75,13 @@ internal sealed record ServerSettings
         return ("", "");
     }
 
-    private static Uri ParseUrl(string text, string source)
+    public static void RequireCacheName(string cache, string source)
+    {
+        if (!cache.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+            throw new CliException(ExitCodes.Usage, $"'{cache}' (from {source}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
+    }
+
+    public static Uri ParseUrl(string text, string source)
     {
         if (!Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
             throw new CliException(ExitCodes.Usage, $"'{text}' (from {source}) is not a URL of a server: http://host:port or https://host/path is wanted.");
