@@ -70,7 +70,8 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
             HttpStatusCode.NotFound or HttpStatusCode.Gone => throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
             // S3: another request for the same key is under way, such as our own first attempt.
             HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
-            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"HTTP {(int)status} {response.ReasonPhrase}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"{url.GetLeftPart(UriPartial.Authority)} answers {Misdirected.Describe(response)}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ when Misdirected.Explain(response, url.GetLeftPart(UriPartial.Authority)) is { } misdirected => throw misdirected,
             _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(text)}"),
         };
     }
