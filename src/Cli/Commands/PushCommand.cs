@@ -71,7 +71,8 @@ internal static class PushCommand
             await stop.CancelAsync();
         await first;
         await greeting;
-        var closure = await lookup;
+        var (closure, places) = await lookup;
+        options = options with { StoreDir = places.Store, CaseHack = places.CaseHack };
         var lookedUp = time.GetElapsedTime(started);
 
         var api = new Api(http, settings.Url, settings.Cache, token, retry);
@@ -115,23 +116,29 @@ internal static class PushCommand
         }
     }
 
-    private static async Task<LocalClosure> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
+    private static async Task<(LocalClosure Closure, NixPlaces Places)> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
     {
-        var paths = await new LocalStore().ClosureAsync(roots, cancellationToken);
+        var store = new LocalStore();
+        // At the same time: each starts a program.
+        var asking = store.PlacesAsync(cancellationToken);
+        var looking = store.ClosureAsync(roots, cancellationToken);
+        var places = await asking;
+        var paths = (await looking).ToDictionary(found => found.Key, found => LocalNar.Sized(found.Value, places, cancellationToken));
         if (paths.Count > MaxPaths)
             throw new CliException(ExitCodes.Usage, $"The closure has {Text.Count(paths.Count, "path")}; one push takes at most {MaxPaths:N0}. Push some of its parts first, each in a push of its own.");
         string? warning = null;
-        var realisations = arguments.Realisations ? new Realisations(Realisations.DefaultDatabase).Find(paths, out warning) : [];
+        var realisations = arguments.Realisations ? new Realisations(places.Database).Find(paths, out warning) : [];
         if (warning is not null)
             progress.Note($"warning: {warning}");
-        return new LocalClosure
+        var closure = new LocalClosure
         {
             Roots = roots,
             Paths = paths,
-            Logs = arguments.Logs ? new BuildLogs(BuildLogs.DefaultRoot).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
+            Logs = arguments.Logs ? new BuildLogs(places.BuildLogs).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
             Realisations = realisations.ToDictionary(realisation => realisation.Id),
             Pin = arguments.Pin,
         };
+        return (closure, places);
     }
 
     private static void Print(PushResult result, Arguments arguments, LocalClosure closure)
