@@ -8,7 +8,7 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>doctor</c>: looks at everything that a push needs, changes nothing, and says of each thing what is wrong and what to do.</summary>
+/// <summary><c>doctor</c>: looks at everything that a push needs, leaves it as it was, and says of each thing what is wrong and what to do.</summary>
 internal static class DoctorCommand
 {
     /// <summary>Presigned URLs are refused when the clocks differ by more (S3: 15 minutes); a minute is worth a word.</summary>
@@ -16,7 +16,7 @@ internal static class DoctorCommand
 
     public static Command Create(CommonOptions common)
     {
-        var command = new Command("doctor", "Find out why something does not work. Changes nothing.");
+        var command = new Command("doctor", "Find out why something does not work. Leaves everything as it was.");
         command.SetAction((result, cancellationToken) => new Examination(Console.Out).RunAsync(() => common.Resolve(result), cancellationToken));
         return command;
     }

@@ -7,6 +7,9 @@ internal sealed record ServerSettings
 {
     public const string DefaultUrl = "http://127.0.0.1:5751";
 
+    // Longer than any token: the rest is not read.
+    private const int MaxTokenFile = 16 << 10;
+
     /// <summary>Without a slash at its end; it may have a path.</summary>
     public required Uri Url { get; init; }
 
@@ -50,7 +53,10 @@ internal sealed record ServerSettings
             return null;
         try
         {
-            var token = File.ReadAllText(TokenFile).Trim();
+            using var file = new StreamReader(TokenFile);
+            // A device has no end.
+            var text = new char[MaxTokenFile];
+            var token = new string(text, 0, file.ReadBlock(text)).Trim();
             if (token.Length == 0)
                 throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} is empty.");
             // It travels in a header: what cannot stand there is not a token, and must not be printed either.
