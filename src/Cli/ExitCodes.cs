@@ -25,4 +25,7 @@ internal static class ExitCodes
 internal sealed class CliException(int exitCode, string message, Exception? inner = null) : Exception(message, inner)
 {
     public int ExitCode { get; } = exitCode;
+
+    /// <summary>The message says which host, why, and what to do: nothing is to be added.</summary>
+    public bool IsComplete { get; init; }
 }

@@ -1,19 +1,26 @@
 using System.CommandLine;
+using System.ComponentModel;
+using System.Net.Http;
 using System.Runtime.InteropServices;
 using OrleansCache.Cli;
 using OrleansCache.Cli.Commands;
+using OrleansCache.Cli.Terminal;
+
+StandardStreams.Guard();
 
 // Ctrl-C and SIGTERM end a push in good order; a second one ends it at once.
 using var interrupt = new CancellationTokenSource();
 using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
 using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Interrupt);
 
-var result = RootCommands.Parse(args);
 var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
 try
 {
+    var result = RootCommands.Parse(args);
     var code = await result.InvokeAsync(configuration, interrupt.Token);
-    return result.Errors.Count > 0 ? ExitCodes.Usage : code;
+    if (result.Errors.Count > 0)
+        return ExitCodes.Usage;
+    return code == ExitCodes.Ok && StandardStreams.OutputError is { } why ? Untold(result, why) : code;
 }
 catch (CliException e)
 {
@@ -25,10 +32,24 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
     Console.Error.WriteLine("orleans-cache: interrupted");
     return ExitCodes.Interrupted;
 }
+catch (Exception e) when (e is IOException or UnauthorizedAccessException or HttpRequestException or Win32Exception)
+{
+    // The surroundings say what is wrong with them; where in this program it was met helps nobody.
+    Console.Error.WriteLine($"orleans-cache: {e.Message}");
+    return e is HttpRequestException ? ExitCodes.Unreachable : ExitCodes.Failed;
+}
 catch (Exception e)
 {
     Console.Error.WriteLine($"orleans-cache: this should not have happened; please report it:\n{e}");
     return ExitCodes.Failed;
+}
+
+// What a command has changed stays changed; one that only tells has failed when nobody was told.
+int Untold(ParseResult result, string why)
+{
+    var changes = RootCommands.Changes(result);
+    Console.Error.WriteLine($"orleans-cache: standard output cannot be written: {why}{(changes ? "; the command itself is done" : "")}");
+    return changes ? ExitCodes.Ok : ExitCodes.Failed;
 }
 
 void Interrupt(PosixSignalContext context)

@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Commands;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Tests.Fake;
+using OrleansCache.Cli.Tests.Surroundings;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;
@@ -38,6 +40,22 @@ public sealed class DoctorCommandTests
         cache.Token = "another";
 
         Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   permission      the server refuses", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_host_that_uploads_go_to_is_asked_too_and_nothing_stays()
+    {
+        await using var cache = await FakeCache.StartAsync();
+        await using var store = new ScriptedServer("", ScriptedServer.Certificate("localhost", DateTimeOffset.UtcNow.AddDays(20), System.Net.IPAddress.Loopback));
+        cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
+        Assert.Contains("ok       uploads         go to the server itself", await ExamineAsync(cache.Url));
+
+        cache.Store = new Uri($"https://{store.Authority}");
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         https://{store.Authority}", StringComparison.Ordinal) && line.Contains("not trusted", StringComparison.Ordinal));
+
+        cache.Store = new Uri($"http://127.0.0.1:{FreePort.Next()}");
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         no connection to {cache.Store.AbsoluteUri.TrimEnd('/')}", StringComparison.Ordinal) && line.Contains("--public-url", StringComparison.Ordinal));
+        Assert.Equal(3, cache.Aborted.Count);
     }
 
     private static async Task<string[]> ExamineAsync(Uri url)

@@ -1,5 +1,6 @@
 using OrleansCache.Cli.Store;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;
@@ -101,7 +102,7 @@ public sealed class LocalStoreTests : IDisposable
     public void Realisations_of_both_kinds_are_found_by_their_output()
     {
         var database = Path.Combine(_folder, "db.sqlite");
-        using (var sqlite = Sqlite.TryOpen(database, create: true) ?? throw new InvalidOperationException("libsqlite3.so.0 is needed"))
+        using (var sqlite = Sqlite.Open(database, create: true))
         {
             foreach (var statement in new[]
             {
@@ -127,6 +128,39 @@ public sealed class LocalStoreTests : IDisposable
         // As 'nix copy' writes it into a binary cache.
         Assert.Equal($$"""{"dependentRealisations":{"sha256:{{Dd}}!out":"{{Hash}}-dep"},"id":"sha256:{{Aa}}!out","outPath":"{{Hash}}-out","signatures":["k:sig"]}""", found[0].Json);
         Assert.Equal($$"""{"outPath":"{{Hash}}-out","signatures":[]}""", found[1].Json);
+    }
+
+    [Fact]
+    public async Task A_database_without_its_log_is_read_where_nobody_may_write()
+    {
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["db"]);
+        using (var sqlite = Sqlite.Open(folder["db/db.sqlite"], create: true))
+        {
+            Assert.NotNull(sqlite.Query("pragma journal_mode = wal"));
+            Assert.NotNull(sqlite.Query("create table ValidPaths (id integer primary key, path text)"));
+        }
+
+        Assert.False(File.Exists(folder["db/db.sqlite-wal"]));
+        var doctor = await Surroundings.Client.ShellAsync($$"""
+            chmod 755 {{folder}} {{folder}}/db; chmod 644 {{folder}}/db/*; mkdir {{folder}}/program; from=$(dirname "$CLIENT")
+            cp "$from"/orleans-cache* {{folder}}/program; cp "$from"/OrleansCache.{Nix,Protocol}.dll "$from"/System.CommandLine.dll {{folder}}/program 2>/dev/null; chmod -R a+rX {{folder}}/program
+            [ $(id -u) != 0 ] || as="setpriv --reuid=65534 --regid=65534 --clear-groups"; [ $(id -u) = 0 ] || chmod 555 {{folder}}/db
+            NIX_STATE_DIR={{folder}} $as {{folder}}/program/orleans-cache doctor --url http://127.0.0.1:9
+            """);
+
+        Assert.Contains($"ok       realisations    {folder["db/db.sqlite"]} can be read", doctor.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_error_of_the_database_is_told_and_is_not_none()
+    {
+        var database = Path.Combine(_folder, "db.sqlite");
+        await File.WriteAllTextAsync(database, new string('x', 10_000));
+        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [], Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
+
+        Assert.Empty(new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output }, out var warning));
+        Assert.Contains("file is not a database", warning, StringComparison.Ordinal);
     }
 
     [Fact]

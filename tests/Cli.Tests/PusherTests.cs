@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Tests.Fake;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -330,6 +331,52 @@ public sealed class PusherTests : PusherFixture
 
         Assert.Equal(["push1"], _cache.Aborted);
         Assert.Empty(_cache.Live);
+    }
+
+    [Fact]
+    public async Task A_push_that_fails_is_ended()
+    {
+        _store.Add("a", 1000);
+        _cache.Misbehave = First(int.MaxValue, request => request.Method == "PUT", context => Status(context, 507));
+
+        await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Equal(["push1"], _cache.Aborted);
+    }
+
+    [Fact]
+    public async Task A_host_for_uploads_that_is_not_there_is_named_with_the_options_that_name_it()
+    {
+        _store.Add("a", 1000);
+        _cache.Store = new Uri($"http://127.0.0.1:{OrleansCache.Testing.FreePort.Next()}");
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Equal(ExitCodes.Unreachable, error.ExitCode);
+        Assert.Contains($"no connection to http://{_cache.Store.Authority}", error.Message, StringComparison.Ordinal);
+        Assert.Contains("--public-url", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_size_that_Nix_has_not_recorded_is_measured()
+    {
+        var info = _store.Add("a", 1234);
+        var unknown = PathInfoJson.Parse(System.Text.Encoding.UTF8.GetBytes(
+            $$"""[{"path":"{{info.Path}}","narHash":"{{info.NarHash.ToSri()}}","narSize":0,"references":[]},{"path":"{{info.Path}}","narHash":"{{info.NarHash.ToSri()}}","references":[]}]"""));
+
+        foreach (var path in unknown)
+            Assert.Equal(info.NarSize, LocalNar.Sized(path, NixPlaces.Of($"local?real={_store.Folder}", _ => null), CancellationToken.None).NarSize);
+    }
+
+    [Fact]
+    public async Task Names_that_Nix_has_changed_on_disk_are_sent_as_they_were()
+    {
+        var info = _store.AddCaseHacked("a", "file", "File~nix~case~hack~1");
+
+        await PushAsync(change: options => options with { CaseHack = true });
+
+        AssertAllArrived();
+        Assert.DoesNotContain("case~hack", System.Text.Encoding.UTF8.GetString(_cache.Nars[info.NarHash]), StringComparison.Ordinal);
     }
 
     [Fact]

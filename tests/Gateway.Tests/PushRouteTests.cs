@@ -151,6 +151,19 @@ public class PushRouteTests
         Assert.Equal(status == 405, answer.Content.Headers.Allow.Count > 0);
     }
 
+    [Theory]
+    [InlineData("/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.xz")]
+    [InlineData("/7hjadjskdkc0yy9c8vszrvnc94lva3a6.narinfo")]
+    public async Task Who_writes_to_the_url_for_reading_is_told_the_one_for_writing(string path)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var answer = await gateway.SendAsync(HttpMethod.Put, path, ("Authorization", $"Bearer {TestGateway.Token}"));
+
+        Assert.Equal(405, (int)answer.StatusCode);
+        Assert.Contains("append /c/default", (await answer.ProblemAsync()).Detail, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_commit_that_takes_long_answers_202_and_when_to_ask_again()
     {

@@ -191,6 +191,19 @@ public class ReadRouteTests
         Assert.Equal("hi", await answer.Content.ReadAsStringAsync());
     }
 
+    [Theory]
+    [InlineData("/log/")]
+    [InlineData("/c/default/log/")]
+    public async Task A_question_mark_is_part_of_the_name_of_a_log(string route)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        await gateway.StoreAsync($"log/{Hash}-foo+bar=2?x.drv", "hi"u8.ToArray());
+
+        // As Nix sends it, and as other clients do.
+        Assert.Equal("hi", await (await gateway.GetAsync($"{route}{Hash}-foo+bar=2?x.drv")).Content.ReadAsStringAsync());
+        Assert.Equal("hi", await (await gateway.GetAsync($"{route}{Hash}-foo%2Bbar=2%3Fx.drv")).Content.ReadAsStringAsync());
+    }
+
     [Fact]
     public async Task The_cache_info_is_generated()
     {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Settings;
 
@@ -33,6 +34,8 @@ internal sealed class CommonOptions
 
     public void AddTo(Command command)
     {
+        Url.Validators.Add(static result => Check(result, text => ServerSettings.ParseUrl(text, "--url")));
+        Cache.Validators.Add(static result => Check(result, text => ServerSettings.RequireCacheName(text, "--cache")));
         command.Options.Add(Url);
         command.Options.Add(TokenFile);
         command.Options.Add(Cache);
@@ -45,9 +48,22 @@ internal sealed class CommonOptions
         return ServerSettings.Resolve(flags, Environment.GetEnvironmentVariable, path is null ? null : ConfigFile.Load(path));
     }
 
+    private static void Check(OptionResult result, Action<string> parse)
+    {
+        try
+        {
+            if (result.Tokens is [var only] && !string.IsNullOrWhiteSpace(only.Value))
+                parse(only.Value.Trim());
+        }
+        catch (CliException e)
+        {
+            result.AddError(e.Message);
+        }
+    }
+
     public static RetryPolicy First(RetryPolicy policy) => policy with { Patience = FirstPatience, MaxDelay = TimeSpan.FromSeconds(1) };
 
     /// <summary>What an unreachable server is told with: which URL, where it comes from, what to do.</summary>
-    public static CliException Unreachable(ServerSettings settings, CliException e) => new(e.ExitCode,
+    public static CliException Unreachable(ServerSettings settings, CliException e) => e.IsComplete ? e : new CliException(e.ExitCode,
         $"{e.Message}\nThe server is {settings.Url} (from {settings.UrlSource}). Does it run there? 'orleans-cache doctor' looks closer.", e);
 }

@@ -8,7 +8,7 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>doctor</c>: looks at everything that a push needs, changes nothing, and says of each thing what is wrong and what to do.</summary>
+/// <summary><c>doctor</c>: looks at everything that a push needs, leaves it as it was, and says of each thing what is wrong and what to do.</summary>
 internal static class DoctorCommand
 {
     /// <summary>Presigned URLs are refused when the clocks differ by more (S3: 15 minutes); a minute is worth a word.</summary>
@@ -16,7 +16,7 @@ internal static class DoctorCommand
 
     public static Command Create(CommonOptions common)
     {
-        var command = new Command("doctor", "Find out why something does not work. Changes nothing.");
+        var command = new Command("doctor", "Find out why something does not work. Leaves everything as it was.");
         command.SetAction((result, cancellationToken) => new Examination(Console.Out).RunAsync(() => common.Resolve(result), cancellationToken));
         return command;
     }
@@ -44,9 +44,8 @@ internal static class DoctorCommand
             using var http = Connections.Open(2);
             var once = new RetryPolicy { Patience = TimeSpan.Zero };
             if (await ServerAsync(http, settings, once, cancellationToken))
-                await TokenWorksAsync(new Api(http, settings.Url, settings.Cache, token, once), settings, cancellationToken);
+                await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, cancellationToken);
             await NixAsync(cancellationToken);
-            LocalFiles();
             return _exitCode;
         }
 
@@ -83,7 +82,11 @@ internal static class DoctorCommand
             }
             catch (CliException e)
             {
-                Bad("server", $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
+                Bad("server", e.IsComplete ? e.Message : $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
+            }
+            catch (TransientException e)
+            {
+                Bad("server", $"it answered once, and not again: {e.Message}", e.ExitCode);
             }
             catch (CacheException e)
             {
@@ -106,13 +109,14 @@ internal static class DoctorCommand
                 Good("clock", string.Create(CultureInfo.InvariantCulture, $"within {Math.Ceiling(skew.TotalSeconds):0} s of the server's"));
         }
 
-        private async Task TokenWorksAsync(Api api, ServerSettings settings, CancellationToken cancellationToken)
+        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, CancellationToken cancellationToken)
         {
             try
             {
                 // Asks about nothing: needs the right to push, and leaves no trace.
                 _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
                 Good("permission", "the server lets us push");
+                await StoreAsync(http, api, settings, cancellationToken);
                 await StateAsync(api, cancellationToken);
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
@@ -122,6 +126,34 @@ internal static class DoctorCommand
             catch (Exception e) when (e is CacheException or CliException)
             {
                 Bad("permission", e.Message, ExitCodes.Failed);
+            }
+        }
+
+        /// <summary>A push would send NARs there, so its name, its port, its certificate and the proxies before it matter as much as the server's.</summary>
+        private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, CancellationToken cancellationToken)
+        {
+            try
+            {
+                if (await UploadHost.FindAsync(api, cancellationToken) is not { } store)
+                    return;
+                if (store.Authority == settings.Url.Authority && store.Scheme == settings.Url.Scheme)
+                {
+                    Good("uploads", "go to the server itself");
+                    return;
+                }
+
+                using var request = new HttpRequestMessage(HttpMethod.Get, store);
+                using var response = await http.SendAsync(request, cancellationToken);
+                Good("uploads", $"{store} answers");
+            }
+            catch (Exception e) when (e is CliException or TransientException)
+            {
+                var code = e is CliException told ? told.ExitCode : ExitCodes.Unreachable;
+                Bad("uploads", e is CliException ? e.Message : $"{e.Message}: the server sends uploads there (its --public-url or --s3-upload-endpoint)", code);
+            }
+            catch (CacheException e)
+            {
+                Warn("uploads", $"where they would go is not known: {e.Message}");
             }
         }
 
@@ -150,23 +182,37 @@ internal static class DoctorCommand
             }
 
             Good("nix", version);
-            if (!Directory.Exists(StorePath.StoreDir))
-                Bad("store", $"{StorePath.StoreDir} does not exist", ExitCodes.Usage);
-            else
-                Good("store", StorePath.StoreDir);
+            try
+            {
+                LocalFiles(await new LocalStore().PlacesAsync(cancellationToken));
+            }
+            catch (CliException e)
+            {
+                Bad("store", e.Message, e.ExitCode);
+            }
         }
 
-        private void LocalFiles()
+        private void LocalFiles(NixPlaces places)
         {
-            if (Directory.Exists(BuildLogs.DefaultRoot))
-                Good("build logs", BuildLogs.DefaultRoot);
+            if (!Directory.Exists(places.Store))
+                Bad("store", $"{places.Store} does not exist", ExitCodes.Usage);
             else
-                Warn("build logs", $"{BuildLogs.DefaultRoot} does not exist: no logs will be sent");
-            using var database = Sqlite.TryOpen(Realisations.DefaultDatabase);
-            if (database?.Query("select 1 from ValidPaths limit 1") is not null)
-                Good("realisations", $"{Realisations.DefaultDatabase} can be read");
+                Good("store", places.Store);
+            if (Directory.Exists(places.BuildLogs))
+                Good("build logs", places.BuildLogs);
             else
-                Warn("realisations", $"{Realisations.DefaultDatabase} cannot be read (libsqlite3.so.0 is needed): realisations of content-addressed derivations will not be sent");
+                Warn("build logs", $"{places.BuildLogs} does not exist: no logs will be sent");
+            try
+            {
+                using var database = Sqlite.Open(places.Database);
+                if (database.Query("select 1 from ValidPaths limit 1") is null)
+                    throw new SqliteException("it is not a database of Nix");
+                Good("realisations", $"{places.Database} can be read");
+            }
+            catch (SqliteException e)
+            {
+                Warn("realisations", $"{places.Database} cannot be read: {e.Message}; realisations of content-addressed derivations will not be sent");
+            }
         }
 
         private void Good(string what, string text) => output.WriteLine($"ok       {what,-15} {text}");

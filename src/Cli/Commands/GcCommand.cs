@@ -10,6 +10,8 @@ namespace OrleansCache.Cli.Commands;
 /// <summary><c>gc</c>: starts a run of the garbage collector and waits for it; <c>gc status</c>, <c>gc history</c>, <c>gc cancel</c>.</summary>
 internal static class GcCommand
 {
+    private const int UsualRuns = 20;
+
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);
 
     public static Command Create(CommonOptions common)
@@ -25,13 +27,11 @@ internal static class GcCommand
         {
             olderThan, failedUploads, grace, force, dryRun, noWait, json, Status(common), History(common), Cancel(common),
         };
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(force) && result.GetValue(grace) > TimeSpan.Zero)
-                result.AddError("--force means no grace, and --grace asks for one: give one of them.");
-        });
         command.SetAction(async (result, cancellationToken) =>
         {
+            // Here, and not in a validator: there the duration may be none.
+            if (result.GetValue(force) && result.GetValue(grace) > TimeSpan.Zero)
+                throw new CliException(ExitCodes.Usage, "--force means no grace, and --grace asks for one: give one of them.");
             var request = new GcRequest
             {
                 OlderThanSeconds = result.GetValue(olderThan)?.TotalSeconds,
@@ -92,17 +92,12 @@ internal static class GcCommand
 
     private static Command History(CommonOptions common)
     {
-        var limit = new Option<int>("--limit", "-n") { Description = "Runs to list, at most 100.", HelpName = "N", DefaultValueFactory = _ => 20 };
+        var limit = NumberOption.Create("--limit", 1, 100, $"Runs to list, at most 100. [default: {UsualRuns}]", "-n");
         var json = Json("Print the answer of the server as JSON.");
-        limit.Validators.Add(option =>
-        {
-            if (option.GetValueOrDefault<int>() is < 1 or > 100)
-                option.AddError("--limit: a number from 1 to 100 is wanted.");
-        });
         var command = new Command("history", "List the runs, newest first.") { limit, json };
         command.SetAction(async (result, cancellationToken) =>
         {
-            var history = await ServerCall.AskAsync(common, result, api => api.GcHistoryAsync(result.GetValue(limit), cancellationToken));
+            var history = await ServerCall.AskAsync(common, result, api => api.GcHistoryAsync(result.GetValue(limit) ?? UsualRuns, cancellationToken));
             Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(history, ProtocolJson.Default.GcHistory) : GcText.Table(history.Runs));
         });
         return command;

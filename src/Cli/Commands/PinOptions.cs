@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Globalization;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -23,16 +22,8 @@ internal static class PinOptions
 
     public static Option<TimeSpan?> Expires() => Duration.Option("--expires", "Delete the pin after this time, such as 12h or 30d. [default: never]");
 
-    public static Option<int?> KeepRevisions()
-    {
-        var option = new Option<int?>("--keep-revisions") { Description = "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]", HelpName = "N" };
-        option.Validators.Add(static result =>
-        {
-            if (result.GetValueOrDefault<int?>() is < 1 or > MostRevisions)
-                result.AddError(string.Create(CultureInfo.InvariantCulture, $"--keep-revisions: a number from 1 to {MostRevisions} is wanted."));
-        });
-        return option;
-    }
+    public static Option<int?> KeepRevisions() =>
+        NumberOption.Create("--keep-revisions", 1, MostRevisions, "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]");
 
     public static Option<Sha256Hash?> Expect() => new("--expect")
     {
@@ -47,16 +38,8 @@ internal static class PinOptions
         },
     };
 
-    public static Option<long?> IfRevision()
-    {
-        var option = new Option<long?>("--if-revision") { Description = "Only if the pin is at this revision; 0: only if there is none.", HelpName = "N" };
-        option.Validators.Add(static result =>
-        {
-            if (result.GetValueOrDefault<long?>() is < 0)
-                result.AddError("--if-revision: a revision is wanted, or 0.");
-        });
-        return option;
-    }
+    public static Option<long?> IfRevision() =>
+        NumberOption.Create("--if-revision", 0L, long.MaxValue, "Only if the pin is at this revision; 0: only if there is none.");
 
     /// <exception cref="CliException">What belongs to a pin is said, and no pin.</exception>
     public static PushPin? OfPush(PinName? name, TimeSpan? expires, int? keep) => name is { } pin

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Store;
 using OrleansCache.Protocol;
 
@@ -90,7 +91,7 @@ internal static class PinsCommand
     private static Command Rollback(CommonOptions common)
     {
         var name = PinOptions.Name();
-        var revision = new Argument<long?>("REVISION") { Description = "The revision to go back to, see 'pins show'. Left out: the newest one with another path.", Arity = ArgumentArity.ZeroOrOne };
+        var revision = new Argument<long?>("REVISION") { Description = "The revision to go back to, see 'pins show'. Left out: the newest one with another path.", Arity = ArgumentArity.ZeroOrOne, CustomParser = static result => NumberOption.Parse(result, "REVISION", 1L, long.MaxValue) };
         var (ifRevision, json) = (PinOptions.IfRevision(), Json());
         var command = new Command("rollback", "Move a pin back to the path of an earlier revision.") { name, revision, ifRevision, json };
         command.SetAction(async (result, cancel) =>

@@ -19,16 +19,14 @@ internal static class PushCommand
     {
         var paths = new Argument<string[]>("PATH") { Description = "Store paths, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
         var stdin = new Option<bool>("--stdin") { Description = "Read paths from standard input, one a line." };
-        var level = new Option<int?>("--level") { Description = "zstd level, 1 (fast) to 19 (small). [default: 3]", HelpName = "N" };
-        var jobs = new Option<int?>("--jobs", "-j") { Description = "NARs read and compressed at once. [default: the number of processors]", HelpName = "N" };
+        var level = NumberOption.Create("--level", 1, 19, "zstd level, 1 (fast) to 19 (small). [default: 3]");
+        var jobs = NumberOption.Create("--jobs", 1, 256, "NARs read and compressed at once. [default: the number of processors]", "-j");
         var json = new Option<bool>("--json") { Description = "Print the result as one line of JSON on standard output." };
         var noLogs = new Option<bool>("--no-logs") { Description = "Do not send build logs." };
         var noRealisations = new Option<bool>("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors only." };
         var pin = PinOptions.Pin();
         var (expires, keep) = (PinOptions.Expires(), PinOptions.KeepRevisions());
-        Limit(level, 1, 19);
-        Limit(jobs, 1, 256);
         var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json, noLogs, noRealisations, quiet, pin, expires, keep };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -46,7 +44,7 @@ internal static class PushCommand
     {
         var time = TimeProvider.System;
         var started = time.GetTimestamp();
-        var roots = Roots(arguments);
+        var roots = await RootsAsync(arguments, cancellationToken);
         if (arguments.Pin is { } pin && roots.Length != 1)
             throw new CliException(ExitCodes.Usage, $"--pin {pin.Name} is for one path, and {Text.Count(roots.Length, "path")} are named.");
         if (roots.Length == 0)
@@ -73,7 +71,8 @@ internal static class PushCommand
             await stop.CancelAsync();
         await first;
         await greeting;
-        var closure = await lookup;
+        var (closure, places) = await lookup;
+        options = options with { StoreDir = places.Store, CaseHack = places.CaseHack };
         var lookedUp = time.GetElapsedTime(started);
 
         var api = new Api(http, settings.Url, settings.Cache, token, retry);
@@ -83,16 +82,12 @@ internal static class PushCommand
         Print(result, arguments, closure);
     }
 
-    private static StorePath[] Roots(Arguments arguments)
+    private static async Task<StorePath[]> RootsAsync(Arguments arguments, CancellationToken cancellationToken)
     {
-        var names = arguments.Paths.ToList();
+        var names = arguments.Paths.SelectMany(PathList.Words).ToList();
         if (arguments.Stdin)
         {
-            while (Console.In.ReadLine() is { } line)
-            {
-                if (!string.IsNullOrWhiteSpace(line))
-                    names.Add(line.Trim());
-            }
+            names.AddRange(await PathList.ReadAsync(cancellationToken));
         }
         else if (names.Count == 0)
         {
@@ -121,23 +116,29 @@ internal static class PushCommand
         }
     }
 
-    private static async Task<LocalClosure> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
+    private static async Task<(LocalClosure Closure, NixPlaces Places)> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
     {
-        var paths = await new LocalStore().ClosureAsync(roots, cancellationToken);
+        var store = new LocalStore();
+        // At the same time: each starts a program.
+        var asking = store.PlacesAsync(cancellationToken);
+        var looking = store.ClosureAsync(roots, cancellationToken);
+        var places = await asking;
+        var paths = (await looking).ToDictionary(found => found.Key, found => LocalNar.Sized(found.Value, places, cancellationToken));
         if (paths.Count > MaxPaths)
             throw new CliException(ExitCodes.Usage, $"The closure has {Text.Count(paths.Count, "path")}; one push takes at most {MaxPaths:N0}. Push some of its parts first, each in a push of its own.");
         string? warning = null;
-        var realisations = arguments.Realisations ? new Realisations(Realisations.DefaultDatabase).Find(paths, out warning) : [];
+        var realisations = arguments.Realisations ? new Realisations(places.Database).Find(paths, out warning) : [];
         if (warning is not null)
             progress.Note($"warning: {warning}");
-        return new LocalClosure
+        var closure = new LocalClosure
         {
             Roots = roots,
             Paths = paths,
-            Logs = arguments.Logs ? new BuildLogs(BuildLogs.DefaultRoot).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
+            Logs = arguments.Logs ? new BuildLogs(places.BuildLogs).Of(paths.Values) : new Dictionary<StorePath, (StorePathHash, string)>(),
             Realisations = realisations.ToDictionary(realisation => realisation.Id),
             Pin = arguments.Pin,
         };
+        return (closure, places);
     }
 
     private static void Print(PushResult result, Arguments arguments, LocalClosure closure)
@@ -161,10 +162,4 @@ internal static class PushCommand
         return $"{Text.Count(result.Paths, "path")}: {result.Present:N0} there already, {result.Uploaded:N0} uploaded " +
             $"({Text.Bytes(result.NarBytes)}, sent as {Text.Bytes(result.FileBytes)}), {result.Published:N0} published{pinned} ({total})";
     }
-
-    private static void Limit(Option<int?> option, int least, int most) => option.Validators.Add(result =>
-    {
-        if (result.GetValueOrDefault<int?>() is { } value && (value < least || value > most))
-            result.AddError($"{option.Name} {value}: a number from {least} to {most} is wanted.");
-    });
 }

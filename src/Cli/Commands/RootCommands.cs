@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using OrleansCache.Cli.Settings;
 
 namespace OrleansCache.Cli.Commands;
 
@@ -158,6 +159,7 @@ internal static class RootCommands
             CompletionCommand.Create(),
         };
         common.AddTo(root);
+        TextValues.Require(root);
         foreach (var option in root.Options)
         {
             if (option is VersionOption version)
@@ -168,6 +170,9 @@ internal static class RootCommands
 
         return root;
     }
+
+    /// <summary>Whether the command changes something on the server: then its exit code tells of that, whatever becomes of its text.</summary>
+    public static bool Changes(ParseResult result) => result.CommandResult.Command.Name is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel";
 
     /// <summary>Of a wrong command line only the error is shown, not the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)

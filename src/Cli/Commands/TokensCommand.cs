@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using OrleansCache.Cli.Settings;
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
@@ -40,13 +41,11 @@ internal static class TokensCommand
                 Group = result.GetValue(group),
             };
             var created = await ServerCall.AskAsync(common, result, api => api.CreateTokenAsync(request, cancel));
+            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(created, ProtocolJson.Default.CreatedToken) : created.Secret);
+            if (StandardStreams.OutputError is { } why)
+                throw new CliException(ExitCodes.Failed, $"The token {created.Token.Name} is made, and its secret is lost: standard output cannot be written: {why}. Revoke it ('orleans-cache tokens revoke {created.Token.Id}') and make another.");
             if (result.GetValue(json))
-            {
-                Console.Out.WriteLine(JsonSerializer.Serialize(created, ProtocolJson.Default.CreatedToken));
                 return;
-            }
-
-            Console.Out.WriteLine(created.Secret);
             await Console.Error.WriteLineAsync($"{created.Token.Name}: {Allows(created.Token)}; {(created.Token.Expires is { } end ? $"until {Text.Time(end)}" : "until it is revoked")}. The secret is not told again.");
         });
         return command;

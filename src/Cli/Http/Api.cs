@@ -149,7 +149,11 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     private Exception Failure(HttpResponseMessage response, byte[] content)
     {
         var problem = ReadProblem(response, content);
-        var detail = problem is null ? $"HTTP {(int)response.StatusCode} {response.ReasonPhrase}" : problem.Detail ?? problem.Title;
+        var misdirected = problem is null ? Misdirected.Explain(response, _root) : null;
+        // A body that is too large can be sent in smaller ones; nothing else of these can be helped.
+        if (misdirected is not null && response.StatusCode is not HttpStatusCode.RequestEntityTooLarge)
+            return misdirected;
+        var detail = problem is null ? misdirected?.Message ?? Misdirected.Describe(response) : problem.Detail ?? problem.Title;
         if (RetryPolicy.IsTransient(response.StatusCode))
         {
             var gateway = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
 
 namespace OrleansCache.Cli.Http;
@@ -8,8 +9,10 @@ internal static class Connections
 {
     public const string UserAgent = "orleans-cache/" + ThisAssembly.Version;
 
-    public static HttpMessageInvoker Open(int parallel) => new(new SocketsHttpHandler
+    public static HttpMessageInvoker Open(int parallel) => new(new HostNaming(new SocketsHttpHandler
     {
+        Proxy = Proxies.OfEnvironment,
+        SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = Certificates.Accept },
         UseCookies = false,
         // A presigned URL must not be followed elsewhere, and the API has no redirects.
         AllowAutoRedirect = false,
@@ -19,7 +22,7 @@ internal static class Connections
         ConnectTimeout = TimeSpan.FromSeconds(15),
         ActivityHeadersPropagator = null,
         ConnectCallback = ConnectAsync,
-    });
+    }));
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {

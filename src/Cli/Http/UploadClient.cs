@@ -24,12 +24,22 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
     public async Task PutAsync(string what, Func<bool, CancellationToken, ValueTask<Uri>> url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
     {
         var (refused, attempts, fresh) = (0, 0, false);
-        await retry.RunAsync($"uploading {what}", async c =>
+        Uri? target = null;
+        try
+        {
+            await retry.RunAsync($"uploading {what}", SendAsync, cancellationToken);
+        }
+        catch (CliException e) when (e is { ExitCode: ExitCodes.Unreachable, IsComplete: false } && target is not null)
+        {
+            throw new CliException(e.ExitCode, $"{e.Message}\nThe server sends uploads to {target.GetLeftPart(UriPartial.Authority)}: its --public-url, or its --s3-upload-endpoint, must be one that this machine reaches.", e);
+        }
+
+        async Task<bool> SendAsync(CancellationToken c)
         {
             while (true)
             {
                 // A store that refuses an expired URL may close the connection while the body is under way: then no 403 is seen.
-                var target = await url(fresh || attempts++ > 1, c);
+                target = await url(fresh || attempts++ > 1, c);
                 fresh = false;
                 var status = await PutOnceAsync(what, target, headers, body, c);
                 if (status != HttpStatusCode.Forbidden)
@@ -38,7 +48,7 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
                     throw new CliException(ExitCodes.Failed, $"The store at {target.GetLeftPart(UriPartial.Authority)} refuses to take {what} (HTTP 403), with fresh URLs too. Are the clocks of the server and the store right, and may the key that signs its upload URLs put there?");
                 fresh = true;
             }
-        }, cancellationToken);
+        }
     }
 
     /// <summary>OK also stands for "it is there already".</summary>
@@ -70,7 +80,8 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
             HttpStatusCode.NotFound or HttpStatusCode.Gone => throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
             // S3: another request for the same key is under way, such as our own first attempt.
             HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
-            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"HTTP {(int)status} {response.ReasonPhrase}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"{url.GetLeftPart(UriPartial.Authority)} answers {Misdirected.Describe(response)}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            _ when Misdirected.Explain(response, url.GetLeftPart(UriPartial.Authority)) is { } misdirected => throw misdirected,
             _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(text)}"),
         };
     }

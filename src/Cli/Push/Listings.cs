@@ -9,11 +9,11 @@ internal static class Listings
     private const int MaxBytes = 16 << 20;
 
     /// <summary>Of a path whose NAR nobody has to read.</summary>
-    public static void ReportFromFileSystem(UploadJob job, string storeDir, Reporter reporter, PushProgress progress)
+    public static void ReportFromFileSystem(UploadJob job, PushOptions options, Reporter reporter, PushProgress progress)
     {
         try
         {
-            Report(job, NarListing.FromFileSystem(Path.Combine(storeDir, job.Info.Path.BaseName)), reporter);
+            Report(job, NarListing.FromFileSystem(Path.Combine(options.StoreDir, job.Info.Path.BaseName), new NarWriteOptions { CaseHack = options.CaseHack }), reporter);
         }
         catch (IOException e)
         {

@@ -18,14 +18,32 @@ internal static class LocalNar
             throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {recorded.ToSri()}");
     }
 
+    /// <summary>The path with its size, which Nix has not recorded of every one.</summary>
+    /// <exception cref="CliException">Its files cannot be read.</exception>
+    public static PathInfo Sized(PathInfo info, NixPlaces places, CancellationToken cancellationToken)
+    {
+        if (info.NarSize > 0)
+            return info;
+        var path = Path.Combine(places.Store, info.Path.BaseName);
+        try
+        {
+            return info with { NarSize = NarWriter.Measure(path, new NarWriteOptions { CaseHack = places.CaseHack }, cancellationToken) };
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Unreadable(path, e);
+        }
+    }
+
     /// <summary>Reads a path whose NAR a server has refused by its hash: it is damaged here, or was on its way.</summary>
     /// <exception cref="CliException">It is damaged here.</exception>
-    public static void Check(string path, PathInfo info, CancellationToken cancellationToken)
+    public static void Check(PathInfo info, PushOptions options, CancellationToken cancellationToken)
     {
+        var path = Path.Combine(options.StoreDir, info.Path.BaseName);
         try
         {
             using var nar = new HashingStream();
-            NarWriter.Write(path, nar, cancellationToken: cancellationToken);
+            NarWriter.Write(path, nar, new NarWriteOptions { CaseHack = options.CaseHack }, cancellationToken: cancellationToken);
             RequireHash(path, nar.CurrentHash(), info.NarHash);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

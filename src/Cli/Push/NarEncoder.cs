@@ -11,11 +11,11 @@ namespace OrleansCache.Cli.Push;
 /// is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
 /// </remarks>
 /// <param name="jobs">How many encoders share the memory.</param>
-internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int jobs, CancellationToken cancellationToken) : WriteOnlyStream
+/// <param name="caseHack">See <see cref="PushOptions.CaseHack"/>.</param>
+internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int jobs, bool caseHack, CancellationToken cancellationToken) : WriteOnlyStream
 {
-    private static readonly NarWriteOptions Small = new();
-
-    private readonly NarWriteOptions _large = new() { BufferSize = Math.Clamp((32 << 20) / jobs, 2 << 20, 16 << 20) };
+    private readonly NarWriteOptions _small = new() { CaseHack = caseHack };
+    private readonly NarWriteOptions _large = new() { CaseHack = caseHack, BufferSize = Math.Clamp((32 << 20) / jobs, 2 << 20, 16 << 20) };
     private byte[] _frame = [];
     private ZstdCompressor? _compressor;
     private NarOutput? _output;
@@ -35,7 +35,7 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
     {
         (_size, _level, _workers, _output, _hashes) = (size, level, workers, output, hashes);
         Count = 0;
-        return Fits(size, Small) || !Fits(size, _large) ? Small : _large;
+        return Fits(size, _small) || !Fits(size, _large) ? _small : _large;
     }
 
     public override void Write(ReadOnlySpan<byte> buffer)
@@ -93,7 +93,7 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
     {
         var bound = Zstd.CompressBound(nar.Length);
         if (_frame.Length < bound)
-            _frame = GC.AllocateUninitializedArray<byte>(Zstd.CompressBound(Fits(nar.Length, Small) ? Small.BufferSize : _large.BufferSize));
+            _frame = GC.AllocateUninitializedArray<byte>(Zstd.CompressBound(Fits(nar.Length, _small) ? _small.BufferSize : _large.BufferSize));
         using var compressor = ZstdCompressor.Rent(_level, checksum: false);
         for (ReadOnlySpan<byte> left = _frame.AsSpan(0, compressor.CompressFrame(nar, _frame)); !left.IsEmpty;)
         {

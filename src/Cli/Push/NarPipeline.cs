@@ -103,7 +103,7 @@ internal sealed partial class NarPipeline : IDisposable
         private void Work()
         {
             using var hashers = new Hashers();
-            using var encoder = new NarEncoder(hashers, _pipeline._progress, _pipeline._options.Jobs, _stop.Token);
+            using var encoder = new NarEncoder(hashers, _pipeline._progress, _pipeline._options.Jobs, _pipeline._options.CaseHack, _stop.Token);
             using var small = new SmallNars(this, hashers, encoder);
             while (Next(out var job, out var workers))
             {
@@ -114,7 +114,7 @@ internal sealed partial class NarPipeline : IDisposable
                 else if (job.Grant is { } single)
                     Single(job, single, hashers, encoder);
                 else
-                    Listings.ReportFromFileSystem(job, _pipeline._options.StoreDir, _pipeline._reporter, _pipeline._progress);
+                    Listings.ReportFromFileSystem(job, _pipeline._options, _pipeline._reporter, _pipeline._progress);
             }
 
             small.Send();

@@ -21,4 +21,7 @@ internal sealed record PushOptions
 
     /// <summary>The local store; a test's own, or <c>/nix/store</c>.</summary>
     public string StoreDir { get; init; } = OrleansCache.Nix.StorePath.StoreDir;
+
+    /// <summary>Names in the store may have a suffix that is not in the NAR (Nix's <c>use-case-hack</c>).</summary>
+    public bool CaseHack { get; init; }
 }

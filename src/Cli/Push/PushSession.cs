@@ -163,7 +163,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     private void LookAtRefused(RejectedUpload rejection, CancellationToken cancellationToken)
     {
         if (rejection.Reason == "hash-mismatch" && _grants.TryGetValue(rejection.Upload, out var job) && job.Grant!.ServerHashes)
-            LocalNar.Check(Path.Combine(options.StoreDir, job.Info.Path.BaseName), job.Info, cancellationToken);
+            LocalNar.Check(job.Info, options, cancellationToken);
     }
 
     private void ReportExtras(PushOpened opened, Reporter reporter)

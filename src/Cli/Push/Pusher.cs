@@ -5,7 +5,7 @@ namespace OrleansCache.Cli.Push;
 /// <summary>Pushes a closure; begins again, a few times, when the push ends under our hands.</summary>
 internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time)
 {
-    // An interrupted person wants the prompt back.
+    // Whoever interrupts, or reads why it failed, wants the prompt back.
     private static readonly TimeSpan AbortTimeout = TimeSpan.FromSeconds(3);
 
     public async Task<PushResult> RunAsync(LocalClosure closure, CancellationToken cancellationToken)
@@ -22,20 +22,18 @@ internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options,
                 // What has been uploaded and reported belongs to its paths: the next begin finds it.
                 progress.Note($"the push has ended early, beginning again: {e.Message}");
             }
-            catch (CacheException e)
+            catch (Exception e)
             {
-                throw new CliException(e.ExitCode, e.Message, e);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                await AbortAsync(session);
+                await EndAsync(session);
+                if (e is CacheException refusal)
+                    throw new CliException(refusal.ExitCode, refusal.Message, refusal);
                 throw;
             }
         }
     }
 
-    /// <summary>Only for an interrupt: after a failure the push stays open until it lapses, so that the next one finds what has arrived.</summary>
-    private async Task AbortAsync(PushSession session)
+    /// <summary>Gives back at once what the push holds. One that is killed, or cannot reach the server, stays open until it lapses: the next one finds what has arrived.</summary>
+    private async Task EndAsync(PushSession session)
     {
         if (session.Open is not { } push)
             return;

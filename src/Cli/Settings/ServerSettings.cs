@@ -7,6 +7,9 @@ internal sealed record ServerSettings
 {
     public const string DefaultUrl = "http://127.0.0.1:5751";
 
+    // Longer than any token: the rest is not read.
+    private const int MaxTokenFile = 16 << 10;
+
     /// <summary>Without a slash at its end; it may have a path.</summary>
     public required Uri Url { get; init; }
 
@@ -30,8 +33,7 @@ internal sealed record ServerSettings
             (file?["url"], file?.Path ?? ""),
             (DefaultUrl, "the default"));
         var (cache, cacheSource) = First((flags.Cache, "--cache"), (environment("ORLEANS_CACHE_NAME"), "ORLEANS_CACHE_NAME"), (file?["cache"], file?.Path ?? ""), ("default", ""));
-        if (!cache.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw new CliException(ExitCodes.Usage, $"'{cache}' (from {cacheSource}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
+        RequireCacheName(cache, cacheSource);
         var (token, _) = First((flags.TokenFile, ""), (environment("ORLEANS_CACHE_TOKEN_FILE"), ""), (file?["token-file"], ""), ("", ""));
         return new ServerSettings
         {
@@ -51,7 +53,10 @@ internal sealed record ServerSettings
             return null;
         try
         {
-            var token = File.ReadAllText(TokenFile).Trim();
+            using var file = new StreamReader(TokenFile);
+            // A device has no end.
+            var text = new char[MaxTokenFile];
+            var token = new string(text, 0, file.ReadBlock(text)).Trim();
             if (token.Length == 0)
                 throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} is empty.");
             // It travels in a header: what cannot stand there is not a token, and must not be printed either.
@@ -76,7 +81,13 @@ internal sealed record ServerSettings
         return ("", "");
     }
 
-    private static Uri ParseUrl(string text, string source)
+    public static void RequireCacheName(string cache, string source)
+    {
+        if (!cache.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+            throw new CliException(ExitCodes.Usage, $"'{cache}' (from {source}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
+    }
+
+    public static Uri ParseUrl(string text, string source)
     {
         if (!Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
             throw new CliException(ExitCodes.Usage, $"'{text}' (from {source}) is not a URL of a server: http://host:port or https://host/path is wanted.");

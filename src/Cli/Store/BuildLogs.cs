@@ -8,10 +8,6 @@ internal sealed class BuildLogs(string root)
     /// <summary>Longer logs are not sent: what the server accepts, compressed, is 32 MiB.</summary>
     public const int MaxBytes = 512 << 20;
 
-    /// <summary>Where Nix keeps them; NIX_LOG_DIR moves it.</summary>
-    public static string DefaultRoot =>
-        Path.Combine(Environment.GetEnvironmentVariable("NIX_LOG_DIR") is { Length: > 0 } logs ? logs : "/nix/var/log/nix", "drvs");
-
     /// <summary>The log's file, or null when this machine did not build it or keeps no logs.</summary>
     public string? Find(StorePath drv)
     {

@@ -16,14 +16,22 @@ internal sealed class LocalStore(string nix = "nix")
     public async Task<IReadOnlyDictionary<StorePathHash, PathInfo>> ClosureAsync(IReadOnlyList<StorePath> roots, CancellationToken cancellationToken)
     {
         var closure = new Dictionary<StorePathHash, PathInfo>();
-        foreach (var chunk in roots.Chunk(PathsPerCall))
+        // A derivation stands for its outputs, unless Nix is told that it itself is meant.
+        foreach (var kind in roots.GroupBy(root => root.IsDerivation))
         {
-            foreach (var info in PathInfoJson.Parse(await PathInfoAsync(chunk, cancellationToken)))
-                closure.TryAdd(info.Path.Hash, info);
+            foreach (var chunk in kind.Chunk(PathsPerCall))
+            {
+                foreach (var info in PathInfoJson.Parse(await PathInfoAsync(chunk, kind.Key ? ["--derivation"] : [], cancellationToken)))
+                    closure.TryAdd(info.Path.Hash, info);
+            }
         }
 
         return closure;
     }
+
+    /// <summary>Where the files of this store are.</summary>
+    /// <exception cref="CliException">Not on this machine.</exception>
+    public Task<NixPlaces> PlacesAsync(CancellationToken cancellationToken) => NixPlaces.FindAsync(nix, cancellationToken);
 
     /// <summary><c>nix (Nix) 2.34.8</c>, or null when there is no Nix.</summary>
     public async Task<string?> VersionAsync(CancellationToken cancellationToken)
@@ -39,13 +47,13 @@ internal sealed class LocalStore(string nix = "nix")
         }
     }
 
-    private async Task<byte[]> PathInfoAsync(StorePath[] paths, CancellationToken cancellationToken)
+    private async Task<byte[]> PathInfoAsync(StorePath[] paths, string[] options, CancellationToken cancellationToken)
     {
         var names = paths.Select(path => path.ToString());
-        var output = await NixProgram.RunAsync(nix, [.. PathInfo, .. names], cancellationToken);
+        var output = await NixProgram.RunAsync(nix, [.. PathInfo, .. options, .. names], cancellationToken);
         // Announced in Nix 2.34: '--json' alone "will become an error in a future release". No version before 2.32 knows the option.
         if (output.ExitCode != 0 && output.Stderr.Contains("--json-format", StringComparison.Ordinal))
-            output = await NixProgram.RunAsync(nix, [.. PathInfo, "--json-format", "2", .. names], cancellationToken);
+            output = await NixProgram.RunAsync(nix, [.. PathInfo, "--json-format", "2", .. options, .. names], cancellationToken);
         return output.ExitCode == 0
             ? output.Stdout
             : throw new CliException(output.Stderr.Contains("is not valid", StringComparison.Ordinal) ? ExitCodes.Usage : ExitCodes.Failed, $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");

@@ -11,8 +11,10 @@ internal static class NixProgram
     /// <exception cref="CliException">The program is not installed.</exception>
     public static async Task<Output> RunAsync(string program, IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
-        var start = new ProcessStartInfo(program)
+        var start = new ProcessStartInfo(Find(program) ?? throw NotFound(program, "it is not there"))
         {
+            // Ours may have been deleted; all paths are absolute.
+            WorkingDirectory = "/",
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -58,7 +60,29 @@ internal static class NixProgram
         }
         catch (Win32Exception e)
         {
-            throw new CliException(ExitCodes.Usage, $"'{start.FileName}' cannot be run ({e.Message}). Is Nix installed, and in PATH?", e);
+            throw NotFound(start.FileName, e.Message, e);
+        }
+    }
+
+    private static CliException NotFound(string program, string why, Exception? inner = null) =>
+        new(ExitCodes.Usage, $"'{program}' cannot be run ({why}). Is Nix installed, and in PATH?", inner);
+
+    /// <summary>The program in PATH alone: the runtime would take one of the current directory first, and needs that directory to be there.</summary>
+    private static string? Find(string program) => program.Contains('/', StringComparison.Ordinal)
+        ? Path.GetFullPath(program)
+        : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
+            .Where(Path.IsPathRooted).Select(folder => Path.Combine(folder, program)).FirstOrDefault(IsExecutable);
+
+    private static bool IsExecutable(string path)
+    {
+        const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        try
+        {
+            return File.Exists(path) && (OperatingSystem.IsWindows() || (File.GetUnixFileMode(path) & Executable) != 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
         }
     }
 }

@@ -9,6 +9,7 @@ internal sealed record PathInfo
 
     public required Sha256Hash NarHash { get; init; }
 
+    /// <summary>Bytes; 0 when Nix has recorded none, as of paths that old versions registered.</summary>
     public required long NarSize { get; init; }
 
     public required IReadOnlyList<StorePathHash> References { get; init; }

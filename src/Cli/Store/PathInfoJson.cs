@@ -54,7 +54,7 @@ internal static class PathInfoJson
             NarHash = Sha256Hash.Parse(element.GetProperty("narHash").ValueKind == JsonValueKind.Object
                 ? HashText(element.GetProperty("narHash"))
                 : element.GetProperty("narHash").GetString()),
-            NarSize = element.GetProperty("narSize").GetInt64(),
+            NarSize = element.TryGetProperty("narSize", out var size) && size.ValueKind == JsonValueKind.Number ? size.GetInt64() : 0,
             References = References(element),
             Deriver = element.TryGetProperty("deriver", out var deriver) && deriver.ValueKind == JsonValueKind.String && StorePath.TryParse(deriver.GetString(), out var drv)
                 ? drv

@@ -16,10 +16,6 @@ internal sealed record Realisation(RealisationId Id, StorePathHash Path, string 
 /// </summary>
 internal sealed class Realisations(string database)
 {
-    /// <summary>Where Nix keeps its database; NIX_STATE_DIR moves it.</summary>
-    public static string DefaultDatabase =>
-        Path.Combine(Environment.GetEnvironmentVariable("NIX_STATE_DIR") is { Length: > 0 } state ? state : "/nix/var/nix", "db", "db.sqlite");
-
     /// <summary>Only what was built from a content-addressed derivation has one that anybody needs: it has a content address and a deriver.</summary>
     public static bool MayHave(PathInfo info) => info.Ca is not null && info.Deriver is not null && !info.Path.IsDerivation;
 
@@ -30,13 +26,23 @@ internal sealed class Realisations(string database)
         var outputs = closure.Values.Where(MayHave).ToList();
         if (outputs.Count == 0)
             return [];
-        using var sqlite = Sqlite.TryOpen(database);
-        if (sqlite is null)
+        try
         {
-            warning = $"{database} cannot be read (is libsqlite3 there?): the realisations of content-addressed derivations are not sent";
+            // Somebody may open it just as it is read without its log; then there is one, and the second look is at both.
+            var hadLog = File.Exists($"{database}-wal");
+            var found = Read(outputs);
+            return hadLog == File.Exists($"{database}-wal") ? found : Read(outputs);
+        }
+        catch (SqliteException e)
+        {
+            warning = $"{database} cannot be read: {e.Message}; the realisations of content-addressed derivations are not sent";
             return [];
         }
+    }
 
+    private List<Realisation> Read(List<PathInfo> outputs)
+    {
+        using var sqlite = Sqlite.Open(database);
         var found = new List<Realisation>();
         foreach (var output in outputs)
         {

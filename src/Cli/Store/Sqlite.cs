@@ -2,41 +2,44 @@ using System.Runtime.InteropServices;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>Just enough of SQLite to read a few columns of Nix's database. The library comes with Nix on most systems; where it cannot be loaded, <see cref="TryOpen"/> says so.</summary>
+/// <summary>SQLite, or the database, cannot be used; the message is the cause.</summary>
+internal sealed class SqliteException(string message) : Exception(message);
+
+/// <summary>Just enough of SQLite to read a few columns of Nix's database. The library comes with Nix on most systems.</summary>
 internal sealed unsafe partial class Sqlite : IDisposable
 {
     private const string Library = "libsqlite3.so.0";
-    private const int OkCode = 0, RowCode = 100, DoneCode = 101, OpenReadOnly = 1, OpenReadWriteCreate = 6;
+    private const int OkCode = 0, ErrorCode = 1, RowCode = 100, DoneCode = 101, OpenReadOnly = 1, OpenReadWriteCreate = 6, OpenUri = 0x40;
 
     private nint _database;
 
     private Sqlite(nint database) => _database = database;
 
-    /// <summary>Null when the library or the database is not there or cannot be read.</summary>
-    public static Sqlite? TryOpen(string path, bool create = false)
+    /// <exception cref="SqliteException">The library or the database is not there or cannot be read.</exception>
+    public static Sqlite Open(string path, bool create = false)
     {
         try
         {
-            if (OpenV2(path, out var database, create ? OpenReadWriteCreate : OpenReadOnly, 0) == OkCode)
-            {
-                _ = BusyTimeout(database, 5000);
-                return new Sqlite(database);
-            }
-
-            _ = CloseV2(database);
-            return null;
+            if (create)
+                return Open(path, OpenReadWriteCreate);
+            if (!File.Exists(path))
+                throw new SqliteException("it does not exist, or may not be looked at");
+            // In WAL mode SQLite wants to make files beside the database as long as nobody has it open, and few may do that there.
+            // Without a log the file is all there is, and nobody changes it.
+            return File.Exists(path + "-wal") || File.Exists(path + "-journal") ? Open(path, OpenReadOnly) : Open($"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1", OpenReadOnly | OpenUri);
         }
         catch (DllNotFoundException)
         {
-            return null;
+            throw new SqliteException($"{Library} is not on this machine");
         }
     }
 
-    /// <summary>Every row's columns as text, or null when the statement cannot be prepared or run (there is no such table).</summary>
+    /// <summary>Every row's columns as text, or null when there is no such table or column.</summary>
+    /// <exception cref="SqliteException">The database cannot be read.</exception>
     public List<string?[]>? Query(string sql, params ReadOnlySpan<string> parameters)
     {
-        if (PrepareV2(_database, sql, -1, out var statement, 0) != OkCode)
-            return null;
+        if (PrepareV2(_database, sql, -1, out var statement, 0) is var prepared && prepared != OkCode)
+            return prepared == ErrorCode && Message().StartsWith("no such ", StringComparison.Ordinal) ? null : throw new SqliteException(Message());
         try
         {
             for (var i = 0; i < parameters.Length; i++)
@@ -51,7 +54,7 @@ internal sealed unsafe partial class Sqlite : IDisposable
                 rows.Add(row);
             }
 
-            return code == DoneCode ? rows : null;
+            return code == DoneCode ? rows : throw new SqliteException(Message());
         }
         finally
         {
@@ -66,11 +69,31 @@ internal sealed unsafe partial class Sqlite : IDisposable
         _database = 0;
     }
 
+    private static Sqlite Open(string path, int flags)
+    {
+        var code = OpenV2(path, out var database, flags, 0);
+        var sqlite = new Sqlite(database);
+        if (code == OkCode)
+        {
+            _ = BusyTimeout(database, 5000);
+            return sqlite;
+        }
+
+        var message = sqlite.Message();
+        sqlite.Dispose();
+        throw new SqliteException(message);
+    }
+
+    private string Message() => Marshal.PtrToStringUTF8(ErrorMessage(_database)) ?? "unknown error";
+
     [LibraryImport(Library, EntryPoint = "sqlite3_open_v2", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenV2(string path, out nint database, int flags, nint vfs);
 
     [LibraryImport(Library, EntryPoint = "sqlite3_close_v2")]
     private static partial int CloseV2(nint database);
+
+    [LibraryImport(Library, EntryPoint = "sqlite3_errmsg")]
+    private static partial nint ErrorMessage(nint database);
 
     [LibraryImport(Library, EntryPoint = "sqlite3_busy_timeout")]
     private static partial int BusyTimeout(nint database, int milliseconds);

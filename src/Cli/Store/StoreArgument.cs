@@ -15,6 +15,19 @@ internal static class StoreArgument
     {
         if (argument.Length == 0)
             throw new CliException(ExitCodes.Usage, "An empty argument is not a store path.");
+        try
+        {
+            return Follow(argument);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            // A relative path needs a current directory, and that may have been deleted.
+            throw new CliException(ExitCodes.Usage, $"{argument} cannot be looked up: {e.Message}", e);
+        }
+    }
+
+    private static StorePath Follow(string argument)
+    {
         var path = Path.GetFullPath(argument);
         for (var links = 0; links <= MaxLinks; links++)
         {

@@ -23,13 +23,18 @@ public sealed class DataDirectory : IDisposable
     public string KeyFile => Path.Combine(FullPath, "key");
 
     /// <summary>What the server uses when it is told nothing: <c>/var/lib/orleans-cache</c> as root, else under the XDG state folder.</summary>
+    /// <exception cref="StartupException">There is no home directory: under the working directory nobody would look for a key.</exception>
     public static string DefaultPath()
     {
         if (Environment.IsPrivilegedProcess)
             return "/var/lib/orleans-cache";
-        var state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
-        return Path.Combine(
-            string.IsNullOrEmpty(state) ? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state") : state, "orleans-cache");
+        // The XDG specification has relative paths ignored.
+        if (Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } state && state[0] == '/')
+            return Path.Combine(state, "orleans-cache");
+        // Empty when HOME, or the home directory of the user, does not exist.
+        return Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home && home[0] == '/'
+            ? Path.Combine(home, ".local", "state", "orleans-cache")
+            : throw new StartupException("There is no home directory to keep data in: name a data directory with --data, or set XDG_STATE_HOME.");
     }
 
     /// <exception cref="StartupException">It cannot be made or entered, or another server uses it.</exception>

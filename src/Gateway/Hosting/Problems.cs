@@ -98,6 +98,9 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
     {
         404 => $"There is no '{http.Request.Path}' on this server.",
+        // Nix writes below the URL that it reads from.
+        405 when HttpMethods.IsPut(http.Request.Method) && http.Response.Headers.Allow == "GET, HEAD" && !http.Request.Path.StartsWithSegments("/v1") && !http.Request.Path.StartsWithSegments("/c") =>
+            "This URL is for reading. To write, append /c/default: nix copy --to http://…/c/default; orleans-cache push takes the URL as it is.",
         405 => $"'{http.Request.Path}' takes {http.Response.Headers.Allow}.",
         413 => "Split the request, or upload in smaller pieces.",
         415 => "Send JSON, with 'Content-Type: application/json'.",

@@ -14,7 +14,10 @@ public sealed record ServerSettings
     private const int MaxAuditDays = 36_500;
     private static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(10);
 
-    public required string DataPath { get; init; }
+    public string DataPath => GivenData ?? DataDirectory.DefaultPath();
+
+    /// <summary>The data directory that was named; null: the default one.</summary>
+    public string? GivenData { get; init; }
 
     public required IPEndPoint Listen { get; init; }
 
@@ -79,7 +82,7 @@ public sealed record ServerSettings
             throw new StartupException("--sign-key and --no-sign exclude each other: give one of them.");
         return new ServerSettings
         {
-            DataPath = one("data") ?? DataDirectory.DefaultPath(),
+            GivenData = one("data"),
             Listen = listen,
             PublicUrl = publicUrl,
             Postgres = one("postgres"),

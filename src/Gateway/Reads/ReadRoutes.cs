@@ -19,18 +19,18 @@ internal static class ReadRoutes
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
     private static readonly TimeSpan MovedPatience = TimeSpan.FromSeconds(2);
 
-    // The pattern, and the key that its values name.
-    private static readonly (string Pattern, Func<RouteValueDictionary, string> Key)[] Kinds =
+    // The pattern, and the key that a request of it names.
+    private static readonly (string Pattern, Func<HttpRequest, string> Key)[] Kinds =
     [
         ("/nix-cache-info", static _ => "nix-cache-info"),
-        ("/{hash}.narinfo", static v => $"{v["hash"]}.narinfo"),
-        ("/{hash}.ls", static v => $"{v["hash"]}.ls"),
-        ("/nar/{file}", static v => $"nar/{v["file"]}"),
-        ("/log/{drv}", static v => $"log/{v["drv"]}"),
-        ("/realisations/{id}", static v => $"realisations/{v["id"]}"),
-        ("/build-trace-v2/{drv}/{output}", static v => $"build-trace-v2/{v["drv"]}/{v["output"]}"),
-        ("/debuginfo/{id}", static v => $"debuginfo/{v["id"]}"),
-        ("/pins/{name}", static v => $"pins/{v["name"]}"),
+        ("/{hash}.narinfo", static r => $"{r.RouteValues["hash"]}.narinfo"),
+        ("/{hash}.ls", static r => $"{r.RouteValues["hash"]}.ls"),
+        ("/nar/{file}", static r => $"nar/{r.RouteValues["file"]}"),
+        ("/log/{drv}", static r => $"log/{RouteHelpers.LogName(r)}"),
+        ("/realisations/{id}", static r => $"realisations/{r.RouteValues["id"]}"),
+        ("/build-trace-v2/{drv}/{output}", static r => $"build-trace-v2/{r.RouteValues["drv"]}/{r.RouteValues["output"]}"),
+        ("/debuginfo/{id}", static r => $"debuginfo/{r.RouteValues["id"]}"),
+        ("/pins/{name}", static r => $"pins/{r.RouteValues["name"]}"),
     ];
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
@@ -44,13 +44,13 @@ internal static class ReadRoutes
         }
     }
 
-    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<RouteValueDictionary, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access) =>
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<HttpRequest, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access) =>
         app.MapMethods(pattern, GetAndHead, http =>
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
                 return ObjectAnswer.NotFoundAsync(http);
             // No NAR has a name of another form: of such neither store nor database is asked.
-            if (!ObjectKey.TryParse(keyOf(http.Request.RouteValues), out var key) || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
+            if (!ObjectKey.TryParse(keyOf(http.Request), out var key) || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
                 return ObjectAnswer.NotFoundAsync(http);
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);

@@ -64,6 +64,9 @@ public sealed class FakeCache : IAsyncDisposable
     /// <summary>Only URLs of this generation work; raise it, and what was handed out has expired.</summary>
     public int UrlGeneration { get; set; }
 
+    /// <summary>Where its URLs for uploads lead; null: to itself.</summary>
+    public Uri? Store { get; set; }
+
     /// <summary>How long it says that URLs work.</summary>
     public TimeSpan UrlLife { get; set; } = TimeSpan.FromHours(1);
 
@@ -201,7 +204,7 @@ public sealed class FakeCache : IAsyncDisposable
         Expires = DateTimeOffset.UtcNow + UrlLife,
     };
 
-    private Uri StoreUrl(FakeUpload upload, int part) => new($"{Url.AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");
+    private Uri StoreUrl(FakeUpload upload, int part) => new($"{(Store ?? Url).AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");
 
     private FakeUpload? Find(string id)
     {

@@ -1,0 +1,69 @@
+using System.Net.Http;
+using System.Net.Sockets;
+using System.Security.Authentication;
+
+namespace OrleansCache.Cli.Http;
+
+/// <summary>Tells of each request that got no answer who failed, the server, the store or a proxy between, and what to change.</summary>
+internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(inner)
+{
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var url = request.RequestUri!;
+        try
+        {
+            return await base.SendAsync(request, cancellationToken);
+        }
+        catch (HttpRequestException e)
+        {
+            throw Explain(url, e);
+        }
+        catch (SocketException e)
+        {
+            // Of a connection that is reset in the moment in which it is made; the HTTP client lets it through as it is.
+            throw NoConnection(url, e.Message, e);
+        }
+    }
+
+    private static Exception Explain(Uri url, HttpRequestException e) => e.HttpRequestError switch
+    {
+        HttpRequestError.SecureConnectionError => Tls(url, e),
+        HttpRequestError.ConnectionError => NoConnection(url, e.InnerException?.Message ?? e.Message, e),
+        HttpRequestError.NameResolutionError => NoConnection(url, "its name is not known", e),
+        HttpRequestError.ProxyTunnelError => Tunnel(url, e),
+        HttpRequestError.ResponseEnded => new TransientException($"{Host(url)} closed the connection before the answer", null, e),
+        HttpRequestError.InvalidResponse => new TransientException($"{Host(url)} does not answer in HTTP ({e.Message}){(url.Scheme == "http" ? "; is https:// meant?" : "")}", null, e),
+        _ => new TransientException($"{Host(url)}: {(e.InnerException is IOException io ? $"{e.Message} ({io.Message})" : e.Message)}", null, e),
+    };
+
+    private static TransientException NoConnection(Uri url, string why, Exception e) => Proxies.Between(url) is { } proxy
+        ? new TransientException($"no connection to the proxy {proxy} ({why}); with no_proxy={url.Host} {Host(url)} is reached without it", null, e)
+        : new TransientException($"no connection to {Host(url)} ({why})", null, e);
+
+    private static Exception Tunnel(Uri url, HttpRequestException e)
+    {
+        var message = $"the proxy {Proxies.Between(url)} does not connect to {Host(url)}{(e.StatusCode is { } status ? $" (HTTP {(int)status})" : "")}: allow it there, or go without the proxy with no_proxy={url.Host}";
+        // It could not, or it would not.
+        return e.StatusCode is null || RetryPolicy.IsTransient(e.StatusCode.Value) ? new TransientException(message, null, e) : Final(message, e);
+    }
+
+    private static Exception Tls(Uri url, HttpRequestException e)
+    {
+        for (Exception? cause = e; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is CertificateException)
+                return Final($"{Host(url)} is not the server that its URL names, or cannot prove it: {cause.Message}.", e);
+            if (cause is IOException)
+                return new TransientException($"{Host(url)} closed the connection instead of speaking TLS; is http:// meant, or another port?", null, e);
+        }
+
+        var last = e.GetBaseException();
+        return Final(last is AuthenticationException && last.Message.Contains("frame", StringComparison.Ordinal)
+            ? $"{Host(url)} does not speak TLS: is http:// meant, or another port?"
+            : $"TLS with {Host(url)} failed: {last.Message}", e);
+    }
+
+    private static CliException Final(string message, Exception e) => new(ExitCodes.Unreachable, message, e) { IsComplete = true };
+
+    private static string Host(Uri url) => url.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped);
+}

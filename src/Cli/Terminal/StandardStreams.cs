@@ -1,0 +1,90 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace OrleansCache.Cli.Terminal;
+
+/// <summary>Standard input, output and error, whatever state they are in: a text that cannot be written never changes how a command ends by throwing.</summary>
+internal static partial class StandardStreams
+{
+    private const int Input = 0, Output = 1, Error = 2;
+    private const int GetDescriptorFlags = 1, CloseOnExec = 1, ReadWrite = 2;
+
+    private static GuardedWriter? _output;
+
+    /// <summary>Why standard output was not written; null: all of it was.</summary>
+    public static string? OutputError => _output?.Failure;
+
+    /// <summary>Whoever started this program left it without standard input.</summary>
+    public static bool InputIsClosed { get; private set; }
+
+    /// <summary>To be called before anything is read or written.</summary>
+    public static void Guard()
+    {
+        InputIsClosed = IsClosed(Input);
+        var (outputIsClosed, errorIsClosed) = (IsClosed(Output), IsClosed(Error));
+        // A free number would go to the next file or socket, and a child of ours would get that as its own stream.
+        while (Open("/dev/null", ReadWrite) is var opened and >= 0)
+        {
+            if (opened <= Error)
+                continue;
+            _ = Close(opened);
+            break;
+        }
+
+        _output = new GuardedWriter(outputIsClosed ? null : Console.Out);
+        Console.SetOut(_output);
+        Console.SetError(new GuardedWriter(errorIsClosed ? null : Console.Error));
+    }
+
+    // What we inherit is never close-on-exec, or we would not have it; whatever the runtime has opened since always is.
+    private static bool IsClosed(int descriptor) => Control(descriptor, GetDescriptorFlags) is var flags && (flags < 0 || (flags & CloseOnExec) != 0);
+
+    [LibraryImport("libc", EntryPoint = "fcntl")]
+    private static partial int Control(int descriptor, int command);
+
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    private static partial int Close(int descriptor);
+
+    /// <summary>Writes on, and remembers the first failure instead of throwing it.</summary>
+    private sealed class GuardedWriter(TextWriter? inner) : TextWriter
+    {
+        public string? Failure { get; private set; }
+
+        public override Encoding Encoding => inner?.Encoding ?? Encoding.UTF8;
+
+        public override void Write(char value) => Try(writer => writer.Write(value));
+
+        public override void Write(char[] buffer, int index, int count) => Try(writer => writer.Write(buffer, index, count));
+
+        public override void Write(string? value) => Try(writer => writer.Write(value));
+
+        public override void WriteLine(string? value) => Try(writer => writer.WriteLine(value));
+
+        public override void Flush()
+        {
+            if (inner is not null)
+                Try(writer => writer.Flush());
+        }
+
+        private void Try(Action<TextWriter> write)
+        {
+            if (inner is null)
+            {
+                Failure ??= "it is closed";
+                return;
+            }
+
+            try
+            {
+                write(inner);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+            {
+                Failure ??= e.Message;
+            }
+        }
+    }
+}
