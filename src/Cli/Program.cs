@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.ComponentModel;
-using System.Net.Http;
 using System.Runtime.InteropServices;
 using OrleansCache.Cli;
 using OrleansCache.Cli.Commands;

@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace OrleansCache.Cli.Http;
 
 /// <summary>Answers that neither an orleans-cache server nor a store gives: of a proxy between, or of whatever else stands at the URL.</summary>

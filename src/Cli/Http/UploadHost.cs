@@ -22,7 +22,7 @@ internal static class UploadHost
             Guid.NewGuid().ToString("N"), cancellationToken);
         try
         {
-            var url = opened.Uploads.Select(grant => grant.Url ?? grant.Parts.FirstOrDefault()).FirstOrDefault(given => given is not null);
+            var url = opened.Uploads.Select(grant => grant.Url ?? (grant.Parts.Count > 0 ? grant.Parts[0] : null)).FirstOrDefault(given => given is not null);
             return url is null ? null : new Uri(url.GetLeftPart(UriPartial.Authority));
         }
         finally
