@@ -172,7 +172,7 @@ internal static class RootCommands
     }
 
     /// <summary>Whether the command changes something on the server: then its exit code tells of that, whatever becomes of its text.</summary>
-    public static bool Changes(ParseResult result) => result.CommandResult.Command.Name is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel";
+    public static bool Changes(ParseResult result) => result.CommandResult.Command.Name is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel" or "evict" or "lift";
 
     /// <summary>Of a wrong command line only the error is shown, not the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using OrleansCache.Cli.Settings;
 using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
@@ -8,6 +9,8 @@ namespace OrleansCache.Cli.Commands;
 /// <summary><c>paths</c>, <c>evict</c> and <c>bars list | lift</c>: who published what, and how it is taken back.</summary>
 internal static class WithdrawCommands
 {
+    private static readonly string[] TimeForms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
+
     public static Command Paths(CommonOptions common)
     {
         var by = By();
@@ -35,8 +38,9 @@ internal static class WithdrawCommands
         var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since, nar, reason, yes, json };
         command.Validators.Add(result =>
         {
-            var named = result.GetValue(paths) is { Length: > 0 };
-            if (named == (result.GetValue(by) is not null))
+            // Not their values: what was converted here is not validated any more.
+            var named = result.GetResult(paths) is { Tokens.Count: > 0 };
+            if (named == result.GetResult(by) is { Implicit: false })
                 result.AddError("Name paths, or a publisher with --by: one of the two.");
             else if (named && result.GetResult(since) is { Implicit: false })
                 result.AddError("--since needs --by.");
@@ -80,16 +84,17 @@ internal static class WithdrawCommands
                 Write(Text.Table(["ID", "STORE PATH", "NAR HASH", "BY", "SINCE", "REASON"], bars.Bars.Select(Row)));
         });
 
-        var id = new Argument<long>("ID") { Description = "Of the bar, as 'bars list' tells it." };
+        var id = new Argument<long?>("ID") { Description = "Of the bar, as 'bars list' tells it.", Arity = ArgumentArity.ExactlyOne, CustomParser = static result => NumberOption.Parse(result, "ID", 1L, long.MaxValue) };
         var lift = new Command("lift", "Let the content come back.") { id };
         lift.SetAction(async (result, cancel) =>
         {
+            var bar = result.GetValue(id)!.Value;
             await ServerCall.AskAsync(common, result, async api =>
             {
-                await api.LiftBarAsync(result.GetValue(id), cancel);
+                await api.LiftBarAsync(bar, cancel);
                 return true;
             });
-            Console.Out.WriteLine($"{result.GetValue(id).ToString(CultureInfo.InvariantCulture)}: lifted");
+            Console.Out.WriteLine($"{bar.ToString(CultureInfo.InvariantCulture)}: lifted");
         });
         return new Command("bars", "Contents that were taken back, and may not come back.") { list, lift };
     }
@@ -138,7 +143,7 @@ internal static class WithdrawCommands
             var text = argument.Tokens[^1].Value;
             if (DurationText.TryParse(text, out var ago, out _))
                 return DateTimeOffset.UtcNow - ago;
-            if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
+            if (DateTimeOffset.TryParseExact(text, TimeForms, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
                 return time;
             argument.AddError($"--since has '{text}': a time such as 2026-05-01T12:00Z or a duration such as 12h is wanted.");
             return null;

@@ -75,7 +75,7 @@ public sealed class OptionValueTests
         ("--cache", _) => NoName,
         ("SHELL", _) => NoShell,
         (_, var t) when t == typeof(int?) || t == typeof(long?) => NoNumber,
-        (_, var t) when t == typeof(TimeSpan?) => NoDuration,
+        (_, var t) when t == typeof(TimeSpan?) || t == typeof(DateTimeOffset?) => NoDuration,
         (_, var t) when t == typeof(PinName) || t == typeof(PinName?) => NoName,
         (_, var t) when t == typeof(Sha256Hash?) => NoHash,
         ("--scope" or "--pins", _) => NoWords,

@@ -308,6 +308,45 @@ public sealed class DeclarationTests
     }
 
     [Fact]
+    public async Task A_false_name_of_a_reference_goes_with_the_path_that_had_it()
+    {
+        await using var world = await World.CreateAsync();
+        var truth = World.Path("dep");
+        var misnamed = truth with { Path = new StorePath(truth.Path.Hash, "evil") };
+        await world.PushAsync(Mallory, World.Closure(misnamed, World.Path("root", ["dep"])));
+
+        var push = await world.BeginAsync(Deployer, Pinned(World.Closure(truth, World.Path("root", ["dep"]))));
+        await world.UploadAsync(push, pushes: world.Of(Deployer));
+        await world.CommitAsync(push, world.Of(Deployer));
+
+        var root = world.NarInfoOf("root")!;
+        Assert.Equal([truth.Path], root.References);
+        Assert.True(root.Verify(World.Key.PublicKey));
+        Assert.Equal(truth.Path.Name, world.NarInfoOf("dep")!.StorePath.Name);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_NAR_that_a_server_has_read_takes_the_place_of_the_other_and_nothing_else()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Deployer, World.Closure(World.Path("a") with { Deriver = Drv }));
+        // As stock Nix brings it, or a directory store.
+        var copy = await world.BeginAsync(Mallory, World.Closure(World.Path("b", content: "a")));
+        await world.UploadAsync(copy, pushes: world.Of(Mallory));
+        await world.ExecuteAsync("update object set verified = true where state = 'stored'");
+        await world.CommitAsync(copy, world.Of(Mallory));
+
+        var push = await world.BeginAsync(Mallory, World.Closure(World.Path("a") with { Deriver = new StorePath(World.Hash("evil"), "evil.drv") }));
+        await world.UploadAsync(push, pushes: world.Of(Mallory));
+        await world.CommitAsync(push, world.Of(Mallory));
+
+        Assert.Equal((Drv, world.NarInfoOf("b")!.Url), (world.NarInfoOf("a")!.Deriver!.Value, world.NarInfoOf("a")!.Url));
+        Assert.Equal("token:3", await world.QueryAsync<string>("select b.name from store_path s join publisher b on b.id = s.publisher where s.name like '%a' and s.deriver is not null"));
+        Assert.True(await world.QueryAsync<bool>("select verified from store_path where deriver is not null"));
+    }
+
+    [Fact]
     public async Task A_published_log_gives_way_to_a_higher_rank_and_to_no_equal_one()
     {
         await using var world = await World.CreateAsync();

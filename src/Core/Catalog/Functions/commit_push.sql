@@ -84,8 +84,16 @@ begin
       into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open || v_kept);
     if paths is not null then outcome := 'conflict'; return; end if;
     conflicts := conflicts || v_differs;
+    v_supersedes := v_supersedes || @fn@.renamed_referrers(p_push, v_supersedes);
+    v_same := array(select i from unnest(v_same) i where not i = any(v_supersedes));
   end if;
   conflicts := conflicts || coalesce(v_overtaken, '{}');
+  -- A narinfo that calls a reference by the name that this push takes from it: begun again, the push brings that path as well.
+  if v_supersedes <> '{}' then
+    select array_agg(s.id) into paths from store_path s
+      where s.id = any(v_push.paths) and not s.id = any(v_supersedes) and s.state = 'live' and s.refs && @fn@.renamed_paths(p_push, v_supersedes);
+    if paths is not null then outcome := 'conflict'; return; end if;
+  end if;
   -- Collected since it was looked at: nobody has locked it.
   if v_open && v_kept then
     paths := v_kept;

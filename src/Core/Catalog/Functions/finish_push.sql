@@ -84,6 +84,8 @@ begin
         select d.path_id from push_path d join store_path s on s.id = d.path_id
         where d.push_id = p_push and (d.supersedes and not d.superseded or s.rank < v_push.rank))) m
     join push_path d on d.push_id = p_push and d.path_id = m.path_id;
+  v_supersedes := v_supersedes || @fn@.renamed_referrers(p_push, v_supersedes);
+  v_same := array(select i from unnest(v_same) i where not i = any(v_supersedes));
   if v_same <> '{}' then
     update store_path s set rank = v_push.rank where s.id = any(v_same) and s.rank < v_push.rank;
   end if;
@@ -96,13 +98,17 @@ begin
     select array_agg(distinct s.objects[1]) into v_former_objects from store_path s where s.id = any(v_supersedes);
     v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
-    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true,
-        name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = greatest(s.rank, v_push.rank), verified = c.verified,
-        nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-        -- Empty: that of the former content is to go.
-        listing = coalesce(d.listing, case when s.has_listing then ''::bytea end), has_listing = s.has_listing or d.listing is not null, objects = array[c.id] || s.objects[2:]
+    -- What is superseded as it is declared, for a NAR that a server has read, gets that NAR: it stays on the word of whoever published it, unless the rank is higher.
+    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true, verified = c.verified, nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs,
+        objects = array[c.id] || s.objects[2:]
       from push_path d join chosen c on c.nar_hash = d.nar_hash
       where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
+    update store_path s set name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group,
+        rank = v_push.rank, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        -- Empty: that of the former content is to go.
+        listing = coalesce(d.listing, case when s.has_listing then ''::bytea end), has_listing = s.has_listing or d.listing is not null
+      from push_path d
+      where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes) and s.rank < v_push.rank;
     -- Until the narinfo is written anew, what the bucket's one refers to.
     update push u set paths = u.paths || v_former, objects = array(select unnest(u.objects) union select unnest(v_former_objects)) where u.id = p_push;
     update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);

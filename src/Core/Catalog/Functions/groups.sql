@@ -97,7 +97,8 @@ begin
     elsif p_key_counts[i] > 0 then
       return query select i, null::uuid, null::text, null::timestamptz, null::bigint[], null::text[], null::boolean[], null::bytea[], null::int[], null::boolean[], null::text[], array(
         select k.key from unnest(p_keys[v_key + 1 : v_key + p_key_counts[i]]) k(key)
-        left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live' limit 1) o on true
+        left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live'
+          and not @fn@.yields(o.rank, o.publisher, case when v_trusts_legacy then 0 else -1 end, p_ranks[i]) limit 1) o on true
         where o.id is null), null::int, null::boolean, null::int[];
     end if;
     v_path := v_path + p_path_counts[i];
