@@ -136,6 +136,21 @@ public sealed class QuotaTests
         await world.PushAsync(Mallory, World.Chain("a"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_root_counts_for_who_made_it_one_whoever_published_the_path(bool grouped)
+    {
+        await using var world = await CreateAsync(new QuotaLimits { Roots = 10 }, grouped: grouped);
+        await world.PushAsync(Victim, World.Chain("a", "b"));
+        await world.ExecuteAsync("update store_path set verified = true");
+
+        await world.PushAsync(Mallory, World.Chain("a"));
+
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+        Assert.Equal(["token:1 1", "token:2 1"], await world.Core.Database.ListAsync("select name || ' ' || roots from publisher order by name", _ => { }, r => r.GetString(0), CancellationToken.None));
+    }
+
     [Fact]
     public async Task What_publishers_have_is_counted_every_few_minutes_by_one_of_the_servers()
     {

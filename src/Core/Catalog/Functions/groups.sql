@@ -181,8 +181,9 @@ begin
   if v_unpromised <> '{}' or v_lower <> '{}' then
     v_warm := array(select u.id from push u where u.id = any(v_warm) and not u.paths && v_unpromised and (u.rank = 0 or not u.paths && v_lower));
   end if;
-  insert into root (cache_id, path_id, pushed)
-    select p_cache, r.id, clock_timestamp() from (select distinct unnest(u.roots) as id from push u where u.id = any(v_warm)) r order by r.id
+  insert into root (cache_id, path_id, pushed, publisher)
+    select p_cache, r.id, clock_timestamp(), r.publisher
+    from (select x.id, min(u.publisher) as publisher from push u cross join unnest(u.roots) x(id) where u.id = any(v_warm) group by x.id) r order by r.id
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
   update push u set state = 'committed', finished = clock_timestamp() where u.id = any(v_warm);
   perform @fn@.audit_commits(p_cache, w.ids, w.publishers, w.addresses) from (

@@ -55,7 +55,7 @@ begin
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
       if @fn@.unwritten_paths(p_cache, array[v_row.id]) <> '{}' then outcome := 'busy'; paths := array[p_hash]; return; end if;
       update push u set paths = u.paths || v_row.id where u.id = v_hold and not v_row.id = any(u.paths);
-      insert into root (cache_id, path_id, pushed) values (p_cache, v_row.id, clock_timestamp()) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+      insert into root (cache_id, path_id, pushed, publisher) values (p_cache, v_row.id, clock_timestamp(), v_publisher) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
       outcome := case v_verdict when 'same' then 'present' else 'conflict' end;
       nar_hash := v_row.nar_hash;
       signatures := v_row.signatures;

@@ -46,7 +46,7 @@ begin
       select o.publisher, sum(o.file_size) as bytes from object o
       where o.cache_id = p_cache and o.publisher is not null and o.state in ('publishing', 'live', 'condemned') group by o.publisher),
     rooted as materialized (
-      select s.publisher, count(*) as roots from root r join store_path s on s.id = r.path_id where r.cache_id = p_cache and s.publisher is not null group by s.publisher),
+      select r.publisher, count(*) as roots from root r where r.cache_id = p_cache and r.publisher is not null group by r.publisher),
     counted as materialized (
       select b.id, coalesce(s.bytes, 0) as bytes, coalesce(r.roots, 0) as roots from publisher b left join stored s on s.publisher = b.id left join rooted r on r.publisher = b.id
       where b.cache_id = p_cache order by b.id)

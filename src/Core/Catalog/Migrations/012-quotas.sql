@@ -7,3 +7,6 @@ alter table publisher
   add column stored_bytes bigint not null default 0,
   add column roots bigint not null default 0;
 alter table cache add column publishers_counted timestamptz;
+
+-- Who made it a root: the path may be another's.
+alter table root add column publisher int;
