@@ -11,7 +11,21 @@ internal static class TrustMutants
 {
     private static readonly Profile Hostile = new()
     {
-        Push = 4, Hostile = 5, Pin = 0.5, Collect = 0, Work = 0.3, Fault = 0, Jump = 0, Lose = 0, Abort = 0.05, Leave = 0.05, Retains = 0, Grace = 0, Whole = 0.5, Decisions = 80, Universes = ["a pair", "two tops", "two builders"],
+        Push = 4,
+        Hostile = 5,
+        Pin = 0.5,
+        Collect = 0,
+        Work = 0.3,
+        Fault = 0,
+        Jump = 0,
+        Lose = 0,
+        Abort = 0.05,
+        Leave = 0.05,
+        Retains = 0,
+        Grace = 0,
+        Whole = 0.5,
+        Decisions = 80,
+        Universes = ["a pair", "two tops", "two builders"],
     };
 
     private static readonly Profile Noisy = Hostile with { Lies = [LieKind.Noise, LieKind.Noise, LieKind.None] };

@@ -9,11 +9,11 @@ internal static class NumberOption
 {
     public static Option<T?> Create<T>(string name, T least, T most, string description, params string[] aliases)
         where T : struct, IBinaryInteger<T>, IMinMaxValue<T> => new(name, aliases)
-    {
-        Description = description,
-        HelpName = "N",
-        CustomParser = result => Parse(result, name, least, most),
-    };
+        {
+            Description = description,
+            HelpName = "N",
+            CustomParser = result => Parse(result, name, least, most),
+        };
 
     public static T? Parse<T>(System.CommandLine.Parsing.ArgumentResult result, string name, T least, T most)
         where T : struct, IBinaryInteger<T>, IMinMaxValue<T>
