@@ -71,7 +71,7 @@ public sealed class CatalogSchemaTests
 
         var upgrade = CatalogDatabase.OpenAsync(connectionString, CancellationToken.None, tell: what => told.TrySetResult(what));
 
-        Assert.Contains("pg_dump", await told.Task, StringComparison.Ordinal);
+        Assert.Contains("pg_dump", await told.Task.WaitAsync(TimeSpan.FromMinutes(1)), StringComparison.Ordinal);
         // A server of the version before goes on: no exclusive lock stands before it for long.
         await using var others = NpgsqlDataSource.Create(connectionString + ";Options=-c lock_timeout=10000");
         for (var i = 0; i < 20; i++)

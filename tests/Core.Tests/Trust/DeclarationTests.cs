@@ -314,6 +314,8 @@ public sealed class DeclarationTests
         var truth = World.Path("dep");
         var misnamed = truth with { Path = new StorePath(truth.Path.Hash, "evil") };
         await world.PushAsync(Mallory, World.Closure(misnamed, World.Path("root", ["dep"])));
+        // A server has read both: "root" is the same, as far as its digest knows.
+        await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
 
         var push = await world.BeginAsync(Deployer, Pinned(World.Closure(truth, World.Path("root", ["dep"]))));
         await world.UploadAsync(push, pushes: world.Of(Deployer));
