@@ -83,9 +83,9 @@ public sealed class CatalogDatabase : IAsyncDisposable
                 var answer = DatabaseAnswer.Of(e);
                 Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none" : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
                 if (grouped && e is PostgresException && answer.Step is not (DatabaseStep.Reconnect or DatabaseStep.Tell)
-                    && (attempt == MaxGroupedAttempts || answer.Step != DatabaseStep.Repeat || e.SqlState == LockTimeout))
+                    && (attempt == MaxGroupedAttempts || answer.Step is not (DatabaseStep.Repeat or DatabaseStep.RepeatOnce) || e.SqlState == LockTimeout))
                     throw;
-                if (answer.Step is not (DatabaseStep.Repeat or DatabaseStep.Reconnect) || attempt == MaxAttempts)
+                if (attempt == answer.Step switch { DatabaseStep.Repeat or DatabaseStep.Reconnect => MaxAttempts, DatabaseStep.RepeatOnce => 2, _ => attempt })
                 {
                     if (answer.Step == DatabaseStep.Fail)
                         throw;

@@ -11,6 +11,9 @@ internal enum DatabaseStep
     /// <summary>The statement met another one; the same again will do.</summary>
     Repeat,
 
+    /// <summary>It took longer than an admin allows; once more, for it may have waited for another. Not again and again: each time takes as long.</summary>
+    RepeatOnce,
+
     /// <summary>The server or the connection went away; the same again on another connection may do.</summary>
     Reconnect,
 
@@ -38,7 +41,7 @@ internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentenc
         "25P03" or "25P04" => new(DatabaseStep.Reconnect, "The database ended a transaction (idle_in_transaction_session_timeout, transaction_timeout). Set both to 0 for this server's role."),
         "53300" => new(DatabaseStep.Reconnect, "The database has no connection left (max_connections). Raise it, or let the servers share fewer (Maximum Pool Size)."),
         "25006" => new(DatabaseStep.Reconnect, "The database is read-only: it is a standby, or default_transaction_read_only is on. Connect to the primary (Target Session Attributes=primary)."),
-        "57014" => new(DatabaseStep.Repeat, "The database broke the statement off (statement_timeout). Set it to 0 for this server's role."),
+        "57014" => new(DatabaseStep.RepeatOnce, "The database broke the statement off (statement_timeout). Set it to 0 for this server's role."),
         "53100" => new(DatabaseStep.Tell, "The database's disk is full. Make room there; nothing that was acknowledged is lost."),
         "53200" => new(DatabaseStep.Repeat, "The database has no memory left. Lower work_mem or max_connections there."),
         "42501" => new(DatabaseStep.Tell, "The database denies this server's role a right. Let that role own the catalog's tables (docs/server.md)."),

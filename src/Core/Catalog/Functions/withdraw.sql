@@ -206,9 +206,10 @@ language sql volatile as $$
   returning true
 $$;
 
--- Evictions that nobody goes on with are whoever's asks.
+-- Evictions that nobody goes on with are whoever's asks. One that is over is forgotten when no push can be open that was promised something of it; its line in the audit log stays.
 create function @fn@.withdraw_adopt(p_cache int, p_lease interval) returns setof bigint
 language sql volatile as $$
+  with over as (delete from eviction e where e.cache_id = p_cache and e.finished < clock_timestamp() - interval '90 days')
   update eviction e set lease = clock_timestamp() + p_lease
   where e.id in (select x.id from eviction x where x.cache_id = p_cache and x.finished is null and x.lease < clock_timestamp() order by x.id for no key update skip locked)
   returning e.id
