@@ -27,6 +27,14 @@ internal static class RouteHelpers
             : throw new CacheProblemException(ProblemKind.BadRequest, "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
     }
 
+    /// <summary>A query's value that is true or false; false without it.</summary>
+    public static bool Flag(string name, string? text) => text switch
+    {
+        null or "false" => false,
+        "true" => true,
+        _ => throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is true or false."),
+    };
+
     public static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string? summary = null) =>
         (summary is null ? route : route.WithSummary(summary)).Produces<T>(status, "application/json");
 

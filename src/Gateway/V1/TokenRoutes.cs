@@ -34,11 +34,4 @@ internal static class TokenRoutes
     private static long Token(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
         ? id
         : throw new CacheProblemException(ProblemKind.UnknownToken, "This is not the id of a token: it is the number that the list of tokens tells.");
-
-    private static bool Flag(string name, string? text) => text switch
-    {
-        null or "false" => false,
-        "true" => true,
-        _ => throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is true or false."),
-    };
 }

@@ -59,11 +59,4 @@ internal static class WithdrawalRoutes
     private static long Bar(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
         ? id
         : throw new CacheProblemException(ProblemKind.UnknownBar, "This is not the id of a bar: it is the number that the list of bars tells.");
-
-    private static bool Flag(string name, string? text) => text switch
-    {
-        null or "false" => false,
-        "true" => true,
-        _ => throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is true or false."),
-    };
 }

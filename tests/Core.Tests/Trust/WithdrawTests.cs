@@ -1,5 +1,4 @@
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
@@ -127,62 +126,6 @@ public sealed class WithdrawTests
         await world.EvictAsync(Of("a"), gateway);
 
         Assert.Equal((0, 0), (of!.Present, above!.Present));
-    }
-
-    [Fact]
-    public async Task A_pin_keeps_name_and_path_and_says_since_when_it_is_broken_until_it_is_set_again()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a", "b"));
-        await world.PushAsync(World.Chain("d"));
-        await world.PinAsync("app", "b");
-        await world.PinAsync("other", "d");
-
-        var eviction = await world.EvictAsync("a");
-
-        Assert.Equal(["app b"], eviction.Pins.Select(p => $"{p.Name} {p.Path.Name}"));
-        var pin = await world.ShowAsync("app");
-        Assert.Equal(("b", 1), (pin.Path.Name, pin.Revision));
-        Assert.NotNull(pin.BrokenSince);
-        Assert.Equal(["app"], (await world.Core.Pins.ListAsync(CacheName.Default, CancellationToken.None)).Pins.Where(p => p.BrokenSince is not null).Select(p => p.Name.ToString()));
-        Assert.Equal("b", world.BucketPin("app"));
-        await world.AssertWholeAsync();
-        await PinSteps.FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "b"));
-
-        await world.PinAsync("app", "d");
-        Assert.Null((await world.ShowAsync("app")).BrokenSince);
-    }
-
-    [Fact]
-    public async Task A_pin_whose_path_came_back_with_another_content_is_broken_until_somebody_says_that_this_is_meant()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-        await world.PinAsync("app", "a");
-        await world.EvictAsync("a");
-
-        await world.PushAsync(World.Closure(World.Path("a", content: "another")));
-
-        Assert.NotNull((await world.ShowAsync("app")).BrokenSince);
-        await world.PinAsync("app", "a");
-        Assert.Null((await world.ShowAsync("app")).BrokenSince);
-    }
-
-    [Fact]
-    public async Task A_kept_revision_that_was_taken_back_is_no_fault()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-        await world.PushAsync(World.Chain("d"));
-        await world.PinAsync("app", "a", keep: 2);
-        await world.PinAsync("app", "d");
-
-        await world.EvictAsync("a");
-
-        var pin = await world.ShowAsync("app");
-        Assert.Null(pin.BrokenSince);
-        Assert.Equal([true, false], pin.History!.Select(r => r.Present));
-        await world.AssertWholeAsync();
     }
 
     [Fact]
@@ -393,22 +336,6 @@ public sealed class WithdrawTests
     }
 
     [Fact]
-    public async Task An_eviction_and_a_lift_are_in_the_audit_log()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-        await world.EvictAsync(Of("a") with { Reason = "it was not built here" });
-        var bar = Assert.Single(await world.BarsAsync());
-
-        await world.Core.Withdrawals.LiftAsync(CacheName.Default, bar.Id, Admin, CancellationToken.None);
-        await world.Core.Withdrawals.LiftAsync(CacheName.Default, bar.Id, Admin, CancellationToken.None);
-
-        Assert.Equal(
-            $"evict {Admin.Publisher} it was not built here, bar.lift {Admin.Publisher} ",
-            await world.QueryAsync<string>("select string_agg(format('%s %s %s', action, publisher, detail ->> 'reason'), ', ' order by id) from audit where action in ('evict', 'bar.lift')"));
-    }
-
-    [Fact]
     public async Task With_a_bar_on_the_NAR_all_paths_that_have_it_go_and_none_comes_back()
     {
         await using var world = await World.CreateAsync();
@@ -440,105 +367,5 @@ public sealed class WithdrawTests
         Assert.False(world.Store.Objects.ContainsKey(bad));
         Assert.Equal("live gone", await world.StatesAsync("a", "m"));
         await world.AssertWholeAsync();
-    }
-
-    [Fact]
-    public async Task A_dry_run_names_what_would_go_and_changes_nothing()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(Mallory, World.Chain("a"));
-        await world.PushAsync(Victim, World.Chain("a", "b"));
-        await world.ExecuteAsync("update store_path set publisher = null where name = 'b'");
-        await world.PinAsync("app", "b", pins: world.Core.Pins.As(Admin));
-
-        var plan = await world.EvictAsync(Of("a") with { DryRun = true });
-
-        Assert.Equal((EvictionState.Planned, 2), (plan.State, plan.Total));
-        Assert.Equal(["a token:1 Selected", "b legacy Reference"], plan.Paths.Select(p => $"{p.Path.Name} {p.Publisher} {p.Because}"));
-        Assert.Equal(["app"], plan.Pins.Select(p => p.Name.ToString()));
-        Assert.Equal("live live", await world.StatesAsync("a", "b"));
-        Assert.Empty(await world.BarsAsync());
-        Assert.Equal(2, (await world.BeginAsync(Mallory, World.Chain("a", "b"))).Present);
-    }
-
-    [Fact]
-    public async Task By_its_publisher_goes_what_that_one_published_since_a_time()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(Mallory, World.Chain("old"));
-        await world.PushAsync(Victim, World.Chain("theirs"));
-        await world.TravelAsync(TimeSpan.FromDays(2));
-        await world.PushAsync(Mallory, World.Chain("new"));
-        await world.PushAsync(Victim, World.Chain("new", "on-it"));
-        var since = DateTimeOffset.UtcNow - TimeSpan.FromDays(1);
-
-        var first = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, null, 1, CancellationToken.None);
-        var second = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, first.Next, 1, CancellationToken.None);
-        Assert.Equal(["old", "new"], first.Paths.Concat(second.Paths).Select(p => p.Path.Name));
-        Assert.Null(second.Next);
-        Assert.Equal(["new"], (await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, since, null, 9, CancellationToken.None)).Paths.Select(p => p.Path.Name));
-
-        await world.EvictAsync(new EvictRequest { By = Mallory.Publisher, Since = since });
-
-        Assert.Equal("live live gone gone", await world.StatesAsync("old", "theirs", "new", "on-it"));
-        await world.AssertWholeAsync();
-    }
-
-    [Fact]
-    public async Task What_is_asked_twice_is_done_once_and_one_key_is_for_one_eviction()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-        var operation = OperationId.New();
-        var first = await world.EvictAsync(Of("a"), operation: operation);
-        await world.PushAsync(World.Closure(World.Path("a", content: "another")));
-
-        var second = await world.EvictAsync(Of("a"), operation: operation);
-
-        Assert.Equal((first.Id, EvictionState.Done), (second.Id, second.State));
-        Assert.Equal("live", await world.StateOfAsync("a"));
-        await PinSteps.FailsAsync(ProblemKind.KeyReused, world.EvictAsync(Of("a") with { Reason = "another" }, operation: operation));
-    }
-
-    [Fact]
-    public async Task What_never_was_is_named()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-
-        Assert.Equal([World.Hash("nothing")], (await PinSteps.FailsAsync(ProblemKind.UnknownPath, world.EvictAsync(Of("a", "nothing")))).Paths);
-        await PinSteps.FailsAsync(ProblemKind.UnknownPath, world.EvictAsync(new EvictRequest { By = "token:99" }));
-        await PinSteps.FailsAsync(ProblemKind.UnknownBar, world.Core.Withdrawals.LiftAsync(CacheName.Default, 99, Admin, CancellationToken.None));
-        Assert.Equal("live", await world.StateOfAsync("a"));
-    }
-
-    [Fact]
-    public async Task A_narinfo_of_the_same_content_that_stock_Nix_puts_is_refused()
-    {
-        await using var world = await World.CreateAsync();
-        var nix = new StockNix(world);
-        await nix.CopyAsync("a");
-        Assert.True(await nix.AskAsync("a"));
-
-        await world.EvictAsync("a");
-
-        Assert.False(await nix.AskAsync("a"));
-        Assert.False(await nix.AskNarAsync("a"));
-        await nix.PutNarAsync("a");
-        await AssertRefusedAsync(nix.PutInfoAsync("a"), "a");
-        await nix.CopyAsync("b");
-        await world.AssertSoundAsync();
-    }
-
-    [Fact]
-    public async Task What_niks3s_clients_open_is_refused()
-    {
-        await using var world = await World.CreateAsync();
-        await world.PushAsync(World.Chain("a"));
-        await world.EvictAsync("a");
-        var path = World.Path("a");
-
-        await AssertRefusedAsync(
-            world.Core.DeferredPushes.OpenAsync(CacheName.Default, new DeferredPush { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [] }, CancellationToken.None), "a");
     }
 }

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using OrleansCache.Core.Objects;
+using OrleansCache.Protocol;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>The commit, to its end or as long as its client waits.</summary>
+internal sealed partial class DirectPushes
+{
+    public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            var answer = await TryCommitAsync(cache, push, patience, cancel);
+            if (answer.State == PushState.Committed)
+            {
+                Telemetry.PushesEnded.Add("committed");
+                Telemetry.PathsPublished.Add(answer.Published);
+            }
+
+            return answer;
+        }
+        catch (Exception e) when (e is CacheProblemException { Kind: ProblemKind.Unavailable } or not (CacheProblemException or OperationCanceledException))
+        {
+            Telemetry.PushesEnded.Add("failed");
+            throw;
+        }
+    }
+
+    private async Task<CommitAnswer> TryCommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
+    {
+        var id = caches.IdOf(cache);
+        var started = Stopwatch.GetTimestamp();
+        var pause = BusyPause;
+        var ended = "";
+        while (true)
+        {
+            var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancel);
+            switch (outcome)
+            {
+                case "committed":
+                    if (published > 0 || ended == "committed")
+                        news?.Ended(cache, push);
+                    return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
+                case "publishing":
+                    // Goes on without this request: the catalog owns it.
+                    ended = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    if (ended.Length == 0)
+                        break;
+                    if (pin is null && ended == "committed")
+                    {
+                        news?.Ended(cache, push);
+                        return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
+                    }
+
+                    // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction what the push names.
+                    continue;
+                case "missing":
+                    var missing = await catalog.HashesAsync(paths, cancel);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                case "conflict":
+                    throw Conflict(await catalog.HashesAsync(paths, cancel), null);
+                case "refused":
+                    var taken = await catalog.HashesAsync(conflicts, cancel);
+                    throw new CacheProblemException(
+                        ProblemKind.Conflict, $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} for one; the pin stays where it was. Begin again.", taken);
+                case "withdrawn":
+                    throw Withdrawn(await catalog.HashesAsync(paths, cancel));
+                case "undeclared":
+                    var undeclared = await catalog.HashesAsync(paths, cancel);
+                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
+                case "committing" or "busy":
+                    // Longer each time: a busy answer has locked all that the other commit publishes.
+                    await Task.Delay(pause, time ?? TimeProvider.System, cancel);
+                    pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
+                    break;
+                default:
+                    throw Ended(outcome == "unknown" ? null : outcome, push);
+            }
+
+            if (Stopwatch.GetElapsedTime(started) >= patience)
+                return Answer(push, PushState.Committing, published);
+        }
+    }
+
+    private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
+
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, long[] conflicts, TimeSpan patience, CancellationToken cancel)
+    {
+        if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
+            await publisher.RefreshAsync(cache, cancel);
+        // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
+        var answer = Answer(push, pin is not { } name || await pins.WriteAsync(cache, name, patience, cancel) ? PushState.Committed : PushState.Committing, published);
+        return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancel) };
+    }
+
+    /// <summary>How the push has ended; empty when the publisher has not seen it.</summary>
+    private static async Task<string> JoinAsync(Task<string> publishing, TimeSpan patience, CancellationToken cancel)
+    {
+        try
+        {
+            return await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+        }
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            if (e is ObjectStoreException or CacheProblemException)
+                Telemetry.PushesEnded.Add("failed");
+            // Not finished here: the catalog knows that it must go on, and the caller asks it.
+            return "";
+        }
+    }
+}
