@@ -44,7 +44,7 @@ internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentenc
         "57014" => new(DatabaseStep.RepeatOnce, "The database broke the statement off (statement_timeout). Set it to 0 for this server's role."),
         "53100" => new(DatabaseStep.Tell, "The database's disk is full. Make room there; nothing that was acknowledged is lost."),
         "53200" => new(DatabaseStep.Repeat, "The database has no memory left. Lower work_mem or max_connections there."),
-        "42501" => new(DatabaseStep.Tell, "The database denies this server's role a right. Let that role own the catalog's tables (docs/server.md)."),
+        "42501" => new(DatabaseStep.Tell, "The database denies this server's role a right. Let that role own the database, or its schema 'public'."),
         "42883" or "3F000" or "42P01" or "42703" => new(DatabaseStep.Tell, "The catalog's functions are not there: a newer server has changed the database, or somebody dropped them. Start this server again, or a newer one."),
         "57P04" or "3D000" => new(DatabaseStep.Tell, "The database is not there any more. Create it, or name another."),
         "28000" or "28P01" => new(DatabaseStep.Tell, "The database refuses this server's role or password. Mend --postgres, or pg_hba.conf there."),
