@@ -38,7 +38,7 @@ internal static class WithdrawCommands
         var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since, nar, reason, yes, json };
         command.Validators.Add(result =>
         {
-            // Not their values: what was converted here is not validated any more.
+            // Not their values: what is converted here is not validated any more (findings/command-validator-reads-value.sh).
             var named = result.GetResult(paths) is { Tokens.Count: > 0 };
             if (named == result.GetResult(by) is { Implicit: false })
                 result.AddError("Name paths, or a publisher with --by: one of the two.");
