@@ -12,11 +12,13 @@ declare
   v_group int;
   v_legacy int;
   v_declared bigint[];
+  v_live bigint[];
   v_kept bigint[] := '{}';
   v_differs bigint[] := '{}';
   v_overtaken bigint[];
   v_lower bigint[];
   v_open bigint[];
+  v_met bigint[];
   v_supersedes bigint[] := '{}';
   v_same bigint[] := '{}';
   v_hashes bytea[];
@@ -40,13 +42,23 @@ begin
   conflicts := v_push.conflicts;
   paths := v_push.withdrawn;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
+  -- Live at g: rule 1's first question, and the whole answer for most pushes of a fleet.
+  select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
+  if @fn@.brings_nothing(v_push) and not exists (
+    select from store_path s where s.id = any(v_push.paths) and not (s.state = 'live' and s.touched = v_g and s.rank >= v_push.rank and not s.unwritten))
+  then
+    perform @fn@.end_warm(p_cache, array[p_push], array[p_publisher], array[p_address]);
+    outcome := 'committed';
+    return;
+  end if;
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
-  select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash) into v_declared, v_hashes from push_path d where d.push_id = p_push;
+  select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash), coalesce(array_agg(d.path_id) filter (where s.state = 'live'), '{}') into v_declared, v_hashes, v_live
+    from push_path d join store_path s on s.id = d.path_id where d.push_id = p_push;
   -- What others have published, and this push would keep as it is, is nobody's to wait for; that a pin rides on it takes it all.
-  if v_push.pin is null and v_declared <> '{}' then
+  if v_push.pin is null and v_live <> '{}' then
     select coalesce(array_agg(m.path_id), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict <> 'same'), '{}') into v_kept, v_differs
-      from @fn@.met_paths(p_cache, p_push, v_declared) m join store_path s on s.id = m.path_id
+      from @fn@.met_paths(p_cache, p_push, v_live) m join store_path s on s.id = m.path_id
       where m.verdict in ('other', 'own', 'unread') or m.verdict = 'same' and s.rank >= v_push.rank;
   end if;
   -- What it was promised it has declared as it is: its rank vouches for that from now on. Stock Nix has declared only the path itself, and niks3's clients no names.
@@ -78,16 +90,16 @@ begin
     where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
   if paths is not null then outcome := 'conflict'; return; end if;
   -- What it declares and others have published: as it is declared; superseded by this push; or kept as it is.
-  if v_declared <> '{}' then
+  v_met := array(select unnest(v_declared) except select unnest(v_open || v_kept));
+  if v_met <> '{}' then
     select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'own', 'unread')), '{}'),
         coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
-      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_declared) m where not m.path_id = any(v_open || v_kept);
+      into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_met) m;
     if paths is not null then outcome := 'conflict'; return; end if;
-    conflicts := conflicts || v_differs;
     v_supersedes := v_supersedes || @fn@.renamed_referrers(p_push, v_supersedes);
     v_same := array(select i from unnest(v_same) i where not i = any(v_supersedes));
   end if;
-  conflicts := conflicts || coalesce(v_overtaken, '{}');
+  conflicts := conflicts || v_differs || coalesce(v_overtaken, '{}');
   -- A narinfo that calls a reference by the name that this push takes from it: begun again, the push brings that path as well.
   if v_supersedes <> '{}' then
     select array_agg(s.id) into paths from store_path s
@@ -102,19 +114,15 @@ begin
   end if;
 
   if v_open <> '{}' or v_supersedes <> '{}' then
-    perform 1 from store_path s where s.id = any(v_open) order by s.id for no key update;
+    perform 1 from store_path s where s.id = any(array(select unnest(v_open) except select unnest(v_declared))) order by s.id for no key update;
     -- Promised by somebody's commit since, being published, or being deleted: look again.
     select array_agg(s.id) into paths from store_path s where s.id = any(v_open) and s.state <> 'gone';
     if paths is not null then outcome := 'busy'; return; end if;
 
-    select array_agg(distinct d.nar_hash), array_agg(d.path_id) filter (where not d.declared) into v_hashes, paths
-      from push_path d where d.push_id = p_push and d.path_id = any(v_open || v_supersedes);
+    select array_agg(d.path_id) into paths from push_path d where d.push_id = p_push and d.path_id = any(v_open || v_supersedes) and not d.declared;
     if paths is not null then outcome := 'undeclared'; return; end if;
-    perform 1 from object o
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
-      order by o.id for no key update;
     v_chosen := @fn@.chosen_objects(v_push, v_legacy, v_open || v_supersedes, null);
-    -- What was recorded since the lock statement is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
+    -- What was recorded since the touch is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
     perform 1 from object o where o.id = any(v_chosen) order by o.id for no key update;
     select array_agg(o.id) into v_chosen from object o where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned');
     with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
@@ -168,6 +176,28 @@ begin
   outcome := case when v_open <> '{}' or v_supersedes <> '{}' then 'publishing' else @fn@.finish_push(p_cache, p_push, v_g) end;
   outcome := case outcome when 'committing' then 'publishing' when 'changed' then 'publishing' when 'overtaken' then 'committed' else outcome end;
 end $$;
+
+-- A push with nothing to publish, to hold or to drop, and nothing that it would have to compare: rules 4 and 6 ask only whether all that it names is promised, as it is in the bucket.
+create function @fn@.brings_nothing(p_push push) returns boolean
+language plpgsql stable set enable_seqscan = off as $$
+begin
+  return p_push.objects = '{}' and p_push.pin is null and p_push.named is null and p_push.expires >= clock_timestamp()
+    and not exists (select from push_path d where d.push_id = p_push.id)
+    and not exists (select from push_object d where d.push_id = p_push.id)
+    and not exists (select from nix_pending d where d.push_id = p_push.id)
+    and not exists (select from eviction e where e.cache_id = p_push.cache_id and e.barred >= p_push.created and e.found && p_push.paths);
+end $$;
+
+-- Ends such pushes.
+create function @fn@.end_warm(p_cache int, p_pushes bigint[], p_publishers text[], p_addresses text[]) returns void
+language sql volatile as $$
+  insert into root (cache_id, path_id, pushed, publisher)
+    select p_cache, r.id, clock_timestamp(), r.publisher
+    from (select x.id, min(u.publisher) as publisher from push u cross join unnest(u.roots) x(id) where u.id = any(p_pushes) group by x.id) r order by r.id
+    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+  update push u set state = 'committed', finished = clock_timestamp() where u.id = any(p_pushes);
+  select @fn@.audit_commits(p_cache, p_pushes, p_publishers, p_addresses);
+$$;
 
 create function @fn@.push_outcome(p_push push) returns text
 language sql immutable as $$

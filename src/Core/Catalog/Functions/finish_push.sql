@@ -11,6 +11,7 @@ declare
   v_g bigint;
   v_push push%rowtype;
   v_own bigint[];
+  v_rows bigint[];
   v_unpromised bigint[];
   v_objects bigint[];
   v_supersedes bigint[];
@@ -30,15 +31,16 @@ begin
   select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
   if p_g is null then
     -- Nobody needs to wait for what others have published and this push keeps as it is.
-    select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own, array(
-        select d.path_id from push_path d join store_path s on s.id = d.path_id
-        where d.push_id = p_push and (s.state <> 'live' or d.supersedes and not d.superseded or s.rank < v_push.rank)
-        union select d.path_id from push_object d where d.push_id = p_push), v_push.objects) t;
+    v_rows := array(
+      select d.path_id from push_path d join store_path s on s.id = d.path_id
+      where d.push_id = p_push and (s.state <> 'live' or d.supersedes and not d.superseded or s.rank < v_push.rank)
+      union select d.path_id from push_object d where d.push_id = p_push);
+    select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own, v_rows, v_push.objects) t;
   else
     v_g := p_g;
     v_unpromised := '{}';
   end if;
-  perform 1 from store_path s where s.id = any(v_unpromised) order by s.id for no key update;
+  perform 1 from store_path s where s.id = any(array(select unnest(v_unpromised) except select unnest(v_rows))) order by s.id for no key update;
   -- The NARs too: live at g has to mean that its objects are at g, and the commit may have stamped them before the last barrier.
   select array_agg(distinct i) into v_objects from (
     select unnest(v_push.objects) union all select unnest(s.objects) from store_path s where s.id = any(v_unpromised)) x(i);

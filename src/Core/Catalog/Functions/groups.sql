@@ -169,24 +169,13 @@ begin
   perform 1 from root r where r.cache_id = p_cache
     and r.path_id = any(array(select unnest(u.roots) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open')) order by r.path_id for no key update;
 
-  -- Rules 4 and 6 of a push with nothing to publish, to hold or to drop: all that it names was promised by the touch above.
-  v_warm := array(
-    select u.id from push u
-    where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and u.objects = '{}' and u.pin is null and u.named is null and u.expires >= clock_timestamp()
-      and not exists (select from push_path d where d.push_id = u.id)
-      and not exists (select from push_object d where d.push_id = u.id)
-      and not exists (select from nix_pending d where d.push_id = u.id)
-      and not exists (select from eviction e where e.cache_id = p_cache and e.barred >= u.created and e.found && u.paths));
+  -- All that these name was promised by the touch above.
+  v_warm := array(select u.id from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and @fn@.brings_nothing(u));
   v_unpromised := v_unpromised || @fn@.unwritten_paths(p_cache, array(select unnest(u.paths) from push u where u.id = any(v_warm)));
   if v_unpromised <> '{}' or v_lower <> '{}' then
     v_warm := array(select u.id from push u where u.id = any(v_warm) and not u.paths && v_unpromised and (u.rank = 0 or not u.paths && v_lower));
   end if;
-  insert into root (cache_id, path_id, pushed, publisher)
-    select p_cache, r.id, clock_timestamp(), r.publisher
-    from (select x.id, min(u.publisher) as publisher from push u cross join unnest(u.roots) x(id) where u.id = any(v_warm) group by x.id) r order by r.id
-    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
-  update push u set state = 'committed', finished = clock_timestamp() where u.id = any(v_warm);
-  perform @fn@.audit_commits(p_cache, w.ids, w.publishers, w.addresses) from (
+  perform @fn@.end_warm(p_cache, w.ids, w.publishers, w.addresses) from (
     select array_agg(c.id) as ids, array_agg(c.publisher) as publishers, array_agg(c.address) as addresses
     from unnest(p_pushes, p_publishers, p_addresses) c(id, publisher, address) where c.id = any(v_warm)) w;
 

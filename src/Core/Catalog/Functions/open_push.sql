@@ -30,6 +30,7 @@ declare
   v_verified boolean[];
   v_signatures text[];
   v_exceeded text;
+  v_trusts_legacy boolean;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select * into v_push from push u where u.cache_id = p_cache and u.operation = p_operation;
@@ -114,11 +115,12 @@ begin
         left join unnest(v_unpromised) un(id) on un.id = u.id
         order by u.ord) x;
   end if;
+  select not c.distrust_legacy into v_trusts_legacy from cache c where c.id = p_cache;
   return query select @fn@.public_of(v_push.public_id, v_push.id), 'open', v_push.expires, v_ids, v_states, v_is_promised, v_digests, v_groups, v_verified, v_signatures,
     -- Of the logs and realisations that the client has, those that the cache lacks, or has on the word of a lower rank. One look into the index for each, whatever the statistics of a young table say.
     array(select k.key from unnest(p_keys) k(key)
       left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live'
-        and not @fn@.yields(o.rank, o.publisher, @fn@.legacy_group(p_cache, v_group), p_rank) limit 1) o on true
+        and not @fn@.yields(o.rank, o.publisher, case when v_trusts_legacy then v_group else -1 end, p_rank) limit 1) o on true
       where o.id is null),
-    v_group, (select not c.distrust_legacy from cache c where c.id = p_cache);
+    v_group, v_trusts_legacy;
 end $$;

@@ -15,7 +15,8 @@ create function @fn@.barred_paths(p_cache int, p_push bigint, p_ids bigint[]) re
 language sql stable as $$
   select coalesce(array_agg(distinct d.path_id), '{}')
   from push_path d join bar b on b.cache_id = p_cache and b.nar_hash = d.nar_hash and b.lifted is null and (b.path_id = d.path_id or b.by_nar)
-  where d.push_id = p_push and d.path_id = any(p_ids)
+  -- Most caches have no bar: that is asked once.
+  where (select exists (select from bar a where a.cache_id = p_cache and a.lifted is null)) and d.push_id = p_push and d.path_id = any(p_ids)
 $$;
 
 -- What a push was promised, and an eviction takes or has taken since: with whatever content it came back, it is not what was promised. p_open: what a touch does not promise just now.
