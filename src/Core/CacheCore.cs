@@ -76,10 +76,10 @@ public sealed partial class CacheCore : IAsyncDisposable
         Store = options.Store;
         _groups = options.GroupCommit ? new GroupedPushCatalog(database, options.Pushes) : null;
         var catalog = _groups ?? new PushCatalog(database);
-        var publisher = new Publisher(database, catalog, options.Store, options.Pushes, loggers.CreateLogger<Publisher>());
+        var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
+        var publisher = new Publisher(database, catalog, options.Store, signer, options.Pushes, loggers.CreateLogger<Publisher>());
         var pinCatalog = new PinCatalog(database);
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
-        var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
         PublicKeys = signer.PublicKeys;
         var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);

@@ -48,7 +48,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public PinCatalog PinCatalog { get; } = new(database);
 
-    public Publisher Publisher => new(Database, _pushCatalog, store, Options, NullLogger.Instance, clock);
+    public Publisher Publisher => new(Database, _pushCatalog, store, Signer, Options, NullLogger.Instance, clock);
 
     public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance);
 

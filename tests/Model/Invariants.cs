@@ -97,7 +97,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             }
 
             Check(key == $"{info.StorePath.Hash}.narinfo" && (schedule.HasLies || info.StorePath == Universe.Path(schedule.Universe.NameOf(info.StorePath.Hash))), "I10", $"{key} is that of {info.StorePath}");
-            Check(schedule.HasLies || schedule.Signed.Contains(text) || info.Verify(Gateway.Key) && schedule.Signed.Add(text), "I10", $"the narinfo of {info.StorePath.Name} has no signature that is right");
+            Check(schedule.Signed.Contains(text) || info.Verify(Gateway.Key) && schedule.Signed.Add(text), "I10", $"the narinfo of {info.StorePath.Name} has no signature that is right");
             Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1", $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
             if (nar is not null && !schedule.HasLies)
             {

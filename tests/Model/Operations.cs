@@ -222,6 +222,7 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
                     await g.Publisher.PublishAsync(Gateway.Cache, push, CancellationToken.None);
                 break;
             case Chore.Narinfos:
+                await g.Publisher.MarkMisprintedAsync(Gateway.Cache, CancellationToken.None);
                 await g.Publisher.RefreshAsync(Gateway.Cache, CancellationToken.None);
                 break;
             case Chore.Pins:

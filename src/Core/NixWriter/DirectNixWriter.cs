@@ -44,7 +44,7 @@ internal sealed class DirectNixWriter(
             Signatures = info.Signatures,
         };
         var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
-        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due", patience, cancel);
+        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due" or "renamed", patience, cancel);
         switch (put.Outcome)
         {
             case "publishing":
@@ -77,9 +77,12 @@ internal sealed class DirectNixWriter(
         async Task<NarInfoPut> PutAsync()
         {
             var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
-            if (answer.Outcome != "due")
+            if (answer.Outcome == "due")
+                await catalog.PromiseAsync(id, caller, null, null, cancel);
+            else if (answer.Outcome == "renamed")
+                await publisher.RefreshAsync(id, cancel);
+            else
                 return answer;
-            await catalog.PromiseAsync(id, caller, null, null, cancel);
             return await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
         }
     }

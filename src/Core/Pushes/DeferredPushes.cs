@@ -210,10 +210,7 @@ internal sealed class DeferredPushes(
             return [];
         var found = await catalog.CompareAsync(
             cache, push, [.. promised.Select(p => p.Id)], [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false, cancel);
-        var superseded = found.Where(f => f.Verdict == "supersede").Select(f => f.Path).ToHashSet();
-        // The names come later, and may be others than those that are printed: what refers to them is brought, too.
-        superseded.UnionWith([.. promised.Where(p => request.Paths[p.Index].References.Any(r => superseded.Contains(ids[index[r]]))).Select(p => p.Id)]);
-        return superseded;
+        return found.Where(f => f.Verdict == "supersede").Select(f => f.Path).ToHashSet();
     }
 
     private OwnPush Own(PushId push) => new(push, _caller);

@@ -122,17 +122,7 @@ internal sealed partial class DirectPushes(
             throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == wrong.Path)!.Index].Path.Hash], wrong.Publisher);
         }
 
-        var verdicts = found.Where(f => f.Verdict != "same").ToDictionary(f => f.Path, f => f.Verdict);
-        // A narinfo prints the names of its references, and is signed so: who takes a name from one brings what refers to it, too.
-        var renamed = found.Where(f => f.Verdict == "supersede" && f.Misnamed).Select(f => f.Path).ToHashSet();
-        if (renamed.Count > 0)
-        {
-            var hashes = opened.Paths.Where(p => renamed.Contains(p.Id)).Select(p => closure.Request.Paths[p.Index].Path.Hash).ToHashSet();
-            foreach (var path in opened.Paths.Where(p => p.Promised && closure.Request.Paths[p.Index].References.Any(hashes.Contains)))
-                verdicts.TryAdd(path.Id, "supersede");
-        }
-
-        return verdicts;
+        return found.Where(f => f.Verdict != "same").ToDictionary(f => f.Path, f => f.Verdict);
     }
 
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(

@@ -57,6 +57,7 @@ internal sealed partial class Housekeeper(
         await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
         await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
         await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
+        await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancel));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
         await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
     }

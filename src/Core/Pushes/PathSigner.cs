@@ -21,6 +21,12 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
         return string.Join(' ', Valid(path, fingerprint).Concat(keys.Select(k => k.Sign(fingerprint))).Distinct());
     }
 
+    /// <summary>The cache's own signatures alone, space-separated.</summary>
+    public string SignOwn(NarInfo info) => string.Join(' ', keys.Select(k => k.Sign(info.Fingerprint())));
+
+    /// <summary>Names of the cache's own keys.</summary>
+    public IReadOnlyCollection<string> OwnNames => _own;
+
     /// <summary>Valid signatures that a client sends for a live path and its row lacks; empty for none.</summary>
     /// <param name="path">As it is declared.</param>
     /// <param name="references">Its own.</param>

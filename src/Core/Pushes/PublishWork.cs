@@ -6,7 +6,8 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>What has still to be written to the bucket: narinfos with their listings, logs and realisations.</summary>
 /// <param name="Names">Every path that is referred to, by id.</param>
-internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names)
+/// <param name="Renamed">Those of them that were called otherwise when what refers to them was signed, perhaps.</param>
+internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names, HashSet<long> Renamed)
 {
     /// <summary>Of a push; or (null) up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.</summary>
     public static Task<PublishWork> ReadAsync(CatalogDatabase database, int cache, PushId? push, int limit, CancellationToken cancel) =>
@@ -21,7 +22,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
             },
             async (r, stop) =>
             {
-                var work = new PublishWork([], [], []);
+                var work = new PublishWork([], [], [], []);
                 while (await r.ReadAsync(stop))
                 {
                     var (kind, id) = (r.GetString(0), r.GetInt64(1));
@@ -32,9 +33,11 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
                     }
 
                     var path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetString(3));
-                    if (kind == "name")
+                    if (kind is "name" or "renamed")
                     {
                         work.Names.Add(id, path);
+                        if (kind == "renamed")
+                            work.Renamed.Add(id);
                         continue;
                     }
 

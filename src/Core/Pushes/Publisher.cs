@@ -13,11 +13,11 @@ namespace OrleansCache.Core.Pushes;
 /// function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
-/// 1. Read what the push has still to write. 2. In reference order, open intents for a batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
+/// 1. Read what the push has still to write. 2. In reference order, sign anew what prints a name that has changed, and open intents for a batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
 /// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5. Finish the push.
 /// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
 /// </remarks>
-internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, TimeProvider? time = null)
+internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger, TimeProvider? time = null)
 {
     private const int BatchSize = 2_000;
     // Lazy: a task must stand here before it can end and take itself away again.
@@ -37,9 +37,21 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
         }, CancellationToken.None))).Value;
 
-    /// <summary>Writes narinfos of live rows whose signatures have changed.</summary>
+    /// <summary>Writes narinfos of live rows whose signatures, or the names of whose references, have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
         await WriteAsync(await PublishWork.ReadAsync(database, cache, null, BatchSize, cancel), cancel);
+
+    /// <summary>Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one.</summary>
+    public async Task MarkMisprintedAsync(int cache, CancellationToken cancel)
+    {
+        var at = await database.SingleAsync("select @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? (DateTime?)null : r.GetDateTime(0), cancel);
+        if (at is null)
+            return;
+        var misprinted = await database.SingleAsync("select @fn@.misprinted_paths($1, null)", p => p.With(cache), r => r.GetFieldValue<long[]>(0), cancel);
+        foreach (var some in misprinted.Order().Chunk(BatchSize))
+            await database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(some), cancel);
+        await database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(at.Value), cancel);
+    }
 
     private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancel)
     {
@@ -53,7 +65,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 var state = await catalog.FinishAsync(cache, push, cancel);
                 // Paths that it supersedes have their new content, and are to be written.
                 if (state == "changed")
+                {
+                    await database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache).With(push.Value), cancel);
                     continue;
+                }
+
                 if (state != "committing")
                     return state;
                 // Something is under a fence: another publisher's, or of a write that was not answered.
@@ -104,6 +120,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     private async Task WriteBatchAsync(
         List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancel)
     {
+        await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancel);
         var intents = await database.ListAsync(
             "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4, $5, $6)",
             p => p.With(batch.Select(x => x.Id).ToArray()).With(batch.Select(x => x.Generation).ToArray())
@@ -193,6 +210,18 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         var (narInfo, listing) = (ObjectKey.NarInfo(path.Path.Hash), ObjectKey.Listing(path.Path.Hash));
         var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()), KeyHeaders.For(narInfo));
         return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
+    }
+
+    // What is signed is what is printed.
+    private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancel)
+    {
+        if (paths.Count > 0)
+        {
+            await database.RunAsync(
+                "select @fn@.resign($1, $2, $3, $4)",
+                p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray())
+                    .With(paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names))).ToArray()).With(signer.OwnNames.ToArray()), cancel);
+        }
     }
 
     private Task RecordAsync(IReadOnlyList<(Intent Intent, FencedOutcome Outcome)> results, CancellationToken cancel)

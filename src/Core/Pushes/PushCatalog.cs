@@ -49,17 +49,17 @@ internal class PushCatalog(CatalogDatabase database)
 
     /// <summary>Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has published it.</summary>
     /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
-    public Task<List<(long Path, string Verdict, string? Publisher, bool Misnamed)>> CompareAsync(
+    public Task<List<(long Path, string Verdict, string? Publisher)>> CompareAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole, CancellationToken cancel) =>
         database.ListAsync(
-            "select path_id, verdict, publisher, misnamed from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
+            "select path_id, verdict, publisher from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
                 .WithNullable(isWhole ? declarations.Select(d => d.Name).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
                 .With(declarations.Select(d => d.References.Count).ToArray()).With(declarations.SelectMany(d => d.References).ToArray())
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(isWhole ? declarations.Select(d => d.Digest).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
-            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), r.GetBoolean(3)), cancel);
+            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancel);
 
     /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
     public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>

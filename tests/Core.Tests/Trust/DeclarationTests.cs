@@ -287,51 +287,6 @@ public sealed class DeclarationTests
     }
 
     [Fact]
-    public async Task A_false_name_of_a_reference_goes_with_the_path_that_had_it()
-    {
-        await using var world = await World.CreateAsync();
-        var truth = World.Path("dep");
-        var misnamed = truth with { Path = new StorePath(truth.Path.Hash, "evil") };
-        await world.PushAsync(Mallory, World.Closure(misnamed, World.Path("root", ["dep"])));
-        // A server has read both: "root" is the same, as far as its digest knows.
-        await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
-
-        var push = await world.BeginAsync(Deployer, Pinned(World.Closure(truth, World.Path("root", ["dep"]))));
-        await world.UploadAsync(push, pushes: world.Of(Deployer));
-        await world.CommitAsync(push, world.Of(Deployer));
-
-        var root = world.NarInfoOf("root")!;
-        Assert.Equal([truth.Path], root.References);
-        Assert.True(root.Verify(World.Key.PublicKey));
-        Assert.Equal(truth.Path.Name, world.NarInfoOf("dep")!.StorePath.Name);
-        await world.AssertSoundAsync();
-    }
-
-    [Fact]
-    public async Task Who_describes_its_paths_later_takes_a_false_name_out_of_what_refers_to_it_too()
-    {
-        await using var world = await World.CreateAsync();
-        var (truth, root, pushes) = (World.Path("dep"), Truth(), world.Core.DeferredPushes.As(Deployer));
-        await world.PushAsync(Mallory, World.Closure(Misnamed("dep") with { NarHash = World.Path("other").NarHash }, root));
-        await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
-
-        var opened = await pushes.OpenAsync(
-            CacheName.Default,
-            new DeferredPush { Root = root.Path.Hash, Paths = [new(truth.Path.Hash, truth.NarHash, truth.NarSize, []), new(root.Path.Hash, root.NarHash, root.NarSize, root.References)] },
-            CancellationToken.None);
-        Assert.Equal(new HashSet<StorePathHash> { truth.Path.Hash, root.Path.Hash }, opened.Missing.ToHashSet());
-        // Only the bytes of "dep" are new.
-        Assert.Single(opened.Uploads);
-        world.Store.Objects[await world.QueryAsync<string>("select key from object where state = 'claimed'")] = [1];
-        await world.ExecuteAsync("update object set state = 'stored', exclusive = false, leads = false, file_size = 1, recorded = true where state = 'claimed'");
-        await pushes.DeclareAsync(CacheName.Default, opened.Id, [new(truth, []), new(root, [truth.Path])], CancellationToken.None);
-        Assert.Empty((await world.Of(Deployer).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromMinutes(1), CancellationToken.None)).Conflicts);
-
-        Assert.Equal([truth.Path], world.NarInfoOf("root")!.References);
-        Assert.True(world.NarInfoOf("root")!.Verify(World.Key.PublicKey));
-    }
-
-    [Fact]
     public async Task An_unknown_signature_on_a_live_path_is_taken_from_its_own_group_only()
     {
         await using var world = await World.CreateAsync();

@@ -96,16 +96,8 @@ begin
         coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
       into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_met) m;
     if paths is not null then outcome := 'conflict'; return; end if;
-    v_supersedes := v_supersedes || @fn@.renamed_referrers(p_push, v_supersedes);
-    v_same := array(select i from unnest(v_same) i where not i = any(v_supersedes));
   end if;
   conflicts := conflicts || v_differs || coalesce(v_overtaken, '{}');
-  -- A narinfo that calls a reference by the name that this push takes from it: begun again, the push brings that path as well.
-  if v_supersedes <> '{}' then
-    select array_agg(s.id) into paths from store_path s
-      where s.id = any(v_push.paths) and not s.id = any(v_supersedes) and s.state = 'live' and s.refs && @fn@.renamed_paths(p_push, v_supersedes);
-    if paths is not null then outcome := 'conflict'; return; end if;
-  end if;
   -- Collected since it was looked at: nobody has locked it.
   if v_open && v_kept then
     paths := v_kept;
@@ -185,6 +177,7 @@ begin
     and not exists (select from push_path d where d.push_id = p_push.id)
     and not exists (select from push_object d where d.push_id = p_push.id)
     and not exists (select from nix_pending d where d.push_id = p_push.id)
+    and not exists (select from renamed_path r where r.cache_id = p_push.cache_id and not r.marked)
     and not exists (select from eviction e where e.cache_id = p_push.cache_id and e.barred >= p_push.created and e.found && p_push.paths);
 end $$;
 

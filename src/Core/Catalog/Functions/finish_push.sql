@@ -1,6 +1,6 @@
 -- Rule 6: when everything that the push publishes is in the bucket, all of it becomes live, the roots count from now, its pin is set, and the push ends.
 -- A path that it supersedes never ceases to be live: with the same transaction it has this push's content, all of whose references are live, and its narinfo is to be written anew
--- before the push ends ('changed'). Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
+-- before the push ends ('changed'); when its name is another one, what refers to it, too: mark_misprinted_of comes next. Until then the push holds what the former narinfo needs; the former NAR stays for 30 days, as readers remember a narinfo for so long.
 -- A commit that meets a bar ends 'withdrawn' (see withdraw.sql): what it publishes becomes live without a stamp, for the eviction to take, no root counts, no pin moves, and nothing more is
 -- superseded. It ends no earlier than the narinfo of what it has superseded is written.
 -- 'overtaken': committed, but of what it was to supersede some is kept as it is, since another got there first; its row says which.
@@ -86,8 +86,6 @@ begin
         select d.path_id from push_path d join store_path s on s.id = d.path_id
         where d.push_id = p_push and (d.supersedes and not d.superseded or s.rank < v_push.rank))) m
     join push_path d on d.push_id = p_push and d.path_id = m.path_id;
-  v_supersedes := v_supersedes || @fn@.renamed_referrers(p_push, v_supersedes);
-  v_same := array(select i from unnest(v_same) i where not i = any(v_supersedes));
   if v_same <> '{}' then
     update store_path s set rank = v_push.rank where s.id = any(v_same) and s.rank < v_push.rank;
   end if;
@@ -98,6 +96,8 @@ begin
       from (select distinct s.objects[1] as id from store_path s where s.id = any(v_supersedes) and not s.objects[1] = any(v_chosen)) f order by f.id
       on conflict (cache_id, object_id) do update set until = excluded.until;
     select array_agg(distinct s.objects[1]) into v_former_objects from store_path s where s.id = any(v_supersedes);
+    insert into renamed_path (cache_id, path_id) select p_cache, i from unnest(@fn@.renamed_by(p_push, v_supersedes)) i order by i
+      on conflict (cache_id, path_id) do update set at = null, marked = false;
     v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
     -- What is superseded as it is declared, for a NAR that a server has read, gets that NAR: it stays on the word of whoever published it, unless the rank is higher.

@@ -1,7 +1,7 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this content; its signatures, and whether its trust group is the caller's) | 'conflict' (live, with another content, or this one that another group published and no server has read: it stays, as its rank is not lower) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
--- 'withdrawn' (a bar refuses this content) | 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
+-- 'withdrawn' (a bar refuses this content) | 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'renamed' (it is there, and its narinfo is to be written anew: so do, and ask again) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
   p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null, p_ref_names text[] default null,
@@ -53,6 +53,7 @@ begin
       @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), v_row.trust_group is not distinct from v_group);
     if v_verdict <> 'supersede' then
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
+      if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' then outcome := 'renamed'; return; end if;
       if @fn@.unwritten_paths(p_cache, array[v_row.id]) <> '{}' then outcome := 'busy'; paths := array[p_hash]; return; end if;
       update push u set paths = u.paths || v_row.id where u.id = v_hold and not v_row.id = any(u.paths);
       insert into root (cache_id, path_id, pushed, publisher) values (p_cache, v_row.id, clock_timestamp(), v_publisher) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;

@@ -56,7 +56,7 @@ $$;
 -- publisher: of the row, null for one from before there were any.
 create function @fn@.compare_paths(
   p_cache int, p_push bigint, p_ids bigint[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_cas text[], p_digests bytea[])
-returns table (path_id bigint, verdict text, publisher text, misnamed boolean)
+returns table (path_id bigint, verdict text, publisher text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -81,7 +81,7 @@ begin
         from said d join store_path s on s.id = d.id),
       filled as (
         update store_path s set declared = n.digest from seen n where s.id = n.id and n.is_old and n.same and n.digest is not null and s.declared is null)
-    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read, n.trust_group is not distinct from v_group), b.name, coalesce(n.misnamed, false)
+    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read, n.trust_group is not distinct from v_group), b.name
     from seen n left join publisher b on b.id = n.publisher;
 end $$;
 
@@ -97,26 +97,12 @@ language sql stable as $$
     where u.id = p_push and d.path_id = any(p_ids) and s.state = 'live') x
 $$;
 
--- Of these paths, which a push supersedes, those that it calls otherwise; narinfos print the names of what they refer to, and are signed so.
-create function @fn@.renamed_paths(p_push bigint, p_ids bigint[]) returns bigint[]
+-- Of these paths, which a push supersedes, those that it calls otherwise.
+create function @fn@.renamed_by(p_push bigint, p_ids bigint[]) returns bigint[]
 language sql stable as $$
   select coalesce(array_agg(s.id), '{}') from push_path d join store_path s on s.id = d.path_id
   where d.push_id = p_push and not d.superseded and d.path_id = any(p_ids) and d.name not in ('', s.name)
 $$;
-
--- What it declares as it is, on the word of a lower rank, and that refers to one of them: it is superseded with them.
-create function @fn@.renamed_referrers(p_push bigint, p_ids bigint[]) returns bigint[]
-language plpgsql stable as $$
-declare
-  v_renamed bigint[];
-begin
-  if p_ids = '{}' then return '{}'; end if;
-  v_renamed := @fn@.renamed_paths(p_push, p_ids);
-  if v_renamed = '{}' then return '{}'; end if;
-  return array(
-    select s.id from push u join push_path d on d.push_id = u.id join store_path s on s.id = d.path_id
-    where u.id = p_push and d.declared and not d.superseded and not s.id = any(p_ids) and s.state = 'live' and s.rank < u.rank and s.refs && v_renamed);
-end $$;
 
 -- What is to become of a live path that a push declares, too.
 -- 'same': as declared, and usable | 'own': with another content, published by its own trust group: a build that is not reproducible | 'supersede': on the word of a lower rank; or as declared, read by nobody, and here is a NAR that a server has read | 'misnamed' | 'other': with another content |

@@ -1,16 +1,17 @@
--- Of these live paths those that a commit has just superseded, and whose narinfo in the bucket is still the former one.
+-- Of these live paths those that a commit has just superseded, or that refer to one that it renamed, and whose narinfo in the bucket is still the former one.
 create function @fn@.unwritten_paths(p_cache int, p_ids bigint[]) returns bigint[]
 language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 begin
   return array(
     select s.id from store_path s
     where s.cache_id = p_cache and s.unwritten and s.state = 'live' and s.id = any(p_ids)
-      and exists (select from push u join push_path d on d.push_id = u.id and d.path_id = s.id where u.cache_id = p_cache and u.state = 'committing' and d.superseded));
+      and (exists (select from push u join push_path d on d.push_id = u.id and d.path_id = s.id where u.cache_id = p_cache and u.state = 'committing' and d.superseded)
+        or exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(s.refs)))) || @fn@.misprinted_paths(p_cache, p_ids);
 end $$;
 
 -- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
 -- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing, empty: the bucket's is of a former content, and is to go),
--- 'object' (a log or realisation) and 'name' (a path that is referred to). The generation says of which row's life this was read: see publish_intend.
+-- 'object' (a log or realisation) and 'name' (a path that is referred to; 'renamed': its name is another than what was signed, perhaps). The generation says of which row's life this was read: see publish_intend.
 create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
   content bytea, key text, file_hash bytea, file_size bigint, generation bigint)
@@ -21,6 +22,7 @@ declare
   v_generations bigint[];
   v_names bigint[];
   v_changed bigint[];
+  v_created timestamptz;
 begin
   -- The generations of the moment at which it was seen which paths are still to be written: what is not among them is visible.
   if p_push is null then
@@ -29,6 +31,7 @@ begin
       where s.cache_id = p_cache and s.unwritten and s.state = 'live' and (s.fence is null or s.fence < clock_timestamp())
       order by s.id limit p_limit) x;
   else
+    select u.created into v_created from push u where u.id = p_push;
     v_names := array(select d.path_id from push_path d where d.push_id = p_push);
     v_changed := @fn@.unwritten_paths(p_cache, v_names || (select u.paths from push u where u.id = p_push));
     select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from store_path s
@@ -42,7 +45,7 @@ begin
     from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1];
   return query
     -- What this push supersedes is called as it declares it.
-    select 'name', s.id, s.hash, coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name), null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
+    select case when exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = s.id and coalesce(r.at, 'infinity') > coalesce(v_created, '-infinity')) then 'renamed' else 'name' end, s.id, s.hash, coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name), null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
     from store_path s where s.id = any(v_names);
   return query
     select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation

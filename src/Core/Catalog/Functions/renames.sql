@@ -1,0 +1,64 @@
+-- A commit that supersedes a path under another name leaves narinfos behind that call it by the former one, signed so: Nix refuses those paths. They are marked, and written anew
+-- with the row's names and a new signature: what the commit itself names, before it is told; the rest by the housekeeper.
+-- Who read the former name did so before the change was visible, so its time is taken after that: what was declared later was written with the new one.
+
+-- Of these paths (null: of all, which reads the table) those whose narinfo may still print a former name of a reference.
+create function @fn@.misprinted_paths(p_cache int, p_ids bigint[]) returns bigint[]
+language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan as $$
+declare
+  v_renamed bigint[];
+begin
+  v_renamed := array(select r.path_id from renamed_path r where r.cache_id = p_cache and not r.marked);
+  if v_renamed = '{}' then return '{}'; end if;
+  return array(
+    select s.id from store_path s
+    where s.cache_id = p_cache and (p_ids is null or s.id = any(p_ids)) and s.state in ('live', 'condemned', 'publishing') and s.refs && v_renamed
+      and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(s.refs) and coalesce(r.at, 'infinity') > coalesce(s.declared_at, '-infinity')));
+end $$;
+
+-- The row first, the bucket follows; see add_signatures. What is published just now is written again by its push.
+create function @fn@.mark_misprinted(p_cache int, p_ids bigint[]) returns bigint[]
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+  v_ids bigint[];
+begin
+  v_ids := @fn@.misprinted_paths(p_cache, p_ids);
+  if v_ids = '{}' then return v_ids; end if;
+  perform 1 from store_path s where s.id = any(v_ids) order by s.id for no key update;
+  perform @fn@.see_renames(p_cache);
+  update store_path s set recorded = false, unwritten = s.state <> 'publishing', generation = s.generation + 1, declared_at = clock_timestamp()
+    where s.id = any(v_ids) and s.state in ('live', 'condemned', 'publishing');
+  return v_ids;
+end $$;
+
+-- In a transaction of its own, not the one that renames. Null: there is none; else a time after all of them.
+create function @fn@.see_renames(p_cache int) returns timestamptz
+language plpgsql as $$
+begin
+  if not exists (select from renamed_path r where r.cache_id = p_cache) then return null; end if;
+  perform 1 from renamed_path r where r.cache_id = p_cache and r.at is null order by r.path_id for update;
+  update renamed_path r set at = clock_timestamp() where r.cache_id = p_cache and r.at is null;
+  return clock_timestamp();
+end $$;
+
+-- What refers to those that were seen before p_at is marked.
+create function @fn@.end_renames(p_cache int, p_at timestamptz) returns void
+language sql volatile as $$
+  update renamed_path r set marked = true where r.cache_id = p_cache and not r.marked and r.at < p_at;
+  -- A push that began before may still publish what it declared with the former name.
+  delete from renamed_path r where r.cache_id = p_cache and r.marked and r.at < clock_timestamp() - interval '1 hour'
+    and not exists (select from push u where u.cache_id = p_cache and u.state in ('open', 'committing') and u.created < r.at);
+$$;
+
+create function @fn@.mark_misprinted_of(p_cache int, p_push bigint) returns void
+language sql volatile as $$ select @fn@.mark_misprinted(p_cache, (select u.paths from push u where u.id = p_push)) $$;
+
+-- New signatures by the cache's own keys (p_keys: their names) instead of theirs, of rows that are still as they were read.
+create function @fn@.resign(p_ids bigint[], p_generations bigint[], p_signatures text[], p_keys text[]) returns void
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+begin
+  perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
+  update store_path s set signatures = array(select x from unnest(s.signatures) x where split_part(x, ':', 1) <> all(p_keys)) || string_to_array(n.signatures, ' ')
+    from unnest(p_ids, p_generations, p_signatures) n(id, generation, signatures)
+    where s.id = n.id and s.generation = n.generation and s.state in ('publishing', 'live') and not s.recorded;
+end $$;
