@@ -35,16 +35,23 @@ public sealed class SecretKey
     }
 
     /// <summary>White space around the key, as at the end of a key file, is ignored.</summary>
-    public static bool TryParse(string? text, [NotNullWhen(true)] out SecretKey? key)
+    /// <param name="text">The text of a key file.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="error">What is wrong with it; it does not repeat the text.</param>
+    public static bool TryParse(string? text, [NotNullWhen(true)] out SecretKey? key, [NotNullWhen(false)] out string? error)
     {
-        key = KeyText.TrySplit(text, Sodium.SecretKeyBytes, out var name, out var bytes) ? new SecretKey(name, bytes) : null;
+        (key, error) = (null, null);
+        if (!KeyText.TrySplit(text, Sodium.SecretKeyBytes, out var name, out var bytes))
+            error = "name:base64 of 64 bytes is wanted, as 'nix key generate-secret' prints";
+        else if (!Sodium.IsWhole(bytes))
+            error = "its second half is not the public key of the first, so nothing that it signs could be verified: restore the file, or make a new key with 'nix key generate-secret'";
+        else
+            key = new SecretKey(name, bytes);
         return key is not null;
     }
 
     /// <exception cref="FormatException">Not a secret key; the message does not repeat the text.</exception>
-    public static SecretKey Parse(string text) => TryParse(text, out var key)
-        ? key
-        : throw new FormatException("Not a secret key: expected name:base64 of 64 bytes, as 'nix key generate-secret' prints.");
+    public static SecretKey Parse(string text) => TryParse(text, out var key, out var error) ? key : throw new FormatException($"Not a secret key: {error}.");
 
     /// <summary>The signature as narinfos carry it: <c>name:base64</c>.</summary>
     public string Sign(string message) => Sign(Encoding.UTF8.GetBytes(message));

@@ -8,6 +8,7 @@ internal static partial class Sodium
     public const int PublicKeyBytes = 32;
     public const int SecretKeyBytes = 64;
     public const int SignatureBytes = 64;
+    private const int SeedBytes = 32;
 
     private const string Library = "libsodium.so.23";
 
@@ -27,6 +28,16 @@ internal static partial class Sodium
     {
         Require(publicKey.Length == PublicKeyBytes && secretKey.Length == SecretKeyBytes);
         _ = CryptoSignSecretToPublic(publicKey, secretKey);
+    }
+
+    /// <summary>Is the second half of a secret key the public key that belongs to its first, the seed?</summary>
+    public static bool IsWhole(ReadOnlySpan<byte> secretKey)
+    {
+        Require(secretKey.Length == SecretKeyBytes);
+        Span<byte> publicKey = stackalloc byte[PublicKeyBytes];
+        Span<byte> again = stackalloc byte[SecretKeyBytes];
+        _ = CryptoSignSeedKeyPair(publicKey, again, secretKey[..SeedBytes]);
+        return publicKey.SequenceEqual(secretKey[SeedBytes..]);
     }
 
     public static void Sign(ReadOnlySpan<byte> message, ReadOnlySpan<byte> secretKey, Span<byte> signature)
@@ -53,6 +64,9 @@ internal static partial class Sodium
 
     [LibraryImport(Library, EntryPoint = "crypto_sign_keypair")]
     private static partial int CryptoSignKeyPair(Span<byte> publicKey, Span<byte> secretKey);
+
+    [LibraryImport(Library, EntryPoint = "crypto_sign_seed_keypair")]
+    private static partial int CryptoSignSeedKeyPair(Span<byte> publicKey, Span<byte> secretKey, ReadOnlySpan<byte> seed);
 
     [LibraryImport(Library, EntryPoint = "crypto_sign_ed25519_sk_to_pk")]
     private static partial int CryptoSignSecretToPublic(Span<byte> publicKey, ReadOnlySpan<byte> secretKey);

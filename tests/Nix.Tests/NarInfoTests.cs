@@ -123,6 +123,15 @@ public sealed class NarInfoTests
         Assert.DoesNotContain(key.Export()[20..60], key.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_key_whose_halves_disagree_is_refused()
+    {
+        var (name, bytes) = (Secret[..Secret.IndexOf(':', StringComparison.Ordinal)], Convert.FromBase64String(Secret[(Secret.IndexOf(':', StringComparison.Ordinal) + 1)..]));
+        bytes[^1] ^= 1;
+        var error = Assert.Throws<FormatException>(() => SecretKey.Parse($"{name}:{Convert.ToBase64String(bytes)}"));
+        Assert.Contains("second half", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("name")]

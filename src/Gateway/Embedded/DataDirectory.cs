@@ -62,8 +62,8 @@ public sealed class DataDirectory : IDisposable
     public SecretKey SigningKey()
     {
         var text = ReadOrCreate("key", () => SecretKey.Generate($"{HostName()}-1").Export() + "\n");
-        if (!SecretKey.TryParse(text, out var key))
-            throw new StartupException($"{KeyFile} is not a signing key: restore it, or remove it together with key.pub to have a new one made.");
+        if (!SecretKey.TryParse(text, out var key, out var error))
+            throw new StartupException($"{KeyFile} is not a signing key: {error}. Restore it, or remove it together with key.pub to have a new one made.");
         var publicText = key.PublicKey + "\n";
         var publicFile = Path.Combine(FullPath, "key.pub");
         if (!File.Exists(publicFile) || File.ReadAllText(publicFile) != publicText)

@@ -157,9 +157,9 @@ public sealed record ServerSettings
         ? delay <= LongestDrain ? delay : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")
         : throw new StartupException($"--drain-delay {error}.");
 
-    private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key)
+    private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key, out var error)
         ? key
-        : throw new StartupException($"The file {path} of --sign-key holds no signing key: name:base64 is wanted, as 'nix key generate-secret' prints.");
+        : throw new StartupException($"The file {path} of --sign-key holds no signing key: {error}.");
 
     private static PublicKey ParseTrustedKey(string text) => PublicKey.TryParse(text, out var key)
         ? key
