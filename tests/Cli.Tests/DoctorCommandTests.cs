@@ -43,6 +43,46 @@ public sealed class DoctorCommandTests
     }
 
     [Fact]
+    public async Task What_keeps_pushes_from_succeeding_is_told_in_the_servers_words()
+    {
+        await using var cache = await FakeCache.StartAsync("/nix");
+        var asked = "";
+        cache.Misbehave = async http =>
+        {
+            if (http.Request.Path != "/nix/readyz")
+                return false;
+            asked = http.Request.QueryString.Value!;
+            http.Response.StatusCode = 503;
+            http.Response.ContentType = "application/problem+json";
+            await http.Response.WriteAsync("""{"type":"urn:orleans-cache:error:unavailable","title":"t","status":503,"detail":"PostgreSQL takes no writes: it is a standby."}""");
+            return true;
+        };
+
+        using var output = new StringWriter();
+        var code = await ExamineAsync(cache.Url, output);
+
+        Assert.Contains("FAILED   pushes          would fail now: PostgreSQL takes no writes: it is a standby.", Lines(output));
+        Assert.Equal((ExitCodes.Unreachable, "?for=push"), (code, asked));
+    }
+
+    [Theory]
+    [InlineData(200)]
+    [InlineData(404)]
+    public async Task A_server_or_proxy_that_does_not_know_whether_pushes_would_succeed_is_examined_all_the_same(int status)
+    {
+        await using var cache = await FakeCache.StartAsync();
+        cache.Misbehave = http =>
+        {
+            if (http.Request.Path != "/readyz")
+                return AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
+            http.Response.StatusCode = status;
+            return Task.FromResult(true);
+        };
+
+        Assert.Contains("ok       permission      the server lets us push", await ExamineAsync(cache.Url));
+    }
+
+    [Fact]
     public async Task The_host_that_uploads_go_to_is_asked_too_and_nothing_stays()
     {
         await using var cache = await FakeCache.StartAsync();
@@ -61,10 +101,14 @@ public sealed class DoctorCommandTests
     private static async Task<string[]> ExamineAsync(Uri url)
     {
         using var output = new StringWriter();
-        await new DoctorCommand.Examination(output).RunAsync(
-            () => new ServerSettings { Url = new Uri(url.AbsoluteUri.TrimEnd('/')), UrlSource = "a test", Cache = "default" }, CancellationToken.None);
-        return output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        await ExamineAsync(url, output);
+        return Lines(output);
     }
+
+    private static Task<int> ExamineAsync(Uri url, StringWriter output) => new DoctorCommand.Examination(output).RunAsync(
+        () => new ServerSettings { Url = new Uri(url.AbsoluteUri.TrimEnd('/')), UrlSource = "a test", Cache = "default" }, CancellationToken.None);
+
+    private static string[] Lines(StringWriter output) => output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     private static async Task<bool> AnswerAsync(HttpContext http, params (string Route, string Json)[] answers)
     {

@@ -43,7 +43,7 @@ internal static class DoctorCommand
             var token = Token(settings);
             using var http = Connections.Open(2);
             var once = new RetryPolicy { Patience = TimeSpan.Zero };
-            if (await ServerAsync(http, settings, once, cancellationToken))
+            if (await ServerAsync(http, settings, once, cancellationToken) && await ReadyAsync(http, settings, cancellationToken))
                 await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, cancellationToken);
             await NixAsync(cancellationToken);
             return _exitCode;
@@ -107,6 +107,23 @@ internal static class DoctorCommand
                 Warn("clock", $"differs from the server's by {Text.Duration(skew)}: an object store may refuse uploads, and certificates may look expired. Set it (NTP).");
             else
                 Good("clock", string.Create(CultureInfo.InvariantCulture, $"within {Math.Ceiling(skew.TotalSeconds):0} s of the server's"));
+        }
+
+        /// <summary>The server knows why its database or store would refuse a push; where it does, the calls below would only say so once more.</summary>
+        private async Task<bool> ReadyAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
+        {
+            try
+            {
+                if (await PushReadiness.FindTroubleAsync(http, settings.Url, cancellationToken) is not { } trouble)
+                    return true;
+                Bad("pushes", $"would fail now: {trouble}", ExitCodes.Unreachable);
+            }
+            catch (Exception e) when (RetryPolicy.AsTransient(e) is { } transient && !cancellationToken.IsCancellationRequested)
+            {
+                Bad("pushes", $"whether they would succeed is not known: {transient.Message}", ExitCodes.Unreachable);
+            }
+
+            return false;
         }
 
         private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, CancellationToken cancellationToken)

@@ -165,7 +165,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         return new CacheException(response.StatusCode, problem?.Type, detail, problem?.Paths);
     }
 
-    private static Problem? ReadProblem(HttpResponseMessage response, byte[] content)
+    internal static Problem? ReadProblem(HttpResponseMessage response, byte[] content)
     {
         if (response.Content.Headers.ContentType?.MediaType is not ("application/problem+json" or "application/json"))
             return null;
