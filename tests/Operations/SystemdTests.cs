@@ -91,6 +91,21 @@ public class SystemdTests
         Assert.DoesNotContain(unit, verified.Errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("orleans-cache-server.service")]
+    [InlineData("orleans-cache-silo.service")]
+    public async Task The_units_are_started_again_until_what_they_need_is_back(string unit)
+    {
+        var lines = await File.ReadAllLinesAsync(Path.Combine(Repository.Root, "packaging", "systemd", unit));
+        var (unitSection, service) = (lines.TakeWhile(l => l != "[Service]").ToArray(), lines.SkipWhile(l => l != "[Service]").ToArray());
+
+        // In [Service] systemd would not know it; the default gives up after five starts in ten seconds.
+        Assert.Contains("StartLimitIntervalSec=0", unitSection);
+        Assert.Contains("Restart=always", service);
+        var delay = Assert.Single(service, l => l.StartsWith("RestartSec=", StringComparison.Ordinal))["RestartSec=".Length..];
+        Assert.InRange(int.Parse(delay, CultureInfo.InvariantCulture), 2, 30);
+    }
+
     [RootFact]
     public async Task The_private_PostgreSQL_works_without_capabilities_new_privileges_and_group_access()
     {
