@@ -65,6 +65,17 @@ public sealed class DoctorCommandTests
         Assert.Equal((ExitCodes.Unreachable, "?for=push"), (code, asked));
     }
 
+    [Fact]
+    public async Task A_server_that_calls_itself_otherwise_than_it_was_asked_is_warned_of()
+    {
+        await using var cache = await FakeCache.StartAsync();
+        Assert.DoesNotContain(await ExamineAsync(cache.Url), line => line.Contains("--public-url", StringComparison.Ordinal));
+
+        cache.Named = new Uri("http://10.9.8.7:5751");
+
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  public URL      The server calls itself http://10.9.8.7:5751,", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(200)]
     [InlineData(404)]

@@ -21,6 +21,22 @@ public class ServiceRouteTests
             ? schemas.GetProperty(link.GetString()!.Split('/')[^1]).GetProperty("type").GetString()
             : hash.GetProperty("type").GetString());
         Assert.True(schemas.TryGetProperty("Problem", out _));
+        var server = Assert.Single(document.RootElement.GetProperty("servers").EnumerateArray()).GetProperty("url").GetString();
+        Assert.Equal("/below/", new Uri(new Uri("https://proxy/below/openapi/v1.json"), server).AbsolutePath);
+    }
+
+    [Theory]
+    [InlineData("https://proxy/", "c/default")]
+    [InlineData("https://proxy/below/a/path/", "c/default")]
+    [InlineData("https://proxy/below/", "c/%64efault")]
+    public async Task A_redirect_stays_below_the_path_that_a_proxy_strips(string seenAs, string asked)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var moved = await gateway.GetAsync("/" + asked);
+
+        Assert.Equal(HttpStatusCode.MovedPermanently, moved.StatusCode);
+        Assert.Equal($"{seenAs}c/default/", new Uri(new Uri(seenAs + asked), moved.Headers.Location!).AbsoluteUri);
     }
 
     [Fact]

@@ -108,7 +108,7 @@ public class ClusterTests
 
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized), (refused.StatusCode, wrong.StatusCode));
         Assert.Equal("Basic", refused.Headers.WwwAuthenticate.First().Scheme);
-        Assert.Equal((HttpStatusCode.MovedPermanently, "/dashboard/"), (moved.StatusCode, moved.Headers.Location?.OriginalString));
+        Assert.Equal((HttpStatusCode.MovedPermanently, "./dashboard/"), (moved.StatusCode, moved.Headers.Location?.OriginalString));
         Assert.Equal((HttpStatusCode.OK, "text/html"), (page.StatusCode, page.Content.Headers.ContentType?.MediaType));
         // Its figures come every few seconds.
         var counters = "";

@@ -75,6 +75,8 @@ internal static class DoctorCommand
             {
                 var info = await new Api(http, settings.Url, settings.Cache, null, once).InfoAsync(cancellationToken);
                 Good("server", $"orleans-cache {info.Version} answers; readers use {info.Substituter}");
+                if (ServerNames.FindDoubt(settings.Url, info.Substituter) is { } doubt)
+                    Warn("public URL", doubt);
                 if (info.StoreDir != StorePath.StoreDir)
                     Bad("store directory", $"the cache holds paths of {info.StoreDir}, this machine has {StorePath.StoreDir}", ExitCodes.Usage);
                 await ClockAsync(http, settings, cancellationToken);

@@ -15,7 +15,10 @@ internal static class InfoCommand
         var command = new Command("info", "Tell what a cache is, and how to read from it.") { json };
         command.SetAction(async (result, cancellationToken) =>
         {
-            var info = await AskAsync(common.Resolve(result), cancellationToken);
+            var settings = common.Resolve(result);
+            var info = await AskAsync(settings, cancellationToken);
+            if (ServerNames.FindDoubt(settings.Url, info.Substituter) is { } doubt)
+                await Console.Error.WriteLineAsync($"warning: {doubt}");
             Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(info, ProtocolJson.Default.CacheInfo) : Describe(info));
         });
         return command;

@@ -54,6 +54,7 @@ public static class GatewayApp
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
+        app.UseMiddleware<RelativeLocations>();
         app.UseMiddleware<BrowserGuard>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();

@@ -26,7 +26,7 @@ internal static class LandingRoutes
                 // Its links are relative: without the slash they would lead to another cache.
                 if (pattern == "/c/{cache}/" && !http.Request.Path.Value!.EndsWith('/'))
                 {
-                    http.Response.Redirect(http.Request.PathBase + http.Request.Path + "/", permanent: true);
+                    http.Response.Redirect(http.Request.Path + "/", permanent: true);
                     return;
                 }
 

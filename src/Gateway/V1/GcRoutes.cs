@@ -24,7 +24,7 @@ internal static class GcRoutes
         cacheRoute.MapPost("/gc", async (string cache, JsonBody<GcRequest> body, HttpContext http) =>
             {
                 var run = await collection.StartAsync(Cache(cache), http.Credential().Caller, body.Value, NotScheduled(Operation(http.Request)), http.RequestAborted);
-                http.Response.Headers.Location = $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}";
+                http.Response.Headers.Location = RelativeLocations.From(http.Request, $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}");
                 return new JsonAnswer<GcRun>(run, StatusCodes.Status202Accepted);
             })
             .Needs(Access.Gc).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);

@@ -28,6 +28,8 @@ internal static class OpenApi
                     Version = "v1",
                     Description = "The write path of a Nix binary cache. Bodies may be sent with Content-Encoding gzip or zstd; every error is an RFC 9457 problem document of type urn:orleans-cache:error:<name>.",
                 };
+                // From where the document is: below a path that a proxy strips, and by any name.
+                document.Servers = [new OpenApiServer { Url = ".." }];
                 document.Components ??= new OpenApiComponents();
                 document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
                 document.Components.SecuritySchemes["token"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer" };

@@ -67,6 +67,9 @@ public sealed class FakeCache : IAsyncDisposable
     /// <summary>Where its URLs for uploads lead; null: to itself.</summary>
     public Uri? Store { get; set; }
 
+    /// <summary>What it tells readers to use; null: the address that it has.</summary>
+    public Uri? Named { get; set; }
+
     /// <summary>How long it says that URLs work.</summary>
     public TimeSpan UrlLife { get; set; } = TimeSpan.FromHours(1);
 
@@ -152,7 +155,7 @@ public sealed class FakeCache : IAsyncDisposable
     }
 
     private Task InfoAsync(HttpContext context, string name) => AnswerAsync(
-        context, new CacheInfo { Name = name, StoreDir = "/nix/store", Priority = 30, Substituter = Url, PublicKeys = ["fake-1:AAAA"], Version = "0.1.0" }, ProtocolJson.Default.CacheInfo);
+        context, new CacheInfo { Name = name, StoreDir = "/nix/store", Priority = 30, Substituter = Named ?? Url, PublicKeys = ["fake-1:AAAA"], Version = "0.1.0" }, ProtocolJson.Default.CacheInfo);
 
     private async Task BeginAsync(HttpContext context)
     {
