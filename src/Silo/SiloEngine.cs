@@ -18,6 +18,7 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
     private const string ServiceId = "orleans-cache";
 
     private readonly ClusterEngine _engine = new(TimeProvider.System);
+    private readonly WatchdogLog _watchdogLog = new(TimeProvider.System);
 
     public IEngine Core => _engine;
 
@@ -42,8 +43,11 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
         });
         // Its placement tells of every attempt; and the silo warns twice that the heap is not a server's, which is how it is meant to be.
         builder.Logging.AddFilter("Polly", LogLevel.Warning);
-        builder.Services.Configure<LoggerFilterOptions>(filters => filters.Rules.Add(
-            new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, static (_, category, level) => category != "Orleans.Runtime.Silo" || level >= LogLevel.Error)));
+        builder.Services.Configure<LoggerFilterOptions>(filters =>
+        {
+            filters.Rules.Add(new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, static (_, category, level) => category != "Orleans.Runtime.Silo" || level >= LogLevel.Error));
+            filters.Rules.Add(new LoggerFilterRule(null, WatchdogLog.Category, LogLevel.Warning, (_, _, level) => _watchdogLog.Takes(level)));
+        });
         builder.Services.Replace(ServiceDescriptor.Singleton<IFatalErrorHandler, EndOfSilo>());
         builder.Services.AddSingleton<SiloMetrics>().AddSingleton<IIncomingGrainCallFilter>(s => s.GetRequiredService<SiloMetrics>());
         builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter("Microsoft.Orleans").AddView(i => SiloMetrics.IsWanted(i) ? null : MetricStreamConfiguration.Drop));
@@ -53,6 +57,7 @@ internal sealed class SiloEngine(SiloSettings settings, string connectionString)
 
     public GatewayParts Over(GatewayParts parts, IServiceProvider services)
     {
+        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStarted.Register(_watchdogLog.Start);
         var oracle = services.GetRequiredService<ISiloStatusOracle>();
         return parts with
         {

@@ -37,6 +37,17 @@ public class ClusterTests
     }
 
     [Fact]
+    public async Task A_silo_that_starts_and_stops_in_order_warns_of_nothing()
+    {
+        await using var cluster = await Cluster.StartAsync();
+        await using var silo = await cluster.AddAsync();
+
+        Assert.Equal(0, await silo.TerminateAsync());
+
+        Assert.Equal("", silo.Errors);
+    }
+
+    [Fact]
     public async Task A_silo_that_is_told_to_stop_leaves_and_nobody_complains()
     {
         await using var cluster = await Cluster.StartAsync();
