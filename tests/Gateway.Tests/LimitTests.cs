@@ -12,6 +12,7 @@ public class LimitTests
 {
     private const string Missing = "/v1/caches/default/missing";
     private const string OldNix = "curl/8.14.1 Nix/2.28.3";
+    private const string NewNix = "curl/8.17.0 Nix/2.34.1";
 
     private static readonly ObjectKey Key = ObjectKey.Parse("nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst");
     private static readonly ObjectKey OtherKey = ObjectKey.Parse("nar/1b8m03r63zqhnjf7m5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst");
@@ -36,12 +37,15 @@ public class LimitTests
             answer.Dispose();
     }
 
-    [Fact]
-    public async Task A_Nix_that_would_repeat_without_its_body_waits_for_its_turn()
+    [Theory]
+    [InlineData(OldNix)]
+    [InlineData(NewNix)]
+    [InlineData("Lix/2.93.0")]
+    public async Task A_Nix_waits_for_its_turn(string userAgent)
     {
         await using var gateway = await StartAsync(new RequestLimits { RequestRate = 100, RequestBurst = 100 });
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 150).Select(_ => gateway.PostAsync(Missing, """{"paths":[]}""", ("User-Agent", OldNix))));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 150).Select(_ => gateway.PostAsync(Missing, """{"paths":[]}""", ("User-Agent", userAgent))));
 
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
         foreach (var answer in answers)
@@ -62,6 +66,7 @@ public class LimitTests
         var fresh = gateway.Tokens.Add(TokenScope.Push);
         using var refused = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"));
         using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", OldNix));
+        using var newNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", NewNix));
         using var open = await gateway.SendAsync(HttpMethod.Get, "/nix-cache-info", ("Authorization", "Bearer unknown"));
 
         Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.Unauthorized, 3), .. Enumerable.Repeat(HttpStatusCode.TooManyRequests, 2)], tried);
@@ -69,6 +74,7 @@ public class LimitTests
         Assert.Equal("urn:orleans-cache:error:too-many-requests", (await refused.ProblemAsync()).Type);
         Assert.Equal(TimeSpan.FromSeconds(10), refused.Headers.RetryAfter!.Delta);
         Assert.Equal(HttpStatusCode.Forbidden, oldNix.StatusCode);
+        Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (newNix.StatusCode, newNix.Headers.RetryAfter is not null));
         Assert.Equal(HttpStatusCode.OK, open.StatusCode);
         Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (await StatusAsync(gateway, known), await StatusAsync(gateway, TestGateway.Token)));
 
@@ -111,7 +117,7 @@ public class LimitTests
     }
 
     [Fact]
-    public async Task More_waiting_uploads_than_four_times_those_that_run_are_told_to_come_back_but_not_an_old_Nix()
+    public async Task More_waiting_uploads_than_four_times_those_that_run_are_told_to_come_back()
     {
         await using var gateway = await StartAsync(new RequestLimits { UploadsPerClient = 1 });
         using var slow = await OpenPutAsync(gateway, Key, 10);
@@ -128,6 +134,24 @@ public class LimitTests
         Assert.Equal(4, answers.Count(a => a.StatusCode is HttpStatusCode.OK or HttpStatusCode.PreconditionFailed));
         foreach (var answer in answers)
             answer.Dispose();
+    }
+
+    [Theory]
+    [InlineData(OldNix)]
+    [InlineData(NewNix)]
+    public async Task All_uploads_of_a_Nix_wait_for_their_turn(string userAgent)
+    {
+        await using var gateway = await StartAsync(new RequestLimits { UploadsPerClient = 1 });
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 40).Select(async _ =>
+        {
+            using var put = new HttpRequestMessage(HttpMethod.Put, Sign(gateway, OtherKey)) { Content = new ByteArrayContent([1, 2]) };
+            Assert.True(put.Headers.TryAddWithoutValidation("User-Agent", userAgent));
+            using var answer = await gateway.Client.SendAsync(put);
+            return answer.StatusCode;
+        }));
+
+        Assert.All(answers, status => Assert.True(status is HttpStatusCode.OK or HttpStatusCode.PreconditionFailed, $"{status}"));
     }
 
     [Theory]

@@ -62,14 +62,14 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
     }
 
-    // An old Nix would send a PUT again without its body: it is told no for good.
+    // An old Nix would send a PUT again without its body: it is told no for good. A new one waits for a minute after a 429, and for moments after a 503.
     private static Task TooManyFailedAsync(HttpContext http)
     {
         const string Why = "Too many requests with tokens that this server does not know come from your address";
         if (OldNix.Sent(http.Request))
             return Problems.WriteAsync(http, HttpProblem.Forbidden, $"{Why}. Run the command again in a while.");
         http.Response.Headers.RetryAfter = FailedLogins.Refill.TotalSeconds.ToString(CultureInfo.InvariantCulture);
-        return Problems.WriteAsync(http, HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
+        return Problems.WriteAsync(http, OldNix.SentByAny(http.Request) ? HttpProblem.TooManyRequests with { Status = StatusCodes.Status503ServiceUnavailable } : HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
     }
 
     private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;

@@ -7,6 +7,9 @@ internal static class OldNix
 
     public static bool Sent(HttpRequest request) => IsOld(request.Headers.UserAgent.ToString());
 
+    /// <summary>Whether any Nix sent this, old or new. No Nix heeds the <c>Retry-After</c> of a 429: a new one stands still for a minute.</summary>
+    public static bool SentByAny(HttpRequest request) => request.Headers.UserAgent.ToString() is var userAgent && (After(userAgent, "Lix/") ?? After(userAgent, "Nix/")) is not null;
+
     /// <param name="userAgent">Such as <c>curl/8.14.1 Nix/2.28.3</c>; a version that cannot be read counts as old.</param>
     public static bool IsOld(string userAgent)
     {

@@ -5,8 +5,8 @@ using OrleansCache.Gateway.Auth;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// How many requests a credential may send, and how many uploads run at once. Who sends more is told to come back later (429), except a Nix that would
-/// come back with an empty body: that one waits for its turn. Who sent no credential is not counted: what is open to all is cheap, and behind a proxy all look alike.
+/// How many requests a credential may send, and how many uploads run at once. Who sends more is told to come back later (429), except a Nix,
+/// which would come back with an empty body or after a minute: it waits for its turn. Who sent no credential is not counted: what is open to all is cheap, and behind a proxy all look alike.
 /// </summary>
 internal static class RequestRates
 {
@@ -40,7 +40,7 @@ internal static class RequestRates
     {
         if (limits.RequestRate == 0 || http.Features.Get<Credential>() is not { } credential || credential.Id == Credential.AnonymousId)
             return RateLimitPartition.GetNoLimiter(default(Client));
-        var isPatient = OldNix.Sent(http.Request);
+        var isPatient = OldNix.SentByAny(http.Request);
         // Ten times a second, or once where that would be less than one request.
         var (tokens, period) = limits.RequestRate >= 10 ? (limits.RequestRate / 10, TimeSpan.FromSeconds(0.1)) : (limits.RequestRate, TimeSpan.FromSeconds(1));
         return RateLimitPartition.GetTokenBucketLimiter(new Client(credential.Id, isPatient), _ => new TokenBucketRateLimiterOptions
@@ -56,7 +56,7 @@ internal static class RequestRates
     {
         if (!IsUpload(http))
             return RateLimitPartition.GetNoLimiter(default(Client));
-        var isPatient = OldNix.Sent(http.Request);
+        var isPatient = OldNix.SentByAny(http.Request);
         return RateLimitPartition.GetConcurrencyLimiter(new Client(Uploader(http), isPatient), _ => new ConcurrencyLimiterOptions
         {
             PermitLimit = limits.UploadsPerClient,
