@@ -68,6 +68,9 @@ public sealed record GcRun
     /// <summary>Compressed bytes of the NARs that were deleted.</summary>
     public required long BytesFreed { get; init; }
 
+    /// <summary>The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes them. Absent where it is not, or not known.</summary>
+    public bool? KeepsOldVersions { get; init; }
+
     /// <summary>Why the run failed.</summary>
     public string? Error { get; init; }
 }

@@ -81,6 +81,17 @@ public sealed class GcCommandTests : IAsyncLifetime
         Assert.Equal(("POST /v1/caches/default/gc", """{"olderThanSeconds":2592000,"failedUploadsOlderThanSeconds":5400,"force":true,"dryRun":false}"""), _requests[0]);
     }
 
+    [Fact]
+    public async Task What_stays_in_a_versioned_bucket_is_told_beside_what_was_freed()
+    {
+        Answer = (_, http) => Json(http, Done with { KeepsOldVersions = true });
+
+        var (code, output, _) = await RunAsync("gc");
+
+        Assert.Equal(0, code);
+        Assert.EndsWith($"6000000\nThe bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle rule removes them.", output.TrimEnd(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(GcState.Failed, "Run 12 failed: the graph has a hole")]
     [InlineData(GcState.Cancelled, "Run 12 was cancelled")]

@@ -81,6 +81,12 @@ public sealed class CephServer : IAsyncDisposable
         return name;
     }
 
+    public async Task KeepVersionsAsync(string bucket)
+    {
+        using var client = CreateClient();
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket, VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+    }
+
     public async Task SetPolicyAsync(string bucket, string policy)
     {
         using var client = CreateClient();

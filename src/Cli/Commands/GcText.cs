@@ -8,6 +8,7 @@ namespace OrleansCache.Cli.Commands;
 internal static class GcText
 {
     private const int NameWidth = 36;
+    private const string OldVersions = "The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle rule removes them.";
 
     /// <summary>The names are documented, and stable.</summary>
     public static string Statistics(GcRun run) => string.Join('\n', new (string Name, long Value)[]
@@ -18,7 +19,7 @@ internal static class GcText
         ("objects-deleted-after-grace-period", run.ObjectsDeletedAfterGracePeriod),
         ("objects-failed-to-delete", run.ObjectsFailedToDelete),
         ("bytes-freed", run.BytesFreed),
-    }.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Name,-NameWidth}{s.Value}"))) + (run.DryRun ? "\nThis was a dry run: nothing has been changed." : "");
+    }.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Name,-NameWidth}{s.Value}"))) + (run.KeepsOldVersions == true ? $"\n{OldVersions}" : "") + (run.DryRun ? "\nThis was a dry run: nothing has been changed." : "");
 
     public static string Headline(GcRun run) => $"run {run.Id.ToString(CultureInfo.InvariantCulture)}: {run.Phase}";
 

@@ -10,7 +10,7 @@ namespace OrleansCache.Core.Gc;
 
 /// <summary>The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows itself by heartbeat.</summary>
 internal sealed partial class GarbageCollector(
-    CacheDirectory caches, GcCatalog catalog, GcRunner runner, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    CacheDirectory caches, GcCatalog catalog, GcRunner runner, OldVersions versions, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     /// <summary>Operations of the schedule begin with it; those of clients must not.</summary>
     public const string ScheduledOperation = "schedule:";
@@ -41,27 +41,27 @@ internal sealed partial class GarbageCollector(
                 throw new CacheProblemException(ProblemKind.GcRunning, $"Run {row.Run.Id} is under way since {row.Run.Started:u}. Wait for it, or cancel it.");
             if (row.Run.State == GcState.Running && row.Owner == _process)
                 Go(row);
-            return row.Run;
+            return await versions.MarkAsync(row.Run, cancel);
         }
     }
 
     public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        (await catalog.FindAsync(caches.IdOf(cache), run, cancel))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
+        (await catalog.FindAsync(caches.IdOf(cache), run, cancel)) is { } row ? await versions.MarkAsync(row.Run, cancel) : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
 
     public async Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel)
     {
-        var runs = await catalog.HistoryAsync(caches.IdOf(cache), 2, cancel);
+        var runs = await HistoryAsync(caches.IdOf(cache), 2, cancel);
         return new GcStatus
         {
-            Current = runs.Find(r => r.Run.State == GcState.Running)?.Run,
-            Last = runs.Find(r => r.Run.State != GcState.Running)?.Run,
+            Current = runs.Find(r => r.State == GcState.Running),
+            Last = runs.Find(r => r.State != GcState.Running),
             Schedule = options.Schedule,
             Next = _schedule?.Next(time.GetUtcNow()),
         };
     }
 
     public async Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) =>
-        new() { Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel)).ConvertAll(r => r.Run) };
+        new() { Runs = await HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel) };
 
     public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => (await catalog.CancelAsync(caches.IdOf(cache), cancel))?.Run;
 
@@ -227,6 +227,14 @@ internal sealed partial class GarbageCollector(
                 LogBeatFailed(e, run);
             }
         }
+    }
+
+    private async Task<List<GcRun>> HistoryAsync(int cache, int limit, CancellationToken cancel)
+    {
+        var runs = new List<GcRun>();
+        foreach (var row in await catalog.HistoryAsync(cache, limit, cancel))
+            runs.Add(await versions.MarkAsync(row.Run, cancel));
+        return runs;
     }
 
     private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds is not { } value ? otherwise

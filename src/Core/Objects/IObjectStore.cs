@@ -73,6 +73,9 @@ public interface IObjectStore
     /// <summary>All open multipart uploads.</summary>
     IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel);
 
+    /// <summary>Whether what is deleted stays as an old version, and takes its space. False also where the store does not tell.</summary>
+    Task<bool> KeepsOldVersionsAsync(CancellationToken cancel) => Task.FromResult(false);
+
     /// <summary>True when upload URLs point to the gateway, so that it can check hashes by reading what arrived cheaply.</summary>
     bool IsLocal { get; }
 }

@@ -266,6 +266,21 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
     }
 
+    public async Task<bool> KeepsOldVersionsAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var request = new GetBucketVersioningRequest { BucketName = _options.Bucket };
+            var answer = await _calls.RunAsync(StoreCall.Head, "GET of the bucket's versioning", () => _client.GetBucketVersioningAsync(request, cancel), cancel);
+            return answer.VersioningConfig?.Status == VersionStatus.Enabled;
+        }
+        catch (ObjectStoreException)
+        {
+            // The key may lack the right to ask.
+            return false;
+        }
+    }
+
     public void Dispose()
     {
         _client.Dispose();

@@ -31,6 +31,25 @@ public sealed class CollectionOwnerTests
         Assert.Equal(run.Id, (await other.Collection.StatusAsync(CacheName.Default, CancellationToken.None)).Last!.Id);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_run_says_whether_what_it_deleted_stays_as_old_versions(bool versioned)
+    {
+        await using var world = await World.CreateAsync();
+        world.Store.IsVersioned = versioned;
+        bool? expected = versioned ? true : null;
+
+        var run = await world.Core.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
+        var ended = await world.EndOfRunAsync(run.Id);
+        // Another server, which has begun none.
+        var other = (await world.AddGatewayAsync()).Collection;
+        var status = await other.StatusAsync(CacheName.Default, CancellationToken.None);
+        var history = await other.HistoryAsync(CacheName.Default, 5, CancellationToken.None);
+
+        Assert.Equal([expected, expected, expected, expected], [run.KeepsOldVersions, ended.KeepsOldVersions, status.Last!.KeepsOldVersions, history.Runs[0].KeepsOldVersions]);
+    }
+
     [Fact]
     public async Task A_run_is_cancelled_from_another_process()
     {

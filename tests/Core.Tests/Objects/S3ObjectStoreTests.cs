@@ -37,6 +37,20 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
     }
 
     [Fact]
+    public async Task A_bucket_tells_whether_it_keeps_old_versions_and_one_that_does_not_tell_keeps_none()
+    {
+        var ceph = await CephServer.Shared;
+        var options = _options with { Bucket = await ceph.CreateBucketAsync() };
+        using var plain = new S3ObjectStore(options);
+        using var nowhere = new S3ObjectStore(options with { Bucket = "no-such-bucket" });
+
+        var before = await plain.KeepsOldVersionsAsync(None);
+        await ceph.KeepVersionsAsync(options.Bucket);
+
+        Assert.Equal((false, true, false), (before, await plain.KeepsOldVersionsAsync(None), await nowhere.KeepsOldVersionsAsync(None)));
+    }
+
+    [Fact]
     public async Task An_upload_without_the_signed_header_is_refused()
     {
         var url = Store.SignPut(Key("nar/a"), null, TimeSpan.FromMinutes(1));
