@@ -149,7 +149,7 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     /// <summary>Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public Task<string?> FindPushTroubleAsync(CancellationToken cancel) => Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel);
+    public async Task<string?> FindPushTroubleAsync(CancellationToken cancel) => await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel) ?? Store.FindWriteTrouble();
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }

@@ -8,6 +8,9 @@ public sealed class CacheProblemException(ProblemKind kind, string message, IRea
 {
     public ProblemKind Kind { get; } = kind;
 
+    /// <summary>It says nothing about the request: the same may succeed later.</summary>
+    public bool IsOutage => Kind is ProblemKind.Unavailable or ProblemKind.DiskFull;
+
     /// <summary>The paths concerned, where it is about paths.</summary>
     public IReadOnlyList<StorePathHash>? Paths { get; } = paths;
 }
@@ -77,6 +80,9 @@ public enum ProblemKind
 
     /// <summary>413: more or larger than this server takes.</summary>
     TooLarge,
+
+    /// <summary>507: the disk of the objects or of the database is full; asking again does not help before somebody has made room.</summary>
+    DiskFull,
 
     /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
     QuotaExceeded,

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using OrleansCache.Cli.Push;
 
 namespace OrleansCache.Cli.Http;
@@ -71,7 +72,7 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
             return HttpStatusCode.OK;
         }
 
-        var text = await response.Content.ReadAsStringAsync(timeout.Token);
+        var text = await response.Content.ReadAsByteArrayAsync(timeout.Token);
         return status switch
         {
             // The URL writes a key of our own once only: an attempt whose answer was lost has arrived. The server checks what is there.
@@ -82,7 +83,7 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
             HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
             _ when RetryPolicy.IsTransient(status) => throw new TransientException($"{url.GetLeftPart(UriPartial.Authority)} answers {Misdirected.Describe(response)}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
             _ when Misdirected.Explain(response, url.GetLeftPart(UriPartial.Authority)) is { } misdirected => throw misdirected,
-            _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(text)}"),
+            _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: {Api.ReadProblem(response, text)?.Detail ?? $"HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(Encoding.UTF8.GetString(text))}"}"),
         };
     }
 

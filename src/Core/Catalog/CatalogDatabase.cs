@@ -89,7 +89,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
                 {
                     if (answer.Step == DatabaseStep.Fail)
                         throw;
-                    throw new CacheProblemException(answer.Step == DatabaseStep.Refuse ? ProblemKind.BadRequest : ProblemKind.Unavailable, answer.Sentence, inner: e);
+                    throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
                 }
 
                 // What pooled connections lead to is not what the name leads to any more.
@@ -133,7 +133,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         }
         catch (NpgsqlException e) when (DatabaseAnswer.Of(e) is { Step: not DatabaseStep.Fail } answer)
         {
-            throw new CacheProblemException(ProblemKind.Unavailable, answer.Sentence, inner: e);
+            throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
         }
     }
 

@@ -27,6 +27,11 @@ internal enum DatabaseStep
 /// <summary>The one table of what PostgreSQL may answer: the step, and the sentence for who has to wait or to act. <c>docs/operations.md</c> lists it.</summary>
 internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentence)
 {
+    /// <summary>It will be so until somebody makes room: who asks is told not to ask for minutes.</summary>
+    public bool IsFullDisk { get; private init; }
+
+    public ProblemKind Kind => Step == DatabaseStep.Refuse ? ProblemKind.BadRequest : IsFullDisk ? ProblemKind.DiskFull : ProblemKind.Unavailable;
+
     private const string Gone = "The database did not answer in time. Send the same request again.";
 
     public static DatabaseAnswer Of(NpgsqlException e) => e is PostgresException answer ? Of(answer.SqlState)
@@ -42,7 +47,7 @@ internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentenc
         "53300" => new(DatabaseStep.Reconnect, "The database has no connection left (max_connections). Raise it, or let the servers share fewer (Maximum Pool Size)."),
         "25006" => new(DatabaseStep.Reconnect, "The database is read-only: it is a standby, or default_transaction_read_only is on. Connect to the primary (Target Session Attributes=primary)."),
         "57014" => new(DatabaseStep.RepeatOnce, "The database broke the statement off (statement_timeout). Set it to 0 for this server's role."),
-        "53100" => new(DatabaseStep.Tell, "The database's disk is full. Make room there; nothing that was acknowledged is lost."),
+        "53100" => new(DatabaseStep.Tell, "The database's disk is full. Make room there; nothing that was acknowledged is lost.") { IsFullDisk = true },
         "53200" => new(DatabaseStep.Repeat, "The database has no memory left. Lower work_mem or max_connections there."),
         "42501" => new(DatabaseStep.Tell, "The database denies this server's role a right. Let that role own the database, or its schema 'public'."),
         "42883" or "3F000" or "42P01" or "42703" => new(DatabaseStep.Tell, "The catalog's functions are not there: a newer server has changed the database, or somebody dropped them. Start this server again, or a newer one."),

@@ -119,6 +119,10 @@ internal sealed class DirectNixWriter(
             return ended != "withdrawn" ? ended
                 : throw new CacheProblemException(ProblemKind.Withdrawn, $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was published. Nothing was published.", path is { } one ? [one.Hash] : null);
         }
+        catch (ObjectStoreException e) when (FullDisk.Is(e))
+        {
+            throw new CacheProblemException(ProblemKind.DiskFull, $"{path?.ToString() ?? "It"} is recorded and will be published as soon as there is room. {FullDisk.Sentence}", inner: e);
+        }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
             throw new CacheProblemException(ProblemKind.Unavailable, $"{path?.ToString() ?? "It"} is recorded and will be published, but the store is slow to take it. Run the command again.", inner: e);

@@ -28,17 +28,27 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(partSize);
         var id = Guid.NewGuid().ToString("n");
         var draft = tree.NewTemp();
-        Posix.MakeDirectory(draft);
-        Posix.Open(draft + "/data", Posix.WriteOnly | Posix.Create).Dispose();
-        Posix.Open(draft + "/parts", Posix.WriteOnly | Posix.Create).Dispose();
-        using (var meta = Posix.Open(draft + "/meta", Posix.WriteOnly | Posix.Create))
+        try
         {
-            var text = string.Create(CultureInfo.InvariantCulture, $"{key}\n{partSize}\n{now.ToUnixTimeMilliseconds()}\n");
-            Posix.Write(meta, System.Text.Encoding.ASCII.GetBytes(text), 0, draft);
-            await BlockingCalls.RunAsync(() => Posix.Flush(meta, draft));
+            await DraftAsync(draft, $"{key}\n{partSize}\n{now.ToUnixTimeMilliseconds()}\n");
+        }
+        catch
+        {
+            DeleteFolder(draft);
+            throw;
         }
 
         return Posix.TryReplace(draft, FolderOf(id)) ? id : throw new ObjectStoreException($"the multipart upload of '{key}' vanished while it was begun", isTransient: true);
+    }
+
+    private static async Task DraftAsync(string draft, FormattableString meta)
+    {
+        Posix.MakeDirectory(draft);
+        Posix.Open(draft + "/data", Posix.WriteOnly | Posix.Create).Dispose();
+        Posix.Open(draft + "/parts", Posix.WriteOnly | Posix.Create).Dispose();
+        using var file = Posix.Open(draft + "/meta", Posix.WriteOnly | Posix.Create);
+        Posix.Write(file, System.Text.Encoding.ASCII.GetBytes(FormattableString.Invariant(meta)), 0, draft);
+        await BlockingCalls.RunAsync(() => Posix.Flush(file, draft));
     }
 
     public async Task<UploadStatus> ReceiveAsync(UploadPart part, Stream body, long length, CancellationToken cancel)
@@ -51,6 +61,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         using var records = Posix.TryOpen(folder + "/parts", Posix.ReadWrite);
         if (data is null || records is null)
             return UploadStatus.Gone;
+        FullDisk.RequireRoom(folder, length);
 
         var place = checked((part.Number - 1) * part.PartSize);
         var token = RandomNumberGenerator.GetBytes(16);
@@ -73,6 +84,28 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         catch (PartRefusedException e)
         {
             return e.Status;
+        }
+        catch (ObjectStoreException e) when (FullDisk.Is(e))
+        {
+            // At once: the upload may stay open for an hour. Unless somebody sends the same part meanwhile.
+            await GiveBackAsync();
+            throw;
+        }
+
+        async Task GiveBackAsync()
+        {
+            try
+            {
+                await UnderLockAsync(() =>
+                {
+                    EnsureStillMine();
+                    Posix.PunchHole(data, place, part.PartSize);
+                });
+            }
+            catch (PartRefusedException)
+            {
+                // It belongs to another now, or is gone.
+            }
         }
 
         async ValueTask WritePieceAsync(ReadOnlyMemory<byte> piece, long offset) =>

@@ -31,6 +31,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         _clock = clock ?? TimeProvider.System;
     }
 
+    public string? FindWriteTrouble() => FullDisk.FindTrouble(_tree.Root);
+
     /// <summary>Appended to an upload URL: the answer has an <c>ETag</c>, the MD5 of the body. Not signed: it changes nothing but the work that the server has.</summary>
     public const string WithETag = "&etag=md5";
 
@@ -216,6 +218,7 @@ public sealed class DirectoryObjectStore : IObjectStore
         var path = _tree.PathOf(ticket.Key);
         if (Posix.FileExists(path))
             return UploadStatus.Exists;
+        FullDisk.RequireRoom(_tree.Root, contentLength);
 
         var temp = _tree.NewTemp();
         var added = false;
@@ -252,8 +255,11 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
     /// <param name="cancel">Stops the upload; nothing remains of it.</param>
     /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of the batch is there.</returns>
-    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel) =>
-        DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancel);
+    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel)
+    {
+        FullDisk.RequireRoom(_tree.Root, uploads.Sum(upload => (long)upload.Length));
+        return DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancel);
+    }
 
     // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence waits for it, so its write is the older one.
     private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancel)

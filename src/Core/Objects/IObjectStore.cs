@@ -73,6 +73,9 @@ public interface IObjectStore
     /// <summary>All open multipart uploads.</summary>
     IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel);
 
+    /// <summary>What keeps writes from succeeding although reads do, in a sentence that may be told to everybody; null when nothing is known.</summary>
+    string? FindWriteTrouble() => null;
+
     /// <summary>Whether what is deleted stays as an old version, and takes its space. False also where the store does not tell.</summary>
     Task<bool> KeepsOldVersionsAsync(CancellationToken cancel) => Task.FromResult(false);
 

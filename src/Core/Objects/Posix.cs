@@ -22,6 +22,8 @@ internal static class Posix
     public const long Xfs = 0x58465342;
     public const long Btrfs = 0x9123683E;
 
+    private const int KeepSize = 1;
+    private const int PunchesHole = 2;
     private const int CloseOnExec = 0x80000;
     private const int OfdSetLock = 37;
     private const short WriteLock = 1;
@@ -160,6 +162,9 @@ internal static class Posix
         }
     }
 
+    /// <summary>Gives the space of a file's bytes back; they read as zero. Nothing where the file system does not know how.</summary>
+    public static void PunchHole(SafeFileHandle file, long offset, long length) => _ = Fallocate(file, KeepSize | PunchesHole, offset, length);
+
     public static void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset, string path)
     {
         try
@@ -184,8 +189,11 @@ internal static class Posix
         }
     }
 
-    private static ObjectStoreException Failure(string what, string path, int error) =>
-        new($"cannot {what} {path}: {new Win32Exception(error).Message}", isTransient: error is TooManyFiles or TooManyFilesInSystem or NoMemory);
+    private static ObjectStoreException Failure(string what, string path, int error)
+    {
+        var cause = new Win32Exception(error);
+        return new($"cannot {what} {path}: {cause.Message}", isTransient: error is TooManyFiles or TooManyFilesInSystem or NoMemory, cause);
+    }
 
     private static byte[] Text(string path)
     {
@@ -234,6 +242,9 @@ internal static class Posix
 
     [DllImport("libc", EntryPoint = "statfs", SetLastError = true)]
     private static extern int Statfs(byte[] path, ref byte answer);
+
+    [DllImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static extern int Fallocate(SafeFileHandle file, int mode, long offset, long length);
 
     [DllImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     private static extern int Ftruncate(SafeFileHandle file, long length);

@@ -20,7 +20,7 @@ internal sealed partial class DirectPushes
 
             return answer;
         }
-        catch (Exception e) when (e is CacheProblemException { Kind: ProblemKind.Unavailable } or not (CacheProblemException or OperationCanceledException))
+        catch (Exception e) when (e is CacheProblemException { IsOutage: true } or not (CacheProblemException or OperationCanceledException))
         {
             Telemetry.PushesEnded.Add("failed");
             throw;

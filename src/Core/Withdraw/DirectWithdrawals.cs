@@ -88,7 +88,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         {
             await finishing.WaitAsync(patience, cancel);
         }
-        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException { Kind: ProblemKind.Unavailable } or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException { IsOutage: true } or OperationCanceledException && !cancel.IsCancellationRequested)
         {
             // The housekeeper has it.
         }

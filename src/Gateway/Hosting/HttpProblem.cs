@@ -40,6 +40,9 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem Unavailable { get; } = new(503, "unavailable", "The database or the store did not answer in time");
 
+    /// <summary>Not to be repeated before somebody has made room.</summary>
+    public static HttpProblem DiskFull { get; } = new(507, "disk-full", "A disk of the server is full");
+
     public static HttpProblem Of(ProblemKind kind) => kind switch
     {
         ProblemKind.BadRequest => BadRequest,
@@ -63,6 +66,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.TokenExists => new(409, "token-exists", "A token of that name exists"),
         ProblemKind.Forbidden => Forbidden,
         ProblemKind.TooLarge => TooLarge,
+        ProblemKind.DiskFull => DiskFull,
         ProblemKind.QuotaExceeded => new(413, "quota-exceeded", "A quota is used up"),
         ProblemKind.Unavailable => Unavailable,
         _ => Internal,

@@ -73,9 +73,13 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         switch (e)
         {
             case CacheProblemException problem:
-                if (problem.Kind == ProblemKind.Unavailable)
+                if (problem.IsOutage)
                     LogUnavailable(http.Request.Method, http.Request.Path, e);
                 await WriteAsync(http, HttpProblem.Of(problem.Kind), problem.Message, problem.Paths);
+                break;
+            case ObjectStoreException full when FullDisk.Is(full):
+                LogFull(http.Request.Method, http.Request.Path, full.Message);
+                await WriteAsync(http, HttpProblem.DiskFull, FullDisk.Sentence);
                 break;
             case BadHttpRequestException bad:
                 var kind = HttpProblem.OfStatus(bad.StatusCode);
@@ -106,6 +110,9 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         415 => "Send JSON, with 'Content-Type: application/json'.",
         _ => null,
     };
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Path}: {Why}")]
+    private partial void LogFull(string method, PathString path, string why);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Trace}: {Method} {Path} failed")]
     private partial void LogFault(string trace, string method, PathString path, Exception e);

@@ -60,6 +60,10 @@ internal static class NixWriterRoutes
             await Problems.WriteAsync(http, HttpProblem.BadRequest,
                 "The body did not come, or not all of it; nothing was stored. A Nix before 2.33.2 sends none when it repeats a PUT: run the command again.");
         }
+        catch (Exception e) when (isOld && (e is CacheProblemException { Kind: ProblemKind.DiskFull } || FullDisk.Is(e)) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
+        {
+            await Problems.WriteAsync(http, HttpProblem.RunAgain with { Title = HttpProblem.DiskFull.Title }, $"{(e as CacheProblemException)?.Message ?? FullDisk.Sentence} Then run the command again.");
+        }
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
             // All that can be repeated was repeated behind this answer.

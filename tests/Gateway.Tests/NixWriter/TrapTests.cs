@@ -58,6 +58,20 @@ public sealed class TrapTests
     }
 
     [Fact]
+    public async Task T1_A_full_disk_is_told_and_final_for_an_old_Nix()
+    {
+        await using var server = await WriteServer.StartAsync(around: store => FailingStore.Around(store, () => true, new ObjectStoreException("no space", isTransient: false, new System.ComponentModel.Win32Exception(28))));
+        var file = await NixFile.MakeAsync("hello");
+
+        using var old = await server.PutAsync(file.NarUrl, file.Body, ("User-Agent", Old));
+        using var current = await server.PutAsync(file.NarUrl, file.Body, ("User-Agent", New));
+
+        Assert.Equal((424, 507), ((int)old.StatusCode, (int)current.StatusCode));
+        Assert.Contains("disk that holds the objects is full", await old.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal("urn:orleans-cache:error:disk-full", (await current.ProblemAsync()).Type);
+    }
+
+    [Fact]
     public async Task T1_A_failure_of_the_store_is_final_for_an_old_Nix_and_temporary_for_a_new_one()
     {
         var fails = true;
@@ -249,18 +263,20 @@ public sealed class TrapTests
     {
         private IObjectStore _inner = null!;
         private Func<bool> _fails = null!;
+        private Exception _failure = null!;
 
-        public static IObjectStore Around(IObjectStore inner, Func<bool> fails)
+        public static IObjectStore Around(IObjectStore inner, Func<bool> fails, Exception? failure = null)
         {
             var proxy = Create<IObjectStore, FailingStore>();
             ((FailingStore)(object)proxy)._inner = inner;
             ((FailingStore)(object)proxy)._fails = fails;
+            ((FailingStore)(object)proxy)._failure = failure ?? new ObjectStoreException("the store cannot be reached", isTransient: true);
             return proxy;
         }
 
         protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) =>
             targetMethod!.Name == nameof(IObjectStore.PutNewAsync) && _fails()
-                ? Task.FromException(new ObjectStoreException("the store cannot be reached", isTransient: true))
+                ? Task.FromException(_failure)
                 : targetMethod.Invoke(_inner, args);
     }
 }
