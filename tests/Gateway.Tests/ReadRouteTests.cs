@@ -192,16 +192,31 @@ public class ReadRouteTests
     }
 
     [Theory]
-    [InlineData("/log/")]
-    [InlineData("/c/default/log/")]
-    public async Task A_question_mark_is_part_of_the_name_of_a_log(string route)
+    [InlineData($"log/{Hash}-foo+bar=2?x.drv")]
+    [InlineData($"build-trace-v2/{Hash}-foo?x.drv/out.doi")]
+    [InlineData($"build-trace-v2/{Hash}-foo.drv/a?b.doi")]
+    [InlineData($"build-trace-v2/{Hash}-a?b?c.drv/d?.doi")]
+    [InlineData("realisations/sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad!a?b.doi")]
+    public async Task A_question_mark_is_part_of_a_name_that_may_have_one(string key)
     {
         await using var gateway = await TestGateway.StartAsync();
-        await gateway.StoreAsync($"log/{Hash}-foo+bar=2?x.drv", "hi"u8.ToArray());
+        await gateway.StoreAsync(key, "hi"u8.ToArray());
 
-        // As Nix sends it, and as other clients do.
-        Assert.Equal("hi", await (await gateway.GetAsync($"{route}{Hash}-foo+bar=2?x.drv")).Content.ReadAsStringAsync());
-        Assert.Equal("hi", await (await gateway.GetAsync($"{route}{Hash}-foo%2Bbar=2%3Fx.drv")).Content.ReadAsStringAsync());
+        foreach (var folder in (string[])["/", "/c/default/"])
+        {
+            // As Nix sends it, and as other clients do.
+            Assert.Equal("hi", await (await gateway.GetAsync(folder + key)).Content.ReadAsStringAsync());
+            Assert.Equal("hi", await (await gateway.GetAsync(folder + key.Replace("+", "%2B", StringComparison.Ordinal).Replace("?", "%3F", StringComparison.Ordinal))).Content.ReadAsStringAsync());
+        }
+    }
+
+    [Fact]
+    public async Task A_query_stays_one_where_no_name_has_a_question_mark()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        await gateway.StoreAsync($"log/{Hash}-foo.drv", "hi"u8.ToArray());
+
+        Assert.Equal("hi", await (await gateway.GetAsync($"/log/{Hash}-foo.drv?x=1")).Content.ReadAsStringAsync());
     }
 
     [Fact]

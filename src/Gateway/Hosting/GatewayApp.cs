@@ -56,6 +56,7 @@ public static class GatewayApp
         app.UseMiddleware<Problems>();
         app.UseMiddleware<RelativeLocations>();
         app.UseMiddleware<BrowserGuard>();
+        app.UseMiddleware<NamesWithQuestionMarks>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
         app.UseRateLimiter();

@@ -113,7 +113,7 @@ internal static class NixWriterRoutes
 
     private static async Task LogAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
-        if (!StorePath.TryParse(RouteHelpers.LogName(http.Request), out var drv) || !drv.IsDerivation)
+        if (!StorePath.TryParse((string)http.GetRouteValue("drv")!, out var drv) || !drv.IsDerivation)
             throw Bad("The URL of a log is 'log/' with the base name of its derivation, which ends with .drv.");
         var content = await TextBody.ReadAsync(http, MostText, perByte: 2);
         await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Log(drv), NixExtraKind.Log, drv.Hash, null, content.Compress()));

@@ -26,7 +26,7 @@ internal static class ReadRoutes
         ("/{hash}.narinfo", static r => $"{r.RouteValues["hash"]}.narinfo"),
         ("/{hash}.ls", static r => $"{r.RouteValues["hash"]}.ls"),
         ("/nar/{file}", static r => $"nar/{r.RouteValues["file"]}"),
-        ("/log/{drv}", static r => $"log/{RouteHelpers.LogName(r)}"),
+        ("/log/{drv}", static r => $"log/{r.RouteValues["drv"]}"),
         ("/realisations/{id}", static r => $"realisations/{r.RouteValues["id"]}"),
         ("/build-trace-v2/{drv}/{output}", static r => $"build-trace-v2/{r.RouteValues["drv"]}/{r.RouteValues["output"]}"),
         ("/debuginfo/{id}", static r => $"debuginfo/{r.RouteValues["id"]}"),

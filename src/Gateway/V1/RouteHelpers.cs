@@ -11,13 +11,6 @@ internal static class RouteHelpers
         ? name
         : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
 
-    /// <summary>The name in the URL of a log. Nix sends it as it is, so a <c>?</c>, which a derivation's name may have, begins no query here.</summary>
-    public static string LogName(HttpRequest request)
-    {
-        var name = (string)request.RouteValues["drv"]!;
-        return request.QueryString is { HasValue: true, Value: var rest } && rest.EndsWith(".drv", StringComparison.Ordinal) ? name + Uri.UnescapeDataString(rest) : name;
-    }
-
     public static OperationId Operation(HttpRequest request)
     {
         if (!request.Headers.TryGetValue("Idempotency-Key", out var sent))

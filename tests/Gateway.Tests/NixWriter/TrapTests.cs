@@ -218,6 +218,8 @@ public sealed class TrapTests
             ($"realisations/sha256:{new string('0', 64)}!out.doi", realisation, null),
             ($"build-trace-v2/{drv}/out.doi", $$$"""{"key":{"drvPath":"{{{drv}}}","outputName":"out"},"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
             ($"log/{drv}", "a log\n", "gzip"),
+            ($"realisations/sha256:{new string('1', 64)}!o?t.doi", realisation, null),
+            ("build-trace-v2/0c5b8vw40dy178xlpddw65q9gf1h2186-a?b.drv/o?t.doi", $$$"""{"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
         ];
 
         using var cacheInfo = await server.PutAsync("nix-cache-info", "StoreDir: /nix/store\n");
