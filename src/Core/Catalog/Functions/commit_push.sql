@@ -116,7 +116,8 @@ begin
     v_chosen := @fn@.chosen_objects(v_push, v_legacy, v_open || v_supersedes, null);
     -- What was recorded since the touch is locked only now, and its push may have ended in between: adopted, it would be live without bytes.
     perform 1 from object o where o.id = any(v_chosen) order by o.id for no key update;
-    select array_agg(o.id) into v_chosen from object o where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned');
+    select array_agg(o.id) into v_chosen from object o
+      where o.id = any(v_chosen) and o.state in ('stored', 'live', 'condemned') and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group);
     with chosen as materialized (select o.nar_hash from object o where o.id = any(v_chosen)),
       ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
     select array_agg(i) into paths from unnest(v_open || v_supersedes) i where not exists (select from ready where ready.path_id = i);
