@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.IO.Enumeration;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -32,33 +33,8 @@ public readonly record struct PinPattern
 
     public static PinPattern Parse(string text) => TryParse(text, out var pattern) ? pattern : throw new FormatException($"'{text}' is not a pattern of pins: {Rule}");
 
-    public bool Matches(PinName pin)
-    {
-        var (pattern, name) = (ToString(), pin.ToString());
-        // The last star takes one character more each time that what follows it does not fit: at most 255 times 255 steps.
-        var (at, star, taken) = (0, -1, 0);
-        for (var i = 0; i < name.Length;)
-        {
-            if (at < pattern.Length && pattern[at] == '*')
-            {
-                (star, taken) = (at++, i);
-            }
-            else if (at < pattern.Length && (pattern[at] == '?' || pattern[at] == name[i]))
-            {
-                (at, i) = (at + 1, i + 1);
-            }
-            else if (star >= 0)
-            {
-                (at, i) = (star + 1, ++taken);
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return pattern.AsSpan(at).TrimStart('*').IsEmpty;
-    }
+    // A pattern has none of the characters that would mean something else there.
+    public bool Matches(PinName pin) => FileSystemName.MatchesSimpleExpression(ToString(), pin.ToString(), ignoreCase: false);
 
     public override string ToString() => _value ?? "";
 }
