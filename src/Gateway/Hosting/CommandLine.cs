@@ -20,7 +20,7 @@ public class CommandLine
         Value("data", "DIR", "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else ~/.local/state/orleans-cache)");
         Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
         Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
-        Value("postgres", "CONNSTRING", "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache'");
+        Value("postgres", "CONNSTRING", "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache' or 'postgres://cache@db/cache'");
         Value("s3-bucket", "NAME", "Keep the objects in this bucket");
         Value("s3-endpoint", "URL", "The S3 server (default: Amazon's of the region)");
         Value("s3-upload-endpoint", "URL", "The S3 server as clients reach it, for the URLs that they upload to (default: --s3-endpoint)");

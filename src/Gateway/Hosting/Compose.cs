@@ -44,11 +44,11 @@ internal static class Compose
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
     {
         var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = engine is not null, DistrustsLegacy = settings.DistrustsLegacy };
-        return await WithDatabaseAsync(() => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
+        return await WithDatabaseAsync(connectionString, () => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
     }
 
     /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
-    public static async Task<T> WithDatabaseAsync<T>(Func<Task<T>> first)
+    public static async Task<T> WithDatabaseAsync<T>(string connectionString, Func<Task<T>> first)
     {
         try
         {
@@ -60,11 +60,11 @@ internal static class Compose
         }
         catch (ArgumentException e)
         {
-            throw new StartupException($"--postgres is not a connection string such as 'Host=db;Username=cache;Database=cache': {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new StartupException($"--postgres is not a connection string such as {PostgresAddress.Forms}: {e.Message.ReplaceLineEndings(" ")}", e);
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException or CacheProblemException)
         {
-            throw new StartupException($"PostgreSQL cannot be used: {(e.InnerException ?? e).Message.ReplaceLineEndings(" ")}", e);
+            throw PostgresTrouble.Tell(connectionString, e);
         }
     }
 

@@ -67,7 +67,8 @@ internal static class Server
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
         using var data = settings.Postgres is null ? DataDirectory.Open(settings.DataPath) : null;
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
-        await using var database = await Compose.WithDatabaseAsync(() => CatalogDatabase.OpenAsync(settings.Postgres ?? postgres!.ConnectionString, cancel, tell: output.WriteLine));
+        var connectionString = settings.Postgres ?? postgres!.ConnectionString;
+        await using var database = await Compose.WithDatabaseAsync(connectionString, () => CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
         foreach (var migration in database.Changes.Migrations)
             await output.WriteLineAsync($"applied {migration}");
         if (database.Changes.NewFunctions)

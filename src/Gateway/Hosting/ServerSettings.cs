@@ -85,7 +85,7 @@ public sealed record ServerSettings
             GivenData = one("data"),
             Listen = listen,
             PublicUrl = publicUrl,
-            Postgres = one("postgres"),
+            Postgres = one("postgres") is { } postgres ? PostgresAddress.Parse(postgres) : null,
             S3 = S3Settings.From(one),
             SigningKeys = noSign ? [] : signKeys.Count > 0 ? [.. signKeys.Select(ReadSigningKey)] : null,
             TrustedKeys = [.. many("trusted-public-key").Select(ParseTrustedKey)],
