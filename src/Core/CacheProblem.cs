@@ -87,6 +87,6 @@ public enum ProblemKind
     /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
     QuotaExceeded,
 
-    /// <summary>503: the database or the store did not answer in time; send the same request again.</summary>
+    /// <summary>503: the database or the store cannot do it now; the message says why, and whether to send the same request again.</summary>
     Unavailable,
 }

@@ -31,6 +31,7 @@ public static class Telemetry
         "orleans_cache.gc_phase.duration", "s", "How long the phases of collections took", null, new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1, 10, 60, 300, 1800, 7200] });
     internal static readonly Counter<long> DatabaseErrors = Meter.CreateCounter<long>("orleans_cache.database_errors", null, "Statements that PostgreSQL refused or did not answer, each attempt");
     internal static readonly Counter<long> StoreRequests = Meter.CreateCounter<long>("orleans_cache.store_requests", null, "Calls to the store, each attempt");
+    internal static readonly Counter<long> StoreErrors = Meter.CreateCounter<long>("orleans_cache.store_errors", null, "Calls to the store that it refused or did not answer, each attempt");
     internal static readonly Histogram<double> StoreDurations = Meter.CreateHistogram("orleans_cache.store_request.duration", "s", "How long the store took to answer", null, Durations);
 
     private static readonly (Counter<long> Counter, string Label, string[] Values)[] Labelled =

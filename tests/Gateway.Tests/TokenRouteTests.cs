@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using OrleansCache.Core;
+using OrleansCache.Core.Objects;
 using OrleansCache.Core.Tokens;
 using OrleansCache.Protocol;
 
@@ -78,6 +79,29 @@ public class TokenRouteTests
 
         using var bootstrap = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/missing", TestGateway.Token, """{"paths":[]}""");
         Assert.Equal(HttpStatusCode.OK, bootstrap.StatusCode);
+    }
+
+    [Fact]
+    public async Task What_the_store_says_is_told_with_its_code_and_is_never_a_fault_of_the_server()
+    {
+        await using var gateway = await TestGateway.StartAsync(privateReads: true);
+        var token = gateway.Tokens.Add(TokenScope.Push);
+
+        foreach (var said in StoreAnswer.Codes.Concat(StoreAnswer.Statuses).Where(a => a.Step != StoreStep.Understand))
+        {
+            gateway.Tokens.Failure = new ObjectStoreException("PUT nar/a", said);
+            using var answer = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/missing", token, """{"paths":[]}""");
+            var problem = await answer.ProblemAsync();
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "urn:orleans-cache:error:unavailable"), (answer.StatusCode, problem.Type));
+            Assert.Contains(said.Code, problem.Detail, StringComparison.Ordinal);
+            Assert.Contains(said.Sentence, problem.Detail, StringComparison.Ordinal);
+            Assert.DoesNotContain("in time", problem.Title, StringComparison.Ordinal);
+        }
+
+        gateway.Tokens.Failure = new ObjectStoreException("cannot write /srv/secret: Permission denied", isTransient: false);
+        using var local = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/missing", token, """{"paths":[]}""");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, local.StatusCode);
+        Assert.DoesNotContain("/srv", (await local.ProblemAsync()).Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,7 +30,7 @@ public interface IObjectStore
     /// <exception cref="ObjectStoreException">As for <see cref="PutAsync"/>; nothing was done.</exception>
     Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel) => Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
 
-    /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order.</summary>
+    /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order; a refusal is one, too.</summary>
     Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel);
 
     /// <summary>Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they are there.</summary>
@@ -134,20 +134,45 @@ public sealed class ObjectBody(Stream stream, long offset, long length, ObjectIn
     public ValueTask DisposeAsync() => Stream.DisposeAsync();
 }
 
-public enum FencedOutcome
+/// <summary>How a fenced write ended. Two that ended alike are equal, whatever the store said.</summary>
+public readonly record struct FencedOutcome
 {
+    /// <summary>Some attempt was not answered: it may still take effect until the fence.</summary>
+    public static readonly FencedOutcome Unknown;
+
     /// <summary>Every attempt was answered and the last one succeeded.</summary>
-    Done,
+    public static readonly FencedOutcome Done = new(1);
 
     /// <summary>Every attempt was answered, none did anything (expired, refused).</summary>
-    Refused,
+    public static readonly FencedOutcome Refused = new(2);
 
-    /// <summary>Some attempt was not answered: it may still take effect until the fence.</summary>
-    Unknown,
+    private readonly byte _kind;
+
+    private FencedOutcome(byte kind) => _kind = kind;
+
+    /// <summary>What the store said last, when that was no success.</summary>
+    public StoreAnswer? Answer { get; private init; }
+
+    public FencedOutcome Because(StoreAnswer? answer) => this with { Answer = answer };
+
+    public bool Equals(FencedOutcome other) => _kind == other._kind;
+
+    public override int GetHashCode() => _kind;
+
+    public override string ToString() => (_kind switch { 1 => "Done", 2 => "Refused", _ => "Unknown" }) + (Answer is null ? "" : $" ({Answer.Code})");
 }
 
 /// <summary>The store could not be reached, or refused in a way that no retry mends. The message names the operation, the key and the store's own words.</summary>
 public sealed class ObjectStoreException(string message, bool isTransient, Exception? inner = null) : Exception(message, inner)
 {
+    /// <param name="what">The operation and the key.</param>
+    /// <param name="answer">What the store said, for the last time.</param>
+    /// <param name="inner">Its own words.</param>
+    public ObjectStoreException(string what, StoreAnswer answer, Exception? inner = null)
+        : this(answer == StoreAnswer.None ? $"{what}: {answer.Sentence}" : $"The object store answers {what} with {answer.Code}. {answer.Sentence}", !answer.IsRefusal, inner) => Answer = answer;
+
     public bool IsTransient { get; } = isTransient;
+
+    /// <summary>What the store said, and what to do about it, which clients may be told; null where it is none that answers, or where it was not asked.</summary>
+    public StoreAnswer? Answer { get; }
 }

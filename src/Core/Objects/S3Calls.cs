@@ -5,7 +5,7 @@ using Amazon.S3;
 namespace OrleansCache.Core.Objects;
 
 /// <summary>Runs calls of the SDK under the shared limit, again while that may help, and says in one exception what went wrong.</summary>
-internal sealed class S3Calls(AdaptiveLimit limit)
+internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock)
 {
     private const int Attempts = 8;
 
@@ -14,11 +14,12 @@ internal sealed class S3Calls(AdaptiveLimit limit)
     /// <param name="what">For the message: the operation and the key.</param>
     /// <param name="call">The call.</param>
     /// <param name="cancel">Stops it.</param>
-    /// <exception cref="AmazonS3Exception">Not found (404), and other answers below 500 that are the caller's to understand: <see cref="IsAnswer"/>.</exception>
+    /// <param name="understands">Which answers about the object (<see cref="StoreStep.Understand"/>) the caller makes something of; null: none.</param>
+    /// <exception cref="AmazonServiceException">One of those.</exception>
     /// <exception cref="ObjectStoreException">All else.</exception>
-    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel)
+    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel, Func<AmazonServiceException, bool>? understands = null)
     {
-        for (var attempt = 0; ; attempt++)
+        for (var attempt = 1; ; attempt++)
         {
             await limit.AcquireAsync(cancel);
             var throttled = false;
@@ -30,22 +31,23 @@ internal sealed class S3Calls(AdaptiveLimit limit)
                 outcome = StoreCall.Ok;
                 return answer;
             }
-            catch (AmazonServiceException e) when (IsAnswer(e))
+            catch (ObjectStoreException) when (attempt == Attempts)
             {
-                outcome = StoreCall.Refused;
                 throw;
             }
-            catch (Exception e) when (!cancel.IsCancellationRequested && IsTransient(e))
+            catch (ObjectStoreException e) when (e.IsTransient && !cancel.IsCancellationRequested)
             {
-                throttled = IsThrottling(e);
-                outcome = StoreCall.OutcomeOf(e);
-                if (attempt + 1 == Attempts)
-                    throw e as ObjectStoreException ?? new ObjectStoreException($"{what}: the store did not answer as it should, {Attempts} times: {Words(e)}", isTransient: true, e);
+                // There were no keys to sign with; soon there may be.
             }
-            catch (Exception e) when (e is AmazonServiceException or AmazonClientException && !cancel.IsCancellationRequested)
+            catch (Exception e) when (!cancel.IsCancellationRequested && AnswerIn(e) is { } answer)
             {
-                outcome = StoreCall.OutcomeOf(e);
-                throw new ObjectStoreException($"{what}: the store refused: {Words(e)}", isTransient: false, e);
+                answer.Count();
+                outcome = answer.Outcome;
+                throttled = IsThrottling(e, answer);
+                if (answer.Step == StoreStep.Understand && e is AmazonServiceException about && understands?.Invoke(about) == true)
+                    throw;
+                if (answer.AsRefusal() is var told && (told.IsRefusal || attempt == Attempts))
+                    throw new ObjectStoreException(what, told, e);
             }
             finally
             {
@@ -53,28 +55,21 @@ internal sealed class S3Calls(AdaptiveLimit limit)
                 limit.Release(throttled);
             }
 
-            await Task.Delay(Backoff.Pause(attempt), cancel);
+            await Task.Delay(Backoff.Pause(attempt - 1), clock, cancel);
         }
     }
 
-    /// <summary>Answers that say something about the object rather than about the request.</summary>
-    public static bool IsAnswer(AmazonServiceException e) =>
-        (e.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.RequestedRangeNotSatisfiable && e.ErrorCode != "NoSuchBucket")
-        || e.ErrorCode is "NoSuchUpload" or "InvalidPart" or "InvalidPartOrder" or "EntityTooSmall";
+    private static bool IsThrottling(Exception e, StoreAnswer answer) =>
+        e is AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable } || answer.Code == "SlowDown";
 
-    private static bool IsThrottling(Exception e) =>
-        e is AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable } or AmazonServiceException { ErrorCode: "SlowDown" };
-
-    private static bool IsTransient(Exception e) => e switch
+    /// <summary>Null: no exception of a call to a store.</summary>
+    private static StoreAnswer? AnswerIn(Exception e) => e switch
     {
-        AmazonServiceException s when (int)s.StatusCode >= 500 || s.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or HttpStatusCode.Conflict => true,
-        AmazonServiceException { ErrorCode: "SlowDown" or "RequestTimeout" or "OperationAborted" } => true,
-        AmazonServiceException { StatusCode: not 0 } => false,
-        AmazonServiceException or HttpRequestException or IOException or TimeoutException or OperationCanceledException => true, // Nothing came back, or not all of it.
-        AmazonClientException { InnerException: { } inner } => IsTransient(inner),
-        ObjectStoreException keys => keys.IsTransient,
-        _ => false,
+        ObjectStoreException => null,
+        AmazonServiceException answer => StoreAnswer.Of(answer),
+        HttpRequestException or IOException or TimeoutException or OperationCanceledException => StoreAnswer.None,
+        AmazonClientException { InnerException: { } inner } when AnswerIn(inner) is { } answer => answer,
+        AmazonClientException => StoreAnswer.Of(0, "unnamed", e.Message),
+        _ => null,
     };
-
-    private static string Words(Exception e) => e is AmazonServiceException { ErrorCode.Length: > 0 } s ? $"{s.ErrorCode}: {s.Message}" : e.InnerException?.Message ?? e.Message;
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using System.Xml;
 using System.Xml.Linq;
 
 namespace OrleansCache.Core.Objects;
@@ -28,8 +27,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         };
         if (headers.ContentEncoding is { } encoding)
             sent["content-encoding"] = encoding;
-        var answer = await SendAsync($"PUT {key}", "PUT", key, [], sent, body, fence, cancel);
-        return answer.Outcome;
+        return (await SendAsync($"PUT {key}", "PUT", key, [], sent, body, fence, cancel)).Outcome;
     }
 
     public async Task<FencedOutcome[]> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
@@ -49,23 +47,41 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             var body = Encoding.UTF8.GetBytes(new XElement("Delete", new XElement("Quiet", "true"),
                 open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i])))).ToString(SaveOptions.DisableFormatting));
             var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)), ["content-type"] = "application/xml" };
-            var answer = await SendAsync($"DELETE of {open.Count} keys", "POST", null, [("delete", "")], headers, body, fence, cancel);
-            var failed = answer.IsSuccess ? Failures(answer.Body) : [];
+            var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", headers, body, fence, cancel);
+            var failed = answer.IsSuccess ? S3ErrorDocument.Failures(answer.Body) : [];
             var again = new List<int>();
             foreach (var i in open)
             {
+                var failure = failed.GetValueOrDefault(keyPrefix + keys[i]);
+                // What is not there is deleted.
+                if (failure?.Step == StoreStep.Understand)
+                    failure = null;
                 // A key that failed inside the server may still be under way there.
-                var code = failed.GetValueOrDefault(keyPrefix + keys[i]);
-                if (code is "InternalError" or "ServiceUnavailable" || answer.Outcome == FencedOutcome.Unknown)
+                if (failure is { Step: StoreStep.Ask } or { Code: "ServiceUnavailable" } || answer.Outcome == FencedOutcome.Unknown)
                     uncertain.Add(i);
-                outcomes[i] = uncertain.Contains(i) ? FencedOutcome.Unknown : code is null ? answer.Outcome : FencedOutcome.Refused;
-                if (code is "InternalError" or "ServiceUnavailable" or "SlowDown")
+                outcomes[i] = uncertain.Contains(i) ? FencedOutcome.Unknown.Because(failure ?? answer.Outcome.Answer)
+                    : failure is null ? answer.Outcome : FencedOutcome.Refused.Because(failure);
+                failure?.Count();
+                if (failure is { IsRefusal: false })
                     again.Add(i);
             }
 
             open = again;
             if (open.Count > 0)
                 await PauseAsync(attempt, fence, cancel);
+        }
+    }
+
+    // Each key has its outcome, also when the store refuses the request as a whole: an earlier attempt may have left some of them uncertain.
+    private async Task<Answer> TryDeleteAsync(string what, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
+    {
+        try
+        {
+            return await SendAsync(what, "POST", null, [("delete", "")], headers, body, fence, cancel);
+        }
+        catch (ObjectStoreException e) when (e.Answer is { } refusal)
+        {
+            return new Answer(FencedOutcome.Refused.Because(refusal), false, "");
         }
     }
 
@@ -77,6 +93,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
     {
         var unanswered = false;
+        StoreAnswer? last = null;
         for (var attempt = 0; clock.GetUtcNow() < fence; attempt++)
         {
             if (!await TryAcquireAsync(fence, cancel))
@@ -100,34 +117,43 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 timeout.CancelAfter(Least(AttemptTimeout, fence - clock.GetUtcNow() + AfterFence));
                 using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token);
                 var text = await response.Content.ReadAsStringAsync(timeout.Token);
-                observation = (int)response.StatusCode switch { < 400 => StoreCall.Ok, < 500 => StoreCall.Refused, _ => StoreCall.Failed };
-                switch (Judge(response.StatusCode, text, out var code))
+                var (code, words) = S3ErrorDocument.Read(text);
+                if (response.IsSuccessStatusCode && code is null)
                 {
-                    case Verdict.Success:
-                        return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Done, true, text);
-                    case Verdict.Expired:
-                        return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused, false, text);
-                    case Verdict.Refusal when unanswered:
-                        return new Answer(FencedOutcome.Unknown, false, text);
-                    // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.
-                    case Verdict.Refusal when response.Headers.Date >= fence.AddSeconds(-1) || clock.GetUtcNow() >= fence:
-                        return new Answer(FencedOutcome.Refused, false, text);
-                    case Verdict.Refusal:
-                        throw new ObjectStoreException($"{what}: the store refused with {(int)response.StatusCode} {code}", isTransient: false);
-                    case Verdict.Busy:
-                        throttled = true;
+                    observation = key is null && S3ErrorDocument.Failures(text).Count > 0 ? StoreCall.Refused : StoreCall.Ok;
+                    return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Done, true, text);
+                }
+
+                last = StoreAnswer.Of((int)response.StatusCode, code, words).AsRefusal();
+                last.Count();
+                observation = last.Outcome;
+                // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.
+                var hasExpired = (response.StatusCode == HttpStatusCode.Forbidden && text.Contains("expired", StringComparison.OrdinalIgnoreCase))
+                    || response.Headers.Date >= fence.AddSeconds(-1) || clock.GetUtcNow() >= fence;
+                switch (last.Step)
+                {
+                    case StoreStep.Repeat:
+                        throttled = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable;
                         break;
-                    case Verdict.NotAnswered:
+                    case StoreStep.Ask:
                         unanswered = true;
                         break;
+                    case var _ when unanswered:
+                        return new Answer(FencedOutcome.Unknown.Because(last), false, text);
+                    case var _ when hasExpired:
+                        return new Answer(FencedOutcome.Refused.Because(last), false, text);
+                    default:
+                        throw new ObjectStoreException(what, last);
                 }
             }
             catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
             {
                 // There was no connection, so nothing was sent.
+                (last = StoreAnswer.None).Count();
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !cancel.IsCancellationRequested)
             {
+                (last = StoreAnswer.None).Count();
                 unanswered = true;
             }
             finally
@@ -139,44 +165,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             await PauseAsync(attempt, fence, cancel);
         }
 
-        return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused, false, "");
-    }
-
-    /// <summary>What an answer proves. Only the store's own words (an error document) prove that it has finished with the request; a proxy's 502, 503 or 504 does not.</summary>
-    private static Verdict Judge(HttpStatusCode status, string text, out string code)
-    {
-        code = ErrorCode(text) ?? "";
-        return (int)status switch
-        {
-            >= 200 and < 300 when code.Length == 0 => Verdict.Success,
-            403 when text.Contains("expired", StringComparison.OrdinalIgnoreCase) => Verdict.Expired,
-            429 => Verdict.Busy,
-            503 when code is "SlowDown" or "ServiceUnavailable" or "Busy" => Verdict.Busy,
-            408 or 409 when code.Length > 0 => Verdict.Busy, // A body that did not arrive in time; another operation on this key under way.
-            400 when code is "RequestTimeout" => Verdict.Busy,
-            >= 300 and < 500 and not 408 => Verdict.Refusal,
-            _ => Verdict.NotAnswered,
-        };
-    }
-
-    private static string? ErrorCode(string text) => Parse(text) is { Name.LocalName: "Error" } error ? Child(error, "Code") ?? "unnamed" : null;
-
-    /// <summary>The error code of each key in a multi-object delete's answer that was not deleted.</summary>
-    private static Dictionary<string, string> Failures(string text) =>
-        Parse(text)?.Elements().Where(e => e.Name.LocalName == "Error").ToDictionary(e => Child(e, "Key") ?? "", e => Child(e, "Code") ?? "unnamed") ?? [];
-
-    private static string? Child(XElement parent, string name) => parent.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value;
-
-    private static XElement? Parse(string text)
-    {
-        try
-        {
-            return text.Length == 0 ? null : XDocument.Parse(text).Root;
-        }
-        catch (XmlException)
-        {
-            return null;
-        }
+        return new Answer((unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused).Because(last), false, "");
     }
 
     private async Task<bool> TryAcquireAsync(DateTimeOffset fence, CancellationToken cancel)
@@ -198,15 +187,6 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         await Task.Delay(Least(Backoff.Pause(attempt), fence - clock.GetUtcNow()), cancel);
 
     private static TimeSpan Least(TimeSpan a, TimeSpan b) => b < a ? (b > TimeSpan.Zero ? b : TimeSpan.Zero) : a;
-
-    private enum Verdict
-    {
-        Success,
-        Expired,
-        Refusal,
-        Busy,
-        NotAnswered,
-    }
 
     private readonly record struct Answer(FencedOutcome Outcome, bool IsSuccess, string Body);
 }

@@ -56,7 +56,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         })
         { Timeout = Timeout.InfiniteTimeSpan };
         _limit = new AdaptiveLimit(options.MaxConnections);
-        _calls = new S3Calls(_limit);
+        _calls = new S3Calls(_limit, _clock);
         var uploadKey = S3Credentials.FindForUploads(options);
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
@@ -74,10 +74,10 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         try
         {
-            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel);
+            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel, IsMissing);
             return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
         }
-        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound)
+        catch (AmazonServiceException)
         {
             return null;
         }
@@ -90,7 +90,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
             if (range is { } wanted)
                 request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
-            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel);
+            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e => IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
             var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
             var headers = new ObjectHeaders(
                 answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "", answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
@@ -100,7 +100,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         {
             return await HeadAsync(key, cancel) is { } info ? new ObjectBody(Stream.Null, info.Size, 0, info, null) : null;
         }
-        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.NotFound)
+        catch (AmazonServiceException)
         {
             return null;
         }
@@ -152,13 +152,13 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
                 };
                 request.Headers.CacheControl = headers.CacheControl;
                 return await _client.PutObjectAsync(request, cancel);
-            }, cancel);
+            }, cancel, e => e.StatusCode == HttpStatusCode.PreconditionFailed);
         }
-        catch (ObjectStoreException e) when (e.InnerException is AmazonServiceException { StatusCode: HttpStatusCode.PreconditionFailed })
+        catch (AmazonServiceException e)
         {
             // An attempt whose answer was lost has arrived: nobody else is granted this key.
             if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
-                throw;
+                throw new ObjectStoreException($"PUT {key}", StoreAnswer.Of(e).AsRefusal(), e);
         }
     }
 
@@ -210,10 +210,10 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         {
             var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
             request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))] : await PartsAsync(key, uploadId, partMd5.Count, cancel);
-            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel, static _ => true);
             return true;
         }
-        catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
+        catch (AmazonServiceException)
         {
             return await IsJoinedAsync();
         }
@@ -224,7 +224,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             {
                 await PartsAsync(key, uploadId, partMd5.Count, cancel);
             }
-            catch (AmazonServiceException gone) when (S3Calls.IsAnswer(gone))
+            catch (AmazonServiceException)
             {
                 return await IsJoinedAsync();
             }
@@ -240,9 +240,9 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         try
         {
-            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel, static _ => true);
         }
-        catch (AmazonServiceException e) when (S3Calls.IsAnswer(e))
+        catch (AmazonServiceException)
         {
             // Gone already.
         }
@@ -293,13 +293,15 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var parts = new List<PartETag>();
         while (true)
         {
-            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel, static _ => true);
             parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
             if (page.IsTruncated != true)
                 return parts;
             request.PartNumberMarker = page.NextPartNumberMarker?.ToString(CultureInfo.InvariantCulture);
         }
     }
+
+    private static bool IsMissing(AmazonServiceException e) => e.StatusCode == HttpStatusCode.NotFound;
 
     private string? ETag(string? etag) => _options.EtagIsMd5 ? etag?.Trim('"') : null;
 

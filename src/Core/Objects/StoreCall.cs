@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Amazon.Runtime;
 
 namespace OrleansCache.Core.Objects;
 
@@ -37,7 +36,7 @@ internal readonly struct StoreCall
         try
         {
             var answer = await call();
-            outcome = answer is null or FencedOutcome.Refused ? Refused : Ok;
+            outcome = answer is null || (answer is FencedOutcome fenced && fenced == FencedOutcome.Refused) ? Refused : Ok;
             return answer;
         }
         finally
@@ -45,9 +44,6 @@ internal readonly struct StoreCall
             observed.End(cancel.IsCancellationRequested ? null : outcome);
         }
     }
-
-    /// <summary>What an exception of the SDK says about the call: a 4xx is an answer.</summary>
-    public static string OutcomeOf(Exception e) => e is AmazonServiceException s && (int)s.StatusCode is >= 400 and < 500 ? Refused : Failed;
 
     /// <param name="outcome">Null when nobody wants the answer any more.</param>
     public void End(string? outcome)

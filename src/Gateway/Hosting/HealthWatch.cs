@@ -7,6 +7,7 @@ namespace OrleansCache.Gateway.Hosting;
 /// <summary>Knows whether this server can take requests, and whether pushes would succeed: asked by <c>/readyz</c>, and by itself where nobody asks, for <c>/metrics</c>.</summary>
 internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundService
 {
+    private const string StoreSilent = "The object store does not answer.";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan NumbersInterval = TimeSpan.FromMinutes(1);
@@ -88,14 +89,13 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     private async Task<Look> AskAsync()
     {
         using var limit = new CancellationTokenSource(Patience);
-        var database = AnswersAsync(() => parts.PingDatabase(limit.Token));
-        var store = AnswersAsync(() => parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token));
+        var database = FindTroubleAsync(() => parts.PingDatabase(limit.Token), "The database does not answer.");
+        var store = FindTroubleAsync(() => parts.Store.HeadAsync(ObjectKey.NixCacheInfo, limit.Token), StoreSilent);
         return (await database, await store) switch
         {
-            (true, true) => new Look(null, await FindPushTroubleAsync(limit.Token)),
-            (false, true) => new Look("The database does not answer.", null),
-            (true, false) => new Look("The object store does not answer.", null),
-            _ => new Look("Neither the database nor the object store answers.", null),
+            (null, null) => new Look(null, await FindPushTroubleAsync(limit.Token)),
+            (not null, StoreSilent) => new Look("Neither the database nor the object store answers.", null),
+            var (ofDatabase, ofStore) => new Look(ofDatabase ?? ofStore, null),
         };
     }
 
@@ -111,17 +111,17 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
     }
 
-    private static async Task<bool> AnswersAsync(Func<Task> probe)
+    private static async Task<string?> FindTroubleAsync(Func<Task> probe, string silent)
     {
         try
         {
             await probe().WaitAsync(Patience);
-            return true;
+            return null;
         }
-        catch (Exception)
+        catch (Exception e)
         {
-            // Whatever it was: who asks wants to know whether, and the log of the failing requests says why.
-            return false;
+            // Who asks wants to know whether, and the log of the failing requests says why; but a refusal is an answer.
+            return e is ObjectStoreException { Answer.IsRefusal: true } ? e.Message : silent;
         }
     }
 

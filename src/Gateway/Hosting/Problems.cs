@@ -85,7 +85,11 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 var kind = HttpProblem.OfStatus(bad.StatusCode);
                 await WriteAsync(http, kind, bad.StatusCode == 400 ? bad.Message : Advice(http, kind));
                 break;
-            case ObjectStoreException { IsTransient: true } or NpgsqlException or TimeoutException:
+            case ObjectStoreException store:
+                LogStore(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e);
+                await WriteAsync(http, HttpProblem.Unavailable, StoreSentence(store));
+                break;
+            case NpgsqlException or TimeoutException:
                 LogUnavailable(http.Request.Method, http.Request.Path, e);
                 await WriteAsync(http, HttpProblem.Unavailable, "The database or the store did not answer in time. Send the same request again.");
                 break;
@@ -98,6 +102,10 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 break;
         }
     }
+
+    /// <summary>What a client may know of the store's trouble: paths of this machine's files are none of its business.</summary>
+    public static string StoreSentence(ObjectStoreException e) => e.Answer is not null ? e.Message
+        : e.IsTransient ? StoreAnswer.None.Sentence : "The object store cannot be used; the server's log says why.";
 
     private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
     {
@@ -119,6 +127,10 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: the database or the store did not answer")]
     private partial void LogUnavailable(string method, PathString path, Exception e);
+
+    // An error where somebody has to act, a warning where the store will do it soon.
+    [LoggerMessage(Message = "{Method} {Path}: {Why}")]
+    private partial void LogStore(LogLevel level, string method, PathString path, string why, Exception e);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: cut off in the middle of the answer")]
     private partial void LogCut(string method, PathString path, Exception e);

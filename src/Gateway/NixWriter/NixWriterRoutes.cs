@@ -67,12 +67,12 @@ internal static class NixWriterRoutes
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
             // All that can be repeated was repeated behind this answer.
-            await Problems.WriteAsync(http, HttpProblem.RunAgain, $"{(e is CacheProblemException ? e.Message : "The database or the store did not answer in time.")} Run the command again.");
+            await Problems.WriteAsync(http, HttpProblem.RunAgain, $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => Problems.StoreSentence(store), _ => "The database or the store did not answer in time." }} Run the command again.");
         }
     }
 
     private static bool IsOutage(Exception e) =>
-        e is CacheProblemException { Kind: ProblemKind.Unavailable } or ObjectStoreException { IsTransient: true } or Npgsql.NpgsqlException or TimeoutException or OperationCanceledException;
+        e is CacheProblemException { Kind: ProblemKind.Unavailable } or ObjectStoreException or Npgsql.NpgsqlException or TimeoutException or OperationCanceledException;
 
     private static async Task NarAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
