@@ -80,12 +80,13 @@ public sealed partial class CacheCore : IAsyncDisposable
         var publisher = new Publisher(database, catalog, options.Store, signer, options.Pushes, loggers.CreateLogger<Publisher>());
         var pinCatalog = new PinCatalog(database);
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
+        var refused = new RefusedDeletions(time, loggers.CreateLogger<RefusedDeletions>());
         PublicKeys = signer.PublicKeys;
         var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);
         Pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
-            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, options.Engine?.Turns);
+            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, options.Engine?.Turns, refused);
         Contents = new CacheContents(caches, database);
         DeferredPushes = new DeferredPushes(
             caches, new DeferredCatalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
@@ -97,7 +98,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         _statistics = new CacheStatistics(caches, database, time);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
-        var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>());
+        var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>(), refused);
         var withdrawalCatalog = new WithdrawalCatalog(database);
         var withdrawals = new DirectWithdrawals(
             caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), time, loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);

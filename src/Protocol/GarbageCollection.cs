@@ -71,7 +71,7 @@ public sealed record GcRun
     /// <summary>The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes them. Absent where it is not, or not known.</summary>
     public bool? KeepsOldVersions { get; init; }
 
-    /// <summary>Why the run failed.</summary>
+    /// <summary>Why the run failed; of one that is done, what the store refuses to delete, and what to do.</summary>
     public string? Error { get; init; }
 }
 

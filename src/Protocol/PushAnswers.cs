@@ -237,6 +237,9 @@ public sealed record CommitAnswer
     /// <summary><see cref="PushState.Committed"/> (200), or <see cref="PushState.Committing"/> (202): ask again.</summary>
     public required PushState State { get; init; }
 
+    /// <summary>Of one that is not committed yet: what it waits for, and what to do where the store refuses something.</summary>
+    public string? WaitsFor { get; init; }
+
     /// <summary>Paths that this push made live.</summary>
     public required int Published { get; init; }
 

@@ -231,6 +231,39 @@ public sealed class PusherTests : PusherFixture
     }
 
     [Fact]
+    public async Task A_store_that_is_full_is_named_with_its_own_code_and_asked_once()
+    {
+        _store.Add("a", 100);
+        _cache.Misbehave = First(int.MaxValue, request => request.Method == "PUT", async context =>
+        {
+            context.Response.StatusCode = 403;
+            await context.Response.WriteAsync("<Error><Code>QuotaExceeded</Code></Error>");
+        });
+
+        var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
+
+        Assert.Contains("(QuotaExceeded)", error.Message, StringComparison.Ordinal);
+        Assert.Single(_cache.Requests, request => request.StartsWith("PUT", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_commit_waits_for_is_told_once()
+    {
+        const string Reason = "The object store answers PUT a.narinfo with QuotaExceeded.";
+        _store.Add("a", 100);
+        _cache.Misbehave = First(3, request => request.Path.Value!.EndsWith("/commit", StringComparison.Ordinal), async context =>
+        {
+            context.Response.StatusCode = 202;
+            await context.Response.WriteAsync($$"""{"id":"1","state":"committing","published":0,"waitsFor":"{{Reason}}"}""");
+        });
+
+        await PushAsync();
+
+        Assert.Equal($"not published yet: {Reason}", Assert.Single(_notes));
+        AssertAllArrived();
+    }
+
+    [Fact]
     public async Task A_push_that_has_ended_is_begun_again_and_sends_only_what_is_missing()
     {
         _store.Add("a", 1000);

@@ -42,7 +42,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
         }
 
         // 4
-        await api.CommitAsync(opened.Id, CancellationToken.None);
+        await api.CommitAsync(opened.Id, null, CancellationToken.None);
     }
 
     private async Task WorkAsync(Cargo cargo, PushOpened opened, Reporter reporter)

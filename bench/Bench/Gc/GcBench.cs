@@ -141,7 +141,7 @@ internal static class GcBench
             var catalog = new GcCatalog(database);
             var pushOptions = new PushOptions();
             var pace = new GcPace(database);
-            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, pace, NullLogger.Instance), pushOptions, new GcOptions(), pace);
+            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, pace, NullLogger.Instance, new RefusedDeletions(TimeProvider.System, NullLogger.Instance)), pushOptions, new GcOptions(), pace);
             var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
             var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
             var begun = Stopwatch.GetTimestamp();

@@ -50,7 +50,7 @@ internal static class GcCommand
                 Console.Out.WriteLine(JsonSerializer.Serialize(run, ProtocolJson.Default.GcRun));
             else
                 Console.Out.WriteLine(run.State == GcState.Running ? $"run {run.Id} is under way; 'orleans-cache gc status' tells how far it is" : GcText.Statistics(run));
-            if (run.State is GcState.Failed or GcState.Cancelled)
+            if (!GcText.IsWell(run))
                 throw new CliException(ExitCodes.Failed, GcText.End(run));
         });
         return command;

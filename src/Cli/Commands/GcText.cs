@@ -26,8 +26,13 @@ internal static class GcText
     public static string Counts(GcRun run) => string.Create(CultureInfo.InvariantCulture,
         $"{run.Paths:N0} paths, {run.Objects:N0} objects; {run.ObjectsMarkedForDeletion:N0} marked, {run.ObjectsDeletedAfterGracePeriod:N0} deleted, {Text.Bytes(run.BytesFreed)} freed");
 
+    /// <summary>Whether somebody has to do something about it.</summary>
+    public static bool IsWell(GcRun run) => run.State is GcState.Running || run is { State: GcState.Done, Error: null };
+
     /// <summary>How a run that did not end well ended.</summary>
-    public static string End(GcRun run) => run.State == GcState.Failed
+    public static string End(GcRun run) => run.State == GcState.Done
+        ? $"Run {run.Id} is done, but {Text.Count(run.ObjectsFailedToDelete, "object")} could not be deleted. {run.Error} Deleting them is tried again, without another run."
+        : run.State == GcState.Failed
         ? $"Run {run.Id} failed: {run.Error ?? "the server's log tells why"}. Nothing that is kept was touched; start another."
         : $"Run {run.Id} was cancelled.";
 

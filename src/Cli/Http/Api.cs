@@ -50,13 +50,16 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
             (await AttemptAsync(HttpMethod.Post, "/uploads", () => new SegmentsContent(bodies, lines), ProtocolJson.Default.BatchAnswer, null, c, body: bodies.Length)).Answer!, cancellationToken);
 
     /// <summary>Asks until the push is committed.</summary>
-    public async Task<CommitAnswer> CommitAsync(string push, CancellationToken cancellationToken)
+    /// <param name="waits">Told each time what the server waits for.</param>
+    public async Task<CommitAnswer> CommitAsync(string push, Action<string>? waits, CancellationToken cancellationToken)
     {
         while (true)
         {
             var (answer, retryAfter, _) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null, ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
             if (answer!.State == PushState.Committed)
                 return answer;
+            if (answer.WaitsFor is { } reason)
+                waits?.Invoke(reason);
             await retry.Delay(retryAfter ?? TimeSpan.FromSeconds(1), cancellationToken);
         }
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using System.Text.RegularExpressions;
 using OrleansCache.Cli.Push;
 
 namespace OrleansCache.Cli.Http;
@@ -8,7 +9,7 @@ namespace OrleansCache.Cli.Http;
 internal sealed class GrantEndedException(string message) : Exception(message);
 
 /// <summary>PUTs to presigned URLs.</summary>
-internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
+internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
 {
     /// <summary>How often one PUT may ask for a fresh URL because the store refuses the old one.</summary>
     private const int MaxFreshUrls = 3;
@@ -42,18 +43,20 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
                 // A store that refuses an expired URL may close the connection while the body is under way: then no 403 is seen.
                 target = await url(fresh || attempts++ > 1, c);
                 fresh = false;
-                var status = await PutOnceAsync(what, target, headers, body, c);
-                if (status != HttpStatusCode.Forbidden)
+                if (await PutOnceAsync(what, target, headers, body, c) is not { } refusal)
                     return true;
+                var store = $"The store at {target.GetLeftPart(UriPartial.Authority)}";
+                if (Code().Match(refusal) is { Success: true, Value: "QuotaExceeded" or "InsufficientStorage" } full)
+                    throw new CliException(ExitCodes.Failed, $"{store} has no room for {what} ({full.Value}): its quota is used up. Who runs the cache raises it, or collects garbage.");
                 if (++refused > MaxFreshUrls)
-                    throw new CliException(ExitCodes.Failed, $"The store at {target.GetLeftPart(UriPartial.Authority)} refuses to take {what} (HTTP 403), with fresh URLs too. Are the clocks of the server and the store right, and may the key that signs its upload URLs put there?");
+                    throw new CliException(ExitCodes.Failed, $"{store} refuses to take {what} (HTTP 403{(Code().Match(refusal) is { Success: true } code ? $" {code}" : "")}), with fresh URLs too. Are the clocks of the server and the store right, and may the key that signs its upload URLs put there?");
                 fresh = true;
             }
         }
     }
 
-    /// <summary>OK also stands for "it is there already".</summary>
-    private async Task<HttpStatusCode> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
+    /// <summary>Null: it is there, now or already; else how a URL was refused (HTTP 403).</summary>
+    private async Task<string?> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(LeastTimeout + TimeSpan.FromSeconds(body.Length / LeastBytesPerSecond));
@@ -69,15 +72,15 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
         if (response.IsSuccessStatusCode)
         {
             await response.Content.CopyToAsync(Stream.Null, timeout.Token); // or the connection is not used again
-            return HttpStatusCode.OK;
+            return null;
         }
 
         var text = await response.Content.ReadAsByteArrayAsync(timeout.Token);
         return status switch
         {
             // The URL writes a key of our own once only: an attempt whose answer was lost has arrived. The server checks what is there.
-            HttpStatusCode.PreconditionFailed => HttpStatusCode.OK,
-            HttpStatusCode.Forbidden => status,
+            HttpStatusCode.PreconditionFailed => null,
+            HttpStatusCode.Forbidden => Encoding.UTF8.GetString(text),
             HttpStatusCode.NotFound or HttpStatusCode.Gone => throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
             // S3: another request for the same key is under way, such as our own first attempt.
             HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
@@ -86,6 +89,9 @@ internal sealed class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
             _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: {Api.ReadProblem(response, text)?.Detail ?? $"HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(Encoding.UTF8.GetString(text))}"}"),
         };
     }
+
+    [GeneratedRegex("(?<=<Code>)[A-Za-z0-9.]{1,60}(?=</Code>)")]
+    private static partial Regex Code();
 
     private static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "…";
 }

@@ -56,7 +56,13 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         // 5
         progress.Phase = "publishing";
         var uploaded = time.GetElapsedTime(started);
-        var answer = await api.CommitAsync(opened.Id, cancellationToken);
+        string? told = null;
+        var answer = await api.CommitAsync(opened.Id, reason =>
+        {
+            if (reason != told)
+                progress.Note($"not published yet: {reason}");
+            told = reason;
+        }, cancellationToken);
         Open = null;
         return new PushResult
         {

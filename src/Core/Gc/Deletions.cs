@@ -12,11 +12,14 @@ namespace OrleansCache.Core.Gc;
 /// Rule 10: takes out of the bucket what is being deleted, whoever left it: narinfos in waves, referrers first, then objects. Any number of processes may
 /// do so at once; each deletion is an intent in the catalog, under a fence.
 /// </summary>
-internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger)
+internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger, RefusedDeletions refused)
 {
     // What a bucket deletes in one request.
     private const int Batch = 1_000;
     private const int Parallel = 4;
+
+    /// <summary>What the store refuses to delete.</summary>
+    public RefusedDeletions Refused => refused;
 
     /// <summary>Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store answers nothing.</summary>
     public async Task RunAsync(int cache, CancellationToken cancel)
@@ -121,7 +124,10 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             catch (ObjectStoreException e)
             {
                 // One that cannot be discarded now must not keep the others; it is taken again after its fence.
-                LogDiscardFailed(e, upload.Key);
+                if (e.Answer is { IsRefusal: true } refusal)
+                    refused.Note(upload.Key, refusal);
+                else
+                    LogDiscardFailed(e, upload.Key);
                 taken.Remove(upload);
             }
         }
@@ -140,7 +146,16 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     {
         try
         {
-            return [.. await store.DeleteAsync(keys, fence, cancel)];
+            FencedOutcome[] outcomes = [.. await store.DeleteAsync(keys, fence, cancel)];
+            for (var i = 0; i < outcomes.Length; i++)
+            {
+                if (outcomes[i] == FencedOutcome.Done)
+                    refused.Forget(keys[i]);
+                else if (outcomes[i].Answer is { IsRefusal: true } refusal)
+                    refused.Note(keys[i], refusal);
+            }
+
+            return outcomes;
         }
         catch (ObjectStoreException e)
         {

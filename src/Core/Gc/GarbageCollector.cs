@@ -158,6 +158,7 @@ internal sealed partial class GarbageCollector(
         try
         {
             await runner.RunAsync(row, _process, progress, stop.Token);
+            error = progress.Refusal;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {

@@ -196,6 +196,9 @@ internal sealed class GcProgress
 
     public long Bytes { get; set; }
 
+    /// <summary>What the store refused to delete, and why.</summary>
+    public string? Refusal { get; set; }
+
     /// <summary>Tells how long the phase took.</summary>
     public void EndPhase()
     {

@@ -90,14 +90,19 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
     private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancel)
     {
         var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);
+        var last = -1L;
         for (var i = 0; ; i++)
         {
             await deletions.RunAsync(cache, cancel);
             var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancel);
             progress.Failed = paths + objects;
             progress.Deleted = Math.Max(before, doomed - progress.Failed);
-            if ((pathsOnly ? paths : progress.Failed) == 0 || i == DeletionPasses)
+            var left = pathsOnly ? paths : progress.Failed;
+            progress.Refusal = left == 0 ? null : deletions.Refused.Describe();
+            // What the store refuses waits for a person.
+            if (left == 0 || i == DeletionPasses || (progress.Refusal is not null && left == last))
                 return;
+            last = left;
             await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancel);
         }
     }

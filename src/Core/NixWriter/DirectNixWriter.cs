@@ -125,7 +125,7 @@ internal sealed class DirectNixWriter(
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            throw new CacheProblemException(ProblemKind.Unavailable, $"{path?.ToString() ?? "It"} is recorded and will be published, but {(e is ObjectStoreException { Answer: not null } ? $"not yet: {e.Message}" : "the store is slow to take it.")} Run the command again.", inner: e);
+            throw new CacheProblemException(ProblemKind.Unavailable, $"{path?.ToString() ?? "It"} is recorded and will be published, but {(e is ObjectStoreException store ? $"not yet: {store.Told}" : "the store is slow to take it.")} Run the command again.", inner: e);
         }
     }
 

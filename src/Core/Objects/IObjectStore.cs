@@ -169,10 +169,13 @@ public sealed class ObjectStoreException(string message, bool isTransient, Excep
     /// <param name="answer">What the store said, for the last time.</param>
     /// <param name="inner">Its own words.</param>
     public ObjectStoreException(string what, StoreAnswer answer, Exception? inner = null)
-        : this(answer == StoreAnswer.None ? $"{what}: {answer.Sentence}" : $"The object store answers {what} with {answer.Code}. {answer.Sentence}", !answer.IsRefusal, inner) => Answer = answer;
+        : this(answer == StoreAnswer.None || answer == StoreAnswer.Late ? $"{what}: {answer.Sentence}" : $"The object store answers {what} with {answer.Code}. {answer.Sentence}", !answer.IsRefusal, inner) => Answer = answer;
 
     public bool IsTransient { get; } = isTransient;
 
     /// <summary>What the store said, and what to do about it, which clients may be told; null where it is none that answers, or where it was not asked.</summary>
     public StoreAnswer? Answer { get; }
+
+    /// <summary>What a client may know of it: paths of this machine's files are none of its business.</summary>
+    public string Told => Answer is not null ? Message : IsTransient ? StoreAnswer.None.Sentence : "The object store cannot be used; the server's log says why.";
 }

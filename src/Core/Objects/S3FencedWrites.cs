@@ -165,7 +165,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             await PauseAsync(attempt, fence, cancel);
         }
 
-        return new Answer((unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused).Because(last), false, "");
+        return new Answer((unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused).Because(last ?? StoreAnswer.Late), false, "");
     }
 
     private async Task<bool> TryAcquireAsync(DateTimeOffset fence, CancellationToken cancel)

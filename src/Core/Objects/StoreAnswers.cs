@@ -93,6 +93,10 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     /// <summary>Nothing came back, or not all of it.</summary>
     public static StoreAnswer None { get; } = new(StoreStep.Ask, "no answer", "The object store did not answer in time. Send the same request again.");
 
+    /// <summary>Nothing was sent, as its fence was past.</summary>
+    public static StoreAnswer Late { get; } =
+        new(StoreStep.Repeat, "no answer", "No time was left for it: this server's clock is ahead of the database's, or the machine has too much to do. Synchronise the clocks (NTP).");
+
     /// <summary>Every code that has a row.</summary>
     public static IReadOnlyList<StoreAnswer> Codes => ByCode.Values;
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging;
@@ -17,15 +18,24 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     private const int FirstPauseMilliseconds = 10;
     private const int LongestPauseMilliseconds = 250;
 
+    // Why the last attempt of this process was in vain.
+    private readonly ConcurrentDictionary<(int Cache, PinName Name), string> _troubles = new();
+
+    /// <summary>Why the pin is not in the bucket yet, in a sentence; null when nothing went wrong.</summary>
+    public string? TroubleOf(int cache, PinName name) => _troubles.GetValueOrDefault((cache, name));
+
     /// <summary>Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True when it is done.</summary>
     public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
     {
         try
         {
+            _troubles.TryRemove((cache, name), out _);
             return await Task.Run(() => UntilWrittenAsync(cache, name, patience, stopping), CancellationToken.None).WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
+            if (e is ObjectStoreException refusal)
+                _troubles[(cache, name)] = refusal.Told;
             // The row knows that it must go on, and the housekeeper reads it.
             return false;
         }
@@ -54,15 +64,22 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         {
             var intents = await catalog.IntendAsync(cache, name, options, 1, cancel);
             // None: all is written, or an attempt is under way or under its fence.
-            if (intents is [var intent] ? await AttemptAsync(intent, cancel) : await catalog.IsWrittenAsync(cache, name, cancel))
+            var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancel) : (await catalog.IsWrittenAsync(cache, name, cancel), null);
+            if (answer is not null)
+                _troubles[(cache, name)] = new ObjectStoreException($"PUT {ObjectKey.Pin(name)}", answer).Message;
+            if (written)
+            {
+                _troubles.TryRemove((cache, name), out _);
                 return true;
+            }
+
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time ?? TimeProvider.System, cancel);
         }
 
         return false;
     }
 
-    private async Task<bool> AttemptAsync(PinIntent intent, CancellationToken cancel)
+    private async Task<(bool Written, StoreAnswer? Answer)> AttemptAsync(PinIntent intent, CancellationToken cancel)
     {
         var key = ObjectKey.Pin(intent.Name);
         FencedOutcome outcome;
@@ -82,7 +99,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
             throw;
         }
 
-        return outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel);
+        return (outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel), outcome.Answer);
     }
 
     [LoggerMessage(LogLevel.Warning, "the store refuses to change {Key}; it is tried again")]

@@ -7,6 +7,8 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The commit, to its end or as long as its client waits.</summary>
 internal sealed partial class DirectPushes
 {
+    private const string Publishing = "The closure is being written into the object store.";
+
     public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
     {
         try
@@ -32,7 +34,7 @@ internal sealed partial class DirectPushes
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
         var pause = BusyPause;
-        var ended = "";
+        var (ended, waitsFor) = ("", "");
         while (true)
         {
             var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancel);
@@ -46,7 +48,14 @@ internal sealed partial class DirectPushes
                     // Goes on without this request: the catalog owns it.
                     ended = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
                     if (ended.Length == 0)
+                    {
+                        waitsFor = publisher.TroubleOf(push) ?? Publishing;
+                        // Failed, and not slow: it is tried again when the client asks again.
+                        if (Stopwatch.GetElapsedTime(started) < patience)
+                            return Answer(push, PushState.Committing, published) with { WaitsFor = waitsFor };
                         break;
+                    }
+
                     if (pin is null && ended == "committed")
                     {
                         news?.Ended(cache, push);
@@ -70,6 +79,7 @@ internal sealed partial class DirectPushes
                     var undeclared = await catalog.HashesAsync(paths, cancel);
                     throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
                 case "committing" or "busy":
+                    waitsFor = outcome == "busy" ? await FindBusyAsync(paths, cancel) : publisher.TroubleOf(push) ?? Publishing;
                     // Longer each time: a busy answer has locked all that the other commit publishes.
                     await Task.Delay(pause, time ?? TimeProvider.System, cancel);
                     pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
@@ -79,7 +89,7 @@ internal sealed partial class DirectPushes
             }
 
             if (Stopwatch.GetElapsedTime(started) >= patience)
-                return Answer(push, PushState.Committing, published);
+                return Answer(push, PushState.Committing, published) with { WaitsFor = waitsFor };
         }
     }
 
@@ -90,8 +100,23 @@ internal sealed partial class DirectPushes
         if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
             await publisher.RefreshAsync(cache, cancel);
         // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
-        var answer = Answer(push, pin is not { } name || await pins.WriteAsync(cache, name, patience, cancel) ? PushState.Committed : PushState.Committing, published);
+        var answer = Answer(push, PushState.Committed, published);
+        if (pin is { } name && !await pins.WriteAsync(cache, name, patience, cancel))
+            answer = answer with { State = PushState.Committing, WaitsFor = pins.TroubleOf(cache, name) ?? $"{ObjectKey.Pin(name)} is being written into the object store." };
         return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancel) };
+    }
+
+    /// <summary>What a commit waits for that cannot begin.</summary>
+    /// <exception cref="CacheProblemException">A collected path does not leave the store, so that it cannot be published anew.</exception>
+    private async Task<string> FindBusyAsync(long[] paths, CancellationToken cancel)
+    {
+        if (refused?.Any == true && await catalog.DeletingAsync(paths, cancel) is [var deleting, ..]
+            && (refused.Find(ObjectKey.NarInfo(deleting.Hash)) ?? refused.Find()) is { } refusal)
+            throw new CacheProblemException(
+                ProblemKind.Unavailable,
+                $"{deleting} was collected and is to be deleted before it is published anew, but the object store refuses to delete {refusal.Key} ({refusal.Answer.Code}). {refusal.Answer.Sentence}", [deleting.Hash]);
+        var busy = await catalog.HashesAsync(paths, cancel);
+        return busy.Count == 0 ? "Other pushes are at work on the same paths." : $"{busy[0]} is being published by another push, or deleted by a collection.";
     }
 
     /// <summary>How the push has ended; empty when the publisher has not seen it.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using OrleansCache.Core.Caches;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
@@ -11,7 +12,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, IPushTurns? turns = null) : IPushes
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, IPushTurns? turns = null, RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);

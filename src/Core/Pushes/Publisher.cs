@@ -23,6 +23,12 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     // Lazy: a task must stand here before it can end and take itself away again.
     private readonly ConcurrentDictionary<PushId, Lazy<Task<string>>> _running = new();
 
+    // Why the last pass over a push left something unwritten; until a pass goes well, or the push has ended.
+    private readonly ConcurrentDictionary<PushId, string> _troubles = new();
+
+    /// <summary>What keeps a push from being published, in a sentence; null when nothing that this process has met.</summary>
+    public string? TroubleOf(PushId push) => _troubles.GetValueOrDefault(push);
+
     /// <summary>Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
     public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancel) =>
         _running.GetOrAdd(push, _ => new Lazy<Task<string>>(() => Task.Run(async () =>
@@ -61,7 +67,17 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         {
             while (true)
             {
-                await WriteAsync(await PublishWork.ReadAsync(database, cache, push, BatchSize, cancel), cancel);
+                try
+                {
+                    if (await WriteAsync(await PublishWork.ReadAsync(database, cache, push, BatchSize, cancel), cancel) is { } trouble)
+                        Note(push, trouble);
+                }
+                catch (ObjectStoreException e)
+                {
+                    Note(push, e.Told, e);
+                    throw;
+                }
+
                 var state = await catalog.FinishAsync(cache, push, cancel);
                 // Paths that it supersedes have their new content, and are to be written.
                 if (state == "changed")
@@ -71,7 +87,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 }
 
                 if (state != "committing")
+                {
+                    _troubles.TryRemove(push, out _);
                     return state;
+                }
+
                 // Something is under a fence: another publisher's, or of a write that was not answered.
                 await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
             }
@@ -104,20 +124,32 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         }
     }
 
-    private async Task WriteAsync(PublishWork work, CancellationToken cancel)
+    private void Note(PushId push, string trouble, Exception? e = null)
+    {
+        if (_troubles.TryGetValue(push, out var known) && known == trouble)
+            return;
+        _troubles[push] = trouble;
+        LogWaits(e, push, trouble);
+    }
+
+    /// <summary>Null when all of it was written, or was another's to write; else why the store did not take some of it.</summary>
+    private async Task<string?> WriteAsync(PublishWork work, CancellationToken cancel)
     {
         if (work.Paths.Count == 0 && work.Objects.Count == 0)
-            return;
+            return null;
+        string? trouble = null;
         var ordered = work.ReferencesFirst();
         var written = new HashSet<long>();
         for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
         {
             var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
-            await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancel);
+            trouble = await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancel) ?? trouble;
         }
+
+        return trouble;
     }
 
-    private async Task WriteBatchAsync(
+    private async Task<string?> WriteBatchAsync(
         List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancel)
     {
         await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancel);
@@ -130,6 +162,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
         var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
         Exception? failure = null;
+        string? trouble = null;
 
         await using var stage = new StagedBatch(store, cancel);
         var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id)).ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
@@ -138,8 +171,9 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
         using var slots = new SemaphoreSlim(options.PublishParallelism);
         var tasks = new Dictionary<long, Task<bool>>();
+        var keys = objects.ToDictionary(o => o.Id, o => o.Key);
         var pending = work.Paths.Select(p => p.Id).ToHashSet();
-        var objectTasks = objectWrites.Select(write => WriteAndNoteAsync(objectIntents[write.Key], write.Value)).ToList();
+        var objectTasks = objectWrites.Select(write => WriteAndNoteAsync(objectIntents[write.Key], keys[write.Key], write.Value)).ToList();
         foreach (var path in batch)
         {
             // References outside this push are live; those of earlier batches were answered, or this one must not be written either.
@@ -159,6 +193,7 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
         await RecordAsync([.. results], cancel);
         if (failure is not null)
             ExceptionDispatchInfo.Throw(failure);
+        return trouble;
 
         async Task<bool> WritePathAsync(PathToWrite path, List<long> references)
         {
@@ -174,20 +209,22 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, pathWrites[path.Id], path.DropsListing ? ObjectKey.Listing(path.Path.Hash) : null);
+                && await WriteAndNoteAsync(intent, ObjectKey.NarInfo(path.Path.Hash), pathWrites[path.Id], path.DropsListing ? ObjectKey.Listing(path.Path.Hash) : null);
         }
 
-        async Task<bool> WriteAndNoteAsync(Intent intent, StagedItem item, ObjectKey? dropped = null)
+        async Task<bool> WriteAndNoteAsync(Intent intent, ObjectKey key, StagedItem item, ObjectKey? dropped = null)
         {
             // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
             await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await slots.WaitAsync(cancel);
             try
             {
-                var outcome = dropped is { } key ? (await store.DeleteAsync([key], intent.Fence, cancel))[0] : FencedOutcome.Done;
+                var outcome = dropped is { } old ? (await store.DeleteAsync([old], intent.Fence, cancel))[0] : FencedOutcome.Done;
                 if (outcome == FencedOutcome.Done)
                     outcome = await stage.PutAsync(item, intent.Fence);
                 results.Add((intent, outcome));
+                if (outcome.Answer is { } answer)
+                    trouble = new ObjectStoreException($"PUT {key}", answer).Message;
                 return outcome == FencedOutcome.Done;
             }
             catch (Exception e) when (!cancel.IsCancellationRequested)
@@ -235,6 +272,9 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 .With(objects.Select(r => r.Intent.Id).ToArray()).With(objects.Select(r => r.Intent.Generation).ToArray()).With(objects.Select(r => r.Outcome == FencedOutcome.Done).ToArray()),
             cancel);
     }
+
+    [LoggerMessage(LogLevel.Warning, "the publication of push {Push} waits: {Why}")]
+    private partial void LogWaits(Exception? e, PushId push, string why);
 
     [LoggerMessage(LogLevel.Warning, "the lease of committing push {Push} could not be kept; another process may go on with it")]
     private partial void LogLeaseLost(Exception e, PushId push);

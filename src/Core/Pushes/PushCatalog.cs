@@ -144,6 +144,12 @@ internal class PushCatalog(CatalogDatabase database)
     public Task<List<StorePathHash>> HashesAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
         database.ListAsync("select hash from store_path where id = any($1)", p => p.With(ids.ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
 
+    /// <summary>Those of the paths that are being deleted.</summary>
+    public Task<List<StorePath>> DeletingAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+        database.ListAsync(
+            "select hash, name from store_path where id = any($1) and state = 'deleting'",
+            p => p.With(ids.ToArray()), r => new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), cancel);
+
     public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
         database.ListAsync(
             "select id, hash, name from store_path where id = any($1)",

@@ -87,7 +87,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 break;
             case ObjectStoreException store:
                 LogStore(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e);
-                await WriteAsync(http, HttpProblem.Unavailable, StoreSentence(store));
+                await WriteAsync(http, HttpProblem.Unavailable, store.Told);
                 break;
             case NpgsqlException or TimeoutException:
                 LogUnavailable(http.Request.Method, http.Request.Path, e);
@@ -102,10 +102,6 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 break;
         }
     }
-
-    /// <summary>What a client may know of the store's trouble: paths of this machine's files are none of its business.</summary>
-    public static string StoreSentence(ObjectStoreException e) => e.Answer is not null ? e.Message
-        : e.IsTransient ? StoreAnswer.None.Sentence : "The object store cannot be used; the server's log says why.";
 
     private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
     {

@@ -67,7 +67,7 @@ internal static class NixWriterRoutes
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
             // All that can be repeated was repeated behind this answer.
-            await Problems.WriteAsync(http, HttpProblem.RunAgain, $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => Problems.StoreSentence(store), _ => "The database or the store did not answer in time." }} Run the command again.");
+            await Problems.WriteAsync(http, HttpProblem.RunAgain, $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => store.Told, _ => "The database or the store did not answer in time." }} Run the command again.");
         }
     }
 

@@ -29,6 +29,9 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes effect as usual.</summary>
     public Func<string, ObjectKey, Task<Answer>> OnWrite { get; set; } = static (_, _) => Task.FromResult(Answer.Normal);
 
+    /// <summary>How each fenced write is refused that the store understands; null: it is not.</summary>
+    public Func<string, ObjectKey, StoreAnswer?> Refusal { get; set; } = static (_, _) => null;
+
     /// <summary>Called before writes are prepared.</summary>
     public Func<IReadOnlyList<ObjectWrite>, Task> OnStage { get; set; } = static _ => Task.CompletedTask;
 
@@ -78,6 +81,8 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
     {
+        if (Refusal("put", key) is { } refusal)
+            throw new ObjectStoreException($"PUT {key}", refusal);
         var answer = await OnWrite("put", key);
         if (answer is Answer.Normal or Answer.Lost)
         {
@@ -93,6 +98,12 @@ internal sealed class MemoryObjectStore : IObjectStore
         var outcomes = new List<FencedOutcome>();
         foreach (var key in keys)
         {
+            if (Refusal("delete", key) is { } refusal)
+            {
+                outcomes.Add(FencedOutcome.Refused.Because(refusal));
+                continue;
+            }
+
             var answer = await OnWrite("delete", key);
             if (answer is Answer.Normal or Answer.Lost)
                 Objects.TryRemove(key.ToString(), out _);
