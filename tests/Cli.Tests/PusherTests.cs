@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Store;
@@ -244,6 +246,33 @@ public sealed class PusherTests : PusherFixture
 
         Assert.Contains("(QuotaExceeded)", error.Message, StringComparison.Ordinal);
         Assert.Single(_cache.Requests, request => request.StartsWith("PUT", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(16 << 20)]
+    [InlineData(0)]
+    public async Task Each_body_comes_with_its_MD5(int singlePutLimit)
+    {
+        _cache.SinglePutLimit = singlePutLimit;
+        _store.Add("a", 400_000, noise: true);
+        var sums = new ConcurrentBag<bool>();
+        _cache.Misbehave = async context =>
+        {
+            if (context.Request.Method != "PUT")
+                return false;
+            context.Request.EnableBuffering();
+            using var body = new MemoryStream();
+            await context.Request.Body.CopyToAsync(body);
+            context.Request.Body.Position = 0;
+            sums.Add(context.Request.Headers.ContentMD5 == Convert.ToBase64String(MD5.HashData(body.ToArray())));
+            return false;
+        };
+
+        await PushAsync();
+
+        AssertAllArrived();
+        Assert.NotEmpty(sums);
+        Assert.All(sums, Assert.True);
     }
 
     [Fact]

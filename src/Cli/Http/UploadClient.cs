@@ -67,6 +67,8 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
                 request.Content.Headers.TryAddWithoutValidation(name, value);
         }
 
+        // Unsigned, as nobody knew it when the URL was made. The store compares; with Object Lock it takes nothing without.
+        request.Content.Headers.ContentMD5 = body.Md5;
         using var response = await http.SendAsync(request, timeout.Token);
         var status = response.StatusCode;
         if (response.IsSuccessStatusCode)

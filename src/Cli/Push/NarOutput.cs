@@ -38,13 +38,14 @@ internal abstract class NarOutput(Hashers hashers, UploadGrant grant)
 
     protected abstract void Complete();
 
-    protected void EndBody()
+    protected void EndBody(SegmentedBuffer body)
     {
         if (!grant.Md5)
             return;
         Span<byte> hash = stackalloc byte[MD5.HashSizeInBytes];
         hashers.Md5.GetHashAndReset(hash);
         Md5.Add(Convert.ToHexStringLower(hash));
+        body.Md5 = hash.ToArray();
     }
 }
 
@@ -86,7 +87,7 @@ internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, Upload
 
     protected override void Keep(int count) => body.Advance(count);
 
-    protected override void Complete() => EndBody();
+    protected override void Complete() => EndBody(body);
 }
 
 /// <summary>Buffers of exactly the part size, each handed over when it is full; the last may be smaller.</summary>
@@ -133,7 +134,7 @@ internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, UploadGrant
 
     private void Ship()
     {
-        EndBody();
+        EndBody(_part!);
         var part = _part!;
         _part = null;
         ship(++_number, part);

@@ -21,6 +21,9 @@ internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
     private readonly List<byte[]> _segments = [];
     private int _lastUsed = SegmentPool.SegmentSize;
 
+    /// <summary>The MD5 of what it holds, where somebody has computed it.</summary>
+    public byte[]? Md5 { get; set; }
+
     public long Length => _segments.Count == 0 ? 0 : (_segments.Count - 1L) * SegmentPool.SegmentSize + _lastUsed;
 
     /// <summary>Free bytes at the end, at least one; call <see cref="Advance"/> with how many were used.</summary>

@@ -51,6 +51,9 @@ public interface IObjectStore
     /// <summary>A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows it.</summary>
     SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life);
 
+    /// <summary>Whether the URL of <see cref="SignPut"/> takes effect once only. Where it does not, who was given one could replace what others rely on: use parts, whose upload ends.</summary>
+    bool PutsOnce => true;
+
     /// <summary>Opens a multipart upload and returns its id.</summary>
     Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel);
 

@@ -13,7 +13,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 {
     private static readonly Dictionary<string, string> NoHeaders = [];
 
-    private readonly S3Options _options;
+    private S3Options _options; // Changes before the first request only: see Adapt.
     private readonly string _prefix;
     private readonly TimeProvider _clock;
     private readonly AmazonS3Client _client;
@@ -23,6 +23,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     private readonly S3Presigner _uploads;
     private readonly S3FencedWrites _fenced;
     private readonly S3UploadKeyProbe? _uploadKey;
+    private readonly S3StoreProbe _probe;
 
     /// <param name="options">Where the bucket is and who we are.</param>
     /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
@@ -61,7 +62,10 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
         // By the server's own way: the clients' may not be open to it.
-        _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, new S3Presigner(options.BucketUrl, _prefix, options.Region, uploadKey), _http, _clock, _prefix);
+        _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
+        _probe = new S3StoreProbe(this, Requests(credentials), _clock);
+
+        S3ProbeRequests Requests(AWSCredentials key) => new(new S3Presigner(options.BucketUrl, _prefix, options.Region, key), _http, _clock, _prefix);
     }
 
     public bool IsLocal => false;
@@ -69,6 +73,31 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
     public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null : await _uploadKey.RunAsync(cancel);
+
+    /// <summary>What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.</summary>
+    /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
+    public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) => await _probe.RunAsync(await HasRetentionAsync(cancel), cancel);
+
+    /// <summary>From now on uses what the store has, and no more.</summary>
+    public void Adapt(StoreTraits traits) =>
+        _options = _options with { EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5, IfNoneMatch = _options.IfNoneMatch && traits.KnowsIfNoneMatch, SingleUse = traits.HoldsIfNoneMatch, SendsMd5 = traits.WantsMd5 };
+
+    public bool PutsOnce => _options.SingleUse;
+
+    // A default retention keeps whatever is written, the probe's object too.
+    private async Task<bool> HasRetentionAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var answer = await _client.GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = _options.Bucket }, cancel);
+            return answer.ObjectLockConfiguration?.Rule?.DefaultRetention is not null;
+        }
+        catch (Exception e) when (e is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            // There is none, or this store or this key cannot ask for it: then what the PUT is answered tells.
+            return false;
+        }
+    }
 
     public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
     {
@@ -88,6 +117,9 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         try
         {
             var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
+            // Of a whole object the SDK compares the body with an ETag that looks like an MD5, whatever that is.
+            if (range is null && !_options.EtagIsMd5)
+                request.ByteRange = new Amazon.S3.Model.ByteRange("bytes=0-");
             if (range is { } wanted)
                 request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
             var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e => IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
@@ -149,6 +181,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
                     UseChunkEncoding = false,
                     ContentType = headers.ContentType,
                     IfNoneMatch = _options.IfNoneMatch ? "*" : null,
+                    MD5Digest = Digest(body),
                 };
                 request.Headers.CacheControl = headers.CacheControl;
                 return await _client.PutObjectAsync(request, cancel);
@@ -166,7 +199,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _calls.RunAsync(StoreCall.Put, $"PUT of part {number} of {key}", async () =>
         {
             using var stream = MemoryBody.AsStream(body);
-            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false };
+            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false, MD5Digest = Digest(body) };
             return await _client.UploadPartAsync(request, cancel);
         }, cancel);
 
@@ -300,6 +333,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             request.PartNumberMarker = page.NextPartNumberMarker?.ToString(CultureInfo.InvariantCulture);
         }
     }
+
+    private string? Digest(ReadOnlyMemory<byte> body) => _options.SendsMd5 ? Convert.ToBase64String(MD5.HashData(body.Span)) : null;
 
     private static bool IsMissing(AmazonServiceException e) => e.StatusCode == HttpStatusCode.NotFound;
 

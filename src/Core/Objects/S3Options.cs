@@ -37,6 +37,12 @@ public sealed record S3Options
     /// <summary>An ETag is the MD5 of the body. Off where it is not (SSE-KMS, SSE-C): then nothing vouches for a presigned body but its size.</summary>
     public bool EtagIsMd5 { get; init; } = true;
 
+    /// <summary><c>If-None-Match: *</c> keeps a URL from being used twice. Where it does not, no URL for a PUT of a whole object is given out.</summary>
+    public bool SingleUse { get; init; } = true;
+
+    /// <summary>Each PUT of the server carries <c>Content-MD5</c>, as Object Lock wants it.</summary>
+    public bool SendsMd5 { get; init; }
+
     /// <summary>The most requests at once; the store's own pace when it asks to slow down is found below that.</summary>
     public int MaxConnections { get; init; } = 64;
 

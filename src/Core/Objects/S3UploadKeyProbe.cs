@@ -1,7 +1,5 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace OrleansCache.Core.Objects;
 
@@ -9,14 +7,12 @@ namespace OrleansCache.Core.Objects;
 /// Asks the store what a key may do, by trying each request with it. Only two objects of the probe's own are touched, under new names, and the server's key removes both:
 /// one below <c>nar/</c>, which the probed key puts, and one outside, which the server puts.
 /// </summary>
-internal sealed partial class S3UploadKeyProbe(IObjectStore store, S3Presigner presigner, HttpClient http, TimeProvider clock, string keyPrefix)
+internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests requests, TimeProvider clock)
 {
     /// <summary>Begins the names of the probe's objects.</summary>
     public const string Name = "upload-key-probe-";
 
-    private const int Attempts = 4;
-    private static readonly TimeSpan Life = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Fence = TimeSpan.FromSeconds(10);
     private static readonly byte[] Body = Encoding.UTF8.GetBytes("The server asks whether the upload key may do more than put NARs. This may be deleted.\n");
 
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
@@ -43,7 +39,7 @@ internal sealed partial class S3UploadKeyProbe(IObjectStore store, S3Presigner p
         finally
         {
             // Also when we are told to stop: nobody else removes them.
-            await store.DeleteAsync([inside, outside], clock.GetUtcNow() + AttemptTimeout, CancellationToken.None);
+            await store.DeleteAsync([inside, outside], clock.GetUtcNow() + Fence, CancellationToken.None);
         }
     }
 
@@ -65,39 +61,11 @@ internal sealed partial class S3UploadKeyProbe(IObjectStore store, S3Presigner p
     /// <summary>Null: it may; else how it was refused.</summary>
     private async Task<string?> AskAsync(string method, ObjectKey? key, CancellationToken cancel)
     {
-        for (var attempt = 0; ; attempt++)
-        {
-            string trouble;
-            try
-            {
-                var now = clock.GetUtcNow();
-                (string, string)[] query = key is null ? [("list-type", "2"), ("max-keys", "1"), ("prefix", keyPrefix)] : [];
-                using var request = new HttpRequestMessage(new HttpMethod(method), presigner.UntilFence(method, key, query, new Dictionary<string, string>(), now + Life, now));
-                if (method == "PUT")
-                    request.Content = new ByteArrayContent(Body);
-                using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-                timeout.CancelAfter(AttemptTimeout);
-                using var response = await http.SendAsync(request, timeout.Token);
-                if (response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.NotFound)
-                    return null;
-                var text = await response.Content.ReadAsStringAsync(timeout.Token);
-                trouble = ErrorCode().Match(text) is { Success: true } code ? code.Groups[1].Value : $"HTTP {(int)response.StatusCode}";
-                if (response.StatusCode is HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized)
-                    return trouble;
-            }
-            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !cancel.IsCancellationRequested)
-            {
-                trouble = e.Message;
-            }
-
-            if (attempt + 1 == Attempts)
-                throw new ObjectStoreException($"{method} with the upload key: the store did not answer as it should, {Attempts} times: {trouble}", isTransient: true);
-            await Task.Delay(Backoff.Pause(attempt), cancel);
-        }
+        var reply = await requests.SendAsync(method, key, method == "PUT" ? Body : null, cancel);
+        if (reply.IsSuccess || reply.Status == 404)
+            return null;
+        return reply.Status is 401 or 403 ? reply.Answer!.Code : throw new ObjectStoreException($"{method} with the upload key", reply.Answer!.AsRefusal());
     }
-
-    [GeneratedRegex("<Code>([A-Za-z0-9.]+)</Code>")]
-    private static partial Regex ErrorCode();
 }
 
 /// <summary>What a key that signs clients' URLs may do. It is right when all of this has its default.</summary>

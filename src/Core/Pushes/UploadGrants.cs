@@ -16,11 +16,13 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     /// <summary>Whether small NARs of many grants may come in one request.</summary>
     public bool TakesBatches => store.IsLocal;
 
+    private long SinglePutLimit => store.PutsOnce ? options.SinglePutLimit : -1;
+
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
     public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > options.SinglePutLimit && c.Multipart is null)], PartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > SinglePutLimit && c.Multipart is null)], PartSize, cancel);
         var secret = caches.SecretOf(cache);
         var grants = new UploadGrant?[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
@@ -28,7 +30,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             var claim = uploads[i];
             var multipart = claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object);
             var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
-            grants[i] = token.Multipart is null && token.NarSize > options.SinglePutLimit ? null : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
+            grants[i] = token.Multipart is null && token.NarSize > SinglePutLimit ? null : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
         });
         // A claim that has just ended gets no grant: its path is asked about again by 'wait'.
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);

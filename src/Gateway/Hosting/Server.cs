@@ -33,6 +33,7 @@ internal static class Server
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
+        await new StoreCheck(store as S3ObjectStore, settings.S3).AtStartAsync(loggers.CreateLogger("store"), cancel);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
         var engine = makeEngine?.Invoke(connectionString);
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);

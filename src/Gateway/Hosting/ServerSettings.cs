@@ -213,10 +213,10 @@ public sealed record S3Settings
         return new S3Settings
         {
             Bucket = bucket,
-            Endpoint = one("s3-endpoint") is { } endpoint ? ServerSettings.ParseUrl("--s3-endpoint", endpoint) : null,
-            UploadEndpoint = one("s3-upload-endpoint") is { } upload ? ServerSettings.ParseUrl("--s3-upload-endpoint", upload) : null,
+            Endpoint = one("s3-endpoint") is { } endpoint ? ParseEndpoint("--s3-endpoint", endpoint, bucket) : null,
+            UploadEndpoint = one("s3-upload-endpoint") is { } upload ? ParseEndpoint("--s3-upload-endpoint", upload, bucket) : null,
             Region = one("s3-region") ?? "us-east-1",
-            Prefix = one("s3-prefix") ?? "",
+            Prefix = ParsePrefix(one("s3-prefix") ?? ""),
             PathStyle = one("s3-path-style") is null ? null : ServerSettings.Flag("s3-path-style", one),
             AccessKey = access is null ? null : ServerSettings.ReadText("--s3-access-key-file", access),
             SecretKey = secret is null ? null : ServerSettings.ReadText("--s3-secret-key-file", secret),
@@ -224,4 +224,17 @@ public sealed record S3Settings
             UploadSecretKey = uploadSecret is null ? null : ServerSettings.ReadText("--s3-upload-secret-key-file", uploadSecret),
         };
     }
+
+    private static Uri ParseEndpoint(string option, string text, string bucket)
+    {
+        var url = ServerSettings.ParseUrl(option, text);
+        return url.AbsolutePath.TrimEnd('/').EndsWith($"/{bucket}", StringComparison.Ordinal)
+            ? throw new StartupException($"{option} is '{text}', which ends with the bucket: give the URL of the store alone, {url.AbsoluteUri.TrimEnd('/')[..^(bucket.Length + 1)]}; --s3-bucket names the bucket.")
+            : url;
+    }
+
+    // An empty name between slashes is a key of its own to some servers and none to others.
+    private static string ParsePrefix(string text) => text.StartsWith('/') || text.Contains("//", StringComparison.Ordinal)
+        ? throw new StartupException($"--s3-prefix is '{text}': keys begin with a name, not with a slash. Give '{string.Join('/', text.Split('/', StringSplitOptions.RemoveEmptyEntries))}'.")
+        : text;
 }

@@ -1,0 +1,58 @@
+using System.Globalization;
+using OrleansCache.Core.Objects;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>What the bucket allows: asked of it before the server is ready. What follows from it is set and said; what cannot work is refused.</summary>
+/// <param name="store">Null: the objects lie in a directory.</param>
+/// <param name="settings">How the bucket was given.</param>
+internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? settings)
+{
+    private static readonly TimeSpan MostSkew = TimeSpan.FromSeconds(5);
+
+    private string Place => $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
+
+    /// <exception cref="StartupException">A cache cannot work with what the store says.</exception>
+    public async Task AtStartAsync(ILogger log, CancellationToken cancel)
+    {
+        if (store is null)
+            return;
+        try
+        {
+            var traits = await store.ProbeAsync(cancel);
+            store.Adapt(traits);
+            foreach (var (level, finding) in Describe(traits))
+                LogFinding(log, level, Place, finding);
+        }
+        catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true })
+        {
+            throw new StartupException($"The {Place} cannot be used. {e.Message}", e);
+        }
+        catch (ObjectStoreException e)
+        {
+            // Whether it can be used at all is seen in a moment.
+            LogFinding(log, LogLevel.Warning, Place, $"what it can do could not be found out: {e.Message}");
+        }
+    }
+
+    internal static IEnumerable<(LogLevel Level, string Finding)> Describe(StoreTraits traits)
+    {
+        if (traits.HasRetention)
+            yield return (LogLevel.Warning, "it keeps what is written for a time (Object Lock), so nothing was tried. Content-MD5 is sent, NARs are uploaded in parts, and what collections delete takes room until its time is over; clients of niks3 cannot upload there.");
+        else if (!traits.KnowsIfNoneMatch)
+            yield return (LogLevel.Information, "it does not know If-None-Match. NARs are uploaded in parts, so that no upload URL works twice.");
+        else if (!traits.HoldsIfNoneMatch)
+            yield return (LogLevel.Information, "it ignores If-None-Match, as Ceph before 20 does in buckets with versions. NARs are uploaded in parts, so that no upload URL works twice.");
+        if (!traits.EtagIsMd5)
+            yield return (LogLevel.Information, "its ETags are no MD5, as with SSE-KMS. Uploads are compared by their size; that they arrive undamaged is the store's to check, by Content-MD5.");
+        if (!traits.AnswersRanges)
+            yield return (LogLevel.Warning, "it does not answer a range of an object as it should. Readers that go on with a download begin again.");
+        if (traits.DeletionRefused is { } refusal)
+            yield return (LogLevel.Warning, $"it refuses deletions ({refusal.Code}). {refusal.Sentence} Until then no collection frees anything, and a path that was collected cannot be pushed again.");
+        if (traits.Ahead.Duration() > MostSkew)
+            yield return (LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"its clock is {traits.Ahead.Duration().TotalSeconds:0} s {(traits.Ahead > TimeSpan.Zero ? "ahead of" : "behind")} this server's: writes would be refused as too late, or be taken when they are. Synchronise both (NTP)."));
+    }
+
+    [LoggerMessage(Message = "{Place}: {Finding}")]
+    private static partial void LogFinding(ILogger log, LogLevel level, string place, string finding);
+}
