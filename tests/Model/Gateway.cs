@@ -50,7 +50,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public Publisher Publisher => new(Database, _pushCatalog, store, Signer, Options, NullLogger.Instance, clock);
 
-    public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance);
+    public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance, new RefusedDeletions(clock, NullLogger.Instance));
 
     public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), clock, NullLogger.Instance, CancellationToken.None);
 

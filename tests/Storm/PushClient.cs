@@ -51,7 +51,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
 
         var clock = Stopwatch.StartNew();
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: commit");
-        var answer = await api.CommitAsync(opened.Id, cancel);
+        var answer = await api.CommitAsync(opened.Id, null, cancel);
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: committed");
         tally.Count("paths published", answer.Published);
         await promises.CheckCommittedAsync($"push {opened.Id}", cargo.Root, clock, random, cancel);

@@ -1,6 +1,5 @@
 using System.Net;
 using Amazon.Runtime;
-using Amazon.S3;
 
 namespace OrleansCache.Core.Objects;
 

@@ -6,7 +6,7 @@ using Xunit;
 namespace OrleansCache.Core.Tests.Objects;
 
 /// <summary>A directory store on a disk of 8 MiB that is filled: every write says why it failed, and nothing of it stays.</summary>
-public sealed class FullDiskTests : IAsyncLifetime
+public sealed class FullDiskTests : IAsyncLifetime, IDisposable
 {
     private static readonly CancellationToken None = CancellationToken.None;
     private static readonly DateTimeOffset Fence = DateTimeOffset.UtcNow.AddHours(1);
@@ -28,8 +28,9 @@ public sealed class FullDiskTests : IAsyncLifetime
     {
         if (_disk is not null)
             await _disk.DisposeAsync();
-        _folder.Dispose();
     }
+
+    public void Dispose() => _folder.Dispose();
 
     [SmallDiskFact]
     public async Task An_upload_that_does_not_fit_is_refused_before_its_body_is_read()

@@ -9,7 +9,7 @@ using Xunit;
 namespace OrleansCache.Core.Tests.Objects;
 
 /// <summary>What the probe finds out about a real bucket, and about the same through a proxy that does as other stores do; and that what follows from it works.</summary>
-public sealed class S3StoreProbeTests : IAsyncLifetime
+public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
 {
     private static readonly ObjectKey Key = ObjectKey.Parse("nar/a");
     private static readonly byte[] Bytes = RandomNumberGenerator.GetBytes(5_000);
@@ -28,7 +28,9 @@ public sealed class S3StoreProbeTests : IAsyncLifetime
         _proxy = new S3Proxy(_server.Endpoint);
     }
 
-    public async Task DisposeAsync()
+    Task IAsyncLifetime.DisposeAsync() => DisposeAsync().AsTask();
+
+    public async ValueTask DisposeAsync()
     {
         if (_proxy is not null)
             await _proxy.DisposeAsync();

@@ -1,7 +1,5 @@
 using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
-using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

@@ -4,7 +4,6 @@ using OrleansCache.Core.Tests.NixWriter;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
-using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 
