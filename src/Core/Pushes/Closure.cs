@@ -120,21 +120,24 @@ internal sealed class Closure
 
     private static byte[] DigestOf(BeginPush request, byte[][] pathDigests)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Span<byte> bytes = stackalloc byte[Sha256Hash.ByteLength];
+        // One call: the hash takes longer to be called than to read what it is given.
+        var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + PathDigest.Length)) + (request.Roots.Count * StorePathHash.ByteLength)];
+        var rest = bytes.AsSpan();
         for (var i = 0; i < request.Paths.Count; i++)
         {
-            request.Paths[i].Path.Hash.CopyTo(bytes);
-            hash.AppendData(bytes[..StorePathHash.ByteLength]);
-            hash.AppendData(pathDigests[i]);
+            request.Paths[i].Path.Hash.CopyTo(rest);
+            pathDigests[i].CopyTo(rest[StorePathHash.ByteLength..]);
+            rest = rest[(StorePathHash.ByteLength + PathDigest.Length)..];
         }
 
         foreach (var root in request.Roots)
         {
-            root.CopyTo(bytes);
-            hash.AppendData(bytes[..StorePathHash.ByteLength]);
+            root.CopyTo(rest);
+            rest = rest[StorePathHash.ByteLength..];
         }
 
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(bytes);
         foreach (var committer in request.Committers ?? [])
             hash.AppendData(Encoding.UTF8.GetBytes($"{committer} "));
         if (request.Pin is { } pin)
