@@ -92,7 +92,7 @@ public sealed partial class CacheCore : IAsyncDisposable
             caches, new DeferredCatalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
         _nixCatalog = new NixWriterCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, _stopping.Token);
+        NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
@@ -101,7 +101,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>(), refused);
         var withdrawalCatalog = new WithdrawalCatalog(database);
         var withdrawals = new DirectWithdrawals(
-            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), time, loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
+            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time, loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
         Withdrawals = withdrawals;
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(

@@ -54,6 +54,9 @@ public sealed record Eviction
 
     /// <summary>Commits under way that name some of it: they are let end first.</summary>
     public required IReadOnlyList<string> WaitsFor { get; init; }
+
+    /// <summary>Of a running one: what the store refuses to delete just now, and what to do.</summary>
+    public string? Refusal { get; init; }
 }
 
 /// <param name="Path">The path.</param>

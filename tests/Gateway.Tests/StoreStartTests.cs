@@ -76,6 +76,8 @@ public sealed class StoreStartTests
         await using var server = await ServerProcess.StartAsync(folder["data"], bucket.ServerOptions);
 
         Assert.Contains("it refuses deletions (AccessDenied)", server.Errors, StringComparison.Ordinal);
+        using var warnings = new HttpRequestMessage(HttpMethod.Get, "/v1/caches/default/warnings");
+        Assert.Contains("it refuses deletions (AccessDenied)", (await SendAsync(server, warnings)).ToJsonString(), StringComparison.Ordinal);
         Assert.NotNull((await GrantAsync(server))["url"]);
     }
 
@@ -119,9 +121,14 @@ public sealed class StoreStartTests
     private static async Task<JsonNode> GrantAsync(ServerProcess server)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin, Encoding.UTF8, "application/json") };
-        request.Headers.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(server.Data, "token"))).Trim());
         request.Headers.Add("Idempotency-Key", "one");
+        return (await SendAsync(server, request))["uploads"]![0]!;
+    }
+
+    private static async Task<JsonNode> SendAsync(ServerProcess server, HttpRequestMessage request)
+    {
+        request.Headers.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(server.Data, "token"))).Trim());
         using var answer = await server.Client.SendAsync(request);
-        return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!["uploads"]![0]!;
+        return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
     }
 }

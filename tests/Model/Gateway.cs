@@ -50,9 +50,11 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public Publisher Publisher => new(Database, _pushCatalog, store, Signer, Options, NullLogger.Instance, clock);
 
-    public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance, new RefusedDeletions(clock, NullLogger.Instance));
+    private RefusedDeletions Refused { get; } = new(clock, NullLogger.Instance);
 
-    public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), clock, NullLogger.Instance, CancellationToken.None);
+    public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance, Refused);
+
+    public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), Refused, clock, NullLogger.Instance, CancellationToken.None);
 
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
@@ -105,7 +107,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     {
         await using var catalog = new NixWriterCatalog(Database, Options);
         using var receiver = new NarReceiver(store, catalog, Options, NullLogger.Instance);
-        return await request(new DirectNixWriter(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, CancellationToken.None));
+        return await request(new DirectNixWriter(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, Refused, CancellationToken.None));
     }
 
     private (IPins Pins, IGarbageCollection Collection) Over(IEngine over) =>

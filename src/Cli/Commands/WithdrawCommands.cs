@@ -112,7 +112,7 @@ internal static class WithdrawCommands
 
     private static void Tell(Eviction running) => Console.Error.WriteLine(running.WaitsFor.Count > 0
         ? $"waiting for the commit of push {running.WaitsFor[0]}, which names some of it"
-        : $"taking {Text.Count(running.Total, "path")} back");
+        : running.Refusal ?? $"taking {Text.Count(running.Total, "path")} back");
 
     private static string[] Row(Bar bar) =>
     [

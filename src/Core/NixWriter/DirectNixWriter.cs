@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using OrleansCache.Core.Caches;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
@@ -9,7 +10,7 @@ namespace OrleansCache.Core.NixWriter;
 
 /// <summary>The contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectNixWriter(
-    CacheDirectory caches, NixWriterCatalog catalog, PushCatalog pushes, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time, CancellationToken stopping) : INixWriter
+    CacheDirectory caches, NixWriterCatalog catalog, PushCatalog pushes, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time, RefusedDeletions refused, CancellationToken stopping) : INixWriter
 {
     private const int MostNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -71,7 +72,7 @@ internal sealed class DirectNixWriter(
                 throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
             default:
                 Quotas.Check(put.Outcome, caller);
-                throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. Run the command again.");
+                throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. {WhyNotDeleted()}Run the command again.");
         }
 
         async Task<NarInfoPut> PutAsync()
@@ -92,7 +93,7 @@ internal sealed class DirectNixWriter(
         var id = caches.IdOf(cache);
         var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancel), a => a.Outcome == "busy", patience, cancel);
         if (outcome == "busy")
-            throw new CacheProblemException(ProblemKind.Unavailable, $"{extra.Key} is just being deleted. Run the command again.");
+            throw new CacheProblemException(ProblemKind.Unavailable, $"{extra.Key} is just being deleted. {WhyNotDeleted()}Run the command again.");
         if (push is { } publishing && outcome == "publishing")
             await PublishedAsync(id, publishing, null, patience, cancel);
     }
@@ -128,6 +129,8 @@ internal sealed class DirectNixWriter(
             throw new CacheProblemException(ProblemKind.Unavailable, $"{path?.ToString() ?? "It"} is recorded and will be published, but {(e is ObjectStoreException store ? $"not yet: {store.Told}" : "the store is slow to take it.")} Run the command again.", inner: e);
         }
     }
+
+    private string WhyNotDeleted() => refused.Describe() is { } why ? why + " " : "";
 
     private async Task<T> UntilNotBusyAsync<T>(Func<Task<T>> ask, Func<T, bool> isBusy, TimeSpan patience, CancellationToken cancel)
     {

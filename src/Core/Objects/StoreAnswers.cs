@@ -38,7 +38,7 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
         (["RequestTimeout", "IncompleteBody", "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"], StoreStep.Repeat, "The body did not reach the store whole. Send the same request again."),
         (["OperationAborted", "ConditionalRequestConflict"], StoreStep.Repeat, "The store works on the same object for another request. Send the same request again."),
         (["InternalError"], StoreStep.Ask, "The store failed inside; its own log tells why. Send the same request again."),
-        (["AccessDenied", "AllAccessDisabled", "AccountProblem", "UnauthorizedAccess"], StoreStep.Tell, "The server's keys are wrong (--s3-access-key-file, --s3-secret-key-file), or their rights or the bucket's policy deny it. Allow that key s3:* on the bucket and all in it."),
+        (["AccessDenied", "AllAccessDisabled", "AccountProblem", "UnauthorizedAccess"], StoreStep.Tell, "The bucket's policy or the rights of the server's key deny it, or that key is wrong (--s3-access-key-file, --s3-secret-key-file). Allow it s3:* on the bucket and all in it."),
         (["InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "NotSignedUp"], StoreStep.Tell, "The store does not know the server's access key. Give the server a valid one (--s3-access-key-file)."),
         (["SignatureDoesNotMatch"], StoreStep.Tell, "The server's secret key is wrong (--s3-secret-key-file), or a proxy before the store changes the host, the path or the headers of requests."),
         (["ExpiredToken", "TokenRefreshRequired"], StoreStep.Tell, "The server's session credentials have expired. Give it new ones, or a role that renews them."),

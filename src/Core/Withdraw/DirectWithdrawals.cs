@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
+using OrleansCache.Core.Gc;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
@@ -10,7 +11,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Withdraw;
 
 /// <summary>The contract of withdrawals in process: any number of these on one catalog are right together.</summary>
-internal sealed partial class DirectWithdrawals(CacheDirectory caches, WithdrawalCatalog catalog, Withdrawer withdrawer, TimeProvider time, ILogger logger, CancellationToken stopping) : IWithdrawals
+internal sealed partial class DirectWithdrawals(CacheDirectory caches, WithdrawalCatalog catalog, Withdrawer withdrawer, RefusedDeletions refused, TimeProvider time, ILogger logger, CancellationToken stopping) : IWithdrawals
 {
     private const int MaxPaths = 10_000;
     private const int MaxPage = 1_000;
@@ -129,6 +130,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         Total = row.Found.Length,
         Paths = await catalog.DescribeAsync(row.Found, row.Paths, await catalog.ChosenAsync(cache, row.Paths, cancel), cancel),
         Pins = await catalog.PinsAsync(cache, row.Found, cancel),
+        Refusal = row.IsFinished ? null : refused.Describe(),
         WaitsFor = row.IsFinished ? [] : (await catalog.WaitsAsync(cache, row.Id, cancel)).ConvertAll(p => p.ToString()),
     };
 

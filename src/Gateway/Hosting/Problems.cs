@@ -74,7 +74,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         {
             case CacheProblemException problem:
                 if (problem.IsOutage)
-                    LogUnavailable(http.Request.Method, http.Request.Path, e);
+                    LogTold(LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e.InnerException);
                 await WriteAsync(http, HttpProblem.Of(problem.Kind), problem.Message, problem.Paths);
                 break;
             case ObjectStoreException full when FullDisk.Is(full):
@@ -86,7 +86,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 await WriteAsync(http, kind, bad.StatusCode == 400 ? bad.Message : Advice(http, kind));
                 break;
             case ObjectStoreException store:
-                LogStore(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e);
+                LogTold(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e);
                 await WriteAsync(http, HttpProblem.Unavailable, store.Told);
                 break;
             case NpgsqlException or TimeoutException:
@@ -126,7 +126,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
 
     // An error where somebody has to act, a warning where the store will do it soon.
     [LoggerMessage(Message = "{Method} {Path}: {Why}")]
-    private partial void LogStore(LogLevel level, string method, PathString path, string why, Exception e);
+    private partial void LogTold(LogLevel level, string method, PathString path, string why, Exception? e);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: cut off in the middle of the answer")]
     private partial void LogCut(string method, PathString path, Exception e);

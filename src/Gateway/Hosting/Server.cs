@@ -33,7 +33,8 @@ internal static class Server
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
-        await new StoreCheck(store as S3ObjectStore, settings.S3).AtStartAsync(loggers.CreateLogger("store"), cancel);
+        var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
+        await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancel);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
         var engine = makeEngine?.Invoke(connectionString);
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);
@@ -42,7 +43,7 @@ internal static class Server
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
-            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await uploadKey.FindDoubtsAsync(stop)],
+            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. storeCheck.Doubts, .. await uploadKey.FindDoubtsAsync(stop)],
             Limits = settings.Limits,
             Priority = settings.Priority,
             DrainDelay = settings.DrainDelay,

@@ -12,6 +12,9 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
 
     private string Place => $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
 
+    /// <summary>What somebody should do something about, a sentence each; as the start has found it.</summary>
+    public IReadOnlyList<string> Doubts { get; private set; } = [];
+
     /// <exception cref="StartupException">A cache cannot work with what the store says.</exception>
     public async Task AtStartAsync(ILogger log, CancellationToken cancel)
     {
@@ -21,8 +24,10 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         {
             var traits = await store.ProbeAsync(cancel);
             store.Adapt(traits);
-            foreach (var (level, finding) in Describe(traits))
+            var findings = Describe(traits).ToList();
+            foreach (var (level, finding) in findings)
                 LogFinding(log, level, Place, finding);
+            Doubts = [.. findings.Where(f => f.Level == LogLevel.Warning).Select(f => $"{Place}: {f.Finding}")];
         }
         catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true })
         {

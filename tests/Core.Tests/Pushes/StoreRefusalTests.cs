@@ -62,6 +62,23 @@ public sealed class StoreRefusalTests
     }
 
     [Fact]
+    public async Task An_eviction_that_waits_for_the_store_says_what_that_refuses()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+        world.Store.Refusal = (call, _) => call == "delete" ? Denied : null;
+        var (request, operation) = (new EvictRequest { Paths = [World.Hash("a")] }, OperationId.New());
+
+        var running = await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation, TimeSpan.FromSeconds(3), CancellationToken.None);
+
+        Assert.Equal(EvictionState.Running, running.State);
+        Assert.Contains($"{World.Hash("a")}.narinfo (AccessDenied)", running.Refusal, StringComparison.Ordinal);
+        world.Store.Refusal = static (_, _) => null;
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation, TimeSpan.FromSeconds(3), CancellationToken.None) is { State: EvictionState.Done, Refusal: null });
+    }
+
+    [Fact]
     public async Task A_commit_that_the_store_has_no_room_for_says_so_and_goes_on_when_there_is_some()
     {
         await using var world = await World.CreateAsync();
