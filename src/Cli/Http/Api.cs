@@ -165,6 +165,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 
         if (response.StatusCode is HttpStatusCode.NotFound && problem is null)
             detail = $"{_root} is not there (HTTP 404): the URL may lack a path, or it is another kind of server";
+        else if (response.StatusCode is HttpStatusCode.NotFound && baseUrl.AbsolutePath.LastIndexOf("/c/", StringComparison.Ordinal) is >= 0 and var at)
+            detail = $"{detail} That URL is stock Nix's: give --url the server's own, {new Uri(baseUrl, baseUrl.AbsolutePath[..(at + 1)]).AbsoluteUri.TrimEnd('/')}.";
         return new CacheException(response.StatusCode, problem?.Type, detail, problem?.Paths);
     }
 

@@ -40,6 +40,8 @@ internal static class StoreArgument
         }
 
         var why = File.Exists(path) || Directory.Exists(path) ? $"does not lead into {StorePath.StoreDir}" : "does not exist";
+        if (argument.StartsWith("--", StringComparison.Ordinal))
+            throw new CliException(ExitCodes.Usage, $"There is no option {argument}; 'orleans-cache push --help' lists the options. A path of that name is written ./{argument}.");
         throw new CliException(ExitCodes.Usage, $"{argument} {why}. Name a path in the store, or a link to one such as ./result.");
     }
 

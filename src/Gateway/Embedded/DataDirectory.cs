@@ -54,7 +54,7 @@ public sealed class DataDirectory : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StartupException($"The data directory {full} cannot be used: {e.Message}", e);
+            throw new StartupException($"The data directory {full} cannot be used: {e.Message.TrimEnd('.')}. Let the user '{Environment.UserName}' own it, or name another with --data.", e);
         }
     }
 

@@ -8,7 +8,7 @@ using OrleansCache.Gateway.Embedded;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>One run of the server: starts what the settings ask for, in order, serves until it is told to stop, and stops everything in reverse.</summary>
-internal static class Server
+internal static partial class Server
 {
     /// <param name="settings">What the server is.</param>
     /// <param name="makeEngine">Makes what stands between the core and the routes; null for nothing.</param>
@@ -54,6 +54,8 @@ internal static class Server
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
         await app.StartAsync(cancel);
         await rehearsal;
+        foreach (var open in settings.OpenSecrets)
+            LogOpenSecret(loggers.CreateLogger("settings"), open);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancel);
         systemd.Ready($"Serving {publicUrl}");
@@ -137,4 +139,7 @@ internal static class Server
         logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
         new Observability(Environment.GetEnvironmentVariable).AddTo(logging);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Why}")]
+    private static partial void LogOpenSecret(ILogger logger, string why);
 }

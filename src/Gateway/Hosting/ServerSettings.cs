@@ -12,6 +12,7 @@ namespace OrleansCache.Gateway.Hosting;
 public sealed record ServerSettings
 {
     private const int MaxAuditDays = 36_500;
+    private static readonly string[] SecretFiles = ["token-file", "s3-secret-key-file", "s3-upload-secret-key-file"];
     private static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(10);
 
     public string DataPath => GivenData ?? DataDirectory.DefaultPath();
@@ -62,6 +63,9 @@ public sealed record ServerSettings
 
     public bool LogsJson { get; init; }
 
+    /// <summary>Files of secrets that everybody on this machine can read, a sentence each.</summary>
+    public IReadOnlyList<string> OpenSecrets { get; init; } = [];
+
     /// <summary>Bring the database up to date and end.</summary>
     public bool OnlyMigrates { get; init; }
 
@@ -99,6 +103,7 @@ public sealed record ServerSettings
             DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = Flag("migrate", one),
+            OpenSecrets = [.. FindOpen("sign-key", signKeys), .. SecretFiles.SelectMany(name => FindOpen(name, one(name) is { } path ? [path] : []))],
             LogsJson = one("log") switch
             {
                 null or "text" => false,
@@ -133,6 +138,9 @@ public sealed record ServerSettings
             throw new StartupException($"The file {path} of {option} cannot be read: {e.Message}", e);
         }
     }
+
+    private static IEnumerable<string> FindOpen(string option, IEnumerable<string> paths) =>
+        paths.Where(path => File.Exists(path) && (File.GetUnixFileMode(path) & UnixFileMode.OtherRead) != 0).Select(path => $"The file {path} of --{option} can be read by everybody on this machine: chmod 600 it.");
 
     private static IPEndPoint ParseListen(string text)
     {
