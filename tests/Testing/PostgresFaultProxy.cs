@@ -99,7 +99,11 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
             while (true)
             {
                 var near = await _listener.AcceptSocketAsync(_ended.Token);
-                connections.Add(Task.Run(() => new Session(this, near, _target).RunAsync(_ended.Token)));
+                connections.Add(Task.Run(async () =>
+                {
+                    using var session = new Session(this, near, _target);
+                    await session.RunAsync(_ended.Token);
+                }));
             }
         }
         catch (Exception e) when (e is OperationCanceledException or SocketException or ObjectDisposedException)
@@ -109,7 +113,7 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
     }
 
     /// <summary>One connection: what the client sends, and what the server sends, each read message by message.</summary>
-    private sealed class Session(PostgresFaultProxy proxy, Socket near, EndPoint target)
+    private sealed class Session(PostgresFaultProxy proxy, Socket near, EndPoint target) : IDisposable
     {
         private const int SslRequest = 80877103;
         private const int GssRequest = 80877104;
@@ -121,21 +125,24 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
 
         public async Task RunAsync(CancellationToken ended)
         {
-            using (near)
-            using (_far)
+            try
             {
-                try
-                {
-                    await _far.ConnectAsync(target, ended);
-                    await using var client = new NetworkStream(near);
-                    await using var server = new NetworkStream(_far);
-                    await await Task.WhenAny(FromClientAsync(client, server, ended), FromServerAsync(server, client, ended));
-                }
-                catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
-                {
-                    // One side is gone.
-                }
+                await _far.ConnectAsync(target, ended);
+                await using var client = new NetworkStream(near);
+                await using var server = new NetworkStream(_far);
+                await await Task.WhenAny(FromClientAsync(client, server, ended), FromServerAsync(server, client, ended));
             }
+            catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                // One side is gone.
+            }
+        }
+
+        public void Dispose()
+        {
+            near.Dispose();
+            _far.Dispose();
+            _answered.Dispose();
         }
 
         private async Task FromClientAsync(NetworkStream client, NetworkStream server, CancellationToken ended)
