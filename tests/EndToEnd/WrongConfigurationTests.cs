@@ -94,7 +94,7 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
     }
 
     /// <summary>A server that runs, a port that is taken, and files that hold nothing good.</summary>
-    public sealed class Setting : IAsyncLifetime
+    public sealed class Setting : IAsyncLifetime, IDisposable
     {
         private readonly TempFolder _folder = new();
         private readonly TcpListener _taken = new(IPAddress.Loopback, 0);
@@ -116,7 +116,11 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         public async Task DisposeAsync()
         {
             await Server.DisposeAsync();
-            _taken.Stop();
+        }
+
+        public void Dispose()
+        {
+            _taken.Dispose();
             _folder.Dispose();
         }
     }

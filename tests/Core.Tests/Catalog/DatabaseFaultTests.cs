@@ -1,11 +1,9 @@
 using System.Text.RegularExpressions;
 using Npgsql;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.NixWriter;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Nix;
 using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;

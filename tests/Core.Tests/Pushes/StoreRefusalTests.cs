@@ -1,5 +1,7 @@
 using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
 using OrleansCache.Protocol;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;
