@@ -76,6 +76,7 @@ public class PushRouteTests
         { ProblemKind.TokenExists, 409, "token-exists" },
         { ProblemKind.Forbidden, 403, "forbidden" },
         { ProblemKind.TooLarge, 413, "too-large" },
+        { ProblemKind.DiskFull, 507, "disk-full" },
         { ProblemKind.QuotaExceeded, 413, "quota-exceeded" },
         { ProblemKind.Unavailable, 503, "unavailable" },
     };

@@ -44,14 +44,21 @@ public sealed class ObjectBucket : IObjects, IDisposable
         (_server, Name) = (server, name);
         if (uploader is not null)
         {
-            File.WriteAllText(_keys["upload-access"], uploader.AccessKey);
-            File.WriteAllText(_keys["upload-secret"], uploader.SecretKey);
+            WriteSecret("upload-access", uploader.AccessKey);
+            WriteSecret("upload-secret", uploader.SecretKey);
             UploadOptions = ["--s3-upload-access-key-file", _keys["upload-access"], "--s3-upload-secret-key-file", _keys["upload-secret"]];
         }
 
         _client = server.CreateClient();
-        File.WriteAllText(_keys["access"], server.AccessKey);
-        File.WriteAllText(_keys["secret"], server.SecretKey);
+        WriteSecret("access", server.AccessKey);
+        WriteSecret("secret", server.SecretKey);
+    }
+
+    // A server warns of one that others can read.
+    private void WriteSecret(string name, string text)
+    {
+        File.WriteAllText(_keys[name], text);
+        File.SetUnixFileMode(_keys[name], UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
     public string Name { get; }

@@ -79,21 +79,13 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 }
 
                 var state = await catalog.FinishAsync(cache, push, cancel);
-                // Paths that it supersedes have their new content, and are to be written.
-                if (state == "changed")
-                {
-                    await database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache).With(push.Value), cancel);
-                    continue;
-                }
-
-                if (state != "committing")
-                {
-                    _troubles.TryRemove(push, out _);
+                if (state is not ("changed" or "committing"))
                     return state;
-                }
-
+                // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed, whoever changed it.
+                await database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache).With(push.Value), cancel);
                 // Something is under a fence: another publisher's, or of a write that was not answered.
-                await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
+                if (state == "committing")
+                    await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
             }
         }
         finally

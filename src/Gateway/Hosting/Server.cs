@@ -50,6 +50,7 @@ internal static partial class Server
             IsPrivate = settings.IsPrivate,
         };
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
+        storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
         await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
         await app.StartAsync(cancel);

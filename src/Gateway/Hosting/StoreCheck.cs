@@ -9,6 +9,7 @@ namespace OrleansCache.Gateway.Hosting;
 internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? settings)
 {
     private static readonly TimeSpan MostSkew = TimeSpan.FromSeconds(5);
+    private string? _unknown;
 
     private string Place => $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
 
@@ -35,9 +36,15 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         }
         catch (ObjectStoreException e)
         {
-            // Whether it can be used at all is seen in a moment.
-            LogFinding(log, LogLevel.Warning, Place, $"what it can do could not be found out: {e.Message}");
+            _unknown = $"what it can do could not be found out: {e.Message}";
         }
+    }
+
+    /// <summary>To be called when the store has shown that it can be used at all: else that is what there is to tell.</summary>
+    public void TellWhatIsUnknown(ILogger log)
+    {
+        if (_unknown is { } unknown)
+            LogFinding(log, LogLevel.Warning, Place, unknown);
     }
 
     internal static IEnumerable<(LogLevel Level, string Finding)> Describe(StoreTraits traits)

@@ -51,7 +51,7 @@ language sql volatile as $$
 $$;
 
 create function @fn@.mark_misprinted_of(p_cache int, p_push bigint) returns void
-language sql volatile as $$ select @fn@.mark_misprinted(p_cache, (select u.paths from push u where u.id = p_push)) $$;
+language sql volatile as $$ select @fn@.mark_misprinted(p_cache, (select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) from push u where u.id = p_push)) $$;
 
 -- New signatures by the cache's own keys (p_keys: their names) instead of theirs, of rows that are still as they were read.
 create function @fn@.resign(p_ids bigint[], p_generations bigint[], p_signatures text[], p_keys text[]) returns void
