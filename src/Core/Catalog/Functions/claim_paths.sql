@@ -27,6 +27,7 @@ declare
   v_new bigint[];
   v_rate double precision;
   v_exceeded text;
+  v_known boolean;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
@@ -55,28 +56,32 @@ begin
   select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes
     from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size from push_path d where d.push_id = p_push and d.path_id = any(p_ids) order by d.nar_hash, d.path_id) n;
 
-  -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
-  -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings: it is nothing to this one.
-  select coalesce(array_agg(l.id), '{}') into v_locked from (
-    select o.id from object o
-    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
-      and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))
-    order by o.id for no key update) l;
-  -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
-  -- to be there be deleted.
-  select array_agg(o.id) into v_held from (
-    select distinct on (o.nar_hash) o.id
-    from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) join object o on o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
-    where o.state in ('stored', 'condemned', 'live') and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
-      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
-    order by o.nar_hash, o.verified desc, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
-  perform @fn@.stamp_objects(p_cache, v_g, v_held);
-  update object o set holders = array_append(o.holders, p_push)
-    where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
-  -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
-  select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
-    select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state in ('stored', 'condemned', 'live')
-      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
+  -- Most of what is new is new to all: then nothing is locked, held or waited for.
+  v_known := exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes));
+  if v_known then
+    -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
+    -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings: it is nothing to this one.
+    select coalesce(array_agg(l.id), '{}') into v_locked from (
+      select o.id from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+        and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))
+      order by o.id for no key update) l;
+    -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
+    -- to be there be deleted.
+    select array_agg(o.id) into v_held from (
+      select distinct on (o.nar_hash) o.id
+      from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) join object o on o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
+      where o.state in ('stored', 'condemned', 'live') and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
+        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
+      order by o.nar_hash, o.verified desc, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
+    perform @fn@.stamp_objects(p_cache, v_g, v_held);
+    update object o set holders = array_append(o.holders, p_push)
+      where o.id = any(v_held) and o.state = 'stored' and not p_push = any(o.holders);
+    -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
+    select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
+      select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state in ('stored', 'condemned', 'live')
+        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
+  end if;
 
   if v_hashes is not null then
     if p_quotas is not null then
@@ -131,9 +136,11 @@ begin
       exit when v_lacking = '{}';
     end loop;
     -- Fresh URLs will be handed out for what is ours.
-    update object o set url_expires = clock_timestamp() + p_url_life
-      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push
-        and o.url_expires < clock_timestamp() + p_url_life * 0.9;
+    if v_known then
+      update object o set url_expires = clock_timestamp() + p_url_life
+        where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push
+          and o.url_expires < clock_timestamp() + p_url_life * 0.9;
+    end if;
     select array_agg(o.id) into v_mine from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push;
   end if;

@@ -22,7 +22,8 @@ declare
   v_generations bigint[];
   v_names bigint[];
   v_changed bigint[];
-  v_created timestamptz;
+  v_renamed bigint[];
+  v_supersedes boolean;
 begin
   -- The generations of the moment at which it was seen which paths are still to be written: what is not among them is visible.
   if p_push is null then
@@ -31,12 +32,14 @@ begin
       where s.cache_id = p_cache and s.unwritten and s.state = 'live' and (s.fence is null or s.fence < clock_timestamp())
       order by s.id limit p_limit) x;
   else
-    select u.created into v_created from push u where u.id = p_push;
     v_names := array(select d.path_id from push_path d where d.push_id = p_push);
     v_changed := @fn@.unwritten_paths(p_cache, v_names || (select u.paths from push u where u.id = p_push));
     select array_agg(s.id), array_agg(s.generation) into v_paths, v_generations from store_path s
       where s.id = any(v_names || v_changed) and (s.state = 'publishing' and not s.recorded or s.state = 'live' and s.unwritten and s.id = any(v_changed));
   end if;
+  v_renamed := array(select r.path_id from renamed_path r where r.cache_id = p_cache
+    and coalesce(r.at, 'infinity') > coalesce((select u.created from push u where u.id = p_push), '-infinity'));
+  v_supersedes := exists (select from push_path d where d.push_id = p_push and d.supersedes);
   select array_agg(distinct r) into v_names from store_path s cross join unnest(s.refs) r where s.id = any(v_paths);
 
   return query
@@ -45,7 +48,8 @@ begin
     from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1];
   return query
     -- What this push supersedes is called as it declares it.
-    select case when exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = s.id and coalesce(r.at, 'infinity') > coalesce(v_created, '-infinity')) then 'renamed' else 'name' end, s.id, s.hash, coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name), null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
+    select case when s.id = any(v_renamed) then 'renamed' else 'name' end, s.id, s.hash,
+      case when v_supersedes then coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name) else s.name end, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint
     from store_path s where s.id = any(v_names);
   return query
     select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation
