@@ -94,19 +94,36 @@ public sealed class DoctorCommandTests
     }
 
     [Fact]
-    public async Task The_host_that_uploads_go_to_is_asked_too_and_nothing_stays()
+    public async Task A_NAR_is_uploaded_and_nothing_stays()
     {
         await using var cache = await FakeCache.StartAsync();
         await using var store = new ScriptedServer("", ScriptedServer.Certificate("localhost", DateTimeOffset.UtcNow.AddDays(20), System.Net.IPAddress.Loopback));
         cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
-        Assert.Contains("ok       uploads         go to the server itself", await ExamineAsync(cache.Url));
+        Assert.Contains("ok       uploads         the server takes them itself", await ExamineAsync(cache.Url));
 
         cache.Store = new Uri($"https://{store.Authority}");
         Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         https://{store.Authority}", StringComparison.Ordinal) && line.Contains("not trusted", StringComparison.Ordinal));
 
         cache.Store = new Uri($"http://127.0.0.1:{FreePort.Next()}");
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         no connection to {cache.Store.AbsoluteUri.TrimEnd('/')}", StringComparison.Ordinal) && line.Contains("--public-url", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal) && line.Contains($"no connection to {cache.Store.AbsoluteUri.TrimEnd('/')}", StringComparison.Ordinal) && line.Contains("--public-url", StringComparison.Ordinal));
         Assert.Equal(3, cache.Aborted.Count);
+    }
+
+    [Fact]
+    public async Task A_store_that_refuses_uploads_is_told_of_with_its_code()
+    {
+        await using var cache = await FakeCache.StartAsync();
+        cache.Misbehave = async http =>
+        {
+            if (http.Request.Method != "PUT")
+                return await AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
+            http.Response.StatusCode = 403;
+            await http.Response.WriteAsync("<Error><Code>AccessDenied</Code></Error>");
+            return true;
+        };
+
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal) && line.Contains("AccessDenied", StringComparison.Ordinal));
+        Assert.Single(cache.Aborted);
     }
 
     private static async Task<string[]> ExamineAsync(Uri url)

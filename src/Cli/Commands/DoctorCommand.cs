@@ -44,7 +44,7 @@ internal static class DoctorCommand
             using var http = Connections.Open(2);
             var once = new RetryPolicy { Patience = TimeSpan.Zero };
             if (await ServerAsync(http, settings, once, cancellationToken) && await ReadyAsync(http, settings, cancellationToken))
-                await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, cancellationToken);
+                await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, once, cancellationToken);
             await NixAsync(cancellationToken);
             return _exitCode;
         }
@@ -128,14 +128,14 @@ internal static class DoctorCommand
             return false;
         }
 
-        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, CancellationToken cancellationToken)
+        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
         {
             try
             {
                 // Asks about nothing: needs the right to push, and leaves no trace.
                 _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
                 Good("permission", "the server lets us push");
-                await StoreAsync(http, api, settings, cancellationToken);
+                await StoreAsync(http, api, settings, once, cancellationToken);
                 await StateAsync(api, cancellationToken);
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
@@ -149,26 +149,19 @@ internal static class DoctorCommand
         }
 
         /// <summary>A push would send NARs there, so its name, its port, its certificate and the proxies before it matter as much as the server's.</summary>
-        private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, CancellationToken cancellationToken)
+        private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
         {
             try
             {
-                if (await UploadHost.FindAsync(api, cancellationToken) is not { } store)
+                if (await UploadTrial.RunAsync(api, new UploadClient(http, once), cancellationToken) is not { } store)
                     return;
-                if (store.Authority == settings.Url.Authority && store.Scheme == settings.Url.Scheme)
-                {
-                    Good("uploads", "go to the server itself");
-                    return;
-                }
-
-                using var request = new HttpRequestMessage(HttpMethod.Get, store);
-                using var response = await http.SendAsync(request, cancellationToken);
-                Good("uploads", $"{store} answers");
+                var isServer = store.Authority == settings.Url.Authority && store.Scheme == settings.Url.Scheme;
+                Good("uploads", isServer ? "the server takes them itself" : $"{store} takes them");
             }
             catch (Exception e) when (e is CliException or TransientException)
             {
                 var code = e is CliException told ? told.ExitCode : ExitCodes.Unreachable;
-                Bad("uploads", e is CliException ? e.Message : $"{e.Message}: the server sends uploads there (its --public-url or --s3-upload-endpoint)", code);
+                Bad("uploads", e is CliException ? e.Message.ReplaceLineEndings(" ") : $"{e.Message}: the server sends uploads there (its --public-url or --s3-upload-endpoint)", code);
             }
             catch (CacheException e)
             {
