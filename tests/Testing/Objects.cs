@@ -58,7 +58,8 @@ public sealed class ObjectBucket : IObjects, IDisposable
     private void WriteSecret(string name, string text)
     {
         File.WriteAllText(_keys[name], text);
-        File.SetUnixFileMode(_keys[name], UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(_keys[name], UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
     public string Name { get; }

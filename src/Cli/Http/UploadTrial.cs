@@ -20,7 +20,7 @@ internal static class UploadTrial
             Guid.NewGuid().ToString("N"), cancellationToken);
         try
         {
-            if (opened.Uploads is not [{ } grant] || (grant.Url ?? grant.Parts.FirstOrDefault()) is not { } url)
+            if (opened.Uploads is not [{ } grant] || (grant.Url ?? (grant.Parts is [var first, ..] ? first : null)) is not { } url)
                 return null;
             var file = Zstd.Compress(nar);
             using var body = new SegmentedBuffer(new SegmentPool()) { Md5 = grant.Md5 ? MD5.HashData(file) : null };

@@ -80,7 +80,11 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
 
                 var state = await catalog.FinishAsync(cache, push, cancel);
                 if (state is not ("changed" or "committing"))
+                {
+                    _troubles.TryRemove(push, out _);
                     return state;
+                }
+
                 // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed, whoever changed it.
                 await database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache).With(push.Value), cancel);
                 // Something is under a fence: another publisher's, or of a write that was not answered.
