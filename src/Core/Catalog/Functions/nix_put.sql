@@ -53,7 +53,10 @@ begin
       @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), v_row.trust_group is not distinct from v_group);
     if v_verdict <> 'supersede' then
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
-      if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' then outcome := 'renamed'; return; end if;
+      if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' or v_row.unwritten and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(v_row.refs)) then
+        outcome := 'renamed';
+        return;
+      end if;
       if @fn@.unwritten_paths(p_cache, array[v_row.id]) <> '{}' then outcome := 'busy'; paths := array[p_hash]; return; end if;
       update push u set paths = u.paths || v_row.id where u.id = v_hold and not v_row.id = any(u.paths);
       insert into root (cache_id, path_id, pushed, publisher) values (p_cache, v_row.id, clock_timestamp(), v_publisher) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
