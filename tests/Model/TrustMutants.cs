@@ -38,7 +38,7 @@ internal static class TrustMutants
         new("a begin or wait holds a NAR that another group uploaded")
         {
             IsQuick = true,
-            Patch = Patch(("or o.id = any(v_locked))\n      and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)", "or o.id = any(v_locked))")),
+            Patch = Patch(("or o.id = any(v_locked))\n        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)", "or o.id = any(v_locked))")),
             Profile = Noisy,
         },
         new("a begin calls a live path present whose NAR only another group vouches for")
