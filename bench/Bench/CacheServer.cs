@@ -84,7 +84,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
             if (tries > 100)
                 throw new BenchException("PostgreSQL does not log its statements");
             await ExecuteAsync("select 'counting'");
-            await Task.Delay(100); // PostgreSQL's log comes through a pipe
+            await Task.Delay(100); // PostgreSQL's log comes through a pipe: there is nothing to wait for but its next line
         }
     }
 

@@ -11,6 +11,7 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "upload_urls"];
 
     // The housekeeper comes by every five seconds.
+    // What a server asks without pushes is seen only by letting it alone.
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(13);
 
     /// <summary>Statements of begin and commit, with what the commit publishes.</summary>

@@ -156,7 +156,7 @@ internal sealed class ClusterBench
         await MeterAsync(fleet, Workload.Singles, times => RunAsync(Singles, times));
         var before = await fleet.ReadAsync();
         var begun = Stopwatch.GetTimestamp();
-        // Nothing but what goes on without pushes.
+        // What goes on without pushes is measured over a time.
         await Task.Delay(LoopTime);
         var idle = await fleet.ReadAsync() - before;
         var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;

@@ -37,6 +37,7 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
         var both = new BeginPush { Roots = [.. shared.Begin.Roots, .. own.Begin.Roots], Paths = [.. shared.Begin.Paths, .. own.Begin.Paths] };
         var second = await waiting.Api.BeginAsync(both, NewKey(), CancellationToken.None);
         var wait = AnswerAsync();
+        // The question must have arrived before it is answered; no answer says that it has.
         await Task.Delay(Settling);
 
         var grant = first.Uploads[0];
