@@ -105,7 +105,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         Withdrawals = withdrawals;
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
-            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), new OldVersions(options.Store, time), options.Gc, pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc, pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
         _housekeeper = new Housekeeper(

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Core.Caches;
+using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -10,7 +11,7 @@ namespace OrleansCache.Core.Gc;
 
 /// <summary>The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows itself by heartbeat.</summary>
 internal sealed partial class GarbageCollector(
-    CacheDirectory caches, GcCatalog catalog, GcRunner runner, OldVersions versions, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    CacheDirectory caches, GcCatalog catalog, GcRunner runner, IObjectStore store, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     /// <summary>Operations of the schedule begin with it; those of clients must not.</summary>
     public const string ScheduledOperation = "schedule:";
@@ -41,16 +42,16 @@ internal sealed partial class GarbageCollector(
                 throw new CacheProblemException(ProblemKind.GcRunning, $"Run {row.Run.Id} is under way since {row.Run.Started:u}. Wait for it, or cancel it.");
             if (row.Run.State == GcState.Running && row.Owner == _process)
                 Go(row);
-            return await versions.MarkAsync(row.Run, cancel);
+            return Mark(row.Run);
         }
     }
 
     public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        (await catalog.FindAsync(caches.IdOf(cache), run, cancel)) is { } row ? await versions.MarkAsync(row.Run, cancel) : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
+        await catalog.FindAsync(caches.IdOf(cache), run, cancel) is { } row ? Mark(row.Run) : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
 
     public async Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel)
     {
-        var runs = await HistoryAsync(caches.IdOf(cache), 2, cancel);
+        var runs = (await catalog.HistoryAsync(caches.IdOf(cache), 2, cancel)).ConvertAll(r => Mark(r.Run));
         return new GcStatus
         {
             Current = runs.Find(r => r.State == GcState.Running),
@@ -61,7 +62,7 @@ internal sealed partial class GarbageCollector(
     }
 
     public async Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) =>
-        new() { Runs = await HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel) };
+        new() { Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel)).ConvertAll(r => Mark(r.Run)) };
 
     public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => (await catalog.CancelAsync(caches.IdOf(cache), cancel))?.Run;
 
@@ -230,13 +231,8 @@ internal sealed partial class GarbageCollector(
         }
     }
 
-    private async Task<List<GcRun>> HistoryAsync(int cache, int limit, CancellationToken cancel)
-    {
-        var runs = new List<GcRun>();
-        foreach (var row in await catalog.HistoryAsync(cache, limit, cancel))
-            runs.Add(await versions.MarkAsync(row.Run, cancel));
-        return runs;
-    }
+    // As the bucket is now: what it deleted once may have been kept otherwise.
+    private GcRun Mark(GcRun run) => store.KeepsOldVersions ? run with { KeepsOldVersions = true } : run;
 
     private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds is not { } value ? otherwise
         : value >= 0 && value <= DurationText.Longest.TotalSeconds ? TimeSpan.FromSeconds(value)

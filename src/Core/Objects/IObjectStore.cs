@@ -80,7 +80,7 @@ public interface IObjectStore
     string? FindWriteTrouble() => null;
 
     /// <summary>Whether what is deleted stays as an old version, and takes its space. False also where the store does not tell.</summary>
-    Task<bool> KeepsOldVersionsAsync(CancellationToken cancel) => Task.FromResult(false);
+    bool KeepsOldVersions => false;
 
     /// <summary>True when upload URLs point to the gateway, so that it can check hashes by reading what arrived cheaply.</summary>
     bool IsLocal { get; }

@@ -76,25 +76,36 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     /// <summary>What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.</summary>
     /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
-    public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) => await _probe.RunAsync(await HasRetentionAsync(cancel), cancel);
+    public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) =>
+        await _probe.RunAsync(await HasRetentionAsync(cancel), cancel) with { KeepsOldVersions = await HasVersionsAsync(cancel) };
 
     /// <summary>From now on uses what the store has, and no more.</summary>
-    public void Adapt(StoreTraits traits) =>
+    public void Adapt(StoreTraits traits)
+    {
+        KeepsOldVersions = traits.KeepsOldVersions;
         _options = _options with { EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5, IfNoneMatch = _options.IfNoneMatch && traits.KnowsIfNoneMatch, SingleUse = traits.HoldsIfNoneMatch, SendsMd5 = traits.WantsMd5 };
+    }
+
+    public bool KeepsOldVersions { get; private set; }
 
     public bool PutsOnce => _options.SingleUse;
 
     // A default retention keeps whatever is written, the probe's object too.
-    private async Task<bool> HasRetentionAsync(CancellationToken cancel)
+    private Task<bool> HasRetentionAsync(CancellationToken cancel) => AskBucketAsync(async () =>
+        (await _client.GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = _options.Bucket }, cancel)).ObjectLockConfiguration?.Rule?.DefaultRetention is not null, cancel);
+
+    private Task<bool> HasVersionsAsync(CancellationToken cancel) => AskBucketAsync(async () =>
+        (await _client.GetBucketVersioningAsync(new GetBucketVersioningRequest { BucketName = _options.Bucket }, cancel)).VersioningConfig?.Status == VersionStatus.Enabled, cancel);
+
+    private static async Task<bool> AskBucketAsync(Func<Task<bool>> ask, CancellationToken cancel)
     {
         try
         {
-            var answer = await _client.GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = _options.Bucket }, cancel);
-            return answer.ObjectLockConfiguration?.Rule?.DefaultRetention is not null;
+            return await ask();
         }
         catch (Exception e) when (e is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
-            // There is none, or this store or this key cannot ask for it: then what the PUT is answered tells.
+            // There is no such setting, or this store does not know it or does not tell this key: then what requests are answered tells.
             return false;
         }
     }
@@ -117,7 +128,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         try
         {
             var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
-            // Of a whole object the SDK compares the body with an ETag that looks like an MD5, whatever that is.
+            // Of a whole object the SDK compares the body with its ETag, whatever that is (findings/awssdk-takes-etags-for-md5.sh).
             if (range is null && !_options.EtagIsMd5)
                 request.ByteRange = new Amazon.S3.Model.ByteRange("bytes=0-");
             if (range is { } wanted)
@@ -296,21 +307,6 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             if (page.IsTruncated != true)
                 yield break;
             (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
-        }
-    }
-
-    public async Task<bool> KeepsOldVersionsAsync(CancellationToken cancel)
-    {
-        try
-        {
-            var request = new GetBucketVersioningRequest { BucketName = _options.Bucket };
-            var answer = await _calls.RunAsync(StoreCall.Head, "GET of the bucket's versioning", () => _client.GetBucketVersioningAsync(request, cancel), cancel);
-            return answer.VersioningConfig?.Status == VersionStatus.Enabled;
-        }
-        catch (ObjectStoreException)
-        {
-            // The key may lack the right to ask.
-            return false;
         }
     }
 

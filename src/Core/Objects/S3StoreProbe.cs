@@ -116,6 +116,9 @@ public sealed record StoreTraits
     /// <summary>What is written stays for a time that the bucket sets.</summary>
     public bool HasRetention { get; init; }
 
+    /// <summary>What is deleted stays as an old version.</summary>
+    public bool KeepsOldVersions { get; init; }
+
     /// <summary>A part of an object can be read.</summary>
     public bool AnswersRanges { get; init; } = true;
 

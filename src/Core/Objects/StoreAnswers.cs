@@ -63,32 +63,27 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
         Rows.SelectMany(r => r.Codes.Select(c => new StoreAnswer(r.Step, c, r.Sentence))).ToFrozenDictionary(a => a.Code);
 
     // Of an answer without an error document, which may be a proxy's: it proves nothing where the request may have gone further.
-    private static readonly FrozenDictionary<int, StoreAnswer> ByStatus = new (int Status, StoreStep Step, string Sentence)[]
+    private static readonly FrozenDictionary<int, StoreAnswer> ByStatus = new (int[] Statuses, StoreStep Step, string Sentence)[]
     {
-        (301, StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
-        (302, StoreStep.Tell, "A redirect is no answer of a store. --s3-endpoint is the URL of its S3 service."),
-        (307, StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
-        (308, StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
-        (400, StoreStep.Tell, "The store cannot make sense of the request. Is --s3-endpoint the URL of its S3 service, and --s3-region its region?"),
-        (401, StoreStep.Tell, "A proxy before the store wants credentials of its own. Let the server reach the store without it."),
-        (403, StoreStep.Tell, "The store denies it: the server's keys are wrong, the bucket's policy forbids it, or the clocks differ."),
-        (404, StoreStep.Understand, Plain),
-        (405, StoreStep.Refuse, "The store does not know this request. Is --s3-endpoint the URL of its S3 service?"),
-        (407, StoreStep.Tell, "A proxy before the store wants credentials of its own. Let the server reach the store without it."),
-        (408, StoreStep.Ask, "The request did not reach the store in time. Send the same request again."),
-        (409, StoreStep.Repeat, "The store works on the same object for another request. Send the same request again."),
-        (411, StoreStep.Tell, "A proxy before the store drops Content-Length. Let the server reach the store without it."),
-        (412, StoreStep.Understand, Plain),
-        (413, StoreStep.Refuse, "The store, or a proxy before it, takes no body of this size. Raise its limit."),
-        (416, StoreStep.Understand, Plain),
-        (429, StoreStep.Repeat, "The store asks for a slower pace. Send the same request again."),
-        (500, StoreStep.Ask, "The store failed inside; its own log tells why. Send the same request again."),
-        (501, StoreStep.Refuse, "The store does not know this request. Update it, or use another."),
-        (502, StoreStep.Ask, "A proxy does not reach the store. Send the same request again."),
-        (503, StoreStep.Ask, "The store, or a proxy before it, is busy or restarts. Send the same request again."),
-        (504, StoreStep.Ask, "A proxy does not reach the store. Send the same request again."),
-        (507, StoreStep.Tell, "The store is full, or its quota is used up. Raise it, or free space ('orleans-cache gc')."),
-    }.ToFrozenDictionary(r => r.Status, r => new StoreAnswer(r.Step, string.Create(CultureInfo.InvariantCulture, $"HTTP {r.Status}"), r.Sentence));
+        ([404, 412, 416], StoreStep.Understand, Plain),
+        ([409], StoreStep.Repeat, "The store works on the same object for another request. Send the same request again."),
+        ([429], StoreStep.Repeat, "The store asks for a slower pace. Send the same request again."),
+        ([408], StoreStep.Ask, "The request did not reach the store in time. Send the same request again."),
+        ([500], StoreStep.Ask, "The store failed inside; its own log tells why. Send the same request again."),
+        ([502, 504], StoreStep.Ask, "A proxy does not reach the store. Send the same request again."),
+        ([503], StoreStep.Ask, "The store, or a proxy before it, is busy or restarts. Send the same request again."),
+        ([301, 307, 308], StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
+        ([302], StoreStep.Tell, "A redirect is no answer of a store. --s3-endpoint is the URL of its S3 service."),
+        ([400], StoreStep.Tell, "The store cannot make sense of the request. Is --s3-endpoint the URL of its S3 service, and --s3-region its region?"),
+        ([401, 407], StoreStep.Tell, "A proxy before the store wants credentials of its own. Let the server reach the store without it."),
+        ([403], StoreStep.Tell, "The store denies it: the server's keys are wrong, the bucket's policy forbids it, or the clocks differ."),
+        ([411], StoreStep.Tell, "A proxy before the store drops Content-Length. Let the server reach the store without it."),
+        ([507], StoreStep.Tell, "The store is full, or its quota is used up. Raise it, or free space ('orleans-cache gc')."),
+        ([405], StoreStep.Refuse, "The store does not know this request. Is --s3-endpoint the URL of its S3 service?"),
+        ([413], StoreStep.Refuse, "The store, or a proxy before it, takes no body of this size. Raise its limit."),
+        ([501], StoreStep.Refuse, "The store does not know this request. Update it, or use another."),
+    }.SelectMany(r => r.Statuses.Select(status => (Status: status, Answer: new StoreAnswer(r.Step, string.Create(CultureInfo.InvariantCulture, $"HTTP {status}"), r.Sentence))))
+        .ToFrozenDictionary(r => r.Status, r => r.Answer);
 
     /// <summary>Nothing came back, or not all of it.</summary>
     public static StoreAnswer None { get; } = new(StoreStep.Ask, "no answer", "The object store did not answer in time. Send the same request again.");

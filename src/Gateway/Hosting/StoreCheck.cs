@@ -57,6 +57,8 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
             yield return (LogLevel.Information, "it ignores If-None-Match, as Ceph before 20 does in buckets with versions. NARs are uploaded in parts, so that no upload URL works twice.");
         if (!traits.EtagIsMd5)
             yield return (LogLevel.Information, "its ETags are no MD5, as with SSE-KMS. Uploads are compared by their size; that they arrive undamaged is the store's to check, by Content-MD5.");
+        if (traits.KeepsOldVersions)
+            yield return (LogLevel.Information, "it keeps old versions. What collections delete takes room until its lifecycle removes them.");
         if (!traits.AnswersRanges)
             yield return (LogLevel.Warning, "it does not answer a range of an object as it should. Readers that go on with a download begin again.");
         if (traits.DeletionRefused is { } refusal)

@@ -37,7 +37,7 @@ public sealed class CollectionOwnerTests
     public async Task A_run_says_whether_what_it_deleted_stays_as_old_versions(bool versioned)
     {
         await using var world = await World.CreateAsync();
-        world.Store.IsVersioned = versioned;
+        world.Store.KeepsOldVersions = versioned;
         bool? expected = versioned ? true : null;
 
         var run = await world.Core.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);

@@ -43,10 +43,7 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     public bool IsLocal => false;
 
-    /// <summary>As a versioned bucket says of itself.</summary>
-    public bool IsVersioned { get; set; }
-
-    public Task<bool> KeepsOldVersionsAsync(CancellationToken cancel) => Task.FromResult(IsVersioned);
+    public bool KeepsOldVersions { get; set; }
 
     public IEnumerable<string> NarInfos => Objects.Keys.Where(k => k.EndsWith(".narinfo", StringComparison.Ordinal));
 
