@@ -15,6 +15,7 @@ namespace OrleansCache.Core.Pins;
 internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, CancellationToken stopping, TimeProvider? time = null)
 {
     private const int Batch = 100;
+    private const int MostTroubles = 10_000;
     private const int FirstPauseMilliseconds = 10;
     private const int LongestPauseMilliseconds = 250;
 
@@ -35,7 +36,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
         {
             if (e is ObjectStoreException refusal)
-                _troubles[(cache, name)] = refusal.Told;
+                Note(cache, name, refusal.Told);
             // The row knows that it must go on, and the housekeeper reads it.
             return false;
         }
@@ -66,7 +67,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
             // None: all is written, or an attempt is under way or under its fence.
             var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancel) : (await catalog.IsWrittenAsync(cache, name, cancel), null);
             if (answer is not null)
-                _troubles[(cache, name)] = new ObjectStoreException($"PUT {ObjectKey.Pin(name)}", answer).Message;
+                Note(cache, name, new ObjectStoreException($"PUT {ObjectKey.Pin(name)}", answer).Message);
             if (written)
             {
                 _troubles.TryRemove((cache, name), out _);
@@ -77,6 +78,14 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         }
 
         return false;
+    }
+
+    private void Note(int cache, PinName name, string trouble)
+    {
+        // Another process may have written it since: then nobody here takes it away.
+        if (_troubles.Count >= MostTroubles)
+            _troubles.Clear();
+        _troubles[(cache, name)] = trouble;
     }
 
     private async Task<(bool Written, StoreAnswer? Answer)> AttemptAsync(PinIntent intent, CancellationToken cancel)

@@ -20,6 +20,9 @@ namespace OrleansCache.Core.Pushes;
 internal sealed partial class Publisher(CatalogDatabase database, PushCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger, TimeProvider? time = null)
 {
     private const int BatchSize = 2_000;
+    private const int ReadAtOnce = 200_000;
+    private const int MostTroubles = 10_000;
+
     // Lazy: a task must stand here before it can end and take itself away again.
     private readonly ConcurrentDictionary<PushId, Lazy<Task<string>>> _running = new();
 
@@ -47,16 +50,22 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
         await WriteAsync(await PublishWork.ReadAsync(database, cache, null, BatchSize, cancel), cancel);
 
-    /// <summary>Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one.</summary>
+    /// <summary>Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one, a piece at a time.</summary>
     public async Task MarkMisprintedAsync(int cache, CancellationToken cancel)
     {
-        var at = await database.SingleAsync("select @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? (DateTime?)null : r.GetDateTime(0), cancel);
-        if (at is null)
+        var (seen, last) = await database.SingleAsync(
+            "select seen, last from @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? ((DateTime?)null, 0L) : (r.GetDateTime(0), r.GetInt64(1)), cancel);
+        if (seen is null)
             return;
-        var misprinted = await database.SingleAsync("select @fn@.misprinted_paths($1, null)", p => p.With(cache), r => r.GetFieldValue<long[]>(0), cancel);
-        foreach (var some in misprinted.Order().Chunk(BatchSize))
-            await database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(some), cancel);
-        await database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(at.Value), cancel);
+        for (var above = 0L; above < last; above += ReadAtOnce)
+        {
+            var misprinted = await database.SingleAsync(
+                "select @fn@.misprinted_paths($1, null, $2, $3)", p => p.With(cache).With(above).With(above + ReadAtOnce), r => r.GetFieldValue<long[]>(0), cancel);
+            foreach (var some in misprinted.Order().Chunk(BatchSize))
+                await database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(some), cancel);
+        }
+
+        await database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(seen.Value), cancel);
     }
 
     private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancel)
@@ -71,6 +80,8 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
                 {
                     if (await WriteAsync(await PublishWork.ReadAsync(database, cache, push, BatchSize, cancel), cancel) is { } trouble)
                         Note(push, trouble);
+                    else
+                        _troubles.TryRemove(push, out _);
                 }
                 catch (ObjectStoreException e)
                 {
@@ -124,6 +135,9 @@ internal sealed partial class Publisher(CatalogDatabase database, PushCatalog ca
     {
         if (_troubles.TryGetValue(push, out var known) && known == trouble)
             return;
+        // Another process may have published it to its end since: then nobody here takes it away.
+        if (_troubles.Count >= MostTroubles)
+            _troubles.Clear();
         _troubles[push] = trouble;
         LogWaits(e, push, trouble);
     }

@@ -92,6 +92,23 @@ public sealed class RenameTests
     }
 
     [Fact]
+    public async Task A_commit_that_names_what_nobody_has_marked_yet_writes_it_before_it_is_told()
+    {
+        await using var world = await SquattedAsync();
+        var renaming = await world.BeginAsync(Deployer, World.Closure(Dependency));
+        await world.UploadAsync(renaming, pushes: world.Of(Deployer));
+        var fn = world.Core.Database.Functions;
+        var id = $"{fn}.push_of(1, '{renaming.Id}', null, true)";
+        // Its process dies when the name has changed.
+        await world.ExecuteAsync($"select {fn}.commit_push(1, {id}, interval '1 day')");
+        Assert.Equal("changed", await world.QueryAsync<string>($"select {fn}.finish_push(1, {id})"));
+
+        await world.PushAsync(Victim, World.Closure(Dependency, Root));
+
+        AssertIsTrue(world);
+    }
+
+    [Fact]
     public async Task A_renamed_path_is_forgotten_when_no_push_of_before_is_open()
     {
         await using var world = await SquattedAsync();

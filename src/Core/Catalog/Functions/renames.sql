@@ -2,8 +2,8 @@
 -- with the row's names and a new signature: what the commit itself names, before it is told; the rest by the housekeeper.
 -- Who read the former name did so before the change was visible, so its time is taken after that: what was declared later was written with the new one.
 
--- Of these paths (null: of all, which reads the table) those whose narinfo may still print a former name of a reference.
-create function @fn@.misprinted_paths(p_cache int, p_ids bigint[]) returns bigint[]
+-- Of these paths (null: of those whose id is above p_above and not above p_upto) those whose narinfo may still print a former name of a reference.
+create function @fn@.misprinted_paths(p_cache int, p_ids bigint[], p_above bigint default null, p_upto bigint default null) returns bigint[]
 language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   v_renamed bigint[];
@@ -12,7 +12,7 @@ begin
   if v_renamed = '{}' then return '{}'; end if;
   return array(
     select s.id from store_path s
-    where s.cache_id = p_cache and (p_ids is null or s.id = any(p_ids)) and s.state in ('live', 'condemned', 'publishing') and s.refs && v_renamed
+    where s.cache_id = p_cache and (p_ids is null and s.id > p_above and s.id <= p_upto or s.id = any(p_ids)) and s.state in ('live', 'condemned', 'publishing') and s.refs && v_renamed
       and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(s.refs) and coalesce(r.at, 'infinity') > coalesce(s.declared_at, '-infinity')));
 end $$;
 
@@ -31,17 +31,18 @@ begin
   return v_ids;
 end $$;
 
--- In a transaction of its own, not the one that renames. Null: there is none; else a time after all of them.
-create function @fn@.see_renames(p_cache int) returns timestamptz
+-- Gives those that nobody has seen their time; in a transaction of its own, not the one that renames. seen: a time after all of them (null: there are none); last: the highest id of a path.
+create function @fn@.see_renames(p_cache int, out seen timestamptz, out last bigint)
 language plpgsql as $$
 begin
-  if not exists (select from renamed_path r where r.cache_id = p_cache) then return null; end if;
+  if not exists (select from renamed_path r where r.cache_id = p_cache) then return; end if;
   perform 1 from renamed_path r where r.cache_id = p_cache and r.at is null order by r.path_id for update;
   update renamed_path r set at = clock_timestamp() where r.cache_id = p_cache and r.at is null;
-  return clock_timestamp();
+  seen := clock_timestamp();
+  select coalesce(max(s.id), 0) into last from store_path s;
 end $$;
 
--- What refers to those that were seen before p_at is marked.
+-- For who has marked all that refers to what was seen before p_at.
 create function @fn@.end_renames(p_cache int, p_at timestamptz) returns void
 language sql volatile as $$
   update renamed_path r set marked = true where r.cache_id = p_cache and not r.marked and r.at < p_at;
@@ -50,6 +51,7 @@ language sql volatile as $$
     and not exists (select from push u where u.cache_id = p_cache and u.state in ('open', 'committing') and u.created < r.at);
 $$;
 
+-- What a push names or brings.
 create function @fn@.mark_misprinted_of(p_cache int, p_push bigint) returns void
 language sql volatile as $$ select @fn@.mark_misprinted(p_cache, (select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) from push u where u.id = p_push)) $$;
 
