@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The server, the silo and the client in one image without a shell. eng/image-check does these steps without a Docker engine.
+# The server and the client in one image without a shell. eng/image-check does these steps without a Docker engine.
 #
 #   docker build -t registry.example.org/orleans-cache:0.1.0 .
 #

@@ -40,7 +40,7 @@ internal sealed record BenchOptions
     /// <summary>What <c>eng/closures</c> printed.</summary>
     public string Closures { get; private init; } = "";
 
-    /// <summary>The folder with <c>orleans-cache</c>, <c>orleans-cache-server</c> and <c>orleans-cache-silo</c>.</summary>
+    /// <summary>The folder with <c>orleans-cache</c> and <c>orleans-cache-server</c>.</summary>
     public string Programs { get; private init; } = "";
 
     /// <summary>The folder with another build's, for <c>--against</c>; or nothing.</summary>
@@ -56,7 +56,16 @@ internal sealed record BenchOptions
 
     public string Server => Path.Combine(Programs, "orleans-cache-server");
 
-    public string Silo => Path.Combine(Programs, "orleans-cache-silo");
+    /// <summary>Members of a cluster have a program of their own: a build from before there was one program.</summary>
+    private bool HasSiloProgram => File.Exists(Path.Combine(Programs, "orleans-cache-silo"));
+
+    /// <summary>The program of a member of a cluster, and what makes it one.</summary>
+    public (string Program, string[] Options) Member => HasSiloProgram
+        ? (Path.Combine(Programs, "orleans-cache-silo"), ["--silo-port", "0"])
+        : (Server, ["--cluster-id", "orleans-cache", "--silo-plain", "--silo-port", "0"]);
+
+    /// <summary>The program of a gateway without a silo, and what makes it one.</summary>
+    public (string Program, string[] Options) Gateway => (Server, HasSiloProgram ? [] : ["--no-silo"]);
 
     /// <summary>The same with the programs of <see cref="Against"/>, in a folder of their own.</summary>
     public BenchOptions Theirs() => this with { Programs = Against, Work = Directory.CreateDirectory(Path.Combine(Work, "theirs")).FullName, IsTheirs = true };

@@ -63,7 +63,6 @@ public sealed partial class CacheCore : IAsyncDisposable
     private readonly NarReceiver _narReceiver;
     private readonly CacheStatistics _statistics;
     private readonly Task _housekeeping;
-    private readonly Task _schedule;
     private readonly TimeProvider _time;
     private readonly TimeSpan _fenceMargin;
 
@@ -84,9 +83,9 @@ public sealed partial class CacheCore : IAsyncDisposable
         PublicKeys = signer.PublicKeys;
         var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);
-        Pushes = new DirectPushes(
+        var pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
-            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, options.Engine?.Turns, refused);
+            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, refused);
         Contents = new CacheContents(caches, database);
         DeferredPushes = new DeferredPushes(
             caches, new DeferredCatalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
@@ -106,14 +105,11 @@ public sealed partial class CacheCore : IAsyncDisposable
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc, pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
-        var direct = new CoreServices(Pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
-        (Pins, Collection) = options.Engine?.Over(direct) ?? (direct.Pins, direct.Collection);
+        var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
+        (Pushes, Pins, Collection, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
             caches, database, catalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
-        _schedule = options.Housekeeping && options.Engine is null && options.Gc.ParsedSchedule() is { } schedule
-            ? Task.Run(() => new GcScheduler(_collector, schedule, options.Gc.Jitter, time, loggers.CreateLogger<GcScheduler>()).RunAsync(caches.Names, _stopping.Token))
-            : Task.CompletedTask;
     }
 
     public IPushes Pushes { get; }
@@ -184,7 +180,6 @@ public sealed partial class CacheCore : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _housekeeping;
-        await _schedule;
         await _collector.DisposeAsync();
         if (_groups is not null)
             await _groups.DisposeAsync();

@@ -4,20 +4,14 @@ using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Core;
 
-/// <summary>
-/// What a cluster puts before and beside the core services of each process. It makes them calmer and never right: all of it may be away at any time, and the
-/// same is done without it.
-/// </summary>
+/// <summary>What a cluster puts before the core services of each process. Optional. It reduces load and latency; correctness never depends on it.</summary>
 public interface IEngine
 {
     /// <summary>News of uploads between the processes.</summary>
     IUploadNews News { get; }
 
-    /// <summary>One push of a closure ahead of the others, wherever they begin.</summary>
-    IPushTurns Turns { get; }
-
-    /// <summary>What clients are served instead of the services themselves.</summary>
-    (IPins Pins, IGarbageCollection Collection) Over(CoreServices direct);
+    /// <summary>What clients are served instead of the services themselves: the three contracts, each by way of its grains.</summary>
+    CoreServices Over(CoreServices direct);
 }
 
 /// <summary>The contracts in process.</summary>

@@ -1,3 +1,3 @@
 using OrleansCache.Gateway.Hosting;
 
-return await ServerMain.RunAsync(new CommandLine(), args);
+return await ServerMain.RunAsync(args);

@@ -1,6 +1,4 @@
 using OrleansCache.Core;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Grains;
@@ -26,25 +24,33 @@ public sealed class ClusterEngine : IEngine
         (_engines, _scope) = (engines, scope);
         _calls = new ClusterCalls(time);
         News = new ClusterNews(_calls, scope);
-        Turns = new ClusterTurns(_calls, scope, time, patience ?? ClusterTurns.Patience);
+        Leadership = new ClosureLeadership(_calls, scope, time, patience ?? ClosureLeadership.Patience);
     }
 
     public IUploadNews News { get; }
 
-    public IPushTurns Turns { get; }
+    internal ClosureLeadership Leadership { get; }
 
     internal Engines Engines => _engines;
 
-    public (IPins Pins, IGarbageCollection Collection) Over(CoreServices direct)
+    public CoreServices Over(CoreServices direct)
     {
         _engines.Add(_scope, direct);
-        return (new ClusterPins(direct.Pins, _calls, _scope), new ClusterCollection(direct.Collection, _calls, _scope));
+        return direct with
+        {
+            Pushes = new ClusterPushes(direct.Pushes, Leadership),
+            Pins = new ClusterPins(direct.Pins, _calls, _scope),
+            Collection = new ClusterCollection(direct.Collection, _calls, _scope),
+        };
     }
 
     /// <summary>From now on there is a cluster.</summary>
     internal void Attach(IGrainFactory grains) => _calls.Grains = grains;
 
-    /// <summary>Sees to it that the collector runs by its schedule, or does not when there is none; tries until the cluster has done it.</summary>
+    /// <summary>From now on there is none: what calls a grain does the same without it.</summary>
+    public void Detach() => _calls.Grains = null;
+
+    /// <summary>Sees to it that the collector runs by its schedule; tries until the cluster has done it.</summary>
     internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
     {
         foreach (var cache in _engines.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)

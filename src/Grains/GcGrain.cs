@@ -15,10 +15,9 @@ internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogge
 
     public async Task ArmAsync()
     {
+        // Without a schedule another server on this database may have one, whose reminder this is. A tick that finds none does nothing.
         if (engines.Of(Key).Gc.Schedule is not null)
             await this.RegisterOrUpdateReminder(Reminder, Period, Period);
-        else if (await this.GetReminder(Reminder) is { } reminder)
-            await this.UnregisterReminder(reminder);
     }
 
     public async Task<GcStarted> StartAsync(GcStart start)

@@ -10,7 +10,7 @@ namespace OrleansCache.Grains;
 [Alias("OrleansCache.IGcGrain")]
 public interface IGcGrain : IGrainWithStringKey, IRemindable
 {
-    /// <summary>Keeps the reminder while there is a schedule. Every silo does so when it starts.</summary>
+    /// <summary>Registers the reminder when there is a schedule. Every silo asks for it when it starts.</summary>
     [Alias("Arm")]
     Task ArmAsync();
 

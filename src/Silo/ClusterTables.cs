@@ -1,19 +1,41 @@
+using Microsoft.Extensions.Options;
 using Npgsql;
+using Orleans.Configuration;
 
 namespace OrleansCache.Silo;
 
-/// <summary>How Orleans' ADO.NET providers reach the tables that the catalog's migrations made for them.</summary>
-internal static class ClusterTables
+/// <summary>
+/// How Orleans' ADO.NET providers reach the tables that the catalog's migrations made for them. A silo starts beside its database: it learns where that is, and that the tables are there,
+/// before the first of the providers asks.
+/// </summary>
+internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminderTableOptions> reminders, IOptions<AdoNetClusteringSiloOptions> members) : ILifecycleParticipant<ISiloLifecycle>
 {
     private const string Invariant = "Npgsql";
+    private const string NotKnownYet = "Host=";
 
-    /// <param name="silo">Gets its clustering and its reminders.</param>
-    /// <param name="catalog">The catalog's connection string.</param>
-    public static void Use(ISiloBuilder silo, string catalog)
+    /// <param name="silo">Gets its reminders.</param>
+    /// <param name="catalog">The catalog's connection string, once its tables are there.</param>
+    /// <param name="hasMembers">Its members are in the tables, too.</param>
+    public static void Use(ISiloBuilder silo, Task<string> catalog, bool hasMembers)
     {
-        var tables = ConnectionString(catalog);
-        silo.UseAdoNetClustering(options => (options.Invariant, options.ConnectionString) = (Invariant, tables));
-        silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (Invariant, tables));
+        var known = catalog.IsCompletedSuccessfully ? ConnectionString(catalog.Result) : NotKnownYet;
+        silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (Invariant, known));
+        if (hasMembers)
+            silo.UseAdoNetClustering(options => (options.Invariant, options.ConnectionString) = (Invariant, known));
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(services => ActivatorUtilities.CreateInstance<ClusterTables>(services, catalog));
+    }
+
+    public void Participate(ISiloLifecycle observer) => observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancel =>
+    {
+        // The providers keep these objects and read them when they are asked first, which is one stage later.
+        reminders.Value.ConnectionString = members.Value.ConnectionString = ConnectionString(await catalog.WaitAsync(cancel));
+    });
+
+    /// <summary>Closes the connections that the providers have left open: a database that is about to stop would wait for them.</summary>
+    public static void Disconnect(string catalog)
+    {
+        using var any = new NpgsqlConnection(ConnectionString(catalog));
+        NpgsqlConnection.ClearPool(any);
     }
 
     /// <summary>
@@ -22,7 +44,7 @@ internal static class ClusterTables
     /// </summary>
     private static string ConnectionString(string catalog) => new NpgsqlConnectionStringBuilder(catalog)
     {
-        ApplicationName = SiloSettings.Program,
+        ApplicationName = "orleans-cache-silo",
         NoResetOnClose = true,
         Enlist = false,
         MaxAutoPrepare = 0,

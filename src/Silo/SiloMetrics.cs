@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using OpenTelemetry.Metrics;
 using OrleansCache.Core;
 
 namespace OrleansCache.Silo;
 
 /// <summary>What a silo tells of its cluster and of the calls that its grains answer, beside what every server tells.</summary>
-internal sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
+public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
 {
     // Of Orleans' own: those that say whether the cluster is well. The rest is for who takes Orleans apart.
     private static readonly HashSet<string> FromOrleans = ["orleans-catalog-activations", "orleans-app-requests-timedout", "orleans-messaging-sent-dropped", "orleans-messaging-rejected"];
@@ -13,16 +14,17 @@ internal sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
     private readonly Meter _meter = new(Telemetry.Name);
     private readonly Histogram<double> _calls;
 
-    public SiloMetrics(ISiloStatusOracle oracle)
+    /// <param name="silo">The silo that runs now; null: there is none.</param>
+    public SiloMetrics(Func<ISiloStatusOracle?> silo)
     {
         _calls = _meter.CreateHistogram("orleans_cache.grain_call.duration", "s", "Calls that grains here answered", null, Telemetry.Durations);
-        _meter.CreateObservableGauge("orleans_cache.silos", () => oracle.GetApproximateSiloStatuses(onlyActive: true).Count, null, "Active silos as this one sees them");
+        _meter.CreateObservableGauge("orleans_cache.silos", () => silo()?.GetApproximateSiloStatuses(onlyActive: true).Count ?? 0, null, "Active silos as this one sees them");
         _meter.CreateObservableGauge(
-            "orleans_cache.silo_status", () => new Measurement<int>(1, new KeyValuePair<string, object?>("status", oracle.CurrentStatus.ToString().ToLowerInvariant())), null, "What this silo is to its cluster");
+            "orleans_cache.silo_status", () => new Measurement<int>(1, new KeyValuePair<string, object?>("status", silo()?.CurrentStatus.ToString().ToLowerInvariant() ?? "none")), null, "What this silo is to its cluster");
     }
 
-    /// <summary>False: this meter's instrument is left out.</summary>
-    public static bool IsWanted(Instrument instrument) => instrument.Meter.Name != "Microsoft.Orleans" || FromOrleans.Contains(instrument.Name);
+    /// <summary>Shows Orleans' own where metrics are shown.</summary>
+    public static void Show(MeterProviderBuilder metrics) => metrics.AddMeter("Microsoft.Orleans").AddView(i => i.Meter.Name != "Microsoft.Orleans" || FromOrleans.Contains(i.Name) ? null : MetricStreamConfiguration.Drop);
 
     public async Task Invoke(IIncomingGrainCallContext context)
     {

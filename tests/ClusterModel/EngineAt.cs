@@ -1,6 +1,4 @@
 using OrleansCache.Core;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Grains;
 using OrleansCache.Model.Tests;
@@ -23,9 +21,7 @@ internal sealed class EngineAt : IEngine
 
     public IUploadNews News => _engine.News;
 
-    public IPushTurns Turns => _engine.Turns;
-
-    public (IPins Pins, IGarbageCollection Collection) Over(CoreServices direct)
+    public CoreServices Over(CoreServices direct)
     {
         var ending = direct with { Pushes = EndingPushes.Over(direct.Pushes, _grains) };
         _grains.Serve(_silo, ending);

@@ -1,7 +1,8 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using k8s.Models;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Nix;
-using OrleansCache.Silo;
 using OrleansCache.Testing;
 
 namespace OrleansCache.Deploy.Tests;
@@ -12,18 +13,19 @@ public class SettingsTests
     private const string Prefix = "ORLEANS_CACHE_";
 
     [ManifestTheory]
-    [InlineData("production", "orleans-cache-silo")]
-    [InlineData("remote-region", "orleans-cache-server")]
-    public void Each_variable_and_argument_names_an_option_of_the_program(string overlay, string program)
+    [InlineData("production")]
+    [InlineData("remote-region")]
+    public void Each_variable_and_argument_names_an_option_of_the_program(string overlay)
     {
         var manifests = Manifests.Overlay(overlay);
-        var known = (program == "orleans-cache-silo" ? new SiloCommandLine() : new CommandLine()).Root.Options.Select(o => o.Name).ToList();
+        var known = new CommandLine().Root.Options.Select(o => o.Name).ToList();
 
         Assert.All(manifests.Containers, c =>
         {
-            Assert.Equal($"/usr/local/bin/{program}", c.Container.Command[0]);
+            // The image's own, unless it says so.
+            Assert.Equal("/usr/local/bin/orleans-cache-server", c.Container.Command?[0] ?? "/usr/local/bin/orleans-cache-server");
             Assert.Null(c.Container.Args);
-            Assert.All(c.Container.Command.Skip(1), argument => Assert.Contains(argument, known));
+            Assert.All(c.Container.Command?.Skip(1) ?? [], argument => Assert.Contains(argument, known));
             Assert.All(manifests.Environment(c.Container).Keys, variable =>
             {
                 Assert.StartsWith(Prefix, variable);
@@ -92,6 +94,7 @@ public class SettingsTests
 
     private static void WriteSecrets(V1PodSpec pod, TempFolder mounts)
     {
+        WriteCertificate(pod, mounts);
         var contents = new Dictionary<string, string>
         {
             ["key"] = SecretKey.Generate("cache.example.org-1").Export(),
@@ -109,5 +112,19 @@ public class SettingsTests
             foreach (var (key, value) in secret.StringData)
                 File.WriteAllText(Path.Combine(folder, key), contents.GetValueOrDefault(key, value));
         }
+    }
+
+    // cert-manager's.
+    private static void WriteCertificate(V1PodSpec pod, TempFolder mounts)
+    {
+        if (pod.Volumes.SingleOrDefault(v => v.Secret?.SecretName == "orleans-cache-silo-tls") is not { } volume)
+            return;
+        var folder = mounts[pod.Containers[0].VolumeMounts.Single(m => m.Name == volume.Name).MountPath.TrimStart('/')];
+        Directory.CreateDirectory(folder);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var certificate = new CertificateRequest("CN=orleans-cache-silo", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        File.WriteAllText(Path.Combine(folder, "tls.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(folder, "ca.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(folder, "tls.key"), key.ExportPkcs8PrivateKeyPem());
     }
 }

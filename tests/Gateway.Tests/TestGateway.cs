@@ -78,7 +78,7 @@ internal sealed class TestGateway : IAsyncDisposable
         };
         parts = change?.Invoke(parts) ?? parts;
         var log = new List<string>();
-        var app = GatewayApp.Build(parts, listener, logging => logging.AddProvider(new ListLogger(log)));
+        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.AddProvider(new ListLogger(log)));
         await app.StartAsync();
         return new TestGateway(folder, app, parts, log);
     }

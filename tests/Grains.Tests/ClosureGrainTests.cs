@@ -29,7 +29,7 @@ public sealed class ClosureGrainTests
         }).ToList();
         engine.News.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
 
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
         ThreeSilos.Engine("turn").News.Ended(CacheName.Default, Push);
 
         await Task.WhenAll(others);
@@ -40,7 +40,7 @@ public sealed class ClosureGrainTests
     {
         var (first, engine) = await FirstAsync("turn-lapse");
         engine.News.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddSeconds(1));
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
 
         await first.WaitAsync(Forever);
     }
@@ -52,7 +52,7 @@ public sealed class ClosureGrainTests
         engine.News.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
         engine.News.Ended(CacheName.Default, Push);
 
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
 
         await first.WaitAsync(Forever);
     }
@@ -66,7 +66,7 @@ public sealed class ClosureGrainTests
         await Eventually.BecomesTrueAsync(async () => (await push.NewsAsync(Guid.Empty, 0)).Ended);
         engine.News.Opened(CacheName.Default, Push, DateTimeOffset.UtcNow.AddHours(1));
 
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
 
         await first.WaitAsync(Forever);
     }
@@ -85,11 +85,11 @@ public sealed class ClosureGrainTests
     {
         var (first, engine) = await FirstAsync("turn-whole");
 
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened());
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened());
 
         await first.WaitAsync(Forever);
         // And is asked of nobody: the turn is still to be had.
-        Assert.False(await engine.Turns.TakeAsync(CacheName.Default, Closure, OperationId.New(), CancellationToken.None));
+        Assert.False(await engine.Leadership.TakeAsync(CacheName.Default, Closure, OperationId.New(), CancellationToken.None));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class ClosureGrainTests
     {
         var (first, engine) = await FirstAsync("turn-next");
 
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, opened: null);
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, opened: null);
 
         await Eventually.BecomesTrueAsync(() => first.TakeAsync("next", Forever));
     }
@@ -138,8 +138,8 @@ public sealed class ClosureGrainTests
         var engine = ThreeSilos.Engine("turn-alone");
         engine.Attach(Unreachable.Grains);
 
-        Assert.False(await engine.Turns.TakeAsync(CacheName.Default, Closure, OperationId.New(), CancellationToken.None));
-        engine.Turns.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
+        Assert.False(await engine.Leadership.TakeAsync(CacheName.Default, Closure, OperationId.New(), CancellationToken.None));
+        engine.Leadership.Opened(CacheName.Default, Closure, first: true, Opened(World.Hash("a")));
     }
 
     [Fact]

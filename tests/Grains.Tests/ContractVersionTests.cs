@@ -74,9 +74,9 @@ public sealed class ContractVersionTests
     private static IPins Gateway(InProcessTestCluster cluster, Engines engines, CacheCore plain, World world, int silo)
     {
         var engine = new ClusterEngine(engines, "two", TimeProvider.System);
-        var (pins, _) = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
+        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
         engine.Attach(Grains(cluster, silo));
-        return pins;
+        return over.Pins;
     }
 
     private static IGrainFactory Grains(InProcessTestCluster cluster, int silo) => cluster.Silos[silo].ServiceProvider.GetRequiredService<IGrainFactory>();

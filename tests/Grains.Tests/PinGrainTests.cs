@@ -130,7 +130,7 @@ public sealed class PinGrainTests
         var (a, _) = await TwoPathsAsync(world);
         var engine = new ClusterEngine(new Engines(), "away", TimeProvider.System);
         var plain = await world.AddGatewayAsync(plain: true);
-        var (pins, _) = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
+        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default])).Pins;
         engine.Attach(Unreachable.Grains);
 
         var set = await SetAsync(pins, a, OperationId.New());

@@ -47,8 +47,8 @@ internal static class ThreeSilos
     {
         var scope = $"{ScopeOf(world)}-second";
         var engine = Engine(scope);
-        var (pins, collection) = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
-        return (engine, scope, pins, collection);
+        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));
+        return (engine, scope, over.Pins, over.Collection);
     }
 
     public static async Task<T> GrainAsync<T>(string scope, string rest) where T : IGrainWithStringKey =>

@@ -19,7 +19,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     private static readonly SecretKey Secret = SecretKey.Generate("model-1");
     private static readonly PathSigner Signer = new([Secret], []);
     private readonly PushCatalog _pushCatalog = new(database);
-    private (IPins Pins, IGarbageCollection Collection)? _over;
+    private CoreServices? _over;
 
     /// <summary>Signs every narinfo.</summary>
     public static PublicKey Key => Secret.PublicKey;
@@ -67,10 +67,12 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private PinWriter Writer(CancellationToken stopping) => new(PinCatalog, store, Options, NullLogger.Instance, stopping, clock);
 
-    public IPushes Pushes => new DirectPushes(
+    public IPushes Pushes => engine is null ? DirectPushes : Over(engine).Pushes;
+
+    private DirectPushes DirectPushes => new(
         caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
         new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
-        engine?.News, engine?.Turns);
+        engine?.News);
 
     public IDeferredPushes DeferredPushes => new DeferredPushes(
         caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
@@ -110,8 +112,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         return await request(new DirectNixWriter(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, Refused, CancellationToken.None));
     }
 
-    private (IPins Pins, IGarbageCollection Collection) Over(IEngine over) =>
-        _over ??= over.Over(new CoreServices(Pushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
+    private CoreServices Over(IEngine over) =>
+        _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
         caches, Database, _pushCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero, null, clock, NullLogger.Instance);

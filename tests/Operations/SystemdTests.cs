@@ -63,7 +63,6 @@ public class SystemdTests
 
     [ProgramTheory("systemd-analyze")]
     [InlineData("orleans-cache-server.service")]
-    [InlineData("orleans-cache-silo.service")]
     public async Task The_units_are_hardened(string unit)
     {
         var path = Path.Combine(Repository.Root, "packaging", "systemd", unit);
@@ -77,7 +76,6 @@ public class SystemdTests
 
     [ProgramTheory("systemd-analyze")]
     [InlineData("orleans-cache-server.service")]
-    [InlineData("orleans-cache-silo.service")]
     public async Task The_units_have_no_setting_that_systemd_does_not_know(string unit)
     {
         using var folder = new TempFolder();
@@ -93,7 +91,6 @@ public class SystemdTests
 
     [Theory]
     [InlineData("orleans-cache-server.service")]
-    [InlineData("orleans-cache-silo.service")]
     public async Task The_units_are_started_again_until_what_they_need_is_back(string unit)
     {
         var lines = await File.ReadAllLinesAsync(Path.Combine(Repository.Root, "packaging", "systemd", unit));

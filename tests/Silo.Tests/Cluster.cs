@@ -35,5 +35,11 @@ internal sealed class Cluster : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _tables.DisposeAsync();
 
-    private string[] All(string[] options) => ["--postgres", _tables.Catalog, .. options];
+    private string[] All(string[] options) =>
+    [
+        "--postgres", _tables.Catalog, "--silo-port", "0",
+        .. options.Contains("--cluster-id") ? Array.Empty<string>() : ["--cluster-id", ProviderTables.Cluster],
+        .. options.Contains("--silo-tls-cert") ? Array.Empty<string>() : ["--silo-plain"],
+        .. options,
+    ];
 }

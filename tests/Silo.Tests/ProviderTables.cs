@@ -9,8 +9,7 @@ namespace OrleansCache.Silo.Tests;
 /// <summary>Orleans' ADO.NET providers over a database of the catalog, configured as a silo configures them. No silo runs.</summary>
 internal sealed class ProviderTables : IAsyncDisposable
 {
-    // What a silo is of when nothing is said.
-    private const string Cluster = "orleans-cache";
+    public const string Cluster = "orleans-cache";
 
     private readonly PgBouncer? _bouncer;
     private readonly IHost _host;
@@ -22,7 +21,7 @@ internal sealed class ProviderTables : IAsyncDisposable
         builder.UseOrleans(silo =>
         {
             silo.Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, cluster));
-            ClusterTables.Use(silo, connectionString);
+            ClusterTables.Use(silo, Task.FromResult(connectionString), hasMembers: true);
         });
         _host = builder.Build();
     }

@@ -24,6 +24,8 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>It takes requests.</summary>
     public bool Serves => _process.Output.Contains(Ready, StringComparison.Ordinal);
 
+    private Uri Url => new(_process.Output.Split('\n').Single(l => l.StartsWith(Ready, StringComparison.Ordinal))[Ready.Length..]);
+
     public string Token => File.ReadAllText(_folder["data/token"]).Trim();
 
     /// <summary>Starts it and returns when it serves.</summary>
@@ -32,8 +34,7 @@ internal sealed class SiloProcess : IAsyncDisposable
         var silo = Launch(options);
         try
         {
-            var line = await silo._process.WaitForLineAsync(l => l.StartsWith(Ready, StringComparison.Ordinal));
-            silo.Client.BaseAddress = new Uri(line[Ready.Length..]);
+            await silo._process.WaitForLineAsync(l => l.StartsWith(Ready, StringComparison.Ordinal));
             return silo;
         }
         catch
@@ -47,7 +48,7 @@ internal sealed class SiloProcess : IAsyncDisposable
     public static SiloProcess Launch(params string[] options)
     {
         var folder = new TempFolder("oc-silo-");
-        return new SiloProcess(folder, Start(["--data", folder["data"], "--listen", "127.0.0.1:0", "--silo-port", "0", .. options]));
+        return new SiloProcess(folder, Start(["--data", folder["data"], "--listen", "127.0.0.1:0", .. options]));
     }
 
     /// <summary>Runs it to its end.</summary>
@@ -58,13 +59,26 @@ internal sealed class SiloProcess : IAsyncDisposable
         return (exit, process.Output, process.Errors);
     }
 
-    public async Task<string> GetAsync(string path) => await Client.GetStringAsync(new Uri(path, UriKind.Relative));
+    public async Task<string> GetAsync(string path) => await Client.GetStringAsync(new Uri(Url, path));
 
     public async Task<HttpResponseMessage> GetWithAsync(AuthenticationHeaderValue? credentials, string path)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(path, UriKind.Relative));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Url, path));
         request.Headers.Authorization = credentials;
         return await Client.SendAsync(request);
+    }
+
+    /// <summary>The TCP ports of this process, as the kernel tells.</summary>
+    public IReadOnlyList<int> ListensOn()
+    {
+        var own = Directory.EnumerateFiles($"/proc/{_process.Pid}/fd").Select(f => new FileInfo(f).LinkTarget ?? "").Where(l => l.StartsWith("socket:[", StringComparison.Ordinal)).ToHashSet();
+        return
+        [
+            .. File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6")).Skip(1)
+                .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                .Where(columns => columns[3] == "0A" && own.Contains($"socket:[{columns[9]}]"))
+                .Select(columns => Convert.ToInt32(columns[1].Split(':')[1], 16)),
+        ];
     }
 
     public async Task Kill9Async()
@@ -93,5 +107,5 @@ internal sealed class SiloProcess : IAsyncDisposable
     }
 
     private static ProcessRunner Start(IEnumerable<string> options) =>
-        ProcessRunner.Start(Path.Combine(AppContext.BaseDirectory, "orleans-cache-silo"), options, Environment, folder: "/");
+        ProcessRunner.Start(Path.Combine(AppContext.BaseDirectory, "orleans-cache-server"), options, Environment, folder: "/");
 }

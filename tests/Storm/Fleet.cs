@@ -57,7 +57,7 @@ internal sealed class Fleet : IAsyncDisposable
 
     public static async Task<Fleet> StartAsync(int count, bool silos, string[] options)
     {
-        Func<string[], Task<ServerProcess>> start = silos ? ServerProcess.StartSiloAsync : ServerProcess.StartAsync;
+        Func<string[], Task<ServerProcess>> start = silos ? ServerProcess.StartSiloAsync : given => ServerProcess.StartAsync([.. given, "--no-silo"]);
         var fleet = new Fleet();
         try
         {

@@ -10,8 +10,6 @@ public static class BuiltProgram
 
     public static string Server => Find("orleans-cache-server");
 
-    public static string Silo => Find("orleans-cache-silo");
-
     private static string Find(string name)
     {
         var path = Path.Combine(Named ?? Path.Combine(Repository.Root, "artifacts", "bin"), name);

@@ -65,10 +65,10 @@ public sealed class ServerProcess : IAsyncDisposable
     public static Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string?> environment, params string[] options) =>
         StartAsync(BuiltProgram.Server, options, environment);
 
-    /// <summary>Starts a silo, and waits until it serves.</summary>
+    /// <summary>Starts a member of a cluster, and waits until it serves.</summary>
     /// <param name="options">More options; at least <c>--postgres</c>, by which it finds the others.</param>
     public static Task<ServerProcess> StartSiloAsync(params string[] options) =>
-        StartAsync(BuiltProgram.Silo, [.. options, "--silo-port", FreePort.Next().ToString(CultureInfo.InvariantCulture)]);
+        StartAsync(BuiltProgram.Server, [.. options, "--cluster-id", "orleans-cache", "--silo-plain", "--silo-port", FreePort.Next().ToString(CultureInfo.InvariantCulture)]);
 
     /// <summary>False when it has ended by itself, as a silo does that the others have declared dead.</summary>
     public bool IsRunning => _process is { HasExited: false };

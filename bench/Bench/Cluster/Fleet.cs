@@ -46,8 +46,8 @@ internal sealed class Fleet : IAsyncDisposable
         var database = $"{(lab.Options.IsTheirs ? "their_" : "")}{(silos ? "silos" : "gateways")}_{count}";
         var connection = new NpgsqlConnectionStringBuilder(await postgres.CreateDatabaseAsync(database)) { MaxPoolSize = Connections };
         connection.Remove("Command Timeout");
-        string[] arguments = ["--postgres", connection.ConnectionString, .. silos ? ["--silo-port", "0"] : Array.Empty<string>(), .. lab.S3?.NextServerArguments() ?? []];
-        var program = silos ? lab.Options.Silo : lab.Options.Server;
+        var (program, options) = silos ? lab.Options.Member : lab.Options.Gateway;
+        string[] arguments = ["--postgres", connection.ConnectionString, .. options, .. lab.S3?.NextServerArguments() ?? []];
         var fleet = new Fleet(postgres, database, silos, lab.Options.IsTheirs);
         try
         {

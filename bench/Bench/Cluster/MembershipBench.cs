@@ -74,7 +74,8 @@ internal sealed class MembershipBench : IAsyncDisposable
         var data = Path.Combine(_options.Work, $"silo-{number}");
         if (number > 1 && !Directory.Exists(data))
             Fleet.Share(Path.Combine(_options.Work, "silo-1"), data);
-        var server = await CacheServer.StartAsync(_options.Silo, data, "--postgres", _table.ConnectionString, "--silo-port", "0");
+        var (program, options) = _options.Member;
+        var server = await CacheServer.StartAsync(program, data, ["--postgres", _table.ConnectionString, .. options]);
         var known = _silos.Select(silo => silo.Row).ToHashSet();
         while (true)
         {

@@ -8,6 +8,9 @@ namespace OrleansCache.Core.Gc;
 /// <summary>Which scheduled run is due, for whoever is woken from outside: the operation that starts it is named after its time.</summary>
 public static class GcSchedule
 {
+    /// <summary>What the operations of scheduled runs begin with.</summary>
+    public const string Prefix = GarbageCollector.ScheduledOperation;
+
     /// <summary>
     /// The run that was due within the window before now, or null. It begins up to the jitter later; how much is drawn from its time, so that it is the same for
     /// whoever asks, and however often.
@@ -24,5 +27,8 @@ public static class GcSchedule
         ? operation
         : throw new InvalidOperationException($"'{Name(due)}' is no operation");
 
-    private static string Name(DateTimeOffset due) => GcScheduler.Prefix + due.ToString("yyyy-MM-dd'T'HH:mm'Z'", CultureInfo.InvariantCulture);
+    /// <summary>No client may use such a name.</summary>
+    public static bool IsScheduled(OperationId operation) => operation.Value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase);
+
+    private static string Name(DateTimeOffset due) => Prefix + due.ToString("yyyy-MM-dd'T'HH:mm'Z'", CultureInfo.InvariantCulture);
 }

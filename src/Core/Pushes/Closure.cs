@@ -26,9 +26,6 @@ internal sealed class Closure
     /// <summary>Tells one request from another under the same idempotency key.</summary>
     public byte[] Digest { get; }
 
-    /// <summary>Names the closure among those that a trust group pushes.</summary>
-    public byte[] TurnOf(string group) => SHA256.HashData([.. Digest, .. Encoding.UTF8.GetBytes(group)]);
-
     /// <exception cref="CacheProblemException">The closure is incomplete or malformed.</exception>
     public static Closure Check(BeginPush request, PushOptions options)
     {

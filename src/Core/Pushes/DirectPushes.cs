@@ -12,7 +12,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, IPushTurns? turns = null, RefusedDeletions? refused = null) : IPushes
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -31,25 +31,6 @@ internal sealed partial class DirectPushes(
     {
         var id = caches.IdOf(cache);
         var closure = Closure.Check(request, options);
-        if (turns is null)
-            return await OpenAsync(cache, id, closure, operation, cancel);
-        // A trust group's own: what another group is about to bring is nothing to wait for.
-        var turn = closure.TurnOf(_caller.Group);
-        var first = await turns.TakeAsync(cache, turn, operation, cancel);
-        PushOpened? opened = null;
-        try
-        {
-            return opened = await OpenAsync(cache, id, closure, operation, cancel);
-        }
-        finally
-        {
-            turns.Opened(cache, turn, first, opened);
-        }
-    }
-
-    private async Task<PushOpened> OpenAsync(CacheName cache, int id, Closure closure, OperationId operation, CancellationToken cancel)
-    {
-        var request = closure.Request;
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
         var opening = new Opening(

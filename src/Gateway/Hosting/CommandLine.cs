@@ -3,20 +3,20 @@ using System.CommandLine;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>The flags of a server. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.</summary>
-public class CommandLine
+public sealed class CommandLine
 {
+    /// <summary>What the program is called, for messages.</summary>
+    public const string Program = "orleans-cache-server";
+
     private const string Prefix = "ORLEANS_CACHE_";
 
     private readonly Dictionary<string, Option<string?>> _values = [];
     private readonly Dictionary<string, Option<string[]>> _lists = [];
     private readonly Dictionary<string, Option<bool?>> _flags = [];
 
-    /// <param name="program">What the program is called, for messages.</param>
-    /// <param name="what">The first sentence of <c>--help</c>.</param>
-    public CommandLine(string program = "orleans-cache-server", string what = "Serves a Nix binary cache and its write path.")
+    public CommandLine()
     {
-        Program = program;
-        Root = new RootCommand($"{what} Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
+        Root = new RootCommand("Serves a Nix binary cache and its write path. Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
         Value("data", "DIR", "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else ~/.local/state/orleans-cache)");
         Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
         Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
@@ -68,10 +68,17 @@ public class CommandLine
         Flag("distrust-legacy", "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
+        Value("cluster-id", "NAME", "Be a member of this cluster: servers of one name on one PostgreSQL (default: a cluster of one)");
+        Value("silo-address", "IP", "Where the other members reach this one (default: loopback when --listen is, else this host's first address)");
+        Value("silo-port", "N", "The port for the other members; 0 takes a free one (default: 11111)");
+        Value("silo-tls-cert", "FILE", "Certificate of this member, PEM: members talk TLS and show each other certificates");
+        Value("silo-tls-key", "FILE", "Its key, PEM");
+        Value("silo-tls-ca", "FILE", "Certificates of whoever signs the members' certificates, PEM");
+        Flag("silo-plain", "Members talk in the clear: where nobody else reaches their ports");
+        Flag("no-silo", "Be a gateway alone, as in a remote region: no grains, and no schedule");
+        Flag("dashboard", "The Orleans Dashboard at /dashboard (default: with --cluster-id)");
         Flag("migrate", "Bring the database up to date, say what was done, and exit");
     }
-
-    public string Program { get; }
 
     public RootCommand Root { get; }
 
@@ -94,11 +101,11 @@ public class CommandLine
         string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value ? value : null;
     }
 
-    protected void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
+    private void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
 
-    protected void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
+    private void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
 
-    protected void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
+    private void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
 
     private T Add<T>(T option) where T : Option
     {

@@ -43,7 +43,7 @@ internal static class Compose
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
     {
-        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = engine is not null, DistrustsLegacy = settings.DistrustsLegacy };
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = true, DistrustsLegacy = settings.DistrustsLegacy };
         return await WithDatabaseAsync(connectionString, () => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
     }
 

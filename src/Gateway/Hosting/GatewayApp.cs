@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Orleans.Dashboard;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Landing;
 using OrleansCache.Gateway.Ncps;
@@ -10,6 +11,7 @@ using OrleansCache.Gateway.NixWriter;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
+using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
@@ -21,9 +23,11 @@ public static class GatewayApp
     /// <param name="parts">What is served.</param>
     /// <param name="listener">Bound, not yet listening: the port is known, and ours, before anything else is started.</param>
     /// <param name="logging">Where the log goes.</param>
-    /// <param name="engine">What stands between the core and the routes; null for nothing.</param>
+    /// <param name="silo">The silo of this process; null: there is none.</param>
+    /// <param name="siloOptions">What silo that is.</param>
     /// <param name="systemd">Told when the server stops; null for nobody.</param>
-    internal static WebApplication Build(GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, IServerEngine? engine = null, SystemdNotify? systemd = null)
+    internal static async Task<WebApplication> BuildAsync(
+        GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null, SystemdNotify? systemd = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
@@ -41,16 +45,17 @@ public static class GatewayApp
         RequestRates.AddTo(builder.Services, parts.Limits);
         OpenApi.AddTo(builder.Services);
         new Observability(Environment.GetEnvironmentVariable).AddTo(builder);
-        engine?.AddTo(builder);
-        // The parts are those that are served in the end: nothing is made before the engine has had them.
+        if (silo is not null)
+            builder.Services.AddOpenTelemetry().WithMetrics(SiloMetrics.Show);
+        if (siloOptions is { HasDashboard: true })
+            await silo!.AddDashboardAsync(builder.Services);
         builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
         builder.Services.AddSingleton<SchemaWatch>().AddHostedService(s => s.GetRequiredService<SchemaWatch>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
         builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
-        builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), engine is null ? "direct" : "orleans"));
+        builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), silo is null ? "direct" : "orleans"));
 
         var app = builder.Build();
-        parts = engine?.Over(parts, app.Services) ?? parts;
         var stopping = app.Lifetime.ApplicationStopping;
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
@@ -77,7 +82,8 @@ public static class GatewayApp
         Observability.Map(app);
         app.Services.GetRequiredService<ServerMetrics>();
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
-        engine?.Map(app);
+        if (siloOptions is { HasDashboard: true })
+            app.MapOrleansDashboard("/dashboard").Needs(Access.Admin);
         return app;
     }
 }

@@ -84,9 +84,6 @@ public sealed record GatewayParts
     /// <summary>Statements sent to the database since the start.</summary>
     public Func<long> StatementCount { get; init; } = static () => 0;
 
-    /// <summary>What else keeps this server from taking requests, in one sentence; null when nothing does.</summary>
-    public Func<string?> FindTrouble { get; init; } = () => null;
-
     /// <summary>What clients reach this server under; no path below it is ours to choose.</summary>
     public required Uri PublicUrl { get; init; }
 

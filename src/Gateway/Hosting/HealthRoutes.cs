@@ -2,7 +2,7 @@ using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, its engine is well, and it is not stopping. <c>/readyz?for=push</c>: pushes would succeed, too.</summary>
+/// <summary><c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, and it is not stopping. <c>/readyz?for=push</c>: pushes would succeed, too.</summary>
 internal static class HealthRoutes
 {
     public static void Map(WebApplication app)

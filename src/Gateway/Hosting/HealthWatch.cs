@@ -32,7 +32,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     /// <param name="cancel">Stops the wait.</param>
     public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancel)
     {
-        var look = drain.HasBegun ? new Look("The server is stopping.", null) : parts.FindTrouble() is { } own ? new Look(own, null) : await LookAsync().WaitAsync(cancel);
+        var look = drain.HasBegun ? new Look("The server is stopping.", null) : await LookAsync().WaitAsync(cancel);
         (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null, parts.Time.GetTimestamp());
         return look.Trouble ?? (forPushes ? look.OfPushes : null);
     }

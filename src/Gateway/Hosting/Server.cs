@@ -4,6 +4,8 @@ using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
+using OrleansCache.Grains;
+using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
@@ -11,11 +13,10 @@ namespace OrleansCache.Gateway.Hosting;
 internal static partial class Server
 {
     /// <param name="settings">What the server is.</param>
-    /// <param name="makeEngine">Makes what stands between the core and the routes; null for nothing.</param>
     /// <param name="output">Takes the greeting.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="StartupException">It cannot start as configured.</exception>
-    public static async Task RunAsync(ServerSettings settings, Func<string, IServerEngine>? makeEngine, TextWriter output, CancellationToken cancel)
+    public static async Task RunAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
     {
         using var systemd = SystemdNotify.FromEnvironment();
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
@@ -28,7 +29,10 @@ internal static partial class Server
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
-        // 2. Database, store, core. Meanwhile the code of a push is compiled.
+        // 2. Database, store, core. Meanwhile the silo starts, which waits for the catalog's tables only, and the code of a push is compiled.
+        var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
+        await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging => AddLog(logging, settings), loggers.CreateLogger("silo"));
         var rehearsal = V1.Rehearsal.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = Compose.Store(settings, data, publicUrl);
@@ -36,10 +40,12 @@ internal static partial class Server
         var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
         await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancel);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        var engine = makeEngine?.Invoke(connectionString);
-        await using var core = await Compose.CoreAsync(connectionString, store, keys, engine?.Core, settings, loggers, cancel);
+        await using var core = await Compose.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
+        catalog.SetResult(connectionString);
+        // Here, as it leaves before the core and the database stop.
+        await using var leaves = silo;
 
-        // 3. The engine, and the routes over it. It starts before the first request is taken, and stops after the last is answered.
+        // 3. The routes. The first request is taken when the silo is there.
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
@@ -52,7 +58,9 @@ internal static partial class Server
         await Compose.WriteCacheInfoAsync(store, parts, cancel);
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
-        await using var app = GatewayApp.Build(parts, listener, logging => AddLog(logging, settings), engine, systemd);
+        await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo, settings.Silo, systemd);
+        if (silo is not null)
+            await silo.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancel);
         await app.StartAsync(cancel);
         await rehearsal;
         foreach (var open in settings.OpenSecrets)
@@ -124,7 +132,9 @@ internal static partial class Server
             lines.Add("  netrc-file = FILE, with 'machine HOST login any password TOKEN': reads need a token");
         lines.Add("To push:");
         lines.Add($"  orleans-cache push --url {url} --token-file {tokenFile} PATH...");
-        lines.Add(GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
+        lines.Add(settings.Silo is null ? "garbage collection: not scheduled by this server, as it has no silo (--no-silo)" : GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
+        if (settings.Silo is { ClusterId: null })
+            lines.Add("cluster: this server alone; --cluster-id makes servers on one PostgreSQL work as one");
         lines.Add($"ready at {url}");
         return string.Join('\n', lines);
     }

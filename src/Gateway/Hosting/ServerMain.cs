@@ -6,18 +6,14 @@ namespace OrleansCache.Gateway.Hosting;
 public static class ServerMain
 {
     /// <summary>Runs until it is told to stop.</summary>
-    /// <param name="line">The options that the program has.</param>
-    /// <param name="arguments">Those that it was given.</param>
-    /// <param name="engine">Makes what stands between the core and the routes of the settings, the other options and the catalog's connection string; null for nothing.</param>
     /// <returns>0: stopped in order, 1: failed while running, 2: cannot start as configured.</returns>
-    public static async Task<int> RunAsync(CommandLine line, string[] arguments, Func<ServerSettings, GivenOptions, Func<string, IServerEngine>>? engine = null)
+    public static async Task<int> RunAsync(string[] arguments)
     {
+        var line = new CommandLine();
         line.Root.SetAction(async (parsed, cancel) =>
         {
-            var given = line.Values(parsed, Environment.GetEnvironmentVariable);
-            var settings = ServerSettings.From(given);
-            // Beside a running server: what is the server's alone, such as a port, is not looked at.
-            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel) : Server.RunAsync(settings, engine?.Invoke(settings, given), Console.Out, cancel));
+            var settings = line.Settings(parsed, Environment.GetEnvironmentVariable);
+            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel) : Server.RunAsync(settings, Console.Out, cancel));
             return 0;
         });
         try
@@ -30,7 +26,7 @@ public static class ServerMain
         }
         catch (StartupException e)
         {
-            await Console.Error.WriteLineAsync($"{line.Program}: {e.Message}");
+            await Console.Error.WriteLineAsync($"{CommandLine.Program}: {e.Message}");
             return 2;
         }
     }

@@ -5,6 +5,7 @@ using OrleansCache.Core.Pushes;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
+using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
@@ -66,6 +67,9 @@ public sealed record ServerSettings
     /// <summary>Files of secrets that everybody on this machine can read, a sentence each.</summary>
     public IReadOnlyList<string> OpenSecrets { get; init; } = [];
 
+    /// <summary>The silo that it is; null: none.</summary>
+    public CacheSiloOptions? Silo { get; init; }
+
     /// <summary>Bring the database up to date and end.</summary>
     public bool OnlyMigrates { get; init; }
 
@@ -84,6 +88,7 @@ public sealed record ServerSettings
         var noSign = Flag("no-sign", one);
         if (noSign && signKeys.Count > 0)
             throw new StartupException("--sign-key and --no-sign exclude each other: give one of them.");
+        var onlyMigrates = Flag("migrate", one);
         return new ServerSettings
         {
             GivenData = one("data"),
@@ -102,7 +107,9 @@ public sealed record ServerSettings
             IsPrivate = Flag("private", one),
             DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
-            OnlyMigrates = Flag("migrate", one),
+            OnlyMigrates = onlyMigrates,
+            // Beside a running server: what is the server's alone, such as a port, is not looked at.
+            Silo = onlyMigrates ? null : SiloSettings.From(one, listen.Address),
             OpenSecrets = [.. FindOpen("sign-key", signKeys), .. SecretFiles.SelectMany(name => FindOpen(name, one(name) is { } path ? [path] : []))],
             LogsJson = one("log") switch
             {

@@ -52,8 +52,8 @@ internal static class GcRoutes
     }
 
     // The schedule's own: a client that knew the next one could start it early, or keep it from starting.
-    private static OperationId NotScheduled(OperationId operation) => GcScheduler.IsScheduled(operation)
-        ? throw new CacheProblemException(ProblemKind.BadRequest, $"An Idempotency-Key that begins with '{GcScheduler.Prefix}' belongs to the server's schedule: send another.")
+    private static OperationId NotScheduled(OperationId operation) => GcSchedule.IsScheduled(operation)
+        ? throw new CacheProblemException(ProblemKind.BadRequest, $"An Idempotency-Key that begins with '{GcSchedule.Prefix}' belongs to the server's schedule: send another.")
         : operation;
 
     private static long Run(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)

@@ -118,7 +118,7 @@ internal sealed class HostileServer : IAsyncDisposable
         var parts = GatewayParts.Of(_core, new TokenCredentials(new TokenFile([Token], privateReads: false), _core.Tokens), Url) with { Limits = limits };
         await directory.PutAsync(ObjectKey.NixCacheInfo, "StoreDir: /nix/store\n"u8.ToArray(), KeyHeaders.For(ObjectKey.NixCacheInfo), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
         ExpiredUrls = [directory.SignPut(ObjectKey.Parse($"nar/{new string('1', 52)}.nar.zst"), null, TimeSpan.FromSeconds(-5)).Url];
-        _app = GatewayApp.Build(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(_log));
+        _app = await GatewayApp.BuildAsync(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(_log));
         await _app.StartAsync();
     }
 

@@ -82,7 +82,7 @@ internal sealed class Niks3Cache : IAsyncDisposable
                 Housekeeping = false,
             },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
-        var app = GatewayApp.Build(
+        var app = await GatewayApp.BuildAsync(
             GatewayParts.Of(core, new TokenFile([Token], privateReads: false), url) with { Store = store },
             listener, logging => logging.SetMinimumLevel(LogLevel.None));
         await app.StartAsync();

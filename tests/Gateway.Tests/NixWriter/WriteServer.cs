@@ -64,7 +64,7 @@ internal sealed class WriteServer : IAsyncDisposable
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var parts = GatewayParts.Of(core, new Users(privateReads), url);
         var log = new List<string>();
-        var app = GatewayApp.Build(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new Lines(log)));
+        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new Lines(log)));
         await app.StartAsync();
         return new WriteServer(folder, core, app, url, store as IDisposable, log);
     }

@@ -3,7 +3,7 @@ using Orleans.Configuration;
 namespace OrleansCache.Silo;
 
 /// <summary>How soon a silo that is gone is taken for dead, and how late one that is only slow.</summary>
-internal static class Membership
+internal static class MembershipTimes
 {
     public static void Tune(ISiloBuilder silo)
     {
