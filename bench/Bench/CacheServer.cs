@@ -29,6 +29,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
 
     public double GatewayCpu => ProcFs.Cpu(_process.Id);
 
+    public double GatewayMegabytes => ProcFs.Megabytes(_process.Id);
+
     public double GatewayPeakMegabytes => ProcFs.PeakMegabytes(_process.Id);
 
     /// <summary>All of its PostgreSQL's processes, also those that have ended.</summary>

@@ -41,14 +41,19 @@ internal static partial class ProcFs
         }
     }
 
+    /// <summary>The resident set, in MiB; 0 when the process has ended.</summary>
+    public static double Megabytes(int pid) => StatusMegabytes(pid, "VmRSS:");
+
     /// <summary>The largest resident set so far, in MiB; 0 when the process has ended.</summary>
-    public static double PeakMegabytes(int pid)
+    public static double PeakMegabytes(int pid) => StatusMegabytes(pid, "VmHWM:");
+
+    private static double StatusMegabytes(int pid, string name)
     {
         try
         {
             foreach (var line in File.ReadLines($"/proc/{pid}/status"))
             {
-                if (line.StartsWith("VmHWM:", StringComparison.Ordinal))
+                if (line.StartsWith(name, StringComparison.Ordinal))
                     return Number(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]) / 1024.0;
             }
         }

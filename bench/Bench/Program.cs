@@ -2,6 +2,7 @@ using OrleansCache.Bench;
 using OrleansCache.Bench.Cluster;
 using OrleansCache.Bench.Gc;
 using OrleansCache.Bench.Hostile;
+using OrleansCache.Bench.Start;
 
 try
 {
@@ -11,8 +12,9 @@ try
         ["gc", .. var arguments] => await GcBench.RunAsync(BenchOptions.Parse(arguments)),
         ["cluster", .. var arguments] => await ClusterBench.RunAsync(BenchOptions.Parse(arguments)),
         ["membership", .. var arguments] => await MembershipBench.RunAsync(BenchOptions.Parse(arguments)),
+        ["start", .. var arguments] => await StartBench.RunAsync(BenchOptions.Parse(arguments)),
         ["hostile", .. var arguments] => await HostileBench.RunAsync(BenchOptions.Parse(arguments)),
-        _ => throw new BenchException("There are five benchmarks: push, gc, cluster, membership and hostile. Run them with eng/bench."),
+        _ => throw new BenchException("There are six benchmarks: push, gc, cluster, membership, start and hostile. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

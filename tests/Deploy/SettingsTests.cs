@@ -46,7 +46,9 @@ public class SettingsTests
         WriteSecrets(pod, mounts);
         var line = new CommandLine();
 
-        var settings = line.Settings(line.Root.Parse([]), name => environment.GetValueOrDefault(name)?.Replace("/etc/orleans-cache", mounts["etc/orleans-cache"], StringComparison.Ordinal));
+        var settings = line.Settings(line.Root.Parse([]), name => name == "ORLEANS_CACHE_SILO_ADDRESS"
+            ? environment.ContainsKey(name) ? "127.0.0.1" : null // the pod's, which is not this machine's
+            : environment.GetValueOrDefault(name)?.Replace("/etc/orleans-cache", mounts["etc/orleans-cache"], StringComparison.Ordinal));
 
         Assert.False(settings.NeedsDataDirectory);
         Assert.Equal("cache.example.org-1", Assert.Single(settings.SigningKeys!).Name);
