@@ -7,14 +7,14 @@
 
 FROM mcr.microsoft.com/dotnet/sdk:10.0-noble AS build
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libsodium23 libzstd1 liblzma5 libbz2-1.0 \
+ && apt-get install -y --no-install-recommends libzstd1 liblzma5 libbz2-1.0 \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
 RUN --mount=type=cache,target=/root/.nuget/packages eng/build
 # The loader looks into /usr/lib on every processor. The libraries need nothing but libc.
 RUN mkdir -p /image/usr/lib /image/usr/local/bin \
- && for l in libsodium.so.23 libzstd.so.1 liblzma.so.5 libbz2.so.1; do cp -L "/usr/lib/$(uname -m)-linux-gnu/$l" /image/usr/lib/; done \
+ && for l in libzstd.so.1 liblzma.so.5 libbz2.so.1; do cp -L "/usr/lib/$(uname -m)-linux-gnu/$l" /image/usr/lib/; done \
  && cp artifacts/bin/orleans-cache* /image/usr/local/bin/
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0-noble-chiseled

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using NSec.Cryptography;
 
 namespace OrleansCache.Nix;
 
@@ -9,15 +10,14 @@ namespace OrleansCache.Nix;
 /// </summary>
 public sealed class SecretKey
 {
-    private readonly byte[] _secret;
+    private static KeyCreationParameters Exportable => new() { ExportPolicy = KeyExportPolicies.AllowPlaintextExport };
 
-    private SecretKey(string name, byte[] secret)
+    private readonly Key _key;
+
+    private SecretKey(string name, Key key)
     {
-        Name = name;
-        _secret = secret;
-        var bytes = new byte[Sodium.PublicKeyBytes];
-        Sodium.PublicOf(secret, bytes);
-        PublicKey = new PublicKey(name, bytes);
+        (Name, _key) = (name, key);
+        PublicKey = new PublicKey(name, key.PublicKey);
     }
 
     public string Name { get; }
@@ -29,9 +29,7 @@ public sealed class SecretKey
     {
         if (!KeyText.IsValidName(name))
             throw new ArgumentException($"'{name}' cannot name a key: it must not be empty and have no colon or white space.", nameof(name));
-        var secret = new byte[Sodium.SecretKeyBytes];
-        Sodium.KeyPair(stackalloc byte[Sodium.PublicKeyBytes], secret);
-        return new SecretKey(name, secret);
+        return new SecretKey(name, Key.Create(BundledSodium.Ed25519, Exportable));
     }
 
     /// <summary>White space around the key, as at the end of a key file, is ignored.</summary>
@@ -41,12 +39,18 @@ public sealed class SecretKey
     public static bool TryParse(string? text, [NotNullWhen(true)] out SecretKey? key, [NotNullWhen(false)] out string? error)
     {
         (key, error) = (null, null);
-        if (!KeyText.TrySplit(text, Sodium.SecretKeyBytes, out var name, out var bytes))
+        if (!KeyText.TrySplit(text, BundledSodium.SecretKeyBytes, out var name, out var bytes))
+        {
             error = "name:base64 of 64 bytes is wanted, as 'nix key generate-secret' prints";
-        else if (!Sodium.IsWhole(bytes))
-            error = "its second half is not the public key of the first, so nothing that it signs could be verified: restore the file, or make a new key with 'nix key generate-secret'";
+            return false;
+        }
+
+        // The second half is the public key of the first, the seed.
+        var pair = Key.Import(BundledSodium.Ed25519, bytes.AsSpan(..BundledSodium.SeedBytes), KeyBlobFormat.RawPrivateKey, Exportable);
+        if (pair.PublicKey.Export(KeyBlobFormat.RawPublicKey).AsSpan().SequenceEqual(bytes.AsSpan(BundledSodium.SeedBytes..)))
+            key = new SecretKey(name, pair);
         else
-            key = new SecretKey(name, bytes);
+            error = "its second half is not the public key of the first, so nothing that it signs could be verified: restore the file, or make a new key with 'nix key generate-secret'";
         return key is not null;
     }
 
@@ -59,13 +63,13 @@ public sealed class SecretKey
     /// <inheritdoc cref="Sign(string)"/>
     public string Sign(ReadOnlySpan<byte> message)
     {
-        Span<byte> signature = stackalloc byte[Sodium.SignatureBytes];
-        Sodium.Sign(message, _secret, signature);
+        Span<byte> signature = stackalloc byte[BundledSodium.SignatureBytes];
+        BundledSodium.Ed25519.Sign(_key, message, signature);
         return $"{Name}:{Convert.ToBase64String(signature)}";
     }
 
     /// <summary>The text of the key file. Whoever has it can sign.</summary>
-    public string Export() => $"{Name}:{Convert.ToBase64String(_secret)}";
+    public string Export() => $"{Name}:{Convert.ToBase64String([.. _key.Export(KeyBlobFormat.RawPrivateKey), .. PublicKey.ToBytes()])}";
 
     public override string ToString() => $"{Name} (secret key)";
 }
@@ -73,19 +77,17 @@ public sealed class SecretKey
 /// <summary>The public half, as <c>trusted-public-keys</c> lists it: <c>name:base64</c> of 32 bytes.</summary>
 public sealed class PublicKey : IEquatable<PublicKey>
 {
-    private readonly byte[] _key;
+    private readonly NSec.Cryptography.PublicKey _key;
 
-    internal PublicKey(string name, byte[] key)
-    {
-        Name = name;
-        _key = key;
-    }
+    internal PublicKey(string name, NSec.Cryptography.PublicKey key) => (Name, _key) = (name, key);
 
     public string Name { get; }
 
     public static bool TryParse(string? text, [NotNullWhen(true)] out PublicKey? key)
     {
-        key = KeyText.TrySplit(text, Sodium.PublicKeyBytes, out var name, out var bytes) ? new PublicKey(name, bytes) : null;
+        key = KeyText.TrySplit(text, BundledSodium.PublicKeyBytes, out var name, out var bytes)
+            ? new PublicKey(name, NSec.Cryptography.PublicKey.Import(BundledSodium.Ed25519, bytes, KeyBlobFormat.RawPublicKey))
+            : null;
         return key is not null;
     }
 
@@ -99,15 +101,17 @@ public sealed class PublicKey : IEquatable<PublicKey>
 
     /// <inheritdoc cref="Verify(string, string)"/>
     public bool Verify(ReadOnlySpan<byte> message, string signature) =>
-        KeyText.TrySplit(signature, Sodium.SignatureBytes, out var name, out var bytes) && name == Name && Sodium.Verify(message, bytes, _key);
+        KeyText.TrySplit(signature, BundledSodium.SignatureBytes, out var name, out var bytes) && name == Name && BundledSodium.Ed25519.Verify(_key, message, bytes);
 
-    public override string ToString() => $"{Name}:{Convert.ToBase64String(_key)}";
+    public override string ToString() => $"{Name}:{Convert.ToBase64String(ToBytes())}";
 
-    public bool Equals(PublicKey? other) => other is not null && Name == other.Name && _key.AsSpan().SequenceEqual(other._key);
+    internal byte[] ToBytes() => _key.Export(KeyBlobFormat.RawPublicKey);
+
+    public bool Equals(PublicKey? other) => other is not null && Name == other.Name && _key.Equals(other._key);
 
     public override bool Equals(object? obj) => Equals(obj as PublicKey);
 
-    public override int GetHashCode() => HashCode.Combine(Name, BitConverter.ToInt32(_key));
+    public override int GetHashCode() => HashCode.Combine(Name, _key);
 }
 
 /// <summary>The form that keys and signatures share: <c>name:base64</c>.</summary>

@@ -23,8 +23,8 @@ public readonly record struct PathSignature
         var colon = text?.IndexOf(':', StringComparison.Ordinal) ?? -1;
         if (colon is <= 0 or > MaxNameLength || !KeyText.IsValidName(text![..colon]))
             return false;
-        Span<byte> bytes = stackalloc byte[Sodium.SignatureBytes];
-        Span<char> canonical = stackalloc char[(Sodium.SignatureBytes + 2) / 3 * 4];
+        Span<byte> bytes = stackalloc byte[BundledSodium.SignatureBytes];
+        Span<char> canonical = stackalloc char[(BundledSodium.SignatureBytes + 2) / 3 * 4];
         var sent = text.AsSpan(colon + 1);
         if (sent.Length != canonical.Length || !Convert.TryFromBase64Chars(sent, bytes, out var length) || length != bytes.Length)
             return false;

@@ -85,6 +85,21 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         Assert.DoesNotContain("   at ", run.Errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_copied_server_reads_its_key_where_it_has_no_home_and_no_library_beside_it()
+    {
+        using var folder = new TempFolder();
+        File.Copy(BuiltProgram.Server, folder["server"]);
+        // It reads keys, with libsodium, before it asks for the database, which is not there.
+        var run = await ProcessRunner.RunAsync(
+            folder["server"], [.. "--data FOLDER/data --listen 127.0.0.1:0 --sign-key KEY --postgres Host=127.0.0.1;Port=FREE;Username=cache".Split(' ')
+                .Select(o => setting.Fill(o.Replace("FOLDER", folder.Path, StringComparison.Ordinal).Replace("KEY", setting.Server.KeyFile, StringComparison.Ordinal)))],
+            new Dictionary<string, string?> { ["HOME"] = "/proc", ["DOTNET_BUNDLE_EXTRACT_BASE_DIR"] = null }, folder: "/");
+
+        Assert.Equal(2, run.ExitCode);
+        AssertSentence(run, "Does it run there, and is --postgres right?");
+    }
+
     private static void AssertSentence(ProcessResult run, string leadsTo)
     {
         var line = Assert.Single(run.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));

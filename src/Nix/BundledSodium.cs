@@ -1,0 +1,57 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using NSec.Cryptography;
+
+namespace OrleansCache.Nix;
+
+/// <summary>
+/// Ed25519 by libsodium, the library that Nix itself signs with. A published server is one file and carries the library as a resource
+/// (Sodium.targets); the loader gets it as a file in memory, which no read-only disk, missing home or <c>noexec</c> mount can refuse.
+/// Without the resource, as in tests, the loader looks where it always does.
+/// </summary>
+internal static partial class BundledSodium
+{
+    public const int PublicKeyBytes = 32;
+    public const int SecretKeyBytes = SeedBytes + PublicKeyBytes;
+    public const int SignatureBytes = 64;
+    public const int SeedBytes = 32;
+
+    private const string Library = "libsodium";
+    private const uint CloseOnExec = 0x1, Executable = 0x10;
+
+    // NSec asks once for each function; two copies of the library would each have to be initialised.
+    private static readonly Lazy<nint> Bundled = new(LoadResource);
+
+    static BundledSodium()
+    {
+        // Before NSec's first call, which is in its algorithm's constructor.
+        NativeLibrary.SetDllImportResolver(
+            typeof(SignatureAlgorithm).Assembly, static (name, _, _) => name == Library ? Bundled.Value : 0);
+        Ed25519 = SignatureAlgorithm.Ed25519;
+    }
+
+    public static SignatureAlgorithm Ed25519 { get; }
+
+    // 0 leaves the search to the loader.
+    private static nint LoadResource()
+    {
+        using var resource = Assembly.GetEntryAssembly()?.GetManifestResourceStream(Library);
+        if (resource is null)
+            return 0;
+        // Linux before 6.3 does not know the second flag, and allows what it asks for.
+        var file = MemoryFile(Library, CloseOnExec | Executable);
+        if (file < 0)
+            file = MemoryFile(Library, CloseOnExec);
+        if (file < 0)
+            return 0;
+        using var handle = new SafeFileHandle(file, ownsHandle: true);
+        using var copy = new FileStream(handle, FileAccess.Write, bufferSize: 0);
+        resource.CopyTo(copy);
+        // The loader maps it; the descriptor can go then.
+        return NativeLibrary.TryLoad($"/proc/self/fd/{file}", out var library) ? library : 0;
+    }
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MemoryFile(string name, uint flags);
+}
