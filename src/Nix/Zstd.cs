@@ -14,8 +14,16 @@ public static class Zstd
     /// <summary>Windows of all else that a client sends (bodies, listings, logs) have at most 8 MiB: those of level 19.</summary>
     public const int BodyWindowLog = 23;
 
+    /// <summary>Name and version of what compresses here, and what to do about it where it is not libzstd.</summary>
+    public static string Library => IsNative
+        ? ZstdLibrary.Current.Name
+        : $"{ZstdLibrary.Current.Name}, as libzstd.so.1 cannot be loaded: compressing takes 1.65 times its processor time, decompressing 2.5 times. Install it (Debian: libzstd1)";
+
+    /// <summary>Is it libzstd?</summary>
+    public static bool IsNative => ZstdLibrary.Current is NativeZstd;
+
     /// <summary>The largest size that <paramref name="byteCount"/> bytes can compress to.</summary>
-    public static int CompressBound(int byteCount) => checked((int)ZstdNative.CompressBound((nuint)byteCount));
+    public static int CompressBound(int byteCount) => checked((int)ZstdLibrary.Current.CompressBound((nuint)byteCount));
 
     /// <summary>One frame, with its content size in the header.</summary>
     public static byte[] Compress(ReadOnlySpan<byte> data, int level = DefaultLevel)

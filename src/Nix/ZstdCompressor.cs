@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace OrleansCache.Nix;
 
 /// <summary>What a call of <see cref="ZstdCompressor.Compress"/> asks for beyond taking input.</summary>
@@ -21,23 +19,20 @@ public enum ZstdEnd
 /// </summary>
 public sealed class ZstdCompressor : IDisposable
 {
-    // A context at level 3 holds about 1.3 MB. As many as could ever work at once are kept, no more.
-    private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
-    private static readonly ConcurrentBag<ZstdCompressor> Pool = [];
-    private static int _pooled;
-
+    private readonly ZstdLibrary _zstd;
     private readonly nint _context;
     private (int Level, int Workers, int JobSize, bool Checksum)? _settings;
     private bool _rented = true;
 
-    private ZstdCompressor()
+    private ZstdCompressor(ZstdLibrary zstd)
     {
-        _context = ZstdNative.CreateCompressor();
+        _zstd = zstd;
+        _context = _zstd.CreateCompressor();
         if (_context == 0)
-            throw new InvalidOperationException("libzstd could not make a compression context: out of memory.");
+            throw new InvalidOperationException("zstd could not make a compression context: out of memory.");
     }
 
-    ~ZstdCompressor() => _ = ZstdNative.FreeCompressor(_context);
+    ~ZstdCompressor() => _ = _zstd.FreeCompressor(_context);
 
     /// <param name="level">1 to 19 (22 with much memory); negative ones are faster still.</param>
     /// <param name="workers">
@@ -48,20 +43,16 @@ public sealed class ZstdCompressor : IDisposable
     /// <param name="checksum">A few bytes in the frame by which its reader notices damage; no use where a better hash is compared anyway.</param>
     public static ZstdCompressor Rent(int level = Zstd.DefaultLevel, int workers = 0, int jobSize = 0, bool checksum = true)
     {
-        ZstdCompressor? compressor = null;
-        if (workers == 0 && Pool.TryTake(out compressor))
-        {
-            Interlocked.Decrement(ref _pooled);
-            compressor._rented = true;
-        }
-
-        compressor ??= new ZstdCompressor();
+        var zstd = ZstdLibrary.Current;
+        if (workers != 0 || !zstd.Compressors.TryTake(out var compressor))
+            compressor = new ZstdCompressor(zstd);
+        compressor._rented = true;
         compressor.Configure(level, workers, jobSize, checksum);
         return compressor;
     }
 
     /// <summary>Says how long the frame's content will be, so that its header can tell readers. Before the first input only.</summary>
-    public void SetPledgedSize(long size) => ZstdNative.Check(ZstdNative.SetPledgedSize(Context, (ulong)size));
+    public void SetPledgedSize(long size) => _zstd.Check(_zstd.SetPledgedSize(Context, (ulong)size));
 
     /// <summary>Compresses <paramref name="data"/> into one frame.</summary>
     /// <returns>The bytes written.</returns>
@@ -69,7 +60,7 @@ public sealed class ZstdCompressor : IDisposable
     public unsafe int CompressFrame(ReadOnlySpan<byte> data, Span<byte> frame)
     {
         fixed (byte* source = data, target = frame)
-            return (int)ZstdNative.Check(ZstdNative.Compress(Context, target, (nuint)frame.Length, source, (nuint)data.Length));
+            return (int)_zstd.Check(_zstd.Compress(Context, target, (nuint)frame.Length, source, (nuint)data.Length));
     }
 
     /// <summary>One step of a stream.</summary>
@@ -81,33 +72,31 @@ public sealed class ZstdCompressor : IDisposable
     {
         fixed (byte* source = input, target = output)
         {
-            var from = new ZstdNative.Buffer { Data = source, Size = (nuint)input.Length };
-            var to = new ZstdNative.Buffer { Data = target, Size = (nuint)output.Length };
-            var left = ZstdNative.Check(ZstdNative.CompressStream(Context, &to, &from, (int)end));
+            var from = new ZstdLibrary.Buffer { Data = source, Size = (nuint)input.Length };
+            var to = new ZstdLibrary.Buffer { Data = target, Size = (nuint)output.Length };
+            var left = _zstd.Check(_zstd.CompressStream(Context, &to, &from, (int)end));
             (consumed, written) = ((int)from.Position, (int)to.Position);
             return end == ZstdEnd.Continue ? consumed == input.Length : left == 0;
         }
     }
 
     /// <summary>Drops an unfinished frame; the next input begins a new one.</summary>
-    public void Reset() => ZstdNative.Check(ZstdNative.ResetCompressor(Context, ZstdNative.ResetSession));
+    public void Reset() => _zstd.Check(_zstd.ResetCompressor(Context, ZstdLibrary.ResetSession));
 
     public void Dispose()
     {
         if (!_rented)
             return;
         _rented = false;
-        var isPooled = _settings is { Workers: 0 };
-        if (isPooled && Interlocked.Increment(ref _pooled) <= PoolLimit)
+        if (_settings is { Workers: 0 })
         {
-            _ = ZstdNative.ResetCompressor(_context, ZstdNative.ResetSession);
-            Pool.Add(this);
-            return;
+            // About 1.3 MB at level 3.
+            _ = _zstd.ResetCompressor(_context, ZstdLibrary.ResetSession);
+            if (_zstd.Compressors.TryAdd(this))
+                return;
         }
 
-        if (isPooled)
-            Interlocked.Decrement(ref _pooled);
-        _ = ZstdNative.FreeCompressor(_context);
+        _ = _zstd.FreeCompressor(_context);
         GC.SuppressFinalize(this);
     }
 
@@ -117,11 +106,11 @@ public sealed class ZstdCompressor : IDisposable
     {
         if (_settings == (level, workers, jobSize, checksum))
             return;
-        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.CompressionLevel, level));
-        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.Workers, workers));
+        _zstd.Check(_zstd.SetParameter(_context, ZstdLibrary.CompressionLevel, level));
+        _zstd.Check(_zstd.SetParameter(_context, ZstdLibrary.Workers, workers));
         if (workers > 0)
-            ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.JobSize, jobSize));
-        ZstdNative.Check(ZstdNative.SetParameter(_context, ZstdNative.ChecksumFlag, checksum ? 1 : 0));
+            _zstd.Check(_zstd.SetParameter(_context, ZstdLibrary.JobSize, jobSize));
+        _zstd.Check(_zstd.SetParameter(_context, ZstdLibrary.ChecksumFlag, checksum ? 1 : 0));
         _settings = (level, workers, jobSize, checksum);
     }
 }

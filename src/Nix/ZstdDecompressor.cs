@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-
 namespace OrleansCache.Nix;
 
 /// <summary>
@@ -11,21 +9,19 @@ public sealed class ZstdDecompressor : IDisposable
     // A window of level 3 is 2 MiB. A context that grew beyond is freed: pooled, it would keep that.
     private const int PooledBytes = 4 << 20;
 
-    private static readonly int PoolLimit = Math.Max(4, Environment.ProcessorCount * 2);
-    private static readonly ConcurrentBag<ZstdDecompressor> Pool = [];
-    private static int _pooled;
-
+    private readonly ZstdLibrary _zstd;
     private readonly nint _context;
     private bool _rented = true;
 
-    private ZstdDecompressor()
+    private ZstdDecompressor(ZstdLibrary zstd)
     {
-        _context = ZstdNative.CreateDecompressor();
+        _zstd = zstd;
+        _context = _zstd.CreateDecompressor();
         if (_context == 0)
-            throw new InvalidOperationException("libzstd could not make a decompression context: out of memory.");
+            throw new InvalidOperationException("zstd could not make a decompression context: out of memory.");
     }
 
-    ~ZstdDecompressor() => _ = ZstdNative.FreeDecompressor(_context);
+    ~ZstdDecompressor() => _ = _zstd.FreeDecompressor(_context);
 
     /// <summary>True before the first frame and after each: here the data may end.</summary>
     public bool IsAtFrameEnd { get; private set; } = true;
@@ -36,12 +32,11 @@ public sealed class ZstdDecompressor : IDisposable
     /// <param name="maxWindowLog">A frame whose window is larger than <c>1 &lt;&lt; maxWindowLog</c> bytes is refused: see <see cref="Zstd"/>.</param>
     public static ZstdDecompressor Rent(int maxWindowLog = Zstd.NarWindowLog)
     {
-        if (Pool.TryTake(out var decompressor))
-            Interlocked.Decrement(ref _pooled);
-        else
-            decompressor = new ZstdDecompressor();
+        var zstd = ZstdLibrary.Current;
+        if (!zstd.Decompressors.TryTake(out var decompressor))
+            decompressor = new ZstdDecompressor(zstd);
         decompressor._rented = true;
-        ZstdNative.Check(ZstdNative.SetDecompressorParameter(decompressor._context, ZstdNative.WindowLogMax, maxWindowLog));
+        zstd.Check(zstd.SetDecompressorParameter(decompressor._context, ZstdLibrary.WindowLogMax, maxWindowLog));
         return decompressor;
     }
 
@@ -59,9 +54,9 @@ public sealed class ZstdDecompressor : IDisposable
 
         fixed (byte* source = input, target = output)
         {
-            var from = new ZstdNative.Buffer { Data = source, Size = (nuint)input.Length };
-            var to = new ZstdNative.Buffer { Data = target, Size = (nuint)output.Length };
-            IsAtFrameEnd = ZstdNative.Check(ZstdNative.DecompressStream(_context, &to, &from)) == 0;
+            var from = new ZstdLibrary.Buffer { Data = source, Size = (nuint)input.Length };
+            var to = new ZstdLibrary.Buffer { Data = target, Size = (nuint)output.Length };
+            IsAtFrameEnd = _zstd.Check(_zstd.DecompressStream(_context, &to, &from)) == 0;
             (consumed, written) = ((int)from.Position, (int)to.Position);
         }
     }
@@ -78,19 +73,13 @@ public sealed class ZstdDecompressor : IDisposable
         if (!_rented)
             return;
         _rented = false;
-        var isPooled = ZstdNative.SizeOfDecompressor(_context) <= PooledBytes;
-        _ = ZstdNative.ResetDecompressor(_context, ZstdNative.ResetSessionAndParameters);
+        var isPooled = _zstd.SizeOfDecompressor(_context) <= PooledBytes;
+        _ = _zstd.ResetDecompressor(_context, ZstdLibrary.ResetSessionAndParameters);
         IsAtFrameEnd = true;
-        if (isPooled && Interlocked.Increment(ref _pooled) <= PoolLimit)
-        {
-            Pool.Add(this);
+        if (isPooled && _zstd.Decompressors.TryAdd(this))
             return;
-        }
-
-        if (isPooled)
-            Interlocked.Decrement(ref _pooled);
         WasFreed = true;
-        _ = ZstdNative.FreeDecompressor(_context);
+        _ = _zstd.FreeDecompressor(_context);
         GC.SuppressFinalize(this);
     }
 }

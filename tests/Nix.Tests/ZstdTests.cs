@@ -1,7 +1,29 @@
 namespace OrleansCache.Nix.Tests;
 
-public sealed class ZstdTests
+/// <summary>libzstd, which the machine has.</summary>
+[Collection(nameof(ZstdLibraries))]
+public sealed class NativeZstdTests() : ZstdTests(new NativeZstd());
+
+/// <summary>The same on what stands in where libzstd is missing.</summary>
+[Collection(nameof(ZstdLibraries))]
+public sealed class PortedZstdTests() : ZstdTests(new PortedZstd());
+
+/// <summary>Which library makes contexts is set for the process, so nothing else runs meanwhile.</summary>
+[CollectionDefinition(nameof(ZstdLibraries), DisableParallelization = true)]
+public sealed class ZstdLibraries;
+
+public abstract class ZstdTests : IDisposable
 {
+    private readonly ZstdLibrary _before = ZstdLibrary.Current;
+
+    private protected ZstdTests(ZstdLibrary library) => ZstdLibrary.Current = library;
+
+    public void Dispose()
+    {
+        ZstdLibrary.Current = _before;
+        GC.SuppressFinalize(this);
+    }
+
     public static TheoryData<int> Sizes => [0, 1, 100, 4096, 131071, 131072, 131073, 262144, 1_000_000, 9_000_000];
 
     [Theory]
@@ -34,6 +56,16 @@ public sealed class ZstdTests
         }
 
         Assert.Equal(data, Zstd.Decompress(Zstd.Compress(data), size));
+    }
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void What_one_library_compresses_the_other_reads(int size)
+    {
+        var data = Data(new Random(size), size);
+        var frames = new[] { 1, 3, 19 }.Select(level => Zstd.Compress(data, level)).ToArray();
+        ZstdLibrary.Current = ZstdLibrary.Current is NativeZstd ? new PortedZstd() : new NativeZstd();
+        Assert.All(frames, frame => Assert.Equal(data, Zstd.Decompress(frame, size)));
     }
 
     [Fact]

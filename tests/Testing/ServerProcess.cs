@@ -34,6 +34,9 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>Its log since the last start.</summary>
     public string Log => _process?.Errors ?? "";
 
+    /// <summary>What it has told people since the last start: the lines up to "ready at".</summary>
+    public string Greeting => _process?.Output ?? "";
+
     /// <summary>The largest resident set of the gateway's process since its start, in bytes.</summary>
     public long PeakMemory => MemoryOf("VmHWM:");
 

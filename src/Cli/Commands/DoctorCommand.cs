@@ -45,6 +45,10 @@ internal static class DoctorCommand
             var once = new RetryPolicy { Patience = TimeSpan.Zero };
             if (await ServerAsync(http, settings, once, cancellationToken) && await ReadyAsync(http, settings, cancellationToken))
                 await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, once, cancellationToken);
+            if (Zstd.IsNative)
+                Good("zstd", Zstd.Library);
+            else
+                Warn("zstd", Zstd.Library);
             await NixAsync(cancellationToken);
             return _exitCode;
         }

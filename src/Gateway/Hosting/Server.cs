@@ -5,6 +5,7 @@ using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Grains;
+using OrleansCache.Nix;
 using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
@@ -135,6 +136,7 @@ internal static partial class Server
         lines.Add(settings.Silo is null ? "garbage collection: not scheduled by this server, as it has no silo (--no-silo)" : GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
         if (settings.Silo is { ClusterId: null })
             lines.Add("cluster: this server alone; --cluster-id makes servers on one PostgreSQL work as one");
+        lines.Add($"zstd: {Zstd.Library}");
         lines.Add($"ready at {url}");
         return string.Join('\n', lines);
     }
