@@ -1,6 +1,7 @@
 using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
+using Minio;
 using Xunit;
 
 namespace OrleansCache.Testing;
@@ -71,6 +72,10 @@ public sealed class CephServer : IAsyncDisposable
             RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
         });
+
+    /// <summary>Another implementation of S3 than the product's: good for listing, for asking what there is and for reading whole objects (decision 004).</summary>
+    public IMinioClient CreateSecondClient() =>
+        new MinioClient().WithEndpoint(Endpoint).WithSSL(Endpoint.Scheme == Uri.UriSchemeHttps).WithRegion(Region).WithCredentials(AccessKey, SecretKey).Build();
 
     /// <summary>Creates an empty bucket and returns its name. It may stay: the server is thrown away.</summary>
     public async Task<string> CreateBucketAsync()

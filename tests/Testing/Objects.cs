@@ -1,5 +1,8 @@
 using Amazon.S3;
 using Amazon.S3.Model;
+using Minio;
+using Minio.DataModel.Args;
+using Minio.Exceptions;
 
 namespace OrleansCache.Testing;
 
@@ -32,11 +35,12 @@ public sealed class ObjectFolder(string root) : IObjects
     public async Task<byte[]?> ReadAsync(string key) => File.Exists(Path.Combine(root, key)) ? await File.ReadAllBytesAsync(Path.Combine(root, key)) : null;
 }
 
-/// <summary>A new bucket, which anybody may read.</summary>
+/// <summary>A new bucket, which anybody may read. Objects are read by another implementation of S3 than the server writes them with.</summary>
 public sealed class ObjectBucket : IObjects, IDisposable
 {
     private readonly CephServer _server;
     private readonly AmazonS3Client _client;
+    private readonly IMinioClient _reader;
     private readonly TempFolder _keys = new("oc-s3-keys-");
 
     private ObjectBucket(CephServer server, string name, UploadUser? uploader)
@@ -50,6 +54,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
         }
 
         _client = server.CreateClient();
+        _reader = server.CreateSecondClient();
         WriteSecret("access", server.AccessKey);
         WriteSecret("secret", server.SecretKey);
     }
@@ -91,7 +96,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public async Task<IReadOnlyList<string>> KeysAsync(string prefix = "")
     {
         var keys = new List<string>();
-        await foreach (var item in _client.Paginators.ListObjectsV2(new ListObjectsV2Request { BucketName = Name, Prefix = prefix }).S3Objects)
+        await foreach (var item in _reader.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(Name).WithPrefix(prefix).WithRecursive(true)))
             keys.Add(item.Key);
         return keys;
     }
@@ -100,9 +105,9 @@ public sealed class ObjectBucket : IObjects, IDisposable
     {
         try
         {
-            return (await _client.GetObjectMetadataAsync(Name, key)).ContentLength;
+            return (await _reader.StatObjectAsync(new StatObjectArgs().WithBucket(Name).WithObject(key))).Size;
         }
-        catch (AmazonS3Exception e) when (e.StatusCode == System.Net.HttpStatusCode.NotFound)
+        catch (ObjectNotFoundException)
         {
             return null;
         }
@@ -110,14 +115,13 @@ public sealed class ObjectBucket : IObjects, IDisposable
 
     public async Task<byte[]?> ReadAsync(string key)
     {
+        using var bytes = new MemoryStream();
         try
         {
-            using var answer = await _client.GetObjectAsync(Name, key);
-            using var bytes = new MemoryStream();
-            await answer.ResponseStream.CopyToAsync(bytes);
+            await _reader.GetObjectAsync(new GetObjectArgs().WithBucket(Name).WithObject(key).WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
             return bytes.ToArray();
         }
-        catch (AmazonS3Exception e) when (e.StatusCode == System.Net.HttpStatusCode.NotFound)
+        catch (ObjectNotFoundException)
         {
             return null;
         }
@@ -130,6 +134,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public void Dispose()
     {
         _client.Dispose();
+        _reader.Dispose();
         _keys.Dispose();
     }
 }

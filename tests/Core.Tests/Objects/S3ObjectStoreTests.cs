@@ -1,4 +1,5 @@
 using Amazon.Runtime;
+using Minio.DataModel.Args;
 using OrleansCache.Core.Objects;
 using OrleansCache.Testing;
 using Xunit;
@@ -138,6 +139,34 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
             await using var body = await Store.GetAsync(key, null, None);
             Assert.Equal(KeyHeaders.For(key), body!.Headers);
         }
+    }
+
+    [Fact]
+    public async Task Another_implementation_of_S3_lists_and_reads_what_this_one_wrote()
+    {
+        var written = new Dictionary<string, byte[]>
+        {
+            ["0c5b8vw40dy178xlpddw65q9gf1h2186.narinfo"] = Bytes(300),
+            ["log/0c5b8vw40dy178xlpddw65q9gf1h2186-a+b?c=d.drv"] = Bytes(0),
+            ["realisations/sha256:2c0f!out.doi"] = Bytes(70_000),
+        };
+        foreach (var (key, body) in written)
+            await PutAsync(key, body);
+        var (id, _) = await OnePartAsync(Key("nar/b"), Bytes(5));
+        await Store.CompleteMultipartAsync(Key("nar/b"), id, 5, [Md5(Bytes(5))], None);
+        written.Add("nar/b", Bytes(5));
+
+        using var other = (await CephServer.Shared).CreateSecondClient();
+        var seen = new Dictionary<string, byte[]>();
+        await foreach (var item in other.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(_options.Bucket).WithPrefix(_options.Prefix).WithRecursive(true)))
+        {
+            using var bytes = new MemoryStream();
+            var stat = await other.GetObjectAsync(new GetObjectArgs().WithBucket(_options.Bucket).WithObject(item.Key).WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
+            Assert.Equal((bytes.Length, (ulong)bytes.Length), (stat.Size, item.Size));
+            seen.Add(item.Key[(_options.Prefix.Length + 1)..], bytes.ToArray());
+        }
+
+        Assert.Equal(written.OrderBy(o => o.Key, StringComparer.Ordinal), seen.OrderBy(o => o.Key, StringComparer.Ordinal));
     }
 
     [Fact]
