@@ -6,6 +6,7 @@ namespace OrleansCache.Core.Gc;
 /// <summary>
 /// A cron expression of five fields (minute, hour, day of month, month, day of week), in UTC. As in cron, when both days are restricted
 /// either of them is enough; a field that begins with <c>*</c> restricts nothing for this.
+/// Cronos wants both (<c>findings/cronos-joins-restricted-days.sh</c>).
 /// </summary>
 public sealed class CronSchedule
 {
