@@ -91,11 +91,17 @@ public sealed class LocalStoreTests : IDisposable
         {
             var damaged = bytes.ToArray();
             damaged[at] ^= 0x55;
-            Assert.Throws<InvalidDataException>(() => Bzip2.Decompress(new MemoryStream(damaged), 1 << 20));
+            Assert.Throws<InvalidDataException>(() => Read(damaged, 1 << 20));
         }
 
-        Assert.Throws<InvalidDataException>(() => Bzip2.Decompress(new MemoryStream(bytes[..^1]), 1 << 20));
-        Assert.Throws<InvalidDataException>(() => Bzip2.Decompress(new MemoryStream(bytes), 100_000));
+        Assert.Throws<InvalidDataException>(() => Read(bytes[..^1], 1 << 20));
+        Assert.Throws<InvalidDataException>(() => Read(bytes, 100_000));
+
+        static byte[] Read(byte[] compressed, int maxBytes)
+        {
+            using var text = new Bzip2DecompressStream(new MemoryStream(compressed));
+            return BuildLogs.Read(text, maxBytes);
+        }
     }
 
     [Fact]

@@ -3,19 +3,20 @@ using Xunit;
 
 namespace OrleansCache.EndToEnd.Tests;
 
-/// <summary>Programs on a machine whose libzstd cannot be loaded.</summary>
-public sealed class MissingZstdTests : IDisposable
+/// <summary>Programs on a machine whose libzstd and libbz2 cannot be loaded.</summary>
+public sealed class MissingLibraryTests : IDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly Dictionary<string, string?> _environment;
 
-    public MissingZstdTests()
+    public MissingLibraryTests()
     {
         Directory.CreateDirectory(_folder["lib"]);
         Directory.CreateDirectory(_folder["bin"]);
         // The loader ends its search at a file that is no library.
-        File.WriteAllText(_folder["lib/libzstd.so.1"], "");
-        // Nix has a libzstd of its own there.
+        foreach (var library in (string[])["libzstd.so.1", "libbz2.so.1"])
+            File.WriteAllText(Path.Combine(_folder["lib"], library), "");
+        // Nix has its own there.
         File.WriteAllText(_folder["bin/nix"], $"#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {Programs.Find("nix")} \"$@\"\n");
         File.SetUnixFileMode(_folder["bin/nix"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
         _environment = new() { ["LD_LIBRARY_PATH"] = _folder["lib"], ["PATH"] = $"{_folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}", ["XDG_CONFIG_HOME"] = _folder["no-config"] };
@@ -29,15 +30,25 @@ public sealed class MissingZstdTests : IDisposable
         await using var server = await ServerProcess.StartAsync(_environment, "--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync());
         await using var closure = await GeneratedClosure.MakeAsync(4);
 
-        (await ClientAsync("push", closure.Root)).OrThrow();
-        var doctor = (await ClientAsync("doctor")).OrThrow();
+        (await ClientAsync(server, "push", closure.Root)).OrThrow();
+        var doctor = (await ClientAsync(server, "doctor")).OrThrow();
 
         await ReadBack.ClosureAsync(NixTool.Installed!, server.Url.ToString(), server.PublicKey, closure.Root);
         Assert.Contains("zstd: ZstdSharp", server.Greeting, StringComparison.Ordinal);
         Assert.Contains("warning  zstd            ZstdSharp", doctor.Output, StringComparison.Ordinal);
+    }
 
-        Task<ProcessResult> ClientAsync(params string[] arguments) => ProcessRunner.RunAsync(
-            BuiltProgram.Cli, [.. arguments, "--url", server.Url.ToString(), "--token-file", server.TokenFile], _environment, timeout: TimeSpan.FromMinutes(2));
+    [NixFact]
+    public async Task Build_logs_stay_out_with_the_reason_and_all_else_goes_in()
+    {
+        await using var server = await ServerProcess.StartAsync();
+        var set = await Closures.GetAsync("small");
+
+        var push = (await ClientAsync(server, "push", set.Root)).OrThrow();
+
+        // The set's last fifth was built with logs.
+        Assert.Equal(10, push.Errors.Split('\n').Count(line => line.Contains(".bz2 is not sent: libbz2.so.1 cannot be loaded", StringComparison.Ordinal)));
+        Assert.Equal(set.Paths.Count, (await CacheScan.NarInfosAsync(server.Objects)).Count);
     }
 
     [NixFact]
@@ -48,4 +59,7 @@ public sealed class MissingZstdTests : IDisposable
         Assert.Matches(@"\nzstd: libzstd 1\.\d+\.\d+\n", server.Greeting);
         Assert.Matches(@"\nok       zstd            libzstd 1\.\d+\.\d+\n", doctor.Output);
     }
+
+    private Task<ProcessResult> ClientAsync(ServerProcess server, params string[] arguments) => ProcessRunner.RunAsync(
+        BuiltProgram.Cli, [.. arguments, "--url", server.Url.ToString(), "--token-file", server.TokenFile], _environment, timeout: TimeSpan.FromMinutes(2));
 }

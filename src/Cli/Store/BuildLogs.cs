@@ -33,15 +33,34 @@ internal sealed class BuildLogs(string root)
 
     /// <summary>The log as text.</summary>
     /// <exception cref="InvalidDataException">It is damaged (a build may be running) or too long.</exception>
+    /// <exception cref="IOException">It cannot be read, or not decompressed here.</exception>
     public static byte[] Read(string file)
     {
         using var stream = File.OpenRead(file);
-        if (file.EndsWith(".bz2", StringComparison.Ordinal))
-            return Bzip2.Decompress(stream, MaxBytes);
-        if (stream.Length > MaxBytes)
-            throw new InvalidDataException($"it is longer than {MaxBytes >> 20} MiB");
-        var text = new byte[stream.Length];
-        stream.ReadExactly(text);
-        return text;
+        if (!file.EndsWith(".bz2", StringComparison.Ordinal))
+            return Read(stream, MaxBytes);
+        using var text = new Bzip2DecompressStream(stream);
+        return Read(text, MaxBytes);
+    }
+
+    internal static byte[] Read(Stream stream, int maxBytes)
+    {
+        using var text = new MemoryStream();
+        var buffer = new byte[64 << 10];
+        try
+        {
+            while (stream.Read(buffer) is > 0 and var count)
+            {
+                if (text.Length + count > maxBytes)
+                    throw new InvalidDataException($"it is longer than {maxBytes >> 20} MiB");
+                text.Write(buffer, 0, count);
+            }
+        }
+        catch (DllNotFoundException)
+        {
+            throw new IOException("libbz2.so.1 cannot be loaded: install it (Debian: libbz2-1.0)");
+        }
+
+        return text.ToArray();
     }
 }
