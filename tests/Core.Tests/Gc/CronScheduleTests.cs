@@ -20,6 +20,8 @@ public class CronScheduleTests
     [InlineData("0 0 13 * fri", "2026-05-01T00:00:00", "2026-05-08T00:00:00")] // either day is enough
     [InlineData("0 0 13 * fri", "2026-05-08T00:00:00", "2026-05-13T00:00:00")]
     [InlineData("0 0 */2 * fri", "2026-05-01T00:00:00", "2026-05-15T00:00:00")] // a star restricts nothing: both must match
+    [InlineData("0 0 */7 3 0", "2027-01-01T00:00:00", "2037-03-01T00:00:00")]
+    [InlineData("0 0 29 2 */7", "2280-03-01T00:00:00", "2320-02-29T00:00:00")]
     [InlineData("5-20/5 8-17 * * 1-5", "2026-05-01T17:20:00", "2026-05-04T08:05:00")]
     public void The_next_time_is_that_of_cron(string expression, string after, string next) => Assert.Equal(Utc(next), Parse(expression).Next(Utc(after)));
 
