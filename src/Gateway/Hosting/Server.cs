@@ -46,7 +46,7 @@ internal static partial class Server
         // Here, as it leaves before the core and the database stop.
         await using var leaves = silo;
 
-        // 3. The routes. The first request is taken when the silo is there.
+        // 3. The routes.
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
@@ -60,8 +60,9 @@ internal static partial class Server
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
         await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo, settings.Silo, systemd);
-        if (silo is not null)
-            await silo.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancel);
+        // A member waits for its cluster. A cluster of one is there in a moment, and until then its first requests do without it.
+        if (settings.Silo is { ClusterId: not null })
+            await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancel);
         await app.StartAsync(cancel);
         await rehearsal;
         foreach (var open in settings.OpenSecrets)
