@@ -140,9 +140,10 @@ public sealed partial class CacheCore : IAsyncDisposable
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
     public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
 
-    /// <summary>Why an acknowledged push might not outlive the loss of the database's primary, a sentence each; empty when nothing speaks for that.</summary>
+    /// <summary>Why an acknowledged push might not outlive the loss of the database's primary, and which of its settings hurt, a sentence each; empty when all is well.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) => Durability.FindDoubtsAsync(Database, cancel);
+    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) =>
+        [.. await Durability.FindDoubtsAsync(Database, cancel), .. await DatabaseSettings.FindDoubtsAsync(Database, cancel)];
 
     /// <summary>Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>

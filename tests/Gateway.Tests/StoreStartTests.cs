@@ -82,6 +82,22 @@ public sealed class StoreStartTests
     }
 
     [S3Fact]
+    public async Task A_store_that_deletes_one_object_a_request_is_told_of_and_uploads_go_on()
+    {
+        using var folder = new TempFolder();
+        using var bucket = await ObjectBucket.CreateAsync();
+        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint) { Answer = request => request.HttpMethod == "POST" ? S3Proxy.Error(405, "MethodNotAllowed") : null };
+        string[] options = bucket.ServerOptions;
+        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
+
+        await using var server = await ServerProcess.StartAsync(folder["data"], options);
+
+        Assert.Contains("They are deleted one by one", server.Errors, StringComparison.Ordinal);
+        Assert.NotNull((await GrantAsync(server))["url"]);
+        Assert.DoesNotContain(await bucket.KeysAsync(), key => key.Contains("probe", StringComparison.Ordinal));
+    }
+
+    [S3Fact]
     public async Task A_server_whose_keys_are_no_longer_good_answers_with_the_stores_code()
     {
         using var folder = new TempFolder();

@@ -36,6 +36,9 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
         _accepting = AcceptAsync();
     }
 
+    /// <summary>The version that it calls the server's; null: the server's own.</summary>
+    public string? Version { get; init; }
+
     /// <summary>The way through this proxy.</summary>
     public string ConnectionString { get; }
 
@@ -208,6 +211,8 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
             while (true)
             {
                 var message = await ReadAsync(server, typed: true, ended);
+                if (proxy.Version is { } version && message[0] == 'S' && message.AsSpan(5).StartsWith("server_version\0"u8))
+                    message = Message('S', Encoding.UTF8.GetBytes($"server_version\0{version}\0"));
                 if (!_dropsAnswer)
                     await client.WriteAsync(message, ended);
                 if (message[0] == 'Z')

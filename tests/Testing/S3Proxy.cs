@@ -31,6 +31,9 @@ public sealed class S3Proxy : IAsyncDisposable
     /// <summary>Changes the ETag of an object that is answered.</summary>
     public Func<string, string> ETag { get; set; } = static etag => etag;
 
+    /// <summary>Passes requests on without a <c>Content-MD5</c> that is not signed, as if the store made nothing of it.</summary>
+    public bool DropsMd5 { get; set; }
+
     /// <summary>Method and raw URL of each request.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<string> Requests { get; } = new();
 
@@ -79,7 +82,7 @@ public sealed class S3Proxy : IAsyncDisposable
             }
 
             using var passed = new HttpRequestMessage(new HttpMethod(request.HttpMethod), new Uri(_target, request.RawUrl)) { Content = new ByteArrayContent(body.ToArray()) };
-            foreach (var name in request.Headers.AllKeys.OfType<string>().Where(name => !Hop.Contains(name, StringComparer.OrdinalIgnoreCase)))
+            foreach (var name in request.Headers.AllKeys.OfType<string>().Where(name => !Hop.Contains(name, StringComparer.OrdinalIgnoreCase) && !(DropsMd5 && name == "Content-MD5" && !request.RawUrl!.Contains("content-md5", StringComparison.Ordinal))))
             {
                 if (!passed.Headers.TryAddWithoutValidation(name, request.Headers[name]))
                     passed.Content.Headers.TryAddWithoutValidation(name, request.Headers[name]);

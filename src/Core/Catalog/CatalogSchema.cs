@@ -42,6 +42,8 @@ internal static class CatalogSchema
     private static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, string schema, string text, CancellationToken cancel)
     {
         await using var connection = await source.OpenConnectionAsync(cancel);
+        if (connection.PostgreSqlVersion.Major < DatabaseSettings.OldestVersion)
+            throw new CatalogVersionException($"PostgreSQL {connection.PostgreSqlVersion} is too old for the catalog. Update it to {DatabaseSettings.OldestVersion} or newer, or name another in --postgres.");
         await using var transaction = await connection.BeginTransactionAsync(cancel);
         // Settings of an admin that are meant for statements of requests.
         await ExecuteAsync(connection, $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0", cancel);
@@ -107,5 +109,5 @@ internal static class CatalogSchema
 /// <param name="NewFunctions">That schema was not there before.</param>
 public sealed record CatalogChanges(IReadOnlyList<string> Migrations, string Functions, bool NewFunctions);
 
-/// <summary>The database was migrated by a newer version of the program.</summary>
+/// <summary>The database was migrated by a newer version of the program, or its server is too old for this one.</summary>
 public sealed class CatalogVersionException(string message) : Exception(message);

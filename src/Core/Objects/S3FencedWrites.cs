@@ -12,10 +12,14 @@ namespace OrleansCache.Core.Objects;
 internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, AdaptiveLimit limit, TimeProvider clock, string keyPrefix)
 {
     private const int MostKeys = 1_000;
+    private const int MostAtOnce = 16;
 
     // No answer within this: the attempt counts as not answered. An answer after the fence can only be a refusal, so it is not waited for much longer.
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AfterFence = TimeSpan.FromSeconds(2);
+
+    /// <summary>The store deletes many keys in one request. Off: one request a key.</summary>
+    public bool DeletesMany { get; set; } = true;
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
     {
@@ -30,15 +34,26 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         return (await SendAsync($"PUT {key}", "PUT", key, [], sent, body, fence, cancel)).Outcome;
     }
 
-    public async Task<FencedOutcome[]> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public Task<FencedOutcome[]> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
+        DeletesMany ? DeleteManyAsync(keys, fence, cancel) : DeleteEachAsync(keys, fence, cancel);
+
+    public async Task<FencedOutcome[]> DeleteManyAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
     {
         var outcomes = new FencedOutcome[keys.Count];
         for (var from = 0; from < keys.Count; from += MostKeys)
-            await DeleteAsync(keys, from, Math.Min(MostKeys, keys.Count - from), outcomes, fence, cancel);
+            await DeleteManyAsync(keys, from, Math.Min(MostKeys, keys.Count - from), outcomes, fence, cancel);
         return outcomes;
     }
 
-    private async Task DeleteAsync(IReadOnlyList<ObjectKey> keys, int from, int count, FencedOutcome[] outcomes, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome[]> DeleteEachAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var outcomes = new FencedOutcome[keys.Count];
+        await Parallel.ForAsync(0, keys.Count, new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancel }, async (i, stop) =>
+            outcomes[i] = (await TryDeleteAsync($"DELETE of {keys[i]}", "DELETE", keys[i], [], [], default, fence, stop)).Outcome);
+        return outcomes;
+    }
+
+    private async Task DeleteManyAsync(IReadOnlyList<ObjectKey> keys, int from, int count, FencedOutcome[] outcomes, DateTimeOffset fence, CancellationToken cancel)
     {
         var open = Enumerable.Range(from, count).ToList();
         var uncertain = new HashSet<int>();
@@ -47,7 +62,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             var body = Encoding.UTF8.GetBytes(new XElement("Delete", new XElement("Quiet", "true"),
                 open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i])))).ToString(SaveOptions.DisableFormatting));
             var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)), ["content-type"] = "application/xml" };
-            var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", headers, body, fence, cancel);
+            var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", "POST", null, [("delete", "")], headers, body, fence, cancel);
             var failed = answer.IsSuccess ? S3ErrorDocument.Failures(answer.Body) : [];
             var again = new List<int>();
             foreach (var i in open)
@@ -73,11 +88,12 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     }
 
     // Each key has its outcome, also when the store refuses the request as a whole: an earlier attempt may have left some of them uncertain.
-    private async Task<Answer> TryDeleteAsync(string what, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
+    private async Task<Answer> TryDeleteAsync(
+        string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
     {
         try
         {
-            return await SendAsync(what, "POST", null, [("delete", "")], headers, body, fence, cancel);
+            return await SendAsync(what, method, key, query, headers, body, fence, cancel);
         }
         catch (ObjectStoreException e) when (e.Answer is { } refusal)
         {
@@ -99,7 +115,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             if (!await TryAcquireAsync(fence, cancel))
                 break;
             var throttled = false;
-            var observed = StoreCall.Begin(key is null ? StoreCall.Delete : StoreCall.Put, what);
+            var observed = StoreCall.Begin(method == "PUT" ? StoreCall.Put : StoreCall.Delete, what);
             var observation = StoreCall.Failed;
             try
             {
@@ -124,7 +140,15 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                     return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Done, true, text);
                 }
 
-                last = StoreAnswer.Of((int)response.StatusCode, code, words).AsRefusal();
+                var said = StoreAnswer.Of((int)response.StatusCode, code, words);
+                if (method == "DELETE" && said.Step == StoreStep.Understand)
+                {
+                    // What is not there is deleted.
+                    observation = StoreCall.Ok;
+                    return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Done, true, "");
+                }
+
+                last = said.AsRefusal();
                 last.Count();
                 observation = last.Outcome;
                 // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.

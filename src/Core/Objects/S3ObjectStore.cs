@@ -24,6 +24,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     private readonly S3FencedWrites _fenced;
     private readonly S3UploadKeyProbe? _uploadKey;
     private readonly S3StoreProbe _probe;
+    private readonly S3BucketSettings _bucket;
 
     /// <param name="options">Where the bucket is and who we are.</param>
     /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
@@ -63,7 +64,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
         // By the server's own way: the clients' may not be open to it.
         _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
-        _probe = new S3StoreProbe(this, Requests(credentials), _clock);
+        _probe = new S3StoreProbe(this, _fenced, Requests(credentials), _clock);
+        _bucket = new S3BucketSettings(_client, options.Bucket);
 
         S3ProbeRequests Requests(AWSCredentials key) => new(new S3Presigner(options.BucketUrl, _prefix, options.Region, key), _http, _clock, _prefix);
     }
@@ -77,38 +79,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     /// <summary>What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.</summary>
     /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
     public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) =>
-        await _probe.RunAsync(await HasRetentionAsync(cancel), cancel) with { KeepsOldVersions = await HasVersionsAsync(cancel) };
+        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancel), cancel) with { KeepsOldVersions = await _bucket.HasVersionsAsync(cancel) };
 
     /// <summary>From now on uses what the store has, and no more.</summary>
     public void Adapt(StoreTraits traits)
     {
-        KeepsOldVersions = traits.KeepsOldVersions;
+        (KeepsOldVersions, _fenced.DeletesMany) = (traits.KeepsOldVersions, traits.DeletesMany);
         _options = _options with { EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5, IfNoneMatch = _options.IfNoneMatch && traits.KnowsIfNoneMatch, SingleUse = traits.HoldsIfNoneMatch, SendsMd5 = traits.WantsMd5 };
     }
 
     public bool KeepsOldVersions { get; private set; }
 
     public bool PutsOnce => _options.SingleUse;
-
-    // A default retention keeps whatever is written, the probe's object too.
-    private Task<bool> HasRetentionAsync(CancellationToken cancel) => AskBucketAsync(async () =>
-        (await _client.GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = _options.Bucket }, cancel)).ObjectLockConfiguration?.Rule?.DefaultRetention is not null, cancel);
-
-    private Task<bool> HasVersionsAsync(CancellationToken cancel) => AskBucketAsync(async () =>
-        (await _client.GetBucketVersioningAsync(new GetBucketVersioningRequest { BucketName = _options.Bucket }, cancel)).VersioningConfig?.Status == VersionStatus.Enabled, cancel);
-
-    private static async Task<bool> AskBucketAsync(Func<Task<bool>> ask, CancellationToken cancel)
-    {
-        try
-        {
-            return await ask();
-        }
-        catch (Exception e) when (e is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
-        {
-            // There is no such setting, or this store does not know it or does not tell this key: then what requests are answered tells.
-            return false;
-        }
-    }
 
     public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
     {

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-
 namespace OrleansCache.Core.Objects;
 
 /// <summary>Single presigned requests, as a client would send them, for those who ask a store what it does. Each is sent again while it is not answered.</summary>
@@ -13,13 +11,13 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
     /// <param name="key">Null: a listing of what begins with <paramref name="listed"/>.</param>
     /// <param name="body">Of a PUT.</param>
     /// <param name="headers">Signed ones, names in lower case.</param>
-    /// <param name="md5">Sends the body's MD5, unsigned, as clients do.</param>
+    /// <param name="md5">Sends this as the body's MD5, unsigned, as clients do.</param>
     /// <param name="range">The <c>Range</c> header.</param>
     /// <param name="listed">Of a listing.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="ObjectStoreException">It was not answered.</exception>
     public async Task<ProbeReply> SendAsync(
-        string method, ObjectKey? key, byte[]? body, CancellationToken cancel, IReadOnlyDictionary<string, string>? headers = null, bool md5 = false, string? range = null, string listed = "")
+        string method, ObjectKey? key, byte[]? body, CancellationToken cancel, IReadOnlyDictionary<string, string>? headers = null, byte[]? md5 = null, string? range = null, string listed = "")
     {
         headers ??= new Dictionary<string, string>();
         for (var attempt = 1; ; attempt++)
@@ -33,8 +31,7 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                 if (body is not null)
                 {
                     request.Content = new ByteArrayContent(body);
-                    if (md5)
-                        request.Content.Headers.ContentMD5 = MD5.HashData(body);
+                    request.Content.Headers.ContentMD5 = md5;
                 }
 
                 foreach (var (name, value) in headers)
@@ -50,7 +47,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                     return reply;
                 var (code, words) = S3ErrorDocument.Read(System.Text.Encoding.UTF8.GetString(bytes));
                 trouble = StoreAnswer.Of(reply.Status, code, words);
-                if (trouble.Step is not (StoreStep.Repeat or StoreStep.Ask))
+                // Who sends an MD5 asks what the store makes of it.
+                if (trouble.Step is not (StoreStep.Repeat or StoreStep.Ask) || (md5 is not null && reply.Status == 400))
                     return reply with { Answer = trouble };
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !cancel.IsCancellationRequested)

@@ -43,6 +43,7 @@ internal static partial class Server
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
         catalog.SetResult(connectionString);
+        await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancel);
         // Here, as it leaves before the core and the database stop.
         await using var leaves = silo;
 

@@ -55,12 +55,18 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
             yield return (LogLevel.Information, "it does not know If-None-Match. NARs are uploaded in parts, so that no upload URL works twice.");
         else if (!traits.HoldsIfNoneMatch)
             yield return (LogLevel.Information, "it ignores If-None-Match, as Ceph before 20 does in buckets with versions. NARs are uploaded in parts, so that no upload URL works twice.");
-        if (!traits.EtagIsMd5)
+        if (!traits.EtagIsMd5 && traits.ComparesMd5)
             yield return (LogLevel.Information, "its ETags are no MD5, as with SSE-KMS. Uploads are compared by their size; that they arrive undamaged is the store's to check, by Content-MD5.");
+        else if (!traits.EtagIsMd5)
+            yield return (LogLevel.Warning, "its ETags are no MD5, and it compares no body with its Content-MD5, so uploads are compared by their size alone. Let clients upload by https, which finds damage on the way.");
+        else if (!traits.ComparesMd5)
+            yield return (LogLevel.Information, "it compares no body with its Content-MD5. The server compares the ETags of uploads with what clients have sent.");
         if (traits.KeepsOldVersions)
             yield return (LogLevel.Information, "it keeps old versions. What collections delete takes room until its lifecycle removes them.");
         if (!traits.AnswersRanges)
             yield return (LogLevel.Warning, "it does not answer a range of an object as it should. Readers that go on with a download begin again.");
+        if (!traits.DeletesMany)
+            yield return (LogLevel.Information, "it does not delete many objects by one request. They are deleted one by one, which takes collections longer.");
         if (traits.DeletionRefused is { } refusal)
             yield return (LogLevel.Warning, $"it refuses deletions ({refusal.Code}). {refusal.Sentence} Until then no collection frees anything, and a path that was collected cannot be pushed again.");
         if (traits.Ahead.Duration() > MostSkew)

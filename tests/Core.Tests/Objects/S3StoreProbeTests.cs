@@ -141,6 +141,75 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(Bytes, await ReadAsync(store, Key, null));
     }
 
+    [S3Theory]
+    [InlineData(405, "MethodNotAllowed")]
+    [InlineData(501, "NotImplemented")]
+    [InlineData(400, "InvalidArgument")]
+    [InlineData(403, "AccessDenied")]
+    public async Task Where_many_objects_cannot_be_deleted_by_one_request_each_is_deleted_by_its_own(int status, string code)
+    {
+        _proxy.Answer = request => request is { HttpMethod: "POST" } && request.RawUrl!.Contains("delete=", StringComparison.Ordinal) ? S3Proxy.Error(status, code) : null;
+        using var store = Open(_proxy.Url);
+
+        var traits = await store.ProbeAsync(default);
+        store.Adapt(traits);
+
+        Assert.Equal((false, null), (traits.DeletesMany, traits.DeletionRefused));
+        ObjectKey[] keys = [.. Enumerable.Range(0, 40).Select(i => ObjectKey.Parse($"nar/{i}"))];
+        foreach (var key in keys[..^1])
+            await store.PutNewAsync(key, Bytes, default);
+        // The last one is not there, and counts as deleted.
+        Assert.All(await store.DeleteAsync(keys, DateTimeOffset.UtcNow.AddSeconds(30), default), outcome => Assert.Equal(FencedOutcome.Done, outcome));
+        await foreach (var left in store.ListAsync("", default))
+            Assert.Fail($"{left}");
+        Assert.Equal([FencedOutcome.Refused], await store.DeleteAsync(keys[..1], DateTimeOffset.UtcNow.AddSeconds(-1), default));
+    }
+
+    [S3Fact]
+    public async Task A_store_that_refuses_a_body_with_its_MD5_is_refused_with_what_to_do()
+    {
+        _proxy.Answer = request => request is { HttpMethod: "PUT" } && request.Headers["Content-MD5"] is not null ? S3Proxy.Error(400, "InvalidArgument") : null;
+        using var store = Open(_proxy.Url);
+
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(() => store.ProbeAsync(default));
+
+        Assert.True(e.Answer!.IsRefusal);
+        Assert.Contains("PUT store-probe with Content-MD5 with InvalidArgument", e.Message, StringComparison.Ordinal);
+        _proxy.Answer = static _ => null;
+        await foreach (var left in store.ListAsync("", default))
+            Assert.Fail($"{left}");
+    }
+
+    [S3Fact]
+    public async Task A_store_that_compares_no_body_with_its_MD5_is_found()
+    {
+        _proxy.DropsMd5 = true;
+        using var store = Open(_proxy.Url);
+
+        Assert.Equal(new StoreTraits { ComparesMd5 = false }, await store.ProbeAsync(default) with { Ahead = default });
+    }
+
+    [S3Theory]
+    [InlineData("GET", "/store-probe?")]
+    [InlineData("GET", "list-type=2")]
+    public async Task What_another_servers_probe_deletes_in_between_is_put_again(string method, string part)
+    {
+        var first = true;
+        _proxy.Answer = request =>
+        {
+            // What is listed first is not put yet.
+            if (request.HttpMethod != method || !request.RawUrl!.Contains(part, StringComparison.Ordinal) || !first || !_proxy.Requests.Any(r => r.StartsWith("PUT", StringComparison.Ordinal)))
+                return null;
+            first = false;
+            DeleteNow(ObjectKey.Parse("store-probe"));
+            return null;
+        };
+        using var store = Open(_proxy.Url);
+
+        Assert.Equal(new StoreTraits(), await store.ProbeAsync(default) with { Ahead = default });
+        Assert.False(first);
+    }
+
     [S3Fact]
     public async Task A_URL_takes_a_body_with_its_MD5_and_the_store_compares()
     {
@@ -169,6 +238,12 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal("RequestTimeTooSkewed", await RefusalAsync(options with { Endpoint = _proxy.Url }));
         _proxy.Answer = _ => S3Proxy.Error(301, "PermanentRedirect");
         Assert.Equal("PermanentRedirect", await RefusalAsync(options with { Endpoint = _proxy.Url }));
+    }
+
+    private void DeleteNow(ObjectKey key)
+    {
+        using var direct = Open();
+        direct.DeleteAsync([key], DateTimeOffset.UtcNow.AddSeconds(30), default).GetAwaiter().GetResult();
     }
 
     private static async Task<string?> RefusalAsync(S3Options options)
