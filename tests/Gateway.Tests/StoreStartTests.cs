@@ -120,6 +120,35 @@ public sealed class StoreStartTests
         });
     }
 
+    [S3Fact]
+    public async Task A_bucket_that_refuses_writes_from_now_on_is_told_of_by_the_readiness_for_pushes()
+    {
+        using var folder = new TempFolder();
+        using var bucket = await ObjectBucket.CreateAsync();
+        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint);
+        string[] options = bucket.ServerOptions;
+        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
+        await using var server = await ServerProcess.StartAsync(folder["data"], options);
+        Assert.Equal(HttpStatusCode.OK, (await ReadyAsync(server, "?for=push")).Status);
+        proxy.Answer = request => request.HttpMethod is "PUT" or "POST" ? S3Proxy.Error(403, "AccessDenied") : null;
+
+        // A NAR of this size goes in parts, which the server opens.
+        using var begin = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin.Replace("120", "200000000", StringComparison.Ordinal), Encoding.UTF8, "application/json") };
+        begin.Headers.Add("Idempotency-Key", "large");
+        Assert.Contains("AccessDenied", (await SendAsync(server, begin)).ToJsonString(), StringComparison.Ordinal);
+
+        await Eventually.BecomesTrueAsync(async () => (await ReadyAsync(server, "?for=push")).Status == HttpStatusCode.ServiceUnavailable);
+        Assert.Contains($"bucket {bucket.Name} at {proxy.Url.Authority} refuses what pushes need", (await ReadyAsync(server, "?for=push")).Text, StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.OK, (await ReadyAsync(server)).Status);
+        Assert.Contains("refuses what pushes need", server.Errors, StringComparison.Ordinal);
+    }
+
+    private static async Task<(HttpStatusCode Status, string Text)> ReadyAsync(ServerProcess server, string query = "")
+    {
+        using var answer = await server.Client.GetAsync(new Uri($"/readyz{query}", UriKind.Relative));
+        return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
     private static PutObjectRequest Once(string bucket) => new() { BucketName = bucket, Key = "once", ContentBody = "x", IfNoneMatch = "*", UseChunkEncoding = false };
 
     private static async Task<bool> IsReplacedAsync(AmazonS3Client client, string bucket)

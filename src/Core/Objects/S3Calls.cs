@@ -4,7 +4,10 @@ using Amazon.Runtime;
 namespace OrleansCache.Core.Objects;
 
 /// <summary>Runs calls of the SDK under the shared limit, again while that may help, and says in one exception what went wrong.</summary>
-internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock)
+/// <param name="limit">Of all calls together.</param>
+/// <param name="clock">Of the pauses.</param>
+/// <param name="writeRefused">Told of each write that the store refuses for good.</param>
+internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<StoreAnswer> writeRefused)
 {
     private const int Attempts = 8;
 
@@ -45,7 +48,10 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock)
                 throttled = IsThrottling(e, answer);
                 if (answer.Step == StoreStep.Understand && e is AmazonServiceException about && understands?.Invoke(about) == true)
                     throw;
-                if (answer.AsRefusal() is var told && (told.IsRefusal || attempt == Attempts))
+                var told = answer.AsRefusal();
+                if (told.IsRefusal && operation is (StoreCall.Put or StoreCall.Multipart))
+                    writeRefused(told);
+                if (told.IsRefusal || attempt == Attempts)
                     throw new ObjectStoreException(what, told, e);
             }
             finally

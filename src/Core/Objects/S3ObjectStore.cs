@@ -13,7 +13,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 {
     private static readonly Dictionary<string, string> NoHeaders = [];
 
-    private S3Options _options; // Changes before the first request only: see Adapt.
+    private readonly S3Options _given;
+    private volatile S3Options _options; // What of them the store allows: see Adapt.
     private readonly string _prefix;
     private readonly TimeProvider _clock;
     private readonly AmazonS3Client _client;
@@ -31,7 +32,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     /// <exception cref="ObjectStoreException">No credentials were given and the SDK's chain finds none.</exception>
     public S3ObjectStore(S3Options options, TimeProvider? clock = null)
     {
-        _options = options;
+        _given = _options = options;
         _prefix = options.KeyPrefix;
         _clock = clock ?? TimeProvider.System;
         var config = new AmazonS3Config
@@ -58,7 +59,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         })
         { Timeout = Timeout.InfiniteTimeSpan };
         _limit = new AdaptiveLimit(options.MaxConnections);
-        _calls = new S3Calls(_limit, _clock);
+        _calls = new S3Calls(_limit, _clock, answer => WriteRefused?.Invoke(answer));
         var uploadKey = S3Credentials.FindForUploads(options);
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
@@ -85,8 +86,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     public void Adapt(StoreTraits traits)
     {
         (KeepsOldVersions, _fenced.DeletesMany) = (traits.KeepsOldVersions, traits.DeletesMany);
-        _options = _options with { EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5, IfNoneMatch = _options.IfNoneMatch && traits.KnowsIfNoneMatch, SingleUse = traits.HoldsIfNoneMatch, SendsMd5 = traits.WantsMd5 };
+        _options = _given with
+        {
+            // What was written while they were none keeps its ETag, so they are not believed again.
+            EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5,
+            IfNoneMatch = _given.IfNoneMatch && traits.KnowsIfNoneMatch,
+            SingleUse = traits.HoldsIfNoneMatch,
+            SendsMd5 = traits.WantsMd5,
+        };
     }
+
+    /// <summary>Told each time that the store refuses a write for good, unless a probe has asked for it.</summary>
+    public Action<StoreAnswer>? WriteRefused { get; set; }
 
     public bool KeepsOldVersions { get; private set; }
 
@@ -149,11 +160,26 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         while (request.ContinuationToken is not null);
     }
 
-    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) =>
-        _fenced.PutAsync(key, body, headers, fence, cancel);
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    {
+        try
+        {
+            return await _fenced.PutAsync(key, body, headers, fence, cancel);
+        }
+        catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true } refusal)
+        {
+            WriteRefused?.Invoke(refusal);
+            throw;
+        }
+    }
 
-    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
-        await _fenced.DeleteAsync(keys, fence, cancel);
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var outcomes = await _fenced.DeleteAsync(keys, fence, cancel);
+        if (outcomes.Select(o => o.Answer).FirstOrDefault(a => a is { IsRefusal: true }) is { } refusal)
+            WriteRefused?.Invoke(refusal);
+        return outcomes;
+    }
 
     /// <summary>Nothing: what a bucket has answered is durable.</summary>
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;

@@ -40,18 +40,20 @@ internal static partial class Server
         using var disposableStore = store as IDisposable;
         var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
         await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancel);
+        await using var storeWatch = new StoreWatch(storeCheck, store as S3ObjectStore, loggers.CreateLogger("store"), TimeProvider.System);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
         await using var core = await Compose.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
         catalog.SetResult(connectionString);
-        await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancel);
         // Here, as it leaves before the core and the database stop.
         await using var leaves = silo;
+        await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancel);
 
         // 3. The routes.
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
-            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. storeCheck.Doubts, .. await uploadKey.FindDoubtsAsync(stop)],
+            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await storeWatch.FindDoubtsAsync(stop), .. await uploadKey.FindDoubtsAsync(stop)],
+            FindPushTrouble = async stop => await core.FindPushTroubleAsync(stop) ?? storeCheck.Trouble,
             Limits = settings.Limits,
             Priority = settings.Priority,
             DrainDelay = settings.DrainDelay,

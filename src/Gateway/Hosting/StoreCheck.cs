@@ -3,18 +3,29 @@ using OrleansCache.Core.Objects;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>What the bucket allows: asked of it before the server is ready. What follows from it is set and said; what cannot work is refused.</summary>
+/// <summary>What the bucket allows: asked of it before the server is ready, and again after it has refused something. What follows from it is set and said; what cannot work is refused.</summary>
 /// <param name="store">Null: the objects lie in a directory.</param>
 /// <param name="settings">How the bucket was given.</param>
 internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? settings)
 {
     private static readonly TimeSpan MostSkew = TimeSpan.FromSeconds(5);
     private string? _unknown;
+    private StoreTraits? _traits;
+    private HashSet<string> _findings = [];
 
     private string Place => $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
 
-    /// <summary>What somebody should do something about, a sentence each; as the start has found it.</summary>
+    /// <summary>What somebody should do something about, a sentence each; as it was found last.</summary>
     public IReadOnlyList<string> Doubts { get; private set; } = [];
+
+    /// <summary>Why no push can succeed, in a sentence; null when the store last did all that they need.</summary>
+    public string? Trouble { get; private set; }
+
+    /// <summary>There is something to be found that would be better: no push succeeds, or deletions are refused, or nobody knows.</summary>
+    public bool IsUnwell => IsWorthAsking || _traits?.DeletionRefused is not null;
+
+    /// <summary>No push succeeds, or nobody knows: that should be found to be over as soon as it is.</summary>
+    public bool IsWorthAsking => Trouble is not null || _unknown is not null;
 
     /// <exception cref="StartupException">A cache cannot work with what the store says.</exception>
     public async Task AtStartAsync(ILogger log, CancellationToken cancel)
@@ -23,12 +34,7 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
             return;
         try
         {
-            var traits = await store.ProbeAsync(cancel);
-            store.Adapt(traits);
-            var findings = Describe(traits).ToList();
-            foreach (var (level, finding) in findings)
-                LogFinding(log, level, Place, finding);
-            Doubts = [.. findings.Where(f => f.Level == LogLevel.Warning).Select(f => $"{Place}: {f.Finding}")];
+            Follow(await store.ProbeAsync(cancel), log);
         }
         catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true })
         {
@@ -40,11 +46,50 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         }
     }
 
+    /// <summary>The same while the server serves, which nothing that is found ends. The log has what is new.</summary>
+    public async Task AgainAsync(ILogger log, CancellationToken cancel)
+    {
+        // What is written would stay for the time of the retention.
+        if (store is null || _traits is { HasRetention: true })
+            return;
+        try
+        {
+            Follow(await store.ProbeAsync(cancel), log);
+            if (Trouble is not null)
+                LogFinding(log, LogLevel.Information, Place, "it does again what pushes need.");
+            (Trouble, _unknown) = (null, null);
+        }
+        catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true })
+        {
+            var trouble = $"The {Place} refuses what pushes need. {e.Message}";
+            if (trouble != Trouble)
+                LogTrouble(log, trouble);
+            Trouble = trouble;
+        }
+        catch (ObjectStoreException)
+        {
+            // It does not answer, as the readiness tells; what it can do may be as it was.
+        }
+    }
+
     /// <summary>To be called when the store has shown that it can be used at all: else that is what there is to tell.</summary>
     public void TellWhatIsUnknown(ILogger log)
     {
         if (_unknown is { } unknown)
             LogFinding(log, LogLevel.Warning, Place, unknown);
+    }
+
+    private void Follow(StoreTraits traits, ILogger log)
+    {
+        store!.Adapt(traits);
+        _traits = traits;
+        var findings = Describe(traits).ToList();
+        foreach (var (level, finding) in findings.Where(f => !_findings.Contains(f.Finding)))
+            LogFinding(log, level, Place, finding);
+        foreach (var over in _findings.Except(findings.Select(f => f.Finding)))
+            LogFinding(log, LogLevel.Information, Place, $"no longer so: {over}");
+        _findings = [.. findings.Select(f => f.Finding)];
+        Doubts = [.. findings.Where(f => f.Level == LogLevel.Warning).Select(f => $"{Place}: {f.Finding}")];
     }
 
     internal static IEnumerable<(LogLevel Level, string Finding)> Describe(StoreTraits traits)
@@ -72,6 +117,9 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         if (traits.Ahead.Duration() > MostSkew)
             yield return (LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"its clock is {traits.Ahead.Duration().TotalSeconds:0} s {(traits.Ahead > TimeSpan.Zero ? "ahead of" : "behind")} this server's: writes would be refused as too late, or be taken when they are. Synchronise both (NTP)."));
     }
+
+    [LoggerMessage(LogLevel.Error, "{Trouble}")]
+    private static partial void LogTrouble(ILogger log, string trouble);
 
     [LoggerMessage(Message = "{Place}: {Finding}")]
     private static partial void LogFinding(ILogger log, LogLevel level, string place, string finding);

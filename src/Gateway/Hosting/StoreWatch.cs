@@ -1,0 +1,88 @@
+using System.Threading.Channels;
+using OrleansCache.Core.Objects;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>
+/// Asks the store again what it does when it has refused a write, and while no push can succeed; at most once a minute, however much is refused. Each question writes, so nothing
+/// else asks but an operator while the store is not well.
+/// </summary>
+internal sealed class StoreWatch : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+
+    private readonly StoreCheck _check;
+    private readonly ILogger _log;
+    private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _one = new(1);
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Channel<StoreAnswer> _refusals = Channel.CreateBounded<StoreAnswer>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Task _watching;
+    private long? _asked; // Under _one.
+
+    /// <param name="check">Has asked at the start.</param>
+    /// <param name="store">Null: the objects lie in a directory, and there is nothing to ask.</param>
+    /// <param name="log">Is told what changes.</param>
+    /// <param name="time">Of the pauses.</param>
+    public StoreWatch(StoreCheck check, S3ObjectStore? store, ILogger log, TimeProvider time)
+    {
+        (_check, _log, _time) = (check, log, time);
+        if (store is not null)
+            store.WriteRefused = answer => _refusals.Writer.TryWrite(answer);
+        _watching = store is null ? Task.CompletedTask : WatchAsync(_ended.Token);
+    }
+
+    /// <summary>What an operator should know of the store, a sentence each. Where it was not well it is asked again.</summary>
+    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel)
+    {
+        if (_check.IsUnwell)
+            await AskAsync(cancel);
+        return _check.Doubts;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _ended.CancelAsync();
+        await _watching;
+        _ended.Dispose();
+        _one.Dispose();
+    }
+
+    private async Task WatchAsync(CancellationToken ended)
+    {
+        try
+        {
+            while (true)
+            {
+                // Deletions that are refused may be so for ever, and each question would leave an object: they are asked about when one is refused.
+                if (!_check.IsWorthAsking)
+                    await _refusals.Reader.ReadAsync(ended);
+                while (await AskAsync(ended) is { } pause)
+                    await Task.Delay(pause, _time, ended);
+            }
+        }
+        catch (OperationCanceledException) when (ended.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+    }
+
+    /// <returns>Null: it was asked; else how long not to ask yet.</returns>
+    private async Task<TimeSpan?> AskAsync(CancellationToken cancel)
+    {
+        await _one.WaitAsync(cancel);
+        try
+        {
+            if (_asked is { } asked && Interval - _time.GetElapsedTime(asked) is var pause && pause > TimeSpan.Zero)
+                return pause;
+            _asked = _time.GetTimestamp();
+            _refusals.Reader.TryRead(out _); // What was refused before is what this asks about.
+            await _check.AgainAsync(_log, cancel);
+            return null;
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+}
