@@ -102,6 +102,7 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
             while (true)
             {
                 var near = await _listener.AcceptSocketAsync(_ended.Token);
+                near.NoDelay = true; // Messages go one by one.
                 connections.Add(Task.Run(async () =>
                 {
                     using var session = new Session(this, near, _target);
