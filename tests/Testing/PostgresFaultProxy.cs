@@ -62,6 +62,16 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether there is no fault that is still to be met.</summary>
+    public bool IsMet
+    {
+        get
+        {
+            lock (_lock)
+                return _fault is null;
+        }
+    }
+
     /// <summary>False when the fault has not been met. No more is answered with it.</summary>
     public bool Disarm()
     {

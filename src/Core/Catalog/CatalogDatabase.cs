@@ -15,6 +15,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
 {
     private const int MaxAttempts = 8;
     private const int MaxGroupedAttempts = 3;
+    private const int MaxSnapshots = 3;
     private const string LockTimeout = "55P03";
     private const string ReadOnly = "25006";
     private readonly NpgsqlDataSource _source;
@@ -80,22 +81,18 @@ public sealed class CatalogDatabase : IAsyncDisposable
             }
             catch (NpgsqlException e)
             {
-                var answer = DatabaseAnswer.Of(e);
-                Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none" : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
+                var answer = Count(e);
                 if (grouped && e is PostgresException && answer.Step is not (DatabaseStep.Reconnect or DatabaseStep.Tell)
                     && (attempt == MaxGroupedAttempts || answer.Step is not (DatabaseStep.Repeat or DatabaseStep.RepeatOnce) || e.SqlState == LockTimeout))
                     throw;
-                if (attempt == answer.Step switch { DatabaseStep.Repeat or DatabaseStep.Reconnect => MaxAttempts, DatabaseStep.RepeatOnce => 2, _ => attempt })
+                if (IsLast(attempt, MaxAttempts, answer))
                 {
                     if (answer.Step == DatabaseStep.Fail)
                         throw;
                     throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
                 }
 
-                // What pooled connections lead to is not what the name leads to any more.
-                if (e.SqlState == ReadOnly)
-                    _source.Clear();
-                await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
+                await PauseAsync(e, attempt, cancel);
             }
         }
     }
@@ -118,22 +115,27 @@ public sealed class CatalogDatabase : IAsyncDisposable
         RunAsync(sql, bind, async (reader, stop) =>
             await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
 
-    /// <summary>Reads much out of one snapshot, over one connection. Not repeated: whoever asks knows whether that is worth it.</summary>
+    /// <summary>Reads much out of one snapshot, over one connection. Begun again where that may help, out of a later snapshot: the pooled connection may have been dead.</summary>
     /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read again.</exception>
     public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancel)
     {
-        if (BeforeStatement is { } before)
-            await before("snapshot", cancel);
-        try
+        for (var attempt = 1; ; attempt++)
         {
-            await using var connection = await _source.OpenConnectionAsync(cancel);
-            await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
-            Interlocked.Increment(ref _statements);
-            return await read(connection);
-        }
-        catch (NpgsqlException e) when (DatabaseAnswer.Of(e) is { Step: not DatabaseStep.Fail } answer)
-        {
-            throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
+            if (BeforeStatement is { } before)
+                await before("snapshot", cancel);
+            try
+            {
+                await using var connection = await _source.OpenConnectionAsync(cancel);
+                await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
+                Interlocked.Increment(ref _statements);
+                return await read(connection);
+            }
+            catch (NpgsqlException e) when (Count(e) is { Step: not DatabaseStep.Fail } answer)
+            {
+                if (IsLast(attempt, MaxSnapshots, answer))
+                    throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
+                await PauseAsync(e, attempt, cancel);
+            }
         }
     }
 
@@ -157,4 +159,26 @@ public sealed class CatalogDatabase : IAsyncDisposable
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
+
+    private static DatabaseAnswer Count(NpgsqlException e)
+    {
+        var answer = DatabaseAnswer.Of(e);
+        Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none" : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
+        return answer;
+    }
+
+    private static bool IsLast(int attempt, int most, DatabaseAnswer answer) => answer.Step switch
+    {
+        DatabaseStep.Repeat or DatabaseStep.Reconnect => attempt == most,
+        DatabaseStep.RepeatOnce => attempt == 2,
+        _ => true,
+    };
+
+    private async Task PauseAsync(NpgsqlException e, int attempt, CancellationToken cancel)
+    {
+        // What pooled connections lead to is not what the name leads to any more.
+        if (e.SqlState == ReadOnly)
+            _source.Clear();
+        await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
+    }
 }

@@ -170,7 +170,16 @@ internal sealed class World : IAsyncDisposable
     /// <summary>Lets time pass for the database: everything that it has written moves into the past.</summary>
     /// <param name="time">How much.</param>
     /// <param name="alone">While nobody has a row locked, as this locks all in no order: for who travels while others push.</param>
-    public Task TravelAsync(TimeSpan time, bool alone = false) => ExecuteAsync(
+    public Task TravelAsync(TimeSpan time, bool alone = false) => ExecuteAsync(Travel(time, alone));
+
+    /// <summary>The same while all sorts of background work go on: no statement is under way meanwhile.</summary>
+    public async Task TravelBesideWorkAsync(TimeSpan time)
+    {
+        await using var holder = await HoldAsync("lock table push, store_path, object, tombstone, gc_run in share row exclusive mode");
+        await holder.ExecuteAsync(Travel(time, alone: false));
+    }
+
+    private static string Travel(TimeSpan time, bool alone) =>
         $"""
         with l as materialized (select {(alone ? "pg_advisory_xact_lock(20291, id)" : "id")} from cache),
           t as materialized (select make_interval(secs => {time.TotalSeconds}) as t from (select count(*) from l) x),
@@ -184,7 +193,7 @@ internal sealed class World : IAsyncDisposable
           h as (update tombstone set urls_until = urls_until - t.t from t),
           i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
-        """);
+        """;
 
     /// <summary>What fsck finds, a line each.</summary>
     public async Task<string> FsckAsync()

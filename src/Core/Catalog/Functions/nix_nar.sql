@@ -11,6 +11,9 @@ declare
   v_group int;
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
+  -- Claimed before, by a statement whose answer was lost: nobody else has this key.
+  select o.id, o.key, o.claimed_by into object_id, key, push_id from object o where o.cache_id = p_cache and o.key = p_key and o.state = 'claimed';
+  if found then return; end if;
   select h.chosen[1] into push_id from @fn@.nix_holds(p_cache, array[p_holder], array[p_group], array[p_rank], true, p_life) h;
   select b.id, b.trust_group into v_publisher, v_group from @fn@.publisher(p_cache, p_holder, p_group, p_rank) b;
   if p_quotas is not null then

@@ -1,0 +1,20 @@
+using Xunit;
+
+namespace OrleansCache.Core.Tests.Catalog;
+
+/// <summary>A test that takes so long that only <c>--full</c> runs it.</summary>
+public sealed class FullFactAttribute : FactAttribute
+{
+    public FullFactAttribute() => Skip = FullTests.MissingReason;
+}
+
+/// <summary>The same for each row of its data.</summary>
+public sealed class FullTheoryAttribute : TheoryAttribute
+{
+    public FullTheoryAttribute() => Skip = FullTests.MissingReason;
+}
+
+internal static class FullTests
+{
+    public static string? MissingReason => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? null : "it takes a minute or more: with --full";
+}
