@@ -6,9 +6,9 @@ namespace OrleansCache.Core.Objects;
 /// <summary>Error documents of S3, by the names of their elements alone: servers differ in their XML namespaces.</summary>
 internal static class S3ErrorDocument
 {
-    /// <summary>The code and the message of an answer; the code is null when the text is no error document.</summary>
+    /// <summary>The code and the message of an answer; the code is null when the text is no error document, and empty when that says none: then the status tells.</summary>
     public static (string? Code, string? Words) Read(string text) =>
-        Parse(text) is { Name.LocalName: "Error" } error ? (Child(error, "Code") ?? "unnamed", Child(error, "Message")) : (null, null);
+        Parse(text) is { Name.LocalName: "Error" } error ? (Child(error, "Code") ?? "", Child(error, "Message")) : (null, null);
 
     /// <summary>What befell each key of a multi-object delete that was not deleted.</summary>
     public static Dictionary<string, StoreAnswer> Failures(string text)

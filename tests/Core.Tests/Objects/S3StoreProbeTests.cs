@@ -211,6 +211,41 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     }
 
     [S3Fact]
+    public async Task Whatever_one_request_of_it_is_answered_it_finds_something_or_says_why_not()
+    {
+        var (at, request, answer) = (-1, 0, ((int, string)?)null);
+        _proxy.Answer = _ => Interlocked.Increment(ref request) - 1 == at ? answer : null;
+        using var store = Open(_proxy.Url);
+        await store.ProbeAsync(default);
+        var requests = request;
+
+        for (at = 0; at < requests; at++)
+        {
+            // One of each sort.
+            foreach (var (status, code, mends) in new[] { (403, "AccessDenied", false), (400, "MissingContentMD5", false), (501, "NotImplemented", false), (404, "NoSuchKey", false), (400, "BadDigest", false), (503, "SlowDown", true), (500, "InternalError", true) })
+            {
+                (request, answer) = (0, S3Proxy.Error(status, code));
+                var (traits, e) = (default(StoreTraits), default(Exception));
+                try
+                {
+                    traits = await store.ProbeAsync(default);
+                }
+                catch (ObjectStoreException refused)
+                {
+                    e = refused;
+                    Assert.True(refused.Answer is { IsRefusal: true, Sentence.Length: > 20 }, $"request {at}, {code}: {e}");
+                }
+
+                if (mends)
+                    Assert.True(traits == new StoreTraits { Ahead = traits?.Ahead ?? default }, $"request {at} of {requests}, {code}: {traits} {e}");
+            }
+        }
+
+        await foreach (var left in store.ListAsync("", default))
+            Assert.Fail($"{left}");
+    }
+
+    [S3Fact]
     public async Task A_URL_takes_a_body_with_its_MD5_and_the_store_compares()
     {
         using var store = Open();

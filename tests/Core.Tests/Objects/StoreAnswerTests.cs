@@ -26,14 +26,28 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
         ["list-multipart"] = s => Plain(s.ListMultipartAsync(default).GetAsyncEnumerator().MoveNextAsync().AsTask()),
         ["fenced-put"] = async s => await s.PutAsync(Key, Body, KeyHeaders.For(Key), Fence(), default),
         ["delete"] = async s => (await s.DeleteAsync([Key], Fence(), default))[0],
+        ["delete-each"] = async s => (await s.DeleteAsync([Key], Fence(), default))[0],
+        // Where ETags are no MD5 the parts are listed first.
+        ["complete-listed"] = s => Plain(s.CompleteMultipartAsync(Key, Upload, 1, [Md5], default)),
     };
+
+    private static readonly Dictionary<string, StoreTraits> Traits = new()
+    {
+        ["delete-each"] = new StoreTraits { DeletesMany = false },
+        ["complete-listed"] = new StoreTraits { EtagIsMd5 = false },
+    };
+
+    // Who watches the store is told that these were refused.
+    private static readonly string[] Writes = ["put-new", "part", "begin", "complete", "complete-listed", "abort", "list-multipart", "fenced-put", "delete", "delete-each"];
+
+    private static readonly string[] Documents = ["<?xml version=\"1.0\"?><Error><Code>Access", "<Error/>", "<Error><Message>no code</Message></Error>", "{\"code\":\"AccessDenied\"}"];
 
     private readonly Stores _stores;
 
     public StoreAnswerTests(Stores stores) => _stores = stores;
 
     // An object is what these are about.
-    private static readonly string[] Understanding = ["head", "get", "range", "put-new", "complete", "abort"];
+    private static readonly string[] Understanding = ["head", "get", "range", "put-new", "complete", "complete-listed", "abort"];
 
     public static TheoryData<string> Operations => [.. Calls.Keys];
 
@@ -48,6 +62,20 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
     [MemberData(nameof(Operations))]
     public async Task A_status_without_an_error_document_leads_to_its_step_and_its_sentence(string operation) =>
         await Task.WhenAll(StoreAnswer.Statuses.Select(answer => CheckAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n<html>no</html>", answer)));
+
+    [Theory]
+    [MemberData(nameof(Operations))]
+    public async Task A_document_that_is_cut_off_or_says_no_code_counts_by_its_status(string operation) =>
+        await Task.WhenAll(StoreAnswer.Statuses.SelectMany(answer => Documents.Select(document => CheckStepAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n{document}", answer))));
+
+    [Theory]
+    [InlineData("complete")]
+    [InlineData("complete-listed")]
+    [InlineData("fenced-put")]
+    [InlineData("delete")]
+    [InlineData("delete-each")]
+    public async Task An_error_document_is_no_success_whatever_its_status(string operation) =>
+        await Task.WhenAll(StoreAnswer.Codes.Where(answer => answer.Step != StoreStep.Understand).Select(answer => CheckAsync(operation, ScriptedStore.Error("200 OK", answer.Code), answer)));
 
     [Fact]
     public async Task A_key_that_the_store_refuses_to_delete_is_refused_with_the_stores_code()
@@ -91,18 +119,14 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
 
     private async Task CheckAsync(string operation, string response, StoreAnswer answer)
     {
-        var (server, store) = _stores.That(response);
-        var before = server.Requests;
-        FencedOutcome? outcome = null;
-        ObjectStoreException? told = null;
-        try
-        {
-            outcome = await Calls[operation](store);
-        }
-        catch (ObjectStoreException e)
-        {
-            told = e;
-        }
+        var (server, store, refusals) = _stores.That(response, Traits.GetValueOrDefault(operation));
+        var (before, refusalsBefore) = (server.Requests, refusals.Count);
+        var (outcome, told) = await TryAsync(operation, store);
+        // What is about the object, or comes after the fence, says nothing about the store.
+        var isAboutObject = operation == "put-new" ? answer.Code is "PreconditionFailed" or "HTTP 412" : answer.Step == StoreStep.Understand && Understanding.Contains(operation);
+        var isAboutStore = !isAboutObject && !(operation == "fenced-put" && told is null);
+        var isRefused = told?.Answer is { IsRefusal: true } || outcome?.Answer is { IsRefusal: true };
+        Assert.True(refusals.Count - refusalsBefore == (isRefused && isAboutStore && Writes.Contains(operation) ? 1 : 0), $"{operation} {answer.Code} is told {refusals.Count - refusalsBefore} times");
 
         var about = $"{operation} {answer.Code}: {outcome} {told?.Message}";
         if (answer.Step == StoreStep.Understand && (Understanding.Contains(operation) || outcome == FencedOutcome.Done))
@@ -131,6 +155,35 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
                 Assert.True(told is { IsTransient: true } || outcome == FencedOutcome.Unknown, about);
                 Assert.True(server.Requests > before + 1, about);
                 break;
+        }
+    }
+
+    // By what follows from it alone.
+    private async Task CheckStepAsync(string operation, string response, StoreAnswer answer)
+    {
+        var (_, store, _) = _stores.That(response, Traits.GetValueOrDefault(operation));
+        var (outcome, told) = await TryAsync(operation, store);
+        var about = $"{operation} {response}: {outcome} {told?.Message}";
+        if (answer.Step == StoreStep.Understand && (Understanding.Contains(operation) || outcome == FencedOutcome.Done))
+            Assert.True(told is null || told.Answer is not null, about);
+        else
+            Assert.True(answer.AsRefusal().Step switch
+            {
+                StoreStep.Repeat => told is { IsTransient: true } || outcome == FencedOutcome.Refused,
+                StoreStep.Ask => told is { IsTransient: true } || outcome == FencedOutcome.Unknown,
+                _ => told is { IsTransient: false } || outcome == FencedOutcome.Refused,
+            }, about);
+    }
+
+    private static async Task<(FencedOutcome? Outcome, ObjectStoreException? Told)> TryAsync(string operation, S3ObjectStore store)
+    {
+        try
+        {
+            return (await Calls[operation](store), null);
+        }
+        catch (ObjectStoreException e)
+        {
+            return (null, e);
         }
     }
 
@@ -167,28 +220,32 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => base.CreateTimer(callback, state, TimeSpan.Zero, period);
     }
 
-    /// <summary>A store for each answer.</summary>
+    /// <summary>A store for each answer, and for each kind of store.</summary>
     public sealed class Stores : IAsyncLifetime
     {
-        private readonly Dictionary<string, (ScriptedStore Server, S3ObjectStore Store)> _stores = [];
+        private readonly Dictionary<(string Answers, StoreTraits? Traits), (ScriptedStore Server, S3ObjectStore Store, List<StoreAnswer> Refusals)> _stores = [];
 
         public Task InitializeAsync() => Task.CompletedTask;
 
         public async Task DisposeAsync()
         {
-            foreach (var (server, store) in _stores.Values)
+            foreach (var (server, store, _) in _stores.Values)
             {
                 store.Dispose();
                 await server.DisposeAsync();
             }
         }
 
-        internal (ScriptedStore Server, S3ObjectStore Store) That(string answers)
+        internal (ScriptedStore Server, S3ObjectStore Store, List<StoreAnswer> Refusals) That(string answers, StoreTraits? traits)
         {
-            if (!_stores.TryGetValue(answers, out var made))
+            if (!_stores.TryGetValue((answers, traits), out var made))
             {
                 var server = new ScriptedStore(answers);
-                made = _stores[answers] = (server, Open(server.Url));
+                var (store, refusals) = (Open(server.Url), new List<StoreAnswer>());
+                if (traits is not null)
+                    store.Adapt(traits);
+                store.WriteRefused = refusals.Add;
+                made = _stores[(answers, traits)] = (server, store, refusals);
             }
 
             return made;
