@@ -28,7 +28,8 @@ internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
                 if (standing.Count < 2)
                     continue;
                 var gateway = standing[victim % standing.Count];
-                gateway.IsBusy = true;
+                if (!gateway.TryTake())
+                    continue;
                 _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
                     : kills ? DrainAsync(gateway)
                     : KillAsync(gateway, "killed"));
@@ -47,7 +48,7 @@ internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
         await gateway.Process.Kill9Async();
         await gateway.Process.RestartAsync();
         tally.Event($"gateway {gateway.Number} runs again");
-        gateway.IsBusy = false;
+        gateway.Release();
     }
 
     // SIGTERM, as in a rolling upgrade.
@@ -59,7 +60,7 @@ internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
             tally.Violation($"gateway {gateway.Number} ended with {code} when it was told to stop");
         await gateway.Process.RestartAsync();
         tally.Event($"gateway {gateway.Number} runs again");
-        gateway.IsBusy = false;
+        gateway.Release();
     }
 
     private async Task StopAsync(Gateway gateway, TimeSpan duration, bool kills, CancellationToken end)
@@ -84,6 +85,6 @@ internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
             await Task.Delay(TimeForZombie, CancellationToken.None);
         if (!gateway.Process.IsRunning)
             await KillAsync(gateway, "has ended by itself");
-        gateway.IsBusy = false;
+        gateway.Release();
     }
 }

@@ -6,6 +6,7 @@ namespace OrleansCache.Storm;
 internal sealed class Gateway(int number, ServerProcess process) : IDisposable
 {
     private CancellationTokenSource _serving = new();
+    private int _busy;
 
     public int Number => number;
 
@@ -19,8 +20,13 @@ internal sealed class Gateway(int number, ServerProcess process) : IDisposable
     /// <summary>Cancelled when the health check finds that it does not serve.</summary>
     public CancellationToken Serving => Volatile.Read(ref _serving).Token;
 
-    /// <summary>Written by the one that inflicts faults: it is down, stands still, or is being started.</summary>
-    public bool IsBusy { get; set; }
+    /// <summary>It is down, stands still, or is being started.</summary>
+    public bool IsBusy => Volatile.Read(ref _busy) != 0;
+
+    /// <summary>False: somebody else inflicts something on it.</summary>
+    public bool TryTake() => Interlocked.Exchange(ref _busy, 1) == 0;
+
+    public void Release() => Volatile.Write(ref _busy, 0);
 
     public void Found(bool healthy)
     {
@@ -55,9 +61,13 @@ internal sealed class Fleet : IAsyncDisposable
 
     public string PublicKey => _gateways[0].Process.PublicKey;
 
-    public static async Task<Fleet> StartAsync(int count, bool silos, string[] options)
+    /// <param name="count">Of gateways.</param>
+    /// <param name="silos">They are members of a cluster.</param>
+    /// <param name="from">The folder of another build's programs, with which they begin; null: they are ours.</param>
+    /// <param name="options">More options.</param>
+    public static async Task<Fleet> StartAsync(int count, bool silos, string? from, string[] options)
     {
-        Func<string[], Task<ServerProcess>> start = silos ? ServerProcess.StartSiloAsync : given => ServerProcess.StartAsync([.. given, "--no-silo"]);
+        Task<ServerProcess> start(string[] given) => ServerProcess.StartAsync(from is null ? Ours(silos) : ServerKind.Of(from, silos), given);
         var fleet = new Fleet();
         try
         {
@@ -74,6 +84,25 @@ internal sealed class Fleet : IAsyncDisposable
         {
             await fleet.DisposeAsync();
             throw;
+        }
+    }
+
+    private static ServerKind Ours(bool silos) => silos ? ServerKind.Member : ServerKind.Gateway;
+
+    /// <summary>A rolling upgrade to our programs: one after the other is told to stop and replaced. Who is killed from now on comes back as ours, too: the first of them has brought the database to a schema that the others do not know.</summary>
+    public async Task RollAsync(bool silos, string[] options, Tally tally)
+    {
+        foreach (var gateway in _gateways)
+            gateway.Process.Become(Ours(silos), [.. options, .. gateway == _gateways[0] ? [] : _gateways[0].Process.IdentityOptions]);
+        foreach (var gateway in _gateways)
+        {
+            await Eventually.BecomesTrueAsync(gateway.TryTake, TimeSpan.FromMinutes(3));
+            tally.Event($"gateway {gateway.Number} is replaced");
+            await gateway.Process.StopAsync();
+            await gateway.Process.RestartAsync();
+            tally.Event($"gateway {gateway.Number} runs our program");
+            tally.Count("replaced");
+            gateway.Release();
         }
     }
 

@@ -32,6 +32,9 @@ public sealed record StormOptions
 
     internal int HostileClients => Hostile ?? (Clients.Count == Enum.GetValues<ClientKind>().Length ? 2 : 0);
 
+    /// <summary>The folder of another build's programs: the gateways begin as these, and are replaced by ours after a third of the time.</summary>
+    public string? From { get; init; }
+
     /// <summary>After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth nothing.</summary>
     public double? SabotageAfter { get; init; }
 
@@ -54,6 +57,7 @@ public sealed record StormOptions
                 "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
                 "--clients" => options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true, out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
                 "--hostile" => options with { Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var hostile) ? hostile : throw Wrong() },
+                "--from" => options with { From = Directory.Exists(value) ? Path.GetFullPath(value) : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };

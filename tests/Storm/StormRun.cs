@@ -21,6 +21,7 @@ public sealed class StormRun : IAsyncDisposable
     // A closure that was pushed with other references is locked when it is met, out of order.
     private const int MostDeadlocks = 5;
 
+    private string[] _serverOptions = [];
     private readonly StormOptions _options;
     private readonly TextWriter _output;
     private readonly string _folder;
@@ -67,7 +68,7 @@ public sealed class StormRun : IAsyncDisposable
         var database = await postgres.CreateDatabaseAsync();
         using var bucket = await ObjectBucket.CreateAsync();
         var universe = Universe.Make(_options.Seed, _options.Paths);
-        await using var fleet = await Fleet.StartAsync(_options.Gateways, _options.Orleans, ["--postgres", database, .. bucket.ServerOptions]);
+        await using var fleet = await Fleet.StartAsync(_options.Gateways, _options.Orleans, _options.From, _serverOptions = ["--postgres", database, .. bucket.ServerOptions]);
         using var balancer = new Balancer(fleet, _tally, NextRandom());
         using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
@@ -144,6 +145,8 @@ public sealed class StormRun : IAsyncDisposable
 
         var length = TimeSpan.FromMinutes(_options.Minutes);
         end.CancelAfter(length);
+        if (_options.From is not null)
+            await RollAsync(fleet, length / 3, end.Token);
         if (_options.Orleans)
             await RestartPostgresAsync(postgres, length / 2, end.Token);
         await chaos;
@@ -168,6 +171,13 @@ public sealed class StormRun : IAsyncDisposable
         }
 
         return clients;
+    }
+
+    private async Task RollAsync(Fleet fleet, TimeSpan after, CancellationToken end)
+    {
+        await Task.Delay(after, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Whatever has been wrong, the last checks are for our programs.
+        await fleet.RollAsync(_options.Orleans, _serverOptions, _tally);
     }
 
     private async Task RestartPostgresAsync(PostgresServer postgres, TimeSpan after, CancellationToken end)

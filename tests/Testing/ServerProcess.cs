@@ -6,8 +6,8 @@ namespace OrleansCache.Testing;
 public sealed class ServerProcess : IAsyncDisposable
 {
     private readonly TempFolder _folder = new("oc-server-");
-    private readonly string _program;
-    private readonly string[] _options;
+    private string _program;
+    private string[] _options;
     private readonly IReadOnlyDictionary<string, string?> _environment;
     private readonly int _port = FreePort.Next();
     private ProcessRunner? _process;
@@ -68,10 +68,11 @@ public sealed class ServerProcess : IAsyncDisposable
     public static Task<ServerProcess> StartAsync(IReadOnlyDictionary<string, string?> environment, params string[] options) =>
         StartAsync(BuiltProgram.Server, options, environment);
 
-    /// <summary>Starts a member of a cluster, and waits until it serves.</summary>
-    /// <param name="options">More options; at least <c>--postgres</c>, by which it finds the others.</param>
-    public static Task<ServerProcess> StartSiloAsync(params string[] options) =>
-        StartAsync(BuiltProgram.Server, [.. options, "--cluster-id", "orleans-cache", "--silo-plain", "--silo-port", FreePort.Next().ToString(CultureInfo.InvariantCulture)]);
+    /// <summary>Another program, such as an older version's, or one of ours as a member of a cluster.</summary>
+    public static Task<ServerProcess> StartAsync(ServerKind kind, params string[] options) => StartAsync(kind.Program, [.. options, .. kind.Options]);
+
+    /// <summary>From its next start on it is this.</summary>
+    public void Become(ServerKind kind, params string[] options) => (_program, _options) = (kind.Program, [.. options, .. kind.Options]);
 
     /// <summary>False when it has ended by itself, as a silo does that the others have declared dead.</summary>
     public bool IsRunning => _process is { HasExited: false };
