@@ -99,6 +99,12 @@ public sealed partial class SiloHost : IAsyncDisposable
             catch (Exception e) when (!stop.IsCancellationRequested)
             {
                 _failure = e.GetBaseException().Message.ReplaceLineEndings(" ");
+                _dashboard.TrySetException(e);
+                if (_options.ClusterId is null && !_hasTold)
+                {
+                    _hasTold = true;
+                    LogNotStarted(_failure);
+                }
             }
             catch (Exception)
             {
@@ -119,6 +125,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         {
             using var limit = new CancellationTokenSource(StopPatience);
             await host.StopAsync(limit.Token);
+            await (host is IAsyncDisposable disposable ? disposable.DisposeAsync() : ValueTask.CompletedTask);
         }
         catch (Exception e) when (HasJoined)
         {
@@ -132,7 +139,6 @@ public sealed partial class SiloHost : IAsyncDisposable
         }
 
         _host = null;
-        await (host is IAsyncDisposable disposable ? disposable.DisposeAsync() : ValueTask.CompletedTask);
     }
 
     private IHost Build(Action<string> fail)
@@ -197,6 +203,9 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "This server is no member of cluster {Cluster} after {Seconds} s and serves without it, which is as safe and less quick ({Failure}). It goes on trying; see that the members reach each other's --silo-address and --silo-port, and have certificates of one authority.")]
     private partial void LogAlone(string cluster, int seconds, string failure);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The silo of this server does not start; it serves without it, and collects garbage only when asked ({Failure}). It goes on trying.")]
+    private partial void LogNotStarted(string failure);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "This server is a member of cluster {Cluster} now.")]
     private partial void LogJoined(string cluster);
