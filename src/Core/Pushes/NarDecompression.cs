@@ -8,7 +8,7 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal sealed class NarDecompression : IAsyncDisposable
 {
-    private const int LargeAtOnce = 4;
+    private const int LargeAtOnce = 3;
     private const ulong UsualWindow = 1ul << Zstd.BodyWindowLog;
     private const int UsualXzMemory = 16 << 20;
     private const int LargeXzMemory = 128 << 20;
