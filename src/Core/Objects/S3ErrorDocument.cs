@@ -19,6 +19,9 @@ internal static class S3ErrorDocument
         return failures;
     }
 
+    /// <summary>The answer of a store to a multi-object delete, and not of something in its place.</summary>
+    public static bool IsDeleteResult(string text) => Parse(text)?.Name.LocalName == "DeleteResult";
+
     private static string? Child(XElement parent, string name) => parent.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value;
 
     private static XElement? Parse(string text)

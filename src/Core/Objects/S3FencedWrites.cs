@@ -14,6 +14,9 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     private const int MostKeys = 1_000;
     private const int MostAtOnce = 16;
 
+    private static readonly StoreAnswer NoDeleteResult = new(
+        StoreStep.Refuse, "no DeleteResult", "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer in the store's place.");
+
     // No answer within this: the attempt counts as not answered. An answer after the fence can only be a refusal, so it is not waited for much longer.
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AfterFence = TimeSpan.FromSeconds(2);
@@ -63,6 +66,15 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i])))).ToString(SaveOptions.DisableFormatting));
             var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)), ["content-type"] = "application/xml" };
             var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", "POST", null, [("delete", "")], headers, body, fence, cancel);
+            if (answer.IsSuccess && !S3ErrorDocument.IsDeleteResult(answer.Body))
+            {
+                // A narinfo that is taken for deleted and is not would lose its NAR.
+                NoDeleteResult.Count();
+                foreach (var i in open)
+                    outcomes[i] = FencedOutcome.Unknown.Because(NoDeleteResult);
+                return;
+            }
+
             var failed = answer.IsSuccess ? S3ErrorDocument.Failures(answer.Body) : [];
             var again = new List<int>();
             foreach (var i in open)

@@ -120,6 +120,21 @@ public sealed class S3FencedWritesTests
         Assert.Equal([FencedOutcome.Done, FencedOutcome.Refused, FencedOutcome.Unknown, FencedOutcome.Done], outcomes);
     }
 
+    [Theory]
+    [InlineData("200 OK\n<html><body>Welcome</body></html>")]
+    [InlineData("200 OK\n<html>Please log in<br></html>")]
+    [InlineData("200 OK\n")]
+    public async Task A_deletion_is_not_believed_without_the_stores_own_document(string page)
+    {
+        await using var server = new ScriptedStore(page);
+        using var store = Open(server.Url);
+
+        var outcomes = await store.DeleteAsync([ObjectKey.Parse("a"), ObjectKey.Parse("b")], DateTimeOffset.UtcNow.AddSeconds(30), default);
+
+        Assert.Equal([FencedOutcome.Unknown, FencedOutcome.Unknown], outcomes);
+        Assert.All(outcomes, o => Assert.Contains("proxy", o.Answer!.Sentence, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Other_calls_are_tried_again_and_fail_with_the_stores_own_words()
     {
