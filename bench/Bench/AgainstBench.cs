@@ -12,7 +12,7 @@ internal static class AgainstBench
 
     /// <summary>Pushes of each set by each client.</summary>
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
-    public static async Task<int> PushAsync(Lab lab, IReadOnlyList<ClosureSet> sets, Func<Lab, IEnumerable<PushClient>> clients)
+    public static async Task<int> PushAsync(ServerLab lab, IReadOnlyList<ClosureSet> sets, Func<ServerLab, IEnumerable<PushClient>> clients)
     {
         var measured = new List<Comparison>();
         foreach (var set in sets)
@@ -26,7 +26,7 @@ internal static class AgainstBench
 
     /// <summary>Collections in catalogs of so many nodes: a cold one of all garbage, warm ones that find none.</summary>
     /// <returns>The program's exit code, as above.</returns>
-    public static async Task<int> CollectAsync(Lab lab, IEnumerable<int> sizes)
+    public static async Task<int> CollectAsync(ServerLab lab, IEnumerable<int> sizes)
     {
         var theirs = lab.Theirs();
         var measured = new List<Comparison>();
@@ -35,10 +35,10 @@ internal static class AgainstBench
         return Report(lab, measured);
     }
 
-    private static Task<Comparison> MeasureAsync(Lab lab, string name, int paths, Candidate theirs, Candidate ours, int warmRuns) =>
+    private static Task<Comparison> MeasureAsync(ServerLab lab, string name, int paths, Candidate theirs, Candidate ours, int warmRuns) =>
         Comparison.MeasureAsync(name, paths, [theirs with { Name = "theirs" }, ours with { Name = "ours" }], lab.Options.Runs, warmRuns);
 
-    private static int Report(Lab lab, IReadOnlyList<Comparison> measured)
+    private static int Report(ServerLab lab, IReadOnlyList<Comparison> measured)
     {
         Target[] targets = [.. measured.SelectMany(Targets)];
         new ComparisonReport(lab, measured, "theirs", targets).Print();

@@ -9,7 +9,7 @@ internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Our
 
     public double LimitWall => Stats.Median(Limit.Select(l => l.Wall));
 
-    public static async Task<ColdResult> MeasureAsync(Lab lab, ClosureSet set, IReadOnlyList<NixCopy> nixes)
+    public static async Task<ColdResult> MeasureAsync(ServerLab lab, ClosureSet set, IReadOnlyList<NixCopy> nixes)
     {
         var memory = Path.Combine(lab.Options.Memory, set.Name);
         var nars = set.DumpNars(memory);
@@ -40,7 +40,7 @@ internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Our
 
     public double MedianOf(Func<MeasuredRun, double> value) => Stats.Median(Ours.Select(value));
 
-    private static async Task<MeasuredRun> PushAsync(Lab lab, ClosureSet set)
+    private static async Task<MeasuredRun> PushAsync(ServerLab lab, ClosureSet set)
     {
         await using var server = await lab.StartServerAsync();
         var push = await MeasuredRun.MeasureAsync(lab, server, () => lab.PushAsync(server, [set.Root]));

@@ -54,7 +54,7 @@ internal sealed record Comparison(string Name, int Paths, IReadOnlyList<(string 
 
     private static async Task<(Counts Cold, Counts Warm)> CountAsync(Candidate candidate)
     {
-        using var relay = new Relay();
+        using var relay = new CountingProxy();
         await using var server = await candidate.Lab.StartServerAsync(relay);
         await candidate.PrepareAsync(server);
         var counts = await Counts.OfColdAndWarmAsync(server, relay, () => candidate.RunAsync(server, relay.Url));

@@ -5,7 +5,7 @@ namespace OrleansCache.Bench;
 
 /// <summary>What <c>eng/bench push --protocol</c> or <c>--against</c> has found: as a table and as JSON, each candidate beside the first.</summary>
 /// <param name="First">What the first candidates are called: the figures of the others are so many times theirs.</param>
-internal sealed record ComparisonReport(Lab Lab, IReadOnlyList<Comparison> Comparisons, string First, IReadOnlyList<Target> Targets)
+internal sealed record ComparisonReport(ServerLab Lab, IReadOnlyList<Comparison> Comparisons, string First, IReadOnlyList<Target> Targets)
 {
     private static readonly Figure[] Figures =
     [

@@ -27,7 +27,7 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     public string StatementsByText => $"all statements: {string.Join(", ", ByText.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Count} {s.Text} {s.Milliseconds:F0} ms")))}";
 
     /// <summary>Counts a push into an empty cache, and then the same once more.</summary>
-    public static async Task<(Counts Cold, Counts Warm)> OfColdAndWarmAsync(CacheServer server, Relay relay, Func<Task> push)
+    public static async Task<(Counts Cold, Counts Warm)> OfColdAndWarmAsync(CacheServer server, CountingProxy relay, Func<Task> push)
     {
         await server.CountStatementsAsync();
         server.ForgetStatements();
@@ -57,10 +57,10 @@ internal sealed record CountedPushes(ClosureSet Set, Counts Cold, Counts Warm, d
     // The server compiles again what is used often when nothing new was compiled for ten seconds.
     private static readonly TimeSpan UntilCompiled = TimeSpan.FromSeconds(25);
 
-    public static async Task<CountedPushes> MeasureAsync(Lab lab, ClosureSet set)
+    public static async Task<CountedPushes> MeasureAsync(ServerLab lab, ClosureSet set)
     {
         Console.Error.WriteLine($"{set.Name}: counting requests and statements");
-        using var relay = new Relay();
+        using var relay = new CountingProxy();
         await using var server = await lab.StartServerAsync(relay);
         var (cold, warm) = await Counts.OfColdAndWarmAsync(server, relay, () => lab.PushAsync(server, [set.Root], relay.Url));
         // The first ones are the compiler's.

@@ -10,7 +10,7 @@ internal sealed record ManyClients(int Clients, double Wall, double GatewayPeak,
 
     /// <param name="lab">Where to.</param>
     /// <param name="content">A file with real bytes, cut into pieces that become store paths.</param>
-    public static async Task<ManyClients> MeasureAsync(Lab lab, string content)
+    public static async Task<ManyClients> MeasureAsync(ServerLab lab, string content)
     {
         Console.Error.WriteLine($"{Count} clients at once");
         var folder = Path.Combine(lab.Options.Work, "pieces");

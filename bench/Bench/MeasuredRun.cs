@@ -12,7 +12,7 @@ internal sealed record MeasuredRun(ChildRun Client, double GatewayCpu, double Po
 
     /// <summary>Measures runs against a server that nobody else uses.</summary>
     /// <param name="times">So many in a row, and the mean of them: Linux counts a server's processor time in hundredths of a second.</param>
-    public static async Task<MeasuredRun> MeasureAsync(Lab lab, CacheServer server, Func<Task<ChildRun>> run, int times = 1)
+    public static async Task<MeasuredRun> MeasureAsync(ServerLab lab, CacheServer server, Func<Task<ChildRun>> run, int times = 1)
     {
         ProcFs.Sync();
         var (gateway, postgres, store) = (server.GatewayCpu, server.PostgresCpu, lab.S3?.Cpu ?? 0);

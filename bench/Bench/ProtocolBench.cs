@@ -4,7 +4,7 @@ namespace OrleansCache.Bench;
 internal static class ProtocolBench
 {
     /// <returns>0: there are no targets to miss.</returns>
-    public static async Task<int> RunAsync(Lab lab, IReadOnlyList<ClosureSet> sets, IEnumerable<PushClient> others)
+    public static async Task<int> RunAsync(ServerLab lab, IReadOnlyList<ClosureSet> sets, IEnumerable<PushClient> others)
     {
         if (lab.Options.Check)
             throw new BenchException("--check is for --protocol v1 or with --against: the others have no targets.");

@@ -9,7 +9,7 @@ internal static class PushBench
     public static async Task<int> RunAsync(BenchOptions options)
     {
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
-        var lab = new Lab(options, s3);
+        var lab = new ServerLab(options, s3);
         var all = ClosureSet.Read(options.Closures);
         var isCompared = options.Against.Length > 0;
         if (options.Protocol == PushProtocol.Niks3)
@@ -39,11 +39,11 @@ internal static class PushBench
             Console.Out.WriteLine(report.ToJson().ToJsonString());
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
 
-        Task<int> ComparedAsync(Func<Lab, IEnumerable<PushClient>> clients) =>
+        Task<int> ComparedAsync(Func<ServerLab, IEnumerable<PushClient>> clients) =>
             isCompared ? AgainstBench.PushAsync(lab, all, clients) : ProtocolBench.RunAsync(lab, all, clients(lab));
     }
 
-    private static async Task<ManyClients> CrowdAsync(Lab lab, IReadOnlyList<ClosureSet> sets)
+    private static async Task<ManyClients> CrowdAsync(ServerLab lab, IReadOnlyList<ClosureSet> sets)
     {
         var memory = Path.Combine(lab.Options.Memory, "content");
         try

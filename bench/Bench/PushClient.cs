@@ -3,17 +3,17 @@ namespace OrleansCache.Bench;
 /// <summary>A program that pushes by one of the protocols that the server speaks.</summary>
 /// <param name="Name">Such as <c>nix copy 2.8.0</c>.</param>
 /// <param name="Lab">Starts the servers that it pushes to.</param>
-/// <param name="PushAsync">Pushes a store path's closure to a server under a URL of it, which may lead through a <see cref="Relay"/>.</param>
-internal sealed record PushClient(string Name, Lab Lab, Func<CacheServer, string, string, Task<ChildRun>> PushAsync)
+/// <param name="PushAsync">Pushes a store path's closure to a server under a URL of it, which may lead through a <see cref="CountingProxy"/>.</param>
+internal sealed record PushClient(string Name, ServerLab Lab, Func<CacheServer, string, string, Task<ChildRun>> PushAsync)
 {
     /// <summary>Our own, which all others are compared with.</summary>
-    public static PushClient Ours(Lab lab) => new("v1", lab, (server, url, root) => lab.PushAsync(server, [root], url));
+    public static PushClient Ours(ServerLab lab) => new("v1", lab, (server, url, root) => lab.PushAsync(server, [root], url));
 
     /// <summary>Stock <c>nix copy --to http://…</c>.</summary>
-    public static PushClient Nix(Lab lab, NixCopy nix) => new(nix.Name, lab, nix.PushAsync);
+    public static PushClient Nix(ServerLab lab, NixCopy nix) => new(nix.Name, lab, nix.PushAsync);
 
     /// <summary>niks3's own client, unmodified.</summary>
-    public static PushClient Niks3(Lab lab, string program) => new("niks3", lab, (server, url, root) => ChildRun.RunAsync(program, ["push", root], new Dictionary<string, string?>
+    public static PushClient Niks3(ServerLab lab, string program) => new("niks3", lab, (server, url, root) => ChildRun.RunAsync(program, ["push", root], new Dictionary<string, string?>
     {
         ["NIKS3_SERVER_URL"] = url,
         ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,

@@ -132,7 +132,7 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
 
     private static Dictionary<string, double> PhaseMedians(ColdResult cold)
     {
-        var phases = cold.Ours.Select(o => Lab.PhasesOf(o.Client)).ToArray();
+        var phases = cold.Ours.Select(o => ServerLab.PhasesOf(o.Client)).ToArray();
         return phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k])));
     }
 

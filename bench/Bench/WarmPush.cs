@@ -3,7 +3,7 @@ namespace OrleansCache.Bench;
 /// <summary>A push of which everything is present, beside the question to Nix that it cannot do without.</summary>
 internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double PathInfoMilliseconds, IReadOnlyDictionary<string, double> Phases)
 {
-    public static async Task<WarmPush> MeasureAsync(Lab lab, ClosureSet set, NixCopy nix)
+    public static async Task<WarmPush> MeasureAsync(ServerLab lab, ClosureSet set, NixCopy nix)
     {
         Console.Error.WriteLine($"{set.Name}: warm push");
         await using var server = await lab.StartServerAsync();
@@ -16,7 +16,7 @@ internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double 
             pushes.Add(await lab.PushAsync(server, [set.Root]));
         }
 
-        var phases = pushes.ConvertAll(Lab.PhasesOf);
+        var phases = pushes.ConvertAll(ServerLab.PhasesOf);
         return new WarmPush(set, Stats.Median(pushes.Select(p => p.Wall * 1000)), Stats.Median(pathInfos), phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k]))));
     }
 }

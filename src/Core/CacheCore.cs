@@ -4,7 +4,7 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -59,7 +59,7 @@ public sealed partial class CacheCore : IAsyncDisposable
     private readonly Housekeeper _housekeeper;
     private readonly CacheDirectory _caches;
     private readonly GroupedPushCatalog? _groups;
-    private readonly NixWriterCatalog _nixCatalog;
+    private readonly NixCopyCatalog _nixCatalog;
     private readonly NarReceiver _narReceiver;
     private readonly CacheStatistics _statistics;
     private readonly Task _housekeeping;
@@ -85,13 +85,13 @@ public sealed partial class CacheCore : IAsyncDisposable
         var check = new UploadCheck(options.Store, options.Pushes);
         var pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
-            new WaitHub(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, refused);
+            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, refused);
         Contents = new CacheContents(caches, database);
-        DeferredPushes = new DeferredPushes(
-            caches, new DeferredCatalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
-        _nixCatalog = new NixWriterCatalog(database, options.Pushes);
+        Niks3Pushes = new Niks3Pushes(
+            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
+        _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        NixWriter = new DirectNixWriter(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
+        NixCopy = new DirectNixCopy(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
@@ -114,11 +114,11 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     public IPushes Pushes { get; }
 
-    public IDeferredPushes DeferredPushes { get; }
+    public INiks3Pushes Niks3Pushes { get; }
 
     public ICacheContents Contents { get; }
 
-    public INixWriter NixWriter { get; }
+    public INixCopy NixCopy { get; }
 
     public IPins Pins { get; }
 

@@ -10,18 +10,18 @@ namespace OrleansCache.Grains;
 public sealed class ClusterEngine : IEngine
 {
     private static readonly TimeSpan ArmPause = TimeSpan.FromSeconds(5);
-    private readonly Engines _engines;
+    private readonly ServicesByScope _services;
     private readonly string _scope;
     private readonly ClusterCalls _calls;
 
     public ClusterEngine(TimeProvider time)
-        : this(new Engines(), "", time)
+        : this(new ServicesByScope(), "", time)
     {
     }
 
-    internal ClusterEngine(Engines engines, string scope, TimeProvider time, TimeSpan? patience = null)
+    internal ClusterEngine(ServicesByScope services, string scope, TimeProvider time, TimeSpan? patience = null)
     {
-        (_engines, _scope) = (engines, scope);
+        (_services, _scope) = (services, scope);
         _calls = new ClusterCalls(time);
         News = new ClusterNews(_calls, scope);
         Leadership = new ClosureLeadership(_calls, scope, time, patience ?? ClosureLeadership.Patience);
@@ -31,11 +31,11 @@ public sealed class ClusterEngine : IEngine
 
     internal ClosureLeadership Leadership { get; }
 
-    internal Engines Engines => _engines;
+    internal ServicesByScope Services => _services;
 
     public CoreServices Over(CoreServices direct)
     {
-        _engines.Add(_scope, direct);
+        _services.Add(_scope, direct);
         return direct with
         {
             Pushes = new ClusterPushes(direct.Pushes, Leadership),
@@ -53,7 +53,7 @@ public sealed class ClusterEngine : IEngine
     /// <summary>Sees to it that the collector runs by its schedule; tries until the cluster has done it.</summary>
     internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
     {
-        foreach (var cache in _engines.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
+        foreach (var cache in _services.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
         {
             while (!stopping.IsCancellationRequested)
             {

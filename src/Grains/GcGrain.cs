@@ -6,7 +6,7 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Grains;
 
-internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogger<GcGrain> logger) : Grain, IGcGrain
+internal sealed partial class GcGrain(ServicesByScope services, TimeProvider time, ILogger<GcGrain> logger) : Grain, IGcGrain
 {
     private const string Reminder = "schedule";
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
@@ -16,7 +16,7 @@ internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogge
     public async Task ArmAsync()
     {
         // Without a schedule another server on this database may have one, whose reminder this is. A tick that finds none does nothing.
-        if (engines.Of(Key).Gc.Schedule is not null)
+        if (services.Of(Key).Gc.Schedule is not null)
             await this.RegisterOrUpdateReminder(Reminder, Period, Period);
     }
 
@@ -37,7 +37,7 @@ internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogge
         var caller = start.Publisher is { } publisher ? new Caller(publisher, publisher, 0, Address: start.Address) : Caller.Server;
         try
         {
-            return new GcStarted((await engines.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation, CancellationToken.None)).Id, null);
+            return new GcStarted((await services.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation, CancellationToken.None)).Id, null);
         }
         catch (CacheProblemException e)
         {
@@ -48,13 +48,13 @@ internal sealed partial class GcGrain(Engines engines, TimeProvider time, ILogge
     /// <summary>A run's operation is named after the time it was due at, so a tick too many, or a second activation, joins what the first began.</summary>
     public async Task ReceiveReminder(string reminderName, TickStatus status)
     {
-        var services = engines.Of(Key);
+        var own = services.Of(Key);
         var now = time.GetUtcNow();
-        if (GcSchedule.DueBy(services.Gc, now, window: 2 * Period) is not { } operation)
+        if (GcSchedule.DueBy(own.Gc, now, window: 2 * Period) is not { } operation)
             return;
         try
         {
-            var run = await services.Collection.StartAsync(Key.Cache, new GcRequest(), operation, CancellationToken.None);
+            var run = await own.Collection.StartAsync(Key.Cache, new GcRequest(), operation, CancellationToken.None);
             LogStarted(run.Id, Key.Cache, operation);
         }
         catch (CacheProblemException e)

@@ -10,7 +10,7 @@ public static class GrainHosting
     public static ISiloBuilder AddCacheGrains(this ISiloBuilder silo, ClusterEngine engine)
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
-        silo.Services.AddSingleton(engine.Engines);
+        silo.Services.AddSingleton(engine.Services);
         return silo.AddStartupTask((services, unused) =>
         {
             var grains = services.GetRequiredService<IGrainFactory>();

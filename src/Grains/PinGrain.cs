@@ -6,14 +6,14 @@ using OrleansCache.Protocol;
 
 namespace OrleansCache.Grains;
 
-internal sealed class PinGrain(Engines engines, TimeProvider time) : Grain, IPinGrain
+internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Grain, IPinGrain
 {
     public async Task<PinReply> ChangeAsync(PinChange change)
     {
         if (time.GetUtcNow() > change.Deadline)
             throw new TimeoutException("The deadline of this change is over.");
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
-        var pins = engines.Of(key).Pins;
+        var pins = services.Of(key).Pins;
         if (change is { Publisher: { } publisher, TrustGroup: { } group })
             pins = pins.As(new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address));
         var condition = PinCondition.Of(change.Expected);

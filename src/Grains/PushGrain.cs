@@ -3,7 +3,7 @@ using OrleansCache.Core;
 
 namespace OrleansCache.Grains;
 
-internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILogger<PushGrain> logger) : Grain, IPushGrain
+internal sealed partial class PushGrain(ServicesByScope services, TimeProvider time, ILogger<PushGrain> logger) : Grain, IPushGrain
 {
     private const int HashLength = 32;
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(5);
@@ -95,7 +95,7 @@ internal sealed partial class PushGrain(Engines engines, TimeProvider time, ILog
             var key = GrainKey.Parse(this.GetPrimaryKeyString());
             try
             {
-                var renewed = await engines.Of(key).Pushes.As(Caller.Server).RenewAsync(key.Cache, key.Push, cancel);
+                var renewed = await services.Of(key).Pushes.As(Caller.Server).RenewAsync(key.Cache, key.Push, cancel);
                 await OpenedAsync(renewed.Expires);
                 return;
             }

@@ -21,7 +21,7 @@ internal sealed class ModelCluster : IModelCluster
     // Schedules decide how long a call takes.
     private static readonly TimeSpan Patience = TimeSpan.FromHours(1);
     private readonly ConcurrentDictionary<string, ScheduledGrains> _scopes = new(StringComparer.Ordinal);
-    private readonly Engines[] _engines = [.. Enumerable.Range(0, Silos).Select(_ => new Engines())];
+    private readonly ServicesByScope[] _engines = [.. Enumerable.Range(0, Silos).Select(_ => new ServicesByScope())];
     private InProcessTestCluster _cluster = null!;
     private int _schedules;
 
@@ -37,7 +37,7 @@ internal sealed class ModelCluster : IModelCluster
 
     public SiloAddress AddressOf(int silo) => Handle(silo).SiloAddress;
 
-    public Engines EnginesAt(int silo) => _engines[silo];
+    public ServicesByScope EnginesAt(int silo) => _engines[silo];
 
     public void Add(string scope, ScheduledGrains grains) => _scopes[scope] = grains;
 

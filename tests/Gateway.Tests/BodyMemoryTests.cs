@@ -18,7 +18,7 @@ public class BodyMemoryTests
     private const string Missing = "/v1/caches/default/missing";
     private const string Report = Pushes + "/7/uploaded";
     private const string Listing = $"/c/default/{Hash}.ls";
-    private const string OldNix = "curl/8.14.1 Nix/2.28.3";
+    private const string NixUserAgent = "curl/8.14.1 Nix/2.28.3";
     private const string Drv = "0c5b8vw40dy178xlpddw65q9gf1h2186-x.drv";
 
     private static readonly byte[] Frame = Zstd.Compress("a log\n"u8);
@@ -141,7 +141,7 @@ public class BodyMemoryTests
             gateway.PostAsync(Missing, """{"paths":[]}"""),
             gateway.PostAsync("/api/multipart/complete", "{}"),
             PutAsync(gateway, Listing, "{}"u8.ToArray(), null),
-            PutAsync(gateway, Listing, "{}"u8.ToArray(), null, OldNix),
+            PutAsync(gateway, Listing, "{}"u8.ToArray(), null, NixUserAgent),
         ];
         await Eventually.BecomesTrueAsync(() => Budget(gateway).Waiting == waiting.Length);
         Assert.All(waiting, w => Assert.False(w.IsCompleted));

@@ -295,5 +295,5 @@ public class ConfigurationTests
     [InlineData("curl/8.14.1 Lix/2.90", true)]
     [InlineData("MyNix/1.0", false)]
     [InlineData("", false)]
-    public void A_Nix_that_repeats_a_PUT_without_its_body_is_told_by_its_User_Agent(string userAgent, bool isOld) => Assert.Equal(isOld, OldNix.IsOld(userAgent));
+    public void A_Nix_that_repeats_a_PUT_without_its_body_is_told_by_its_User_Agent(string userAgent, bool isOld) => Assert.Equal(isOld, NixUserAgent.IsOld(userAgent));
 }

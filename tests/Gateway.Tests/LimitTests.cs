@@ -11,7 +11,7 @@ namespace OrleansCache.Gateway.Tests;
 public class LimitTests
 {
     private const string Missing = "/v1/caches/default/missing";
-    private const string OldNix = "curl/8.14.1 Nix/2.28.3";
+    private const string NixUserAgent = "curl/8.14.1 Nix/2.28.3";
     private const string NewNix = "curl/8.17.0 Nix/2.34.1";
 
     private static readonly ObjectKey Key = ObjectKey.Parse("nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst");
@@ -38,7 +38,7 @@ public class LimitTests
     }
 
     [Theory]
-    [InlineData(OldNix)]
+    [InlineData(NixUserAgent)]
     [InlineData(NewNix)]
     [InlineData("Lix/2.93.0")]
     public async Task A_Nix_waits_for_its_turn(string userAgent)
@@ -65,7 +65,7 @@ public class LimitTests
             tried.Add(await StatusAsync(gateway, $"unknown-{i}"));
         var fresh = gateway.Tokens.Add(TokenScope.Push);
         using var refused = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"));
-        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", OldNix));
+        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", NixUserAgent));
         using var newNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", NewNix));
         using var open = await gateway.SendAsync(HttpMethod.Get, "/nix-cache-info", ("Authorization", "Bearer unknown"));
 
@@ -137,7 +137,7 @@ public class LimitTests
     }
 
     [Theory]
-    [InlineData(OldNix)]
+    [InlineData(NixUserAgent)]
     [InlineData(NewNix)]
     public async Task All_uploads_of_a_Nix_wait_for_their_turn(string userAgent)
     {

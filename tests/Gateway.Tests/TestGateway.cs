@@ -61,12 +61,12 @@ internal sealed class TestGateway : IAsyncDisposable
         var parts = new GatewayParts
         {
             Pushes = new ScriptedPushes(),
-            DeferredPushes = new ScriptedDeferredPushes(),
+            Niks3Pushes = new ScriptedNiks3Pushes(),
             Contents = new ScriptedContents(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
             Pins = new ScriptedPins(),
-            NixWriter = new ScriptedNixWriter(),
+            NixCopy = new ScriptedNixCopy(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
             Audit = new ScriptedAudit(),

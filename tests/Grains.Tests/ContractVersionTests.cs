@@ -19,7 +19,7 @@ public sealed class ContractVersionTests
     [Fact]
     public async Task Pins_move_through_silos_of_an_old_and_a_new_contract_while_both_are_members()
     {
-        var engines = new Engines();
+        var engines = new ServicesByScope();
         await using var cluster = await StartAsync(engines);
         await using var world = await World.CreateAsync();
         var plain = await world.AddGatewayAsync(plain: true);
@@ -53,7 +53,7 @@ public sealed class ContractVersionTests
         Assert.Equal((true, sent.Pin, (string?)null), (next.Made, next.Pin, next.Reason));
     }
 
-    private static async Task<InProcessTestCluster> StartAsync(Engines engines)
+    private static async Task<InProcessTestCluster> StartAsync(ServicesByScope engines)
     {
         var builder = new InProcessTestClusterBuilder(initialSilosCount: 2);
         builder.ConfigureSilo((options, silo) =>
@@ -71,7 +71,7 @@ public sealed class ContractVersionTests
     private static async Task<long> MoveAsync(IPins pins, PinName name, string to) => (await pins.SetAsync(
         CacheName.Default, name, new SetPin { Path = new StorePath(World.Hash(to), to) }, PinCondition.None, OperationId.New(), TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
 
-    private static IPins Gateway(InProcessTestCluster cluster, Engines engines, CacheCore plain, World world, int silo)
+    private static IPins Gateway(InProcessTestCluster cluster, ServicesByScope engines, CacheCore plain, World world, int silo)
     {
         var engine = new ClusterEngine(engines, "two", TimeProvider.System);
         var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default]));

@@ -128,7 +128,7 @@ public sealed class PinGrainTests
     {
         await using var world = await World.CreateAsync();
         var (a, _) = await TwoPathsAsync(world);
-        var engine = new ClusterEngine(new Engines(), "away", TimeProvider.System);
+        var engine = new ClusterEngine(new ServicesByScope(), "away", TimeProvider.System);
         var plain = await world.AddGatewayAsync(plain: true);
         var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default])).Pins;
         engine.Attach(Unreachable.Grains);

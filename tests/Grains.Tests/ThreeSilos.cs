@@ -19,7 +19,7 @@ internal static class ThreeSilos
     private static int _worlds;
     private static int _gateways;
 
-    public static Engines Engines { get; } = new();
+    public static ServicesByScope Services { get; } = new();
 
     public static Task<InProcessTestCluster> Cluster => Started.Value;
 
@@ -37,7 +37,7 @@ internal static class ThreeSilos
     public static ClusterEngine Engine(string scope, TimeSpan? patience = null)
     {
         var silos = Started.Value.GetAwaiter().GetResult().Silos;
-        var engine = new ClusterEngine(Engines, scope, TimeProvider.System, patience);
+        var engine = new ClusterEngine(Services, scope, TimeProvider.System, patience);
         engine.Attach(silos[Interlocked.Increment(ref _gateways) % silos.Count].ServiceProvider.GetRequiredService<IGrainFactory>());
         return engine;
     }
@@ -71,7 +71,7 @@ internal static class ThreeSilos
         var builder = new InProcessTestClusterBuilder(initialSilosCount: 3);
         builder.ConfigureSilo((_, silo) =>
         {
-            silo.Services.AddSingleton(TimeProvider.System).AddSingleton(Engines);
+            silo.Services.AddSingleton(TimeProvider.System).AddSingleton(Services);
             silo.UseInMemoryReminderService();
         });
         var cluster = builder.Build();

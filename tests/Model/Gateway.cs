@@ -3,7 +3,7 @@ using OrleansCache.Core;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Gc;
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Withdraw;
@@ -71,11 +71,11 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private DirectPushes DirectPushes => new(
         caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
-        new WaitHub(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
+        new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
         engine?.News);
 
-    public IDeferredPushes DeferredPushes => new DeferredPushes(
-        caches, new DeferredCatalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
+    public INiks3Pushes Niks3Pushes => new Niks3Pushes(
+        caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
 
@@ -105,11 +105,11 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     }
 
     /// <summary>A request of stock Nix.</summary>
-    public async Task<T> NixAsync<T>(Func<INixWriter, Task<T>> request)
+    public async Task<T> NixAsync<T>(Func<INixCopy, Task<T>> request)
     {
-        await using var catalog = new NixWriterCatalog(Database, Options);
+        await using var catalog = new NixCopyCatalog(Database, Options);
         using var receiver = new NarReceiver(store, catalog, Options, NullLogger.Instance);
-        return await request(new DirectNixWriter(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, Refused, CancellationToken.None));
+        return await request(new DirectNixCopy(caches, catalog, _pushCatalog, receiver, Publisher, Signer, clock, Refused, CancellationToken.None));
     }
 
     private CoreServices Over(IEngine over) =>

@@ -13,7 +13,7 @@ internal sealed record Profile
     public double Push { get; init; } = 5;
 
     /// <summary>As niks3's clients do it.</summary>
-    public double Deferred { get; init; }
+    public double Niks3 { get; init; }
 
     /// <summary>As stock Nix does it.</summary>
     public double Nix { get; init; }
@@ -91,7 +91,7 @@ internal sealed record Profile
         Run = Pick(random, 0, 0.5, 0.8),
         Grace = Pick(random, 0, 0.3),
         SmallBatch = Pick(random, 0.2, 0.8),
-        Deferred = Pick(random, 0, 2, 6),
+        Niks3 = Pick(random, 0, 2, 6),
         Nix = Pick(random, 0, 2, 6),
         Slip = 0.1,
         Evict = Pick(random, 0, 0, 1, 3),
@@ -173,7 +173,7 @@ internal sealed class Generator
     {
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
-        var pushes = _profile.Push + _profile.Deferred + _profile.Nix + _profile.Hostile;
+        var pushes = _profile.Push + _profile.Niks3 + _profile.Nix + _profile.Hostile;
         var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive + _profile.Evict);
         if ((kind -= _profile.Push) < 0)
         {
@@ -181,8 +181,8 @@ internal sealed class Generator
             return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15)) { By = pin is null ? Pusher() : Pinner() };
         }
 
-        if ((kind -= _profile.Deferred) < 0)
-            return new DeferredOperation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
+        if ((kind -= _profile.Niks3) < 0)
+            return new Niks3Operation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
         if ((kind -= _profile.Nix) < 0)
             return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()), Chance(_profile.Slip)) { By = Pusher() };
         if ((kind -= _profile.Hostile) < 0)
@@ -206,7 +206,7 @@ internal sealed class Generator
             {
                 < 0.15 => new TrespassOperation(id, Any(Enum.GetValues<Trespass>())) { By = Party.Mallory },
                 < 0.35 => new NixOperation(id, root, _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), NixLog.None, Breaks: false) { By = Party.Mallory, Lie = lie },
-                < 0.45 => new DeferredOperation(id, root, _random.Next(2), End(), Slip.None) { By = Party.Mallory, Lie = lie },
+                < 0.45 => new Niks3Operation(id, root, _random.Next(2), End(), Slip.None) { By = Party.Mallory, Lie = lie },
                 _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15)) { By = Party.Mallory, Lie = lie, KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0 },
             };
         }

@@ -1,6 +1,6 @@
 using System.Text;
 using OrleansCache.Core;
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Objects;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -125,7 +125,7 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
     }
 
     // An answer is a promise of a key (with the hash of its file), of a file of this hash wherever it is, or of nothing new.
-    private Task<bool> AskAsync(Session session, string what, Func<INixWriter, Action<string?, Sha256Hash?>, Task<bool>> request) => session.TryAsync(what, Tries, g =>
+    private Task<bool> AskAsync(Session session, string what, Func<INixCopy, Action<string?, Sha256Hash?>, Task<bool>> request) => session.TryAsync(what, Tries, g =>
     {
         var started = session.Now;
         return g.NixAsync(nix => request(nix, (key, file) => session.Holds.Told(Who, started, session.Now, key, file)));

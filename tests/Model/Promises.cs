@@ -45,7 +45,7 @@ internal sealed class Promises
     }
 
     /// <param name="expires">At the earliest.</param>
-    public void Opened(DeferredOpened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires, bool honest)
+    public void Opened(Niks3Opened answer, BeginPush closure, IEnumerable<string> keys, DateTimeOffset expires, bool honest)
     {
         _closures[answer.Id] = closure;
         if (!Turns.IsHeard)

@@ -126,7 +126,7 @@ internal static class TrustMutants
         {
             IsQuick = true,
             Patch = Patch(("bool_or(t.state = 'live' and t.name <> r.name and not", "bool_or(false and not")),
-            Profile = Naming with { Deferred = 8, Push = 2 },
+            Profile = Naming with { Niks3 = 8, Push = 2 },
         },
         new("the commit does not set the name")
         {
@@ -189,7 +189,7 @@ internal static class TrustMutants
         new("a commit is told before a superseded path is written")
         {
             Patch = Patch(("  if @fn@.unwritten_paths(p_cache, v_push.paths || v_own) <> '{}' then return 'committing'; end if;\n", "")),
-            Profile = Lying with { Whole = 0.2, Deferred = 2 },
+            Profile = Lying with { Whole = 0.2, Niks3 = 2 },
         },
     ];
 

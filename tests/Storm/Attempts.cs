@@ -20,7 +20,7 @@ internal sealed class BeginAgainException(string name, string message) : Excepti
 }
 
 /// <summary>What all clients have in common: they begin again until the push has ended, and one that never does is a violation.</summary>
-internal sealed class Attempts(Tally tally)
+internal sealed class Attempts(StormReport tally)
 {
     /// <summary>A push that took longer was not healed by retries.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);

@@ -6,7 +6,7 @@ namespace OrleansCache.Storm;
 /// What a load balancer before the gateways does: each attempt goes to one that answers its health check, and connections to one that stops
 /// answering are cut. Now and then it loses an answer, after the gateway has done what was asked.
 /// </summary>
-internal sealed class Balancer(Fleet fleet, Tally tally, Random random) : HttpMessageHandler
+internal sealed class Balancer(Fleet fleet, StormReport tally, Random random) : HttpMessageHandler
 {
     private const int OneAnswerLostOf = 100;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace OrleansCache.Storm;
 
 /// <summary>Kills gateways, makes them stand still and drains them, every few seconds; never the last one that serves.</summary>
-internal sealed class Chaos(Fleet fleet, bool silos, Tally tally, Random random)
+internal sealed class Chaos(Fleet fleet, bool silos, StormReport tally, Random random)
 {
     private const int MostStopped = 2;
 

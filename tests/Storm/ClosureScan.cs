@@ -8,7 +8,7 @@ namespace OrleansCache.Storm;
 /// <summary>
 /// I1 for whatever is in the bucket, pinned or not: a narinfo that stands there, unchanged, before and after something that it needs was found missing, is a lie.
 /// </summary>
-internal sealed class ClosureScan(AmazonS3Client store, string bucketName, BucketReader bucket, RetryPolicy retry, Tally tally, Random random)
+internal sealed class ClosureScan(AmazonS3Client store, string bucketName, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random)
 {
     private const int AtOnce = 20;
 

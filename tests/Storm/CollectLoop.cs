@@ -5,7 +5,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Storm;
 
 /// <summary>One run of the collector after the other, with hardly any retention and no or hardly any grace.</summary>
-internal sealed class CollectLoop(Api api, Tally tally, Random random)
+internal sealed class CollectLoop(Api api, StormReport tally, Random random)
 {
     /// <summary>No run forgets a closure that was pushed later than so long ago.</summary>
     public static readonly TimeSpan ShortestRetention = TimeSpan.FromSeconds(5);

@@ -5,7 +5,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Storm;
 
 /// <summary>Looks into the bucket whether a pinned closure is what the fleet declares of it, whoever else has pushed something under its paths.</summary>
-internal sealed class Declared(Universe universe, BucketReader bucket, RetryPolicy retry, Tally tally)
+internal sealed class Declared(Universe universe, BucketReader bucket, RetryPolicy retry, StormReport tally)
 {
     private readonly Dictionary<StorePathHash, Package> _packages = universe.Packages.ToDictionary(p => p.Path.Hash);
 

@@ -90,7 +90,7 @@ internal sealed class Fleet : IAsyncDisposable
     private static ServerKind Ours(bool silos) => silos ? ServerKind.Member : ServerKind.Gateway;
 
     /// <summary>A rolling upgrade to our programs: one after the other is told to stop and replaced. Who is killed from now on comes back as ours, too: the first of them has brought the database to a schema that the others do not know.</summary>
-    public async Task RollAsync(bool silos, string[] options, Tally tally)
+    public async Task RollAsync(bool silos, string[] options, StormReport tally)
     {
         foreach (var gateway in _gateways)
             gateway.Process.Become(Ours(silos), [.. options, .. gateway == _gateways[0] ? [] : _gateways[0].Process.IdentityOptions]);

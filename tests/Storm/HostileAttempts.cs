@@ -13,7 +13,7 @@ namespace OrleansCache.Storm;
 
 /// <summary>The rows of the table of docs/trust.md's tests, on the paths that honest clients push. What an honest client alone may do, and this one is let do, is a violation.</summary>
 /// <param name="fleet">An honest client's credential, as a browser sends it along for a page from elsewhere.</param>
-internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard overheard, Tally tally, Random random)
+internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard overheard, StormReport tally, Random random)
 {
     private const int ManySignatures = 100_000;
     private const long WideWindow = 121L << 20;
@@ -24,7 +24,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     private static readonly SemaphoreSlim Large = new(1);
     private static readonly byte[] Bomb = OrleansCache.Testing.ZstdBomb.Make("{", WideWindow, ' ', "", windowLog: 27);
 
-    public IReadOnlyList<(string Kind, Func<Cargo, Task> Play)> All =>
+    public IReadOnlyList<(string Kind, Func<SimulatedClosure, Task> Play)> All =>
     [
         ("noise under a known hash", NoiseAsync),
         ("no references", cargo => PushAsync(Of(cargo) with { References = [] })),
@@ -44,10 +44,10 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     ];
 
     /// <summary>H10: other bytes of a path that somebody else is about to push.</summary>
-    public Task SquatAsync(Cargo cargo) => PushAsync(TrustPath.Make(cargo.Root));
+    public Task SquatAsync(SimulatedClosure cargo) => PushAsync(TrustPath.Make(cargo.Root));
 
     // H2: under a path of its own, or the path itself.
-    private Task<IPush> NoiseAsync(Cargo cargo)
+    private Task<IPush> NoiseAsync(SimulatedClosure cargo)
     {
         var noise = Of(cargo).WithNoise();
         noise = random.Next(2) == 0 ? noise : noise with { Path = TrustPath.NewPath("noise"), ClaimedFileHash = Sha256Hash.Compute(noise.File), References = [] };
@@ -61,7 +61,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     {
         if (overheard.Any(random) is not { } leak)
             return;
-        var (path, id) = (Of(leak.Cargo), leak.Push);
+        var (path, id) = (Of(leak.SimulatedClosure), leak.Push);
         var answers = new List<Answer>
         {
             await V1Push.RenewAsync(m, id),
@@ -88,7 +88,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     // H6
-    private async Task GrammarAsync(Cargo cargo)
+    private async Task GrammarAsync(SimulatedClosure cargo)
     {
         var (path, bytes) = (Of(cargo), Convert.ToBase64String(RandomNumberGenerator.GetBytes(64)));
         switch (random.Next(3))
@@ -116,7 +116,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     // H7: claimed, and left.
-    private async Task SizesAsync(Cargo cargo)
+    private async Task SizesAsync(SimulatedClosure cargo)
     {
         var path = Of(cargo) with { References = [], NarSize = random.Next(3) switch { 0 => long.MaxValue, 1 => 1L << 61, _ => 48L << 30 } };
         path = random.Next(2) == 0 ? path : path with { Path = TrustPath.NewPath("own") };
@@ -124,7 +124,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     // H8
-    private Task<IPush> RealisationsAsync(Cargo cargo)
+    private Task<IPush> RealisationsAsync(SimulatedClosure cargo)
     {
         var id = random.Next(3) switch { 0 => $"{Guid.NewGuid():n}.doi/more", 1 => $"md5:{Guid.NewGuid():n}!out", _ => $"p-{Guid.NewGuid():n}" };
         return PushAsync(TrustPath.Make("own") with { Realisation = id, Deriver = cargo.Root });
@@ -156,14 +156,14 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     {
         if (overheard.Any(random) is not { Key: { } key } leak)
             return;
-        var answer = await V1Push.SendBeginAsync(m, V1Push.Body(Of(leak.Cargo)), key);
+        var answer = await V1Push.SendBeginAsync(m, V1Push.Body(Of(leak.SimulatedClosure)), key);
         if (answer.IsSuccess && (string)answer.Json["id"]! == leak.Push)
             tally.Violation($"H11: another's key gives its push: {answer}");
         if (answer.IsSuccess)
             await V1Push.EndAsync(m, (string)answer.Json["id"]!);
     }
 
-    private async Task SignAsync(Cargo cargo)
+    private async Task SignAsync(SimulatedClosure cargo)
     {
         var path = Of(cargo);
         path = random.Next(2) == 0 ? path : path with { Path = TrustPath.NewPath("own"), References = [] };
@@ -173,7 +173,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     // A page from elsewhere in the browser of somebody who may pin.
-    private async Task FormsAsync(Cargo cargo)
+    private async Task FormsAsync(SimulatedClosure cargo)
     {
         var (header, value) = random.Next(2) == 0 ? ("Origin", "http://elsewhere.example") : ("Sec-Fetch-Site", "cross-site");
         List<Answer> answers =
@@ -187,7 +187,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
             tally.Violation($"a page from elsewhere was obeyed: {answer}");
     }
 
-    private async Task NulsAsync(Cargo cargo)
+    private async Task NulsAsync(SimulatedClosure cargo)
     {
         var body = V1Push.Body(Of(cargo) with { References = [] });
         body["paths"]![0]![random.Next(3) switch { 0 => "ca", 1 => "deriver", _ => "path" }] = "text\0";
@@ -196,7 +196,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         await m.PostAsync("/api/pending_closures", new JsonObject { ["closure"] = "\0", ["objects"] = new JsonArray() });
     }
 
-    private async Task PinsAsync(Cargo cargo)
+    private async Task PinsAsync(SimulatedClosure cargo)
     {
         List<Answer> answers =
         [
@@ -209,7 +209,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
             tally.Violation($"H10: who may not pin moved a pin: {answer}");
     }
 
-    private async Task LogsAsync(Cargo cargo)
+    private async Task LogsAsync(SimulatedClosure cargo)
     {
         foreach (var path in cargo.Paths.Take(3))
         {
@@ -222,7 +222,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     /// <summary>As its honest pusher declares it, and with its bytes.</summary>
-    private static TrustPath Of(Cargo cargo)
+    private static TrustPath Of(SimulatedClosure cargo)
     {
         var made = new Dictionary<StorePath, TrustPath>();
         foreach (var path in cargo.Paths)

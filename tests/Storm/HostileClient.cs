@@ -4,7 +4,7 @@ namespace OrleansCache.Storm;
 
 /// <summary>Has a token of the scope <c>push</c> and a trust group of its own, and does its worst, as often as an honest client asks for anything. It minds no answer.</summary>
 /// <param name="honest">How many requests an honest client has sent until now, on average.</param>
-internal sealed class HostileClient(HostileHandler handler, HostileAttempts attempts, Overheard overheard, Universe universe, Func<long> honest, Tally tally, Random random)
+internal sealed class HostileClient(HostileHandler handler, HostileAttempts attempts, Overheard overheard, Universe universe, Func<long> honest, StormReport tally, Random random)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
@@ -18,7 +18,7 @@ internal sealed class HostileClient(HostileHandler handler, HostileAttempts atte
                 if (handler.Sent > honest() - start)
                     await Task.Delay(Pause, stopped);
                 else if (random.Next(2) == 0 && overheard.Coming() is { } coming)
-                    await SquatAsync(coming.Cargo, coming.Done);
+                    await SquatAsync(coming.SimulatedClosure, coming.Done);
                 else
                     await PlayAsync(attempts.All[random.Next(attempts.All.Count)]);
             }
@@ -33,15 +33,15 @@ internal sealed class HostileClient(HostileHandler handler, HostileAttempts atte
         }
     }
 
-    private async Task SquatAsync(Cargo cargo, TaskCompletionSource done)
+    private async Task SquatAsync(SimulatedClosure cargo, TaskCompletionSource done)
     {
         await PlayAsync(("squatting", c => attempts.SquatAsync(c)), cargo);
         done.TrySetResult();
     }
 
-    private Task PlayAsync((string Kind, Func<Cargo, Task> Play) attempt) => PlayAsync(attempt, universe.Load(random.Next(universe.Packages.Count), random));
+    private Task PlayAsync((string Kind, Func<SimulatedClosure, Task> Play) attempt) => PlayAsync(attempt, universe.Load(random.Next(universe.Packages.Count), random));
 
-    private async Task PlayAsync((string Kind, Func<Cargo, Task> Play) attempt, Cargo cargo)
+    private async Task PlayAsync((string Kind, Func<SimulatedClosure, Task> Play) attempt, SimulatedClosure cargo)
     {
         HostileHandler.Play(attempt.Kind);
         try

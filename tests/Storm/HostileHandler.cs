@@ -4,7 +4,7 @@ using System.Net;
 namespace OrleansCache.Storm;
 
 /// <summary>Sends what hostile clients send: to a gateway that answers its health check, or to the store. Counts by kind how gateways answer.</summary>
-internal sealed class HostileHandler(Fleet fleet, Tally tally) : DelegatingHandler(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
+internal sealed class HostileHandler(Fleet fleet, StormReport tally) : DelegatingHandler(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
 {
     public static readonly Uri Balancer = new("http://balancer.invalid");
 

@@ -11,7 +11,7 @@ namespace OrleansCache.Storm;
 /// After the storm: 1. catalog and bucket come to agree; 2. so they do after a collection that leaves nothing but what is pinned;
 /// 3. the bucket says what the pins are; 4. no narinfo lies; 5. Nix gets every pinned closure, from a gateway and from the bucket.
 /// </summary>
-internal sealed class LastChecks(StormOptions options, Tally tally, Fleet fleet, ObjectBucket bucket, Api api, Action<string> say)
+internal sealed class LastChecks(StormOptions options, StormReport tally, Fleet fleet, ObjectBucket bucket, Api api, Action<string> say)
 {
     // Fences, leases and the take-over of a collection pass within a minute; then what is left is done.
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(4);

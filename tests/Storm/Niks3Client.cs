@@ -15,14 +15,14 @@ namespace OrleansCache.Storm;
 /// and left out when somebody else has finished it. Sometimes it pins what it has pushed, or starts a collection.
 /// </summary>
 /// <param name="pin">Moved by this client alone; null: it has none.</param>
-internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, Tally tally, PinName? pin)
+internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally, PinName? pin)
 {
     private const int UploadsAtOnce = 4;
     private readonly ForeignHttp _http = new(balancer, retry, new AuthenticationHeaderValue("Bearer", token), "");
     private string _prefix = "";
 
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
-    public async Task<PushEnd?> PushAsync(Cargo cargo, Random random, CancellationToken stopped)
+    public async Task<PushEnd?> PushAsync(SimulatedClosure cargo, Random random, CancellationToken stopped)
     {
         // It has the same cache under its name.
         _prefix = random.Next(2) == 0 ? "" : "/c/default";
@@ -34,7 +34,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         return end;
     }
 
-    private async Task<PushEnd> OnceAsync(Cargo cargo, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancel)
     {
         // 1. A hundredth of the clients dies in the middle; nothing tells the server.
         var fate = random.Next(100);
@@ -179,7 +179,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
     private Task<ForeignAnswer> PostAsync(string path, JsonNode? body, CancellationToken cancel) =>
         _http.SendAsync(HttpMethod.Post, $"{_prefix}/api/{path}", ForeignHttp.Text(body?.ToJsonString() ?? "", "application/json"), cancel);
 
-    private static JsonObject CreateBody(Cargo cargo)
+    private static JsonObject CreateBody(SimulatedClosure cargo)
     {
         var objects = new Dictionary<string, JsonNode>();
         foreach (var path in cargo.Paths)

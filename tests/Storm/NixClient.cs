@@ -16,7 +16,7 @@ internal sealed record NixCredential(string Id, string Secret);
 /// (all NARs, then the narinfos). What it was told is there is held, so nothing that it puts may ever be refused for want of a reference. Between two copies its holds lapse, now and then.
 /// </summary>
 /// <param name="pins">It pins what it has copied, as ncps does, instead of what it copied before.</param>
-internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, Tally tally, bool pins)
+internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, StormReport tally, bool pins)
 {
     private const int AtOnce = 5;
     private const string Write = "/c/default";
@@ -27,7 +27,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     private StorePath? _pinned;
 
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
-    public async Task<PushEnd?> PushAsync(Cargo cargo, Random random, CancellationToken stopped)
+    public async Task<PushEnd?> PushAsync(SimulatedClosure cargo, Random random, CancellationToken stopped)
     {
         var end = await attempts.UntilItEndsAsync("nix", cargo.Root, (story, cancel) => OnceAsync(cargo, random, story, cancel), stopped);
         if (end == PushEnd.Committed && pins)
@@ -37,7 +37,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         return end;
     }
 
-    private async Task<PushEnd> OnceAsync(Cargo cargo, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancel)
     {
         var (isOld, isPlain, listings, fate) = (random.Next(2) == 0, random.Next(3) == 0, random.Next(2) == 0, random.Next(100));
         var http = isOld ? _old : _new;

@@ -6,7 +6,7 @@ namespace OrleansCache.Storm;
 /// <param name="Key">Its idempotency key.</param>
 /// <param name="Grants">The ids of its uploads.</param>
 /// <param name="Multiparts">Of niks3's clients: the ids of its multipart uploads by NAR hash.</param>
-internal sealed record Leak(string Push, Cargo Cargo, string? Key, IReadOnlyList<string> Grants, IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts);
+internal sealed record Leak(string Push, SimulatedClosure SimulatedClosure, string? Key, IReadOnlyList<string> Grants, IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts);
 
 /// <summary>All that hostile clients know of honest ones: the ids of their pushes, and what is about to be pinned.</summary>
 internal sealed class Overheard(bool listens)
@@ -17,7 +17,7 @@ internal sealed class Overheard(bool listens)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Leak[] _leaks = new Leak[Remembered];
-    private readonly ConcurrentQueue<(Cargo Cargo, TaskCompletionSource Done)> _coming = new();
+    private readonly ConcurrentQueue<(SimulatedClosure SimulatedClosure, TaskCompletionSource Done)> _coming = new();
     private long _count;
 
     public void Note(Leak leak)
@@ -33,7 +33,7 @@ internal sealed class Overheard(bool listens)
     }
 
     /// <summary>Somebody is about to push this and pin it: ends when a squatter was there first, or none has come.</summary>
-    public async Task AnnounceAsync(Cargo cargo, CancellationToken cancel)
+    public async Task AnnounceAsync(SimulatedClosure cargo, CancellationToken cancel)
     {
         if (!listens)
             return;
@@ -44,7 +44,7 @@ internal sealed class Overheard(bool listens)
     }
 
     /// <summary>What nobody squats on yet; whoever takes it says when it is done.</summary>
-    public (Cargo Cargo, TaskCompletionSource Done)? Coming()
+    public (SimulatedClosure SimulatedClosure, TaskCompletionSource Done)? Coming()
     {
         while (_coming.TryDequeue(out var next))
         {

@@ -8,7 +8,7 @@ namespace OrleansCache.Storm;
 /// Makes, moves, rolls back and deletes one pin. The only mover of a pin knows after each change what the pin must be, and looks;
 /// several movers of one pin only quarrel.
 /// </summary>
-internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, Overheard overheard, Declared declared, BucketReader bucket, RetryPolicy retry, Tally tally, Random random, PinName name, bool alone)
+internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, Overheard overheard, Declared declared, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random, PinName name, bool alone)
 {
     // What the pin is, as far as this mover knows; null: there is none.
     private Pin? _pin;

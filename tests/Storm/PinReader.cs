@@ -6,7 +6,7 @@ namespace OrleansCache.Storm;
 /// <summary>
 /// Deploys from pins, again and again: reads what a pin keeps from the bucket, narinfos and NARs. For a pin that was at the same revision before and after, nothing may be missing (I1, I2).
 /// </summary>
-internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry, Tally tally, Random random)
+internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random)
 {
     // A pin that expires while it is read keeps nothing.
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);

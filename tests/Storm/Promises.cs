@@ -5,7 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Storm;
 
 /// <summary>Looks into the bucket whether what a client was told is so.</summary>
-internal sealed class Promises(BucketReader bucket, RetryPolicy retry, Tally tally)
+internal sealed class Promises(BucketReader bucket, RetryPolicy retry, StormReport tally)
 {
     // The collector keeps a pushed closure for longer than that after its last push.
     private static readonly TimeSpan CertainlyKept = CollectLoop.ShortestRetention - TimeSpan.FromSeconds(1);

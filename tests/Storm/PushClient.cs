@@ -11,10 +11,10 @@ namespace OrleansCache.Storm;
 /// <summary>
 /// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push cannot go on, it begins again.
 /// </summary>
-internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, Tally tally)
+internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
 {
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
-    public Task<PushEnd?> PushAsync(Cargo cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) => attempts.UntilItEndsAsync(
+    public Task<PushEnd?> PushAsync(SimulatedClosure cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) => attempts.UntilItEndsAsync(
         "v1",
         cargo.Root,
         async (story, cancel) =>
@@ -30,7 +30,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         },
         stopped);
 
-    private async Task<PushEnd> OnceAsync(Cargo cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
     {
         var key = Guid.NewGuid().ToString("n");
         var opened = await api.BeginAsync(begin, key, cancel);
@@ -69,7 +69,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         return PushEnd.GivenUp;
     }
 
-    private async Task UploadAsync(Cargo cargo, PushOpened opened, List<string> story, CancellationToken cancel)
+    private async Task UploadAsync(SimulatedClosure cargo, PushOpened opened, List<string> story, CancellationToken cancel)
     {
         var (paths, grants) = (opened.Missing, opened.Uploads);
         while (paths.Count > 0)

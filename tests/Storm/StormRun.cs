@@ -25,7 +25,7 @@ public sealed class StormRun : IAsyncDisposable
     private readonly StormOptions _options;
     private readonly TextWriter _output;
     private readonly string _folder;
-    private readonly Tally _tally;
+    private readonly StormReport _tally;
     private readonly RetryPolicy _retry;
     private readonly Committed _committed = new();
     private int _actors;
@@ -35,7 +35,7 @@ public sealed class StormRun : IAsyncDisposable
         (_options, _output) = (options, output);
         _folder = options.Folder ?? Directory.CreateTempSubdirectory("oc-storm-").FullName;
         Directory.CreateDirectory(_folder);
-        _tally = new Tally(_folder);
+        _tally = new StormReport(_folder);
         _retry = new RetryPolicy
         {
             MaxDelay = TimeSpan.FromSeconds(3),
@@ -76,7 +76,7 @@ public sealed class StormRun : IAsyncDisposable
         var token = File.ReadAllText(fleet.TokenFile).Trim();
         var admin = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
         // Who pushes and pins has the rank that this gives, and not the right to everything.
-        var honest = await Crowd.CredentialAsync(admin, "fleet", Crowd.Fleet, [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
+        var honest = await Pushers.CredentialAsync(admin, "fleet", Pushers.Fleet, [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
         var api = new Api(http, new Uri("http://balancer.invalid"), "default", honest.Secret, _retry);
         var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
         var checks = new LastChecks(_options, _tally, fleet, bucket, admin, Say);
@@ -90,7 +90,7 @@ public sealed class StormRun : IAsyncDisposable
         {
             // 2 and 3
             var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            var pushers = await new Crowd(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts, overheard, _tally).GatherAsync(_tally.Violated);
+            var pushers = await new Pushers(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts, overheard, _tally).GatherAsync(_tally.Violated);
             await StormAsync(
                 universe, fleet, postgres, api, client, pushers, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
                 await GatherHostileAsync(fleet, admin, honest, overheard, universe));
@@ -128,7 +128,7 @@ public sealed class StormRun : IAsyncDisposable
     }
 
     private async Task StormAsync(
-        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<Cargo, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
+        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
         Overheard overheard, IReadOnlyList<HostileClient> hostile)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
@@ -162,7 +162,7 @@ public sealed class StormRun : IAsyncDisposable
         var asking = _options.Pushers + PinsOfOne + (PinsOfTwo * 2);
         for (var i = 0; i < _options.HostileClients; i++)
         {
-            var credential = await Crowd.CredentialAsync(admin, $"hostile-{i}", null, [TokenScope.Push], _tally.Violated);
+            var credential = await Pushers.CredentialAsync(admin, $"hostile-{i}", null, [TokenScope.Push], _tally.Violated);
             var (handler, random) = (new HostileHandler(fleet, _tally), NextRandom());
             var attempts = new HostileAttempts(Publisher(credential), Publisher(honest), overheard, _tally, random);
             clients.Add(new HostileClient(handler, attempts, overheard, universe, () => _tally["requests"] / asking, _tally, random));
@@ -192,7 +192,7 @@ public sealed class StormRun : IAsyncDisposable
     }
 
     private async Task PushLoopAsync(
-        Universe universe, Func<Cargo, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end, CancellationToken stopped)
+        Universe universe, Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end, CancellationToken stopped)
     {
         try
         {

@@ -20,7 +20,7 @@ internal sealed record Package(StorePath Path, IReadOnlyList<Build> Builds, Stor
 
 /// <summary>What one push declares and has.</summary>
 /// <param name="Paths">References first.</param>
-internal sealed record Cargo(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds, IReadOnlyList<CargoPath> Paths);
+internal sealed record SimulatedClosure(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds, IReadOnlyList<CargoPath> Paths);
 
 internal sealed record CargoPath(Package Package, Build Build, IReadOnlyList<StorePath> References)
 {
@@ -67,7 +67,7 @@ internal sealed class Universe
     }
 
     /// <summary>A push of one path with its closure; for each path one of its builds.</summary>
-    public Cargo Load(int root, Random random)
+    public SimulatedClosure Load(int root, Random random)
     {
         var builds = new Dictionary<int, Build>();
         var left = new Stack<int>([root]);
@@ -97,7 +97,7 @@ internal sealed class Universe
                 }),
             ],
         };
-        return new Cargo(
+        return new SimulatedClosure(
             top, begin, builds.ToDictionary(pair => Packages[pair.Key].Path.Hash, pair => pair.Value),
             [.. builds.OrderBy(pair => pair.Key).Select(pair => new CargoPath(Packages[pair.Key], pair.Value, [.. pair.Value.References.Select(r => Packages[r].Path).Order()]))]);
     }

@@ -15,7 +15,7 @@ internal sealed class ClusterBench
     // With each member, the closures that make it compile what runners need.
     private const int WarmRunners = 4;
 
-    private readonly Lab _lab;
+    private readonly ServerLab _lab;
     private readonly SmallCargo _small;
     private readonly HttpMessageInvoker _http = Connections.Open(int.MaxValue);
     private readonly RetryPolicy _retry;
@@ -28,7 +28,7 @@ internal sealed class ClusterBench
     private int _closures;
     private int _retries;
 
-    private ClusterBench(Lab lab)
+    private ClusterBench(ServerLab lab)
     {
         _lab = lab;
         _small = new SmallCargo(lab.Options.Work);
@@ -49,7 +49,7 @@ internal sealed class ClusterBench
     public static async Task<int> RunAsync(BenchOptions options)
     {
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
-        var bench = new ClusterBench(new Lab(options, s3));
+        var bench = new ClusterBench(new ServerLab(options, s3));
         var set = ClosureSet.Read(options.Closures)[0];
         // The same for every fleet: each has a catalog and a store of its own.
         bench._runners = await Cargo.OfSetAsync(set, "runners");
@@ -77,7 +77,7 @@ internal sealed class ClusterBench
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
     }
 
-    private async Task MeasureAsync(Lab lab, CacheServer postgres, bool silos, int size)
+    private async Task MeasureAsync(ServerLab lab, CacheServer postgres, bool silos, int size)
     {
         await using var fleet = await Fleet.StartAsync(lab, postgres, silos, size);
         await Console.Error.WriteLineAsync(fleet.Name);

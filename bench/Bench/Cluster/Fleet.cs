@@ -41,7 +41,7 @@ internal sealed class Fleet : IAsyncDisposable
         return server;
     }
 
-    public static async Task<Fleet> StartAsync(Lab lab, CacheServer postgres, bool silos, int count)
+    public static async Task<Fleet> StartAsync(ServerLab lab, CacheServer postgres, bool silos, int count)
     {
         var database = $"{(lab.Options.IsTheirs ? "their_" : "")}{(silos ? "silos" : "gateways")}_{count}";
         var connection = new NpgsqlConnectionStringBuilder(await postgres.CreateDatabaseAsync(database)) { MaxPoolSize = Connections };

@@ -23,7 +23,7 @@ internal static class GcBench
 
     public static async Task<int> RunAsync(BenchOptions options)
     {
-        var lab = new Lab(options, null);
+        var lab = new ServerLab(options, null);
         if (options.Against.Length > 0)
             return await AgainstBench.CollectAsync(lab, new[] { Small, Compared, Large }.Where(s => s <= (options.Largest ?? Compared)));
         await using var server = await lab.StartServerAsync();

@@ -9,7 +9,7 @@ internal static class ServerCollection
     // Younger than what GraphFill makes old.
     private const string Retention = "300h";
 
-    public static Candidate Of(Lab lab, int nodes)
+    public static Candidate Of(ServerLab lab, int nodes)
     {
         var fill = new GraphFill(nodes);
         return new Candidate("gc", lab, (server, url) => CollectAsync(lab, server, url))
@@ -19,7 +19,7 @@ internal static class ServerCollection
         };
     }
 
-    private static async Task<ChildRun> CollectAsync(Lab lab, CacheServer server, string url)
+    private static async Task<ChildRun> CollectAsync(ServerLab lab, CacheServer server, string url)
     {
         var client = await ChildRun.RunAsync(lab.Options.Client, ["gc", "--url", url, "--token-file", server.TokenFile, "--older-than", Retention, "--force", "--json"]);
         var run = JsonNode.Parse(client.Output)!;

@@ -15,7 +15,7 @@ internal static class ChosenHashes
     public const int Count = 100_000;
 
     /// <summary>Medians of the server's processor seconds.</summary>
-    public static async Task<(double Random, double Chosen)> MeasureAsync(Lab lab, int runs)
+    public static async Task<(double Random, double Chosen)> MeasureAsync(ServerLab lab, int runs)
     {
         await using var server = await lab.StartServerAsync();
         using var http = new HttpClient { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(5) };

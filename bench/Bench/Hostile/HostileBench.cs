@@ -15,7 +15,7 @@ internal static class HostileBench
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
     public static async Task<int> RunAsync(BenchOptions options)
     {
-        var lab = new Lab(options, s3: null);
+        var lab = new ServerLab(options, s3: null);
         var output = options.Json ? Console.Error : Console.Out;
         // 1
         var memory = new List<(string Name, double Megabytes)>();

@@ -30,7 +30,7 @@ internal static class OpenBodies
     ];
 
     /// <summary>The largest resident set, in MiB, of a server of its own, until it has come to rest.</summary>
-    public static async Task<double> MeasureAsync(Lab lab, Kind kind)
+    public static async Task<double> MeasureAsync(ServerLab lab, Kind kind)
     {
         await using var server = await lab.StartServerAsync();
         using var http = new HttpClient { BaseAddress = new Uri(server.Url) };

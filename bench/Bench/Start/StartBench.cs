@@ -19,9 +19,9 @@ internal static class StartBench
     public static async Task<int> RunAsync(BenchOptions options)
     {
         var set = ClosureSet.Read(options.Closures)[0];
-        var builds = new List<(string Name, Lab Lab, List<StartRun> Runs)> { ("ours", new Lab(options, null), []) };
+        var builds = new List<(string Name, ServerLab Lab, List<StartRun> Runs)> { ("ours", new ServerLab(options, null), []) };
         if (options.Against.Length > 0)
-            builds.Insert(0, ("theirs", new Lab(options.Theirs(), null), []));
+            builds.Insert(0, ("theirs", new ServerLab(options.Theirs(), null), []));
         for (var run = 0; run < options.Runs; run++)
         {
             Console.Error.WriteLine($"start: run {run + 1} of {options.Runs}");
@@ -43,7 +43,7 @@ internal static class StartBench
         return options.Check && targets.Exists(target => !target.IsMet) ? 1 : 0;
     }
 
-    private static async Task<StartRun> MeasureAsync(Lab lab, ClosureSet set, string data)
+    private static async Task<StartRun> MeasureAsync(ServerLab lab, ClosureSet set, string data)
     {
         ProcFs.Sync();
         var clock = Stopwatch.StartNew();
@@ -68,7 +68,7 @@ internal static class StartBench
         return new StartRun(emptyReady, emptyPushed, ready, pushed, cpu, atReady, atPush, again.GatewayMegabytes);
     }
 
-    private static Task<ChildRun> PushAsync(Lab lab, CacheServer server, ClosureSet set) => lab.PushAsync(server, ["--pin", "first", set.Root]);
+    private static Task<ChildRun> PushAsync(ServerLab lab, CacheServer server, ClosureSet set) => lab.PushAsync(server, ["--pin", "first", set.Root]);
 
     private static IEnumerable<Target> Targets(List<(string Name, StartRun Run)> results)
     {

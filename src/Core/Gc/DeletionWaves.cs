@@ -1,6 +1,6 @@
 namespace OrleansCache.Core.Gc;
 
-/// <summary>Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart (<see cref="Scatter"/>).</summary>
+/// <summary>Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart (<see cref="HeapPageSpread"/>).</summary>
 internal sealed class DeletionWaves
 {
     private readonly Dictionary<long, DeletingPath> _paths;
@@ -45,7 +45,7 @@ internal sealed class DeletionWaves
             _ready.Enqueue(path);
     }
 
-    private static IEnumerable<DeletingPath> Scattered(IEnumerable<DeletingPath> paths) => Scatter.NeighboursApart(paths.OrderBy(p => p.Id).ToList());
+    private static IEnumerable<DeletingPath> Scattered(IEnumerable<DeletingPath> paths) => HeapPageSpread.NeighboursApart(paths.OrderBy(p => p.Id).ToList());
 
     private IEnumerable<long> References(DeletingPath path) => path.References.Where(r => r != path.Id && _paths.ContainsKey(r));
 }

@@ -55,7 +55,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
     /// <summary>The graph and what its roots reach, in one snapshot that is taken now.</summary>
     /// <param name="trace">Tells the way to each path, from a pin where there is one.</param>
     /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
-    public Task<(MarkGraph Graph, Marks Marks)> MarkAsync(int cache, TimeSpan older, bool trace, GcPace pace, CancellationToken cancel) =>
+    public Task<(MarkGraph Graph, ReachableSet ReachableSet)> MarkAsync(int cache, TimeSpan older, bool trace, GcPace pace, CancellationToken cancel) =>
         database.SnapshotAsync(async connection =>
         {
             var roots = new List<GcRoot>();

@@ -79,9 +79,9 @@ internal sealed class MarkGraph
     /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned. Whether the objects are there is asked by <see cref="CheckObjects"/>.
     /// </summary>
     /// <exception cref="GraphDamagedException">A path mentions a path that is not there.</exception>
-    public async Task<Marks> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
+    public async Task<ReachableSet> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
     {
-        var marks = new Marks(_paths.Count, trace);
+        var marks = new ReachableSet(_paths.Count, trace);
         // First come, first served: a trace is then one of the shortest.
         var open = new Queue<int>();
         foreach (var root in roots)
@@ -128,7 +128,7 @@ internal sealed class MarkGraph
 
     /// <summary>Asks, when all objects are known, whether those are there that marked paths mention.</summary>
     /// <exception cref="GraphDamagedException">One is not.</exception>
-    public void CheckObjects(Marks marks)
+    public void CheckObjects(ReachableSet marks)
     {
         foreach (var missing in marks.Objects.Except(_objects))
         {
@@ -138,7 +138,7 @@ internal sealed class MarkGraph
     }
 
     /// <summary>Live paths that nothing reached, each before everything it refers to.</summary>
-    public List<long> GarbagePaths(Marks marks)
+    public List<long> GarbagePaths(ReachableSet marks)
     {
         var garbage = new List<int>();
         var next = 0;
@@ -149,22 +149,22 @@ internal sealed class MarkGraph
                 garbage.Add(rank);
         }
 
-        var order = Topology.ReferrersFirst(garbage, _paths.Count, (rank, n) =>
+        var order = ReferenceOrder.ReferrersFirst(garbage, _paths.Count, (rank, n) =>
         {
             var (from, to) = EdgesOf(rank);
             if (from + n >= to || _edges[from + n] < 0)
-                return Topology.End;
+                return ReferenceOrder.End;
             var target = _paths.Rank(_edges[from + n]);
-            return marks.HasPath(target) || _unsettledPaths.Contains(_edges[from + n]) ? Topology.Outside : target;
+            return marks.HasPath(target) || _unsettledPaths.Contains(_edges[from + n]) ? ReferenceOrder.Outside : target;
         });
         return order.ConvertAll(IdOf);
     }
 
     /// <summary>Live objects that nothing reached, neighbours apart.</summary>
-    public List<long> GarbageObjects(Marks marks)
+    public List<long> GarbageObjects(ReachableSet marks)
     {
         var garbage = _objects.Except(marks.Objects).Where(id => !marks.Promised.Contains(id) && !_unsettledObjects.Contains(id)).ToList();
-        return [.. Scatter.NeighboursApart(garbage)];
+        return [.. HeapPageSpread.NeighboursApart(garbage)];
     }
 
     private (int From, int To) EdgesOf(int rank)

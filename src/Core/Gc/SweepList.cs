@@ -9,7 +9,7 @@ internal sealed record SweepList(List<long> Paths, List<long> Objects)
         var kept = new HashSet<long>();
         var keptObjects = new HashSet<long>();
         var due = new List<long>();
-        foreach (var id in Topology.ReferrersFirst(paths.Values.ToDictionary(p => p.Id, p => p.References)))
+        foreach (var id in ReferenceOrder.ReferrersFirst(paths.Values.ToDictionary(p => p.Id, p => p.References)))
         {
             var path = paths[id];
             if (path.Due && !kept.Contains(id))
@@ -22,6 +22,6 @@ internal sealed record SweepList(List<long> Paths, List<long> Objects)
             keptObjects.UnionWith(path.Objects);
         }
 
-        return new SweepList(due, [.. Scatter.NeighboursApart(condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id)).Select(c => c.Id).Order().ToList())]);
+        return new SweepList(due, [.. HeapPageSpread.NeighboursApart(condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id)).Select(c => c.Id).Order().ToList())]);
     }
 }

@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed partial class DirectPushes(
-    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, WaitHub waits, PathSigner signer,
+    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, UploadWaiters waits, PathSigner signer,
     PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);

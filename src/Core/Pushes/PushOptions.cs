@@ -12,7 +12,7 @@ public sealed record PushOptions
     public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>How long a push lives, and its upload URLs work, whose client neither renews the one nor asks for others.</summary>
-    public TimeSpan DeferredLife { get; init; } = TimeSpan.FromHours(5);
+    public TimeSpan Niks3Life { get; init; } = TimeSpan.FromHours(5);
 
     /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
     public long SinglePutLimit { get; init; } = 16 << 20;

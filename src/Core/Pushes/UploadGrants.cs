@@ -37,27 +37,27 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     /// <summary>
-    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice (<see cref="DeferredPartSize"/>), expects ETags and
+    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice (<see cref="Niks3PartSize"/>), expects ETags and
     /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used twice.
     /// </summary>
-    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantDeferredAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], DeferredPartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize, cancel);
         var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
             var claim = uploads[i];
             var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object));
-            var parts = ((claim.NarSize - 1) / DeferredPartSize(claim.NarSize)) + 1;
-            grants[i] = (token, SignDeferred(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MostFirstParts)));
+            var parts = ((claim.NarSize - 1) / Niks3PartSize(claim.NarSize)) + 1;
+            grants[i] = (token, SignForNiks3(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MostFirstParts)));
         });
         return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null).ToDictionary(x => x.First.Object, x => x.Second);
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>
-    public async Task<IReadOnlyList<Uri>?> RenewDeferredAsync(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.DeferredLife, cancel) is { Multipart: not null } current ? SignDeferred(current, first, count) : null;
+    public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.Niks3Life, cancel) is { Multipart: not null } current ? SignForNiks3(current, first, count) : null;
 
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
     public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
@@ -73,16 +73,16 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     // A gateway that is asked for them answers ETags, as a bucket does.
-    private IReadOnlyList<Uri> SignDeferred(UploadToken token, int first, int count)
+    private IReadOnlyList<Uri> SignForNiks3(UploadToken token, int first, int count)
     {
         if (token.Multipart is null)
             return [];
-        var urls = store.SignParts(token.Key, token.Multipart, DeferredPartSize(token.NarSize), first, count, options.DeferredLife);
+        var urls = store.SignParts(token.Key, token.Multipart, Niks3PartSize(token.NarSize), first, count, options.Niks3Life);
         return store.IsLocal ? [.. urls.Select(u => new Uri(u.AbsoluteUri + DirectoryObjectStore.WithETag))] : urls;
     }
 
     // Ten MiB; of a NAR that would have more parts so than are planned for, as many steps of 16 MiB as that takes.
-    private static long DeferredPartSize(long narSize)
+    private static long Niks3PartSize(long narSize)
     {
         const long Smallest = 10 << 20, Step = 16 << 20, Largest = 5L << 30;
         var needed = (narSize + PlannedParts - 1) / PlannedParts;

@@ -26,7 +26,7 @@ internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
         }
 
         // 4.
-        var rest = Topology.ReferrersFirst(await catalog.RestAsync(id, cancel));
+        var rest = ReferenceOrder.ReferrersFirst(await catalog.RestAsync(id, cancel));
         foreach (var batch in rest.Chunk(Batch))
             await catalog.CondemnAsync(cache, id, batch, cancel);
 

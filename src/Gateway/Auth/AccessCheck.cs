@@ -66,10 +66,10 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
     private static Task TooManyFailedAsync(HttpContext http)
     {
         const string Why = "Too many requests with tokens that this server does not know come from your address";
-        if (OldNix.Sent(http.Request))
+        if (NixUserAgent.Sent(http.Request))
             return Problems.WriteAsync(http, HttpProblem.Forbidden, $"{Why}. Run the command again in a while.");
         http.Response.Headers.RetryAfter = FailedLogins.Refill.TotalSeconds.ToString(CultureInfo.InvariantCulture);
-        return Problems.WriteAsync(http, OldNix.SentByAny(http.Request) ? HttpProblem.TooManyRequests with { Status = StatusCodes.Status503ServiceUnavailable } : HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
+        return Problems.WriteAsync(http, NixUserAgent.SentByAny(http.Request) ? HttpProblem.TooManyRequests with { Status = StatusCodes.Status503ServiceUnavailable } : HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
     }
 
     private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;

@@ -7,7 +7,7 @@ using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Landing;
 using OrleansCache.Gateway.Ncps;
 using OrleansCache.Gateway.Niks3;
-using OrleansCache.Gateway.NixWriter;
+using OrleansCache.Gateway.NixCopy;
 using OrleansCache.Gateway.Reads;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Gateway.V1;
@@ -39,7 +39,7 @@ public static class GatewayApp
             parts.Limits.ApplyTo(kestrel.Limits);
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ => new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>().AddRouting();
+        builder.Services.AddSingleton(_ => parts).AddSingleton(parts.Credentials).AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ => new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, SocketBufferPool>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         RequestRates.AddTo(builder.Services, parts.Limits);
@@ -75,7 +75,7 @@ public static class GatewayApp
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts);
-        NixWriterRoutes.Map(app, parts);
+        NixCopyRoutes.Map(app, parts);
         NcpsRoutes.Map(app, parts);
         LandingRoutes.Map(app);
         HealthRoutes.Map(app);

@@ -3,7 +3,7 @@ using OrleansCache.Core.Audit;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Fsck;
 using OrleansCache.Core.Gc;
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
@@ -20,12 +20,12 @@ public sealed record GatewayParts
     public static GatewayParts Of(CacheCore core, ICredentials credentials, Uri publicUrl) => new()
     {
         Pushes = core.Pushes,
-        DeferredPushes = core.DeferredPushes,
+        Niks3Pushes = core.Niks3Pushes,
         Contents = core.Contents,
         Collection = core.Collection,
         Fsck = core.Fsck,
         Pins = core.Pins,
-        NixWriter = core.NixWriter,
+        NixCopy = core.NixCopy,
         Tokens = core.Tokens,
         Audit = core.Audit,
         Withdrawals = core.Withdrawals,
@@ -43,7 +43,7 @@ public sealed record GatewayParts
 
     public required IPushes Pushes { get; init; }
 
-    public required IDeferredPushes DeferredPushes { get; init; }
+    public required INiks3Pushes Niks3Pushes { get; init; }
 
     public required ICacheContents Contents { get; init; }
 
@@ -53,7 +53,7 @@ public sealed record GatewayParts
 
     public required IPins Pins { get; init; }
 
-    public required INixWriter NixWriter { get; init; }
+    public required INixCopy NixCopy { get; init; }
 
     public required ITokens Tokens { get; init; }
 

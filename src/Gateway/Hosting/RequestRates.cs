@@ -40,7 +40,7 @@ internal static class RequestRates
     {
         if (limits.RequestRate == 0 || http.Features.Get<Credential>() is not { } credential || credential.Id == Credential.AnonymousId)
             return RateLimitPartition.GetNoLimiter(default(Client));
-        var isPatient = OldNix.SentByAny(http.Request);
+        var isPatient = NixUserAgent.SentByAny(http.Request);
         // Ten times a second, or once where that would be less than one request.
         var (tokens, period) = limits.RequestRate >= 10 ? (limits.RequestRate / 10, TimeSpan.FromSeconds(0.1)) : (limits.RequestRate, TimeSpan.FromSeconds(1));
         return RateLimitPartition.GetTokenBucketLimiter(new Client(credential.Id, isPatient), _ => new TokenBucketRateLimiterOptions
@@ -56,7 +56,7 @@ internal static class RequestRates
     {
         if (!IsUpload(http))
             return RateLimitPartition.GetNoLimiter(default(Client));
-        var isPatient = OldNix.SentByAny(http.Request);
+        var isPatient = NixUserAgent.SentByAny(http.Request);
         return RateLimitPartition.GetConcurrencyLimiter(new Client(Uploader(http), isPatient), _ => new ConcurrencyLimiterOptions
         {
             PermitLimit = limits.UploadsPerClient,

@@ -34,15 +34,15 @@ internal static partial class Server
         var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
         await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging => AddLog(logging, settings), loggers.CreateLogger("silo"));
-        var rehearsal = V1.Rehearsal.RunAsync();
+        var rehearsal = V1.JsonWarmup.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
-        var store = Compose.Store(settings, data, publicUrl);
+        var store = ServerComposition.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
         var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
         await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancel);
         await using var storeWatch = new StoreWatch(storeCheck, store as S3ObjectStore, loggers.CreateLogger("store"), TimeProvider.System);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        await using var core = await Compose.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
+        await using var core = await ServerComposition.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
         catalog.SetResult(connectionString);
         // Here, as it leaves before the core and the database stop.
         await using var leaves = silo;
@@ -59,7 +59,7 @@ internal static partial class Server
             DrainDelay = settings.DrainDelay,
             IsPrivate = settings.IsPrivate,
         };
-        await Compose.WriteCacheInfoAsync(store, parts, cancel);
+        await ServerComposition.WriteCacheInfoAsync(store, parts, cancel);
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
         await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo, settings.Silo, systemd);
@@ -86,7 +86,7 @@ internal static partial class Server
         using var data = settings.Postgres is null ? DataDirectory.Open(settings.DataPath) : null;
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        await using var database = await Compose.WithDatabaseAsync(connectionString, () => CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
+        await using var database = await ServerComposition.WithDatabaseAsync(connectionString, () => CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
         foreach (var migration in database.Changes.Migrations)
             await output.WriteLineAsync($"applied {migration}");
         if (database.Changes.NewFunctions)

@@ -34,7 +34,7 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
         {
             // Not broken off: PostgreSQL would complain of it in its log.
             var page = await source.ReadAsync(CancellationToken.None);
-            if (await StoredText.IsAsync(parts.Store, ObjectKey.Page, page, cancel) == true)
+            if (await StoredObject.IsAsync(parts.Store, ObjectKey.Page, page, cancel) == true)
                 return;
             await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence, cancel);
             await parts.Store.SyncAsync([ObjectKey.Page], cancel);

@@ -12,7 +12,7 @@ internal static class Closures
     private const string ZstdCompression = "zstd";
 
     /// <exception cref="Core.CacheProblemException">The request is not one that such a client sends.</exception>
-    public static DeferredPush Read(CreateRequest request)
+    public static Niks3Push Read(CreateRequest request)
     {
         if (request.Closure is not { } closure)
             throw Bad("missing closure key");
@@ -44,8 +44,8 @@ internal static class Closures
         }
 
         // 2. The paths: a narinfo's references tell its NAR and its realisations.
-        var paths = new List<DeferredPath>(narInfos.Count);
-        var owned = new List<DeferredObject>();
+        var paths = new List<Niks3Path>(narInfos.Count);
+        var owned = new List<Niks3Object>();
         foreach (var (path, references) in narInfos)
         {
             var others = new List<StorePathHash>();
@@ -57,23 +57,23 @@ internal static class Closures
                 else if (Keys.TryNar(reference, out var itsNar))
                     nar = nar is null || nar == itsNar ? itsNar : throw Bad($"{path}.narinfo refers to two NARs");
                 else if (realisations.TryGetValue(reference, out var realisation))
-                    owned.Add(new DeferredObject(realisation, IsLog: false, path));
+                    owned.Add(new Niks3Object(realisation, IsLog: false, path));
             }
 
             if (nar is not { } hash || !narSizes.TryGetValue(hash, out var size))
                 throw Bad($"{path}.narinfo refers to no NAR that is among the objects");
-            paths.Add(new DeferredPath(path, hash, size, others));
+            paths.Add(new Niks3Path(path, hash, size, others));
         }
 
         // 3. Nothing refers to a log: the root keeps it, until it is known which path it tells of.
-        return new DeferredPush { Root = root, Paths = paths, Objects = [.. owned, .. logs.Distinct().Select(l => new DeferredObject(l, IsLog: true, root))], Verify = request.VerifyS3 };
+        return new Niks3Push { Root = root, Paths = paths, Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))], Verify = request.VerifyS3 };
     }
 
     /// <param name="request">What was asked.</param>
     /// <param name="opened">What came of it.</param>
     /// <param name="urlOf">Where what is no NAR is to be sent, by key.</param>
     /// <param name="now">The time.</param>
-    public static CreateAnswer Answer(CreateRequest request, DeferredOpened opened, Func<string, string> urlOf, DateTimeOffset now)
+    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, string> urlOf, DateTimeOffset now)
     {
         var uploads = opened.Uploads.ToDictionary(u => u.NarHash);
         var pending = new Dictionary<string, PendingObject>();
@@ -96,7 +96,7 @@ internal static class Closures
     }
 
     /// <exception cref="Core.CacheProblemException">What is said does not fit the key, or is malformed.</exception>
-    public static DeferredDeclaration Read(string key, NarInfoContent? content)
+    public static Niks3Declaration Read(string key, NarInfoContent? content)
     {
         if (content is null || !Keys.TryNarInfo(key, out var hash) || !StorePath.TryParse(content.StorePath, out var path) || path.Hash != hash)
             throw Bad($"{key} does not fit the store path '{content?.StorePath}'");
@@ -105,7 +105,7 @@ internal static class Closures
         if (content.Compression != ZstdCompression)
             throw Bad($"{key}: the compression is '{content.Compression}'; only zstd is taken here");
         var references = (content.References ?? []).ConvertAll(r => StorePath.TryParse(r, out var reference) ? reference : throw Bad($"{key}: the reference '{r}' is not a store path"));
-        return new DeferredDeclaration(
+        return new Niks3Declaration(
             new PathDeclaration
             {
                 Path = path,

@@ -20,16 +20,16 @@ internal static class ExtraRoutes
     private const int MostRealisation = 64 << 10;
     private static readonly byte[] ZstdMagic = [0x28, 0xB5, 0x2F, 0xFD];
 
-    public static string Url(GatewayParts parts, CacheName cache, DeferredOpened push, string key)
+    public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key)
     {
         var prefix = cache == CacheName.Default ? "" : $"/c/{cache}";
         return $"{parts.PublicUrl.AbsoluteUri.TrimEnd('/')}{prefix}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
     }
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts) =>
-        api.MapPut("/pending_closures/{id}/objects/{**key}", http => ReceiveAsync(http, parts.DeferredPushes)).Needs(Access.SignedUrl);
+        api.MapPut("/pending_closures/{id}/objects/{**key}", http => ReceiveAsync(http, parts.Niks3Pushes)).Needs(Access.SignedUrl);
 
-    private static async Task ReceiveAsync(HttpContext http, IDeferredPushes pushes)
+    private static async Task ReceiveAsync(HttpContext http, INiks3Pushes pushes)
     {
         // 1. Whose is it? Nothing is read before that is known.
         var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(), http.GetRouteValue("key") as string);

@@ -98,6 +98,6 @@ internal static class PushRoutes
             await AnswerAsync(http, new ClosureAnswer(key, Time(closure.Pushed), [.. objects.OfType<string>().Distinct()]), Wire.ClosureAnswer);
         }).Needs(Access.Push);
 
-        IDeferredPushes Of(HttpContext http) => parts.DeferredPushes.As(http.Credential().Caller);
+        INiks3Pushes Of(HttpContext http) => parts.Niks3Pushes.As(http.Credential().Caller);
     }
 }

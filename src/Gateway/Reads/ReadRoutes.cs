@@ -1,9 +1,9 @@
 using OrleansCache.Core;
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Objects;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
-using OrleansCache.Gateway.NixWriter;
+using OrleansCache.Gateway.NixCopy;
 using OrleansCache.Gateway.V1;
 
 namespace OrleansCache.Gateway.Reads;
@@ -55,7 +55,7 @@ internal static class ReadRoutes
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
             // What a writer is told is there has to stay.
-            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixWriterReads.SendAsync(http, key, parts) : SendAsync(http, key, parts, unknown);
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixCopyReads.SendAsync(http, key, parts) : SendAsync(http, key, parts, unknown);
         }).Needs(access);
 
     // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each key that it ever had.

@@ -1,7 +1,7 @@
 using OrleansCache.Core.Audit;
 using OrleansCache.Core.Objects;
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
+using OrleansCache.Core.Tests.NixCopy;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Core.Tests.Trust;
@@ -164,20 +164,20 @@ internal static class DatabaseCalls
         ["niks3"] = async (world, name) =>
         {
             var path = World.Path(name);
-            var opened = await world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(path), None);
-            return new Kind(() => world.Core.DeferredPushes.DeclareAsync(CacheName.Default, opened.Id, [new DeferredDeclaration(path, [])], None), async () =>
+            var opened = await world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), None);
+            return new Kind(() => world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id, [new Niks3Declaration(path, [])], None), async () =>
             {
-                Assert.True(await world.Core.DeferredPushes.IsOpenAsync(CacheName.Default, opened.Id, opened.Secret, None));
+                Assert.True(await world.Core.Niks3Pushes.IsOpenAsync(CacheName.Default, opened.Id, opened.Secret, None));
                 await world.Pushes.AbortAsync(CacheName.Default, opened.Id, None);
             });
         },
         ["niks3 begin"] = async (world, name) =>
         {
             var path = World.Path(name);
-            DeferredOpened? opened = null;
-            return await Ready(async () => opened = await world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(path), None), async () =>
+            Niks3Opened? opened = null;
+            return await Ready(async () => opened = await world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), None), async () =>
             {
-                await world.Core.DeferredPushes.DeclareAsync(CacheName.Default, opened!.Id, [new DeferredDeclaration(path, [])], None);
+                await world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened!.Id, [new Niks3Declaration(path, [])], None);
                 await world.Pushes.AbortAsync(CacheName.Default, opened.Id, None);
             });
         },
@@ -200,7 +200,7 @@ internal static class DatabaseCalls
 
     private static BeginPush Closure(string name) => World.Chain($"{name}-a", $"{name}-b");
 
-    private static DeferredPush Deferred(PathDeclaration path) => new() { Root = path.Path.Hash, Paths = [new DeferredPath(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
+    private static Niks3Push Niks3(PathDeclaration path) => new() { Root = path.Path.Hash, Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
 
     private static Task<Kind> Ready(Func<Task> call, Func<Task>? end = null) => Task.FromResult(new Kind(call, end ?? (() => Task.CompletedTask)));
 

@@ -298,12 +298,12 @@ public sealed class CollectionScheduleTests
         await PushWithLogAsync("a");
         await world.ChangeAsync("update store_path set objects = objects[1:1]; update object set state = 'deleting', fence = clock_timestamp() + interval '1 hour' where kind = 'log'");
         var path = World.Path("b", content: "a") with { Deriver = drv };
-        var opened = await world.Core.DeferredPushes.OpenAsync(
+        var opened = await world.Core.Niks3Pushes.OpenAsync(
             CacheName.Default,
-            new DeferredPush { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
+            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
             CancellationToken.None);
-        Assert.True(await world.Core.DeferredPushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2], CancellationToken.None));
-        await world.Core.DeferredPushes.DeclareAsync(CacheName.Default, opened.Id, [new(path, [])], CancellationToken.None);
+        Assert.True(await world.Core.Niks3Pushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2], CancellationToken.None));
+        await world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id, [new(path, [])], CancellationToken.None);
         var (publishes, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
         world.Store.OnWrite = async (_, key) =>
         {

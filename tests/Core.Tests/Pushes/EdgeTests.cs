@@ -20,7 +20,7 @@ public class EdgeTests
         var path = World.Path("a", size: size);
 
         var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(path)));
-        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(path), CancellationToken.None));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), CancellationToken.None));
 
         Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push"));
@@ -33,7 +33,7 @@ public class EdgeTests
         PathDeclaration[] paths = [World.Path("a", content: "same"), World.Path("b", content: "same", size: 1001)];
 
         var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(paths)));
-        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.DeferredPushes.OpenAsync(CacheName.Default, Deferred(paths), CancellationToken.None));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(paths), CancellationToken.None));
         await world.BeginAsync(World.Closure(paths[0], paths[1] with { NarSize = 1000 }));
 
         Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
@@ -97,6 +97,6 @@ public class EdgeTests
         return push;
     }
 
-    private static DeferredPush Deferred(params PathDeclaration[] paths) =>
-        new() { Root = paths[^1].Path.Hash, Paths = [.. paths.Select(p => new DeferredPath(p.Path.Hash, p.NarHash, p.NarSize, p.References))] };
+    private static Niks3Push Niks3(params PathDeclaration[] paths) =>
+        new() { Root = paths[^1].Path.Hash, Paths = [.. paths.Select(p => new Niks3Path(p.Path.Hash, p.NarHash, p.NarSize, p.References))] };
 }

@@ -2,7 +2,7 @@ using System.Text.Json;
 using OrleansCache.Core.Audit;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
+using OrleansCache.Core.Tests.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
 using Xunit;

@@ -162,7 +162,7 @@ public sealed class DeclarationTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
         await world.ExecuteAsync("update store_path set verified = true");
-        var nix = new NixWriter.StockNix(world);
+        var nix = new NixCopy.StockNix(world);
         await nix.PutNarAsync("root");
 
         await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("root", ["dep"]));
@@ -175,10 +175,10 @@ public sealed class DeclarationTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
-        var (root, pushes) = (Truth(), world.Core.DeferredPushes.As(Victim));
+        var (root, pushes) = (Truth(), world.Core.Niks3Pushes.As(Victim));
         var opened = await pushes.OpenAsync(
             CacheName.Default,
-            new DeferredPush
+            new Niks3Push
             {
                 Root = root.Path.Hash,
                 Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(root.Path.Hash, root.NarHash, root.NarSize, root.References)],

@@ -1,5 +1,5 @@
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
+using OrleansCache.Core.Tests.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -172,11 +172,11 @@ public sealed class QuotaTests
     public async Task A_client_that_describes_its_paths_later_is_refused_alike()
     {
         await using var world = await CreateAsync(new QuotaLimits { OpenPushes = 1, ClaimedBytes = 1500 });
-        var pushes = world.Core.DeferredPushes.As(Mallory);
+        var pushes = world.Core.Niks3Pushes.As(Mallory);
 
-        await RefusedAsync(() => pushes.OpenAsync(CacheName.Default, Deferred("a", 2000), CancellationToken.None));
-        await pushes.OpenAsync(CacheName.Default, Deferred("a", 1000), CancellationToken.None);
-        var problem = await RefusedAsync(() => pushes.OpenAsync(CacheName.Default, Deferred("b", 1), CancellationToken.None));
+        await RefusedAsync(() => pushes.OpenAsync(CacheName.Default, Niks3("a", 2000), CancellationToken.None));
+        await pushes.OpenAsync(CacheName.Default, Niks3("a", 1000), CancellationToken.None);
+        var problem = await RefusedAsync(() => pushes.OpenAsync(CacheName.Default, Niks3("b", 1), CancellationToken.None));
 
         Assert.Contains("open pushes", problem.Message, StringComparison.Ordinal);
     }
@@ -219,10 +219,10 @@ public sealed class QuotaTests
         return problem;
     }
 
-    private static DeferredPush Deferred(string name, long size) => new()
+    private static Niks3Push Niks3(string name, long size) => new()
     {
         Root = World.Hash(name),
-        Paths = [new DeferredPath(World.Hash(name), Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)), size, [])],
+        Paths = [new Niks3Path(World.Hash(name), Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)), size, [])],
     };
 
     private static Task<string[]> StatesAsync(World world) => world.QueryAsync<string[]>("select array_agg(state::text order by id) from push");

@@ -1,6 +1,6 @@
-using OrleansCache.Core.NixWriter;
+using OrleansCache.Core.NixCopy;
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
+using OrleansCache.Core.Tests.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Protocol;
@@ -34,11 +34,11 @@ public sealed class RenameTests
     public async Task Who_describes_its_paths_later_takes_a_false_name_out_of_what_refers_to_it_too()
     {
         await using var world = await SquattedAsync(World.Path("other").NarHash);
-        var pushes = world.Core.DeferredPushes.As(Deployer);
+        var pushes = world.Core.Niks3Pushes.As(Deployer);
 
         var opened = await pushes.OpenAsync(
             CacheName.Default,
-            new DeferredPush { Root = Root.Path.Hash, Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)] },
+            new Niks3Push { Root = Root.Path.Hash, Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)] },
             CancellationToken.None);
         Assert.Equal([Dependency.Path.Hash], opened.Missing);
         world.Store.Objects[await world.QueryAsync<string>("select key from object where state = 'claimed'")] = [1];
@@ -137,8 +137,8 @@ public sealed class RenameTests
     private static async Task<NarInfoOutcome> PutAsync(World world, Caller caller, string name, NarInfo info)
     {
         var (file, body) = StockNix.File(name);
-        await world.Core.NixWriter.ReceiveNarAsync(CacheName.Default, caller, file, new MemoryStream(body), body.Length, CancellationToken.None);
-        return await world.Core.NixWriter.PublishAsync(CacheName.Default, caller, info, TimeSpan.FromSeconds(30), CancellationToken.None);
+        await world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, caller, file, new MemoryStream(body), body.Length, CancellationToken.None);
+        return await world.Core.NixCopy.PublishAsync(CacheName.Default, caller, info, TimeSpan.FromSeconds(30), CancellationToken.None);
     }
 
     private static void AssertIsTrue(World world)

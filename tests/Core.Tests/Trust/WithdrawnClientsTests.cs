@@ -1,5 +1,5 @@
 using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixWriter;
+using OrleansCache.Core.Tests.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Withdrawing;
@@ -36,6 +36,6 @@ public sealed class WithdrawnClientsTests
         var path = World.Path("a");
 
         await AssertRefusedAsync(
-            world.Core.DeferredPushes.OpenAsync(CacheName.Default, new DeferredPush { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [] }, CancellationToken.None), "a");
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [] }, CancellationToken.None), "a");
     }
 }

@@ -1,0 +1,91 @@
+using Npgsql;
+using OrleansCache.Core;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Objects;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Gateway.Embedded;
+using OrleansCache.Gateway.V1;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.Hosting;
+
+/// <summary>Puts the store and the core together from settings. What cannot work is said in one sentence.</summary>
+internal static class ServerComposition
+{
+    private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
+
+    public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl)
+    {
+        if (settings.S3 is not { } s3)
+            return new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
+        try
+        {
+            return new S3ObjectStore(new S3Options
+            {
+                Bucket = s3.Bucket,
+                Endpoint = s3.Endpoint,
+                UploadEndpoint = s3.UploadEndpoint,
+                Region = s3.Region,
+                Prefix = s3.Prefix,
+                PathStyle = s3.PathStyle,
+                AccessKey = s3.AccessKey,
+                SecretKey = s3.SecretKey,
+                UploadAccessKey = s3.UploadAccessKey,
+                UploadSecretKey = s3.UploadSecretKey,
+            });
+        }
+        catch (ObjectStoreException e)
+        {
+            throw Unusable(e);
+        }
+    }
+
+    public static async Task<CacheCore> CoreAsync(
+        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
+    {
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = true, DistrustsLegacy = settings.DistrustsLegacy };
+        return await WithDatabaseAsync(connectionString, () => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
+    }
+
+    /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
+    public static async Task<T> WithDatabaseAsync<T>(string connectionString, Func<Task<T>> first)
+    {
+        try
+        {
+            return await first();
+        }
+        catch (CatalogVersionException e)
+        {
+            throw new StartupException(e.Message, e);
+        }
+        catch (ArgumentException e)
+        {
+            throw new StartupException($"--postgres is not a connection string such as {PostgresAddress.Forms}: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+        catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException or CacheProblemException)
+        {
+            throw PostgresTrouble.Tell(connectionString, e);
+        }
+    }
+
+    /// <summary>Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether the store can be used.</summary>
+    public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancel)
+    {
+        var key = ObjectKey.NixCacheInfo;
+        var text = CacheInfos.NixCacheInfo(parts);
+        try
+        {
+            if (await StoredObject.IsAsync(store, key, text, cancel) == true)
+                return;
+            if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence, cancel) != FencedOutcome.Done)
+                throw new StartupException("The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
+            await store.SyncAsync([key], cancel);
+        }
+        catch (Exception e) when (e is ObjectStoreException or IOException or UnauthorizedAccessException)
+        {
+            throw Unusable(e);
+        }
+    }
+
+    private static StartupException Unusable(Exception e) => new($"The object store cannot be used: {e.Message}", e);
+}
