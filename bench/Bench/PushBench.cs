@@ -1,6 +1,6 @@
 namespace OrleansCache.Bench;
 
-/// <summary>The benchmark <c>push</c>; <c>docs/benchmarks.md</c> says what it measures and why so.</summary>
+/// <summary>The benchmark <c>push</c>; <c>docs/benchmarks-method.md</c> says what it measures and why so.</summary>
 internal static class PushBench
 {
     private const string WarmSet = "many";

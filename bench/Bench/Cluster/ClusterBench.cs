@@ -4,7 +4,7 @@ using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Bench.Cluster;
 
-/// <summary>The benchmark <c>cluster</c>: silos beside as many plain gateways, under the same pushes; <c>docs/benchmarks.md</c> says what it measures and why so.</summary>
+/// <summary>The benchmark <c>cluster</c>: silos beside as many plain gateways, under the same pushes; <c>docs/benchmarks-method.md</c> says what it measures and why so.</summary>
 internal sealed class ClusterBench
 {
     private const int Runners = 100;
