@@ -90,7 +90,10 @@ public class SiloSettingsTests
     {
         var environment = new Dictionary<string, string>
         {
-            ["ORLEANS_CACHE_POSTGRES"] = "Host=/nowhere;Username=x", ["ORLEANS_CACHE_SILO_PORT"] = "0", ["ORLEANS_CACHE_CLUSTER_ID"] = "night", ["ORLEANS_CACHE_SILO_PLAIN"] = "true",
+            ["ORLEANS_CACHE_POSTGRES"] = "Host=/nowhere;Username=x",
+            ["ORLEANS_CACHE_SILO_PORT"] = "0",
+            ["ORLEANS_CACHE_CLUSTER_ID"] = "night",
+            ["ORLEANS_CACHE_SILO_PLAIN"] = "true",
             ["ORLEANS_CACHE_DASHBOARD"] = "false",
         };
         var line = new CommandLine();
