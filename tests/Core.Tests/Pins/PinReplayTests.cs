@@ -80,6 +80,26 @@ public sealed class PinReplayTests
     }
 
     [Fact]
+    public async Task What_a_server_from_before_there_were_publishers_has_done_is_not_done_again()
+    {
+        await using var world = await WithPathsAsync();
+        foreach (var path in new[] { "a", "b", "c" })
+            await world.PinAsync("app", path, keep: 3);
+        var done = await world.RollbackAsync("app", operation: "one");
+        await world.PinAsync("gone", "a");
+        await world.UnpinAsync("gone", operation: "two");
+        // As such a server notes them.
+        await world.ExecuteAsync("update pin_operation set operation = substr(operation, strpos(operation, ' ') + 1) where operation like '% one' or operation like '% two'");
+
+        var again = await world.RollbackAsync("app", operation: "one");
+
+        Assert.Equal((done.Revision, "b"), (again.Revision, again.Path.Name));
+        Assert.True(await world.UnpinAsync("gone", operation: "two"));
+        // Under the same key another request is another operation: keys are each publisher's own.
+        Assert.Equal(done.Revision + 1, (await world.PinAsync("app", "a", keep: 3, operation: "one")).Revision);
+    }
+
+    [Fact]
     public async Task Two_sendings_at_once_are_one_change()
     {
         await using var world = await WithPathsAsync();

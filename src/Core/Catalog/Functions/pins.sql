@@ -2,12 +2,16 @@
 -- The row says what pins/<name> has to be; the bucket follows, always from the newest row.
 
 -- What an operation has answered before: 'replayed' with its outcome, 'reused' for another request, null when there is none.
+-- Operations are each publisher's own, and so noted with its name. A server from before there were publishers notes none: while such a one is being replaced, its answer may be lost and asked for again here.
 create function @fn@.pin_replay(p_cache int, p_operation text, p_digest bytea, out status text, out outcome text, out result pin)
 language plpgsql as $$
 declare
   v_done pin_operation%rowtype;
 begin
   select * into v_done from pin_operation o where o.cache_id = p_cache and o.operation = p_operation;
+  if not found then
+    select * into v_done from pin_operation o where o.cache_id = p_cache and o.operation = substr(p_operation, strpos(p_operation, ' ') + 1) and o.digest = p_digest;
+  end if;
   if not found then return; end if;
   status := case when v_done.digest = p_digest then 'replayed' else 'reused' end;
   if status = 'reused' then outcome := status; return; end if;
@@ -21,11 +25,14 @@ language plpgsql as $$
 declare
   v_before record;
 begin
-  insert into pin_operation (cache_id, operation, digest, name) values (p_cache, p_operation, p_digest, p_name) on conflict do nothing;
-  if found then return; end if;
   select r.* into v_before from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
   if v_before.status is null then
-    raise exception 'the operation was given up meanwhile' using errcode = '40001';
+    insert into pin_operation (cache_id, operation, digest, name) values (p_cache, p_operation, p_digest, p_name) on conflict do nothing;
+    if found then return; end if;
+    select r.* into v_before from @fn@.pin_replay(p_cache, p_operation, p_digest) r;
+    if v_before.status is null then
+      raise exception 'the operation was given up meanwhile' using errcode = '40001';
+    end if;
   end if;
   status := v_before.status;
   outcome := v_before.outcome;
