@@ -1,3 +1,4 @@
+using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Protocol;
 using Xunit;
@@ -122,6 +123,25 @@ public sealed class UsableTests
         Assert.True(await world.QueryAsync<bool>("select declared is not null from store_path"));
         await world.ExecuteAsync("update cache set distrust_legacy = true");
         Assert.Equal([World.Hash("a")], (await world.BeginAsync(Victim, World.Chain("a"))).Unverified);
+    }
+
+    [Fact]
+    public async Task Another_build_of_what_is_from_before_there_were_publishers_is_as_one_of_the_own_group()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(Mallory, World.Chain("a"));
+        await world.ExecuteAsync("update store_path set publisher = null, trust_group = null, declared = null, rank = 0; update object set publisher = null, trust_group = null");
+        // A rank vouches for it from now on, so that none of the same rank supersedes it.
+        await world.PushAsync(Deployer, World.Chain("a"));
+        var another = Pinned(World.Closure(World.Path("a", content: "built again")));
+
+        var push = await world.BeginAsync(Deployer, another);
+
+        Assert.Equal([World.Hash("a")], push.Conflicts);
+        await world.CommitAsync(push, world.Of(Deployer));
+        Assert.Equal("a", (await world.ShowAsync("app")).Path.Name);
+        await world.ExecuteAsync("update cache set distrust_legacy = true");
+        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, another))).Kind);
     }
 
     private static string KeyOf(PushOpened push) => $"nar/{push.Uploads[0].Id.Split('~')[1]}";

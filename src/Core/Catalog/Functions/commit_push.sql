@@ -85,7 +85,7 @@ begin
   if paths is not null then outcome := 'missing'; return; end if;
   -- What begin has promised to a push with a pin, or on the word of a lower rank, has to be as it was then: another of its rank may have superseded it since. Nobody can any more, with the
   -- locks of v_lower.
-  select array_agg(s.id), array_agg(s.id) filter (where v_push.pin is not null and s.trust_group is distinct from v_push.trust_group) into v_overtaken, paths
+  select array_agg(s.id), array_agg(s.id) filter (where v_push.pin is not null and coalesce(s.trust_group, v_legacy) <> v_group) into v_overtaken, paths
     from unnest(v_push.named, v_push.digests) d(id, digest) join store_path s on s.id = d.id
     where s.id = any(v_push.paths) and s.state = 'live' and not s.id = any(v_declared) and s.declared is distinct from d.digest;
   if paths is not null then outcome := 'conflict'; return; end if;

@@ -50,7 +50,7 @@ begin
   if not v_row.id = any(v_unpromised) then
     v_verdict := @fn@.verdict(
       v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and v_row.ca is not distinct from p_ca,
-      @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), v_row.trust_group is not distinct from v_group);
+      @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), coalesce(v_row.trust_group, v_legacy) = v_group);
     if v_verdict <> 'supersede' then
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
       if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' or v_row.unwritten and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(v_row.refs)) then

@@ -81,7 +81,7 @@ begin
         from said d join store_path s on s.id = d.id),
       filled as (
         update store_path s set declared = n.digest from seen n where s.id = n.id and n.is_old and n.same and n.digest is not null and s.declared is null)
-    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read, n.trust_group is not distinct from v_group), b.name
+    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read, coalesce(n.trust_group, v_legacy) = v_group), b.name
     from seen n left join publisher b on b.id = n.publisher;
 end $$;
 
@@ -90,7 +90,7 @@ create function @fn@.met_paths(p_cache int, p_push bigint, p_ids bigint[]) retur
 language sql stable as $$
   select x.path_id, @fn@.verdict(x.same, x.usable, x.misnamed, x.rank < x.own_rank, x.is_read, x.own)
   from (
-    select d.path_id, s.rank, u.rank as own_rank, s.trust_group is not distinct from u.trust_group as own, d.name not in ('', s.name) as misnamed,
+    select d.path_id, s.rank, u.rank as own_rank, coalesce(s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0))) = coalesce(u.trust_group, 0) as own, d.name not in ('', s.name) as misnamed,
       @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)), coalesce(u.trust_group, 0)) as usable, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) as is_read,
       s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same
     from push u join push_path d on d.push_id = u.id join store_path s on s.id = d.path_id
@@ -105,7 +105,7 @@ language sql stable as $$
 $$;
 
 -- What is to become of a live path that a push declares, too.
--- 'same': as declared, and usable | 'own': with another content, published by its own trust group: a build that is not reproducible | 'supersede': on the word of a lower rank; or as declared, read by nobody, and here is a NAR that a server has read | 'misnamed' | 'other': with another content |
+-- 'same': as declared, and usable | 'own': with another content, published by its own trust group (what is from before there were groups counts for each, unless it is distrusted): a build that is not reproducible | 'supersede': on the word of a lower rank; or as declared, read by nobody, and here is a NAR that a server has read | 'misnamed' | 'other': with another content |
 -- 'unread': as declared, by another group, and no server has read the bytes. The last three, and 'own', are kept as they are.
 create function @fn@.verdict(p_same boolean, p_usable boolean, p_misnamed boolean, p_lower boolean, p_is_read boolean, p_own boolean) returns text
 language sql immutable as $$
