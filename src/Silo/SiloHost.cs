@@ -132,7 +132,6 @@ public sealed partial class SiloHost : IAsyncDisposable
             // The others notice that it is gone.
             LogNotLeft(e.GetBaseException().Message.ReplaceLineEndings(" "));
         }
-
         catch (Exception)
         {
             // It never was a member.

@@ -87,10 +87,8 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint) { Answer = request => request.HttpMethod == "POST" ? S3Proxy.Error(405, "MethodNotAllowed") : null };
-        string[] options = bucket.ServerOptions;
-        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
 
-        await using var server = await ServerProcess.StartAsync(folder["data"], options);
+        await using var server = await ServerProcess.StartAsync(folder["data"], Behind(proxy, bucket));
 
         Assert.Contains("They are deleted one by one", server.Errors, StringComparison.Ordinal);
         Assert.NotNull((await GrantAsync(server))["url"]);
@@ -103,9 +101,7 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint);
-        string[] options = bucket.ServerOptions;
-        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
-        await using var server = await ServerProcess.StartAsync(folder["data"], options);
+        await using var server = await ServerProcess.StartAsync(folder["data"], Behind(proxy, bucket));
         proxy.Answer = _ => S3Proxy.Error(403, "InvalidAccessKeyId");
 
         using var read = await server.Client.GetAsync(new Uri($"/nar/{new string('0', 52)}.nar.zst", UriKind.Relative));
@@ -126,9 +122,7 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint);
-        string[] options = bucket.ServerOptions;
-        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
-        await using var server = await ServerProcess.StartAsync(folder["data"], options);
+        await using var server = await ServerProcess.StartAsync(folder["data"], Behind(proxy, bucket));
         Assert.Equal(HttpStatusCode.OK, (await ReadyAsync(server, "?for=push")).Status);
         proxy.Answer = request => request.HttpMethod is "PUT" or "POST" ? S3Proxy.Error(403, "AccessDenied") : null;
 
@@ -175,5 +169,12 @@ public sealed class StoreStartTests
         request.Headers.Authorization = new("Bearer", (await File.ReadAllTextAsync(Path.Combine(server.Data, "token"))).Trim());
         using var answer = await server.Client.SendAsync(request);
         return JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
+    }
+
+    private static string[] Behind(S3Proxy proxy, ObjectBucket bucket)
+    {
+        string[] options = bucket.ServerOptions;
+        options[Array.IndexOf(options, "--s3-endpoint") + 1] = proxy.Url.AbsoluteUri;
+        return options;
     }
 }

@@ -13,7 +13,6 @@ internal sealed class MembershipBench : IAsyncDisposable
     private const int Kills = 3;
     private const double BestSeconds = 2, WorstSeconds = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-    // Membership is a table; nothing tells of its changes.
     // Between two looks: the table tells nobody that it has changed.
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 

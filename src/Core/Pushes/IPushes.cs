@@ -6,7 +6,7 @@ using OrleansCache.Protocol;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// The push contract; every engine and protocol goes through it. Each call may be sent again after a lost answer.
+/// The push contract. Clients that cannot wait, renew or declare first have contracts of their own over the same functions: <see cref="INiks3Pushes"/>, <see cref="NixCopy.INixCopy"/>. Each call may be sent again after a lost answer.
 /// Bad requests and unmet conditions are <see cref="CacheProblemException"/>.
 /// </summary>
 public interface IPushes
