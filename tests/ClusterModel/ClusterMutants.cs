@@ -14,7 +14,7 @@ internal static class ClusterMutants
         {
             Patch = Mutants.Patch(
                 ("  if not found then return; end if;\n  status := case when v_done.digest", "  return;\n  status := case when v_done.digest"),
-                ("p_digest, p_name) on conflict do nothing;\n  if found then return; end if;", "p_digest, p_name) on conflict do nothing;\n  return;")),
+                ("p_digest, p_name) on conflict do nothing;\n    if found then return; end if;", "p_digest, p_name) on conflict do nothing;\n    return;")),
             Profile = Pinning,
         },
     ];
