@@ -1,13 +1,18 @@
 using Microsoft.Extensions.Logging;
-using OrleansCache.Core.Audit;
-using OrleansCache.Core.Caches;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Adapters.Niks3;
+using OrleansCache.Core.Adapters.NixCopy;
+using OrleansCache.Core.Background;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Fsck;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.NixCopy;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Collect;
+using OrleansCache.Core.Collect.Order;
+using OrleansCache.Core.Collect.Sweep;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Inspect;
 using OrleansCache.Core.Pins;
+using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Store;
 using OrleansCache.Core.Tokens;
 using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
@@ -76,7 +81,8 @@ public sealed partial class CacheCore : IAsyncDisposable
         _groups = options.GroupCommit ? new GroupedPushCatalog(database, options.Pushes) : null;
         var catalog = _groups ?? new PushCatalog(database);
         var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
-        var publisher = new Publisher(database, catalog, options.Store, signer, options.Pushes, loggers.CreateLogger<Publisher>());
+        var publishCatalog = new PublishCatalog(database);
+        var publisher = new Publisher(publishCatalog, options.Store, signer, options.Pushes, loggers.CreateLogger<Publisher>());
         var pinCatalog = new PinCatalog(database);
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
         var refused = new RefusedDeletions(time, loggers.CreateLogger<RefusedDeletions>());
@@ -91,7 +97,7 @@ public sealed partial class CacheCore : IAsyncDisposable
             caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        NixCopy = new DirectNixCopy(caches, _nixCatalog, catalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
+        NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
@@ -108,9 +114,12 @@ public sealed partial class CacheCore : IAsyncDisposable
         var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pushes, Pins, Collection, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
+
+    /// <summary>Makes each counter of this assembly begin at 0; once somebody listens.</summary>
+    public static void BeginCountersAtZero() => Telemetry.BeginAtZero(StoreCall.Operations, StoreCall.Outcomes);
 
     public IPushes Pushes { get; }
 

@@ -1,6 +1,5 @@
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Core;
 

@@ -1,6 +1,4 @@
-using OrleansCache.Core;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Grains;
 

@@ -1,4 +1,4 @@
-using OrleansCache.Core;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using OpenTelemetry.Metrics;
-using OrleansCache.Core;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Silo;
 

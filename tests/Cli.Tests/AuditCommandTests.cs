@@ -3,7 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using OrleansCache.Cli.Settings;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;

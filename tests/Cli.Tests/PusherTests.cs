@@ -2,8 +2,8 @@ using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Tests.Fake;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;

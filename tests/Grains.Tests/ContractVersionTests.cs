@@ -3,12 +3,10 @@ using Microsoft.Extensions.DependencyInjection;
 using Orleans.Metadata;
 using Orleans.Serialization;
 using Orleans.TestingHost;
+using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Grains.Tests;

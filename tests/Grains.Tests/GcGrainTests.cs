@@ -1,9 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
-using OrleansCache.Core;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

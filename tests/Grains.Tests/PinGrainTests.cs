@@ -1,10 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
+using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Grains.Tests;

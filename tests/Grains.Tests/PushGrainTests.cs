@@ -1,9 +1,8 @@
 using Orleans.Core.Internal;
-using OrleansCache.Core;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

@@ -3,9 +3,8 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Core.Internal;
 using Orleans.TestingHost;
+using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pins;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 

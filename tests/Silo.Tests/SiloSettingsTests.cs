@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using OrleansCache.Core.Common;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Testing;
 

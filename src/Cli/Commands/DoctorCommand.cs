@@ -3,8 +3,8 @@ using System.Globalization;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Store;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
 

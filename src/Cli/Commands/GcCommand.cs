@@ -3,7 +3,7 @@ using System.Text.Json;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Terminal;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Store;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 

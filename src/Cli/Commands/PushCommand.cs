@@ -4,8 +4,8 @@ using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Terminal;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Commands;
 

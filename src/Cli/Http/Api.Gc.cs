@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Http;
 

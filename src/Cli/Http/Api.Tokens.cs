@@ -1,5 +1,5 @@
 using System.Globalization;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Http;
 

@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using OrleansCache.Cli.Push;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Http;
 

@@ -1,6 +1,6 @@
 using OrleansCache.Cli.Store;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Push;
 

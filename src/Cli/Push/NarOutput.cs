@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Push;
 

@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Store;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Cli.Push;
 

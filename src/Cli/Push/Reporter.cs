@@ -1,5 +1,5 @@
 using OrleansCache.Cli.Http;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Push;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Settings;
 

@@ -1,6 +1,8 @@
 using System.Data;
 using System.Diagnostics;
 using Npgsql;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Core.Catalog;
 

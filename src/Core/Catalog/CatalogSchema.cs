@@ -14,6 +14,8 @@ internal static class CatalogSchema
     // Any number: the same in every process, so that one migrates and the others wait.
     private const long MigrationLock = 0x4f72_6c65_616e_7343;
 
+    private const string Migrations = ".Migrations.";
+
     // Who waits for a table's exclusive lock keeps everybody waiting who comes after: so it waits briefly, and comes back.
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(1);
 
@@ -50,7 +52,7 @@ internal static class CatalogSchema
         await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancel);
         await ExecuteAsync(connection, "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp())", cancel);
         var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
-        var migrations = Read(".Migrations.");
+        var migrations = Read(static n => n.Contains(Migrations, StringComparison.Ordinal));
         if (applied > migrations.Count)
             throw new CatalogVersionException($"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer program.");
 
@@ -68,22 +70,22 @@ internal static class CatalogSchema
     }
 
     /// <summary>The version that the migrations of this program lead to.</summary>
-    internal static int Version { get; } = Read(".Migrations.").Count;
+    internal static int Version { get; } = Read(static n => n.Contains(Migrations, StringComparison.Ordinal)).Count;
 
     /// <summary>All functions, as they are before they get their schema.</summary>
-    internal static string FunctionText() => string.Join('\n', Read(".Functions.").Select(f => f.Text));
+    internal static string FunctionText() => string.Join('\n', Read(static n => !n.Contains(Migrations, StringComparison.Ordinal)).Select(f => f.Text));
 
-    private static List<(string Name, string Text)> Read(string folder)
+    /// <summary>By name, wherever in the tree they lie.</summary>
+    private static List<(string Name, string Text)> Read(Func<string, bool> isWanted)
     {
         var assembly = Assembly.GetExecutingAssembly();
-        return [.. assembly.GetManifestResourceNames()
-            .Where(n => n.Contains(folder, StringComparison.Ordinal) && n.EndsWith(".sql", StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal)
+        return [.. assembly.GetManifestResourceNames().Where(n => n.EndsWith(".sql", StringComparison.Ordinal) && isWanted(n))
             .Select(n =>
             {
                 using var reader = new StreamReader(assembly.GetManifestResourceStream(n)!);
-                return (n[(n.IndexOf(folder, StringComparison.Ordinal) + folder.Length)..^4], reader.ReadToEnd());
-            })];
+                return (n.Split('.')[^2], reader.ReadToEnd());
+            })
+            .OrderBy(f => f.Item1, StringComparer.Ordinal)];
     }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)

@@ -1,4 +1,5 @@
 using Npgsql;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Catalog;
 

@@ -1,3 +1,5 @@
+using OrleansCache.Contracts;
+
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>Whether what a commit acknowledges outlives a crash of the database, and the loss of its primary.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Threading.Channels;
 using Npgsql;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Catalog;
 

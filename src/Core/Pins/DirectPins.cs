@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using OrleansCache.Core.Caches;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
 
 namespace OrleansCache.Core.Pins;
 

@@ -1,9 +1,9 @@
 using Npgsql;
 using NpgsqlTypes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pins;
 

@@ -2,9 +2,9 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Pins;
 

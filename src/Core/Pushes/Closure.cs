@@ -1,9 +1,10 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Pins;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 

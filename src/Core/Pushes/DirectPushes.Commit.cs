@@ -1,6 +1,7 @@
 using System.Diagnostics;
-using OrleansCache.Core.Objects;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Pushes;
 

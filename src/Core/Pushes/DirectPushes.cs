@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using OrleansCache.Core.Caches;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Pins;
+using OrleansCache.Core.Publish;
+using OrleansCache.Core.Store;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 
@@ -307,7 +308,7 @@ internal sealed partial class DirectPushes(
 
         if (added.Count == 0)
             return;
-        await catalog.AddSignaturesAsync(cache, added, cancel);
+        await publisher.AddSignaturesAsync(cache, added, cancel);
         Interlocked.Exchange(ref _refresh.Value, 1);
     }
 }

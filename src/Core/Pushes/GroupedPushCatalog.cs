@@ -2,8 +2,9 @@ using System.Collections.Concurrent;
 using System.Data;
 using Npgsql;
 using NpgsqlTypes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;

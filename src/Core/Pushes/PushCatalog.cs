@@ -1,10 +1,11 @@
 using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 
@@ -97,9 +98,6 @@ internal class PushCatalog(CatalogDatabase database)
             r => ReadCommitted(r, 0),
             cancel);
 
-    public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache).WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancel);
-
     public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life, CancellationToken cancel) =>
         database.SingleAsync(
             "select state, expires, lost from @fn@.renew_push($1, @fn@.push_of($1, $2, $3, $4), $5)",
@@ -171,11 +169,6 @@ internal class PushCatalog(CatalogDatabase database)
             """,
             p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r => r.GetString(0), cancel);
 
-    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
-        database.RunAsync(
-            "select @fn@.add_signatures($1, $2, $3)",
-            p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
-
     protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancel)
     {
         await reader.ReadAsync(cancel);
@@ -208,41 +201,6 @@ internal class PushCatalog(CatalogDatabase database)
     protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
         r.GetString(at), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
 }
-
-/// <summary>Positional parameters, one after the other.</summary>
-internal static class ParameterExtensions
-{
-    public static NpgsqlParameterCollection With<T>(this NpgsqlParameterCollection parameters, T value)
-    {
-        parameters.Add(new NpgsqlParameter<T> { TypedValue = value });
-        return parameters;
-    }
-
-    /// <summary>What <c>push_of</c> takes: id, publisher, and whether it may be anybody's.</summary>
-    public static NpgsqlParameterCollection WithPush(this NpgsqlParameterCollection parameters, OwnPush push) =>
-        parameters.With(push.Id.Value).With(push.Caller.Publisher).With(push.Caller.IsAdmin);
-
-    /// <summary>Publisher, group and rank.</summary>
-    public static NpgsqlParameterCollection WithCaller(this NpgsqlParameterCollection parameters, Caller caller) => parameters.With(caller.Publisher).With(caller.Group).With(caller.Rank);
-
-    public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) => parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
-
-    /// <summary>What <c>pushes_of</c> takes, of each item.</summary>
-    public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items, Func<T, OwnPush> push) =>
-        parameters.With(items.Select(i => push(i).Id.Value).ToArray()).With(items.Select(i => push(i).Caller.Publisher).ToArray()).With(items.Select(i => push(i).Caller.IsAdmin).ToArray());
-
-    public static NpgsqlParameterCollection WithQuotas(this NpgsqlParameterCollection parameters, Quotas? quotas) =>
-        parameters.WithNullable(quotas?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint);
-
-    public static NpgsqlParameterCollection WithNullable(this NpgsqlParameterCollection parameters, object? value, NpgsqlDbType type)
-    {
-        parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value, NpgsqlDbType = type });
-        return parameters;
-    }
-}
-
-/// <summary>A push by the id that a client knows it by, and who asks about it.</summary>
-internal readonly record struct OwnPush(PushId Id, Caller Caller);
 
 /// <summary>What a push is opened with.</summary>
 /// <param name="Operation">The caller's own.</param>

@@ -1,8 +1,9 @@
 using System.Buffers;
 using System.Security.Cryptography;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Pushes;
 
@@ -24,7 +25,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     private const long ReadTwiceFrom = 16 << 20;
 
     /// <summary>The bytes are read, and what is accepted is the declared NAR.</summary>
-    public bool Reads => options.Hashes(store);
+    public bool Reads => Hashes(store, options);
+
+    /// <summary>Whether every upload to this store is read and hashed when it is reported.</summary>
+    public static bool Hashes(IObjectStore store, PushOptions options) => store.IsLocal && options.VerifyLocalUploads;
 
     /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)

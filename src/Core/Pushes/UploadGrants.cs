@@ -1,7 +1,8 @@
-using OrleansCache.Core.Caches;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
-using OrleansCache.Protocol;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.Local;
 
 namespace OrleansCache.Core.Pushes;
 
@@ -97,7 +98,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         if (token.Multipart is null)
         {
             var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
-            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = options.Hashes(store), Expires = put.Expires };
+            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = UploadCheck.Hashes(store, options), Expires = put.Expires };
         }
 
         var partSize = PartSize(token.NarSize);
@@ -107,7 +108,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             Id = id,
             PartSize = partSize,
             Md5 = !store.IsLocal,
-            ServerHashes = options.Hashes(store),
+            ServerHashes = UploadCheck.Hashes(store, options),
             Parts = store.SignParts(token.Key, token.Multipart, partSize, first, Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
             Expires = DateTimeOffset.UtcNow + options.UrlLife,
         };

@@ -2,7 +2,8 @@ using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
@@ -19,7 +20,7 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
 
     /// <param name="text">As <see cref="ToText"/> made it.</param>
     /// <param name="push">Of which it must be a grant.</param>
-    /// <param name="secret">The cache's: see <see cref="Caches.CacheDirectory.SecretOf"/>.</param>
+    /// <param name="secret">The cache's: see <see cref="CacheDirectory.SecretOf"/>.</param>
     /// <param name="token">The grant.</param>
     public static bool TryParse(string? text, PushId push, byte[] secret, out UploadToken token)
     {

@@ -1,3 +1,5 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;

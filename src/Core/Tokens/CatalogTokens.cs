@@ -1,9 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
-using OrleansCache.Core.Caches;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Tokens;
 

@@ -2,11 +2,9 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using OrleansCache.Core.Caches;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Withdraw;
 

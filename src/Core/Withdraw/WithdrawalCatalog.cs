@@ -1,10 +1,9 @@
 using System.Globalization;
 using Npgsql;
 using NpgsqlTypes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Withdraw;
 

@@ -1,4 +1,5 @@
-using OrleansCache.Core.Gc;
+using OrleansCache.Core.Collect.Order;
+using OrleansCache.Core.Collect.Sweep;
 
 namespace OrleansCache.Core.Withdraw;
 

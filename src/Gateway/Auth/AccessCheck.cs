@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using OrleansCache.Core;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Contracts;
+using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Auth;
 
@@ -42,6 +42,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         if (credential is not null && Allows(credential))
         {
             http.Features.Set(credential.Id == Credential.AnonymousId ? credential : credential with { Address = AddressOf(http) });
+            if (credential.Id != Credential.AnonymousId)
+                http.Features.Set(new KnownClient(credential.Id));
             await next(http);
             return;
         }

@@ -2,7 +2,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Auth;
 

@@ -1,4 +1,4 @@
-using OrleansCache.Core;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Auth;
 

@@ -1,5 +1,4 @@
-using OrleansCache.Core.Tokens;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Auth;
 

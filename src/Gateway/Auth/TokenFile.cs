@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Auth;
 

@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Embedded;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using Npgsql;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Embedded;
 

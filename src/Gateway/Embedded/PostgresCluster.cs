@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Embedded;
 

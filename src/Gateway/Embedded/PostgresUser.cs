@@ -1,5 +1,5 @@
 using System.Globalization;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Embedded;
 

@@ -1,3 +1,4 @@
+using OrleansCache.Contracts;
 using OrleansCache.Core;
 
 namespace OrleansCache.Gateway.Hosting;

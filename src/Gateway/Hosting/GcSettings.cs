@@ -1,5 +1,6 @@
-using OrleansCache.Core.Gc;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Collect.Schedule;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 

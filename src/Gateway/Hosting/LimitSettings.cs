@@ -1,5 +1,7 @@
 using System.Globalization;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Hosting;
 

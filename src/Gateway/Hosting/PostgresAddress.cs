@@ -1,5 +1,6 @@
 using System.Text;
 using Npgsql;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 

@@ -1,5 +1,6 @@
 using Npgsql;
-using OrleansCache.Core;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 

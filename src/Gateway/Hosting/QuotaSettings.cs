@@ -1,5 +1,5 @@
 using System.Globalization;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 

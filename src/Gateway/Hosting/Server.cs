@@ -1,9 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store.S3;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
+using OrleansCache.Gateway.Operations;
+using OrleansCache.Gateway.Parts;
 using OrleansCache.Grains;
 using OrleansCache.Nix;
 using OrleansCache.Silo;
@@ -34,7 +37,7 @@ internal static partial class Server
         var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
         await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging => AddLog(logging, settings), loggers.CreateLogger("silo"));
-        var rehearsal = V1.JsonWarmup.RunAsync();
+        var rehearsal = Protocols.V1.JsonWarmup.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
         var store = ServerComposition.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;

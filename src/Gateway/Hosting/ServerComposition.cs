@@ -1,10 +1,14 @@
 using Npgsql;
+using OrleansCache.Contracts;
 using OrleansCache.Core;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.Local;
+using OrleansCache.Core.Store.S3;
 using OrleansCache.Gateway.Embedded;
-using OrleansCache.Gateway.V1;
+using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Reads;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Hosting;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Net;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Gateway.Embedded;
+using OrleansCache.Gateway.Http;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;

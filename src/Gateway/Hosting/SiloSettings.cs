@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using OrleansCache.Core.Common;
 using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.S3;
 
 namespace OrleansCache.Gateway.Hosting;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using OrleansCache.Core.Common;
 using OrleansCache.Gateway.Embedded;
 
 namespace OrleansCache.Gateway.Hosting;

@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.S3;
 
 namespace OrleansCache.Gateway.Hosting;
 

@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
-using OrleansCache.Core.Caches;
-using OrleansCache.Gateway.V1;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Inspect;
+using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Landing;
 

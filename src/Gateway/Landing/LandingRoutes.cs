@@ -1,5 +1,4 @@
-using OrleansCache.Core;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Reads;
 

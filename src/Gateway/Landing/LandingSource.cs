@@ -1,5 +1,5 @@
-using OrleansCache.Core;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Contracts;
+using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Landing;
 

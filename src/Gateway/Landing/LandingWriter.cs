@@ -1,5 +1,6 @@
-using OrleansCache.Core.Objects;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
+using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Landing;
 

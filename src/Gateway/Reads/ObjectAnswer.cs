@@ -2,9 +2,9 @@ using System.Globalization;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Microsoft.Net.Http.Headers;
-using OrleansCache.Core.Objects;
-using OrleansCache.Gateway.Hosting;
-using OrleansCache.Gateway.V1;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
+using OrleansCache.Gateway.Http;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Reads;

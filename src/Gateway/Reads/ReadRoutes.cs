@@ -1,10 +1,6 @@
-using OrleansCache.Core;
-using OrleansCache.Core.NixCopy;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
 using OrleansCache.Gateway.Auth;
-using OrleansCache.Gateway.Hosting;
-using OrleansCache.Gateway.NixCopy;
-using OrleansCache.Gateway.V1;
+using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Reads;
 
@@ -33,18 +29,19 @@ internal static class ReadRoutes
         ("/pins/{name}", static r => $"pins/{r.RouteValues["name"]}"),
     ];
 
-    public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
+    /// <param name="forWriters">How who may push reads under the URL that they write to: what a writer is told is there has to stay.</param>
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters)
     {
         var info = CacheInfos.NixCacheInfo(parts);
         var unknown = new UnknownNars(parts.Time);
         foreach (var (pattern, keyOf) in Kinds)
         {
-            MapOne(app, pattern, parts, keyOf, info, unknown, Access.Read);
-            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info, unknown, Access.ReadOrPush);
+            MapOne(app, pattern, parts, keyOf, info, unknown, Access.Read, forWriters);
+            MapOne(app, "/c/{cache}" + pattern, parts, keyOf, info, unknown, Access.ReadOrPush, forWriters);
         }
     }
 
-    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<HttpRequest, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access) =>
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<HttpRequest, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters) =>
         app.MapMethods(pattern, GetAndHead, http =>
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
@@ -54,8 +51,7 @@ internal static class ReadRoutes
                 return ObjectAnswer.NotFoundAsync(http);
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
-            // What a writer is told is there has to stay.
-            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? NixCopyReads.SendAsync(http, key, parts) : SendAsync(http, key, parts, unknown);
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? forWriters(http, key, parts) : SendAsync(http, key, parts, unknown);
         }).Needs(access);
 
     // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each key that it ever had.

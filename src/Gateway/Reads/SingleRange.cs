@@ -1,5 +1,5 @@
 using Microsoft.Net.Http.Headers;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Gateway.Reads;
 

@@ -1,7 +1,10 @@
 using Microsoft.AspNetCore.Http.Features;
-using OrleansCache.Core.Objects;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.Local;
 using OrleansCache.Gateway.Auth;
-using OrleansCache.Gateway.Hosting;
+using OrleansCache.Gateway.Http;
+using OrleansCache.Gateway.Limits;
+using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Uploads;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using OrleansCache.Cli.Commands;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests.Surroundings;

@@ -1,8 +1,7 @@
 using Npgsql;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using Npgsql;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Testing;
 using Xunit;

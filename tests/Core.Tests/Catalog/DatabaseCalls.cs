@@ -1,11 +1,8 @@
-using OrleansCache.Core.Audit;
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixCopy;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Core.Tests.Trust;
-using OrleansCache.Protocol;
+using OrleansCache.Core.Tests.Withdraw;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Catalog;

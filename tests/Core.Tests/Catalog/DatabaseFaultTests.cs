@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Npgsql;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;

@@ -1,5 +1,7 @@
 using Npgsql;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Catalog;

@@ -1,4 +1,4 @@
-using OrleansCache.Core.Pins;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;

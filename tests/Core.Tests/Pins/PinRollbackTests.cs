@@ -1,3 +1,4 @@
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;

@@ -1,3 +1,4 @@
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
@@ -157,7 +158,7 @@ public sealed class PinScheduleTests
             else if (i % 3 == 1)
                 await world.PinAsync($"pin-{i % 4}", i % 2 == 0 ? "d" : "c");
             else
-                await world.PushAsync(World.Chain("a", "b", "c", "d") with { Pin = new Protocol.PushPin { Name = Name($"pin-{i % 4}") } });
+                await world.PushAsync(World.Chain("a", "b", "c", "d") with { Pin = new PushPin { Name = Name($"pin-{i % 4}") } });
         })));
 
         await world.AssertSoundAsync();
@@ -166,5 +167,5 @@ public sealed class PinScheduleTests
     }
 
     private static async Task PushPinnedAsync(World world) =>
-        await world.PushAsync(World.Chain("dependency", "app") with { Pin = new Protocol.PushPin { Name = Name("app") } });
+        await world.PushAsync(World.Chain("dependency", "app") with { Pin = new PushPin { Name = Name("app") } });
 }

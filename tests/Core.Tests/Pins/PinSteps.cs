@@ -1,8 +1,6 @@
 using System.Text;
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

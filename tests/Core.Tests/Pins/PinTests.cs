@@ -1,7 +1,6 @@
 using System.Text;
-using OrleansCache.Core.Pins;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
 
@@ -234,7 +233,7 @@ public sealed class PinTests
         await world.PushAsync(World.Chain("a"));
         var request = new SetPin { Path = World.Path("a").Path, ExpiresSeconds = expires, KeepRevisions = keep };
 
-        await FailsAsync(ProblemKind.BadRequest, world.Core.Pins.SetAsync(CacheName.Default, Name("app"), request, default, Core.Pushes.OperationId.New(), Patience, CancellationToken.None));
+        await FailsAsync(ProblemKind.BadRequest, world.Core.Pins.SetAsync(CacheName.Default, Name("app"), request, default, OperationId.New(), Patience, CancellationToken.None));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pins;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
@@ -176,7 +177,7 @@ public sealed class PinWriteTests
         {
             var core = i % 2 == 0 ? world.Core : other;
             if (i % 10 == 9)
-                await core.Pins.DeleteAsync(CacheName.Default, Name("app"), default, Core.Pushes.OperationId.New(), Patience, CancellationToken.None).ContinueWith(_ => { }, TaskScheduler.Default);
+                await core.Pins.DeleteAsync(CacheName.Default, Name("app"), default, OperationId.New(), Patience, CancellationToken.None).ContinueWith(_ => { }, TaskScheduler.Default);
             else
                 await world.PinAsync("app", i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c", pins: core.Pins);
         })));

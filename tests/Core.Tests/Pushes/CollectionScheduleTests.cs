@@ -1,7 +1,5 @@
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
 

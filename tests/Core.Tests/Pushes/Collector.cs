@@ -1,6 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using OrleansCache.Core.Gc;
+using OrleansCache.Core.Collect;
+using OrleansCache.Core.Collect.Order;
+using OrleansCache.Core.Collect.Sweep;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

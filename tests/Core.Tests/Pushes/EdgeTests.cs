@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

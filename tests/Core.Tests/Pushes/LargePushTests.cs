@@ -1,4 +1,4 @@
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

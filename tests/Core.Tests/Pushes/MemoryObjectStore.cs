@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

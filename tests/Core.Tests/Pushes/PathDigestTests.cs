@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

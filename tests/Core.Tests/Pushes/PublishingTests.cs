@@ -1,9 +1,10 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Publish;
+using OrleansCache.Core.Store;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
@@ -185,7 +186,7 @@ public sealed class PublishingTests
         await world.UploadAsync(old);
         await world.UploadAsync(renewed);
         await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{old.Id}', null, true), interval '1 day')");
-        var publisher = new Publisher(world.Core.Database, new PushCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], []), world.Options, NullLogger.Instance);
+        var publisher = new Publisher(new PublishCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], []), world.Options, NullLogger.Instance);
         Task stale;
         await using (var meanwhile = await world.HoldAsync($"select from store_path where hash = '\\x{Convert.ToHexString(World.Hash("a").ToArray())}' for update"))
         {

@@ -1,4 +1,4 @@
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 using Xunit;
 using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
 

@@ -1,5 +1,5 @@
+using OrleansCache.Contracts;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

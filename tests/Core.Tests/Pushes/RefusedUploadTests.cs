@@ -1,9 +1,10 @@
 using System.Security.Cryptography;
 using System.Web;
 using Microsoft.Extensions.Logging.Abstractions;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.Local;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

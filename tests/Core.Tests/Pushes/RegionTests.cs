@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using Npgsql;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
 using OrleansCache.Testing;
 using Xunit;
 

@@ -1,6 +1,5 @@
-using OrleansCache.Core.Objects;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Protocol;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
 using OrleansCache.Testing;
 using Xunit;
 

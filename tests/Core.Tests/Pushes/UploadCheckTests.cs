@@ -1,9 +1,11 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Store.Local;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

@@ -2,10 +2,9 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
-using OrleansCache.Core.Gc;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

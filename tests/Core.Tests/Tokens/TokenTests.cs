@@ -1,7 +1,6 @@
-using OrleansCache.Core.Caches;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Tokens;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 

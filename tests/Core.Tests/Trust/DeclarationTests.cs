@@ -1,8 +1,8 @@
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
@@ -162,7 +162,7 @@ public sealed class DeclarationTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
         await world.ExecuteAsync("update store_path set verified = true");
-        var nix = new NixCopy.StockNix(world);
+        var nix = new StockNix(world);
         await nix.PutNarAsync("root");
 
         await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("root", ["dep"]));

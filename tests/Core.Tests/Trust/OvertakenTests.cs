@@ -1,7 +1,5 @@
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

@@ -1,5 +1,5 @@
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 
@@ -103,7 +103,7 @@ public sealed class OwnershipTests
     {
         await using var world = await World.CreateAsync();
         var token = (await world.Core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Push] }, CancellationToken.None)).Token;
-        var caller = new Caller(Core.Tokens.ValidToken.PublisherOf(token.Id), "ci", 0);
+        var caller = new Caller(ValidToken.PublisherOf(token.Id), "ci", 0);
         var push = await world.BeginAsync(caller, World.Chain("a"));
         var other = await world.BeginAsync(Victim, World.Chain("b"));
 

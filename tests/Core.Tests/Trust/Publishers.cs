@@ -1,6 +1,5 @@
-using OrleansCache.Core.Pushes;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Core.Tests.Trust;
 

@@ -1,8 +1,8 @@
-using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixCopy;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

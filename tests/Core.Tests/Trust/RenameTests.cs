@@ -1,9 +1,7 @@
-using OrleansCache.Core.NixCopy;
-using OrleansCache.Core.Pushes;
-using OrleansCache.Core.Tests.NixCopy;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

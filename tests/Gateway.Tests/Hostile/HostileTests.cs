@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging;
-using OrleansCache.Core;
-using OrleansCache.Core.Fsck;
+using OrleansCache.Contracts;
+using OrleansCache.Gateway.Tests.Http;
 
 namespace OrleansCache.Gateway.Tests.Hostile;
 

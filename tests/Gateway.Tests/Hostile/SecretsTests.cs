@@ -5,9 +5,10 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using OrleansCache.Core.Objects;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store.S3;
+using OrleansCache.Gateway.Tests.Http;
 using OrleansCache.Nix;
-using OrleansCache.Protocol;
 
 namespace OrleansCache.Gateway.Tests.Hostile;
 

@@ -1,0 +1,127 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using OrleansCache.Cli.Store;
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Bench.Cluster;
+
+/// <summary>A NAR that is ready to be sent.</summary>
+/// <param name="Size">Bytes of the NAR itself.</param>
+/// <param name="File">The NAR, compressed.</param>
+/// <param name="Listing">Compressed too.</param>
+internal sealed record Nar(Sha256Hash Hash, long Size, ReadOnlyMemory<byte> File, Sha256Hash FileHash, byte[] Listing)
+{
+    private int _uploads;
+
+    /// <summary>How often somebody has begun to upload it.</summary>
+    public int Uploads => _uploads;
+
+    public void CountUpload() => Interlocked.Increment(ref _uploads);
+
+    public void ForgetUploads() => _uploads = 0;
+}
+
+/// <summary>What a push declares, and has at hand.</summary>
+internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash, Nar> Nars)
+{
+    /// <summary>The closure of a set with contents of its own: no path and no NAR of it is the set's, or another variant's.</summary>
+    public static async Task<Cargo> OfSetAsync(ClosureSet set, string variant)
+    {
+        var closure = await new LocalStore().ClosureAsync([StorePath.Parse(set.Root)], CancellationToken.None);
+        var nars = new Dictionary<StorePathHash, Nar>();
+        await Parallel.ForEachAsync(closure.Values, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (info, cancel) =>
+        {
+            using var bytes = new MemoryStream((int)info.NarSize);
+            NarWriter.Write(info.Path.ToString(), bytes, cancellationToken: cancel);
+            var listing = NarListing.FromFileSystem(info.Path.ToString(), cancellationToken: cancel);
+            var nar = Pack(bytes.GetBuffer().AsSpan(0, (int)bytes.Length), $"{variant}/{info.Path.Hash}", Zstd.Compress(listing.Json));
+            lock (nars)
+                nars[Rename(variant, info.Path.Hash)] = nar;
+            return ValueTask.CompletedTask;
+        });
+        var begin = new BeginPush
+        {
+            Roots = [Rename(variant, StorePath.Parse(set.Root).Hash)],
+            Paths =
+            [
+                .. closure.Values.Select(info =>
+                {
+                    var hash = Rename(variant, info.Path.Hash);
+                    return new PathDeclaration
+                    {
+                        Path = new StorePath(hash, info.Path.Name),
+                        NarHash = nars[hash].Hash,
+                        NarSize = nars[hash].Size,
+                        References = [.. info.References.Select(r => Rename(variant, r))],
+                    };
+                }),
+            ],
+        };
+        return new Cargo(begin, nars);
+    }
+
+    /// <summary>Copies the NAR's bytes with 16 of its first file replaced, which tell it from all others.</summary>
+    public static Nar Pack(Span<byte> nar, string variant, byte[] listing)
+    {
+        ReadOnlySpan<byte> contents = "\u0008\0\0\0\0\0\0\0contents"u8;
+        for (var at = 0; nar[at..].IndexOf(contents) is >= 0 and var next;)
+        {
+            at += next + contents.Length + 8;
+            if (BinaryPrimitives.ReadInt64LittleEndian(nar[(at - 8)..]) < 16)
+                continue;
+            SHA256.HashData(Encoding.UTF8.GetBytes(variant)).AsSpan(0, 16).CopyTo(nar[at..]);
+            break;
+        }
+
+        var file = Zstd.Compress(nar);
+        return new Nar(Sha256Hash.Compute(nar), nar.Length, file, Sha256Hash.Compute(file), listing);
+    }
+
+    public static StorePathHash Rename(string variant, StorePathHash hash) => NewHash($"{variant}/{hash}");
+
+    public static StorePathHash NewHash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathHash.ByteLength));
+}
+
+/// <summary>Makes closures of small paths: one file of 2,000 bytes that do not compress.</summary>
+internal sealed class SmallCargo
+{
+    private const int References = 10;
+
+    private readonly byte[] _nar;
+    private readonly byte[] _listing;
+
+    /// <param name="work">An existing folder.</param>
+    public SmallCargo(string work)
+    {
+        var file = Path.Combine(work, "small-path");
+        File.WriteAllBytes(file, RandomNumberGenerator.GetBytes(2_000));
+        using var nar = new MemoryStream();
+        NarWriter.Write(file, nar);
+        (_nar, _listing) = (nar.ToArray(), Zstd.Compress(NarListing.FromFileSystem(file).Json));
+    }
+
+    /// <summary>A closure that nobody else has: each path refers to the ten before it, the last reaches all.</summary>
+    public Cargo Make(string name, int paths)
+    {
+        var hashes = Enumerable.Range(0, paths).Select(i => Cargo.NewHash(string.Create(CultureInfo.InvariantCulture, $"{name}/{i}"))).ToArray();
+        var nars = hashes.ToDictionary(hash => hash, hash => Cargo.Pack([.. _nar], hash.ToString(), _listing));
+        var begin = new BeginPush
+        {
+            Roots = [hashes[^1]],
+            Paths =
+            [
+                .. hashes.Select((hash, i) => new PathDeclaration
+                {
+                    Path = new StorePath(hash, "bench-small"),
+                    NarHash = nars[hash].Hash,
+                    NarSize = nars[hash].Size,
+                    References = hashes[Math.Max(0, i - References)..i],
+                }),
+            ],
+        };
+        return new Cargo(begin, nars);
+    }
+}

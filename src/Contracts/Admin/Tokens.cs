@@ -1,0 +1,89 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace OrleansCache.Contracts;
+
+/// <summary>What a token may do. None of them includes another, but who has <see cref="Admin"/> can make a token of any.</summary>
+public enum TokenScope
+{
+    /// <summary>Push closures.</summary>
+    Push,
+
+    /// <summary>Make, move, roll back, delete and see pins.</summary>
+    Pin,
+
+    /// <summary>Run the garbage collector, see what it does, and ask why a path is there.</summary>
+    Gc,
+
+    /// <summary>Read from a private cache.</summary>
+    Read,
+
+    /// <summary>Make, see and revoke tokens; check catalog and bucket; take paths back.</summary>
+    Admin,
+}
+
+/// <summary>Makes a token.</summary>
+public sealed record CreateToken
+{
+    /// <summary>What it is for, 1 to 64 characters of <c>A-Z a-z 0-9 . _ -</c>. No two tokens that are not revoked have the same.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>At least one.</summary>
+    public required IReadOnlyList<TokenScope> Scopes { get; init; }
+
+    /// <summary>With <see cref="TokenScope.Pin"/>: only pins whose name one of these matches. Absent: all.</summary>
+    public IReadOnlyList<PinPattern>? Pins { get; init; }
+
+    /// <summary>From now; absent: until it is revoked.</summary>
+    public double? ExpiresSeconds { get; init; }
+
+    /// <summary>
+    /// Its trust group, of the same characters as a name: the tokens of a group rely on what one of them has uploaded, before a server has read it. Absent: on its own uploads only.
+    /// </summary>
+    public string? Group { get; init; }
+}
+
+/// <summary>A token as anybody may see it who may see tokens: its secret is not among it.</summary>
+public sealed record Token
+{
+    public required long Id { get; init; }
+
+    public required string Name { get; init; }
+
+    public required IReadOnlyList<TokenScope> Scopes { get; init; }
+
+    /// <summary>Absent: all pins.</summary>
+    public IReadOnlyList<PinPattern>? Pins { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    public DateTimeOffset? Expires { get; init; }
+
+    public DateTimeOffset? Revoked { get; init; }
+
+    /// <summary>Absent: a trust group of its own.</summary>
+    public string? Group { get; init; }
+
+    /// <summary>When it was last seen, to about ten minutes; absent: never.</summary>
+    public DateTimeOffset? LastUsed { get; init; }
+}
+
+/// <summary>A token that was just made.</summary>
+public sealed record CreatedToken
+{
+    public required Token Token { get; init; }
+
+    /// <summary>What the client sends. Nobody can be told it a second time.</summary>
+    public required string Secret { get; init; }
+
+    /// <summary>Without the secret, so that no log has it by accident.</summary>
+    public override string ToString() => Token.ToString();
+}
+
+/// <summary>Tokens, by name.</summary>
+public sealed record TokenList
+{
+    public required IReadOnlyList<Token> Tokens { get; init; }
+}
+
+public sealed class TokenScopeConverter() : JsonStringEnumConverter<TokenScope>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);

@@ -1,0 +1,92 @@
+using OrleansCache.Nix;
+
+namespace OrleansCache.Contracts;
+
+/// <summary>A request that cannot be done as asked; the message says what was wrong and what to do. Never a fault of the server.</summary>
+public sealed class CacheProblemException(ProblemKind kind, string message, IReadOnlyList<StorePathHash>? paths = null, Exception? inner = null)
+    : Exception(message, inner)
+{
+    public ProblemKind Kind { get; } = kind;
+
+    /// <summary>It says nothing about the request: the same may succeed later.</summary>
+    public bool IsOutage => Kind is ProblemKind.Unavailable or ProblemKind.DiskFull;
+
+    /// <summary>The paths concerned, where it is about paths.</summary>
+    public IReadOnlyList<StorePathHash>? Paths { get; } = paths;
+}
+
+/// <summary>The stable kinds of errors: <c>urn:orleans-cache:error:&lt;kebab-case name&gt;</c>.</summary>
+public enum ProblemKind
+{
+    /// <summary>400: the request is malformed.</summary>
+    BadRequest,
+
+    /// <summary>404: no such cache.</summary>
+    UnknownCache,
+
+    /// <summary>404: no such push in this cache: it never was, or it ended long ago.</summary>
+    UnknownPush,
+
+    /// <summary>410: the push was aborted or has expired; begin again.</summary>
+    PushEnded,
+
+    /// <summary>403: the path is none of those that the push was opened with.</summary>
+    NotOfThisPush,
+
+    /// <summary>422: a reference or root is not among the declared paths.</summary>
+    ClosureIncomplete,
+
+    /// <summary>409: at commit, some paths are neither live nor uploaded; begin again.</summary>
+    MissingPaths,
+
+    /// <summary>409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.</summary>
+    Conflict,
+
+    /// <summary>409: an admin has taken back this content, or something that the push was promised.</summary>
+    Withdrawn,
+
+    /// <summary>404: no such bar.</summary>
+    UnknownBar,
+
+    /// <summary>409: the idempotency key was used for another request.</summary>
+    KeyReused,
+
+    /// <summary>404: no such path in this cache, now or ever.</summary>
+    UnknownPath,
+
+    /// <summary>404: no such pin, or no such revision of it.</summary>
+    UnknownPin,
+
+    /// <summary>409: the path (or something that it needs) is not in the cache, so nothing can be promised about it; push it first.</summary>
+    PathNotInCache,
+
+    /// <summary>412: the pin is not at the revision that the request expects.</summary>
+    PinChanged,
+
+    /// <summary>404: no such run of the garbage collector.</summary>
+    UnknownGcRun,
+
+    /// <summary>409: a run of the garbage collector is under way.</summary>
+    GcRunning,
+
+    /// <summary>404: no such token.</summary>
+    UnknownToken,
+
+    /// <summary>409: a token of that name exists.</summary>
+    TokenExists,
+
+    /// <summary>403: who asks is known, but may not do this.</summary>
+    Forbidden,
+
+    /// <summary>413: more or larger than this server takes.</summary>
+    TooLarge,
+
+    /// <summary>507: the disk of the objects or of the database is full; asking again does not help before somebody has made room.</summary>
+    DiskFull,
+
+    /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
+    QuotaExceeded,
+
+    /// <summary>503: the database or the store cannot do it now; the message says why, and whether to send the same request again.</summary>
+    Unavailable,
+}

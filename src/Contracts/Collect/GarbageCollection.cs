@@ -1,0 +1,135 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Contracts;
+
+/// <summary>Asks for a run of the garbage collector. What is absent has the server's configured value.</summary>
+public sealed record GcRequest
+{
+    /// <summary>A closure that was not pushed for this long is no root any more. Seconds; 720 hours unless configured.</summary>
+    public double? OlderThanSeconds { get; init; }
+
+    /// <summary>An open push that showed no sign of life for this long is ended, and what it uploaded is deleted. Seconds; 6 hours unless configured.</summary>
+    public double? FailedUploadsOlderThanSeconds { get; init; }
+
+    /// <summary>What has been condemned for this long is deleted. Seconds; 6 hours unless configured.</summary>
+    public double? GraceSeconds { get; init; }
+
+    /// <summary>No grace. As safe as with one: only readers that hold an old narinfo notice.</summary>
+    public bool Force { get; set; }
+
+    /// <summary>Change nothing, count what would be done.</summary>
+    public bool DryRun { get; set; }
+}
+
+/// <summary>A run of the garbage collector. A node is a path (narinfo and listing) or an object (NAR, log, realisation).</summary>
+public sealed record GcRun
+{
+    public required long Id { get; init; }
+
+    public required GcState State { get; init; }
+
+    /// <summary><c>starting</c>, <c>marking</c>, <c>condemning</c>, <c>sweeping</c>, <c>deleting</c>; of an ended run the last it was in.</summary>
+    public required string Phase { get; init; }
+
+    /// <summary>Started by the schedule, not by a request.</summary>
+    public required bool Scheduled { get; init; }
+
+    public required bool DryRun { get; init; }
+
+    public required DateTimeOffset Started { get; init; }
+
+    public DateTimeOffset? Finished { get; init; }
+
+    public required double OlderThanSeconds { get; init; }
+
+    public required double FailedUploadsOlderThanSeconds { get; init; }
+
+    public required double GraceSeconds { get; init; }
+
+    /// <summary>Paths in the graph, garbage included.</summary>
+    public required long Paths { get; init; }
+
+    /// <summary>Objects in the graph, garbage included.</summary>
+    public required long Objects { get; init; }
+
+    public required long FailedUploadsDeleted { get; init; }
+
+    /// <summary>Closures that are no roots any more because they were not pushed for too long.</summary>
+    public required long OldClosuresDeleted { get; init; }
+
+    /// <summary>Nodes condemned by this run.</summary>
+    public required long ObjectsMarkedForDeletion { get; init; }
+
+    public required long ObjectsDeletedAfterGracePeriod { get; init; }
+
+    /// <summary>Nodes whose deletion the store did not confirm yet; it is tried again in the background.</summary>
+    public required long ObjectsFailedToDelete { get; init; }
+
+    /// <summary>Compressed bytes of the NARs that were deleted.</summary>
+    public required long BytesFreed { get; init; }
+
+    /// <summary>The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes them. Absent where it is not, or not known.</summary>
+    public bool? KeepsOldVersions { get; init; }
+
+    /// <summary>Why the run failed; of one that is done, what the store refuses to delete, and what to do.</summary>
+    public string? Error { get; init; }
+}
+
+public enum GcState
+{
+    Running,
+    Done,
+    Cancelled,
+    Failed,
+}
+
+/// <summary>What the collector is doing, and when it will run.</summary>
+public sealed record GcStatus
+{
+    /// <summary>The run under way; absent when there is none.</summary>
+    public GcRun? Current { get; init; }
+
+    /// <summary>The run that ended last.</summary>
+    public GcRun? Last { get; init; }
+
+    /// <summary>The cron expression (UTC); absent while nothing is scheduled.</summary>
+    public string? Schedule { get; init; }
+
+    /// <summary>When the schedule is due next.</summary>
+    public DateTimeOffset? Next { get; init; }
+}
+
+/// <summary>Runs, newest first.</summary>
+public sealed record GcHistory
+{
+    public required IReadOnlyList<GcRun> Runs { get; init; }
+}
+
+/// <summary>Why a path is there, or since when it is not wanted.</summary>
+public sealed record WhyAnswer
+{
+    public required StorePath Path { get; init; }
+
+    /// <summary><c>gone</c>, <c>publishing</c>, <c>live</c>, <c>condemned</c> or <c>deleting</c>.</summary>
+    public required string State { get; init; }
+
+    /// <summary>What keeps it alive; absent when nothing does.</summary>
+    public WhyRoot? Root { get; init; }
+
+    /// <summary>From the root's path to this one, each referring to the next; empty when nothing keeps it alive.</summary>
+    public IReadOnlyList<StorePath> Chain { get; set; } = [];
+
+    public DateTimeOffset? CondemnedAt { get; init; }
+
+    /// <summary>From when on a run with the configured grace deletes it.</summary>
+    public DateTimeOffset? DeletedFrom { get; init; }
+}
+
+/// <param name="Kind"><c>pin</c>, <c>closure</c> (pushed within the retention), <c>push</c> (under way) or <c>publishing</c>.</param>
+/// <param name="Name">The pin's name and revision, the push's id.</param>
+/// <param name="Until">When its protection ends by itself: a closure's retention, a push's life.</param>
+public sealed record WhyRoot(string Kind, string? Name, DateTimeOffset? Until);
+
+public sealed class GcStateConverter() : JsonStringEnumConverter<GcState>(JsonNamingPolicy.CamelCase);

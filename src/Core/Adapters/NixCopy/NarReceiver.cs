@@ -1,0 +1,208 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Store;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Adapters.NixCopy;
+
+/// <summary>
+/// Takes a NAR of stock Nix: 1. The body is read once: hashed, decompressed and hashed again, and collected in parts. 2. A body of one part is put when all of it is known
+/// to be right. A larger one is a multipart upload, joined when all of it is known to be right: before that nothing is there. 3. The row says that it has arrived.
+/// The row comes before the first byte in the store. Each call to the store has its bytes in memory and is repeated there: the client need not send anything twice.
+/// </summary>
+internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PushOptions options, ILogger logger) : IDisposable
+{
+    // Two parts of memory each; further bodies wait in their sockets. Of one credential never all: a slow one keeps its places for as long as it sends.
+    private const int AtOnce = 16;
+    private const int AtOnceOfOne = 8;
+    private const int PlannedParts = 9_000;
+    private const int MiB = 1 << 20;
+    private readonly SemaphoreSlim _slots = new(AtOnce);
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> _own = new(StringComparer.Ordinal);
+    private readonly IObjectStore _store = store;
+    private readonly NixCopyCatalog _catalog = catalog;
+    private readonly PushOptions _options = options;
+
+    public async Task ReceiveAsync(int cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
+    {
+        if (length <= 0)
+            throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
+        // What is compressed badly may be a little larger than what it holds. The size of a part follows this length, so it must not be any number.
+        if (length - (length / 64) - MiB > _options.MaxNarSize)
+            throw TooLarge("The body");
+        // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
+        var own = _own.GetOrAdd(caller.Publisher, static _ => new SemaphoreSlim(AtOnceOfOne));
+        await own.WaitAsync(cancel);
+        try
+        {
+            await _slots.WaitAsync(cancel);
+            try
+            {
+                await RunAsync(new Upload(this, cache, caller, name, length), body, cancel);
+            }
+            finally
+            {
+                _slots.Release();
+            }
+        }
+        finally
+        {
+            own.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _slots.Dispose();
+        foreach (var own in _own.Values)
+            own.Dispose();
+    }
+
+    private static async Task RunAsync(Upload upload, Stream body, CancellationToken cancel)
+    {
+        try
+        {
+            await upload.RunAsync(body, cancel);
+        }
+        catch
+        {
+            await upload.DropAsync();
+            throw;
+        }
+    }
+
+    private CacheProblemException TooLarge(string what) =>
+        new(ProblemKind.TooLarge, string.Create(CultureInfo.InvariantCulture, $"{what} is larger than {_options.MaxNarSize >> 30} GiB, which is what this server takes of one NAR."));
+
+    private static CacheProblemException Bad(string message, Exception? inner = null) => new(ProblemKind.BadRequest, message, inner: inner);
+
+    private static CacheProblemException Ended() => new(ProblemKind.PushEnded, "The upload took longer than a day and was given up. Run the command again.");
+
+    private sealed class Upload(NarReceiver receiver, int cache, Caller caller, NarFileName name, long length)
+    {
+        private readonly int _partSize = (int)Math.Max(receiver._options.PartSize, (length / PlannedParts + MiB - 1) / MiB * MiB);
+        private readonly List<string> _md5 = [];
+        private NarClaim? _claim;
+        private string? _multipart;
+
+        public async Task RunAsync(Stream body, CancellationToken cancel)
+        {
+            var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancel));
+            try
+            {
+                var (narHash, narSize) = await HashNarAsync(file, cancel);
+                await file.DrainAsync(cancel);
+                var fileHash = file.Finish();
+                if (fileHash != name.FileHash)
+                    throw Bad($"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. It was changed on its way: run the command again.");
+                await StoreAsync(file, narHash, narSize, cancel);
+                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, narHash, narSize, cancel))
+                    throw Ended();
+            }
+            finally
+            {
+                await file.ReleaseAsync();
+            }
+        }
+
+        /// <summary>Best effort, whatever went wrong: what is not dropped now ends with the hold.</summary>
+        public async Task DropAsync()
+        {
+            if (_claim is null)
+                return;
+            try
+            {
+                await receiver._catalog.DropAsync(cache, _claim, CancellationToken.None);
+            }
+            catch (CacheProblemException e)
+            {
+                receiver.LogNotDropped(e, _claim.Key);
+            }
+        }
+
+        private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancel)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancel)
+                ?? throw Bad($"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to 'http://…?compression=zstd'.");
+            var nar = opened.Nar;
+            var buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
+            try
+            {
+                var size = 0L;
+                while (await nar.ReadAsync(buffer, cancel) is > 0 and var read)
+                {
+                    if ((size += read) > receiver._options.MaxNarSize)
+                        throw receiver.TooLarge("The decompressed NAR");
+                    hash.AppendData(buffer, 0, read);
+                }
+
+                return size > 0 ? (Sha256Hash.FromBytes(hash.GetHashAndReset()), size) : throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
+            }
+            catch (InvalidDataException e)
+            {
+                throw Bad($"The body is not a whole file of {name.Compression}: {e.Message.TrimEnd('.')}; nothing was stored. Run the command again.", e);
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+        }
+
+        private async Task StoreAsync(NarBody file, Sha256Hash narHash, long narSize, CancellationToken cancel)
+        {
+            await file.Sent;
+            if (_multipart is null)
+            {
+                await ClaimAsync(narHash, narSize, cancel);
+                await receiver._store.PutNewAsync(_claim!.Key, file.Rest, cancel);
+            }
+            else
+            {
+                await PutPartAsync(file.Rest, cancel);
+                if (!await receiver._store.CompleteMultipartAsync(_claim!.Key, _multipart, length, _md5, cancel))
+                    throw new ObjectStoreException($"the parts of {_claim.Key} do not make up the upload", isTransient: true);
+            }
+
+            await receiver._store.SyncAsync([_claim!.Key], cancel);
+        }
+
+        private async Task SendPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancel)
+        {
+            if (_multipart is null)
+            {
+                await ClaimAsync(null, null, cancel);
+                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, cancel);
+                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, cancel))
+                {
+                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, cancel);
+                    throw Ended();
+                }
+
+                _multipart = multipart;
+            }
+
+            await PutPartAsync(part, cancel);
+            // The hold slides for as long as bytes come.
+            await receiver._catalog.PromiseAsync(cache, caller, null, null, cancel);
+        }
+
+        private async Task PutPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancel)
+        {
+            await receiver._store.PutPartAsync(_claim!.Key, _multipart!, _partSize, _md5.Count + 1, part, cancel);
+            _md5.Add(Convert.ToHexStringLower(MD5.HashData(part.Span)));
+        }
+
+        private async Task ClaimAsync(Sha256Hash? narHash, long? narSize, CancellationToken cancel) =>
+            _claim = await receiver._catalog.ClaimAsync(cache, caller, name, MintedKeys.MintOne(name.Ending), narHash, narSize, cancel);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "the failed upload of {Key} stays until its hold ends")]
+    private partial void LogNotDropped(Exception e, ObjectKey key);
+}

@@ -1,0 +1,134 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Collect;
+using OrleansCache.Core.Collect.Sweep;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Pins;
+using OrleansCache.Core.Publish;
+using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Withdraw;
+
+namespace OrleansCache.Core.Background;
+
+/// <summary>
+/// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
+/// what is to be deleted, going on with evictions, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
+/// from the catalog, so any number of servers share the work.
+/// </summary>
+internal sealed partial class Housekeeper(
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher, Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
+    TimeSpan? auditLife, TimeProvider time, ILogger logger)
+{
+    private const int Batch = 100;
+    private const int AuditBatch = 5_000;
+    private const int TurnsBetweenMultipartChecks = 720;
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CountingInterval = TimeSpan.FromMinutes(5);
+    private readonly ConcurrentDictionary<int, int> _turns = new();
+
+    /// <summary>Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit waiting.</summary>
+    public Task RunAsync(CancellationToken stopping) => Task.WhenAll(LoopAsync(TakeOverAsync, stopping), LoopAsync(CleanAsync, stopping));
+
+    /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
+    public async Task RunOnceAsync(int cache, CancellationToken cancel)
+    {
+        await TakeOverAsync(cache, cancel);
+        await CleanAsync(cache, cancel);
+    }
+
+    private async Task LoopAsync(Func<int, CancellationToken, Task> turn, CancellationToken stopping)
+    {
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(Interval * (0.8 + 0.4 * Random.Shared.NextDouble()), time, stopping);
+                foreach (var cache in caches.All)
+                    await turn(cache, stopping);
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Asked to stop.
+        }
+    }
+
+    private async Task TakeOverAsync(int cache, CancellationToken cancel)
+    {
+        await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
+        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
+        await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancel));
+        await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
+        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
+    }
+
+    private async Task CleanAsync(int cache, CancellationToken cancel)
+    {
+        await StepAsync("ending failed uploads", async () => Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancel)));
+        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
+        if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
+            await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
+        await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancel));
+        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
+        await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
+        await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
+        if (options.Quotas.NeedCounting)
+            await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p => p.With(cache).With(CountingInterval), cancel));
+        if (auditLife is { } life)
+            await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p => p.With(cache).With(life).With(AuditBatch), cancel));
+    }
+
+    private async Task FinishCommitsAsync(int cache, CancellationToken cancel)
+    {
+        var silent = await publishing.TakeSilentAsync(cache, options.CommitLease, Batch, cancel);
+        foreach (var push in silent)
+            LogTakeOver(push);
+        // Not waited for: one push whose fence is open must not keep the others.
+        foreach (var push in silent)
+            _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancel));
+    }
+
+    // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
+    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    {
+        var before = time.GetUtcNow() - options.UrlLife;
+        var open = new List<OpenMultipart>();
+        await foreach (var multipart in store.ListMultipartAsync(cancel))
+        {
+            if (multipart.Initiated < before)
+                open.Add(multipart);
+        }
+
+        if (open.Count == 0)
+            return;
+        var unknown = (await catalog.UnknownMultipartsAsync(cache, open, cancel)).ToHashSet(StringComparer.Ordinal);
+        foreach (var multipart in open.Where(m => unknown.Contains(m.UploadId)))
+            await store.AbortMultipartAsync(multipart.Key, multipart.UploadId, cancel);
+    }
+
+    private async Task StepAsync(string what, Func<Task> step)
+    {
+        try
+        {
+            await step();
+        }
+        catch (OperationCanceledException)
+        {
+            throw;
+        }
+        catch (Exception e)
+        {
+            LogFailed(e, what);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "going on with commit of push {Push}, whose publisher fell silent")]
+    private partial void LogTakeOver(PushId push);
+
+    [LoggerMessage(LogLevel.Warning, "{What} failed; it is tried again")]
+    private partial void LogFailed(Exception e, string what);
+}

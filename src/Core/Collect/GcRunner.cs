@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Collect.Order;
+using OrleansCache.Core.Collect.Sweep;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Pushes;
+
+namespace OrleansCache.Core.Collect;
+
+/// <summary>Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.</summary>
+/// <remarks>
+/// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
+/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take them out, batch by batch.
+/// </remarks>
+internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, GcPace pace, TimeProvider? time = null)
+{
+    // How long a run goes on asking a store that does not confirm; afterwards the background work does.
+    private const int DeletionPasses = 30;
+    private static readonly TimeSpan DeletionPause = TimeSpan.FromSeconds(2);
+
+    public async Task RunAsync(GcRow row, string owner, GcProgress progress, CancellationToken cancel)
+    {
+        var (cache, run) = (row.Cache, row.Run);
+        var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
+        if (run.DryRun)
+        {
+            await CountAsync(cache, run, progress, cancel);
+            return;
+        }
+
+        var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
+        await pace.LookAsync(cancel);
+        while (await PacedAsync(() => pushes.EndLapsedAsync(cache, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
+        {
+            progress.FailedUploads += ended;
+            Telemetry.PushesEnded.Add("expired", ended);
+        }
+
+        progress.Phase = "marking";
+        var g = await catalog.BarrierAsync(cache, run.Id, owner, cancel);
+        var garbage = await MarkAsync(cache, older, progress, cancel);
+        progress.Phase = "condemning";
+        await CondemnAsync(cache, g, older, garbage, progress, cancel);
+        progress.Phase = "sweeping";
+        await SweepAsync(cache, g, TimeSpan.FromSeconds(run.GraceSeconds), progress, cancel);
+    }
+
+    public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancel)
+    {
+        var (graph, marks) = await catalog.MarkAsync(cache, older, trace: false, pace, cancel);
+        (progress.Paths, progress.Objects) = (graph.Paths, graph.Objects);
+        return new Garbage(graph.GarbagePaths(marks), graph.GarbageObjects(marks));
+    }
+
+    public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress, CancellationToken cancel)
+    {
+        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancel), cancel) is > 0 and var forgotten)
+            progress.OldClosures += forgotten;
+        foreach (var batch in pace.Steps(garbage.Paths, options.Batch))
+            progress.Condemned += await PacedAsync(() => catalog.CondemnPathsAsync(cache, g, batch, cancel), cancel);
+        foreach (var batch in pace.Steps(garbage.Objects, options.Batch))
+            progress.Condemned += await PacedAsync(() => catalog.CondemnObjectsAsync(cache, g, batch, cancel), cancel);
+    }
+
+    public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancel)
+    {
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancel));
+        foreach (var batch in pace.Steps(due.Paths, options.Batch))
+            progress.Failed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancel), cancel);
+        progress.Phase = "deleting";
+        await DrainAsync(cache, pathsOnly: true, progress, cancel);
+        var answers = true;
+        foreach (var batch in pace.Steps(due.Objects, options.Batch))
+        {
+            // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its deletion: the fence runs.
+            var started = Stopwatch.GetTimestamp();
+            var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null, pushOptions.LateUpload, cancel);
+            progress.Failed += taken.Count;
+            progress.Bytes += bytes;
+            if (answers && taken.Count > 0)
+            {
+                (answers, var deleted) = await deletions.DeleteAsync(cache, taken, cancel);
+                progress.Failed -= deleted;
+                progress.Deleted += deleted;
+            }
+
+            await pace.RestAsync(started, cancel);
+        }
+
+        await DrainAsync(cache, pathsOnly: false, progress, cancel);
+    }
+
+    // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not yet.
+    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancel)
+    {
+        var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);
+        var last = -1L;
+        for (var i = 0; ; i++)
+        {
+            await deletions.RunAsync(cache, cancel);
+            var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancel);
+            progress.Failed = paths + objects;
+            progress.Deleted = Math.Max(before, doomed - progress.Failed);
+            var left = pathsOnly ? paths : progress.Failed;
+            progress.Refusal = left == 0 ? null : deletions.Refused.Describe();
+            // What the store refuses waits for a person.
+            if (left == 0 || i == DeletionPasses || (progress.Refusal is not null && left == last))
+                return;
+            last = left;
+            await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancel);
+        }
+    }
+
+    private async Task<T> PacedAsync<T>(Func<Task<T>> step, CancellationToken cancel)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var result = await step();
+        await pace.RestAsync(started, cancel);
+        return result;
+    }
+
+    private async Task CountAsync(int cache, GcRun run, GcProgress progress, CancellationToken cancel)
+    {
+        progress.Phase = "marking";
+        var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
+        var garbage = await MarkAsync(cache, older, progress, cancel);
+        progress.Condemned = garbage.Paths.Count + garbage.Objects.Count;
+        progress.OldClosures = await catalog.OldClosuresAsync(cache, older, cancel);
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, long.MaxValue, TimeSpan.FromSeconds(run.GraceSeconds), cancel));
+        progress.Deleted = due.Paths.Count + due.Objects.Count + (run.GraceSeconds > 0 ? 0 : progress.Condemned);
+    }
+}
+
+/// <summary>What a mark did not reach: paths in an order that has referrers first, and objects.</summary>
+internal sealed record Garbage(List<long> Paths, List<long> Objects);

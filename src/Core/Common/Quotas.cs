@@ -1,0 +1,58 @@
+using System.Globalization;
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Core.Common;
+
+/// <summary>What a publisher, or a trust group together, may have in a cache. 0: any amount.</summary>
+public sealed record QuotaLimits
+{
+    /// <summary>Pushes that are open at one time.</summary>
+    public long OpenPushes { get; init; }
+
+    /// <summary>NAR bytes that open pushes were granted uploads for.</summary>
+    public long ClaimedBytes { get; init; }
+
+    /// <summary>Bytes of published NARs, with those that open pushes upload.</summary>
+    public long StoredBytes { get; init; }
+
+    /// <summary>Closures that are kept.</summary>
+    public long Roots { get; init; }
+
+    internal long[] ToArray() => [OpenPushes, ClaimedBytes, StoredBytes, Roots];
+}
+
+/// <summary>The quotas of each publisher, and of each trust group.</summary>
+public sealed record Quotas
+{
+    private static readonly (string Name, string Advice)[] Kinds =
+    [
+        ("open pushes", "Commit or abort one, or wait until one has lapsed."),
+        ("bytes that open pushes upload", "Commit a push first, or push a smaller closure."),
+        ("stored bytes", "What no closure of yours needs any more goes with the next collections."),
+        ("kept closures", "Older ones go with the next collections."),
+    ];
+
+    public QuotaLimits Publisher { get; init; } = new();
+
+    public QuotaLimits Group { get; init; } = new();
+
+    /// <summary>Some of them need figures that the housekeeper counts.</summary>
+    internal bool NeedCounting => Publisher.StoredBytes + Publisher.Roots + Group.StoredBytes + Group.Roots > 0;
+
+    /// <summary>As <c>quotas.sql</c> takes them; null: none is set.</summary>
+    internal long[]? ToArray() => ((long[])[.. Publisher.ToArray(), .. Group.ToArray()]) is var all && Array.Exists(all, limit => limit > 0) ? all : null;
+
+    /// <summary>Throws when a function of the catalog has answered that a quota is used up.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
+    internal static void Check(string? answer, Caller caller)
+    {
+        if (answer?.Split(' ') is not ["quota", var whose, var number, var limitText, var usedText, var moreText])
+            return;
+        var kind = Kinds[int.Parse(number, CultureInfo.InvariantCulture) - 1];
+        var (limit, used, more) = (Number(limitText), Number(usedText), Number(moreText));
+        throw new CacheProblemException(ProblemKind.QuotaExceeded, string.Create(CultureInfo.InvariantCulture,
+            $"The quota of {kind.Name} of {(whose == "group" ? $"the trust group '{caller.Group}'" : $"the publisher '{caller.Publisher}'")} is {limit:N0}: {used:N0} are used, {decimal.Max(limit - used, 0):N0} are left, and this needs {more:N0} more. {kind.Advice} Or ask the operator for more."));
+
+        static decimal Number(string text) => decimal.Parse(text, CultureInfo.InvariantCulture);
+    }
+}

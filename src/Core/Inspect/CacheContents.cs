@@ -1,0 +1,59 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Inspect;
+
+/// <summary>Questions to the catalog, one statement each.</summary>
+internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase database) : ICacheContents
+{
+    public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', 'live', 'condemned'))",
+            p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancel);
+
+    // A row keeps its NAR hash when its object goes. Only what a path has: that was checked, and stays a while.
+    public async Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) =>
+        (await database.ListAsync(
+            """
+            select n.key from object f join object n on n.cache_id = f.cache_id and n.kind = 'nar' and n.nar_hash = f.nar_hash
+            where f.cache_id = $1 and f.key = $2 and f.kind = 'nar' and n.id <> f.id and n.state in ('live', 'condemned') and substr(n.key, 57) = substr(f.key, 57)
+            order by n.state, n.id limit 1
+            """,
+            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancel)).FirstOrDefault();
+
+    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and (s.has_listing or not $3))",
+            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing), r => r.GetBoolean(0), cancel);
+
+    public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) =>
+        database.SingleAsync(
+            "select exists (select from object o where o.cache_id = $1 and o.key = $2 and o.kind <> 'nar' and o.state in ('stored', 'publishing', 'live', 'condemned'))",
+            p => p.With(caches.IdOf(cache)).With(key.ToString()), r => r.GetBoolean(0), cancel);
+
+    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) =>
+        database.RunAsync(
+            """
+            with recursive top as materialized (
+                select s.id, r.pushed from store_path s join root r on r.cache_id = s.cache_id and r.path_id = s.id where s.cache_id = $1 and s.hash = $2 and s.state = 'live'),
+              walk(id) as (select t.id from top t union select r.id from walk w join store_path s on s.id = w.id cross join unnest(s.refs) r(id))
+            select t.pushed, s.hash, s.nar_hash, s.has_listing, array(select o.key from object o where o.id = any(s.objects[2:]))
+            from walk w join store_path s on s.id = w.id cross join top t
+            """,
+            p => p.With(caches.IdOf(cache)).With(root.ToArray()),
+            async (r, stop) =>
+            {
+                var paths = new List<ClosurePath>();
+                DateTimeOffset? pushed = null;
+                while (await r.ReadAsync(stop))
+                {
+                    pushed = r.GetDateTime(0);
+                    paths.Add(new ClosurePath(
+                        StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
+                }
+
+                return pushed is { } at ? new PushedClosure(at, paths) : null;
+            },
+            cancel);
+}

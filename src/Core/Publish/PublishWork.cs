@@ -1,0 +1,67 @@
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Publish;
+
+/// <summary>What has still to be written to the bucket: narinfos with their listings, logs and realisations.</summary>
+/// <param name="Names">Every path that is referred to, by id.</param>
+/// <param name="Renamed">Those of them that were called otherwise when what refers to them was signed, perhaps.</param>
+internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names, HashSet<long> Renamed)
+{
+    /// <summary>Every path after the paths that it refers to (Kahn's algorithm; a path's reference to itself does not count).</summary>
+    public List<PathToWrite> ReferencesFirst()
+    {
+        var byId = Paths.ToDictionary(p => p.Id);
+        var open = new Dictionary<long, int>();
+        var referrers = new Dictionary<long, List<long>>();
+        foreach (var path in Paths)
+        {
+            var references = path.References.Where(r => r != path.Id && byId.ContainsKey(r)).Distinct().ToList();
+            open[path.Id] = references.Count;
+            foreach (var reference in references)
+                (referrers.TryGetValue(reference, out var list) ? list : referrers[reference] = []).Add(path.Id);
+        }
+
+        var ordered = new List<PathToWrite>(Paths.Count);
+        var ready = new Queue<long>(open.Where(o => o.Value == 0).Select(o => o.Key));
+        while (ready.TryDequeue(out var id))
+        {
+            ordered.Add(byId[id]);
+            foreach (var referrer in referrers.GetValueOrDefault(id, []))
+            {
+                if (--open[referrer] == 0)
+                    ready.Enqueue(referrer);
+            }
+        }
+
+        return ordered;
+    }
+}
+
+/// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
+/// <param name="Listing">Null: none is to be written.</param>
+internal sealed record PathToWrite(
+    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[]? FileHash, long FileSize)
+{
+    /// <summary>The bucket's is of a content that the path no longer has.</summary>
+    public bool DropsListing => Listing is { Length: 0 };
+
+    /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
+    public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
+    {
+        StorePath = Path,
+        Url = NarKey,
+        Compression = NarCompression.OfFile(NarKey) ?? "none",
+        FileHash = FileHash is null ? null : Sha256Hash.FromBytes(FileHash),
+        FileSize = FileSize,
+        NarHash = Sha256Hash.FromBytes(NarHash),
+        NarSize = NarSize,
+        References = [.. References.Select(r => names[r])],
+        Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
+        // Rows of before these had to be canonical may have others, which no reader could use.
+        Signatures = [.. signatures.Where(s => PathSignature.TryParse(s, out _))],
+        Ca = ContentAddress.TryParse(Ca, out var ca) ? ca : null,
+    };
+}
+
+internal sealed record ObjectToWrite(long Id, long Generation, ObjectKey Key, byte[] Content);

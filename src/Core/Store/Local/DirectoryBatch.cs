@@ -1,0 +1,50 @@
+using System.Buffers;
+
+namespace OrleansCache.Core.Store.Local;
+
+/// <summary>Many small uploads to a directory store at once: written one after the other, synced together, each then given its name unless that is taken.</summary>
+internal static class DirectoryBatch
+{
+    /// <param name="uploads">Null tickets were refused; their bytes are read and forgotten.</param>
+    /// <param name="bodies">All bodies in this order, and nothing after them.</param>
+    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of the batch is there.</returns>
+    public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel)
+    {
+        var outcomes = new UploadStatus?[uploads.Count];
+        var added = new List<int>(uploads.Count); // index of the file → of the upload
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Max(1, uploads.Max(u => u.Length)));
+        await using var files = new NewFiles(tree, uploads.Count);
+        try
+        {
+            for (var i = 0; i < uploads.Count; i++)
+            {
+                var (ticket, length) = uploads[i];
+                var body = buffer.AsMemory(0, length);
+                if (await bodies.ReadAtLeastAsync(body, length, throwOnEndOfStream: false, cancel) < length)
+                    return null;
+                outcomes[i] = ticket is null ? null : length > ticket.MaxSize ? UploadStatus.TooLarge : Posix.FileExists(tree.PathOf(ticket.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
+                if (outcomes[i] != UploadStatus.Stored)
+                    continue;
+                await files.AddAsync(body);
+                added.Add(i);
+            }
+
+            if (await bodies.ReadAsync(buffer.AsMemory(0, 1), cancel) != 0)
+                return null;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+
+        await files.SyncAsync();
+        for (var file = 0; file < added.Count; file++)
+        {
+            var path = tree.PathOf(uploads[added[file]].Ticket!.Key);
+            if (!files.Move(file, temp => DirectoryTree.AddNew(temp, path)))
+                outcomes[added[file]] = UploadStatus.Exists;
+        }
+
+        return outcomes;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Net;
+using Amazon;
+using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
+using Amazon.Runtime.SharedInterfaces;
+using Amazon.S3;
+using Amazon.SecurityToken;
+
+namespace OrleansCache.Core.Store.S3;
+
+/// <summary>
+/// Keys that somebody else gives for a while: a role's, a container's, an instance's. Where they cannot be had, that is said, as what it is: the bucket has refused nothing.
+/// </summary>
+internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
+{
+    /// <summary>The keys that were given, else what the SDK's chain finds.</summary>
+    /// <exception cref="ObjectStoreException">There are none.</exception>
+    public static AWSCredentials Find(S3Options options, AmazonS3Config config)
+    {
+        if (options.AccessKey is { } access)
+        {
+            var secret = options.SecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options));
+            return options.SessionToken is { } token ? new SessionAWSCredentials(access, secret, token) : new BasicAWSCredentials(access, secret);
+        }
+
+        try
+        {
+            var found = DefaultAWSCredentialsIdentityResolver.GetCredentials(config);
+            return new S3Credentials(found is AssumeRoleWithWebIdentityCredentials role ? new ServiceAccountRole(role) : found);
+        }
+        catch (AmazonClientException e)
+        {
+            throw new ObjectStoreException(
+                $"no keys for S3: give an access key and a secret key, or run where the AWS SDK finds credentials ({e.Message.ReplaceLineEndings(" ").Trim()})", isTransient: false, e);
+        }
+    }
+
+    /// <summary>The key that signs clients' URLs; null where that is the server's own.</summary>
+    public static AWSCredentials? FindForUploads(S3Options options) => options.UploadAccessKey is { } access
+        ? new BasicAWSCredentials(access, options.UploadSecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options)))
+        : null;
+
+    public override DateTime? Expiration => source.Expiration;
+
+    public override ImmutableCredentials GetCredentials()
+    {
+        try
+        {
+            return source.GetCredentials();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw Failed(e);
+        }
+    }
+
+    public override async Task<ImmutableCredentials> GetCredentialsAsync()
+    {
+        try
+        {
+            return await source.GetCredentialsAsync();
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw Failed(e);
+        }
+    }
+
+    private static ObjectStoreException Failed(Exception e)
+    {
+        var answer = e as AmazonServiceException ?? e.InnerException as AmazonServiceException;
+        var isRefused = answer is { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError };
+        // What lies below an answer is the SDK's.
+        var cause = answer is { StatusCode: not 0 } ? answer : e.GetBaseException();
+        return new ObjectStoreException($"no keys for S3: {e.Message.Trim()}{(cause == e ? "" : $" ({cause.Message.Trim()})")}", !isRefused, e);
+    }
+
+    /// <summary>The SDK's own looks for the token service's client by name, which a native program does not have.</summary>
+    private sealed class ServiceAccountRole(AssumeRoleWithWebIdentityCredentials found)
+        : AssumeRoleWithWebIdentityCredentials(found.WebIdentityTokenFile, found.RoleArn, found.RoleSessionName)
+    {
+        // The token is all that the service asks for.
+        protected override ICoreAmazonSTS CreateClient() =>
+            new AmazonSecurityTokenServiceClient(new AnonymousAWSCredentials(), FallbackRegionFactory.GetRegionEndpoint() ?? RegionEndpoint.USEast1);
+    }
+}

@@ -1,0 +1,359 @@
+using System.Globalization;
+using System.Net;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Amazon.Runtime;
+using Amazon.S3;
+using Amazon.S3.Model;
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Core.Store.S3;
+
+/// <summary>A bucket of S3 or of a server that speaks it, or the part of one below a prefix. Clients upload to it directly, with presigned URLs.</summary>
+public sealed class S3ObjectStore : IObjectStore, IDisposable
+{
+    private static readonly Dictionary<string, string> NoHeaders = [];
+
+    private readonly S3Options _given;
+    private volatile S3Options _options; // What of them the store allows: see Adapt.
+    private readonly string _prefix;
+    private readonly TimeProvider _clock;
+    private readonly AmazonS3Client _client;
+    private readonly HttpClient _http;
+    private readonly AdaptiveLimit _limit;
+    private readonly S3Calls _calls;
+    private readonly S3Presigner _uploads;
+    private readonly S3FencedWrites _fenced;
+    private readonly S3UploadKeyProbe? _uploadKey;
+    private readonly S3StoreProbe _probe;
+    private readonly S3BucketSettings _bucket;
+
+    /// <param name="options">Where the bucket is and who we are.</param>
+    /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
+    /// <exception cref="ObjectStoreException">No credentials were given and the SDK's chain finds none.</exception>
+    public S3ObjectStore(S3Options options, TimeProvider? clock = null)
+    {
+        _given = _options = options;
+        _prefix = options.KeyPrefix;
+        _clock = clock ?? TimeProvider.System;
+        var config = new AmazonS3Config
+        {
+            ServiceURL = (options.Endpoint ?? new Uri($"https://s3.{options.Region}.amazonaws.com")).AbsoluteUri,
+            AuthenticationRegion = options.Region,
+            ForcePathStyle = options.IsPathStyle,
+            // Checksums in trailers are unknown to many servers.
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
+            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
+            MaxErrorRetry = 0, // S3Calls repeats, under a limit that all calls share.
+            MaxConnectionsPerServer = options.MaxConnections,
+            Timeout = TimeSpan.FromSeconds(60),
+        };
+        var credentials = S3Credentials.Find(options, config);
+        _client = new AmazonS3Client(credentials, config);
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            MaxConnectionsPerServer = options.MaxConnections,
+            AllowAutoRedirect = false,
+            ConnectTimeout = TimeSpan.FromSeconds(5),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5), // A name may move to another address.
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
+        })
+        { Timeout = Timeout.InfiniteTimeSpan };
+        _limit = new AdaptiveLimit(options.MaxConnections);
+        _calls = new S3Calls(_limit, _clock, answer => WriteRefused?.Invoke(answer));
+        var uploadKey = S3Credentials.FindForUploads(options);
+        _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
+        _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
+        // By the server's own way: the clients' may not be open to it.
+        _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
+        _probe = new S3StoreProbe(this, _fenced, Requests(credentials), _clock);
+        _bucket = new S3BucketSettings(_client, options.Bucket);
+
+        S3ProbeRequests Requests(AWSCredentials key) => new(new S3Presigner(options.BucketUrl, _prefix, options.Region, key), _http, _clock, _prefix);
+    }
+
+    public bool IsLocal => false;
+
+    /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
+    /// <exception cref="ObjectStoreException">The store did not tell.</exception>
+    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null : await _uploadKey.RunAsync(cancel);
+
+    /// <summary>What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.</summary>
+    /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
+    public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) =>
+        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancel), cancel) with { KeepsOldVersions = await _bucket.HasVersionsAsync(cancel) };
+
+    /// <summary>From now on uses what the store has, and no more.</summary>
+    public void Adapt(StoreTraits traits)
+    {
+        (KeepsOldVersions, _fenced.DeletesMany) = (traits.KeepsOldVersions, traits.DeletesMany);
+        _options = _given with
+        {
+            // What was written while they were none keeps its ETag, so they are not believed again.
+            EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5,
+            IfNoneMatch = _given.IfNoneMatch && traits.KnowsIfNoneMatch,
+            SingleUse = traits.HoldsIfNoneMatch,
+            SendsMd5 = traits.WantsMd5,
+        };
+    }
+
+    /// <summary>Told each time that the store refuses a write for good, unless a probe has asked for it.</summary>
+    public Action<StoreAnswer>? WriteRefused { get; set; }
+
+    public bool KeepsOldVersions { get; private set; }
+
+    public bool PutsOnce => _options.SingleUse;
+
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    {
+        try
+        {
+            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel, IsMissing);
+            return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
+        }
+        catch (AmazonServiceException)
+        {
+            return null;
+        }
+    }
+
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    {
+        try
+        {
+            var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
+            // Of a whole object the SDK compares the body with its ETag, whatever that is (findings/awssdk-takes-etags-for-md5.sh).
+            if (range is null && !_options.EtagIsMd5)
+                request.ByteRange = new Amazon.S3.Model.ByteRange("bytes=0-");
+            if (range is { } wanted)
+                request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
+            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e => IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
+            var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
+            var headers = new ObjectHeaders(
+                answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "", answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
+            return new ObjectBody(answer.ResponseStream, offset, answer.ContentLength, new ObjectInfo(key, size, ETag(answer.ETag), Time(answer.LastModified)), headers);
+        }
+        catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
+        {
+            return await HeadAsync(key, cancel) is { } info ? new ObjectBody(Stream.Null, info.Size, 0, info, null) : null;
+        }
+        catch (AmazonServiceException)
+        {
+            return null;
+        }
+    }
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _prefix + prefix };
+        do
+        {
+            var page = await _calls.RunAsync(StoreCall.List, $"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancel), cancel);
+            foreach (var item in page.S3Objects ?? [])
+            {
+                // Others may keep things in the bucket whose names we would never give.
+                if (ObjectKey.TryParse(item.Key[_prefix.Length..], out var key))
+                    yield return new ObjectInfo(key, item.Size ?? 0, ETag(item.ETag), Time(item.LastModified));
+            }
+
+            request.ContinuationToken = page.IsTruncated == true ? page.NextContinuationToken : null;
+        }
+        while (request.ContinuationToken is not null);
+    }
+
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    {
+        try
+        {
+            return await _fenced.PutAsync(key, body, headers, fence, cancel);
+        }
+        catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true } refusal)
+        {
+            WriteRefused?.Invoke(refusal);
+            throw;
+        }
+    }
+
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    {
+        var outcomes = await _fenced.DeleteAsync(keys, fence, cancel);
+        if (outcomes.Select(o => o.Answer).FirstOrDefault(a => a is { IsRefusal: true }) is { } refusal)
+            WriteRefused?.Invoke(refusal);
+        return outcomes;
+    }
+
+    /// <summary>Nothing: what a bucket has answered is durable.</summary>
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    {
+        var headers = KeyHeaders.For(key);
+        try
+        {
+            await _calls.RunAsync(StoreCall.Put, $"PUT {key}", async () =>
+            {
+                using var stream = MemoryBody.AsStream(body);
+                var request = new PutObjectRequest
+                {
+                    BucketName = _options.Bucket,
+                    Key = _prefix + key,
+                    InputStream = stream,
+                    UseChunkEncoding = false,
+                    ContentType = headers.ContentType,
+                    IfNoneMatch = _options.IfNoneMatch ? "*" : null,
+                    MD5Digest = Digest(body),
+                };
+                request.Headers.CacheControl = headers.CacheControl;
+                return await _client.PutObjectAsync(request, cancel);
+            }, cancel, e => e.StatusCode == HttpStatusCode.PreconditionFailed);
+        }
+        catch (AmazonServiceException e)
+        {
+            // An attempt whose answer was lost has arrived: nobody else is granted this key.
+            if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
+                throw new ObjectStoreException($"PUT {key}", StoreAnswer.Of(e).AsRefusal(), e);
+        }
+    }
+
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+        _calls.RunAsync(StoreCall.Put, $"PUT of part {number} of {key}", async () =>
+        {
+            using var stream = MemoryBody.AsStream(body);
+            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false, MD5Digest = Digest(body) };
+            return await _client.UploadPartAsync(request, cancel);
+        }, cancel);
+
+    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
+    {
+        // Who puts an object also says what readers of the bucket are told about it.
+        var stored = KeyHeaders.For(key);
+        var headers = new Dictionary<string, string> { ["cache-control"] = stored.CacheControl, ["content-type"] = stored.ContentType };
+        if (_options.IfNoneMatch)
+            headers["if-none-match"] = "*";
+        var (url, expires) = _uploads.ForLife("PUT", key, [], headers, _clock.GetUtcNow(), life);
+        return new SignedUrl(url, headers, expires);
+    }
+
+    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    {
+        var headers = KeyHeaders.For(key);
+        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, ContentType = headers.ContentType };
+        request.Headers.CacheControl = headers.CacheControl;
+        return (await _calls.RunAsync(StoreCall.Multipart, $"begin of the multipart upload of {key}", () => _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
+    }
+
+    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
+    {
+        var now = _clock.GetUtcNow();
+        var urls = new Uri[count];
+        for (var i = 0; i < count; i++)
+        {
+            (string, string)[] query = [("partNumber", (first + i).ToString(CultureInfo.InvariantCulture)), ("uploadId", uploadId)];
+            urls[i] = _uploads.ForLife("PUT", key, query, NoHeaders, now, life).Url;
+        }
+
+        return urls;
+    }
+
+    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    {
+        if (partMd5.Count == 0 || !partMd5.All(md5 => md5.Length == 32 && md5.All(char.IsAsciiHexDigitLower)))
+            return false;
+        try
+        {
+            var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
+            request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))] : await PartsAsync(key, uploadId, partMd5.Count, cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel, static _ => true);
+            return true;
+        }
+        catch (AmazonServiceException)
+        {
+            return await IsJoinedAsync();
+        }
+        catch (ObjectStoreException e) when (e.IsTransient)
+        {
+            // Ceph says InternalError, again and again, about an upload that was aborted.
+            try
+            {
+                await PartsAsync(key, uploadId, partMd5.Count, cancel);
+            }
+            catch (AmazonServiceException)
+            {
+                return await IsJoinedAsync();
+            }
+
+            throw;
+        }
+
+        // It may have been completed before, by a request whose answer was lost.
+        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancel) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5));
+    }
+
+    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    {
+        try
+        {
+            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel, static _ => true);
+        }
+        catch (AmazonServiceException)
+        {
+            // Gone already.
+        }
+    }
+
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    {
+        var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = _prefix };
+        while (true)
+        {
+            var page = await _calls.RunAsync(StoreCall.Multipart, "LIST of multipart uploads", () => _client.ListMultipartUploadsAsync(request, cancel), cancel);
+            foreach (var upload in page.MultipartUploads ?? [])
+            {
+                if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
+                    yield return new OpenMultipart(key, upload.UploadId, Time(upload.Initiated));
+            }
+
+            if (page.IsTruncated != true)
+                yield break;
+            (request.KeyMarker, request.UploadIdMarker) = (page.NextKeyMarker, page.NextUploadIdMarker);
+        }
+    }
+
+    public void Dispose()
+    {
+        _client.Dispose();
+        _http.Dispose();
+    }
+
+    private async Task<List<PartETag>> PartsAsync(ObjectKey key, string uploadId, int count, CancellationToken cancel)
+    {
+        var request = new ListPartsRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
+        var parts = new List<PartETag>();
+        while (true)
+        {
+            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel, static _ => true);
+            parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
+            if (page.IsTruncated != true)
+                return parts;
+            request.PartNumberMarker = page.NextPartNumberMarker?.ToString(CultureInfo.InvariantCulture);
+        }
+    }
+
+    private string? Digest(ReadOnlyMemory<byte> body) => _options.SendsMd5 ? Convert.ToBase64String(MD5.HashData(body.Span)) : null;
+
+    private static bool IsMissing(AmazonServiceException e) => e.StatusCode == HttpStatusCode.NotFound;
+
+    private string? ETag(string? etag) => _options.EtagIsMd5 ? etag?.Trim('"') : null;
+
+    private static string JoinedETag(IReadOnlyList<string> partMd5) =>
+        $"{Convert.ToHexStringLower(MD5.HashData(partMd5.SelectMany(Convert.FromHexString).ToArray()))}-{partMd5.Count}";
+
+    private static DateTimeOffset Time(DateTime? time) => time?.ToUniversalTime() ?? default;
+
+    // "bytes 3-5/10"
+    private static (long Offset, long Size) Place(string range)
+    {
+        var numbers = range["bytes ".Length..].Split('-', '/');
+        return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[2], CultureInfo.InvariantCulture));
+    }
+}

@@ -1,0 +1,89 @@
+using System.Security.Cryptography;
+using System.Text;
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Core.Store.S3;
+
+/// <summary>
+/// Asks the store what a key may do, by trying each request with it. Only two objects of the probe's own are touched, under new names, and the server's key removes both:
+/// one below <c>nar/</c>, which the probed key puts, and one outside, which the server puts.
+/// </summary>
+internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests requests, TimeProvider clock)
+{
+    /// <summary>Begins the names of the probe's objects.</summary>
+    public const string Name = "upload-key-probe-";
+
+    private static readonly TimeSpan Fence = TimeSpan.FromSeconds(10);
+    private static readonly byte[] Body = Encoding.UTF8.GetBytes("The server asks whether the upload key may do more than put NARs. This may be deleted.\n");
+
+    /// <exception cref="ObjectStoreException">The store did not tell.</exception>
+    public async Task<UploadKeyRights> RunAsync(CancellationToken cancel)
+    {
+        var name = Name + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        var (inside, outside) = (ObjectKey.Parse($"nar/{name}"), ObjectKey.Parse(name));
+        await store.PutNewAsync(outside, Body, cancel);
+        try
+        {
+            // 1. What it is for.
+            if (await AskAsync("PUT", inside, cancel) is { } refusal)
+                return new UploadKeyRights { RefusedPut = refusal };
+
+            // 2. What it must be refused. Deletions come last: they take what the others ask for.
+            var gets = await MayAsync("GET", inside, cancel) || await MayAsync("GET", outside, cancel);
+            var lists = await MayAsync("GET", null, cancel);
+            var putsElsewhere = await MayAsync("PUT", outside, cancel);
+            var isReadable = await IsReadableAsync(inside, cancel);
+            // Not short-circuited: on Ceph who puts an object owns it, and may do more with it than with others.
+            var deletes = await MayAsync("DELETE", inside, cancel) | await MayAsync("DELETE", outside, cancel);
+            return new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = putsElsewhere, HidesFromServer = !isReadable };
+        }
+        finally
+        {
+            // Also when we are told to stop: nobody else removes them.
+            await store.DeleteAsync([inside, outside], clock.GetUtcNow() + Fence, CancellationToken.None);
+        }
+    }
+
+    private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancel) => await AskAsync(method, key, cancel) is null;
+
+    // Where ACLs count, an object that another key has put is that key's.
+    private async Task<bool> IsReadableAsync(ObjectKey key, CancellationToken cancel)
+    {
+        try
+        {
+            return await store.HeadAsync(key, cancel) is not null;
+        }
+        catch (ObjectStoreException e) when (!e.IsTransient)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Null: it may; else how it was refused.</summary>
+    private async Task<string?> AskAsync(string method, ObjectKey? key, CancellationToken cancel)
+    {
+        var reply = await requests.SendAsync(method, key, method == "PUT" ? Body : null, cancel);
+        if (reply.IsSuccess || reply.Status == 404)
+            return null;
+        return reply.Status is 401 or 403 ? reply.Answer!.Code : throw new ObjectStoreException($"{method} with the upload key", reply.Answer!.AsRefusal());
+    }
+}
+
+/// <summary>What a key that signs clients' URLs may do. It is right when all of this has its default.</summary>
+public sealed record UploadKeyRights
+{
+    /// <summary>How a PUT below <c>nar/</c> was refused, in the store's word; null: it was not.</summary>
+    public string? RefusedPut { get; init; }
+
+    /// <summary>What it puts the server's own key may not read.</summary>
+    public bool HidesFromServer { get; init; }
+
+    public bool Gets { get; init; }
+
+    public bool Lists { get; init; }
+
+    public bool Deletes { get; init; }
+
+    /// <summary>It may put outside <c>nar/</c>.</summary>
+    public bool PutsElsewhere { get; init; }
+}

@@ -1,0 +1,171 @@
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Gateway.Http;
+
+/// <summary>
+/// The memory that bodies of requests take, of all that are under way together: what has come of each, and what its decompressor needs. Who finds it full waits, at most
+/// <see cref="Patience"/>, and is told to come back. Of those that are still being read the first gets what it needs, so that bodies which wait for each other's memory come
+/// to an end: so no more is taken than the budget and what one body may need. No client has more than half of it.
+/// </summary>
+internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+
+    // All under _lock: leases whose bodies are being read, in the order in which they began; what each client has; who waits.
+    private readonly LinkedList<Lease> _reading = [];
+    private readonly Dictionary<string, long> _clients = new(StringComparer.Ordinal);
+    private readonly LinkedList<Waiter> _waiting = [];
+    private long _used;
+
+    /// <summary>Bytes that are taken now.</summary>
+    public long Used
+    {
+        get
+        {
+            lock (_lock)
+                return _used;
+        }
+    }
+
+    /// <summary>Bodies that wait for memory now.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_lock)
+                return _waiting.Count;
+        }
+    }
+
+    /// <param name="client">Whose body it is.</param>
+    public Lease Open(string client) => new(this, client);
+
+    private async ValueTask TakeAsync(Lease lease, long bytes, CancellationToken cancel)
+    {
+        Waiter waiter;
+        lock (_lock)
+        {
+            lease.Enter();
+            if (Fits(lease, bytes))
+            {
+                Add(lease, bytes);
+                return;
+            }
+
+            waiter = new Waiter(lease, bytes);
+            _waiting.AddLast(waiter);
+        }
+
+        try
+        {
+            await waiter.Granted.Task.WaitAsync(Patience, time, cancel);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            lock (_lock)
+            {
+                _waiting.Remove(waiter);
+                // It may have been granted in between: then it is the lease's, and ends with it.
+                if (waiter.Granted.Task.IsCompleted)
+                    return;
+            }
+
+            if (e is OperationCanceledException)
+                throw;
+            throw new CacheProblemException(ProblemKind.Unavailable, "Other requests' bodies fill the memory that this server has for them. Send the same request again in a while.", inner: e);
+        }
+    }
+
+    private bool Fits(Lease lease, long bytes) =>
+        (_reading.First?.Value == lease && _used - lease.Held <= limits.BodyBytes) || (_used + bytes <= limits.BodyBytes && _clients.GetValueOrDefault(lease.Client) + bytes <= limits.BodyBytes / 2);
+
+    private void Add(Lease lease, long bytes)
+    {
+        _used += bytes;
+        lease.Held += bytes;
+        _clients[lease.Client] = _clients.GetValueOrDefault(lease.Client) + bytes;
+    }
+
+    private void Give(Lease lease, long bytes)
+    {
+        lock (_lock)
+        {
+            Remove(lease, bytes);
+            GrantWaiting();
+        }
+    }
+
+    private void Settle(Lease lease, long kept)
+    {
+        lock (_lock)
+        {
+            Remove(lease, lease.Held - kept);
+            lease.Leave();
+            GrantWaiting();
+        }
+    }
+
+    private void Remove(Lease lease, long bytes)
+    {
+        _used -= bytes;
+        lease.Held -= bytes;
+        if ((_clients.GetValueOrDefault(lease.Client) - bytes) is > 0 and var left)
+            _clients[lease.Client] = left;
+        else
+            _clients.Remove(lease.Client);
+    }
+
+    private void GrantWaiting()
+    {
+        for (var node = _waiting.First; node is not null;)
+        {
+            var (waiter, next) = (node.Value, node.Next);
+            if (Fits(waiter.Lease, waiter.Bytes))
+            {
+                _waiting.Remove(node);
+                Add(waiter.Lease, waiter.Bytes);
+                waiter.Granted.SetResult();
+            }
+
+            node = next;
+        }
+    }
+
+    private sealed record Waiter(Lease Lease, long Bytes)
+    {
+        public TaskCompletionSource Granted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    /// <summary>What one body has of the budget, until the request ends. Used by one request at a time.</summary>
+    internal sealed class Lease(BodyBudget budget, string client) : IDisposable
+    {
+        private LinkedListNode<Lease>? _node;
+
+        public string Client => client;
+
+        /// <summary>Bytes; under the budget's lock.</summary>
+        public long Held { get; set; }
+
+        /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: others have all of it for long.</exception>
+        public ValueTask TakeAsync(long bytes, CancellationToken cancel) => budget.TakeAsync(this, bytes, cancel);
+
+        /// <summary>Gives back a part.</summary>
+        public void Give(long bytes) => budget.Give(this, bytes);
+
+        /// <summary>The body has been read: so many bytes are kept until the end.</summary>
+        public void Settle(long kept) => budget.Settle(this, kept);
+
+        public void Dispose() => budget.Settle(this, 0);
+
+        internal void Enter() => _node ??= budget._reading.AddLast(this);
+
+        internal void Leave()
+        {
+            if (_node is { } node)
+                budget._reading.Remove(node);
+            _node = null;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Gateway.Http;
+
+/// <summary>What the routes of our own protocol share: the parts of a request, and what the OpenAPI document says of a route.</summary>
+internal static class RouteHelpers
+{
+    public static CacheName Cache(string text) => CacheName.TryParse(text, out var name)
+        ? name
+        : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
+
+    public static OperationId Operation(HttpRequest request)
+    {
+        if (!request.Headers.TryGetValue("Idempotency-Key", out var sent))
+            return OperationId.New();
+        return OperationId.TryParse(sent.ToString(), out var id)
+            ? id
+            : throw new CacheProblemException(ProblemKind.BadRequest, "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
+    }
+
+    /// <summary>A query's value that is true or false; false without it.</summary>
+    public static bool Flag(string name, string? text) => text switch
+    {
+        null or "false" => false,
+        "true" => true,
+        _ => throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is true or false."),
+    };
+
+    public static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string? summary = null) =>
+        (summary is null ? route : route.WithSummary(summary)).Produces<T>(status, "application/json");
+
+    public static RouteHandlerBuilder Fails(this RouteHandlerBuilder route, params int[] statuses)
+    {
+        foreach (var status in (int[])[.. statuses, 401, 403, 503])
+            route.Produces<Problem>(status, "application/problem+json");
+        return route;
+    }
+}

@@ -1,0 +1,47 @@
+using OrleansCache.Gateway.Parts;
+
+namespace OrleansCache.Gateway.Operations;
+
+/// <summary>
+/// Stops the server when a newer one has brought the database to a schema that this one does not know: it would go on by rules that hold no more.
+/// Looks every 20 seconds; a database that does not answer is the readiness's to tell.
+/// </summary>
+internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLifetime lifetime, ILogger<SchemaWatch> logger) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>The server stops, or has stopped, because of it.</summary>
+    public bool IsOutdated { get; private set; }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            while (!await LookAsync(stoppingToken))
+                await Task.Delay(Interval, parts.Time, stoppingToken);
+            IsOutdated = true;
+            LogOutdated();
+            lifetime.StopApplication();
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The server stops.
+        }
+    }
+
+    private async Task<bool> LookAsync(CancellationToken stopping)
+    {
+        try
+        {
+            return await parts.IsOutdated(stopping).WaitAsync(Patience, parts.Time, stopping);
+        }
+        catch (Exception) when (!stopping.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    [LoggerMessage(LogLevel.Critical, "a newer server has changed the database's schema: this one stops")]
+    private partial void LogOutdated();
+}

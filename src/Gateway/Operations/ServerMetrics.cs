@@ -1,0 +1,41 @@
+using System.Diagnostics.Metrics;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Inspect;
+using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Reads;
+
+namespace OrleansCache.Gateway.Operations;
+
+/// <summary>What is looked at when somebody asks for the metrics, rather than counted when it happens.</summary>
+internal sealed class ServerMetrics : IDisposable
+{
+    private readonly Meter _meter = new(Telemetry.Name);
+    private readonly DatabaseConnections _connections = new();
+
+    /// <param name="parts">What is served.</param>
+    /// <param name="watch">Knows the last check.</param>
+    /// <param name="engine"><c>direct</c> or <c>orleans</c>.</param>
+    public ServerMetrics(GatewayParts parts, HealthWatch watch, string engine)
+    {
+        _meter.CreateObservableGauge("orleans_cache.build_info", () => new Measurement<int>(1, new("version", CacheInfos.ServerVersion), new("engine", engine)), null, "What runs here");
+        _meter.CreateObservableGauge("orleans_cache.ready", () => watch.WasReady ? 1 : 0, null, "1 when the last check of /readyz was good");
+        _meter.CreateObservableGauge("orleans_cache.ready_for_push", () => watch.WasReadyForPushes ? 1 : 0, null, "1 when pushes would have succeeded at the last check of /readyz");
+        _meter.CreateObservableCounter("orleans_cache.database_statements", parts.StatementCount, null, "Statements sent to PostgreSQL");
+        _meter.CreateObservableGauge("orleans_cache.database_connections", _connections.Read, null, "Connections to PostgreSQL");
+        _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () => Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");
+        _meter.CreateObservableGauge("orleans_cache.paths", () => Of(watch, n => n.Paths), null, "Store paths in the cache; an estimate where it is large");
+        _meter.CreateObservableGauge("orleans_cache.objects", () => Of(watch, n => n.Objects), null, "NARs, logs and realisations in the cache; an estimate where it is large");
+        _meter.CreateObservableGauge("orleans_cache.stored", () => Of(watch, n => n.Bytes), "By", "Their size, compressed; an estimate where the cache is large");
+        _meter.CreateObservableGauge("orleans_cache.pins", () => Of(watch, n => n.Pins), null, "Pins");
+    }
+
+    public void Dispose()
+    {
+        _meter.Dispose();
+        _connections.Dispose();
+    }
+
+    // Absent until it is known.
+    private static IEnumerable<Measurement<double>> Of(HealthWatch watch, Func<CacheNumbers, double?> pick) =>
+        watch.Numbers is { } numbers && pick(numbers) is { } value ? [new Measurement<double>(value)] : [];
+}

@@ -1,0 +1,106 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core;
+using OrleansCache.Core.Inspect;
+using OrleansCache.Core.Store;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Http;
+
+namespace OrleansCache.Gateway.Parts;
+
+/// <summary>What the web application serves: the contracts, the store and the credentials, from wherever they come.</summary>
+public sealed record GatewayParts
+{
+    /// <summary>The core's own contracts, its store and its numbers.</summary>
+    public static GatewayParts Of(CacheCore core, ICredentials credentials, Uri publicUrl) => new()
+    {
+        Pushes = core.Pushes,
+        Niks3Pushes = core.Niks3Pushes,
+        Contents = core.Contents,
+        Collection = core.Collection,
+        Fsck = core.Fsck,
+        Pins = core.Pins,
+        NixCopy = core.NixCopy,
+        Tokens = core.Tokens,
+        Audit = core.Audit,
+        Withdrawals = core.Withdrawals,
+        Store = core.Store,
+        Credentials = credentials,
+        PingDatabase = core.Database.PingAsync,
+        IsOutdated = core.Database.IsOutdatedAsync,
+        ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
+        FindDoubts = core.FindDoubtsAsync,
+        FindPushTrouble = core.FindPushTroubleAsync,
+        StatementCount = () => core.Database.StatementCount,
+        PublicUrl = publicUrl,
+        PublicKeys = core.PublicKeys,
+    };
+
+    public required IPushes Pushes { get; init; }
+
+    public required INiks3Pushes Niks3Pushes { get; init; }
+
+    public required ICacheContents Contents { get; init; }
+
+    public required IGarbageCollection Collection { get; init; }
+
+    public required IFsck Fsck { get; init; }
+
+    public required IPins Pins { get; init; }
+
+    public required INixCopy NixCopy { get; init; }
+
+    public required ITokens Tokens { get; init; }
+
+    public required IAudit Audit { get; init; }
+
+    public required IWithdrawals Withdrawals { get; init; }
+
+    /// <summary>The store of cache <c>default</c>.</summary>
+    public required IObjectStore Store { get; init; }
+
+    public required ICredentials Credentials { get; init; }
+
+    /// <summary>Throws when the database does not answer.</summary>
+    public required Func<CancellationToken, Task> PingDatabase { get; init; }
+
+    /// <summary>The database's schema is of a newer server, so this one has to stop.</summary>
+    public Func<CancellationToken, Task<bool>> IsOutdated { get; init; } = static _ => Task.FromResult(false);
+
+    /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
+    public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
+
+    /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
+    public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
+
+    /// <summary>Why a push would not succeed now although database and store answer, in one sentence; null when nothing keeps it from that.</summary>
+    public Func<CancellationToken, Task<string?>> FindPushTrouble { get; init; } = static _ => Task.FromResult<string?>(null);
+
+    /// <summary>Statements sent to the database since the start.</summary>
+    public Func<long> StatementCount { get; init; } = static () => 0;
+
+    /// <summary>What clients reach this server under; no path below it is ours to choose.</summary>
+    public required Uri PublicUrl { get; init; }
+
+    /// <summary><c>name:base64</c> of the signing keys.</summary>
+    public IReadOnlyList<string> PublicKeys { get; init; } = [];
+
+    /// <summary>The <c>Priority</c> in <c>nix-cache-info</c>; Nix asks caches of lower numbers first.</summary>
+    public int Priority { get; init; } = 40;
+
+    /// <summary>Reads need a token.</summary>
+    public bool IsPrivate { get; init; }
+
+    /// <summary>How long a commit may keep the client waiting before it answers 202.</summary>
+    public TimeSpan CommitPatience { get; init; } = TimeSpan.FromSeconds(45);
+
+    /// <summary>How long a change of a pin waits for the bucket to follow before it answers that it will.</summary>
+    public TimeSpan PinPatience { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>What a client may ask for at most.</summary>
+    public RequestLimits Limits { get; init; } = new();
+
+    /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
+    public TimeSpan DrainDelay { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}

@@ -1,0 +1,21 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
+
+namespace OrleansCache.Gateway.Parts;
+
+/// <summary>Compares a small file that servers write into the bucket with what it should be.</summary>
+internal static class StoredObject
+{
+    /// <summary>Whether the object has these bytes; null when there is none.</summary>
+    public static async Task<bool?> IsAsync(IObjectStore store, ObjectKey key, byte[] expected, CancellationToken cancel)
+    {
+        await using var stored = await store.GetAsync(key, null, cancel);
+        if (stored is null)
+            return null;
+        if (stored.Length != expected.Length)
+            return false;
+        var bytes = new byte[expected.Length];
+        await stored.Stream.ReadExactlyAsync(bytes, cancel);
+        return bytes.AsSpan().SequenceEqual(expected);
+    }
+}

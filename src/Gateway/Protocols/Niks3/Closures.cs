@@ -1,0 +1,121 @@
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+using static OrleansCache.Gateway.Protocols.Niks3.Requests;
+
+namespace OrleansCache.Gateway.Protocols.Niks3;
+
+/// <summary>A pending closure, between the objects by keys that niks3's clients speak of and the paths that the core knows.</summary>
+internal static class Closures
+{
+    private const string ZstdCompression = "zstd";
+
+    /// <exception cref="CacheProblemException">The request is not one that such a client sends.</exception>
+    public static Niks3Push Read(CreateRequest request)
+    {
+        if (request.Closure is not { } closure)
+            throw Bad("missing closure key");
+        if (!Keys.TryNarInfo(closure, out var root))
+            throw Bad($"the closure's key must be hash.narinfo: {closure}");
+        if (request.Objects is not { Count: > 0 } objects)
+            throw Bad("missing objects key");
+
+        // 1. What there is, by its type.
+        var narSizes = new Dictionary<Sha256Hash, long>();
+        var narInfos = new List<(StorePathHash Path, List<string> References)>();
+        var logs = new List<ObjectKey>();
+        var realisations = new Dictionary<string, ObjectKey>();
+        foreach (var item in objects)
+        {
+            switch (item.Type)
+            {
+                case "narinfo" when Keys.TryNarInfo(item.Key, out var path): narInfos.Add((path, item.Refs ?? [])); break;
+                case "nar" when Keys.TryNar(item.Key, out var nar):
+                    if (narSizes.TryGetValue(nar, out var other) && other != NarSize(item))
+                        throw Bad($"{item.Key} has the size {NarSize(item)} and the size {other}");
+                    narSizes[nar] = NarSize(item);
+                    break;
+                case "listing" when Keys.TryListing(item.Key, out _): break;
+                case "build_log" when Keys.TryLog(item.Key, out var log): logs.Add(log); break;
+                case "realisation" when Keys.TryRealisation(item.Key, out var realisation): realisations[item.Key!] = realisation; break;
+                default: throw Bad($"invalid object key \"{item.Key}\" for type \"{item.Type}\"");
+            }
+        }
+
+        // 2. The paths: a narinfo's references tell its NAR and its realisations.
+        var paths = new List<Niks3Path>(narInfos.Count);
+        var owned = new List<Niks3Object>();
+        foreach (var (path, references) in narInfos)
+        {
+            var others = new List<StorePathHash>();
+            Sha256Hash? nar = null;
+            foreach (var reference in references)
+            {
+                if (Keys.TryNarInfo(reference, out var other))
+                    others.Add(other);
+                else if (Keys.TryNar(reference, out var itsNar))
+                    nar = nar is null || nar == itsNar ? itsNar : throw Bad($"{path}.narinfo refers to two NARs");
+                else if (realisations.TryGetValue(reference, out var realisation))
+                    owned.Add(new Niks3Object(realisation, IsLog: false, path));
+            }
+
+            if (nar is not { } hash || !narSizes.TryGetValue(hash, out var size))
+                throw Bad($"{path}.narinfo refers to no NAR that is among the objects");
+            paths.Add(new Niks3Path(path, hash, size, others));
+        }
+
+        // 3. Nothing refers to a log: the root keeps it, until it is known which path it tells of.
+        return new Niks3Push { Root = root, Paths = paths, Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))], Verify = request.VerifyS3 };
+    }
+
+    /// <param name="request">What was asked.</param>
+    /// <param name="opened">What came of it.</param>
+    /// <param name="urlOf">Where what is no NAR is to be sent, by key.</param>
+    /// <param name="now">The time.</param>
+    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, string> urlOf, DateTimeOffset now)
+    {
+        var uploads = opened.Uploads.ToDictionary(u => u.NarHash);
+        var pending = new Dictionary<string, PendingObject>();
+        foreach (var item in request.Objects!)
+        {
+            var key = item.Key!;
+            var multipart = item.Type == "nar" && Keys.TryNar(key, out var nar) && uploads.TryGetValue(nar, out var upload) ? upload : null;
+            var isPending = item.Type switch
+            {
+                "nar" => multipart is not null,
+                "narinfo" => Keys.TryNarInfo(key, out var path) && opened.Missing.Contains(path),
+                "listing" => Keys.TryListing(key, out var path) && opened.Missing.Contains(path),
+                _ => opened.MissingObjects.Contains(ObjectKey.Parse(key)),
+            };
+            if (isPending)
+                pending[key] = multipart is null ? new PendingObject(item.Type!, urlOf(key), null) : new PendingObject(item.Type!, null, new MultipartInfo(multipart.Id, multipart.Parts.Select(p => p.AbsoluteUri)));
+        }
+
+        return new CreateAnswer(opened.Id.ToString(), Time(now), pending);
+    }
+
+    /// <exception cref="CacheProblemException">What is said does not fit the key, or is malformed.</exception>
+    public static Niks3Declaration Read(string key, NarInfoContent? content)
+    {
+        if (content is null || !Keys.TryNarInfo(key, out var hash) || !StorePath.TryParse(content.StorePath, out var path) || path.Hash != hash)
+            throw Bad($"{key} does not fit the store path '{content?.StorePath}'");
+        if (!Sha256Hash.TryParse(content.NarHash, out var nar))
+            throw Bad($"{key}: '{content.NarHash}' is not a NAR hash: sha256:<nix32> is wanted");
+        if (content.Compression != ZstdCompression)
+            throw Bad($"{key}: the compression is '{content.Compression}'; only zstd is taken here");
+        var references = (content.References ?? []).ConvertAll(r => StorePath.TryParse(r, out var reference) ? reference : throw Bad($"{key}: the reference '{r}' is not a store path"));
+        return new Niks3Declaration(
+            new PathDeclaration
+            {
+                Path = path,
+                NarHash = nar,
+                NarSize = content.NarSize is > 0 and <= NarInfo.MaxNarSize ? (long)content.NarSize : throw Bad($"{key}: the NAR size is {content.NarSize}"),
+                References = references.ConvertAll(r => r.Hash),
+                Deriver = content.Deriver is not { Length: > 0 } text || text == "unknown-deriver" ? null : StorePath.TryParse(text, out var deriver) ? deriver : throw Bad($"{key}: the deriver '{text}' is not a store path"),
+                Ca = string.IsNullOrEmpty(content.Ca) ? null : ContentAddress.TryParse(content.Ca, out var ca) ? ca : throw Bad($"{key}: '{content.Ca}' is not a content address: {ContentAddress.Rule}"),
+                Signatures = content.Signatures ?? [],
+            },
+            [.. references.Distinct().Order()]);
+    }
+
+    private static long NarSize(RequestedObject item) => item.NarSize is > 0 and <= NarInfo.MaxNarSize and var size ? (long)size : throw Bad($"{item.Key}: its nar_size is missing, zero or more than {NarInfo.MaxNarSize}");
+}

@@ -1,0 +1,96 @@
+using Microsoft.AspNetCore.Http.Features;
+using OrleansCache.Contracts;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Http;
+using OrleansCache.Gateway.Parts;
+using OrleansCache.Nix;
+using static OrleansCache.Gateway.Protocols.Niks3.Requests;
+
+namespace OrleansCache.Gateway.Protocols.Niks3;
+
+/// <summary>
+/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c>: where everything but NARs is sent. The secret is the push's own and ends with it. Nothing gets a key of the
+/// client's choice: listings, logs and realisations are kept until the commit, a narinfo is not, as the gateway writes it from what was signed.
+/// </summary>
+internal static class ExtraRoutes
+{
+    private const int MostNarInfo = 8 << 20;
+    private const int MostListing = 16 << 20;
+    private const int MostLog = 32 << 20;
+    private const int MostRealisation = 64 << 10;
+    private static readonly byte[] ZstdMagic = [0x28, 0xB5, 0x2F, 0xFD];
+
+    public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key)
+    {
+        var prefix = cache == CacheName.Default ? "" : $"/c/{cache}";
+        return $"{parts.PublicUrl.AbsoluteUri.TrimEnd('/')}{prefix}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
+    }
+
+    public static void Map(IEndpointRouteBuilder api, GatewayParts parts) =>
+        api.MapPut("/pending_closures/{id}/objects/{**key}", http => ReceiveAsync(http, parts.Niks3Pushes)).Needs(Access.SignedUrl);
+
+    private static async Task ReceiveAsync(HttpContext http, INiks3Pushes pushes)
+    {
+        // 1. Whose is it? Nothing is read before that is known.
+        var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(), http.GetRouteValue("key") as string);
+        if (!await pushes.IsOpenAsync(cache, push, secret, http.RequestAborted))
+        {
+            await Problems.WriteAsync(http, HttpProblem.UrlRefused, "The upload URL is not of an open push: it has ended, or was never there. Push again.");
+            return;
+        }
+
+        // 2. The body.
+        var limit = Keys.TryNarInfo(key, out _) ? MostNarInfo : Keys.TryListing(key, out var path) ? MostListing : Keys.TryLog(key, out _) ? MostLog : Keys.TryRealisation(key, out _) ? MostRealisation
+            : throw Bad($"'{key}' is not a key that can be uploaded here");
+        using var body = await ReadAsync(http, limit);
+
+        // 3. What is to be done with it.
+        var kept = key switch
+        {
+            _ when Keys.TryListing(key, out path) => await pushes.KeepListingAsync(cache, push, secret, path, Zstandard(body), http.RequestAborted),
+            _ when Keys.TryLog(key, out var log) => await pushes.KeepObjectAsync(cache, push, secret, log, Zstandard(body), http.RequestAborted),
+            _ when Keys.TryRealisation(key, out var realisation) => await pushes.KeepObjectAsync(cache, push, secret, realisation, Json(body), http.RequestAborted),
+            _ => true,
+        };
+        if (!kept)
+            await Problems.WriteAsync(http, HttpProblem.UrlRefused, $"The push has just ended, or {key} is none of its objects.");
+    }
+
+    private static async Task<BodyBytes> ReadAsync(HttpContext http, int limit)
+    {
+        http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = limit;
+        if (http.Request.ContentLength is not { } length)
+            throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
+        if (length > limit)
+            throw new CacheProblemException(ProblemKind.TooLarge, $"At most {limit} bytes are taken here, and {length} were declared.");
+        var lease = http.LeaseBody();
+        var body = await BodyReader.ReadAsync(http.Request.Body, "", limit, lease, http.RequestAborted);
+        // Once more for what is made of it.
+        await lease.TakeAsync(body.Length, http.RequestAborted);
+        lease.Settle(body.Taken + body.Length);
+        return body;
+    }
+
+    // As they lie in the store. What comes plain is compressed.
+    private static byte[] Zstandard(BodyBytes body)
+    {
+        if (!body.StartsWith(ZstdMagic))
+            return body.Compress();
+        var frames = body.ToArray();
+        return ZstdFrames.FindFault(frames, Zstd.BodyWindowLog) is { } fault ? throw Bad($"The body begins as zstd does, and {fault}.") : frames;
+    }
+
+    private static byte[] Json(BodyBytes body)
+    {
+        try
+        {
+            var json = body.StartsWith(ZstdMagic) ? Zstd.Decompress(body.ToArray(), MostRealisation, Zstd.BodyWindowLog) : body.ToArray();
+            using var parsed = System.Text.Json.JsonDocument.Parse(json);
+            return json;
+        }
+        catch (Exception e) when (e is InvalidDataException or System.Text.Json.JsonException)
+        {
+            throw new CacheProblemException(ProblemKind.BadRequest, $"The body is not a realisation: {e.Message}", inner: e);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core.Store;
+using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Reads;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Gateway.Protocols.NixCopy;
+
+/// <summary>
+/// GET and HEAD under the write URL by who may write: a 200 makes stock Nix leave a path or NAR out, so it is a promise, held before it is given. A NAR may be named by its
+/// file's hash, as such a client names it.
+/// </summary>
+internal static class NixCopyReads
+{
+    private const string NarInfo = ".narinfo";
+    private const string Nar = "nar/";
+
+    public static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    {
+        var caller = http.Credential().Caller;
+        var text = key.ToString();
+        if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length), out var path))
+        {
+            if (!await parts.NixCopy.PromisePathAsync(CacheName.Default, caller, path, http.RequestAborted))
+            {
+                await ObjectAnswer.NotFoundAsync(http);
+                return;
+            }
+        }
+        else if (text.StartsWith(Nar, StringComparison.Ordinal) && NarFileName.TryParse(text[Nar.Length..], out var name)
+            && await parts.NixCopy.PromiseNarAsync(CacheName.Default, caller, name, http.RequestAborted) is { } nar)
+        {
+            key = nar.Key;
+        }
+        else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await parts.Store.HeadAsync(key, http.RequestAborted) is null
+            && await parts.NixCopy.FindWaitingAsync(CacheName.Default, caller, key, http.RequestAborted) is { } waiting)
+        {
+            await SendWaitingAsync(http, key, waiting);
+            return;
+        }
+
+        await ObjectAnswer.SendAsync(http, key, parts.Store);
+    }
+
+    private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
+    {
+        var headers = KeyHeaders.For(key);
+        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixCopyRoutes.MostText, Zstd.BodyWindowLog);
+        http.Response.ContentType = headers.ContentType;
+        http.Response.Headers.CacheControl = "no-store";
+        http.Response.ContentLength = plain.Length;
+        if (!HttpMethods.IsHead(http.Request.Method))
+            await http.Response.Body.WriteAsync(plain, http.RequestAborted);
+    }
+}

@@ -1,0 +1,31 @@
+using System.Reflection;
+using OrleansCache.Contracts;
+using OrleansCache.Gateway.Parts;
+
+namespace OrleansCache.Gateway.Reads;
+
+/// <summary>What this server says about a cache.</summary>
+internal static class CacheInfos
+{
+    public const string StoreDir = "/nix/store";
+
+    public static readonly string ServerVersion =
+        typeof(CacheInfos).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    /// <exception cref="CacheProblemException">No such cache.</exception>
+    public static CacheInfo Describe(GatewayParts parts, CacheName cache) => cache == CacheName.Default
+        ? new CacheInfo
+        {
+            Name = cache.ToString(),
+            StoreDir = StoreDir,
+            Priority = parts.Priority,
+            Substituter = parts.PublicUrl,
+            PublicKeys = parts.PublicKeys,
+            Version = ServerVersion,
+        }
+        : throw new CacheProblemException(ProblemKind.UnknownCache, $"There is no cache '{cache}' on this server.");
+
+    /// <summary>The text of <c>nix-cache-info</c>.</summary>
+    public static byte[] NixCacheInfo(GatewayParts parts) =>
+        System.Text.Encoding.ASCII.GetBytes(System.FormattableString.Invariant($"StoreDir: {StoreDir}\nWantMassQuery: 1\nPriority: {parts.Priority}\n"));
+}

@@ -1,0 +1,45 @@
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Grains;
+
+/// <summary>Runs begin at the collector's grain; their state is the catalog's, which answers anybody at once.</summary>
+internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls calls, string scope) : IGarbageCollection
+{
+    /// <summary>The grain's key after its cache.</summary>
+    public const string Name = "gc";
+
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
+    {
+        var start = new GcStart
+        {
+            Operation = operation.Value,
+            Deadline = calls.DeadlineNow,
+            OlderThanSeconds = request.OlderThanSeconds,
+            FailedUploadsOlderThanSeconds = request.FailedUploadsOlderThanSeconds,
+            GraceSeconds = request.GraceSeconds,
+            Force = request.Force,
+            DryRun = request.DryRun,
+            Publisher = caller.Publisher,
+            Address = caller.Address,
+        };
+        return await calls.AskAsync(
+            async grains =>
+            {
+                var started = await grains.GetGrain<IGcGrain>(new GrainKey(scope, cache, Name).ToString()).StartAsync(start);
+                return started.Problem is { } problem ? throw problem.ToException() : await direct.RunAsync(cache, started.Run, cancel);
+            },
+            () => direct.StartAsync(cache, caller, request, operation, cancel),
+            cancel);
+    }
+
+    public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) => direct.RunAsync(cache, run, cancel);
+
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => direct.StatusAsync(cache, cancel);
+
+    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) => direct.HistoryAsync(cache, limit, cancel);
+
+    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => direct.CancelAsync(cache, cancel);
+
+    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel) => direct.WhyAsync(cache, path, cancel);
+}

@@ -1,0 +1,73 @@
+using OrleansCache.Contracts;
+using OrleansCache.Core;
+
+namespace OrleansCache.Grains;
+
+/// <summary>
+/// The core services of a process, with grains before and beside them. Every call of a grain is tried once more, and then done without it, by the same operation:
+/// safety is the catalog's, so the write path is up while one process and the database are.
+/// </summary>
+public sealed class ClusterEngine : IEngine
+{
+    private static readonly TimeSpan ArmPause = TimeSpan.FromSeconds(5);
+    private readonly ServicesByScope _services;
+    private readonly string _scope;
+    private readonly ClusterCalls _calls;
+
+    public ClusterEngine(TimeProvider time)
+        : this(new ServicesByScope(), "", time)
+    {
+    }
+
+    internal ClusterEngine(ServicesByScope services, string scope, TimeProvider time, TimeSpan? patience = null)
+    {
+        (_services, _scope) = (services, scope);
+        _calls = new ClusterCalls(time);
+        News = new ClusterNews(_calls, scope);
+        Leadership = new ClosureLeadership(_calls, scope, time, patience ?? ClosureLeadership.Patience);
+    }
+
+    public IUploadNews News { get; }
+
+    internal ClosureLeadership Leadership { get; }
+
+    internal ServicesByScope Services => _services;
+
+    public CoreServices Over(CoreServices direct)
+    {
+        _services.Add(_scope, direct);
+        return direct with
+        {
+            Pushes = new ClusterPushes(direct.Pushes, Leadership),
+            Pins = new ClusterPins(direct.Pins, _calls, _scope),
+            Collection = new ClusterCollection(direct.Collection, _calls, _scope),
+        };
+    }
+
+    /// <summary>From now on there is a cluster.</summary>
+    internal void Attach(IGrainFactory grains) => _calls.Grains = grains;
+
+    /// <summary>From now on there is none: what calls a grain does the same without it.</summary>
+    public void Detach() => _calls.Grains = null;
+
+    /// <summary>Sees to it that the collector runs by its schedule; tries until the cluster has done it.</summary>
+    internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
+    {
+        foreach (var cache in _services.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                try
+                {
+                    await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
+                    break;
+                }
+                catch (Exception) when (!stopping.IsCancellationRequested)
+                {
+                    // A silo was lost, or the database is away: both pass.
+                    await Task.Delay(ArmPause, CancellationToken.None);
+                }
+            }
+        }
+    }
+}

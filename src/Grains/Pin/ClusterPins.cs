@@ -1,0 +1,81 @@
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Grains;
+
+/// <summary>Pins by way of their grains, in one order each; what only reads asks the catalog.</summary>
+internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope, Caller? caller = null) : IPins
+{
+    private readonly Caller _caller = caller ?? Caller.Anonymous;
+
+    public IPins As(Caller other) => new ClusterPins(direct.As(other), calls, scope, other);
+
+    public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    {
+        var change = new PinChange
+        {
+            Kind = PinChangeKind.Set,
+            Operation = operation.Value,
+            Deadline = calls.DeadlineNow,
+            Expected = condition.Expected,
+            Path = request.Path.BaseName,
+            ExpiresSeconds = request.ExpiresSeconds,
+            KeepRevisions = request.KeepRevisions,
+            NarHash = request.NarHash?.ToString(),
+        };
+        return await SetAsync(cache, name, change, () => direct.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel), patience, cancel);
+    }
+
+    public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    {
+        var change = new PinChange { Kind = PinChangeKind.Rollback, Operation = operation.Value, Deadline = calls.DeadlineNow, Expected = condition.Expected, Revision = request.Revision };
+        return await SetAsync(cache, name, change, () => direct.RollbackAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel), patience, cancel);
+    }
+
+    public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    {
+        var change = new PinChange { Kind = PinChangeKind.Delete, Operation = operation.Value, Deadline = calls.DeadlineNow, Expected = condition.Expected };
+        await calls.AskAsync(
+            async grains => await AskAsync(grains, cache, name, change) is { Problem: null },
+            () => direct.DeleteAsync(cache, name, condition, operation, TimeSpan.Zero, cancel),
+            cancel);
+        return await direct.WrittenAsync(cache, name, patience, cancel);
+    }
+
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) => direct.WrittenAsync(cache, name, patience, cancel);
+
+    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => direct.ListAsync(cache, cancel);
+
+    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) => direct.ShowAsync(cache, name, cancel);
+
+    private async Task<PinSet> SetAsync(CacheName cache, PinName name, PinChange change, Func<Task<PinSet>> otherwise, TimeSpan patience, CancellationToken cancel)
+    {
+        var set = await calls.AskAsync(async grains => Read(name, await AskAsync(grains, cache, name, change)), otherwise, cancel);
+        return set with { Pin = set.Pin with { Written = await direct.WrittenAsync(cache, name, patience, cancel) } };
+    }
+
+    private async Task<PinReply> AskAsync(IGrainFactory grains, CacheName cache, PinName name, PinChange change)
+    {
+        var asked = change with { Publisher = _caller.Publisher, TrustGroup = _caller.Group, Rank = _caller.Rank, IsAdmin = _caller.IsAdmin, Address = _caller.Address };
+        var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(asked);
+        return reply.Problem is { } problem ? throw problem.ToException() : reply;
+    }
+
+    private static PinSet Read(PinName name, PinReply reply)
+    {
+        var pin = reply.Pin!;
+        return new PinSet(
+            new Pin
+            {
+                Name = name,
+                Path = StorePath.Parse(pin.Path),
+                Revision = pin.Revision,
+                KeepRevisions = pin.KeepRevisions,
+                Created = pin.Created,
+                Updated = pin.Updated,
+                Expires = pin.Expires,
+                Written = false,
+            },
+            reply.Made);
+    }
+}

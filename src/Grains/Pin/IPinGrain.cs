@@ -1,0 +1,79 @@
+using Orleans.CodeGeneration;
+using OrleansCache.Contracts;
+
+namespace OrleansCache.Grains;
+
+/// <summary>A pin, by <c>cache/name</c>: takes its changes one after the other, in the order in which they come. What is right is decided by the catalog.</summary>
+[Version(Contract.Version)]
+[Alias("OrleansCache.IPinGrain")]
+public interface IPinGrain : IGrainWithStringKey
+{
+    /// <summary>Does a change once, whatever becomes of the answer. It does not wait for the bucket.</summary>
+    /// <exception cref="TimeoutException">Its deadline is over: whoever asked does it in another way, or has gone.</exception>
+    [Alias("Change")]
+    Task<PinReply> ChangeAsync(PinChange change);
+}
+
+[GenerateSerializer, Alias("OrleansCache.PinChangeKind")]
+public enum PinChangeKind
+{
+    Set = 0,
+    Rollback = 1,
+    Delete = 2,
+}
+
+/// <summary>A change of a pin, as the contract takes it.</summary>
+[GenerateSerializer, Immutable, Alias("OrleansCache.PinChange")]
+public sealed record PinChange
+{
+    [Id(0)] public required PinChangeKind Kind { get; init; }
+
+    /// <summary>The idempotency key: a replay, by whatever way, answers the recorded outcome.</summary>
+    [Id(1)] public required string Operation { get; init; }
+
+    [Id(2)] public required DateTimeOffset Deadline { get; init; }
+
+    /// <summary>See <see cref="PinCondition.Expected"/>.</summary>
+    [Id(3)] public long? Expected { get; init; }
+
+    /// <summary>Of a set: <c>hash-name</c>.</summary>
+    [Id(4)] public string? Path { get; init; }
+
+    [Id(5)] public double? ExpiresSeconds { get; init; }
+
+    [Id(6)] public int? KeepRevisions { get; init; }
+
+    /// <summary>Of a rollback.</summary>
+    [Id(7)] public long? Revision { get; init; }
+
+    /// <summary>Of a set: see <see cref="SetPin.NarHash"/>.</summary>
+    [Id(8)] public string? NarHash { get; init; }
+
+    /// <summary>Who asks; absent from a caller of an earlier version.</summary>
+    [Id(9)] public string? Publisher { get; init; }
+
+    [Id(10)] public string? TrustGroup { get; init; }
+
+    [Id(11)] public int Rank { get; init; }
+
+    [Id(12)] public bool IsAdmin { get; init; }
+
+    [Id(13)] public string? Address { get; init; }
+}
+
+/// <summary>The pin as the change left it, or why it was not done.</summary>
+[GenerateSerializer, Immutable, Alias("OrleansCache.PinReply")]
+public sealed record PinReply
+{
+    [Id(0)] public Problem? Problem { get; init; }
+
+    [Id(1)] public bool Made { get; init; }
+
+    /// <summary>Null after a deletion.</summary>
+    [Id(2)] public PinState? Pin { get; init; }
+}
+
+[GenerateSerializer, Immutable, Alias("OrleansCache.PinState")]
+public sealed record PinState(
+    [property: Id(0)] string Path, [property: Id(1)] long Revision, [property: Id(2)] int KeepRevisions,
+    [property: Id(3)] DateTimeOffset Created, [property: Id(4)] DateTimeOffset Updated, [property: Id(5)] DateTimeOffset? Expires);

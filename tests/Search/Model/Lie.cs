@@ -1,0 +1,46 @@
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Model.Tests;
+
+internal enum LieKind
+{
+    None,
+    Name,
+    Size,
+    References,
+    Nar,
+    Ca,
+
+    /// <summary>The bytes are not what was declared.</summary>
+    Noise,
+}
+
+/// <summary>What Mallory says of one path of a closure, or of the bytes of all.</summary>
+internal sealed record Lie(LieKind Kind, string Path)
+{
+    private const string Ca = "fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s";
+
+    public static Lie None { get; } = new(LieKind.None, "");
+
+    public bool IsNoise => Kind == LieKind.Noise;
+
+    public override string ToString() => Kind == LieKind.None ? "" : $"{Kind} of {Path}";
+
+    public BeginPush Of(BeginPush closure) => Kind == LieKind.None ? closure : closure with { Paths = [.. closure.Paths.Select(Of)] };
+
+    public PathDeclaration Of(PathDeclaration path) => path.Path.Hash != Universe.Hash(Path) ? path : Kind switch
+    {
+        LieKind.Name => path with { Path = NameOf(path.Path) },
+        LieKind.Size => path with { NarSize = path.NarSize + 1 },
+        LieKind.References => path with { References = path.References.Count > 0 ? [] : [path.Path.Hash] },
+        LieKind.Nar => path with { NarHash = Sha256Hash.Compute(NarOf(Path, [])), NarSize = NarOf(Path, []).Length },
+        LieKind.Ca => path with { Ca = ContentAddress.Parse(Ca) },
+        _ => path,
+    };
+
+    public StorePath NameOf(StorePath path) => Kind == LieKind.Name && path.Hash == Universe.Hash(Path) ? new StorePath(path.Hash, "wrong") : path;
+
+    /// <summary>The NAR of a path, as it is said to be.</summary>
+    public byte[] NarOf(string path, byte[] nar) => Kind == LieKind.Nar && path == Path ? Bodies.Nar($"evil {path}") : nar;
+}
