@@ -2,7 +2,9 @@ using OrleansCache.Bench.Gc;
 
 namespace OrleansCache.Bench;
 
-/// <summary>What <c>--against</c> measures: the same pushes, or collections, by our programs and by those of another build, in turn.</summary>
+/// <summary>
+/// What <c>--against</c> measures: the same pushes, or collections, by our programs and by those of another build, in turn.
+/// </summary>
 internal static class AgainstBench
 {
     private const double CpuRatio = 1.05;
@@ -18,7 +20,8 @@ internal static class AgainstBench
         foreach (var set in sets)
         {
             foreach (var (theirs, ours) in clients(lab.Theirs()).Zip(clients(lab)))
-                measured.Add(await MeasureAsync(lab, $"{set.Name} by {ours.Name}", set.Paths.Count, theirs.Of(set), ours.Of(set), WarmPushes));
+                measured.Add(await MeasureAsync(lab, $"{set.Name} by {ours.Name}", set.Paths.Count, theirs.Of(set),
+                    ours.Of(set), WarmPushes));
         }
 
         return Report(lab, measured);
@@ -31,7 +34,8 @@ internal static class AgainstBench
         var theirs = lab.Theirs();
         var measured = new List<Comparison>();
         foreach (var nodes in sizes)
-            measured.Add(await MeasureAsync(lab, $"collection in {nodes:N0} nodes", new GraphFill(nodes).Paths, ServerCollection.Of(theirs, nodes), ServerCollection.Of(lab, nodes), WarmCollections));
+            measured.Add(await MeasureAsync(lab, $"collection in {nodes:N0} nodes", new GraphFill(nodes).Paths,
+                ServerCollection.Of(theirs, nodes), ServerCollection.Of(lab, nodes), WarmCollections));
         return Report(lab, measured);
     }
 
@@ -54,7 +58,8 @@ internal static class AgainstBench
             yield return Of("PostgreSQL's", run => run.PostgresCpu);
 
             Target Of(string whose, Func<MeasuredRun, double> cpu) =>
-                new($"{comparison.Name}, {kind}: {whose} CPU against theirs", our.MedianOf(cpu) / Math.Max(their.MedianOf(cpu), Tick), CpuRatio, "×");
+                new($"{comparison.Name}, {kind}: {whose} CPU against theirs", our.MedianOf(cpu) / Math.Max(their.MedianOf(cpu), Tick),
+                    CpuRatio, "×");
         }
     }
 }

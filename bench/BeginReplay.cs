@@ -5,7 +5,9 @@ using System.Text;
 
 namespace OrleansCache.Bench;
 
-/// <summary>Sends a recorded <c>begin</c> again, each time under a new operation id, and measures from the last byte sent to the last received.</summary>
+/// <summary>
+/// Sends a recorded <c>begin</c> again, each time under a new operation id, and measures from the last byte sent to the last received.
+/// </summary>
 internal static class BeginReplay
 {
     /// <summary>Milliseconds of each. Loopback's part is in them, so the server's own time is less.</summary>
@@ -57,7 +59,8 @@ internal static class BeginReplay
             var at = text.IndexOf(Name, StringComparison.OrdinalIgnoreCase);
             var whole = at < 0
                 ? soFar.EndsWith("\r\n0\r\n\r\n"u8)
-                : soFar.Length - head - 4 >= int.Parse(text[(at + Name.Length)..].Split('\r')[0], System.Globalization.CultureInfo.InvariantCulture);
+                : soFar.Length - head - 4 >= int.Parse(text[(at + Name.Length)..].Split('\r')[0],
+                    System.Globalization.CultureInfo.InvariantCulture);
             if (whole)
                 return text.Split(' ')[1];
         }

@@ -74,11 +74,13 @@ internal sealed partial class CacheServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// From now on every statement is counted. PostgreSQL's log reaches the server's only where it says ERROR, so each line is made to say that.
+    /// From now on every statement is counted. PostgreSQL's log reaches the server's only where it says ERROR, so each line is made to say
+    /// that.
     /// </summary>
     public async Task CountStatementsAsync()
     {
-        foreach (var setting in (string[])[$"log_line_prefix = 'ERROR: {StatementMark} '", "log_min_duration_statement = 0", "log_parameter_max_length = 0"])
+        foreach (var setting in (string[])[$"log_line_prefix = 'ERROR: {StatementMark} '", "log_min_duration_statement = 0",
+            "log_parameter_max_length = 0"])
             await ExecuteAsync($"alter system set {setting}");
         await ExecuteAsync("select pg_reload_conf()");
         for (var tries = 0; !Statements().Exists(s => s.Text.Contains("counting", StringComparison.Ordinal)); tries++)
@@ -102,7 +104,10 @@ internal sealed partial class CacheServer : IAsyncDisposable
             _errors.RemoveAll(line => line.Contains(StatementMark, StringComparison.Ordinal));
     }
 
-    /// <summary>The statements since <see cref="CountStatementsAsync"/>: the function that each calls, and its time in PostgreSQL (parse, bind and execute).</summary>
+    /// <summary>
+    /// The statements since <see cref="CountStatementsAsync"/>: the function that each calls, and its time in PostgreSQL (parse, bind and
+    /// execute).
+    /// </summary>
     public List<Statement> Statements()
     {
         string[] lines;
@@ -110,7 +115,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
             lines = [.. _errors];
         var found = new List<Statement>();
         var before = 0.0;
-        foreach (var match in lines.Where(l => l.Contains(StatementMark, StringComparison.Ordinal)).Select(l => Logged().Match(l)).Where(m => m.Success))
+        foreach (var match in lines.Where(l => l.Contains(StatementMark, StringComparison.Ordinal)).Select(l => Logged().Match(l))
+            .Where(m => m.Success))
         {
             var milliseconds = double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
             if (match.Groups[2].Value is "parse" or "bind")
@@ -120,7 +126,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
             }
 
             var text = match.Groups[3].Value;
-            found.Add(new Statement(Function().Match(text) is { Success: true } function ? function.Groups[1].Value : Begin(text), milliseconds + before));
+            found.Add(new Statement(Function().Match(text) is { Success: true } function ? function.Groups[1].Value : Begin(text),
+                milliseconds + before));
             before = 0;
         }
 
@@ -131,7 +138,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
     public void Kill9() => _process.Kill();
 
     /// <summary>
-    /// Stops it. Its folder stays, for eng/bench to remove in the end: ext4 looks long for a free inode where thousands were freed in the last minutes,
+    /// Stops it. Its folder stays, for eng/bench to remove in the end: ext4 looks long for a free inode where thousands were freed in the
+    /// last minutes,
     /// so that deleting after one measurement would slow the next one down.
     /// </summary>
     public async ValueTask DisposeAsync()
@@ -176,7 +184,8 @@ internal sealed partial class CacheServer : IAsyncDisposable
     }
 
     /// <summary>How to connect to its PostgreSQL.</summary>
-    public NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache", Database = "orleans_cache", Pooling = false };
+    public NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache",
+        Database = "orleans_cache", Pooling = false };
 
     private string LastErrors()
     {

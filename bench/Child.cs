@@ -12,9 +12,11 @@ internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, s
 
     /// <summary>Runs a program. One at a time, or the processor seconds are of all of them.</summary>
     /// <exception cref="BenchException">It did not end with 0.</exception>
-    public static async Task<ChildRun> RunAsync(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)
+    public static async Task<ChildRun> RunAsync(string program, IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             start.Environment[name] = value;
         var cpu = ProcFs.EndedChildrenCpu();
@@ -37,7 +39,8 @@ internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, s
         var errorText = await errors;
         return process.ExitCode == 0
             ? new ChildRun(wall, ProcFs.EndedChildrenCpu() - cpu, peak, await output)
-            : throw new BenchException($"{program} {string.Join(' ', start.ArgumentList.Take(6))} ended with {process.ExitCode}: {errorText}{await output}");
+            : throw new BenchException(
+                $"{program} {string.Join(' ', start.ArgumentList.Take(6))} ended with {process.ExitCode}: {errorText}{await output}");
     }
 }
 

@@ -2,8 +2,11 @@ using System.Text.Json.Nodes;
 
 namespace OrleansCache.Bench;
 
-/// <summary>All measurements of one set's cold push, run after run in turn, so that a change of the machine's mood meets all of them.</summary>
-internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Ours, IReadOnlyDictionary<NixCopy, List<ChildRun>> Nix, IReadOnlyList<(double Wall, double Cpu)> Limit)
+/// <summary>
+/// All measurements of one set's cold push, run after run in turn, so that a change of the machine's mood meets all of them.
+/// </summary>
+internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Ours, IReadOnlyDictionary<NixCopy, List<ChildRun>> Nix,
+    IReadOnlyList<(double Wall, double Cpu)> Limit)
 {
     public double Wall => Stats.Median(Ours.Select(o => o.Client.Wall));
 
@@ -45,6 +48,7 @@ internal sealed record ColdResult(ClosureSet Set, IReadOnlyList<MeasuredRun> Our
         await using var server = await lab.StartServerAsync();
         var push = await MeasuredRun.MeasureAsync(lab, server, () => lab.PushAsync(server, [set.Root]));
         var published = (int)JsonNode.Parse(push.Client.Output)!["published"]!;
-        return published == set.Paths.Count ? push : throw new BenchException($"{set.Name} has {set.Paths.Count} paths, and {published} were published.");
+        return published == set.Paths.Count ? push
+            : throw new BenchException($"{set.Name} has {set.Paths.Count} paths, and {published} were published.");
     }
 }

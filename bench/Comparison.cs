@@ -7,13 +7,18 @@ internal sealed record RepeatedRuns(IReadOnlyList<MeasuredRun> Runs, Counts Coun
     public double MedianOf(Func<MeasuredRun, double> value) => Stats.Median(Runs.Select(value));
 }
 
-/// <summary>The same by each candidate, cold and warm: a push of a set or a collection, and then the same again. The others are compared with the first.</summary>
+/// <summary>
+/// The same by each candidate, cold and warm: a push of a set or a collection, and then the same again. The others are compared with the
+/// first.
+/// </summary>
 /// <param name="Name">Of what they do.</param>
-internal sealed record Comparison(string Name, int Paths, IReadOnlyList<(string Candidate, RepeatedRuns Cold, RepeatedRuns Warm)> Candidates)
+internal sealed record Comparison(string Name, int Paths,
+    IReadOnlyList<(string Candidate, RepeatedRuns Cold, RepeatedRuns Warm)> Candidates)
 {
     /// <summary>The candidates take turns, run after run, so that a change of the machine's mood meets all of them.</summary>
     /// <param name="warmRuns">So many in a row are measured as one.</param>
-    public static async Task<Comparison> MeasureAsync(string name, int paths, IReadOnlyList<Candidate> candidates, int runs, int warmRuns = 1)
+    public static async Task<Comparison> MeasureAsync(string name, int paths, IReadOnlyList<Candidate> candidates, int runs,
+        int warmRuns = 1)
     {
         var measured = candidates.ToDictionary(candidate => candidate, _ => new List<(MeasuredRun Cold, MeasuredRun Warm)>());
         for (var run = 0; run < runs; run++)

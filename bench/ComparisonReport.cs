@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace OrleansCache.Bench;
 
-/// <summary>What <c>eng/bench push --protocol</c> or <c>--against</c> has found: as a table and as JSON, each candidate beside the first.</summary>
+/// <summary>
+/// What <c>eng/bench push --protocol</c> or <c>--against</c> has found: as a table and as JSON, each candidate beside the first.
+/// </summary>
 /// <param name="First">What the first candidates are called: the figures of the others are so many times theirs.</param>
 internal sealed record ComparisonReport(ServerLab Lab, IReadOnlyList<Comparison> Comparisons, string First, IReadOnlyList<Target> Targets)
 {
@@ -36,7 +38,9 @@ internal sealed record ComparisonReport(ServerLab Lab, IReadOnlyList<Comparison>
 
     private void Print(TextWriter to)
     {
-        to.WriteLine($"Medians of {Options.Runs}, store: {Store}, {Environment.ProcessorCount} processors. CPU: client, gateway and PostgreSQL. Peak: of the gateway, the largest of all.");
+        to.WriteLine(
+            $"Medians of {Options.Runs}, store: {Store}, {Environment.ProcessorCount} processors. CPU: client, gateway and PostgreSQL. " +
+            "Peak: of the gateway, the largest of all.");
         foreach (var comparison in Comparisons)
         {
             var (_, firstCold, firstWarm) = comparison.Candidates[0];
@@ -87,7 +91,8 @@ internal sealed record ComparisonReport(ServerLab Lab, IReadOnlyList<Comparison>
     {
         var json = Object(Figures, f => f.Json, f => Math.Round(f.Of(runs), 3));
         if (runs != first)
-            json[$"times{char.ToUpperInvariant(First[0])}{First[1..]}"] = Object(Figures.Where(f => f.Of(first) > 0), f => f.Json, f => Math.Round(f.Of(runs) / f.Of(first), 3));
+            json[$"times{char.ToUpperInvariant(First[0])}{First[1..]}"] = Object(Figures.Where(f => f.Of(first) > 0), f => f.Json, f =>
+                Math.Round(f.Of(runs) / f.Of(first), 3));
         return json;
     }
 
@@ -95,12 +100,15 @@ internal sealed record ComparisonReport(ServerLab Lab, IReadOnlyList<Comparison>
     {
         Row(to, $"  {name}", f => f.Of(runs).ToString(f.Format, CultureInfo.InvariantCulture));
         if (runs != first)
-            Row(to, $"    times {First}", f => f.Of(first) > 0 ? string.Create(CultureInfo.InvariantCulture, $"{f.Of(runs) / f.Of(first):F2}×") : "");
+            Row(to, $"    times {First}", f => f.Of(first) > 0
+                ? string.Create(CultureInfo.InvariantCulture, $"{f.Of(runs) / f.Of(first):F2}×") : "");
     }
 
-    private static void Row(TextWriter to, string name, Func<Figure, string> cell) => to.WriteLine($"{name,-34}{string.Concat(Figures.Select(f => $"{cell(f),12}"))}");
+    private static void Row(TextWriter to, string name, Func<Figure, string> cell) =>
+        to.WriteLine($"{name,-34}{string.Concat(Figures.Select(f => $"{cell(f),12}"))}");
 
-    private static JsonObject Object<T>(IEnumerable<T> all, Func<T, string> name, Func<T, JsonNode> value) => new(all.Select(one => KeyValuePair.Create(name(one), (JsonNode?)value(one))));
+    private static JsonObject Object<T>(IEnumerable<T> all, Func<T, string> name, Func<T, JsonNode> value) =>
+        new(all.Select(one => KeyValuePair.Create(name(one), (JsonNode?)value(one))));
 
     private sealed record Figure(string Name, string Json, string Format, Func<RepeatedRuns, double> Of);
 }

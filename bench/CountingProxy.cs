@@ -4,7 +4,9 @@ using System.Text;
 
 namespace OrleansCache.Bench;
 
-/// <summary>Stands between clients and a server, counts the requests by kind, and keeps the bytes of the last <c>begin</c>. Never in a measured run.</summary>
+/// <summary>
+/// Stands between clients and a server, counts the requests by kind, and keeps the bytes of the last <c>begin</c>. Never in a measured run.
+/// </summary>
 internal sealed class CountingProxy : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -149,6 +151,7 @@ internal sealed class CountingProxy : IDisposable
     {
         const string Name = "\r\nContent-Length: ";
         var at = head.IndexOf(Name, StringComparison.OrdinalIgnoreCase);
-        return at < 0 ? 0 : long.Parse(head.AsSpan(at + Name.Length, head.IndexOf('\r', at + 2) - at - Name.Length), System.Globalization.CultureInfo.InvariantCulture);
+        return at < 0 ? 0 : long.Parse(head.AsSpan(at + Name.Length, head.IndexOf('\r', at + 2) - at - Name.Length),
+            System.Globalization.CultureInfo.InvariantCulture);
     }
 }

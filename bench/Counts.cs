@@ -3,9 +3,12 @@ using System.Globalization;
 
 namespace OrleansCache.Bench;
 
-/// <summary>Requests to the gateway and statements to PostgreSQL of one push, by kind: counted in a run of its own, which is not measured.</summary>
+/// <summary>
+/// Requests to the gateway and statements to PostgreSQL of one push, by kind: counted in a run of its own, which is not measured.
+/// </summary>
 /// <param name="Background">What the server asks although nobody pushes.</param>
-internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOnlyList<Statement> Statements, IReadOnlySet<string> Background)
+internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOnlyList<Statement> Statements,
+    IReadOnlySet<string> Background)
 {
     // One a second at most, however many paths: no part of begin and commit.
     private static readonly HashSet<string> OfTheirOwn = ["report_uploads", "wait_paths", "renew_push", "upload_urls"];
@@ -18,13 +21,15 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     public int BeginAndCommit => Statements.Count(s => !OfTheirOwn.Contains(s.Text) && !Background.Contains(s.Text));
 
     /// <summary>All statements, those of the background work too.</summary>
-    public IEnumerable<(string Text, int Count, double Milliseconds)> ByText => Statements.GroupBy(s => s.Text).Select(g => (g.Key, g.Count(), g.Sum(s => s.Milliseconds)));
+    public IEnumerable<(string Text, int Count, double Milliseconds)> ByText => Statements.GroupBy(s => s.Text)
+        .Select(g => (g.Key, g.Count(), g.Sum(s => s.Milliseconds)));
 
     /// <summary>Such as <c>3 PUT, 1 begin</c>.</summary>
     public string RequestsByKind => string.Join(", ", Requests.OrderByDescending(r => r.Value).Select(r => $"{r.Value} {r.Key}"));
 
     /// <summary>Such as <c>all statements: 1 begin_push 20 ms</c>.</summary>
-    public string StatementsByText => $"all statements: {string.Join(", ", ByText.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Count} {s.Text} {s.Milliseconds:F0} ms")))}";
+    public string StatementsByText =>
+        $"all statements: {string.Join(", ", ByText.Select(s => string.Create(CultureInfo.InvariantCulture, $"{s.Count} {s.Text} {s.Milliseconds:F0} ms")))}";
 
     /// <summary>Counts a push into an empty cache, and then the same once more.</summary>
     public static async Task<(Counts Cold, Counts Warm)> OfColdAndWarmAsync(CacheServer server, CountingProxy relay, Func<Task> push)
@@ -47,7 +52,9 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     }
 }
 
-/// <summary>A cold and a warm push of a set, counted; the begin of the warm one is kept, and sent again to measure the server's time.</summary>
+/// <summary>
+/// A cold and a warm push of a set, counted; the begin of the warm one is kept, and sent again to measure the server's time.
+/// </summary>
 /// <param name="YoungBeginMilliseconds">By a server that has just started, whose code the compiler has hardly looked at.</param>
 /// <param name="BeginMilliseconds">By one that has answered such requests for a while.</param>
 internal sealed record CountedPushes(ClosureSet Set, Counts Cold, Counts Warm, double[] YoungBeginMilliseconds, double[] BeginMilliseconds)

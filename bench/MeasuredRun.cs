@@ -11,7 +11,8 @@ internal sealed record MeasuredRun(ChildRun Client, double GatewayCpu, double Po
     public double Cpu => Client.Cpu + GatewayCpu + PostgresCpu;
 
     /// <summary>Measures runs against a server that nobody else uses.</summary>
-    /// <param name="times">So many in a row, and the mean of them: Linux counts a server's processor time in hundredths of a second.</param>
+    /// <param name="times">So many in a row, and the mean of them: Linux counts a server's processor time in hundredths of a
+    /// second.</param>
     public static async Task<MeasuredRun> MeasureAsync(ServerLab lab, CacheServer server, Func<Task<ChildRun>> run, int times = 1)
     {
         ProcFs.Sync();
@@ -20,7 +21,9 @@ internal sealed record MeasuredRun(ChildRun Client, double GatewayCpu, double Po
         while (clients.Count < times)
             clients.Add(await run());
         (gateway, postgres, store) = (server.GatewayCpu - gateway, server.PostgresCpu - postgres, (lab.S3?.Cpu ?? 0) - store);
-        var client = clients[^1] with { Wall = clients.Average(c => c.Wall), Cpu = clients.Average(c => c.Cpu), PeakMegabytes = clients.Max(c => c.PeakMegabytes) };
-        return new MeasuredRun(client, gateway / times, postgres / times, store / times, server.GatewayPeakMegabytes, await lab.CountObjectsAsync(server));
+        var client = clients[^1] with { Wall = clients.Average(c => c.Wall), Cpu = clients.Average(c => c.Cpu),
+            PeakMegabytes = clients.Max(c => c.PeakMegabytes) };
+        return new MeasuredRun(client, gateway / times, postgres / times, store / times, server.GatewayPeakMegabytes,
+            await lab.CountObjectsAsync(server));
     }
 }

@@ -1,6 +1,8 @@
 namespace OrleansCache.Bench;
 
-/// <summary>What we are compared with: <c>nix copy</c> at the same level, by a Nix that remembers nothing of the cache that it copies to.</summary>
+/// <summary>
+/// What we are compared with: <c>nix copy</c> at the same level, by a Nix that remembers nothing of the cache that it copies to.
+/// </summary>
 /// <param name="Command">Comes before <c>nix</c>: empty for the machine's own.</param>
 /// <param name="Version">Such as <c>2.8.0</c>.</param>
 internal sealed record NixCopy(IReadOnlyList<string> Command, string Version, bool Parallel, string Work)

@@ -14,7 +14,8 @@ try
         ["membership", .. var arguments] => await MembershipBench.RunAsync(BenchOptions.Parse(arguments)),
         ["start", .. var arguments] => await StartBench.RunAsync(BenchOptions.Parse(arguments)),
         ["hostile", .. var arguments] => await HostileBench.RunAsync(BenchOptions.Parse(arguments)),
-        _ => throw new BenchException("There are six benchmarks: push, gc, cluster, membership, start and hostile. Run them with eng/bench."),
+        _ => throw new BenchException(
+            "There are six benchmarks: push, gc, cluster, membership, start and hostile. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

@@ -1,6 +1,8 @@
 namespace OrleansCache.Bench;
 
-/// <summary>The benchmark <c>push --protocol</c>: what a push costs by another protocol than our own, through the same server, beside our own.</summary>
+/// <summary>
+/// The benchmark <c>push --protocol</c>: what a push costs by another protocol than our own, through the same server, beside our own.
+/// </summary>
 internal static class ProtocolBench
 {
     /// <returns>0: there are no targets to miss.</returns>

@@ -4,9 +4,11 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench;
 
 /// <summary>What <c>eng/bench push</c> has found: as a table, as JSON, and against the targets.</summary>
-internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResult> Cold, IReadOnlyList<CountedPushes> Counted, WarmPush? Warm, ManyClients Clients)
+internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResult> Cold, IReadOnlyList<CountedPushes> Counted,
+    WarmPush? Warm, ManyClients Clients)
 {
-    private const double ClientMegabytes = 250, GatewayMegabytes = 400, WarmMilliseconds = 150, BeginMilliseconds = 30, BeginAndCommitStatements = 8;
+    private const double ClientMegabytes = 250, GatewayMegabytes = 400, WarmMilliseconds = 150, BeginMilliseconds = 30,
+        BeginAndCommitStatements = 8;
 
     public IEnumerable<Target> Targets()
     {
@@ -15,7 +17,8 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             var name = cold.Set.Name;
             // The first is the machine's own Nix, which the targets speak of.
             if (cold.Nix.Count > 0 && name is "python-like" or "many" or "huge")
-                yield return new Target($"{name}: cold push against Nix {cold.Nix.Keys.First().Version}", cold.Wall / cold.NixWall(cold.Nix.Keys.First()), name == "many" ? 0.70 : 0.60, "×");
+                yield return new Target($"{name}: cold push against Nix {cold.Nix.Keys.First().Version}",
+                    cold.Wall / cold.NixWall(cold.Nix.Keys.First()), name == "many" ? 0.70 : 0.60, "×");
             if (name is "python-like" or "huge")
                 yield return new Target($"{name}: cold push against the machine's limit", cold.Wall / cold.LimitWall, 1.35, "×");
             yield return new Target($"{name}: client's peak memory", cold.Ours.Max(o => o.Client.PeakMegabytes), ClientMegabytes, "MiB");
@@ -23,15 +26,20 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
 
         foreach (var counted in Counted)
         {
-            yield return new Target($"{counted.Set.Name}: statements of begin and commit, cold", counted.Cold.BeginAndCommit, BeginAndCommitStatements, "");
-            yield return new Target($"{counted.Set.Name}: statements of begin and commit, warm", counted.Warm.BeginAndCommit, BeginAndCommitStatements, "");
+            yield return new Target($"{counted.Set.Name}: statements of begin and commit, cold", counted.Cold.BeginAndCommit,
+                BeginAndCommitStatements, "");
+            yield return new Target($"{counted.Set.Name}: statements of begin and commit, warm", counted.Warm.BeginAndCommit,
+                BeginAndCommitStatements, "");
             if (counted.Set.Name == "many")
-                yield return new Target("many: begin of 2,000 known paths", Stats.Median(counted.BeginMilliseconds), BeginMilliseconds, "ms");
+                yield return new Target("many: begin of 2,000 known paths", Stats.Median(counted.BeginMilliseconds),
+                    BeginMilliseconds, "ms");
         }
 
         if (Warm is not null)
-            yield return new Target($"{Warm.Set.Name}: warm push beyond nix path-info", Warm.PushMilliseconds - Warm.PathInfoMilliseconds, WarmMilliseconds, "ms");
-        yield return new Target($"gateway's peak memory with {Clients.Clients} clients at once", Clients.GatewayPeak, GatewayMegabytes, "MiB");
+            yield return new Target($"{Warm.Set.Name}: warm push beyond nix path-info", Warm.PushMilliseconds - Warm.PathInfoMilliseconds,
+                WarmMilliseconds, "ms");
+        yield return new Target($"gateway's peak memory with {Clients.Clients} clients at once", Clients.GatewayPeak,
+            GatewayMegabytes, "MiB");
     }
 
     public void Print(TextWriter to)
@@ -45,9 +53,11 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             foreach (var (nix, runs) in cold.Nix)
                 Line(to, nix.Name, cold.NixWall(nix), Stats.Median(runs.Select(r => r.Cpu)), cold.Wall / cold.NixWall(nix));
             Line(to, "the machine's limit", cold.LimitWall, Stats.Median(cold.Limit.Select(l => l.Cpu)), cold.Wall / cold.LimitWall);
-            to.WriteLine(Text($"  of ours: CPU client {cold.MedianOf(o => o.Client.Cpu):F2} s, gateway {cold.MedianOf(o => o.GatewayCpu):F2} s, PostgreSQL {cold.MedianOf(o => o.PostgresCpu):F2} s{StoreCpu(cold)}"));
+            to.WriteLine(
+                Text($"  of ours: CPU client {cold.MedianOf(o => o.Client.Cpu):F2} s, gateway {cold.MedianOf(o => o.GatewayCpu):F2} s, PostgreSQL {cold.MedianOf(o => o.PostgresCpu):F2} s{StoreCpu(cold)}"));
             to.WriteLine(Text($"           wall {string.Join(", ", PhaseMedians(cold).Select(p => Text($"{p.Key} {p.Value:F2} s")))}"));
-            to.WriteLine(Text($"           peak memory client {cold.Ours.Max(o => o.Client.PeakMegabytes):F0} MiB, gateway {cold.Ours.Max(o => o.GatewayPeak):F0} MiB; {cold.Ours[0].Objects} objects written"));
+            to.WriteLine(
+                Text($"           peak memory client {cold.Ours.Max(o => o.Client.PeakMegabytes):F0} MiB, gateway {cold.Ours.Max(o => o.GatewayPeak):F0} MiB; {cold.Ours[0].Objects} objects written"));
         }
 
         foreach (var counted in Counted)
@@ -55,13 +65,16 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             to.WriteLine();
             Print(to, $"{counted.Set.Name}, cold", counted.Cold);
             Print(to, $"{counted.Set.Name}, warm", counted.Warm);
-            to.WriteLine(Text($"  begin of the warm push, sent again: median {Stats.Median(counted.BeginMilliseconds):F1} ms, from {counted.BeginMilliseconds.Min():F1} to {counted.BeginMilliseconds.Max():F1}; by a server that has just started: median {Stats.Median(counted.YoungBeginMilliseconds):F1} ms"));
+            to.WriteLine(
+                Text($"  begin of the warm push, sent again: median {Stats.Median(counted.BeginMilliseconds):F1} ms, from {counted.BeginMilliseconds.Min():F1} to {counted.BeginMilliseconds.Max():F1}; by a server that has just started: median {Stats.Median(counted.YoungBeginMilliseconds):F1} ms"));
         }
 
         to.WriteLine();
         if (Warm is not null)
-            to.WriteLine(Text($"{Warm.Set.Name}: warm push {Warm.PushMilliseconds:F0} ms, nix path-info alone {Warm.PathInfoMilliseconds:F0} ms; of the push: {string.Join(", ", Warm.Phases.Select(p => Text($"{p.Key} {p.Value * 1000:F0} ms")))}"));
-        to.WriteLine(Text($"{Clients.Clients} clients at once, {Clients.NarBytes / 1e6:F0} MB: {Clients.Wall:F1} s, gateway's peak memory {Clients.GatewayPeak:F0} MiB"));
+            to.WriteLine(
+                Text($"{Warm.Set.Name}: warm push {Warm.PushMilliseconds:F0} ms, nix path-info alone {Warm.PathInfoMilliseconds:F0} ms; of the push: {string.Join(", ", Warm.Phases.Select(p => Text($"{p.Key} {p.Value * 1000:F0} ms")))}"));
+        to.WriteLine(
+            Text($"{Clients.Clients} clients at once, {Clients.NarBytes / 1e6:F0} MB: {Clients.Wall:F1} s, gateway's peak memory {Clients.GatewayPeak:F0} MiB"));
         to.WriteLine();
         foreach (var target in Targets())
             to.WriteLine(target);
@@ -80,8 +93,10 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             ["beginMs"] = Round(Stats.Median(c.BeginMilliseconds)),
             ["youngBeginMs"] = Round(Stats.Median(c.YoungBeginMilliseconds)),
         }))),
-        ["warm"] = Warm is null ? null : new JsonObject { ["set"] = Warm.Set.Name, ["pushMs"] = Round(Warm.PushMilliseconds), ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds) },
-        ["clients"] = new JsonObject { ["count"] = Clients.Clients, ["seconds"] = Round(Clients.Wall), ["gatewayPeakMiB"] = Round(Clients.GatewayPeak) },
+        ["warm"] = Warm is null ? null : new JsonObject { ["set"] = Warm.Set.Name, ["pushMs"] = Round(Warm.PushMilliseconds),
+            ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds) },
+        ["clients"] = new JsonObject { ["count"] = Clients.Clients, ["seconds"] = Round(Clients.Wall),
+            ["gatewayPeakMiB"] = Round(Clients.GatewayPeak) },
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 
@@ -121,7 +136,8 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
     {
         ["requests"] = new JsonObject(counts.Requests.Select(r => KeyValuePair.Create(r.Key, (JsonNode?)r.Value))),
         ["beginAndCommit"] = counts.BeginAndCommit,
-        ["statements"] = new JsonObject(counts.ByText.Select(s => KeyValuePair.Create(s.Text, (JsonNode?)new JsonObject { ["count"] = s.Count, ["ms"] = Round(s.Milliseconds) }))),
+        ["statements"] = new JsonObject(counts.ByText.Select(s =>
+            KeyValuePair.Create(s.Text, (JsonNode?)new JsonObject { ["count"] = s.Count, ["ms"] = Round(s.Milliseconds) }))),
     };
 
     private static void Print(TextWriter to, string name, Counts counts)
@@ -136,7 +152,8 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
         return phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k])));
     }
 
-    private static string StoreCpu(ColdResult cold) => cold.MedianOf(o => o.StoreCpu) is var cpu and > 0 ? Text($"; the S3 server {cpu:F2} s") : "";
+    private static string StoreCpu(ColdResult cold) => cold.MedianOf(o => o.StoreCpu) is var cpu and > 0
+        ? Text($"; the S3 server {cpu:F2} s") : "";
 
     private static void Line(TextWriter to, string name, double wall, double cpu, double? ratio) =>
         to.WriteLine(Text($"  {name,-34} {wall,8:F2} {cpu,7:F2} {(ratio is { } r ? Text($"{r:F2}×") : ""),11}"));

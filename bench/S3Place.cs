@@ -5,7 +5,9 @@ using Amazon.S3.Model;
 
 namespace OrleansCache.Bench;
 
-/// <summary>The S3 server that <c>eng/bench --store s3</c> has started, and a bucket in it. Each server of ours gets a prefix of its own.</summary>
+/// <summary>
+/// The S3 server that <c>eng/bench --store s3</c> has started, and a bucket in it. Each server of ours gets a prefix of its own.
+/// </summary>
 internal sealed class S3Place : IDisposable
 {
     private const string Bucket = "bench";
@@ -62,7 +64,8 @@ internal sealed class S3Place : IDisposable
         ListObjectsV2Response? page = null;
         do
         {
-            page = await _client.ListObjectsV2Async(new ListObjectsV2Request { BucketName = Bucket, Prefix = Prefix, ContinuationToken = page?.NextContinuationToken });
+            page = await _client.ListObjectsV2Async(new ListObjectsV2Request { BucketName = Bucket, Prefix = Prefix,
+                ContinuationToken = page?.NextContinuationToken });
             count += page.S3Objects?.Count ?? 0;
         }
         while (page.IsTruncated == true);
@@ -71,7 +74,8 @@ internal sealed class S3Place : IDisposable
 
     public void Dispose() => _client.Dispose();
 
-    private static string Required(string name) => Environment.GetEnvironmentVariable($"ORLEANS_CACHE_BENCH_S3_{name}") is { Length: > 0 } value
+    private static string Required(string name) => Environment.GetEnvironmentVariable($"ORLEANS_CACHE_BENCH_S3_{name}")
+        is { Length: > 0 } value
         ? value
         : throw new BenchException($"ORLEANS_CACHE_BENCH_S3_{name} is not set: run eng/bench, which starts an S3 server.");
 }

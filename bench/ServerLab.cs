@@ -16,7 +16,8 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3)
 
     /// <summary>A server with an empty catalog and an empty store.</summary>
     public Task<CacheServer> StartServerAsync(params string[] arguments) =>
-        CacheServer.StartAsync(options.Server, Path.Combine(options.Work, $"server-{++_servers}"), [.. s3?.NextServerArguments() ?? [], .. arguments]);
+        CacheServer.StartAsync(options.Server, Path.Combine(options.Work, $"server-{++_servers}"),
+            [.. s3?.NextServerArguments() ?? [], .. arguments]);
 
     /// <summary>The same, for clients that come through a relay.</summary>
     public async Task<CacheServer> StartServerAsync(CountingProxy relay)
@@ -28,7 +29,8 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3)
 
     /// <param name="url">Left out: the server itself.</param>
     public Task<ChildRun> PushAsync(CacheServer server, IEnumerable<string> paths, string? url = null) =>
-        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", "--quiet", .. paths], new Dictionary<string, string?>
+        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", "--quiet",
+            .. paths], new Dictionary<string, string?>
         {
             ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command",
         });
@@ -39,5 +41,6 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3)
 
     public async Task<int> CountObjectsAsync(CacheServer server) => s3 is not null
         ? await s3.CountObjectsAsync()
-        : Directory.EnumerateFiles(server.Objects, "*", SearchOption.AllDirectories).Count(file => !file[(server.Objects.Length + 1)..].StartsWith('.'));
+        : Directory.EnumerateFiles(server.Objects, "*", SearchOption.AllDirectories)
+            .Count(file => !file[(server.Objects.Length + 1)..].StartsWith('.'));
 }

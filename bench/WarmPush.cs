@@ -1,7 +1,8 @@
 namespace OrleansCache.Bench;
 
 /// <summary>A push of which everything is present, beside the question to Nix that it cannot do without.</summary>
-internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double PathInfoMilliseconds, IReadOnlyDictionary<string, double> Phases)
+internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double PathInfoMilliseconds,
+    IReadOnlyDictionary<string, double> Phases)
 {
     public static async Task<WarmPush> MeasureAsync(ServerLab lab, ClosureSet set, NixCopy nix)
     {
@@ -17,6 +18,7 @@ internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double 
         }
 
         var phases = pushes.ConvertAll(ServerLab.PhasesOf);
-        return new WarmPush(set, Stats.Median(pushes.Select(p => p.Wall * 1000)), Stats.Median(pathInfos), phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k]))));
+        return new WarmPush(set, Stats.Median(pushes.Select(p => p.Wall * 1000)), Stats.Median(pathInfos),
+            phases[0].Keys.ToDictionary(k => k, k => Stats.Median(phases.Select(p => p[k]))));
     }
 }

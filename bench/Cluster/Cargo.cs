@@ -32,7 +32,8 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
     {
         var closure = await new LocalStore().ClosureAsync([StorePath.Parse(set.Root)], CancellationToken.None);
         var nars = new Dictionary<StorePathHash, Nar>();
-        await Parallel.ForEachAsync(closure.Values, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (info, cancel) =>
+        await Parallel.ForEachAsync(closure.Values, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
+            (info, cancel) =>
         {
             using var bytes = new MemoryStream((int)info.NarSize);
             NarWriter.Write(info.Path.ToString(), bytes, cancellationToken: cancel);
@@ -82,7 +83,8 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
 
     public static StorePathHash Rename(string variant, StorePathHash hash) => NewHash($"{variant}/{hash}");
 
-    public static StorePathHash NewHash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathHash.ByteLength));
+    public static StorePathHash NewHash(string name) =>
+        StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathHash.ByteLength));
 }
 
 /// <summary>Makes closures of small paths: one file of 2,000 bytes that do not compress.</summary>
@@ -106,7 +108,8 @@ internal sealed class SmallCargo
     /// <summary>A closure that nobody else has: each path refers to the ten before it, the last reaches all.</summary>
     public Cargo Make(string name, int paths)
     {
-        var hashes = Enumerable.Range(0, paths).Select(i => Cargo.NewHash(string.Create(CultureInfo.InvariantCulture, $"{name}/{i}"))).ToArray();
+        var hashes = Enumerable.Range(0, paths)
+            .Select(i => Cargo.NewHash(string.Create(CultureInfo.InvariantCulture, $"{name}/{i}"))).ToArray();
         var nars = hashes.ToDictionary(hash => hash, hash => Cargo.Pack([.. _nar], hash.ToString(), _listing));
         var begin = new BeginPush
         {

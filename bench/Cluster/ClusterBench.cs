@@ -4,7 +4,10 @@ using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Bench.Cluster;
 
-/// <summary>The benchmark <c>cluster</c>: silos beside as many plain gateways, under the same pushes; <c>docs/benchmarks-method.md</c> says what it measures and why so.</summary>
+/// <summary>
+/// The benchmark <c>cluster</c>: silos beside as many plain gateways, under the same pushes; <c>docs/benchmarks-method.md</c> says what it
+/// measures and why so.
+/// </summary>
 internal sealed class ClusterBench
 {
     private const int Runners = 100;
@@ -70,7 +73,8 @@ internal sealed class ClusterBench
             }
         }
 
-        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results, bench._news, bench.LargePaths);
+        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results, bench._news,
+            bench.LargePaths);
         report.Print(options.Json ? Console.Error : Console.Out);
         if (options.Json)
             Console.Out.WriteLine(report.ToJson().ToJsonString());
@@ -111,8 +115,10 @@ internal sealed class ClusterBench
         foreach (var nar in _runners.Nars.Values)
             nar.ForgetUploads();
         ProcFs.Sync();
-        await MeterAsync(fleet, Workload.Runners, times => Task.WhenAll(Enumerable.Range(0, Runners).Select(i => TimedAsync(runners[i % runners.Count], _runners, times))));
-        _results[^1] = _results[^1] with { NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
+        await MeterAsync(fleet, Workload.Runners, times =>
+            Task.WhenAll(Enumerable.Range(0, Runners).Select(i => TimedAsync(runners[i % runners.Count], _runners, times))));
+        _results[^1] = _results[^1] with { NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash)
+            .Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
     }
 
     /// <summary>The small pushes again, for as long as one push of very many paths goes on beside them.</summary>
@@ -149,7 +155,10 @@ internal sealed class ClusterBench
         }
     }
 
-    /// <summary>One push after the other: no group forms, so silos differ from gateways by what Orleans costs; and a while without pushes, for what is used anyway.</summary>
+    /// <summary>
+    /// One push after the other: no group forms, so silos differ from gateways by what Orleans costs; and a while without pushes, for what
+    /// is used anyway.
+    /// </summary>
     private async Task SinglesAsync(Fleet fleet, IReadOnlyList<Runner> runners)
     {
         await RunAsync(Singles / 4, []);
@@ -176,7 +185,8 @@ internal sealed class ClusterBench
         var begun = Stopwatch.GetTimestamp();
         await load(times);
         var wall = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.IsTheirs, fleet.Count, workload, wall, [.. times], await fleet.ReadAsync() - before));
+        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.IsTheirs, fleet.Count, workload, wall, [.. times],
+            await fleet.ReadAsync() - before));
     }
 
     private static async Task TimedAsync(Runner runner, Cargo cargo, ConcurrentBag<double> times)

@@ -17,7 +17,8 @@ internal enum Workload
 /// <param name="Wall">Seconds, from the first push's begin to the last one's commit.</param>
 /// <param name="Milliseconds">Of each push.</param>
 /// <param name="Usage">During <paramref name="Wall"/>.</param>
-internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int Members, Workload Workload, double Wall, IReadOnlyList<double> Milliseconds, Usage Usage)
+internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int Members, Workload Workload, double Wall,
+    IReadOnlyList<double> Milliseconds, Usage Usage)
 {
     public int Pushes => Milliseconds.Count;
 
@@ -27,7 +28,9 @@ internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int M
     /// <summary>The same of PostgreSQL.</summary>
     public double IdlePostgres { get; init; }
 
-    /// <summary>Processor seconds that a push costs the members beyond what they would have used anyway; of <see cref="Workload.Singles"/>.</summary>
+    /// <summary>
+    /// Processor seconds that a push costs the members beyond what they would have used anyway; of <see cref="Workload.Singles"/>.
+    /// </summary>
     public double OwnMembers => (Usage.Members - IdleMembers * Wall) / Pushes;
 
     /// <summary>The same of PostgreSQL.</summary>
@@ -38,7 +41,8 @@ internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int M
 }
 
 /// <summary>What <c>eng/bench cluster</c> has found: as a table, as JSON, and against the targets.</summary>
-internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results, IReadOnlyList<NewsTimes> News, int LargePaths)
+internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results,
+    IReadOnlyList<NewsTimes> News, int LargePaths)
 {
     private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000;
     private static readonly int[] Widths = [8, 10, 10, 24, 7, 7, 13, 9, 8];
@@ -47,15 +51,19 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     {
         foreach (var runners in Results.Where(r => r.IsSilos && !r.IsTheirs && r.Workload == Workload.Runners))
         {
-            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone", runners.Wall / Alone(runners), RunnersRatio, "×");
+            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone",
+                runners.Wall / Alone(runners), RunnersRatio, "×");
             yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
-            yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)), GrainPercent, "%");
+            yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)),
+                GrainPercent, "%");
         }
 
         foreach (var news in News.Where(n => n.IsSilos && !n.IsTheirs))
         {
-            yield return new Target($"{news.Fleet}: p99 until who waits learns of an upload", Stats.Percentile(news.Learned, 99), LearnMs, "ms");
-            yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push", Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
+            yield return new Target($"{news.Fleet}: p99 until who waits learns of an upload", Stats.Percentile(news.Learned, 99),
+                LearnMs, "ms");
+            yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push",
+                Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
         }
     }
 
@@ -65,25 +73,30 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         foreach (var workload in Enum.GetValues<Workload>())
         {
             to.WriteLine();
-            to.WriteLine($"{Describe(workload),-46}  pushes     /s     p50 ms    p99 ms   CPU ms a push: members   PG  (load)   statements   rows   WAL kB");
+            to.WriteLine(
+                $"{Describe(workload),-46}  pushes     /s     p50 ms    p99 ms   CPU ms a push: members   PG  (load)   statements   rows   WAL kB");
             foreach (var r in Results.Where(r => r.Workload == workload))
             {
                 Row(to, r.Fleet, $"{r.Pushes}", "F1", Cells(r));
-                if (!r.IsTheirs && Results.FirstOrDefault(o => o.Fleet == r.Fleet + Fleet.TheirSuffix && o.Workload == workload) is { } theirs)
+                if (!r.IsTheirs && Results.FirstOrDefault(o => o.Fleet == r.Fleet + Fleet.TheirSuffix && o.Workload == workload)
+                    is { } theirs)
                     Row(to, "  times theirs", "", "F2", [.. Cells(r).Zip(Cells(theirs), (our, their) => our / their)]);
             }
         }
 
         to.WriteLine();
         foreach (var r in Results.Where(r => r.Workload == Workload.Singles))
-            to.WriteLine(Text($"{r.Fleet}: idle {r.IdleMembers * 1000:F1} + {r.IdlePostgres * 1000:F1} ms of CPU a second (members + PostgreSQL); a push beyond that {r.OwnMembers * 1000:F1} + {r.OwnPostgres * 1000:F1} ms"));
+            to.WriteLine(
+                Text($"{r.Fleet}: idle {r.IdleMembers * 1000:F1} + {r.IdlePostgres * 1000:F1} ms of CPU a second (members + PostgreSQL); a push beyond that {r.OwnMembers * 1000:F1} + {r.OwnPostgres * 1000:F1} ms"));
         to.WriteLine();
         foreach (var r in Results.Where(r => r.Workload == Workload.OneRunner))
             to.WriteLine(Text($"{r.Fleet}: {Runners} runners take {Of(r, Workload.Runners).Wall / Alone(r):F2} times as long as one"));
         foreach (var r in Results.Where(r => r.Workload == Workload.Beside))
-            to.WriteLine(Text($"{r.Fleet}: beside a push of {LargePaths} paths, which took {r.Wall:F1} s, small ones have {Ratio(r, 50):F2} times their p50 and {Ratio(r, 99):F2} times their p99"));
+            to.WriteLine(
+                Text($"{r.Fleet}: beside a push of {LargePaths} paths, which took {r.Wall:F1} s, small ones have {Ratio(r, 50):F2} times their p50 and {Ratio(r, 99):F2} times their p99"));
         foreach (var n in News)
-            to.WriteLine(Text($"{n.Fleet}: an upload is learned of after {Stats.Percentile(n.Learned, 50):F1} ms (p50), {Stats.Percentile(n.Learned, 99):F1} ms (p99); the claim of an aborted push is passed on after {Stats.Percentile(n.PassedOn, 50):F1} ms, {Stats.Percentile(n.PassedOn, 99):F1} ms"));
+            to.WriteLine(
+                Text($"{n.Fleet}: an upload is learned of after {Stats.Percentile(n.Learned, 50):F1} ms (p50), {Stats.Percentile(n.Learned, 99):F1} ms (p99); the claim of an aborted push is passed on after {Stats.Percentile(n.PassedOn, 50):F1} ms, {Stats.Percentile(n.PassedOn, 99):F1} ms"));
         to.WriteLine();
         foreach (var target in Targets())
             to.WriteLine(target);
@@ -130,23 +143,30 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     [
         r.Pushes / r.Wall, Stats.Percentile(r.Milliseconds, 50), Stats.Percentile(r.Milliseconds, 99), .. new[]
         {
-            r.Usage.Members * 1000, r.Usage.Postgres * 1000, r.Usage.Load * 1000, r.Usage.Statements, r.Usage.Rows, r.Usage.WalBytes / 1000.0,
+            r.Usage.Members * 1000, r.Usage.Postgres * 1000, r.Usage.Load * 1000, r.Usage.Statements, r.Usage.Rows,
+                r.Usage.WalBytes / 1000.0,
         }.Select(all => all / r.Pushes),
     ];
 
     private static void Row(TextWriter to, string name, string pushes, string format, double[] cells) =>
-        to.WriteLine($"  {name,-44}{pushes,8}{string.Concat(cells.Zip(Widths, (cell, width) => cell.ToString(format, CultureInfo.InvariantCulture).PadLeft(width)))}");
+        to.WriteLine(
+            $"  {name,-44}{pushes,8}{string.Concat(cells.Zip(Widths, (cell, width) => cell.ToString(format, CultureInfo.InvariantCulture).PadLeft(width)))}");
 
-    /// <summary>Of a push to silos, PostgreSQL included, in percent: what it costs them more than one costs as many gateways. The statements are the same.</summary>
+    /// <summary>
+    /// Of a push to silos, PostgreSQL included, in percent: what it costs them more than one costs as many gateways. The statements are the
+    /// same.
+    /// </summary>
     private double GrainShare(Measured silos)
     {
-        var gateways = Results.First(r => !r.IsSilos && r.IsTheirs == silos.IsTheirs && r.Members == silos.Members && r.Workload == Workload.Singles);
+        var gateways = Results.First(r => !r.IsSilos && r.IsTheirs == silos.IsTheirs && r.Members == silos.Members
+            && r.Workload == Workload.Singles);
         return (silos.OwnMembers - gateways.OwnMembers) / (silos.OwnMembers + silos.OwnPostgres) * 100;
     }
 
     private double Alone(Measured fleet) => Stats.Median(Of(fleet, Workload.OneRunner).Milliseconds) / 1000;
 
-    private double Ratio(Measured beside, double percent) => Stats.Percentile(beside.Milliseconds, percent) / Stats.Percentile(Of(beside, Workload.Cold).Milliseconds, percent);
+    private double Ratio(Measured beside, double percent) =>
+        Stats.Percentile(beside.Milliseconds, percent) / Stats.Percentile(Of(beside, Workload.Cold).Milliseconds, percent);
 
     private Measured Of(Measured other, Workload workload) => Results.First(r => r.Fleet == other.Fleet && r.Workload == workload);
 

@@ -19,7 +19,8 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string _database;
     private readonly List<CacheServer> _members = [];
 
-    private Fleet(CacheServer postgres, string database, bool silos, bool theirs) => (_postgres, _database, IsSilos, IsTheirs) = (postgres, database, silos, theirs);
+    private Fleet(CacheServer postgres, string database, bool silos, bool theirs) =>
+        (_postgres, _database, IsSilos, IsTheirs) = (postgres, database, silos, theirs);
 
     public bool IsSilos { get; }
 
@@ -70,9 +71,13 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>A way to the cache for each member.</summary>
     public IReadOnlyList<Runner> Connect(HttpMessageInvoker http, RetryPolicy retry) =>
-        _members.ConvertAll(member => new Runner(new Api(http, new Uri(member.Url), "default", File.ReadAllText(_members[0].TokenFile).Trim(), retry), http, retry));
+        _members.ConvertAll(member =>
+            new Runner(new Api(http, new Uri(member.Url), "default", File.ReadAllText(_members[0].TokenFile).Trim(), retry), http, retry));
 
-    /// <summary>As autovacuum leaves the catalog within a minute: until then PostgreSQL plans as if it were empty, for one fleet longer than for another.</summary>
+    /// <summary>
+    /// As autovacuum leaves the catalog within a minute: until then PostgreSQL plans as if it were empty, for one fleet longer than for
+    /// another.
+    /// </summary>
     public async Task AnalyzeAsync()
     {
         var settings = _postgres.Settings();
@@ -93,7 +98,8 @@ internal sealed class Fleet : IAsyncDisposable
         await using var reader = await command.ExecuteReaderAsync();
         await reader.ReadAsync();
         return new Usage(
-            _members.Sum(member => member.GatewayCpu), _postgres.PostgresCpu, ProcFs.Cpu(Environment.ProcessId), reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2));
+            _members.Sum(member => member.GatewayCpu), _postgres.PostgresCpu, ProcFs.Cpu(Environment.ProcessId), reader.GetInt64(0),
+                reader.GetInt64(1), reader.GetInt64(2));
     }
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(_members.Select(member => member.DisposeAsync().AsTask()));
@@ -119,5 +125,6 @@ internal sealed class Fleet : IAsyncDisposable
 internal sealed record Usage(double Members, double Postgres, double Load, long Statements, long Rows, long WalBytes)
 {
     public static Usage operator -(Usage now, Usage then) => new(
-        now.Members - then.Members, now.Postgres - then.Postgres, now.Load - then.Load, now.Statements - then.Statements, now.Rows - then.Rows, now.WalBytes - then.WalBytes);
+        now.Members - then.Members, now.Postgres - then.Postgres, now.Load - then.Load, now.Statements - then.Statements,
+            now.Rows - then.Rows, now.WalBytes - then.WalBytes);
 }

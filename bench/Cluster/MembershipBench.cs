@@ -5,7 +5,8 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench.Cluster;
 
 /// <summary>
-/// The benchmark <c>membership</c>: 1. how soon a silo that is killed is out, 2. whether one that is only slow stays, with many busy processes beside it for minutes,
+/// The benchmark <c>membership</c>: 1. how soon a silo that is killed is out, 2. whether one that is only slow stays, with many busy
+/// processes beside it for minutes,
 /// 3. how soon one that is killed then is out. The others agree that it is out when its row says so.
 /// </summary>
 internal sealed class MembershipBench : IAsyncDisposable
@@ -94,7 +95,8 @@ internal sealed class MembershipBench : IAsyncDisposable
             while ((await _table.ReadAsync()).Any(row => row.Name == victim.Row && !row.IsDead))
             {
                 if (clock.Elapsed > Patience)
-                    throw new BenchException(Text($"Silo {victim.Number} was killed, and is not out after {clock.Elapsed.TotalSeconds:0} s."));
+                    throw new BenchException(
+                        Text($"Silo {victim.Number} was killed, and is not out after {clock.Elapsed.TotalSeconds:0} s."));
                 await Task.Delay(Look);
             }
 
@@ -112,7 +114,8 @@ internal sealed class MembershipBench : IAsyncDisposable
     private void BeginToBeBusy()
     {
         for (var i = 0; i < _options.Busy; i++)
-            _busy.Add(Process.Start("sh", ["-c", Text($"while kill -0 {Environment.ProcessId} 2>/dev/null; do i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; done")]));
+            _busy.Add(Process.Start("sh", ["-c",
+                Text($"while kill -0 {Environment.ProcessId} 2>/dev/null; do i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; done")]));
     }
 
     private async Task WatchAsync(TimeSpan length)
@@ -135,7 +138,8 @@ internal sealed class MembershipBench : IAsyncDisposable
             await Task.Delay(Look * 10);
         }
 
-        await SayAsync($"{length.TotalMinutes:0.#} min beside {_options.Busy} busy processes: {_suspicions.Count} suspicions, {_thrownOut.Count} thrown out; the slowest look at the table took {longestLook.TotalMilliseconds:0} ms");
+        await SayAsync(
+            $"{length.TotalMinutes:0.#} min beside {_options.Busy} busy processes: {_suspicions.Count} suspicions, {_thrownOut.Count} thrown out; the slowest look at the table took {longestLook.TotalMilliseconds:0} ms");
     }
 
     private JsonObject ToJson(IEnumerable<Target> targets) => new()

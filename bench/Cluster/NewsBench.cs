@@ -3,7 +3,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Bench.Cluster;
 
-/// <summary>How soon a push that waits at one member learns of an upload that was reported to another, and gets the claim of a push that was aborted there.</summary>
+/// <summary>
+/// How soon a push that waits at one member learns of an upload that was reported to another, and gets the claim of a push that was aborted
+/// there.
+/// </summary>
 /// <param name="Learned">Milliseconds from the answer to the report until the waiter has its own; none when that was there first.</param>
 /// <param name="PassedOn">The same, from the answer to the abort.</param>
 internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IReadOnlyList<double> Learned, IReadOnlyList<double> PassedOn)
@@ -21,7 +24,8 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
             var waiting = runners[(round + 4) % runners.Count];
             foreach (var aborts in new[] { false, true })
             {
-                var time = await OnceAsync(uploading, waiting, small.Make($"news-{round}-{aborts}", 1), small.Make($"own-{round}-{aborts}", 1), aborts);
+                var time = await OnceAsync(uploading, waiting, small.Make($"news-{round}-{aborts}", 1),
+                    small.Make($"own-{round}-{aborts}", 1), aborts);
                 if (round >= 0)
                     (aborts ? passedOn : learned).Add(time);
             }
@@ -34,7 +38,8 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
     {
         var first = await uploading.Api.BeginAsync(shared.Begin, NewKey(), CancellationToken.None);
         // Another closure, so that it need not wait with its begin.
-        var both = new BeginPush { Roots = [.. shared.Begin.Roots, .. own.Begin.Roots], Paths = [.. shared.Begin.Paths, .. own.Begin.Paths] };
+        var both = new BeginPush { Roots = [.. shared.Begin.Roots, .. own.Begin.Roots],
+            Paths = [.. shared.Begin.Paths, .. own.Begin.Paths] };
         var second = await waiting.Api.BeginAsync(both, NewKey(), CancellationToken.None);
         var wait = AnswerAsync();
         // The question must have arrived before it is answered; no answer says that it has.
@@ -44,7 +49,9 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
         if (aborts)
             await uploading.Api.AbortAsync(first.Id, CancellationToken.None);
         else
-            await uploading.Api.ReportAsync(first.Id, new UploadReport { Uploads = [await uploading.UploadAsync(first.Id, grant, shared.Nars.Values.First())] }, CancellationToken.None);
+            await uploading.Api.ReportAsync(first.Id,
+                new UploadReport { Uploads = [await uploading.UploadAsync(first.Id, grant, shared.Nars.Values.First())] },
+                CancellationToken.None);
         var done = Stopwatch.GetTimestamp();
 
         var (state, answered) = await wait;
@@ -57,7 +64,8 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
 
         async Task<(PathState, long)> AnswerAsync()
         {
-            var answer = await waiting.Api.WaitAsync(second.Id, new WaitRequest { Paths = shared.Begin.Roots, TimeoutSeconds = 60 }, CancellationToken.None);
+            var answer = await waiting.Api.WaitAsync(second.Id, new WaitRequest { Paths = shared.Begin.Roots, TimeoutSeconds = 60 },
+                CancellationToken.None);
             return (answer.Paths[0].State, Stopwatch.GetTimestamp());
         }
     }

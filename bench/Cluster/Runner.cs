@@ -7,7 +7,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Bench.Cluster;
 
 /// <summary>
-/// A client that asks and sends what the CLI asks and sends, with NARs that are ready: (1) begin; (2) our own grants are uploaded, and reported once a second;
+/// A client that asks and sends what the CLI asks and sends, with NARs that are ready: (1) begin; (2) our own grants are uploaded, and
+/// reported once a second;
 /// (3) what others upload is waited for, and taken over when they fail; (4) commit.
 /// </summary>
 internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry)
@@ -81,7 +82,8 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
     {
         var bodies = new List<ReadOnlyMemory<byte>> { nar.File };
         if (grant.PartSize is { } size)
-            bodies = [.. Enumerable.Range(0, (int)((nar.File.Length + size - 1) / size)).Select(i => nar.File.Slice((int)(i * size), (int)Math.Min(size, nar.File.Length - i * size)))];
+            bodies = [.. Enumerable.Range(0, (int)((nar.File.Length + size - 1) / size))
+                .Select(i => nar.File.Slice((int)(i * size), (int)Math.Min(size, nar.File.Length - i * size)))];
         var urls = new UploadUrls(api, push, grant, TimeProvider.System);
         await Parallel.ForEachAsync(bodies.Index(), new ParallelOptions { MaxDegreeOfParallelism = Uploads }, async (body, _) =>
         {
@@ -99,7 +101,8 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
         };
     }
 
-    private Task<bool> PutAsync(Uri url, IReadOnlyDictionary<string, string> headers, ReadOnlyMemory<byte> body) => retry.RunAsync("uploading", async cancel =>
+    private Task<bool> PutAsync(Uri url, IReadOnlyDictionary<string, string> headers, ReadOnlyMemory<byte> body) =>
+        retry.RunAsync("uploading", async cancel =>
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, url) { Content = new ReadOnlyMemoryContent(body) };
         foreach (var (name, value) in headers)

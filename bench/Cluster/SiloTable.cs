@@ -28,11 +28,13 @@ internal sealed class SiloTable(string database) : IAsyncDisposable
     /// <summary>All silos that there have been; none before the first has made the schema.</summary>
     public async Task<IReadOnlyList<SiloRow>> ReadAsync()
     {
-        await using var command = _source.CreateCommand("select port || '/' || generation, status, coalesce(suspect_times, '') from orleans.silo");
+        await using var command =
+            _source.CreateCommand("select port || '/' || generation, status, coalesce(suspect_times, '') from orleans.silo");
         await using var reader = await command.ExecuteReaderAsync();
         var rows = new List<SiloRow>();
         while (await reader.ReadAsync())
-            rows.Add(new SiloRow(reader.GetString(0), reader.GetInt32(1), reader.GetString(2).Split('|', StringSplitOptions.RemoveEmptyEntries)));
+            rows.Add(new SiloRow(reader.GetString(0), reader.GetInt32(1), reader.GetString(2)
+                .Split('|', StringSplitOptions.RemoveEmptyEntries)));
         return rows;
     }
 

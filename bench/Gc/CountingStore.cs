@@ -28,25 +28,31 @@ internal sealed class CountingStore : IObjectStore
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => Task.CompletedTask;
 
     /// <summary>Every upload has arrived, whoever reports it.</summary>
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) => Task.FromResult<ObjectInfo?>(new ObjectInfo(key, UploadSize, null, DateTimeOffset.UtcNow));
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
+        Task.FromResult<ObjectInfo?>(new ObjectInfo(key, UploadSize, null, DateTimeOffset.UtcNow));
 
     public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => throw new NotSupportedException();
 
     public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => throw new NotSupportedException();
 
-    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) => Task.FromResult(FencedOutcome.Done);
+    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel) => Task.FromResult(FencedOutcome.Done);
 
     public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
 
-    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancel) => throw new NotSupportedException();
 
-    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
+    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) =>
+        new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
 
     public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => throw new NotSupportedException();
 
-    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) => throw new NotSupportedException();
+    public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
+        throw new NotSupportedException();
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel) => throw new NotSupportedException();
 
     public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel) => throw new NotSupportedException();
 }

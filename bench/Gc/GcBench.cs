@@ -12,7 +12,8 @@ using OrleansCache.Core.Store;
 
 namespace OrleansCache.Bench.Gc;
 
-/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph; what condemning and sweeping costs;
+/// <summary>The benchmark <c>gc</c>: what loading and marking a graph costs and how it grows, beside recursive SQL over the same graph;
+/// what condemning and sweeping costs;
 /// and what pushes notice of a run.</summary>
 internal static class GcBench
 {
@@ -31,7 +32,8 @@ internal static class GcBench
         if (options.Against.Length > 0)
             return await AgainstBench.CollectAsync(lab, new[] { Small, Compared, Large }.Where(s => s <= (options.Largest ?? Compared)));
         await using var server = await lab.StartServerAsync();
-        var sizes = options.Largest is { } limit ? new[] { Small, Compared, Large }.Where(s => s <= limit).ToArray() : [Small, Compared, Large];
+        var sizes = options.Largest is { } limit ? new[] { Small, Compared, Large }.Where(s => s <= limit).ToArray()
+            : [Small, Compared, Large];
         var targets = new List<Target>();
         var rows = new JsonArray();
         var output = options.Json ? Console.Error : Console.Out;
@@ -49,8 +51,10 @@ internal static class GcBench
             }
 
             var both = Stats.Median(marks.Select(m => m.Seconds));
-            await output.WriteLineAsync($"{nodes,12:N0} {marks[0].Paths,10:N0} {marks[0].Edges,12:N0} {both,8:0.00} s {marks.Max(m => m.PeakMegabytes),5:0} MiB");
-            var row = new JsonObject { ["nodes"] = nodes, ["paths"] = marks[0].Paths, ["edges"] = marks[0].Edges, ["loadAndMark"] = both, ["peakMegabytes"] = marks.Max(m => m.PeakMegabytes) };
+            await output.WriteLineAsync(
+                $"{nodes,12:N0} {marks[0].Paths,10:N0} {marks[0].Edges,12:N0} {both,8:0.00} s {marks.Max(m => m.PeakMegabytes),5:0} MiB");
+            var row = new JsonObject { ["nodes"] = nodes, ["paths"] = marks[0].Paths, ["edges"] = marks[0].Edges, ["loadAndMark"] = both,
+                ["peakMegabytes"] = marks.Max(m => m.PeakMegabytes) };
             rows.Add(row);
 
             if (nodes == Compared)
@@ -65,7 +69,9 @@ internal static class GcBench
                     with recursive walk(key, refs) as (select key, refs from closure_key where root union select k.key, k.refs from walk join closure_key k on k.key = any(walk.refs))
                     select count(*) from closure_key k where not exists (select from walk where walk.key = k.key)
                     """);
-                await output.WriteLineAsync($"{"",12} recursive SQL over the same tables {byIds:0.0} s ({byIds / both:0.0}×), over keys and arrays of keys {byKeys:0.0} s ({byKeys / both:0.0}×)");
+                await output.WriteLineAsync(
+                    $"{"",12} recursive SQL over the same tables {byIds:0.0} s ({byIds / both:0.0}×), over keys and arrays of keys " +
+                    $"{byKeys:0.0} s ({byKeys / both:0.0}×)");
                 row["recursiveIds"] = byIds;
                 row["recursiveKeys"] = byKeys;
                 targets.Add(new Target("1,000,000 nodes: recursive SQL over the same tables", byIds / both, 4, "×", AtLeast: true));
@@ -79,8 +85,11 @@ internal static class GcBench
             }
 
             var (condemned, seconds, written, sent) = await SweepAsync(place);
-            await output.WriteLineAsync($"{"",12} condemned and swept {condemned:N0} in {seconds:0.0} s; {sent.Keys:N0} keys sent, {sent.Twice:N0} of them more than once");
-            await output.WriteLineAsync($"{"",12} for each node {written.WalBytes / condemned:N0} bytes of WAL and {(double)written.Updates / condemned:0.0} updates, {written.Hot * 100.0 / written.Updates:0.0} % of them HOT");
+            await output.WriteLineAsync(
+                $"{"",12} condemned and swept {condemned:N0} in {seconds:0.0} s; {sent.Keys:N0} keys sent, {sent.Twice:N0} of them more than once");
+            await output.WriteLineAsync(
+                $"{"",12} for each node {written.WalBytes / condemned:N0} bytes of WAL and {(double)written.Updates / condemned:0.0} " +
+                $"updates, {written.Hot * 100.0 / written.Updates:0.0} % of them HOT");
             row["swept"] = condemned;
             row["sweepSeconds"] = seconds;
             row["sweepWalBytes"] = written.WalBytes;
@@ -98,7 +107,8 @@ internal static class GcBench
         foreach (var target in targets)
             await output.WriteLineAsync(target.ToString());
         if (options.Json)
-            Console.Out.WriteLine(new JsonObject { ["sizes"] = rows, ["targets"] = new JsonArray([.. targets.Select(t => t.ToJson())]) }.ToJsonString());
+            Console.Out.WriteLine(new JsonObject { ["sizes"] = rows, ["targets"] = new JsonArray([.. targets.Select(t => t.ToJson())]) }
+                .ToJsonString());
         return options.Check && targets.Exists(t => !t.IsMet) ? 1 : 0;
     }
 
@@ -145,7 +155,8 @@ internal static class GcBench
             var catalog = new GcCatalog(database);
             var pushOptions = new PushOptions();
             var pace = new GcPace(database);
-            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, pace, NullLogger.Instance, new RefusedDeletions(TimeProvider.System, NullLogger.Instance)), pushOptions, new GcOptions(), pace);
+            var runner = new GcRunner(catalog, new PushCatalog(database), new Deletions(database, store, pushOptions, pace,
+                NullLogger.Instance, new RefusedDeletions(TimeProvider.System, NullLogger.Instance)), pushOptions, new GcOptions(), pace);
             var g = await catalog.BarrierAsync(Cache, 0, "", CancellationToken.None);
             var garbage = await runner.MarkAsync(Cache, Retention, progress, CancellationToken.None);
             var begun = Stopwatch.GetTimestamp();
@@ -189,12 +200,15 @@ internal static class GcBench
         /// <summary>Returns when no other connection to the database is left.</summary>
         public static async Task UntilToldAsync(NpgsqlConnection connection)
         {
-            await using var command = new NpgsqlCommand("select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()", connection);
+            await using var command =
+                new NpgsqlCommand(
+                "select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()", connection);
             while ((long)(await command.ExecuteScalarAsync())! > 0)
                 await Task.Delay(50); // A backend ends some time after its connection, and nothing tells of it.
         }
 
-        public static Written operator -(Written now, Written then) => new(now.WalBytes - then.WalBytes, now.Updates - then.Updates, now.Hot - then.Hot);
+        public static Written operator -(Written now, Written then) => new(now.WalBytes - then.WalBytes, now.Updates - then.Updates,
+            now.Hot - then.Hot);
     }
 
     private sealed record MarkTime(double Seconds, int Paths, int Edges, double PeakMegabytes);

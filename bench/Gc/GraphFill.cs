@@ -5,10 +5,14 @@ using NpgsqlTypes;
 namespace OrleansCache.Bench.Gc;
 
 /// <summary>
-/// A catalog of so many paths, written by COPY: blocks of twenty, each block's last path a pushed closure that refers to the other nineteen, which refer to
-/// anything older. One block in fifty was never kept, and one in fifty was pushed 400 hours ago; nothing refers to these. Ids are spread over fifty times their number.
+/// A catalog of so many paths, written by COPY: blocks of twenty, each block's last path a pushed closure that refers to the other
+/// nineteen, which refer to
+/// anything older. One block in fifty was never kept, and one in fifty was pushed 400 hours ago; nothing refers to these. Ids are spread
+/// over fifty times their number.
 /// </summary>
-/// <remarks>Per path a NAR and, on the average, 1.03 logs and realisations: three objects of the bucket for a path, its narinfo among them.</remarks>
+/// <remarks>
+/// Per path a NAR and, on the average, 1.03 logs and realisations: three objects of the bucket for a path, its narinfo among them.
+/// </remarks>
 internal sealed class GraphFill(int nodes)
 {
     private const int Block = 20;
@@ -26,7 +30,8 @@ internal sealed class GraphFill(int nodes)
     {
         // The order in which rows were written says nothing about ids, as after many updates.
         await using (var writer = await connection.BeginBinaryImportAsync(
-            "copy store_path (id, cache_id, hash, name, state, touched, nar_hash, nar_size, refs, objects, deriver, signatures, has_listing, recorded) from stdin (format binary)", cancel))
+            "copy store_path (id, cache_id, hash, name, state, touched, nar_hash, nar_size, refs, objects, deriver, signatures, " +
+                "has_listing, recorded) from stdin (format binary)", cancel))
         {
             for (var i = 0; i < Paths; i++)
             {
@@ -43,7 +48,8 @@ internal sealed class GraphFill(int nodes)
                 await writer.WriteAsync(ReferencesOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancel);
                 await writer.WriteAsync(ObjectsOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancel);
                 await writer.WriteAsync($"0123456789abcdfghijklmnpqrsvwxyz-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancel);
-                await writer.WriteAsync(new[] { $"cache-1:{Convert.ToBase64String(hash)}{Convert.ToBase64String(hash)}" }, NpgsqlDbType.Text | NpgsqlDbType.Array, cancel);
+                await writer.WriteAsync(new[] { $"cache-1:{Convert.ToBase64String(hash)}{Convert.ToBase64String(hash)}" },
+                    NpgsqlDbType.Text | NpgsqlDbType.Array, cancel);
                 await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancel);
                 await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancel);
             }
@@ -61,7 +67,8 @@ internal sealed class GraphFill(int nodes)
                 await writer.StartRowAsync(cancel);
                 await writer.WriteAsync(ObjectId(i), NpgsqlDbType.Bigint, cancel);
                 await writer.WriteAsync(1, NpgsqlDbType.Integer, cancel);
-                await writer.WriteAsync(nar ? $"nar/{Convert.ToHexStringLower(hash)[..52]}.nar.zst" : $"log/{Convert.ToHexStringLower(hash)[..32]}-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancel);
+                await writer.WriteAsync(nar ? $"nar/{Convert.ToHexStringLower(hash)[..52]}.nar.zst"
+                    : $"log/{Convert.ToHexStringLower(hash)[..32]}-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancel);
                 await writer.WriteAsync(nar ? "nar" : "log", NpgsqlDbType.Unknown, cancel);
                 await writer.WriteAsync("live", NpgsqlDbType.Unknown, cancel);
                 await writer.WriteAsync(1L, NpgsqlDbType.Bigint, cancel);
@@ -78,7 +85,8 @@ internal sealed class GraphFill(int nodes)
             await writer.CompleteAsync(cancel);
         }
 
-        await using (var writer = await connection.BeginBinaryImportAsync("copy root (cache_id, path_id, pushed) from stdin (format binary)", cancel))
+        await using (var writer = await connection.BeginBinaryImportAsync(
+            "copy root (cache_id, path_id, pushed) from stdin (format binary)", cancel))
         {
             for (var i = Block - 1; i < Paths; i += Block)
             {
@@ -99,7 +107,9 @@ internal sealed class GraphFill(int nodes)
     /// <summary>New rows get ids beyond those that were given.</summary>
     private static async Task MoveSequencesAsync(NpgsqlConnection connection, CancellationToken cancel)
     {
-        const string Move = "select setval(pg_get_serial_sequence('store_path', 'id'), (select max(id) from store_path)), setval(pg_get_serial_sequence('object', 'id'), (select max(id) from object))";
+        const string Move =
+            "select setval(pg_get_serial_sequence('store_path', 'id'), (select max(id) from store_path)), " +
+            "setval(pg_get_serial_sequence('object', 'id'), (select max(id) from object))";
         await using var command = new NpgsqlCommand(Move, connection);
         await command.ExecuteNonQueryAsync(cancel);
     }
@@ -107,13 +117,16 @@ internal sealed class GraphFill(int nodes)
     /// <summary>The same graph as keys and arrays of keys in one table, as it would be without ids.</summary>
     public async Task WriteKeysAsync(NpgsqlConnection connection, CancellationToken cancel)
     {
-        await using (var create = new NpgsqlCommand("create table closure_key (key text primary key, refs text[] not null, root boolean not null)", connection))
+        await using (var create =
+            new NpgsqlCommand("create table closure_key (key text primary key, refs text[] not null, root boolean not null)", connection))
             await create.ExecuteNonQueryAsync(cancel);
-        await using var writer = await connection.BeginBinaryImportAsync("copy closure_key (key, refs, root) from stdin (format binary)", cancel);
+        await using var writer = await connection.BeginBinaryImportAsync(
+            "copy closure_key (key, refs, root) from stdin (format binary)", cancel);
         for (var i = 0; i < Paths; i++)
         {
             var others = ObjectNumbers(i).Select(o => Key(o, 'o')).ToList();
-            await RowAsync(Key(i, 'p'), [.. ReferenceNumbers(i).Select(r => Key(r, 'p')), .. others], i % Block == Block - 1 && !IsGarbage(i));
+            await RowAsync(Key(i, 'p'), [.. ReferenceNumbers(i).Select(r => Key(r, 'p')), .. others], i % Block == Block - 1
+                && !IsGarbage(i));
             foreach (var o in others)
                 await RowAsync(o, [], false);
         }
@@ -129,7 +142,8 @@ internal sealed class GraphFill(int nodes)
         }
     }
 
-    private static string Key(int number, char kind) => Convert.ToHexStringLower(Hash(number, kind))[..32] + (kind == 'p' ? ".narinfo" : ".nar.zst");
+    private static string Key(int number, char kind) => Convert.ToHexStringLower(Hash(number, kind))[..32]
+        + (kind == 'p' ? ".narinfo" : ".nar.zst");
 
     private static bool IsGarbage(int path) => path / Block % GarbageBlocks == GarbageBlocks - 1;
 

@@ -6,7 +6,10 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Bench.Gc;
 
-/// <summary>Pushes at a quarter of what the machine can do, alone and while a run goes on in the same process: the 99th percentile of begin and commit, for each phase of the run.</summary>
+/// <summary>
+/// Pushes at a quarter of what the machine can do, alone and while a run goes on in the same process: the 99th percentile of begin and
+/// commit, for each phase of the run.
+/// </summary>
 internal static class PushesDuringRun
 {
     private const int Workers = 8;
@@ -20,7 +23,9 @@ internal static class PushesDuringRun
     public static async Task<JsonObject> MeasureAsync(string place, TextWriter output, List<Target> targets)
     {
         await using var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = place, Store = new CountingStore(), Pushes = new PushOptions { VerifyLocalUploads = false }, Housekeeping = false }, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            new CoreOptions { ConnectionString = place, Store = new CountingStore(),
+                Pushes = new PushOptions { VerifyLocalUploads = false }, Housekeeping = false }, NullLoggerFactory.Instance,
+                TimeProvider.System, CancellationToken.None);
         var pushes = new SteadyPushes(core.Pushes);
         await pushes.PrepareAsync();
         await pushes.CapacityAsync(Workers, CapacityTime); // the first is the compiler's
@@ -31,7 +36,8 @@ internal static class PushesDuringRun
         var phase = "starting";
         using var stop = new CancellationTokenSource();
         var steady = pushes.RunAsync(rate, () => Volatile.Read(ref phase), stop.Token);
-        var run = await core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = Retention.TotalSeconds, Force = true }, OperationId.New(), CancellationToken.None);
+        var run = await core.Collection.StartAsync(CacheName.Default,
+            new GcRequest { OlderThanSeconds = Retention.TotalSeconds, Force = true }, OperationId.New(), CancellationToken.None);
         while ((run = await core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State == GcState.Running)
         {
             Volatile.Write(ref phase, run.Phase);

@@ -14,14 +14,17 @@ internal static class ServerCollection
         var fill = new GraphFill(nodes);
         return new Candidate("gc", lab, (server, url) => CollectAsync(lab, server, url))
         {
-            PrepareAsync = server => GcBench.FillAsync(new NpgsqlConnectionStringBuilder(server.Settings().ConnectionString) { CommandTimeout = 600 }.ConnectionString, fill.WriteAsync),
+            PrepareAsync = server =>
+                GcBench.FillAsync(new NpgsqlConnectionStringBuilder(server.Settings().ConnectionString) { CommandTimeout =
+                600 }.ConnectionString, fill.WriteAsync),
             CheckAsync = server => CheckAsync(server, fill.Paths),
         };
     }
 
     private static async Task<ChildRun> CollectAsync(ServerLab lab, CacheServer server, string url)
     {
-        var client = await ChildRun.RunAsync(lab.Options.Client, ["gc", "--url", url, "--token-file", server.TokenFile, "--older-than", Retention, "--force", "--json"]);
+        var client = await ChildRun.RunAsync(lab.Options.Client, ["gc", "--url", url, "--token-file", server.TokenFile, "--older-than",
+            Retention, "--force", "--json"]);
         var run = JsonNode.Parse(client.Output)!;
         // The client looks once a second; the server knows better.
         return client with { Wall = ((DateTimeOffset)run["finished"]! - (DateTimeOffset)run["started"]!).TotalSeconds };

@@ -8,7 +8,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Bench.Gc;
 
 /// <summary>
-/// Small pushes that arrive at a fixed rate, whether or not the ones before have ended: closures of twenty known paths, every second one with one new path on top.
+/// Small pushes that arrive at a fixed rate, whether or not the ones before have ended: closures of twenty known paths, every second one
+/// with one new path on top.
 /// A latency counts from when the push was due, so that a standstill is seen by all that came meanwhile.
 /// </summary>
 internal sealed class SteadyPushes(IPushes pushes)
@@ -79,7 +80,8 @@ internal sealed class SteadyPushes(IPushes pushes)
         var id = PushId.TryParse(push.Id, out var parsed) ? parsed : throw new BenchException($"'{push.Id}' is no push");
         if (push.Uploads.Count > 0)
         {
-            var uploads = push.Uploads.Select(u => new UploadedNar { Upload = u.Id, FileHash = closure.Paths[^1].NarHash, FileSize = CountingStore.UploadSize, Md5 = [] });
+            var uploads = push.Uploads.Select(u => new UploadedNar { Upload = u.Id, FileHash = closure.Paths[^1].NarHash,
+                FileSize = CountingStore.UploadSize, Md5 = [] });
             await pushes.ReportAsync(CacheName.Default, id, new UploadReport { Uploads = [.. uploads] }, CancellationToken.None);
         }
 
@@ -90,7 +92,8 @@ internal sealed class SteadyPushes(IPushes pushes)
 
     private static BeginPush Closure(int number, int? top)
     {
-        var paths = Enumerable.Range(0, ClosureSize).Select(i => Path($"known-{number}-{i}", i == 0 ? null : $"known-{number}-{i - 1}")).ToList();
+        var paths = Enumerable.Range(0, ClosureSize)
+            .Select(i => Path($"known-{number}-{i}", i == 0 ? null : $"known-{number}-{i - 1}")).ToList();
         if (top is not null)
             paths.Add(Path($"new-{top}", $"known-{number}-{ClosureSize - 1}"));
         return new BeginPush { Roots = [paths[^1].Path.Hash], Paths = paths };

@@ -7,7 +7,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Bench.Hostile;
 
 /// <summary>
-/// Begins of many paths that the server refuses at their end, as their root is none of them: its own work, without the catalog's. The chosen hashes are zero in their first bytes, and each
+/// Begins of many paths that the server refuses at their end, as their root is none of them: its own work, without the catalog's. The
+/// chosen hashes are zero in their first bytes, and each
 /// 64-bit word of the rest is twice the same 32 bits: to a table that folds words, as .NET's default for structs does, all are one.
 /// </summary>
 internal static class ChosenHashes
@@ -38,7 +39,8 @@ internal static class ChosenHashes
             var before = server.GatewayCpu;
             using var answer = await http.PostAsync(new Uri("/v1/caches/default/pushes", UriKind.Relative), body);
             if (answer.StatusCode is not (HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity))
-                throw new BenchException($"A begin without its root was to be refused: {answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+                throw new BenchException(
+                    $"A begin without its root was to be refused: {answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
             return server.GatewayCpu - before;
         }
     }

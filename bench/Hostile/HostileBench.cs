@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench.Hostile;
 
 /// <summary>
-/// The benchmark <c>hostile</c>: what few bytes of somebody with a push token can cost, beside as many honest ones in the same run. 1. The memory of a server with forty requests open at once.
+/// The benchmark <c>hostile</c>: what few bytes of somebody with a push token can cost, beside as many honest ones in the same run. 1. The
+/// memory of a server with forty requests open at once.
 /// 2. Its processor time for a begin of hashes that were chosen to collide.
 /// </summary>
 internal static class HostileBench
@@ -22,17 +23,22 @@ internal static class HostileBench
         foreach (var kind in OpenBodies.Kinds)
         {
             memory.Add((kind.Name, await OpenBodies.MeasureAsync(lab, kind)));
-            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{OpenBodies.AtOnce} open requests, {kind.Name}: {memory[^1].Megabytes:0} MiB at the most, {memory[^1].Megabytes / memory[0].Megabytes:0.00} × {memory[0].Name}"));
+            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+                $"{OpenBodies.AtOnce} open requests, {kind.Name}: {memory[^1].Megabytes:0} MiB at the most, " +
+                $"{memory[^1].Megabytes / memory[0].Megabytes:0.00} × {memory[0].Name}"));
         }
 
         // 2
         var (others, chosen) = await ChosenHashes.MeasureAsync(lab, options.Runs);
-        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"a begin of {ChosenHashes.Count:N0} paths: {others:0.00} s of the server's processor time for random hashes, {chosen:0.00} s for chosen ones, {chosen / others:0.00} ×"));
+        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+            $"a begin of {ChosenHashes.Count:N0} paths: {others:0.00} s of the server's processor time for random hashes, {chosen:0.00} " +
+            $"s for chosen ones, {chosen / others:0.00} ×"));
 
         var worst = memory.Skip(1).MaxBy(m => m.Megabytes);
         Target[] targets =
         [
-            new($"{OpenBodies.AtOnce} open requests of the worst kind ({worst.Name}): the server's peak memory", worst.Megabytes, MostMegabytes, "MiB"),
+            new($"{OpenBodies.AtOnce} open requests of the worst kind ({worst.Name}): the server's peak memory", worst.Megabytes,
+                MostMegabytes, "MiB"),
             new("a begin of chosen hashes against one of random hashes: the server's CPU", chosen / others, MostTimes, "×"),
         ];
         foreach (var target in targets)
@@ -41,7 +47,8 @@ internal static class HostileBench
         {
             Console.WriteLine(new JsonObject
             {
-                ["peakMebibytes"] = new JsonObject(memory.Select(m => KeyValuePair.Create<string, JsonNode?>(m.Name, Math.Round(m.Megabytes, 1)))),
+                ["peakMebibytes"] =
+                    new JsonObject(memory.Select(m => KeyValuePair.Create<string, JsonNode?>(m.Name, Math.Round(m.Megabytes, 1)))),
                 ["beginCpuSeconds"] = new JsonObject { ["random"] = others, ["chosen"] = chosen },
                 ["targets"] = new JsonArray([.. targets.Select(t => (JsonNode)t.ToJson())]),
             }.ToJsonString());

@@ -21,11 +21,16 @@ internal static class OpenBodies
     public static IReadOnlyList<Kind> Kinds { get; } =
     [
         new("ordinary JSON", Ordinary, (server, _) => Task.FromResult(JsonHead(server, ""))),
-        new("JSON with a wide window", Bomb("{", 121, ' ', WideWindow), (server, _) => Task.FromResult(JsonHead(server, "Content-Encoding: zstd\r\n"))),
-        new("JSON of one long string", Bomb("{\"paths\":[\"", 60, 'a', NixWindow), (server, _) => Task.FromResult(JsonHead(server, "Content-Encoding: zstd\r\n"))),
-        new("listings of stock Nix", Bomb("{", 121, ' ', WideWindow), (server, _) => Task.FromResult(NixHead(server, $"{NewHash()}.ls", "Content-Encoding: zstd\r\n"))),
-        new("logs of stock Nix", Bomb("log", 121, ' ', NixWindow), (server, _) => Task.FromResult(NixHead(server, $"log/{NewHash()}-own.drv", "Content-Encoding: zstd\r\n"))),
-        new("NARs of stock Nix", Bomb("nix-archive-1", 121, '\0', WideWindow), (server, _) => Task.FromResult(NixHead(server, $"nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst", ""))),
+        new("JSON with a wide window", Bomb("{", 121, ' ', WideWindow), (server, _) =>
+            Task.FromResult(JsonHead(server, "Content-Encoding: zstd\r\n"))),
+        new("JSON of one long string", Bomb("{\"paths\":[\"", 60, 'a', NixWindow), (server, _) =>
+            Task.FromResult(JsonHead(server, "Content-Encoding: zstd\r\n"))),
+        new("listings of stock Nix", Bomb("{", 121, ' ', WideWindow), (server, _) =>
+            Task.FromResult(NixHead(server, $"{NewHash()}.ls", "Content-Encoding: zstd\r\n"))),
+        new("logs of stock Nix", Bomb("log", 121, ' ', NixWindow), (server, _) =>
+            Task.FromResult(NixHead(server, $"log/{NewHash()}-own.drv", "Content-Encoding: zstd\r\n"))),
+        new("NARs of stock Nix", Bomb("nix-archive-1", 121, '\0', WideWindow), (server, _) =>
+            Task.FromResult(NixHead(server, $"nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst", ""))),
         new("listings of niks3's clients", Bomb("{", 121, ' ', WideWindow), Niks3HeadAsync),
     ];
 
@@ -67,7 +72,8 @@ internal static class OpenBodies
         }
     }
 
-    private static byte[] Bomb(string before, long mebibytes, char fill, int windowLog) => ZstdBomb.Make(before, mebibytes << 20, fill, "", windowLog);
+    private static byte[] Bomb(string before, long mebibytes, char fill, int windowLog) =>
+        ZstdBomb.Make(before, mebibytes << 20, fill, "", windowLog);
 
     private static StorePathHash NewHash() => StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(StorePathHash.ByteLength));
 
@@ -75,7 +81,8 @@ internal static class OpenBodies
         $"POST /v1/caches/default/missing HTTP/1.1\r\nAuthorization: Bearer {Token(server)}\r\nContent-Type: application/json\r\n{more}";
 
     private static string NixHead(CacheServer server, string key, string more) =>
-        $"PUT /c/default/{key} HTTP/1.1\r\nAuthorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{Token(server)}"))}\r\n{more}";
+        $"PUT /c/default/{key} HTTP/1.1\r\nAuthorization: Basic " +
+            $"{Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{Token(server)}"))}\r\n{more}";
 
     // A closure of its own, for the URL of its listing.
     private static async Task<string> Niks3HeadAsync(CacheServer server, HttpClient http)
@@ -92,7 +99,8 @@ internal static class OpenBodies
         using var answer = await http.PostAsync(new Uri("/api/pending_closures", UriKind.Relative), content);
         var text = await answer.Content.ReadAsStringAsync();
         var url = answer.IsSuccessStatusCode ? (string?)JsonNode.Parse(text)!["pending_objects"]![$"{path}.ls"]?["presigned_url"] : null;
-        return url is null ? throw new BenchException($"niks3's create: {answer.StatusCode} {text}") : $"PUT {new Uri(url).PathAndQuery} HTTP/1.1\r\nContent-Encoding: zstd\r\n";
+        return url is null ? throw new BenchException($"niks3's create: {answer.StatusCode} {text}")
+            : $"PUT {new Uri(url).PathAndQuery} HTTP/1.1\r\nContent-Encoding: zstd\r\n";
 
         static JsonObject Item(string key, string type, params string[] references) =>
             new() { ["key"] = key, ["type"] = type, ["refs"] = new JsonArray([.. references.Select(r => (JsonNode)r)]) };

@@ -5,7 +5,8 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench.Start;
 
 /// <summary>
-/// The benchmark <c>start</c>: how long a server with nothing configured takes until it serves, on an empty folder and on one that it has made before; how long until a first push with a pin is done; and its memory at
+/// The benchmark <c>start</c>: how long a server with nothing configured takes until it serves, on an empty folder and on one that it has
+/// made before; how long until a first push with a pin is done; and its memory at
 /// both, and when it has done nothing for a while. With <c>--against</c> beside another build's, in turn.
 /// </summary>
 internal static class StartBench
@@ -32,14 +33,17 @@ internal static class StartBench
         var results = builds.ConvertAll(build => (build.Name, Medians: StartRun.MedianOf(build.Runs)));
         var targets = Targets(results).ToList();
         var output = options.Json ? Console.Error : Console.Out;
-        await output.WriteLineAsync($"Medians of {options.Runs}, {Environment.ProcessorCount} processors. Memory: resident, of the server without its PostgreSQL.\n\n{"",-8}{StartRun.Header}");
+        await output.WriteLineAsync(
+            $"Medians of {options.Runs}, {Environment.ProcessorCount} processors. Memory: resident, of the server without its " +
+            $"PostgreSQL.\n\n{"",-8}{StartRun.Header}");
         foreach (var (name, medians) in results)
             await output.WriteLineAsync($"{name,-8}{medians}");
         await output.WriteLineAsync();
         foreach (var target in targets)
             await output.WriteLineAsync(target.ToString());
         if (options.Json)
-            await Console.Out.WriteLineAsync(new JsonObject { ["targets"] = new JsonArray([.. targets.Select(t => (JsonNode)t.ToJson())]) }.ToJsonString());
+            await Console.Out.WriteLineAsync(new JsonObject { ["targets"] = new JsonArray([.. targets.Select(t => (JsonNode)t.ToJson())]) }
+                .ToJsonString());
         return options.Check && targets.Exists(target => !target.IsMet) ? 1 : 0;
     }
 
@@ -68,7 +72,8 @@ internal static class StartBench
         return new StartRun(emptyReady, emptyPushed, ready, pushed, cpu, atReady, atPush, again.GatewayMegabytes);
     }
 
-    private static Task<ChildRun> PushAsync(ServerLab lab, CacheServer server, ClosureSet set) => lab.PushAsync(server, ["--pin", "first", set.Root]);
+    private static Task<ChildRun> PushAsync(ServerLab lab, CacheServer server, ClosureSet set) =>
+        lab.PushAsync(server, ["--pin", "first", set.Root]);
 
     private static IEnumerable<Target> Targets(List<(string Name, StartRun Run)> results)
     {
@@ -90,17 +95,20 @@ internal static class StartBench
 }
 
 /// <summary>Seconds from the start of the process, of a start on an empty folder and of one on a folder that is there; and MiB.</summary>
-internal sealed record StartRun(double EmptyReady, double EmptyPushed, double Ready, double Pushed, double Cpu, double AtReady, double AtPush, double Idle)
+internal sealed record StartRun(double EmptyReady, double EmptyPushed, double Ready, double Pushed, double Cpu, double AtReady,
+    double AtPush, double Idle)
 {
     public const string Header = " empty: ready s  pushed s    again: ready s  pushed s   CPU s     MiB: ready    pushed      idle";
 
     public static StartRun MedianOf(IReadOnlyList<StartRun> runs)
     {
-        return new(Of(r => r.EmptyReady), Of(r => r.EmptyPushed), Of(r => r.Ready), Of(r => r.Pushed), Of(r => r.Cpu), Of(r => r.AtReady), Of(r => r.AtPush), Of(r => r.Idle));
+        return new(Of(r => r.EmptyReady), Of(r => r.EmptyPushed), Of(r => r.Ready), Of(r => r.Pushed), Of(r => r.Cpu), Of(r => r.AtReady),
+            Of(r => r.AtPush), Of(r => r.Idle));
 
         double Of(Func<StartRun, double> value) => Stats.Median(runs.Select(value));
     }
 
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{EmptyReady,15:0.00}{EmptyPushed,10:0.00}{Ready,18:0.00}{Pushed,10:0.00}{Cpu,8:0.00}{AtReady,15:0}{AtPush,10:0}{Idle,10:0}");
+        CultureInfo.InvariantCulture,
+            $"{EmptyReady,15:0.00}{EmptyPushed,10:0.00}{Ready,18:0.00}{Pushed,10:0.00}{Cpu,8:0.00}{AtReady,15:0}{AtPush,10:0}{Idle,10:0}");
 }

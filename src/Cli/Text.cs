@@ -5,7 +5,8 @@ namespace OrleansCache.Cli;
 /// <summary>Numbers as a person reads them.</summary>
 internal static class Text
 {
-    public static string Count(long count, string noun) => string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
+    public static string Count(long count, string noun) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
 
     public static string Bytes(double bytes) => bytes switch
     {

@@ -3,7 +3,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>A request that cannot be done as asked; the message says what was wrong and what to do. Never a fault of the server.</summary>
-public sealed class CacheProblemException(ProblemKind kind, string message, IReadOnlyList<StorePathHash>? paths = null, Exception? inner = null)
+public sealed class CacheProblemException(ProblemKind kind, string message, IReadOnlyList<StorePathHash>? paths = null,
+    Exception? inner = null)
     : Exception(message, inner)
 {
     public ProblemKind Kind { get; } = kind;
@@ -39,7 +40,9 @@ public enum ProblemKind
     /// <summary>409: at commit, some paths are neither live nor uploaded; begin again.</summary>
     MissingPaths,
 
-    /// <summary>409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.</summary>
+    /// <summary>
+    /// 409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.
+    /// </summary>
     Conflict,
 
     /// <summary>409: an admin has taken back this content, or something that the push was promised.</summary>
@@ -57,7 +60,9 @@ public enum ProblemKind
     /// <summary>404: no such pin, or no such revision of it.</summary>
     UnknownPin,
 
-    /// <summary>409: the path (or something that it needs) is not in the cache, so nothing can be promised about it; push it first.</summary>
+    /// <summary>
+    /// 409: the path (or something that it needs) is not in the cache, so nothing can be promised about it; push it first.
+    /// </summary>
     PathNotInCache,
 
     /// <summary>412: the pin is not at the revision that the request expects.</summary>
@@ -81,12 +86,16 @@ public enum ProblemKind
     /// <summary>413: more or larger than this server takes.</summary>
     TooLarge,
 
-    /// <summary>507: the disk of the objects or of the database is full; asking again does not help before somebody has made room.</summary>
+    /// <summary>
+    /// 507: the disk of the objects or of the database is full; asking again does not help before somebody has made room.
+    /// </summary>
     DiskFull,
 
     /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
     QuotaExceeded,
 
-    /// <summary>503: the database or the store cannot do it now; the message says why, and whether to send the same request again.</summary>
+    /// <summary>
+    /// 503: the database or the store cannot do it now; the message says why, and whether to send the same request again.
+    /// </summary>
     Unavailable,
 }

@@ -1,7 +1,8 @@
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// Who asks. A push, and what it brings, belongs to its publisher; publishers of a trust group rely on what one of them has uploaded, others only on what a server has read.
+/// Who asks. A push, and what it brings, belongs to its publisher; publishers of a trust group rely on what one of them has uploaded,
+/// others only on what a server has read.
 /// </summary>
 /// <param name="Publisher">Stable over requests, processes and restarts, and nothing secret: <c>token:7</c>.</param>
 /// <param name="Group">The trust group.</param>

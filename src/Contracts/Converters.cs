@@ -10,10 +10,12 @@ public sealed class StorePathHashConverter : JsonConverter<StorePathHash>
     public override StorePathHash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         Span<char> buffer = stackalloc char[ShortText.MaxLength];
-        return StorePathHash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash : throw new JsonException("not a store path hash: 32 characters of Nix's base-32 are wanted");
+        return StorePathHash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash
+            : throw new JsonException("not a store path hash: 32 characters of Nix's base-32 are wanted");
     }
 
-    public override void Write(Utf8JsonWriter writer, StorePathHash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    public override void Write(Utf8JsonWriter writer, StorePathHash value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString());
 }
 
 /// <summary>Written as the base name, <c>hash-name</c>; read with or without the store directory.</summary>
@@ -22,10 +24,12 @@ public sealed class StorePathConverter : JsonConverter<StorePath>
     public override StorePath Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         Span<char> buffer = stackalloc char[ShortText.MaxLength];
-        return StorePath.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var path) ? path : throw new JsonException("not a store path: hash-name is wanted, the name of at most 211 characters of a-zA-Z0-9+-._?=");
+        return StorePath.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var path) ? path
+            : throw new JsonException("not a store path: hash-name is wanted, the name of at most 211 characters of a-zA-Z0-9+-._?=");
     }
 
-    public override void Write(Utf8JsonWriter writer, StorePath value, JsonSerializerOptions options) => writer.WriteStringValue(value.BaseName);
+    public override void Write(Utf8JsonWriter writer, StorePath value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.BaseName);
 }
 
 /// <summary>Written <c>sha256:&lt;nix32&gt;</c>; read in any form that Nix prints.</summary>
@@ -34,10 +38,12 @@ public sealed class Sha256HashConverter : JsonConverter<Sha256Hash>
     public override Sha256Hash Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         Span<char> buffer = stackalloc char[ShortText.MaxLength];
-        return Sha256Hash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash : throw new JsonException("not a SHA-256: sha256:<nix32 or hex> or sha256-<base64> is wanted");
+        return Sha256Hash.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var hash) ? hash
+            : throw new JsonException("not a SHA-256: sha256:<nix32 or hex> or sha256-<base64> is wanted");
     }
 
-    public override void Write(Utf8JsonWriter writer, Sha256Hash value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToNix32String());
+    public override void Write(Utf8JsonWriter writer, Sha256Hash value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToNix32String());
 }
 
 /// <summary>As Nix renders it.</summary>
@@ -46,13 +52,17 @@ public sealed class ContentAddressConverter : JsonConverter<ContentAddress>
     public override ContentAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         Span<char> buffer = stackalloc char[ShortText.MaxLength];
-        return ContentAddress.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var address) ? address : throw new JsonException($"not a content address: {ContentAddress.Rule}");
+        return ContentAddress.TryParse(buffer[..ShortText.Read(ref reader, buffer)], out var address) ? address
+            : throw new JsonException($"not a content address: {ContentAddress.Rule}");
     }
 
-    public override void Write(Utf8JsonWriter writer, ContentAddress value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    public override void Write(Utf8JsonWriter writer, ContentAddress value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString());
 }
 
-/// <summary>Signatures in their one form, each once. What else is sent is left out as it is read: a list of any length makes no list of any length.</summary>
+/// <summary>
+/// Signatures in their one form, each once. What else is sent is left out as it is read: a list of any length makes no list of any length.
+/// </summary>
 public sealed class SignaturesConverter : JsonConverter<IReadOnlyList<string>>
 {
     private const int Most = 64;
@@ -68,7 +78,8 @@ public sealed class SignaturesConverter : JsonConverter<IReadOnlyList<string>>
                 throw new JsonException("null is not allowed in a list");
             if (reader.TokenType != JsonTokenType.String)
                 throw new JsonException("not a signature: keyname:base64 is wanted");
-            if (signatures.Count < Most && PathSignature.TryParse(reader.GetString(), out var signature) && !signatures.Contains(signature.ToString()))
+            if (signatures.Count < Most && PathSignature.TryParse(reader.GetString(), out var signature)
+                && !signatures.Contains(signature.ToString()))
                 signatures.Add(signature.ToString());
         }
 
@@ -87,9 +98,11 @@ public sealed class SignaturesConverter : JsonConverter<IReadOnlyList<string>>
 public sealed class RealisationIdConverter : JsonConverter<RealisationId>
 {
     public override RealisationId Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && RealisationId.TryParse(reader.GetString(), out var id) ? id : throw new JsonException($"not the id of a realisation: {RealisationId.Rule}");
+        reader.TokenType == JsonTokenType.String && RealisationId.TryParse(reader.GetString(), out var id) ? id
+            : throw new JsonException($"not the id of a realisation: {RealisationId.Rule}");
 
-    public override void Write(Utf8JsonWriter writer, RealisationId value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    public override void Write(Utf8JsonWriter writer, RealisationId value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString());
 }
 
 /// <summary>A begin has tens of thousands of hashes: they are read without a string for each.</summary>

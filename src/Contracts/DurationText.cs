@@ -3,7 +3,10 @@ using System.Globalization;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>A duration as a person writes it, for the client and the server alike: a whole number and a unit, <c>90s</c>, <c>15m</c>, <c>6h</c> or <c>30d</c>.</summary>
+/// <summary>
+/// A duration as a person writes it, for the client and the server alike: a whole number and a unit, <c>90s</c>, <c>15m</c>, <c>6h</c> or
+/// <c>30d</c>.
+/// </summary>
 public static class DurationText
 {
     /// <summary>A hundred years: whoever wants never says so otherwise.</summary>
@@ -32,7 +35,8 @@ public static class DurationText
             _ => 0,
         }
         : 0;
-        if (seconds == 0 || !long.TryParse(trimmed.AsSpan(0, trimmed.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var count))
+        if (seconds == 0 || !long.TryParse(trimmed.AsSpan(0, trimmed.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var count))
         {
             error = $"is '{text}': a number and a unit are wanted, such as 90s, 15m, 6h or 30d";
             return false;

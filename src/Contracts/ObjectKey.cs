@@ -3,7 +3,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of printable ASCII, 255 a segment.</summary>
+/// <summary>
+/// A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of
+/// printable ASCII, 255 a segment.
+/// </summary>
 public readonly record struct ObjectKey
 {
     // What a file name may have: in a directory store it is one.
@@ -26,13 +29,17 @@ public readonly record struct ObjectKey
 
     public static ObjectKey Log(StorePath drv) => new($"log/{drv.BaseName}");
 
-    /// <summary><c>realisations/&lt;id&gt;.doi</c>, or <c>build-trace-v2/&lt;drv&gt;/&lt;output&gt;.doi</c> for an id of the form <c>drv^output</c>.</summary>
-    public static ObjectKey Realisation(RealisationId id) => new(id.Derivation is { } derivation ? $"build-trace-v2/{derivation}/{id.Output}.doi" : $"realisations/{id}.doi");
+    /// <summary>
+    /// <c>realisations/&lt;id&gt;.doi</c>, or <c>build-trace-v2/&lt;drv&gt;/&lt;output&gt;.doi</c> for an id of the form <c>drv^output</c>.
+    /// </summary>
+    public static ObjectKey Realisation(RealisationId id) =>
+        new(id.Derivation is { } derivation ? $"build-trace-v2/{derivation}/{id.Output}.doi" : $"realisations/{id}.doi");
 
     public static bool TryParse([NotNullWhen(true)] string? text, out ObjectKey key)
     {
         key = default;
-        if (text is null || text.Length is 0 or > 512 || text.AsSpan().ContainsAnyExceptInRange(' ', '~') || text.Contains('\\', StringComparison.Ordinal))
+        if (text is null || text.Length is 0 or > 512 || text.AsSpan().ContainsAnyExceptInRange(' ', '~')
+            || text.Contains('\\', StringComparison.Ordinal))
             return false;
         foreach (var segment in text.AsSpan().Split('/'))
         {
@@ -44,7 +51,8 @@ public readonly record struct ObjectKey
         return true;
     }
 
-    public static ObjectKey Parse(string text) => TryParse(text, out var key) ? key : throw new FormatException($"'{text}' is not an object key");
+    public static ObjectKey Parse(string text) => TryParse(text, out var key) ? key
+        : throw new FormatException($"'{text}' is not an object key");
 
     public override string ToString() => _value ?? "";
 }

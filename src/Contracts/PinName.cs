@@ -4,7 +4,9 @@ using System.Text.Json.Serialization;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>The name of a pin, <c>^[A-Za-z0-9._-]{1,255}$</c>, as a file name may be; neither <c>.</c> nor <c>..</c>, which no URL can name.</summary>
+/// <summary>
+/// The name of a pin, <c>^[A-Za-z0-9._-]{1,255}$</c>, as a file name may be; neither <c>.</c> nor <c>..</c>, which no URL can name.
+/// </summary>
 [JsonConverter(typeof(PinNameConverter))]
 public readonly record struct PinName
 {
@@ -32,7 +34,8 @@ public readonly record struct PinName
         return true;
     }
 
-    public static PinName Parse(string text) => TryParse(text, out var name) ? name : throw new FormatException($"'{text}' is not the name of a pin: {Rule}");
+    public static PinName Parse(string text) => TryParse(text, out var name) ? name
+        : throw new FormatException($"'{text}' is not the name of a pin: {Rule}");
 
     public override string ToString() => _value ?? "";
 }
@@ -40,7 +43,9 @@ public readonly record struct PinName
 public sealed class PinNameConverter : JsonConverter<PinName>
 {
     public override PinName Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && PinName.TryParse(reader.GetString(), out var name) ? name : throw new JsonException($"not the name of a pin: {PinName.Rule}");
+        reader.TokenType == JsonTokenType.String && PinName.TryParse(reader.GetString(), out var name) ? name
+            : throw new JsonException($"not the name of a pin: {PinName.Rule}");
 
-    public override void Write(Utf8JsonWriter writer, PinName value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    public override void Write(Utf8JsonWriter writer, PinName value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString());
 }

@@ -46,14 +46,19 @@ public sealed record CoreOptions
     /// <summary>Null: the services alone.</summary>
     public IEngine? Engine { get; init; }
 
-    /// <summary>Paths and NARs from before there were publishers are usable by nobody until a server has read them. All processes of a catalog are to say the same.</summary>
+    /// <summary>
+    /// Paths and NARs from before there were publishers are usable by nobody until a server has read them. All processes of a catalog are
+    /// to say the same.
+    /// </summary>
     public bool DistrustsLegacy { get; init; }
 
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
 }
 
-/// <summary>The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.</summary>
+/// <summary>
+/// The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.
+/// </summary>
 public sealed partial class CacheCore : IAsyncDisposable
 {
     // Housekeeping looks for multipart uploads that nobody noted once an hour.
@@ -91,10 +96,12 @@ public sealed partial class CacheCore : IAsyncDisposable
         var check = new UploadCheck(options.Store, options.Pushes);
         var pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
-            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time, options.Engine?.News, refused);
+            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time,
+                options.Engine?.News, refused);
         Contents = new CacheContents(caches, database);
         Niks3Pushes = new Niks3Pushes(
-            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.Engine?.News);
+            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes,
+                options.Engine?.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
@@ -106,15 +113,19 @@ public sealed partial class CacheCore : IAsyncDisposable
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>(), refused);
         var withdrawalCatalog = new WithdrawalCatalog(database);
         var withdrawals = new DirectWithdrawals(
-            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time, loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
+            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time,
+                loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
         Withdrawals = withdrawals;
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
-            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc, pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
+                pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pushes, Pins, Collection, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
-            caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
+            caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
+                options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
+                loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 
@@ -149,14 +160,20 @@ public sealed partial class CacheCore : IAsyncDisposable
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
     public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
 
-    /// <summary>Why an acknowledged push might not outlive the loss of the database's primary, and which of its settings hurt, a sentence each; empty when all is well.</summary>
+    /// <summary>
+    /// Why an acknowledged push might not outlive the loss of the database's primary, and which of its settings hurt, a sentence each;
+    /// empty when all is well.
+    /// </summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) =>
         [.. await Durability.FindDoubtsAsync(Database, cancel), .. await DatabaseSettings.FindDoubtsAsync(Database, cancel)];
 
-    /// <summary>Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.</summary>
+    /// <summary>
+    /// Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.
+    /// </summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public async Task<string?> FindPushTroubleAsync(CancellationToken cancel) => await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel) ?? Store.FindWriteTrouble();
+    public async Task<string?> FindPushTroubleAsync(CancellationToken cancel) =>
+        await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel) ?? Store.FindWriteTrouble();
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }

@@ -3,7 +3,9 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Core;
 
-/// <summary>What a cluster puts before the core services of each process. Optional. It reduces load and latency; correctness never depends on it.</summary>
+/// <summary>
+/// What a cluster puts before the core services of each process. Optional. It reduces load and latency; correctness never depends on it.
+/// </summary>
 public interface IEngine
 {
     /// <summary>News of uploads between the processes.</summary>
@@ -15,4 +17,5 @@ public interface IEngine
 
 /// <summary>The contracts in process.</summary>
 /// <param name="Gc">Its schedule is the engine's to keep.</param>
-public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, GcOptions Gc, IReadOnlyCollection<CacheName> Caches);
+public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, GcOptions Gc,
+    IReadOnlyCollection<CacheName> Caches);

@@ -13,7 +13,10 @@ internal sealed class ClusterCalls(TimeProvider time)
 
     public DateTimeOffset DeadlineNow => time.GetUtcNow() + Deadline;
 
-    /// <summary>Asks a grain, once more after a failure that says nothing of what was done; then <paramref name="otherwise"/>, which does the same operation.</summary>
+    /// <summary>
+    /// Asks a grain, once more after a failure that says nothing of what was done; then <paramref name="otherwise"/>, which does the same
+    /// operation.
+    /// </summary>
     public async Task<T> AskAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancel)
     {
         for (var attempt = 1; attempt <= 2 && Grains is { } grains; attempt++)
@@ -46,5 +49,6 @@ internal sealed class ClusterCalls(TimeProvider time)
     }
 
     // A silo that died, left or does not answer: the call may have been done, or may be done yet.
-    public static bool IsUnknown(Exception e) => e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
+    public static bool IsUnknown(Exception e) =>
+        e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
 }

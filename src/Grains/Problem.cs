@@ -13,5 +13,6 @@ public sealed record Problem([property: Id(0)] string Kind, [property: Id(1)] st
     /// <summary>One of a newer version that this one does not know is as good as no answer.</summary>
     public CacheProblemException ToException() => new(
         Enum.TryParse<ProblemKind>(Kind, out var kind) ? kind : ProblemKind.Unavailable, Message,
-        Paths.Length == 0 ? null : [.. Paths.Select(p => StorePathHash.TryParse(p, out var hash) ? hash : throw new FormatException($"'{p}' is no store path hash"))]);
+        Paths.Length == 0 ? null : [.. Paths.Select(p => StorePathHash.TryParse(p, out var hash) ? hash
+            : throw new FormatException($"'{p}' is no store path hash"))]);
 }

@@ -5,10 +5,12 @@ using Orleans.Configuration;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// How Orleans' ADO.NET providers reach the tables that the catalog's migrations made for them. A silo starts beside its database: it learns where that is, and that the tables are there,
+/// How Orleans' ADO.NET providers reach the tables that the catalog's migrations made for them. A silo starts beside its database: it
+/// learns where that is, and that the tables are there,
 /// before the first of the providers asks.
 /// </summary>
-internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminderTableOptions> reminders, IOptions<AdoNetClusteringSiloOptions> members) : ILifecycleParticipant<ISiloLifecycle>
+internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminderTableOptions> reminders,
+    IOptions<AdoNetClusteringSiloOptions> members) : ILifecycleParticipant<ISiloLifecycle>
 {
     private const string Invariant = "Npgsql";
     private const string NotKnownYet = "Host=";
@@ -22,10 +24,12 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
         silo.UseAdoNetReminderService(options => (options.Invariant, options.ConnectionString) = (Invariant, known));
         if (hasMembers)
             silo.UseAdoNetClustering(options => (options.Invariant, options.ConnectionString) = (Invariant, known));
-        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(services => ActivatorUtilities.CreateInstance<ClusterTables>(services, catalog));
+        silo.Services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(services =>
+            ActivatorUtilities.CreateInstance<ClusterTables>(services, catalog));
     }
 
-    public void Participate(ISiloLifecycle observer) => observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancel =>
+    public void Participate(ISiloLifecycle observer) =>
+        observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancel =>
     {
         // The providers keep these objects and read them when they are asked first, which is one stage later.
         reminders.Value.ConnectionString = members.Value.ConnectionString = ConnectionString(await catalog.WaitAsync(cancel));
@@ -39,7 +43,8 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
     }
 
     /// <summary>
-    /// The catalog's connection string with a small pool of its own, so that a heartbeat never waits behind pushes. Nothing in it needs a session:
+    /// The catalog's connection string with a small pool of its own, so that a heartbeat never waits behind pushes. Nothing in it needs a
+    /// session:
     /// a transaction-pooling proxy may stand in between.
     /// </summary>
     private static string ConnectionString(string catalog) => new NpgsqlConnectionStringBuilder(catalog)

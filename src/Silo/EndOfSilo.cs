@@ -1,7 +1,8 @@
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// What Orleans calls when a silo must not go on. One that was a member has been declared dead: its grains live elsewhere by now, so the process ends at once; the supervisor starts it anew, and it joins
+/// What Orleans calls when a silo must not go on. One that was a member has been declared dead: its grains live elsewhere by now, so the
+/// process ends at once; the supervisor starts it anew, and it joins
 /// as a new silo. One that never was is tried again.
 /// </summary>
 /// <param name="hasJoined">It was a member.</param>
@@ -23,7 +24,8 @@ internal sealed class EndOfSilo(Func<bool> hasJoined, Action<string> fail) : IFa
             return;
         }
 
-        Console.Error.WriteLine($"orleans-cache-server: This silo cannot be a member of its cluster any more and ends; start it again. ({reason})");
+        Console.Error.WriteLine(
+            $"orleans-cache-server: This silo cannot be a member of its cluster any more and ends; start it again. ({reason})");
         Environment.Exit(1);
     }
 }

@@ -9,9 +9,12 @@ internal static class MembershipTimes
     {
         silo.Configure<ClusterMembershipOptions>(membership =>
         {
-            // Probes follow each other within MinProbeTimeout while answers are quick. A killed process closes its connections: three probes fail at
-            // once, and it is out within two seconds. One that merely does not answer keeps its connections, and no vote counts against it until they
-            // have been silent for three times MaxProbeTimeout: nine seconds for a slow silo to say anything at all, and out well before fifteen.
+            // Probes follow each other within MinProbeTimeout while answers are quick. A killed process closes its connections: three
+            // probes fail at
+            // once, and it is out within two seconds. One that merely does not answer keeps its connections, and no vote counts against it
+            // until they
+            // have been silent for three times MaxProbeTimeout: nine seconds for a slow silo to say anything at all, and out well before
+            // fifteen.
             membership.ProbeTimeout = TimeSpan.FromSeconds(1);
             membership.MinProbeTimeout = TimeSpan.FromMilliseconds(500);
             membership.MaxProbeTimeout = TimeSpan.FromSeconds(3);

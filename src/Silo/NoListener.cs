@@ -5,14 +5,16 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// A cluster of one needs no TCP port, and Orleans has no supported silo without one. This takes the place of what it listens with, and never accepts. The services are found by their type,
+/// A cluster of one needs no TCP port, and Orleans has no supported silo without one. This takes the place of what it listens with, and
+/// never accepts. The services are found by their type,
 /// as their keys are Orleans' own.
 /// </summary>
 internal sealed class NoListener : IConnectionListenerFactory
 {
     public static void Use(IServiceCollection services)
     {
-        var keys = services.Where(s => s.IsKeyedService && s.ServiceType == typeof(IConnectionListenerFactory)).Select(s => s.ServiceKey).ToList();
+        var keys = services.Where(s => s.IsKeyedService && s.ServiceType == typeof(IConnectionListenerFactory))
+            .Select(s => s.ServiceKey).ToList();
         // A newer Orleans that listens in another way would open a port unasked.
         if (keys.Count == 0)
             throw new InvalidOperationException("This version of Orleans has no listener that could be replaced.");
@@ -20,7 +22,8 @@ internal sealed class NoListener : IConnectionListenerFactory
             services.RemoveAllKeyed<IConnectionListenerFactory>(key).AddKeyedSingleton<IConnectionListenerFactory, NoListener>(key);
     }
 
-    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) => new(new Deaf(endpoint));
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
+        new(new Deaf(endpoint));
 
     private sealed class Deaf(EndPoint endpoint) : IConnectionListener
     {

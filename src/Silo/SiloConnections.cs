@@ -4,7 +4,10 @@ using Orleans.Connections.Security;
 
 namespace OrleansCache.Silo;
 
-/// <summary>Mutual TLS on the connections between silos. Both sides must show a certificate of the authority; a connection without is closed before a message is read.</summary>
+/// <summary>
+/// Mutual TLS on the connections between silos. Both sides must show a certificate of the authority; a connection without is closed before
+/// a message is read.
+/// </summary>
 internal static class SiloConnections
 {
     public static void Use(ISiloBuilder silo, SiloTls tls) => silo.UseTls(options =>
@@ -24,10 +27,12 @@ internal static class SiloConnections
             (given.ClientCertificateContext, given.CertificateChainPolicy) = (OwnContext(tls), ChainPolicy(tls));
         };
         // Silos are reached by addresses that change; the authority signs for nobody else, so the name says nothing more.
-        options.RemoteCertificateValidation = (_, _, errors) => (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None;
+        options.RemoteCertificateValidation = (_, _, errors) =>
+            (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None;
     });
 
-    private static SslStreamCertificateContext OwnContext(SiloTls tls) => SslStreamCertificateContext.Create(tls.OwnCertificate(), tls.Intermediates(), offline: true);
+    private static SslStreamCertificateContext OwnContext(SiloTls tls) =>
+        SslStreamCertificateContext.Create(tls.OwnCertificate(), tls.Intermediates(), offline: true);
 
     private static X509ChainPolicy ChainPolicy(SiloTls tls)
     {

@@ -6,7 +6,8 @@ using OrleansCache.Grains;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// This process's silo, in a host of its own: it starts while the database does, and the server serves without it when its cluster does not take it in. What cannot start is tried again.
+/// This process's silo, in a host of its own: it starts while the database does, and the server serves without it when its cluster does not
+/// take it in. What cannot start is tried again.
 /// </summary>
 public sealed partial class SiloHost : IAsyncDisposable
 {
@@ -47,7 +48,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <param name="catalog">The catalog's connection string, once its tables are there.</param>
     /// <param name="logging">Where the log goes.</param>
     /// <param name="log">Gets what the silo itself has to tell.</param>
-    public static SiloHost Start(CacheSiloOptions options, ClusterEngine engine, Task<string> catalog, Action<ILoggingBuilder> logging, ILogger log) => new(options, engine, catalog, logging, log);
+    public static SiloHost Start(CacheSiloOptions options, ClusterEngine engine, Task<string> catalog, Action<ILoggingBuilder> logging,
+        ILogger log) => new(options, engine, catalog, logging, log);
 
     /// <summary>Returns when it is a member, or after a while all the same, which is told once.</summary>
     public async Task WaitUntilJoinedAsync(TimeSpan patience, CancellationToken cancel)
@@ -63,7 +65,8 @@ public sealed partial class SiloHost : IAsyncDisposable
     public async Task AddDashboardAsync(IServiceCollection services)
     {
         foreach (var type in await _dashboard.Task)
-            services.AddTransient(type, _ => (_host ?? throw new InvalidOperationException("The silo is not there.")).Services.GetRequiredService(type));
+            services.AddTransient(type, _ =>
+                (_host ?? throw new InvalidOperationException("The silo is not there.")).Services.GetRequiredService(type));
         services.Configure<DashboardOptions>(SetDashboard);
     }
 
@@ -151,8 +154,10 @@ public sealed partial class SiloHost : IAsyncDisposable
             // A silo that is not taken in tells of it a hundred times; we tell it once.
             filters.Rules.Add(new LoggerFilterRule(null, "Orleans.", LogLevel.Warning, (_, _, _) => HasJoined));
             filters.Rules.Add(new LoggerFilterRule(null, "Microsoft.", LogLevel.Warning, (_, _, _) => HasJoined));
-            filters.Rules.Add(new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, (_, category, level) => HasJoined && (category != "Orleans.Runtime.Silo" || level >= LogLevel.Error)));
-            filters.Rules.Add(new LoggerFilterRule(null, WatchdogLog.Category, LogLevel.Warning, (_, _, level) => _watchdogLog.Takes(level)));
+            filters.Rules.Add(new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, (_, category, level) => HasJoined
+                && (category != "Orleans.Runtime.Silo" || level >= LogLevel.Error)));
+            filters.Rules.Add(new LoggerFilterRule(null, WatchdogLog.Category, LogLevel.Warning, (_, _, level) =>
+                _watchdogLog.Takes(level)));
         });
         // Signals are the server's.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
@@ -173,7 +178,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         builder.Services.Replace(ServiceDescriptor.Singleton<IFatalErrorHandler>(new EndOfSilo(() => HasJoined, fail)));
         if (_options.ClusterId is null)
             NoListener.Use(builder.Services);
-        _dashboard.TrySetResult([.. builder.Services.Where(s => !s.IsKeyedService && !s.ServiceType.IsGenericType && s.ServiceType.Assembly == typeof(DashboardOptions).Assembly).Select(s => s.ServiceType).Distinct()]);
+        _dashboard.TrySetResult([.. builder.Services.Where(s => !s.IsKeyedService && !s.ServiceType.IsGenericType
+            && s.ServiceType.Assembly == typeof(DashboardOptions).Assembly).Select(s => s.ServiceType).Distinct()]);
         return builder.Build();
     }
 
@@ -182,7 +188,8 @@ public sealed partial class SiloHost : IAsyncDisposable
         silo.Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, ServiceId));
         silo.Configure<SiloOptions>(options => options.SiloName = $"{Environment.MachineName}:{_options.Endpoint.Port}");
         // No gateway of Orleans: clients speak HTTP, and the gateway is in this process.
-        silo.Configure<EndpointOptions>(endpoint => (endpoint.AdvertisedIPAddress, endpoint.SiloPort, endpoint.GatewayPort) = (_options.Endpoint.Address, _options.Endpoint.Port, 0));
+        silo.Configure<EndpointOptions>(endpoint => (endpoint.AdvertisedIPAddress, endpoint.SiloPort, endpoint.GatewayPort) =
+            (_options.Endpoint.Address, _options.Endpoint.Port, 0));
         MembershipTimes.Tune(silo);
         if (_options.Tls is { } tls)
             SiloConnections.Use(silo, tls);
@@ -200,16 +207,21 @@ public sealed partial class SiloHost : IAsyncDisposable
     // No stream of the log: who may push may see figures, not everything.
     private static void SetDashboard(DashboardOptions dashboard) => (dashboard.HideTrace, dashboard.CounterUpdateIntervalMs) = (true, 5000);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This server is no member of cluster {Cluster} after {Seconds} s and serves without it, which is as safe and less quick ({Failure}). It goes on trying; see that the members reach each other's --silo-address and --silo-port, and have certificates of one authority.")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "This server is no member of cluster {Cluster} after {Seconds} s and serves without it, which is as safe and less " +
+        "quick ({Failure}). It goes on trying; see that the members reach each other's --silo-address and --silo-port, and have " +
+        "certificates of one authority.")]
     private partial void LogAlone(string cluster, int seconds, string failure);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The silo of this server does not start; it serves without it, and collects garbage only when asked ({Failure}). It goes on trying.")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "The silo of this server does not start; it serves without it, and collects garbage only when asked ({Failure}). It goes on trying.")]
     private partial void LogNotStarted(string failure);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "This server is a member of cluster {Cluster} now.")]
     private partial void LogJoined(string cluster);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "This server has not left its cluster in order; the others notice it within seconds: {Failure}")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "This server has not left its cluster in order; the others notice it within seconds: {Failure}")]
     private partial void LogNotLeft(string failure);
 
     private sealed class NoLifetime : IHostLifetime

@@ -9,7 +9,8 @@ namespace OrleansCache.Silo;
 public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
 {
     // Of Orleans' own: those that say whether the cluster is well. The rest is for who takes Orleans apart.
-    private static readonly HashSet<string> FromOrleans = ["orleans-catalog-activations", "orleans-app-requests-timedout", "orleans-messaging-sent-dropped", "orleans-messaging-rejected"];
+    private static readonly HashSet<string> FromOrleans = ["orleans-catalog-activations", "orleans-app-requests-timedout",
+        "orleans-messaging-sent-dropped", "orleans-messaging-rejected"];
 
     private readonly Meter _meter = new(Telemetry.Name);
     private readonly Histogram<double> _calls;
@@ -17,14 +18,18 @@ public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
     /// <param name="silo">The silo that runs now; null: there is none.</param>
     public SiloMetrics(Func<ISiloStatusOracle?> silo)
     {
-        _calls = _meter.CreateHistogram("orleans_cache.grain_call.duration", "s", "Calls that grains here answered", null, Telemetry.Durations);
-        _meter.CreateObservableGauge("orleans_cache.silos", () => silo()?.GetApproximateSiloStatuses(onlyActive: true).Count ?? 0, null, "Active silos as this one sees them");
+        _calls = _meter.CreateHistogram("orleans_cache.grain_call.duration", "s", "Calls that grains here answered", null,
+            Telemetry.Durations);
+        _meter.CreateObservableGauge("orleans_cache.silos", () => silo()?.GetApproximateSiloStatuses(onlyActive: true).Count ?? 0, null,
+            "Active silos as this one sees them");
         _meter.CreateObservableGauge(
-            "orleans_cache.silo_status", () => new Measurement<int>(1, new KeyValuePair<string, object?>("status", silo()?.CurrentStatus.ToString().ToLowerInvariant() ?? "none")), null, "What this silo is to its cluster");
+            "orleans_cache.silo_status", () => new Measurement<int>(1, new KeyValuePair<string, object?>("status",
+                silo()?.CurrentStatus.ToString().ToLowerInvariant() ?? "none")), null, "What this silo is to its cluster");
     }
 
     /// <summary>Shows Orleans' own where metrics are shown.</summary>
-    public static void Show(MeterProviderBuilder metrics) => metrics.AddMeter("Microsoft.Orleans").AddView(i => i.Meter.Name != "Microsoft.Orleans" || FromOrleans.Contains(i.Name) ? null : MetricStreamConfiguration.Drop);
+    public static void Show(MeterProviderBuilder metrics) => metrics.AddMeter("Microsoft.Orleans")
+        .AddView(i => i.Meter.Name != "Microsoft.Orleans" || FromOrleans.Contains(i.Name) ? null : MetricStreamConfiguration.Drop);
 
     public async Task Invoke(IIncomingGrainCallContext context)
     {
@@ -45,7 +50,8 @@ public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
         finally
         {
             _calls.Record(
-                Stopwatch.GetElapsedTime(started).TotalSeconds, new("grain", context.InterfaceMethod.DeclaringType.Name.TrimStart('I')), new("method", context.InterfaceMethod.Name), new("outcome", outcome));
+                Stopwatch.GetElapsedTime(started).TotalSeconds, new("grain", context.InterfaceMethod.DeclaringType.Name.TrimStart('I')),
+                    new("method", context.InterfaceMethod.Name), new("outcome", outcome));
         }
     }
 

@@ -2,7 +2,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace OrleansCache.Silo;
 
-/// <summary>The certificates under which silos talk: who shows one of the authority is a silo of the cluster, whatever name stands in it.</summary>
+/// <summary>
+/// The certificates under which silos talk: who shows one of the authority is a silo of the cluster, whatever name stands in it.
+/// </summary>
 public sealed record SiloTls
 {
     public required string CertificateFile { get; init; }

@@ -1,8 +1,10 @@
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// Lets warnings of Orleans' watchdog into the log once the silo has run for a while. Its first look comes before its first measurement, so that it warns of a check that "has not
-/// completed" for as long as the machine is up. No later warning is lost: a stall is told every second while it lasts, and a check may take twenty seconds.
+/// Lets warnings of Orleans' watchdog into the log once the silo has run for a while. Its first look comes before its first measurement, so
+/// that it warns of a check that "has not
+/// completed" for as long as the machine is up. No later warning is lost: a stall is told every second while it lasts, and a check may take
+/// twenty seconds.
 /// </summary>
 internal sealed class WatchdogLog(TimeProvider time)
 {
@@ -14,5 +16,6 @@ internal sealed class WatchdogLog(TimeProvider time)
 
     public void Start() => _started = time.GetTimestamp();
 
-    public bool Takes(LogLevel level) => level >= LogLevel.Error || (level == LogLevel.Warning && _started is long started && time.GetElapsedTime(started) > FirstLook);
+    public bool Takes(LogLevel level) => level >= LogLevel.Error
+        || (level == LogLevel.Warning && _started is long started && time.GetElapsedTime(started) > FirstLook);
 }

@@ -21,7 +21,8 @@ public sealed class AuditCommandTests : IAsyncLifetime
         Detail = JsonElement.Parse("""{"published":2}"""),
     };
 
-    private static readonly AuditLine Expiry = new() { At = new DateTimeOffset(2026, 4, 30, 0, 0, 0, TimeSpan.Zero), Publisher = "server", Action = "pin.expire", Subject = "pr-1" };
+    private static readonly AuditLine Expiry = new() { At = new DateTimeOffset(2026, 4, 30, 0, 0, 0, TimeSpan.Zero), Publisher = "server",
+        Action = "pin.expire", Subject = "pr-1" };
 
     private readonly List<IQueryCollection> _queries = [];
     private WebApplication _app = null!;
@@ -34,7 +35,8 @@ public sealed class AuditCommandTests : IAsyncLifetime
         _app.Run(async http =>
         {
             _queries.Add(http.Request.Query);
-            var page = http.Request.Query["after"] == "1-2" ? new AuditPage { Lines = [Expiry] } : new AuditPage { Lines = [Commit], Next = "1-2" };
+            var page = http.Request.Query["after"] == "1-2" ? new AuditPage { Lines = [Expiry] }
+                : new AuditPage { Lines = [Commit], Next = "1-2" };
             await http.Response.WriteAsync(JsonSerializer.Serialize(page, ProtocolJson.Default.AuditPage));
         });
         await _app.StartAsync();
@@ -56,7 +58,8 @@ public sealed class AuditCommandTests : IAsyncLifetime
             """, output);
         Assert.Equal(2, _queries.Count);
         Assert.All(_queries, q => Assert.Equal(("token:7", "pin"), (q["by"].ToString(), q["action"].ToString())));
-        Assert.InRange(DateTimeOffset.UtcNow - DateTimeOffset.Parse(_queries[0]["since"].ToString(), null), TimeSpan.FromDays(7), TimeSpan.FromDays(7.1));
+        Assert.InRange(DateTimeOffset.UtcNow - DateTimeOffset.Parse(_queries[0]["since"].ToString(), null), TimeSpan.FromDays(7),
+            TimeSpan.FromDays(7.1));
         Assert.Equal(_queries[0]["since"], _queries[1]["since"]);
     }
 
@@ -71,7 +74,8 @@ public sealed class AuditCommandTests : IAsyncLifetime
 
     private async Task<(int Code, string Output)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"), ["audit", .. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
+            ["audit", .. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

@@ -77,7 +77,8 @@ public sealed class BatchTests : PusherFixture
         Assert.Equal(600, _cache.Requests.Count(request => request.StartsWith("PUT", StringComparison.Ordinal)));
     }
 
-    private static bool IsBatch(string request) => request.StartsWith("POST", StringComparison.Ordinal) && request.EndsWith("/default/uploads", StringComparison.Ordinal);
+    private static bool IsBatch(string request) => request.StartsWith("POST", StringComparison.Ordinal)
+        && request.EndsWith("/default/uploads", StringComparison.Ordinal);
 
     private void Batches(int nars)
     {

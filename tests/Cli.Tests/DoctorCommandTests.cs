@@ -14,7 +14,8 @@ public sealed class DoctorCommandTests
     public async Task What_the_server_warns_of_is_shown_beside_what_is_well()
     {
         await using var cache = await FakeCache.StartAsync();
-        cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":["PostgreSQL has a standby, and commits wait for none."]}"""));
+        cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""),
+            ("/warnings", """{"warnings":["PostgreSQL has a standby, and commits wait for none."]}"""));
 
         var lines = await ExamineAsync(cache.Url);
 
@@ -30,7 +31,8 @@ public sealed class DoctorCommandTests
         Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("ok       server state ", StringComparison.Ordinal));
 
         cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""));
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  server state    the server does not tell", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  server state    the server does not tell",
+            StringComparison.Ordinal));
     }
 
     [Fact]
@@ -39,7 +41,8 @@ public sealed class DoctorCommandTests
         await using var cache = await FakeCache.StartAsync();
         cache.Token = "another";
 
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   permission      the server refuses", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   permission      the server refuses",
+            StringComparison.Ordinal));
     }
 
     [Fact]
@@ -54,7 +57,8 @@ public sealed class DoctorCommandTests
             asked = http.Request.QueryString.Value!;
             http.Response.StatusCode = 503;
             http.Response.ContentType = "application/problem+json";
-            await http.Response.WriteAsync("""{"type":"urn:orleans-cache:error:unavailable","title":"t","status":503,"detail":"PostgreSQL takes no writes: it is a standby."}""");
+            await http.Response.WriteAsync(
+                """{"type":"urn:orleans-cache:error:unavailable","title":"t","status":503,"detail":"PostgreSQL takes no writes: it is a standby."}""");
             return true;
         };
 
@@ -73,7 +77,8 @@ public sealed class DoctorCommandTests
 
         cache.Named = new Uri("http://10.9.8.7:5751");
 
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("warning  public URL      The server calls itself http://10.9.8.7:5751,", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line =>
+            line.StartsWith("warning  public URL      The server calls itself http://10.9.8.7:5751,", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -97,15 +102,19 @@ public sealed class DoctorCommandTests
     public async Task A_NAR_is_uploaded_and_nothing_stays()
     {
         await using var cache = await FakeCache.StartAsync();
-        await using var store = new ScriptedServer("", ScriptedServer.Certificate("localhost", DateTimeOffset.UtcNow.AddDays(20), System.Net.IPAddress.Loopback));
+        await using var store = new ScriptedServer("", ScriptedServer.Certificate("localhost", DateTimeOffset.UtcNow.AddDays(20),
+            System.Net.IPAddress.Loopback));
         cache.Misbehave = http => AnswerAsync(http, ("/missing", """{"missing":[]}"""), ("/warnings", """{"warnings":[]}"""));
         Assert.Contains("ok       uploads         the server takes them itself", await ExamineAsync(cache.Url));
 
         cache.Store = new Uri($"https://{store.Authority}");
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         https://{store.Authority}", StringComparison.Ordinal) && line.Contains("not trusted", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith($"FAILED   uploads         https://{store.Authority}",
+            StringComparison.Ordinal) && line.Contains("not trusted", StringComparison.Ordinal));
 
         cache.Store = new Uri($"http://127.0.0.1:{FreePort.Next()}");
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal) && line.Contains($"no connection to {cache.Store.AbsoluteUri.TrimEnd('/')}", StringComparison.Ordinal) && line.Contains("--public-url", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal)
+            && line.Contains($"no connection to {cache.Store.AbsoluteUri.TrimEnd('/')}", StringComparison.Ordinal)
+            && line.Contains("--public-url", StringComparison.Ordinal));
         Assert.Equal(3, cache.Aborted.Count);
     }
 
@@ -122,7 +131,8 @@ public sealed class DoctorCommandTests
             return true;
         };
 
-        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal) && line.Contains("AccessDenied", StringComparison.Ordinal));
+        Assert.Contains(await ExamineAsync(cache.Url), line => line.StartsWith("FAILED   uploads", StringComparison.Ordinal)
+            && line.Contains("AccessDenied", StringComparison.Ordinal));
         Assert.Single(cache.Aborted);
     }
 
@@ -134,7 +144,8 @@ public sealed class DoctorCommandTests
     }
 
     private static Task<int> ExamineAsync(Uri url, StringWriter output) => new DoctorCommand.Examination(output).RunAsync(
-        () => new ServerSettings { Url = new Uri(url.AbsoluteUri.TrimEnd('/')), UrlSource = "a test", Cache = "default" }, CancellationToken.None);
+        () => new ServerSettings { Url = new Uri(url.AbsoluteUri.TrimEnd('/')), UrlSource = "a test", Cache = "default" },
+            CancellationToken.None);
 
     private static string[] Lines(StringWriter output) => output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
 

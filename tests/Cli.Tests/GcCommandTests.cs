@@ -35,7 +35,8 @@ public sealed class GcCommandTests : IAsyncLifetime
         BytesFreed = 6_000_000,
     };
 
-    private static readonly GcRun Done = Started with { State = GcState.Done, Phase = "deleting", Finished = Started.Started.AddMinutes(2) };
+    private static readonly GcRun Done = Started with { State = GcState.Done, Phase = "deleting",
+        Finished = Started.Started.AddMinutes(2) };
 
     private readonly List<(string Request, string Body)> _requests = [];
     private WebApplication _app = null!;
@@ -78,7 +79,8 @@ public sealed class GcCommandTests : IAsyncLifetime
             bytes-freed                         6000000
             """, output.TrimEnd());
         Assert.Contains("run 12: marking  100 paths, 300 objects", errors, StringComparison.Ordinal);
-        Assert.Equal(("POST /v1/caches/default/gc", """{"olderThanSeconds":2592000,"failedUploadsOlderThanSeconds":5400,"force":true,"dryRun":false}"""), _requests[0]);
+        Assert.Equal(("POST /v1/caches/default/gc",
+            """{"olderThanSeconds":2592000,"failedUploadsOlderThanSeconds":5400,"force":true,"dryRun":false}"""), _requests[0]);
     }
 
     [Fact]
@@ -89,7 +91,9 @@ public sealed class GcCommandTests : IAsyncLifetime
         var (code, output, _) = await RunAsync("gc");
 
         Assert.Equal(0, code);
-        Assert.EndsWith($"6000000\nThe bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle rule removes them.", output.TrimEnd(), StringComparison.Ordinal);
+        Assert.EndsWith(
+            $"6000000\nThe bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's " +
+            "lifecycle rule removes them.", output.TrimEnd(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -193,7 +197,8 @@ public sealed class GcCommandTests : IAsyncLifetime
     public async Task Why_tells_the_chain_from_the_root()
     {
         var (system, hello) = (StorePath.Parse($"{Hash}-system"), StorePath.Parse($"1{Hash[1..]}-hello"));
-        Answer = (_, http) => Json(http, new WhyAnswer { Path = hello, State = "live", Root = new WhyRoot("pin", "main@3", null), Chain = [system, hello] });
+        Answer = (_, http) =>
+            Json(http, new WhyAnswer { Path = hello, State = "live", Root = new WhyRoot("pin", "main@3", null), Chain = [system, hello] });
 
         var (code, output, _) = await RunAsync("why", hello.BaseName);
 
@@ -205,11 +210,14 @@ public sealed class GcCommandTests : IAsyncLifetime
     [Fact]
     public async Task Why_tells_since_when_a_path_is_condemned_and_when_it_goes()
     {
-        Answer = (_, http) => Json(http, new WhyAnswer { Path = StorePath.Parse($"{Hash}-hello"), State = "condemned", CondemnedAt = Started.Started, DeletedFrom = Started.Started.AddHours(6) });
+        Answer = (_, http) => Json(http, new WhyAnswer { Path = StorePath.Parse($"{Hash}-hello"), State = "condemned",
+            CondemnedAt = Started.Started, DeletedFrom = Started.Started.AddHours(6) });
 
         var (_, output, _) = await RunAsync("why", Hash);
 
-        Assert.Equal($"/nix/store/{Hash}-hello is condemned since 2026-05-01 00:00:00Z; a run from 2026-05-01 06:00:00Z on deletes it. A push or a pin brings it back.", output.TrimEnd());
+        Assert.Equal(
+            $"/nix/store/{Hash}-hello is condemned since 2026-05-01 00:00:00Z; a run from 2026-05-01 06:00:00Z on deletes it. A push or " +
+            "a pin brings it back.", output.TrimEnd());
     }
 
     [Theory]
@@ -230,15 +238,18 @@ public sealed class GcCommandTests : IAsyncLifetime
         Assert.Equal(1, code);
         var lines = output.TrimEnd().Split('\n');
         if (json)
-            Assert.Equal((FsckKind.MissingObject, 1L), (JsonSerializer.Deserialize(lines[0], ProtocolJson.Default.FsckFinding)!.Kind, JsonSerializer.Deserialize(lines[1], ProtocolJson.Default.FsckSummary)!.Findings));
+            Assert.Equal((FsckKind.MissingObject, 1L), (JsonSerializer.Deserialize(lines[0], ProtocolJson.Default.FsckFinding)!.Kind,
+                JsonSerializer.Deserialize(lines[1], ProtocolJson.Default.FsckSummary)!.Findings));
         else
-            Assert.Equal([$"missing-object  {Hash}.narinfo  hello  It is not there.", "1,200 keys, 1 path, 2 objects, 0 pins, 0 open multipart uploads: 1 finding"], lines);
+            Assert.Equal([$"missing-object  {Hash}.narinfo  hello  It is not there.",
+                "1,200 keys, 1 path, 2 objects, 0 pins, 0 open multipart uploads: 1 finding"], lines);
     }
 
     [Fact]
     public async Task Fsck_of_a_sound_cache_exits_with_0()
     {
-        Answer = (_, http) => http.Response.WriteAsync("\n" + """{"checked":{"keys":1,"paths":1,"objects":1,"pins":0,"multiparts":0},"findings":0}""" + "\n");
+        Answer = (_, http) =>
+            http.Response.WriteAsync("\n" + """{"checked":{"keys":1,"paths":1,"objects":1,"pins":0,"multiparts":0},"findings":0}""" + "\n");
 
         var (code, output, _) = await RunAsync("fsck");
 
@@ -279,7 +290,8 @@ public sealed class GcCommandTests : IAsyncLifetime
 
     private Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"), [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
+            [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

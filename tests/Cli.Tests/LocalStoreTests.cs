@@ -66,7 +66,8 @@ public sealed class LocalStoreTests : IDisposable
     [Fact]
     public async Task Without_nix_the_message_says_so()
     {
-        var error = await Assert.ThrowsAsync<CliException>(() => new LocalStore("/nonexistent/nix").ClosureAsync([StorePath.Parse($"{Hash}-x")], CancellationToken.None));
+        var error = await Assert.ThrowsAsync<CliException>(() => new LocalStore("/nonexistent/nix")
+            .ClosureAsync([StorePath.Parse($"{Hash}-x")], CancellationToken.None));
 
         Assert.Contains("Is Nix installed", error.Message, StringComparison.Ordinal);
     }
@@ -126,13 +127,16 @@ public sealed class LocalStoreTests : IDisposable
             }
         }
 
-        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [], Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
-        var found = new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output }, out var warning);
+        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [],
+            Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
+        var found = new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output },
+            out var warning);
 
         Assert.Null(warning);
         Assert.Equal([$"sha256:{Aa}!out", $"{Hash}-x.drv^out"], found.Select(realisation => realisation.Id.ToString()));
         // As 'nix copy' writes it into a binary cache.
-        Assert.Equal($$"""{"dependentRealisations":{"sha256:{{Dd}}!out":"{{Hash}}-dep"},"id":"sha256:{{Aa}}!out","outPath":"{{Hash}}-out","signatures":["k:sig"]}""", found[0].Json);
+        Assert.Equal(
+            $$"""{"dependentRealisations":{"sha256:{{Dd}}!out":"{{Hash}}-dep"},"id":"sha256:{{Aa}}!out","outPath":"{{Hash}}-out","signatures":["k:sig"]}""", found[0].Json);
         Assert.Equal($$"""{"outPath":"{{Hash}}-out","signatures":[]}""", found[1].Json);
     }
 
@@ -163,9 +167,11 @@ public sealed class LocalStoreTests : IDisposable
     {
         var database = Path.Combine(_folder, "db.sqlite");
         await File.WriteAllTextAsync(database, new string('x', 10_000));
-        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [], Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
+        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [],
+            Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
 
-        Assert.Empty(new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output }, out var warning));
+        Assert.Empty(new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output },
+            out var warning));
         Assert.Contains("file is not a database", warning, StringComparison.Ordinal);
     }
 

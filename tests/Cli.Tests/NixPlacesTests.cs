@@ -30,7 +30,8 @@ public sealed class NixPlacesTests
         static string? Moved(string name) => name switch { "NIX_STATE_DIR" => "/s", "NIX_LOG_DIR" => "/l", _ => null };
 
         Assert.Equal(("/s/db/db.sqlite", "/l/drvs"), (NixPlaces.Of("daemon", Moved).Database, NixPlaces.Of("daemon", Moved).BuildLogs));
-        Assert.Equal(("/r/nix/var/nix/db/db.sqlite", "/r/nix/var/log/nix/drvs"), (NixPlaces.Of("/r", Moved).Database, NixPlaces.Of("/r", Moved).BuildLogs));
+        Assert.Equal(("/r/nix/var/nix/db/db.sqlite", "/r/nix/var/log/nix/drvs"),
+            (NixPlaces.Of("/r", Moved).Database, NixPlaces.Of("/r", Moved).BuildLogs));
     }
 
     [Theory]

@@ -4,7 +4,9 @@ using Xunit;
 
 namespace OrleansCache.Cli.Tests;
 
-/// <summary>The fixtures are what each version of Nix printed for one closure; Lix and format 3 are made from them by their documentation.</summary>
+/// <summary>
+/// The fixtures are what each version of Nix printed for one closure; Lix and format 3 are made from them by their documentation.
+/// </summary>
 public class PathInfoJsonTests
 {
     [Theory]
@@ -23,7 +25,8 @@ public class PathInfoJsonTests
         Assert.Equal("jvdm3sqphng65cm16728j7q2v14327gk", info.Path.Hash.ToString());
         Assert.Equal(576, info.NarSize);
         Assert.Equal("sha256-JQkcrSSCxXYiCYsyfxEwzHn8X4YzS3r4zlO+gETJppg=", info.NarHash.ToSri());
-        Assert.Equal(["7hjadjskdkc0yy9c8vszrvnc94lva3a6", "jvdm3sqphng65cm16728j7q2v14327gk"], info.References.Select(hash => hash.ToString()).Order());
+        Assert.Equal(["7hjadjskdkc0yy9c8vszrvnc94lva3a6", "jvdm3sqphng65cm16728j7q2v14327gk"],
+            info.References.Select(hash => hash.ToString()).Order());
         Assert.Equal("p0b03v7bw62c3hsk2aabzklcfnyn1z8l-ca-4.drv", info.Deriver?.BaseName);
         // This path refers to itself: its content address is not its NAR hash.
         Assert.Equal("fixed:r:sha256:0im0ayr8pd6z3yiw01lgplzq79jnybbnq86aab037krmipg2z666", info.Ca);
@@ -61,14 +64,19 @@ public class PathInfoJsonTests
     }
 
     [Theory]
-    [InlineData("""{"method":"nar","hash":"sha256-EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}""", "fixed:r:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
-    [InlineData("""{"method":"flat","hash":{"algorithm":"sha256","format":"base64","hash":"EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}}""", "fixed:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
-    [InlineData("""{"method":"text","hash":"sha256-EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}""", "text:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
+    [InlineData("""{"method":"nar","hash":"sha256-EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}""",
+        "fixed:r:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
+    [InlineData(
+        """{"method":"flat","hash":{"algorithm":"sha256","format":"base64","hash":"EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}}""",
+        "fixed:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
+    [InlineData("""{"method":"text","hash":"sha256-EMIJ+giQ/gLIWoxmPKjno3zHZrxbGymgzGGyZvZBIdM="}""",
+        "text:sha256:1lr187v6dck1rjh2j6svpikcfz53wyl3qrlcbb405zlh13x0khhh")]
     [InlineData("null", null)]
     [InlineData("\"\"", null)]
     public void A_structured_content_address_becomes_that_of_a_narinfo(string ca, string? expected)
     {
-        var json = $$"""{"/nix/store/7hjadjskdkc0yy9c8vszrvnc94lva3a6-x":{"narHash":"sha256-FePFYIlMuycIXPZbWi7LGEiMmZSX9FMbaQenWBzm1Sc=","narSize":1,"references":[],"ca":{{ca}} } }""";
+        var json =
+            $$"""{"/nix/store/7hjadjskdkc0yy9c8vszrvnc94lva3a6-x":{"narHash":"sha256-FePFYIlMuycIXPZbWi7LGEiMmZSX9FMbaQenWBzm1Sc=","narSize":1,"references":[],"ca":{{ca}} } }""";
 
         Assert.Equal(expected, PathInfoJson.Parse(Encoding.UTF8.GetBytes(json)).Single().Ca);
     }

@@ -23,13 +23,15 @@ public abstract class PusherFixture : IAsyncLifetime, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private protected async Task<PushResult> PushAsync(LocalClosure? closure = null, Func<PushOptions, PushOptions>? change = null, string? token = null, CancellationToken cancellationToken = default)
+    private protected async Task<PushResult> PushAsync(LocalClosure? closure = null, Func<PushOptions, PushOptions>? change = null,
+        string? token = null, CancellationToken cancellationToken = default)
     {
         var retry = new RetryPolicy { Delay = (_, _) => Task.CompletedTask };
         using var http = Connections.Open(64);
         var options = new PushOptions { Jobs = 3, StoreDir = _store.Folder, Uploads = 8 };
         var progress = new PushProgress { Note = note => _notes.Add(note) };
-        var pusher = new Pusher(new Api(http, _cache.Url, "default", token, retry), new UploadClient(http, retry), change?.Invoke(options) ?? options, progress, TimeProvider.System);
+        var pusher = new Pusher(new Api(http, _cache.Url, "default", token, retry), new UploadClient(http, retry), change?.Invoke(options)
+            ?? options, progress, TimeProvider.System);
         return await pusher.RunAsync(closure ?? _store.Closure, cancellationToken);
     }
 

@@ -131,7 +131,8 @@ public sealed class PusherTests : PusherFixture
         await PushAsync();
 
         AssertAllArrived();
-        bool Fits(HttpRequest request) => route == "/store/" ? request.Path.Value!.Contains(route, StringComparison.Ordinal) : request.Path.Value!.EndsWith(route, StringComparison.Ordinal);
+        bool Fits(HttpRequest request) => route == "/store/" ? request.Path.Value!.Contains(route, StringComparison.Ordinal)
+            : request.Path.Value!.EndsWith(route, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -189,7 +190,8 @@ public sealed class PusherTests : PusherFixture
         var stored = _store.Add("stored", 20);
         var ours = _store.Add("ours", 30);
         _cache.StateOf = _ => PathState.Wait;
-        _cache.WaitStateOf = path => path == present.Path.Hash ? PathState.Present : path == stored.Path.Hash ? PathState.Stored : PathState.Upload;
+        _cache.WaitStateOf = path => path == present.Path.Hash ? PathState.Present : path == stored.Path.Hash ? PathState.Stored
+            : PathState.Upload;
         _cache.Nars[stored.NarHash] = _store.Nar(stored);
         _cache.Nars.Remove(present.NarHash, out _);
 
@@ -273,7 +275,8 @@ public sealed class PusherTests : PusherFixture
             $$"""[{"path":"{{info.Path}}","narHash":"{{info.NarHash.ToSri()}}","narSize":0,"references":[]},{"path":"{{info.Path}}","narHash":"{{info.NarHash.ToSri()}}","references":[]}]"""));
 
         foreach (var path in unknown)
-            Assert.Equal(info.NarSize, LocalNar.Sized(path, NixPlaces.Of($"local?real={_store.Folder}", _ => null), CancellationToken.None).NarSize);
+            Assert.Equal(info.NarSize, LocalNar.Sized(path, NixPlaces.Of($"local?real={_store.Folder}", _ => null),
+                CancellationToken.None).NarSize);
     }
 
     [Fact]

@@ -21,7 +21,8 @@ public sealed class PusherUploadTests : PusherFixture
             // The body is stored, by the same request sent once more from here, and the client never hears of it.
             using var http = new HttpClient();
             using var body = new StreamContent(context.Request.Body);
-            using var request = new HttpRequestMessage(HttpMethod.Put, $"http://{context.Request.Host}{context.Request.Path}{context.Request.QueryString}") { Content = body };
+            using var request = new HttpRequestMessage(HttpMethod.Put,
+                $"http://{context.Request.Host}{context.Request.Path}{context.Request.QueryString}") { Content = body };
             request.Headers.TryAddWithoutValidation("If-None-Match", "*");
             (await http.SendAsync(request)).EnsureSuccessStatusCode();
             context.Abort();
@@ -67,7 +68,8 @@ public sealed class PusherUploadTests : PusherFixture
         {
             if (context.Request.Path.Value!.EndsWith("/urls", StringComparison.Ordinal))
                 (_cache.UrlLife, _cache.UrlGeneration) = (TimeSpan.FromHours(1), 1);
-            refused += context.Request.Path.Value.Contains("/store/", StringComparison.Ordinal) && !context.Request.QueryString.Value!.EndsWith("=1", StringComparison.Ordinal) ? 1 : 0;
+            refused += context.Request.Path.Value.Contains("/store/", StringComparison.Ordinal)
+                && !context.Request.QueryString.Value!.EndsWith("=1", StringComparison.Ordinal) ? 1 : 0;
             return Task.FromResult(false);
         };
 

@@ -62,7 +62,8 @@ public sealed class RefusedNarTests : PusherFixture
         _cache.WaitStateOf = _ => PathState.Upload;
         _cache.Reject = _ => "hash-mismatch";
         var puts = 0;
-        _cache.Misbehave = First(int.MaxValue, request => request.Path.Value!.Contains("/store/", StringComparison.Ordinal) && Interlocked.Increment(ref puts) > 1, context => Status(context, 404));
+        _cache.Misbehave = First(int.MaxValue, request => request.Path.Value!.Contains("/store/", StringComparison.Ordinal)
+            && Interlocked.Increment(ref puts) > 1, context => Status(context, 404));
 
         var error = await Assert.ThrowsAsync<CliException>(() => PushAsync());
 
@@ -75,7 +76,8 @@ public sealed class RefusedNarTests : PusherFixture
         _cache.Hashes = true;
         var bad = _store.Add("bad", 200_000, noise: true);
         _store.Add("others", 1000);
-        await File.WriteAllBytesAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"), System.Security.Cryptography.RandomNumberGenerator.GetBytes(200_000));
+        await File.WriteAllBytesAsync(Path.Combine(_store.Folder, bad.Path.BaseName, "file"),
+            System.Security.Cryptography.RandomNumberGenerator.GetBytes(200_000));
         // The other one hangs until the push has failed.
         var failed = new TaskCompletionSource();
         _cache.Misbehave = async context =>

@@ -22,10 +22,12 @@ public class RetryPolicyTests
     [Fact]
     public async Task Delays_grow_and_jitter_below_the_ceiling()
     {
-        var error = await Assert.ThrowsAsync<CliException>(() => Policy.RunAsync<int>("asking", _ => throw new IOException("reset"), CancellationToken.None));
+        var error = await Assert.ThrowsAsync<CliException>(() => Policy.RunAsync<int>("asking", _ => throw new IOException("reset"),
+            CancellationToken.None));
 
         Assert.Equal(ExitCodes.Unreachable, error.ExitCode);
-        Assert.All(_delays.Index(), delay => Assert.InRange(delay.Item.TotalMilliseconds, Math.Min(10_000, 200 * Math.Pow(2, delay.Index)) / 2, Math.Min(10_000, 200 * Math.Pow(2, delay.Index))));
+        Assert.All(_delays.Index(), delay => Assert.InRange(delay.Item.TotalMilliseconds,
+            Math.Min(10_000, 200 * Math.Pow(2, delay.Index)) / 2, Math.Min(10_000, 200 * Math.Pow(2, delay.Index))));
         Assert.True(_delays.Count > 6);
         Assert.True(_delays.Aggregate((a, b) => a + b) <= TimeSpan.FromSeconds(60));
     }
@@ -35,7 +37,8 @@ public class RetryPolicyTests
     {
         var tries = 0;
 
-        var answer = await Policy.RunAsync("asking", _ => ++tries == 1 ? throw new SocketException((int)SocketError.NotConnected) : Task.FromResult(tries), CancellationToken.None);
+        var answer = await Policy.RunAsync("asking", _ => ++tries == 1 ? throw new SocketException((int)SocketError.NotConnected)
+            : Task.FromResult(tries), CancellationToken.None);
 
         Assert.Equal(2, answer);
     }
@@ -45,7 +48,8 @@ public class RetryPolicyTests
     {
         var tries = 0;
 
-        var answer = await Policy.RunAsync("asking", _ => ++tries == 1 ? throw new TransientException("busy", TimeSpan.FromSeconds(7)) : Task.FromResult(tries), CancellationToken.None);
+        var answer = await Policy.RunAsync("asking", _ => ++tries == 1 ? throw new TransientException("busy", TimeSpan.FromSeconds(7))
+            : Task.FromResult(tries), CancellationToken.None);
 
         Assert.Equal(2, answer);
         Assert.Equal([TimeSpan.FromSeconds(7)], _delays);
@@ -56,7 +60,8 @@ public class RetryPolicyTests
     {
         var tries = 0;
 
-        await Assert.ThrowsAsync<CliException>(() => Policy.RunAsync<int>("asking", _ => throw new TransientException($"{++tries}", exitCode: ExitCodes.Failed) { LooksLikeABug = true }, CancellationToken.None));
+        await Assert.ThrowsAsync<CliException>(() => Policy.RunAsync<int>("asking", _ =>
+            throw new TransientException($"{++tries}", exitCode: ExitCodes.Failed) { LooksLikeABug = true }, CancellationToken.None));
 
         Assert.Equal(5, tries);
     }
@@ -64,7 +69,8 @@ public class RetryPolicyTests
     [Fact]
     public async Task Another_error_is_not_tried_again()
     {
-        await Assert.ThrowsAsync<CacheException>(() => Policy.RunAsync<int>("asking", _ => throw new CacheException(HttpStatusCode.Forbidden, null, "no"), CancellationToken.None));
+        await Assert.ThrowsAsync<CacheException>(() =>
+            Policy.RunAsync<int>("asking", _ => throw new CacheException(HttpStatusCode.Forbidden, null, "no"), CancellationToken.None));
 
         Assert.Empty(_delays);
     }
@@ -92,5 +98,6 @@ public class RetryPolicyTests
     [InlineData(501, false)]
     [InlineData(404, false)]
     [InlineData(409, false)]
-    public void Only_what_may_pass_is_transient(int status, bool transient) => Assert.Equal(transient, RetryPolicy.IsTransient((HttpStatusCode)status));
+    public void Only_what_may_pass_is_transient(int status, bool transient) =>
+        Assert.Equal(transient, RetryPolicy.IsTransient((HttpStatusCode)status));
 }

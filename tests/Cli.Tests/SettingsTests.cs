@@ -5,7 +5,8 @@ namespace OrleansCache.Cli.Tests;
 
 public class SettingsTests
 {
-    private static readonly ConfigFile File = ConfigFile.Parse("config", "# ours\nurl = http://file/  # the end\ncache=file\ntoken-file = ~/token\nlevel = 9\n");
+    private static readonly ConfigFile File = ConfigFile.Parse("config",
+        "# ours\nurl = http://file/  # the end\ncache=file\ntoken-file = ~/token\nlevel = 9\n");
 
     private static ServerSettings Resolve(Flags flags, params (string Name, string Value)[] environment) =>
         ServerSettings.Resolve(flags, name => environment.FirstOrDefault(variable => variable.Name == name).Value, File);

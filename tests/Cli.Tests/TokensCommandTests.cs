@@ -37,13 +37,16 @@ public sealed class TokensCommandTests : IAsyncLifetime
             {
                 case "POST":
                     http.Response.StatusCode = 201;
-                    await http.Response.WriteAsync(JsonSerializer.Serialize(new CreatedToken { Token = Token, Secret = "oct_secret" }, ProtocolJson.Default.CreatedToken));
+                    await http.Response.WriteAsync(JsonSerializer.Serialize(new CreatedToken { Token = Token, Secret = "oct_secret" },
+                        ProtocolJson.Default.CreatedToken));
                     break;
                 case "DELETE":
                     http.Response.StatusCode = 204;
                     break;
                 default:
-                    await http.Response.WriteAsync(JsonSerializer.Serialize(new TokenList { Tokens = [Token, Token with { Id = 8, Name = "7", Pins = null, Expires = null }] }, ProtocolJson.Default.TokenList));
+                    await http.Response.WriteAsync(
+                        JsonSerializer.Serialize(new TokenList { Tokens = [Token,
+                        Token with { Id = 8, Name = "7", Pins = null, Expires = null }] }, ProtocolJson.Default.TokenList));
                     break;
             }
         });
@@ -55,12 +58,14 @@ public sealed class TokensCommandTests : IAsyncLifetime
     [Fact]
     public async Task Create_prints_the_secret_and_nothing_else_on_standard_output()
     {
-        var (code, output, errors) = await RunAsync("create", "--name", "ci", "--scope", "push,pin", "--pins", "prod-*", "--expires", "90d");
+        var (code, output, errors) = await RunAsync("create", "--name", "ci", "--scope", "push,pin", "--pins", "prod-*",
+            "--expires", "90d");
 
         Assert.Equal((0, "oct_secret\n"), (code, output));
         Assert.Contains("ci: push,pin (pins prod-*); until 2026-07-30T00:00:00Z", errors, StringComparison.Ordinal);
         Assert.DoesNotContain("oct_secret", errors, StringComparison.Ordinal);
-        Assert.Equal("""POST /v1/caches/default/tokens {"name":"ci","scopes":["push","pin"],"pins":["prod-*"],"expiresSeconds":7776000}""", Assert.Single(_requests));
+        Assert.Equal("""POST /v1/caches/default/tokens {"name":"ci","scopes":["push","pin"],"pins":["prod-*"],"expiresSeconds":7776000}""",
+            Assert.Single(_requests));
     }
 
     [Theory]
@@ -113,17 +118,21 @@ public sealed class TokensCommandTests : IAsyncLifetime
     [Fact]
     public async Task The_shell_is_told_the_commands_and_the_scopes()
     {
-        async Task<string[]> SuggestAsync(string line) => (await StartAsync($"[suggest:{line.Length}]", line)).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        async Task<string[]> SuggestAsync(string line) => (await StartAsync($"[suggest:{line.Length}]", line)).Output.Split('\n',
+            StringSplitOptions.RemoveEmptyEntries);
 
-        Assert.Equal(["create", "list", "revoke"], (await SuggestAsync("orleans-cache tokens ")).Where(word => word[0] != '-' && word[0] != '/'));
+        Assert.Equal(["create", "list", "revoke"], (await SuggestAsync("orleans-cache tokens "))
+            .Where(word => word[0] != '-' && word[0] != '/'));
         Assert.Contains("push", await SuggestAsync("orleans-cache tokens create --scope "));
     }
 
-    private Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) => StartAsync(["tokens", .. arguments, "--url", _app.Urls.First()]);
+    private Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments) =>
+        StartAsync(["tokens", .. arguments, "--url", _app.Urls.First()]);
 
     private static async Task<(int Code, string Output, string Errors)> StartAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"), arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
+            arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

@@ -42,9 +42,11 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
             {
                 case ("POST", _):
                     // The first real attempt is answered 202.
-                    var state = body.Contains("\"dryRun\":true", StringComparison.Ordinal) ? EvictionState.Planned : _evicted++ == 0 ? EvictionState.Running : EvictionState.Done;
+                    var state = body.Contains("\"dryRun\":true", StringComparison.Ordinal) ? EvictionState.Planned : _evicted++ == 0
+                        ? EvictionState.Running : EvictionState.Done;
                     http.Response.StatusCode = state == EvictionState.Running ? 202 : 200;
-                    await http.Response.WriteAsync(JsonSerializer.Serialize(Planned with { State = state, WaitsFor = ["push-1"] }, ProtocolJson.Default.Eviction));
+                    await http.Response.WriteAsync(JsonSerializer.Serialize(Planned with { State = state, WaitsFor = ["push-1"] },
+                        ProtocolJson.Default.Eviction));
                     break;
                 case ("DELETE", _):
                     http.Response.StatusCode = 204;
@@ -52,14 +54,16 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
                 case (_, "bars"):
                     await http.Response.WriteAsync(JsonSerializer.Serialize(new BarList
                     {
-                        Bars = [new Bar { Id = 3, Path = Hello, NarHash = Sha256Hash.Compute([]), Nar = true, Reason = "bad", CreatedBy = "file:1", Created = DateTimeOffset.UnixEpoch }],
+                        Bars = [new Bar { Id = 3, Path = Hello, NarHash = Sha256Hash.Compute([]), Nar = true, Reason = "bad",
+                            CreatedBy = "file:1", Created = DateTimeOffset.UnixEpoch }],
                     }, ProtocolJson.Default.BarList));
                     break;
                 default:
                     var last = http.Request.Query.ContainsKey("after");
                     await http.Response.WriteAsync(JsonSerializer.Serialize(new PublishedPaths
                     {
-                        Paths = [new PublishedPath { Path = Hello, Publisher = "token:7", Published = DateTimeOffset.UnixEpoch, State = last ? "live" : "condemned", NarHash = Sha256Hash.Compute([]), NarSize = 1 }],
+                        Paths = [new PublishedPath { Path = Hello, Publisher = "token:7", Published = DateTimeOffset.UnixEpoch,
+                            State = last ? "live" : "condemned", NarHash = Sha256Hash.Compute([]), NarSize = 1 }],
                         Next = last ? null : "9",
                     }, ProtocolJson.Default.PublishedPaths));
                     break;
@@ -85,12 +89,14 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
     [Fact]
     public async Task Evict_with_yes_does_it_and_waits_for_the_end()
     {
-        var (code, output, errors) = await RunAsync("evict", "--by", "token:7", "--since", "2026-05-01T12:00Z", "--bar-nar", "--reason", "bad", "--yes");
+        var (code, output, errors) = await RunAsync("evict", "--by", "token:7", "--since", "2026-05-01T12:00Z", "--bar-nar", "--reason",
+            "bad", "--yes");
 
         Assert.Equal(0, code);
         Assert.EndsWith("1 path taken back.\n", output, StringComparison.Ordinal);
         Assert.Contains("push-1", errors, StringComparison.Ordinal);
-        const string Request = """POST /v1/caches/default/evictions {"by":"token:7","since":"2026-05-01T12:00:00+00:00","nar":true,"reason":"bad","dryRun":""";
+        const string Request =
+            """POST /v1/caches/default/evictions {"by":"token:7","since":"2026-05-01T12:00:00+00:00","nar":true,"reason":"bad","dryRun":""";
         Assert.Equal([Request + "true}", Request + "false}", Request + "false}"], _requests);
     }
 
@@ -114,8 +120,10 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
     {
         var (code, output, _) = await RunAsync("paths", "--by", "token:7");
 
-        Assert.Equal((0, $"PUBLISHED AT          STATE      STORE PATH\n1970-01-01T00:00:00Z  condemned  {Hello}\n1970-01-01T00:00:00Z  live       {Hello}\n"), (code, output));
-        Assert.Equal(["GET /v1/caches/default/paths?limit=1000&by=token%3A7", "GET /v1/caches/default/paths?limit=1000&by=token%3A7&after=9"], _requests);
+        Assert.Equal(
+            (0, $"PUBLISHED AT          STATE      STORE PATH\n1970-01-01T00:00:00Z  condemned  {Hello}\n1970-01-01T00:00:00Z  live       {Hello}\n"), (code, output));
+        Assert.Equal(["GET /v1/caches/default/paths?limit=1000&by=token%3A7",
+            "GET /v1/caches/default/paths?limit=1000&by=token%3A7&after=9"], _requests);
     }
 
     [Fact]
@@ -132,7 +140,8 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
 
     private async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"), [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
+            [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

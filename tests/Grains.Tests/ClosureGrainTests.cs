@@ -117,7 +117,8 @@ public sealed class ClosureGrainTests
     {
         await using var world = await World.CreateAsync();
         var scope = ThreeSilos.ScopeOf(world);
-        var gateways = new[] { await world.AddGatewayAsync(engine: ThreeSilos.Engine(scope, Forever)), await world.AddGatewayAsync(engine: ThreeSilos.Engine($"{scope}-second", Forever)) };
+        var gateways = new[] { await world.AddGatewayAsync(engine: ThreeSilos.Engine(scope, Forever)),
+            await world.AddGatewayAsync(engine: ThreeSilos.Engine($"{scope}-second", Forever)) };
 
         // Neither waits for the other's turn, which would be for an hour.
         var opened = await Task.WhenAll(gateways.Select(g => world.BeginAsync(World.Chain("a", "b"), pushes: g.Pushes)));
@@ -188,7 +189,8 @@ public sealed class ClosureGrainTests
     private static async Task<(IClosureGrain Closure, ClusterEngine Engine)> FirstAsync(string scope)
     {
         var cluster = await ThreeSilos.Cluster;
-        var grain = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IClosureGrain>(GrainKey.Of(scope, CacheName.Default, Closure).ToString());
+        var grain = cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>()
+            .GetGrain<IClosureGrain>(GrainKey.Of(scope, CacheName.Default, Closure).ToString());
         Assert.True(await grain.TakeAsync("first", Forever));
         return (grain, ThreeSilos.Engine(scope));
     }

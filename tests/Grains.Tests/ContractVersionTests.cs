@@ -29,8 +29,10 @@ public sealed class ContractVersionTests
         var newer = cluster.Silos[1].SiloAddress;
         foreach (var name in Enumerable.Range(0, 6).Select(n => PinName.Parse($"web{n}")))
         {
-            // The first may wake the grain at either silo; the second has to find it, or get it, at the newer one, which serves the older one too.
-            long[] revisions = [await MoveAsync(old, name, "a"), await MoveAsync(next, name, "b"), await MoveAsync(old, name, "a"), await MoveAsync(next, name, "b")];
+            // The first may wake the grain at either silo; the second has to find it, or get it, at the newer one, which serves the older
+            // one too.
+            long[] revisions = [await MoveAsync(old, name, "a"), await MoveAsync(next, name, "b"), await MoveAsync(old, name, "a"),
+                await MoveAsync(next, name, "b")];
 
             Assert.Equal([revisions[0], revisions[0] + 1, revisions[0] + 2, revisions[0] + 3], revisions);
             Assert.Equal(newer, await WhereAsync(cluster, Grains(cluster, 1).GetGrain<IPinGrain>($"two:default/{name}")));
@@ -42,7 +44,8 @@ public sealed class ContractVersionTests
     {
         using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
-        var sent = new NewerPinReply { Made = true, Pin = new PinState("p", 3, 1, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, null), Reason = "it was asked for" };
+        var sent = new NewerPinReply { Made = true, Pin = new PinState("p", 3, 1, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, null),
+            Reason = "it was asked for" };
 
         var old = serializer.Deserialize<PinReply>(serializer.SerializeToArray(sent))!;
         var next = serializer.Deserialize<NewerPinReply>(serializer.SerializeToArray(old))!;
@@ -67,7 +70,8 @@ public sealed class ContractVersionTests
     }
 
     private static async Task<long> MoveAsync(IPins pins, PinName name, string to) => (await pins.SetAsync(
-        CacheName.Default, name, new SetPin { Path = new StorePath(World.Hash(to), to) }, PinCondition.None, OperationId.New(), TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
+        CacheName.Default, name, new SetPin { Path = new StorePath(World.Hash(to), to) }, PinCondition.None, OperationId.New(),
+            TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
 
     private static IPins Gateway(InProcessTestCluster cluster, ServicesByScope engines, CacheCore plain, World world, int silo)
     {
@@ -77,10 +81,12 @@ public sealed class ContractVersionTests
         return over.Pins;
     }
 
-    private static IGrainFactory Grains(InProcessTestCluster cluster, int silo) => cluster.Silos[silo].ServiceProvider.GetRequiredService<IGrainFactory>();
+    private static IGrainFactory Grains(InProcessTestCluster cluster, int silo) =>
+        cluster.Silos[silo].ServiceProvider.GetRequiredService<IGrainFactory>();
 
     private static async Task<SiloAddress?> WhereAsync(InProcessTestCluster cluster, IAddressable grain) =>
-        await cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0).GetActivationAddress(grain);
+        await cluster.Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IManagementGrain>(0)
+            .GetActivationAddress(grain);
 
     /// <summary>Says that this silo's interfaces of ours are a version newer.</summary>
     private sealed class NextContract : IGrainInterfacePropertiesProvider

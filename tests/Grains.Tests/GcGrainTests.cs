@@ -19,7 +19,8 @@ public sealed class GcGrainTests
         await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => grain.ReceiveReminder("schedule", default)));
 
         GcHistory? history = null;
-        await Eventually.BecomesTrueAsync(async () => (history = await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs is [{ State: GcState.Done }, ..]);
+        await Eventually.BecomesTrueAsync(async () => (history = await world.Core.Collection.HistoryAsync(CacheName.Default, 10,
+            CancellationToken.None)).Runs is [{ State: GcState.Done }, ..]);
         // A minute may have ended in between: then the next one was due too.
         Assert.InRange(history!.Runs.Count, 1, 2);
         Assert.All(history.Runs, r => Assert.True(r.Scheduled));
@@ -89,7 +90,8 @@ public sealed class GcGrainTests
         await using var world = await World.CreateAsync();
         var grain = await GrainAsync(world);
 
-        await Assert.ThrowsAsync<TimeoutException>(() => grain.StartAsync(new GcStart { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(-1) }));
+        await Assert.ThrowsAsync<TimeoutException>(() =>
+            grain.StartAsync(new GcStart { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(-1) }));
 
         Assert.Empty((await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs);
     }
@@ -113,8 +115,10 @@ public sealed class GcGrainTests
     }
 
     private static async Task<IGcGrain> GrainAsync(World world) =>
-        (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IGcGrain>($"{ThreeSilos.ScopeOf(world)}:default/gc");
+        (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>()
+            .GetGrain<IGcGrain>($"{ThreeSilos.ScopeOf(world)}:default/gc");
 
     private static async Task<IEnumerable<string>> RemindersAsync(IGcGrain grain) =>
-        (await (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IReminderTable>().ReadRows(grain.GetGrainId())).Reminders.Select(r => r.ReminderName);
+        (await (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IReminderTable>()
+            .ReadRows(grain.GetGrainId())).Reminders.Select(r => r.ReminderName);
 }

@@ -36,7 +36,8 @@ public sealed class PinGrainTests
         var operation = OperationId.New();
         var plain = await world.AddGatewayAsync(plain: true);
         var scope = ThreeSilos.ScopeOf(world);
-        var grain = (await ThreeSilos.Cluster).Silos[1].ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IPinGrain>($"{scope}:default/{Name}");
+        var grain = (await ThreeSilos.Cluster).Silos[1].ServiceProvider.GetRequiredService<IGrainFactory>()
+            .GetGrain<IPinGrain>($"{scope}:default/{Name}");
 
         // Schedule 32: the gateway did it the other way, and somebody moved the pin on; then the silo wakes with the update.
         await SetAsync(plain.Pins, a, operation);
@@ -45,7 +46,8 @@ public sealed class PinGrainTests
 
         Assert.Null(woken.Problem);
         Assert.Equal(b, (await plain.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
-        await Assert.ThrowsAsync<TimeoutException>(() => grain.ChangeAsync(Change(a, OperationId.New(), DateTimeOffset.UtcNow.AddMinutes(-1))));
+        await Assert.ThrowsAsync<TimeoutException>(() =>
+            grain.ChangeAsync(Change(a, OperationId.New(), DateTimeOffset.UtcNow.AddMinutes(-1))));
         Assert.Equal(b, (await plain.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
     }
 
@@ -57,7 +59,8 @@ public sealed class PinGrainTests
         var plain = await world.AddGatewayAsync(plain: true);
 
         // What the plain process does is what a second activation would do.
-        var sets = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : plain.Pins, i % 3 == 0 ? a : b, OperationId.New())));
+        var sets = await Task.WhenAll(Enumerable.Range(0, 20)
+            .Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : plain.Pins, i % 3 == 0 ? a : b, OperationId.New())));
 
         var pin = await world.Core.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None);
         Assert.Single(sets, s => s.Made);
@@ -74,7 +77,8 @@ public sealed class PinGrainTests
         var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
         var operation = OperationId.New();
 
-        var sets = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : second.Pins, a, operation)));
+        var sets = await Task.WhenAll(Enumerable.Range(0, 20)
+            .Select(i => SetAsync(i % 2 == 0 ? world.Core.Pins : second.Pins, a, operation)));
 
         Assert.All(sets, s => Assert.Equal((sets[0].Pin.Revision, true), (s.Pin.Revision, s.Made)));
         Assert.Equal(1, await world.QueryAsync<long>("select count(*) from pin_revision"));
@@ -94,7 +98,8 @@ public sealed class PinGrainTests
         {
             try
             {
-                return (await pins.SetAsync(CacheName.Default, Name, new SetPin { Path = b }, condition, OperationId.New(), TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
+                return (await pins.SetAsync(CacheName.Default, Name, new SetPin { Path = b }, condition, OperationId.New(),
+                    TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
             }
             catch (CacheProblemException e) when (e.Kind == ProblemKind.PinChanged)
             {
@@ -136,7 +141,8 @@ public sealed class PinGrainTests
         Assert.True(set.Made);
         Assert.True(set.Pin.Written);
         engine.News.Arrived(CacheName.Default, PushId.New(), []);
-        await Assert.ThrowsAnyAsync<Exception>(async () => await engine.News.FollowAsync(CacheName.Default, PushId.New(), CancellationToken.None).GetAsyncEnumerator().MoveNextAsync());
+        await Assert.ThrowsAnyAsync<Exception>(async () => await engine.News.FollowAsync(CacheName.Default, PushId.New(),
+            CancellationToken.None).GetAsyncEnumerator().MoveNextAsync());
     }
 
     [Fact]
@@ -144,7 +150,8 @@ public sealed class PinGrainTests
     {
         await using var world = await World.CreateAsync();
 
-        var absent = await Assert.ThrowsAsync<CacheProblemException>(() => SetAsync(world.Core.Pins, new StorePath(World.Hash("nowhere"), "nowhere"), OperationId.New()));
+        var absent = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            SetAsync(world.Core.Pins, new StorePath(World.Hash("nowhere"), "nowhere"), OperationId.New()));
 
         Assert.Equal(ProblemKind.PathNotInCache, absent.Kind);
         Assert.Equal([World.Hash("nowhere")], absent.Paths);
@@ -158,7 +165,8 @@ public sealed class PinGrainTests
     }
 
     private static Task<PinSet> SetAsync(IPins pins, StorePath path, OperationId operation) =>
-        pins.SetAsync(CacheName.Default, Name, new SetPin { Path = path }, PinCondition.None, operation, TimeSpan.FromSeconds(30), CancellationToken.None);
+        pins.SetAsync(CacheName.Default, Name, new SetPin { Path = path }, PinCondition.None, operation, TimeSpan.FromSeconds(30),
+            CancellationToken.None);
 
     private static PinChange Change(StorePath path, OperationId operation, DateTimeOffset deadline) =>
         new() { Kind = PinChangeKind.Set, Operation = operation.Value, Deadline = deadline, Path = path.BaseName };

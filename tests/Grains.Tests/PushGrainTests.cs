@@ -84,7 +84,8 @@ public sealed class PushGrainTests
         var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
         var before = other.Database.StatementCount;
 
-        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
         // Longer than the catalog is left alone without a cluster.
         await Task.Delay(TimeSpan.FromSeconds(2));
         Assert.False(wait.IsCompleted);
@@ -102,7 +103,8 @@ public sealed class PushGrainTests
         var other = await world.AddGatewayAsync();
         var uploading = await world.BeginAsync(World.Chain("a"));
         var waiting = await world.BeginAsync(World.Chain("a"), pushes: other.Pushes);
-        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
 
         await world.Pushes.AbortAsync(CacheName.Default, World.Id(uploading), CancellationToken.None);
 
@@ -121,7 +123,8 @@ public sealed class PushGrainTests
         var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
         var before = other.Database.StatementCount;
 
-        var answer = await other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        var answer = await other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
 
         Assert.Equal(PathState.Upload, Assert.Single(answer.Paths).State);
         // It was told, and has not asked all the time.
@@ -153,7 +156,8 @@ public sealed class PushGrainTests
         var uploading = await world.BeginAsync(World.Chain("a"));
         var waiting = await world.BeginAsync(World.Chain("a", "b"), pushes: other.Pushes);
 
-        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
+        var wait = other.Pushes.WaitAsync(CacheName.Default, World.Id(waiting),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 60 }, CancellationToken.None);
         await world.UploadAsync(uploading);
 
         Assert.Equal(PathState.Stored, Assert.Single((await wait).Paths).State);
@@ -187,8 +191,10 @@ public sealed class PushGrainTests
 
         await Eventually.BecomesTrueAsync(async () =>
         {
-            await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id, new UrlsRequest { FirstPart = 1, Count = 1 }, CancellationToken.None);
-            return await world.QueryAsync<bool>($"select expires > '{push.Expires:O}'::timestamptz + interval '1 second' from push where public_id = '{push.Id}'");
+            await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id, new UrlsRequest { FirstPart = 1, Count = 1 },
+                CancellationToken.None);
+            return await world.QueryAsync<bool>(
+                $"select expires > '{push.Expires:O}'::timestamptz + interval '1 second' from push where public_id = '{push.Id}'");
         });
     }
 

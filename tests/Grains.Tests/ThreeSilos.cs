@@ -10,7 +10,9 @@ using OrleansCache.Testing;
 
 namespace OrleansCache.Grains.Tests;
 
-/// <summary>Three silos in this process for all tests; each world is a scope of its own in them, and its gateways stand at one silo after the other.</summary>
+/// <summary>
+/// Three silos in this process for all tests; each world is a scope of its own in them, and its gateways stand at one silo after the other.
+/// </summary>
 internal static class ThreeSilos
 {
     private static readonly Lazy<Task<InProcessTestCluster>> Started = new(StartAsync);
@@ -30,7 +32,8 @@ internal static class ThreeSilos
         World.Engine = world => Engine(ScopeOf(world));
     }
 
-    public static string ScopeOf(World world) => Scopes.GetValue(world, _ => string.Create(CultureInfo.InvariantCulture, $"w{Interlocked.Increment(ref _worlds)}"));
+    public static string ScopeOf(World world) =>
+        Scopes.GetValue(world, _ => string.Create(CultureInfo.InvariantCulture, $"w{Interlocked.Increment(ref _worlds)}"));
 
     /// <summary>A gateway at the next silo.</summary>
     public static ClusterEngine Engine(string scope, TimeSpan? patience = null)

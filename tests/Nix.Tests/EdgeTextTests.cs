@@ -68,8 +68,10 @@ public sealed class EdgeTextTests
         // The last digit holds 4 bits of the 64th byte, and 2 that nobody reads; white space is skipped by a decoder.
         var loose = Signature[..^3] + "/==";
         Assert.Equal(Convert.FromBase64String(Signature)[..63], Convert.FromBase64String(loose)[..63]);
-        text = text?.Replace("SIG", Signature, StringComparison.Ordinal).Replace("HALF", "\ud800", StringComparison.Ordinal).Replace("LONG", new string('a', 256), StringComparison.Ordinal)
-            .Replace("NOT CANONICAL", loose, StringComparison.Ordinal).Replace("WRAPPED", Signature.Insert(44, "\n"), StringComparison.Ordinal);
+        text = text?.Replace("SIG", Signature, StringComparison.Ordinal).Replace("HALF", "\ud800", StringComparison.Ordinal)
+            .Replace("LONG", new string('a', 256), StringComparison.Ordinal)
+            .Replace("NOT CANONICAL", loose, StringComparison.Ordinal)
+                .Replace("WRAPPED", Signature.Insert(44, "\n"), StringComparison.Ordinal);
         Assert.False(PathSignature.TryParse(text, out _));
     }
 

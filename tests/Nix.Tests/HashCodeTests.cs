@@ -14,7 +14,8 @@ public sealed class HashCodeTests
     [MemberData(nameof(Words))]
     public void Paths_that_share_words_of_their_hashes_share_no_codes(int free)
     {
-        var codes = Enumerable.Range(1, Count).Select(i => StorePathHash.FromBytes(Chosen(StorePathHash.ByteLength, free, i)).GetHashCode());
+        var codes = Enumerable.Range(1, Count).Select(i => StorePathHash.FromBytes(Chosen(StorePathHash.ByteLength, free, i))
+            .GetHashCode());
         Assert.InRange(codes.Distinct().Count(), Count - 10, Count);
     }
 
@@ -32,7 +33,8 @@ public sealed class HashCodeTests
         var bytes = Chosen(Sha256Hash.ByteLength, 0, 7);
 
         Assert.Equal(string.GetHashCode(MemoryMarshal.Cast<byte, char>(bytes)), Sha256Hash.FromBytes(bytes).GetHashCode());
-        Assert.Equal(string.GetHashCode(MemoryMarshal.Cast<byte, char>(bytes.AsSpan(0, 20))), StorePathHash.FromBytes(bytes.AsSpan(0, 20)).GetHashCode());
+        Assert.Equal(string.GetHashCode(MemoryMarshal.Cast<byte, char>(bytes.AsSpan(0, 20))), StorePathHash.FromBytes(bytes.AsSpan(0, 20))
+            .GetHashCode());
     }
 
     // Two 32-bit words that differ in the same way: all others are alike, and so is what any fold of a 64-bit word makes of these.

@@ -36,7 +36,8 @@ public sealed class NarCompressionTests
         var damaged = file.ToArray();
         damaged[file.Length / 2] ^= 0xff;
 
-        foreach (var bad in (byte[][])[[], file[..^1], file[..(file.Length / 2)], file[..3], damaged, [.. file, 1, 2, 3], "neither of them"u8.ToArray()])
+        foreach (var bad in (byte[][])[[], file[..^1], file[..(file.Length / 2)], file[..3], damaged, [.. file, 1, 2, 3],
+            "neither of them"u8.ToArray()])
             await Assert.ThrowsAsync<InvalidDataException>(() => ReadAsync(compression, bad, piece: 4096));
     }
 
@@ -49,7 +50,8 @@ public sealed class NarCompressionTests
     [InlineData("x.tar.xz", null)]
     [InlineData("x.nar.gz", null)]
     [InlineData("", null)]
-    public void The_ending_of_a_file_tells_its_compression(string file, string? compression) => Assert.Equal(compression, NarCompression.OfFile(file));
+    public void The_ending_of_a_file_tells_its_compression(string file, string? compression) =>
+        Assert.Equal(compression, NarCompression.OfFile(file));
 
     private static byte[] Data(int size)
     {
@@ -70,7 +72,8 @@ public sealed class NarCompressionTests
 
     private static async Task<byte[]> CompressAsync(string program, byte[] data)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, "-c") { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, "-c") { RedirectStandardInput = true,
+            RedirectStandardOutput = true })!;
         using var output = new MemoryStream();
         var reading = process.StandardOutput.BaseStream.CopyToAsync(output);
         await process.StandardInput.BaseStream.WriteAsync(data);

@@ -45,7 +45,8 @@ public sealed class NarInfoTests
         Assert.False((Sample with { References = [] }).Verify(key));
         Assert.False((Sample with { StorePath = new StorePath(Sample.StorePath.Hash, "other") }).Verify(key));
         Assert.False((Sample with { Signatures = [] }).Verify(key));
-        Assert.False((Sample with { Signatures = [Sample.Signatures[0].Replace("test-1", "test-2", StringComparison.Ordinal)] }).Verify(key));
+        Assert.False((Sample with { Signatures = [Sample.Signatures[0].Replace("test-1", "test-2", StringComparison.Ordinal)] })
+            .Verify(key));
         Assert.False(Sample.Verify(SecretKey.Generate("test-1").PublicKey));
         Assert.True((Sample with { Url = "nar/elsewhere.nar", Deriver = null }).Verify(key));
     }
@@ -55,7 +56,8 @@ public sealed class NarInfoTests
     {
         var hashes = new[] { "zz", "0a", "a0", "00" }.Select(start => StorePath.Parse(start + new string('1', 30) + "-n")).ToArray();
         var info = Sample with { References = [.. hashes, .. hashes] };
-        Assert.Equal(info.References.Select(path => path.ToString()).Order(StringComparer.Ordinal).Distinct(), info.References.Select(path => path.ToString()));
+        Assert.Equal(info.References.Select(path => path.ToString()).Order(StringComparer.Ordinal).Distinct(),
+            info.References.Select(path => path.ToString()));
         Assert.Equal(4, info.References.Count);
         Assert.EndsWith($";344;{string.Join(',', info.References)}", info.Fingerprint(), StringComparison.Ordinal);
     }
@@ -75,7 +77,8 @@ public sealed class NarInfoTests
     [Fact]
     public void Fields_of_a_later_nix_are_skipped_and_an_unknown_deriver_is_none()
     {
-        var info = NarInfo.Parse(ByNix.Replace("Deriver: nkv9xc4g4hvqrykmclj4fj0wavl1ipxj-edge-ref-in-symlink.drv", "Deriver: unknown-deriver\nNew: field", StringComparison.Ordinal));
+        var info = NarInfo.Parse(ByNix.Replace("Deriver: nkv9xc4g4hvqrykmclj4fj0wavl1ipxj-edge-ref-in-symlink.drv",
+            "Deriver: unknown-deriver\nNew: field", StringComparison.Ordinal));
         Assert.Null(info.Deriver);
         Assert.Equal(Sample with { Deriver = null }, info);
     }
@@ -107,7 +110,8 @@ public sealed class NarInfoTests
     [Fact]
     public void A_field_with_a_line_break_is_never_printed()
     {
-        foreach (var wrong in (NarInfo[])[Sample with { Url = "nar/x\nSig: a:b" }, Sample with { Compression = "none\r" }, Sample with { System = "x\0" }, Sample with { Signatures = ["a:b", "c\nURL: x:d"] }])
+        foreach (var wrong in (NarInfo[])[Sample with { Url = "nar/x\nSig: a:b" }, Sample with { Compression = "none\r" },
+            Sample with { System = "x\0" }, Sample with { Signatures = ["a:b", "c\nURL: x:d"] }])
             Assert.Contains("control character", Assert.Throws<InvalidOperationException>(wrong.Print).Message, StringComparison.Ordinal);
     }
 
@@ -126,7 +130,8 @@ public sealed class NarInfoTests
     [Fact]
     public void A_key_whose_halves_disagree_is_refused()
     {
-        var (name, bytes) = (Secret[..Secret.IndexOf(':', StringComparison.Ordinal)], Convert.FromBase64String(Secret[(Secret.IndexOf(':', StringComparison.Ordinal) + 1)..]));
+        var (name, bytes) = (Secret[..Secret.IndexOf(':', StringComparison.Ordinal)],
+            Convert.FromBase64String(Secret[(Secret.IndexOf(':', StringComparison.Ordinal) + 1)..]));
         bytes[^1] ^= 1;
         var error = Assert.Throws<FormatException>(() => SecretKey.Parse($"{name}:{Convert.ToBase64String(bytes)}"));
         Assert.Contains("second half", error.Message, StringComparison.Ordinal);
@@ -155,7 +160,8 @@ public sealed class NarInfoTests
     [InlineData("")]
     [InlineData("a:b")]
     [InlineData("a b")]
-    public void A_key_cannot_have_a_name_that_would_not_be_read_back(string name) => Assert.Throws<ArgumentException>(() => SecretKey.Generate(name));
+    public void A_key_cannot_have_a_name_that_would_not_be_read_back(string name) =>
+        Assert.Throws<ArgumentException>(() => SecretKey.Generate(name));
 
     private static NarInfo Any(Random random)
     {

@@ -119,7 +119,8 @@ public sealed class NarTests : IDisposable
         {
             var bad = (byte[])nar.Clone();
             bad[at] = 1;
-            Assert.Contains("padding", Assert.Throws<InvalidDataException>(() => new NarReader().Feed(bad)).Message, StringComparison.Ordinal);
+            Assert.Contains("padding", Assert.Throws<InvalidDataException>(() => new NarReader().Feed(bad)).Message,
+                StringComparison.Ordinal);
         }
     }
 
@@ -202,7 +203,8 @@ public sealed class NarTests : IDisposable
 
     [Fact]
     public void A_missing_path_is_an_error_that_names_it() =>
-        Assert.Contains("nothing-here", Assert.Throws<IOException>(() => NarWriter.Measure(_folder.Child("nothing-here"))).Message, StringComparison.Ordinal);
+        Assert.Contains("nothing-here", Assert.Throws<IOException>(() => NarWriter.Measure(_folder.Child("nothing-here"))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public async Task A_cancelled_write_ends_in_the_middle_of_a_file()
@@ -211,7 +213,8 @@ public sealed class NarTests : IDisposable
         using var cancellation = new CancellationTokenSource();
         using var sink = new CallbackStream(cancellation.Cancel);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => NarWriter.WriteAsync(_folder.Path, sink, cancellationToken: cancellation.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            NarWriter.WriteAsync(_folder.Path, sink, cancellationToken: cancellation.Token));
     }
 
     [Fact]
@@ -259,7 +262,8 @@ public sealed class NarTests : IDisposable
 
     private static string[] Entries(string first, string second) =>
     [
-        "(", "type", "directory", "entry", "(", "name", first, "node", "(", "type", "symlink", "target", "t", ")", ")", "entry", "(", "name", second,
+        "(", "type", "directory", "entry", "(", "name", first, "node", "(", "type", "symlink", "target", "t", ")", ")", "entry", "(",
+            "name", second,
     ];
 
     private static Tree Nested(int levels)

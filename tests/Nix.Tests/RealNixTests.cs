@@ -53,7 +53,8 @@ public sealed class RealNixTests(EdgeClosure edge) : IClassFixture<EdgeClosure>,
             var theirs = File.ReadAllBytes(Path.Combine(cache, $"{StorePath.Parse(path).Hash}.ls"));
             Assert.Equal(ours.IsExact, System.Text.Unicode.Utf8.IsValid(theirs)); // Nix 2.8 writes such names as they are, which is no JSON
             if (ours.IsExact)
-                Assert.True(JsonNode.DeepEquals(Parse(theirs), Parse(ours.Json)), $"{path}: {Encoding.UTF8.GetString(theirs)} is not {ours}");
+                Assert.True(JsonNode.DeepEquals(Parse(theirs), Parse(ours.Json)),
+                    $"{path}: {Encoding.UTF8.GetString(theirs)} is not {ours}");
         }
 
         static JsonNode? Parse(byte[] json) => JsonNode.Parse(json, documentOptions: new() { MaxDepth = 1000 });

@@ -59,7 +59,8 @@ public sealed class StorePathTests
                 if (Nix32.TryDecode(text, bytes))
                     Assert.Equal(text, Nix32.Encode(bytes));
                 else
-                    Assert.True(!"0123456789abcdfghijklmnpqrsvwxyz".Contains(c, StringComparison.Ordinal) || (at == 0 && byteCount == 32), text);
+                    Assert.True(!"0123456789abcdfghijklmnpqrsvwxyz".Contains(c, StringComparison.Ordinal)
+                        || (at == 0 && byteCount == 32), text);
             }
         }
     }
@@ -79,7 +80,8 @@ public sealed class StorePathTests
             texts.Add(Nix32.Encode(bytes));
         }
 
-        Assert.Equal(texts.Order(StringComparer.Ordinal), texts.Select(text => StorePathHash.Parse(text)).Order().Select(hash => hash.ToString()));
+        Assert.Equal(texts.Order(StringComparer.Ordinal), texts.Select(text => StorePathHash.Parse(text)).Order()
+            .Select(hash => hash.ToString()));
         Assert.All(texts, text => Assert.Equal(StorePathHash.Parse(text), StorePathHash.FromBytes(StorePathHash.Parse(text).ToArray())));
         Assert.Equal(texts.Distinct().Count(), texts.Select(text => StorePathHash.Parse(text)).ToHashSet().Count);
     }

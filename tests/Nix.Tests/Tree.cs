@@ -1,6 +1,8 @@
 namespace OrleansCache.Nix.Tests;
 
-/// <summary>A tree made from a seed, in memory, and its NAR by the grammar's most literal reading: what the real code is compared with.</summary>
+/// <summary>
+/// A tree made from a seed, in memory, and its NAR by the grammar's most literal reading: what the real code is compared with.
+/// </summary>
 internal abstract record Tree
 {
     public sealed record Regular(byte[] Contents, bool Executable) : Tree;

@@ -87,7 +87,8 @@ public abstract class ZstdTests : IDisposable
         foreach (var at in Enumerable.Range(1, 60).Concat(Enumerable.Range(1, 40).Select(n => frame.Length - n)))
         {
             await Assert.ThrowsAsync<InvalidDataException>(() => ReadAll(new ZstdDecompressStream(new MemoryStream(frame[..at]))));
-            await Assert.ThrowsAsync<InvalidDataException>(() => ReadAll(new ZstdDecompressStream(new MemoryStream(two[..(frame.Length + at)]))));
+            await Assert.ThrowsAsync<InvalidDataException>(() =>
+                ReadAll(new ZstdDecompressStream(new MemoryStream(two[..(frame.Length + at)]))));
             Assert.Throws<InvalidDataException>(() => Zstd.Decompress(frame.AsSpan(0, at), 300_000));
         }
 
@@ -115,7 +116,8 @@ public abstract class ZstdTests : IDisposable
     {
         var bomb = Zstd.Compress(new byte[50_000_000]);
         Assert.True(bomb.Length < 10_000);
-        Assert.Contains("1000000", Assert.Throws<InvalidDataException>(() => Zstd.Decompress(bomb, 1_000_000)).Message, StringComparison.Ordinal);
+        Assert.Contains("1000000", Assert.Throws<InvalidDataException>(() => Zstd.Decompress(bomb, 1_000_000)).Message,
+            StringComparison.Ordinal);
         Assert.Throws<InvalidDataException>(() => Zstd.Decompress(bomb, 49_999_999));
         Assert.Equal(50_000_000, Zstd.Decompress(bomb, 50_000_000).Length);
     }

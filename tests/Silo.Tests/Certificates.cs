@@ -27,7 +27,8 @@ internal sealed class Certificates : IDisposable
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
-        using var certificate = request.Create(_authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(20), RandomNumberGenerator.GetBytes(8));
+        using var certificate = request.Create(_authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(20),
+            RandomNumberGenerator.GetBytes(8));
         File.WriteAllText(_folder[$"{name}.pem"], certificate.ExportCertificatePem());
         File.WriteAllText(_folder[$"{name}.key"], key.ExportPkcs8PrivateKeyPem());
         return ["--silo-tls-cert", _folder[$"{name}.pem"], "--silo-tls-key", _folder[$"{name}.key"], "--silo-tls-ca", _folder["ca.pem"]];

@@ -17,7 +17,8 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>Starts a silo that need not come to serve.</summary>
     public SiloProcess Launch(params string[] options) => SiloProcess.Launch(All(options));
 
-    public async Task<IReadOnlyList<MembershipEntry>> MembersAsync() => [.. (await _tables.Membership.ReadAllAsync()).Members.Select(m => m.Item1)];
+    public async Task<IReadOnlyList<MembershipEntry>> MembersAsync() =>
+        [.. (await _tables.Membership.ReadAllAsync()).Members.Select(m => m.Item1)];
 
     /// <summary>Waits until so many members have these states, and no others are there.</summary>
     public async Task BecomesAsync(params (SiloStatus Status, int Count)[] expected)
@@ -27,7 +28,8 @@ internal sealed class Cluster : IAsyncDisposable
             async () =>
             {
                 members = await MembersAsync();
-                return members.Count == expected.Sum(e => e.Count) && expected.All(e => members.Count(m => m.Status == e.Status) == e.Count);
+                return members.Count == expected.Sum(e => e.Count)
+                    && expected.All(e => members.Count(m => m.Status == e.Status) == e.Count);
             },
             TimeSpan.FromMinutes(2),
             () => string.Join('\n', members));

@@ -33,7 +33,8 @@ public class ClusterTests
 
         var served = "";
         await Eventually.BecomesTrueAsync(
-            async () => (served = await first.GetAsync("/metrics")).Split('\n').Contains("orleans_cache_silos{} 2"), describe: () => served);
+            async () => (served = await first.GetAsync("/metrics")).Split('\n').Contains("orleans_cache_silos{} 2"),
+                describe: () => served);
     }
 
     [Fact]
@@ -45,7 +46,8 @@ public class ClusterTests
         Assert.Equal(0, await silo.TerminateAsync());
 
         // The database of tests does not sync, of which the server warns.
-        Assert.DoesNotContain(silo.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => !line.Contains(" database[", StringComparison.Ordinal));
+        Assert.DoesNotContain(silo.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries), line =>
+            !line.Contains(" database[", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -81,7 +83,8 @@ public class ClusterTests
         second.Resume();
 
         Assert.Equal(1, await second.WaitAsync());
-        Assert.Contains("\norleans-cache-server: This silo cannot be a member of its cluster any more and ends; start it again.", second.Errors, StringComparison.Ordinal);
+        Assert.Contains("\norleans-cache-server: This silo cannot be a member of its cluster any more and ends; start it again.",
+            second.Errors, StringComparison.Ordinal);
         Assert.Equal("ok\n", await first.GetAsync("/readyz"));
     }
 
@@ -127,7 +130,8 @@ public class ClusterTests
         await Eventually.BecomesTrueAsync(
             async () =>
             {
-                using var answer = await silo.GetWithAsync(new AuthenticationHeaderValue("Bearer", silo.Token), "/dashboard/DashboardCounters");
+                using var answer = await silo.GetWithAsync(new AuthenticationHeaderValue("Bearer", silo.Token),
+                    "/dashboard/DashboardCounters");
                 counters = await answer.EnsureSuccessStatusCode().Content.ReadAsStringAsync();
                 return counters.Contains("\"status\":\"Active\"", StringComparison.Ordinal);
             },
@@ -174,13 +178,17 @@ public class ClusterTests
         await using var forged = cluster.Launch(others.Options("three"));
 
         // They are turned away, again and again, and nobody is declared dead for it; what they serve, they serve alone.
-        await Eventually.BecomesTrueAsync(() => plain.Serves && forged.Serves, TimeSpan.FromMinutes(2), () => $"{plain.Errors}\n{forged.Errors}");
-        Assert.All([plain, forged], alone => Assert.Single(alone.Errors.Split('\n'), line => line.Contains("and serves without it", StringComparison.Ordinal)));
+        await Eventually.BecomesTrueAsync(() => plain.Serves && forged.Serves, TimeSpan.FromMinutes(2), () =>
+            $"{plain.Errors}\n{forged.Errors}");
+        Assert.All([plain, forged], alone =>
+            Assert.Single(alone.Errors.Split('\n'), line => line.Contains("and serves without it", StringComparison.Ordinal)));
         Assert.Equal(2, (await cluster.MembersAsync()).Count(m => m.Status == SiloStatus.Active));
-        Assert.All(await Task.WhenAll(new[] { first, second, plain, forged }.Select(silo => silo.GetAsync("/readyz"))), answer => Assert.Equal("ok\n", answer));
+        Assert.All(await Task.WhenAll(new[] { first, second, plain, forged }.Select(silo => silo.GetAsync("/readyz"))), answer =>
+            Assert.Equal("ok\n", answer));
         Assert.DoesNotContain("orleans_cache_silo_status{status=\"active\"}", await plain.GetAsync("/metrics"), StringComparison.Ordinal);
     }
 
     private static void NoError(SiloProcess silo) =>
-        Assert.DoesNotContain(silo.Errors.Split('\n'), line => line.Contains("Z fail: ", StringComparison.Ordinal) || line.Contains("Z crit: ", StringComparison.Ordinal) || line.StartsWith("Unhandled", StringComparison.Ordinal));
+        Assert.DoesNotContain(silo.Errors.Split('\n'), line => line.Contains("Z fail: ", StringComparison.Ordinal)
+            || line.Contains("Z crit: ", StringComparison.Ordinal) || line.StartsWith("Unhandled", StringComparison.Ordinal));
 }

@@ -30,7 +30,8 @@ public class MembershipTableTests
         var data = await table.Membership.ReadRowAsync(entry.SiloAddress);
         var read = Assert.Single(data.Members).Item1;
         Assert.Equal(1, data.Version.Version);
-        Assert.Equal((entry.SiloAddress, entry.SiloName, entry.HostName, entry.Status, entry.ProxyPort), (read.SiloAddress, read.SiloName, read.HostName, read.Status, read.ProxyPort));
+        Assert.Equal((entry.SiloAddress, entry.SiloName, entry.HostName, entry.Status, entry.ProxyPort),
+            (read.SiloAddress, read.SiloName, read.HostName, read.Status, read.ProxyPort));
         Assert.Equal((Start, Start.AddMinutes(1)), (read.StartTime, read.IAmAliveTime));
         Assert.True(read.SuspectTimes is null or { Count: 0 });
         Assert.Empty((await table.Membership.ReadRowAsync(Address(2))).Members);
@@ -80,7 +81,8 @@ public class MembershipTableTests
         Assert.Equal(2, read.Version.Version);
         var member = Assert.Single(read.Members).Item1;
         Assert.Equal(SiloStatus.Dead, member.Status);
-        Assert.Equal([(Address(2), Start.AddMinutes(5)), (Address(3), Start.AddMinutes(6))], member.SuspectTimes!.Select(s => (s.Item1, s.Item2)));
+        Assert.Equal([(Address(2), Start.AddMinutes(5)), (Address(3), Start.AddMinutes(6))],
+            member.SuspectTimes!.Select(s => (s.Item1, s.Item2)));
     }
 
     [Fact]

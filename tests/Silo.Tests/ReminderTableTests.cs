@@ -16,7 +16,8 @@ public class ReminderTableTests
         var read = Assert.IsType<ReminderEntry>(await tables.Reminders.ReadRow(Grain("a"), "gc"));
 
         Assert.NotEqual(first, second);
-        Assert.Equal((Grain("a"), "gc", Start, TimeSpan.FromDays(40), second), (read.GrainId, read.ReminderName, read.StartAt, read.Period, read.ETag));
+        Assert.Equal((Grain("a"), "gc", Start, TimeSpan.FromDays(40), second),
+            (read.GrainId, read.ReminderName, read.StartAt, read.Period, read.ETag));
         Assert.Single((await tables.Reminders.ReadRows(Grain("a"))).Reminders);
         Assert.Null(await tables.Reminders.ReadRow(Grain("a"), "other"));
         Assert.Empty((await tables.Reminders.ReadRows(Grain("b"))).Reminders);
@@ -27,7 +28,8 @@ public class ReminderTableTests
     {
         await using var tables = await ProviderTables.CreateAsync();
 
-        var tags = await Task.WhenAll(Enumerable.Range(1, 50).Select(i => tables.Reminders.UpsertRow(Reminder("a", "gc", TimeSpan.FromMinutes(i)))));
+        var tags = await Task.WhenAll(Enumerable.Range(1, 50)
+            .Select(i => tables.Reminders.UpsertRow(Reminder("a", "gc", TimeSpan.FromMinutes(i)))));
 
         Assert.Equal(50, tags.Distinct().Count());
         Assert.Contains(Assert.Single((await tables.Reminders.ReadRows(Grain("a"))).Reminders).ETag, tags);
@@ -85,9 +87,11 @@ public class ReminderTableTests
         Assert.Single((await tables.Reminders.ReadRows(Grain("a"))).Reminders);
     }
 
-    private static bool IsWithin(uint hash, uint begin, uint end) => begin < end ? hash > begin && hash <= end : hash > begin || hash <= end;
+    private static bool IsWithin(uint hash, uint begin, uint end) => begin < end ? hash > begin && hash <= end : hash > begin
+        || hash <= end;
 
     private static GrainId Grain(string key) => GrainId.Create("test", key);
 
-    private static ReminderEntry Reminder(string grain, string name, TimeSpan period) => new() { GrainId = Grain(grain), ReminderName = name, StartAt = Start, Period = period };
+    private static ReminderEntry Reminder(string grain, string name, TimeSpan period) =>
+        new() { GrainId = Grain(grain), ReminderName = name, StartAt = Start, Period = period };
 }

@@ -71,7 +71,8 @@ internal sealed class SiloProcess : IAsyncDisposable
     /// <summary>The TCP ports of this process, as the kernel tells.</summary>
     public IReadOnlyList<int> ListensOn()
     {
-        var own = Directory.EnumerateFiles($"/proc/{_process.Pid}/fd").Select(f => new FileInfo(f).LinkTarget ?? "").Where(l => l.StartsWith("socket:[", StringComparison.Ordinal)).ToHashSet();
+        var own = Directory.EnumerateFiles($"/proc/{_process.Pid}/fd").Select(f => new FileInfo(f).LinkTarget ?? "")
+            .Where(l => l.StartsWith("socket:[", StringComparison.Ordinal)).ToHashSet();
         return
         [
             .. File.ReadLines("/proc/net/tcp").Concat(File.ReadLines("/proc/net/tcp6")).Skip(1)

@@ -18,12 +18,15 @@ public class SiloSettingsTests
     [InlineData("--silo-plain --silo-address 192.0.2.1 --silo-port 0", "192.0.2.1 is not an address of this machine")]
     [InlineData("--silo-plain --silo-port 0 --cluster-id a/b", "--cluster-id is 'a/b'")]
     [InlineData("--silo-port 0 --silo-tls-cert /etc/hostname", "--silo-tls-key is missing")]
-    [InlineData("--silo-port 0 --silo-tls-cert /etc/hostname --silo-tls-key /etc/hostname --silo-tls-ca /etc/hostname", "no certificate and its key in PEM form")]
-    [InlineData("--silo-port 0 --silo-tls-cert /nonexistent --silo-tls-key /nonexistent --silo-tls-ca /nonexistent", "/nonexistent of --silo-tls-cert")]
+    [InlineData("--silo-port 0 --silo-tls-cert /etc/hostname --silo-tls-key /etc/hostname --silo-tls-ca /etc/hostname",
+        "no certificate and its key in PEM form")]
+    [InlineData("--silo-port 0 --silo-tls-cert /nonexistent --silo-tls-key /nonexistent --silo-tls-ca /nonexistent",
+        "/nonexistent of --silo-tls-cert")]
     [InlineData("--silo-port 0", "--silo-plain where nobody else reaches their ports")]
     [InlineData("--silo-plain --no-silo", "--no-silo and --cluster-id exclude each other")]
     public void A_bad_flag_of_a_member_is_told_in_a_sentence_that_names_it(string arguments, string hint) =>
-        Refuses(["--postgres", "Host=/nowhere;Username=x", .. arguments.Contains("--cluster-id", StringComparison.Ordinal) ? Array.Empty<string>() : ["--cluster-id", "home"], .. arguments.Split(' ')], hint);
+        Refuses(["--postgres", "Host=/nowhere;Username=x", .. arguments.Contains("--cluster-id", StringComparison.Ordinal)
+            ? Array.Empty<string>() : ["--cluster-id", "home"], .. arguments.Split(' ')], hint);
 
     [Theory]
     [InlineData("--silo-port 1", "--silo-port is given without --cluster-id")]
@@ -47,7 +50,8 @@ public class SiloSettingsTests
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
 
-        var e = Assert.Throws<StartupException>(() => Settings([.. Member.Split(' ')[..^2], "--silo-port", $"{((IPEndPoint)taken.LocalEndpoint).Port}"]));
+        var e = Assert.Throws<StartupException>(() =>
+            Settings([.. Member.Split(' ')[..^2], "--silo-port", $"{((IPEndPoint)taken.LocalEndpoint).Port}"]));
 
         Assert.Contains("is taken by another program", e.Message, StringComparison.Ordinal);
     }
@@ -59,7 +63,8 @@ public class SiloSettingsTests
         string[] options = certificates.Options("one");
         options[5] = "/etc/hostname";
 
-        var e = Assert.Throws<StartupException>(() => Settings(["--postgres", "Host=/nowhere;Username=x", "--cluster-id", "home", "--silo-port", "0", .. options]));
+        var e = Assert.Throws<StartupException>(() =>
+            Settings(["--postgres", "Host=/nowhere;Username=x", "--cluster-id", "home", "--silo-port", "0", .. options]));
 
         Assert.Contains("/etc/hostname of --silo-tls-ca holds no certificate", e.Message, StringComparison.Ordinal);
     }
@@ -72,7 +77,8 @@ public class SiloSettingsTests
         var elsewhere = Settings([.. member, "--listen", "0.0.0.0:0", "--public-url", "http://cache"])!;
         var chosen = Settings([.. member, "--listen", "0.0.0.0:0", "--public-url", "http://cache", "--silo-address", "127.0.0.1"])!;
 
-        Assert.Equal((IPAddress.Loopback, "home", true, null), (loopback.Endpoint.Address, loopback.ClusterId, loopback.HasDashboard, loopback.Tls));
+        Assert.Equal((IPAddress.Loopback, "home", true, null), (loopback.Endpoint.Address, loopback.ClusterId, loopback.HasDashboard,
+            loopback.Tls));
         Assert.False(IPAddress.IsLoopback(elsewhere.Endpoint.Address));
         Assert.Equal(IPAddress.Loopback, chosen.Endpoint.Address);
         Assert.InRange(loopback.Endpoint.Port, 1, 65535);
@@ -107,12 +113,14 @@ public class SiloSettingsTests
     [Theory]
     [InlineData("--nonsense", "'orleans-cache-server --help' lists the options")]
     [InlineData("--postgres Host=/nowhere;Username=x --cluster-id home --silo-plain --silo-port x", "--silo-port is 'x'")]
-    [InlineData("--postgres Host=127.0.0.1;Port=1;Username=x --data DATA --listen 127.0.0.1:0 --cluster-id home --silo-plain --silo-port 0", "PostgreSQL cannot be used")]
+    [InlineData("--postgres Host=127.0.0.1;Port=1;Username=x --data DATA --listen 127.0.0.1:0 --cluster-id home --silo-plain --silo-port 0",
+        "PostgreSQL cannot be used")]
     public async Task A_silo_that_cannot_start_says_so_in_one_line_and_exits_2(string arguments, string hint)
     {
         using var folder = new TempFolder();
 
-        var (exit, output, errors) = await SiloProcess.RunAsync([.. arguments.Split(' ').Select(a => a.Replace("DATA", folder["data"], StringComparison.Ordinal))]);
+        var (exit, output, errors) =
+            await SiloProcess.RunAsync([.. arguments.Split(' ').Select(a => a.Replace("DATA", folder["data"], StringComparison.Ordinal))]);
 
         Assert.Equal((2, ""), (exit, output));
         var line = Assert.Single(errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
@@ -127,7 +135,8 @@ public class SiloSettingsTests
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
 
-        var (exit, output, errors) = await SiloProcess.RunAsync("--migrate", "--postgres", database, "--cluster-id", "home", "--silo-plain", "--silo-port", $"{((IPEndPoint)taken.LocalEndpoint).Port}");
+        var (exit, output, errors) = await SiloProcess.RunAsync("--migrate", "--postgres", database, "--cluster-id", "home", "--silo-plain",
+            "--silo-port", $"{((IPEndPoint)taken.LocalEndpoint).Port}");
 
         Assert.Equal((0, ""), (exit, errors));
         Assert.Contains("-orleans\n", output, StringComparison.Ordinal);

@@ -19,13 +19,15 @@ public sealed class BucketTheoryAttribute : TheoryAttribute
 public sealed class RoleFactAttribute : FactAttribute
 {
     public RoleFactAttribute() =>
-        Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (CephServer.Role is null ? "ORLEANS_CACHE_TEST_S3_ROLE names no role" : null);
+        Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip
+            ?? (CephServer.Role is null ? "ORLEANS_CACHE_TEST_S3_ROLE names no role" : null);
 }
 
 /// <summary>A test that needs a real S3 with a second user.</summary>
 public sealed class UploadUserFactAttribute : FactAttribute
 {
-    public UploadUserFactAttribute(bool needsNix = false) => Skip = UploadUser.MissingReason ?? (needsNix ? new NixFactAttribute().Skip : null);
+    public UploadUserFactAttribute(bool needsNix = false) => Skip = UploadUser.MissingReason
+        ?? (needsNix ? new NixFactAttribute().Skip : null);
 }
 
 /// <inheritdoc cref="UploadUserFactAttribute"/>

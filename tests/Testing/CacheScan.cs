@@ -21,7 +21,8 @@ public static class CacheScan
     }
 
     /// <summary>
-    /// What breaks the rule "no narinfo is visible without its closure": a NAR that is missing or of another size, a reference without narinfo. Empty when all is well.
+    /// What breaks the rule "no narinfo is visible without its closure": a NAR that is missing or of another size, a reference without
+    /// narinfo. Empty when all is well.
     /// May run while paths are being published: what a narinfo needs must be there before it, and stays.
     /// </summary>
     public static async Task<IReadOnlyList<string>> FindHolesAsync(IObjects objects)
@@ -43,7 +44,10 @@ public static class CacheScan
         return holes;
     }
 
-    /// <summary>Reads every NAR: its compressed bytes against FileHash and FileSize, its content against NarHash and NarSize, the signature against the key. Empty when all is well.</summary>
+    /// <summary>
+    /// Reads every NAR: its compressed bytes against FileHash and FileSize, its content against NarHash and NarSize, the signature against
+    /// the key. Empty when all is well.
+    /// </summary>
     public static async Task<IReadOnlyList<string>> FindWrongBytesAsync(IObjects objects, string publicKey)
     {
         var wrong = new List<string>();
@@ -55,7 +59,8 @@ public static class CacheScan
             if (file.Length != info.FileSize || (info.FileHash is { } hash && Sha256Hash.Compute(file) != hash))
                 wrong.Add($"{info.StorePath}: {info.Url} is not what FileHash and FileSize say");
             using var content = new HashingStream();
-            await using (var nar = NarCompression.Decompress(info.Compression, new MemoryStream(file)) ?? throw new FormatException($"{info.StorePath}: compressed with {info.Compression}"))
+            await using (var nar = NarCompression.Decompress(info.Compression, new MemoryStream(file))
+                ?? throw new FormatException($"{info.StorePath}: compressed with {info.Compression}"))
                 await nar.CopyToAsync(content);
             if (content.Count != info.NarSize || content.CurrentHash() != info.NarHash)
                 wrong.Add($"{info.StorePath}: the content of {info.Url} is not what NarHash and NarSize say");

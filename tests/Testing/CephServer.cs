@@ -7,7 +7,8 @@ using Xunit;
 namespace OrleansCache.Testing;
 
 /// <summary>
-/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>, <c>_ROLE</c>, <c>_USER</c>, <c>_UPLOAD_…</c>) names,
+/// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>,
+/// <c>_ROLE</c>, <c>_USER</c>, <c>_UPLOAD_…</c>) names,
 /// else a Ceph on loopback that ends with the test process.
 /// </summary>
 public sealed class CephServer : IAsyncDisposable
@@ -20,7 +21,8 @@ public sealed class CephServer : IAsyncDisposable
     private readonly TempFolder? _folder;
     private readonly IDisposable? _atExit;
 
-    private CephServer(Uri endpoint, string accessKey, string secretKey, string region, TempFolder? folder = null, IDisposable? atExit = null)
+    private CephServer(Uri endpoint, string accessKey, string secretKey, string region, TempFolder? folder = null,
+        IDisposable? atExit = null)
     {
         (Endpoint, AccessKey, SecretKey, Region) = (endpoint, accessKey, secretKey, region);
         (_folder, _atExit) = (folder, atExit);
@@ -37,13 +39,17 @@ public sealed class CephServer : IAsyncDisposable
 
     public string Region { get; }
 
-    /// <summary>A role that may write into every bucket, and that the keys may take at the same endpoint; null when the server that is named has none.</summary>
+    /// <summary>
+    /// A role that may write into every bucket, and that the keys may take at the same endpoint; null when the server that is named has
+    /// none.
+    /// </summary>
     public static string? Role => Setting("ENDPOINT") is null ? "arn:aws:iam:::role/test" : Setting("ROLE");
 
     /// <summary>A second user, who may do in a bucket what its policy says; null when the server that is named has none.</summary>
     public static UploadUser? Uploader => Setting("ENDPOINT") is null
         ? new UploadUser("arn:aws:iam:::user/upload", "testuploadaccesskey", "testuploadsecretkey", "arn:aws:iam:::user/test")
-        : Setting("UPLOAD_USER") is { } user ? new UploadUser(user, Setting("UPLOAD_ACCESS_KEY") ?? "", Setting("UPLOAD_SECRET_KEY") ?? "", Setting("USER") ?? "") : null;
+        : Setting("UPLOAD_USER") is { } user ? new UploadUser(user, Setting("UPLOAD_ACCESS_KEY") ?? "", Setting("UPLOAD_SECRET_KEY") ?? "",
+            Setting("USER") ?? "") : null;
 
     /// <summary>Null when an S3 server can be had, else why not.</summary>
     public static string? MissingReason =>
@@ -73,9 +79,13 @@ public sealed class CephServer : IAsyncDisposable
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
         });
 
-    /// <summary>Another implementation of S3 than the product's: good for listing, for asking what there is and for reading whole objects (decision 004).</summary>
+    /// <summary>
+    /// Another implementation of S3 than the product's: good for listing, for asking what there is and for reading whole objects (decision
+    /// 004).
+    /// </summary>
     public IMinioClient CreateSecondClient() =>
-        new MinioClient().WithEndpoint(Endpoint).WithSSL(Endpoint.Scheme == Uri.UriSchemeHttps).WithRegion(Region).WithCredentials(AccessKey, SecretKey).Build();
+        new MinioClient().WithEndpoint(Endpoint).WithSSL(Endpoint.Scheme == Uri.UriSchemeHttps).WithRegion(Region)
+            .WithCredentials(AccessKey, SecretKey).Build();
 
     /// <summary>Creates an empty bucket and returns its name. It may stay: the server is thrown away.</summary>
     public async Task<string> CreateBucketAsync()
@@ -89,7 +99,8 @@ public sealed class CephServer : IAsyncDisposable
     public async Task KeepVersionsAsync(string bucket)
     {
         using var client = CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket, VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
     }
 
     public async Task SetPolicyAsync(string bucket, string policy)
@@ -103,7 +114,8 @@ public sealed class CephServer : IAsyncDisposable
 
     public async Task RestartAsync() => (await MicroAsync("start", OwnFolder)).OrThrow();
 
-    private string OwnFolder => _folder?.Path ?? throw new InvalidOperationException("This S3 server belongs to others: use CephServer.StartAsync.");
+    private string OwnFolder => _folder?.Path
+        ?? throw new InvalidOperationException("This S3 server belongs to others: use CephServer.StartAsync.");
 
     public async ValueTask DisposeAsync()
     {

@@ -9,7 +9,10 @@ public static class Closures
             ? folder
             : Path.Combine(Path.GetTempPath(), $"orleans-cache-closures-{Environment.UserName}");
 
-    /// <summary>A set, built when it is not there: <c>small</c> (50 paths, 20 MB), <c>edge</c>, <c>ca</c>, <c>python-like</c> (420 MB), <c>many</c> (2,000 paths), <c>huge</c> (1.5 GB).</summary>
+    /// <summary>
+    /// A set, built when it is not there: <c>small</c> (50 paths, 20 MB), <c>edge</c>, <c>ca</c>, <c>python-like</c> (420 MB), <c>many</c>
+    /// (2,000 paths), <c>huge</c> (1.5 GB).
+    /// </summary>
     /// <param name="set">Or a set of your own, <c>NAME:PATHS:MB:REFS:MAXFILE:EXP</c>.</param>
     public static async Task<ClosureSet> GetAsync(string set)
     {

@@ -3,7 +3,9 @@ using System.Net.Sockets;
 
 namespace OrleansCache.Testing;
 
-/// <summary>A connection to far away: everything arrives later, and round trips are counted: what is sent after something was received.</summary>
+/// <summary>
+/// A connection to far away: everything arrives later, and round trips are counted: what is sent after something was received.
+/// </summary>
 public sealed class DelayProxy : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);

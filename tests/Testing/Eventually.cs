@@ -9,7 +9,8 @@ public static class Eventually
 
     /// <summary>Returns as soon as the condition holds.</summary>
     /// <param name="condition">Asked again and again; an exception counts as "not yet" and is shown at the end.</param>
-    /// <param name="timeout">How long a broken program may keep the test waiting; 60 s if left out. Generous: it costs nothing when all is well.</param>
+    /// <param name="timeout">How long a broken program may keep the test waiting; 60 s if left out. Generous: it costs nothing when all is
+    /// well.</param>
     /// <param name="describe">What was waited for and what there is instead, for the failure's message.</param>
     /// <exception cref="TimeoutException">The condition did not hold in time.</exception>
     public static async Task BecomesTrueAsync(Func<Task<bool>> condition, TimeSpan? timeout = null, Func<string>? describe = null)

@@ -3,7 +3,10 @@ using System.Text.Json;
 
 namespace OrleansCache.Testing;
 
-/// <summary>A small closure that no other test has, in the machine's store, made in a moment: texts that refer to each other and to files of random bytes.</summary>
+/// <summary>
+/// A small closure that no other test has, in the machine's store, made in a moment: texts that refer to each other and to files of random
+/// bytes.
+/// </summary>
 public sealed class GeneratedClosure : IAsyncDisposable
 {
     private GeneratedClosure(IReadOnlyList<string> tops) => Tops = tops;
@@ -39,7 +42,8 @@ public sealed class GeneratedClosure : IAsyncDisposable
                 "${file i} ${if i == 0 then "" else at (i - 1)} ${if i < 4 then "" else at (i / 2)} ${if i < 9 then "" else at (i / 3)}\n";
             in texts
             """;
-        var made = (await NixTool.Installed!.RunAsync("nix-instantiate", ["--eval", "--strict", "--json", "--read-write-mode", "-E", expression])).OrThrow();
+        var made = (await NixTool.Installed!.RunAsync("nix-instantiate",
+            ["--eval", "--strict", "--json", "--read-write-mode", "-E", expression])).OrThrow();
         return new GeneratedClosure(JsonSerializer.Deserialize<string[]>(made.Output)!);
     }
 

@@ -12,10 +12,15 @@ public sealed class NixTool
     /// <summary>The machine's own Nix (2.8 on Debian 12), or null.</summary>
     public static NixTool? Installed { get; } = Programs.Missing("nix-store", "nix") is null ? new NixTool("installed", null) : null;
 
-    /// <summary>A newer Nix, in the folder that <c>ORLEANS_CACHE_TEST_NEW_NIX</c> names (made by <c>eng/debian-root.sh</c>), or null.</summary>
+    /// <summary>
+    /// A newer Nix, in the folder that <c>ORLEANS_CACHE_TEST_NEW_NIX</c> names (made by <c>eng/debian-root.sh</c>), or null.
+    /// </summary>
     public static NixTool? Newer { get; } = InFolder("newer", "ORLEANS_CACHE_TEST_NEW_NIX");
 
-    /// <summary>One of 2.33.2 or later, which sends a body again when it repeats a PUT, in the folder that <c>ORLEANS_CACHE_TEST_NEWEST_NIX</c> names, or null.</summary>
+    /// <summary>
+    /// One of 2.33.2 or later, which sends a body again when it repeats a PUT, in the folder that <c>ORLEANS_CACHE_TEST_NEWEST_NIX</c>
+    /// names, or null.
+    /// </summary>
     public static NixTool? Newest { get; } = InFolder("newest", "ORLEANS_CACHE_TEST_NEWEST_NIX");
 
     /// <summary>Every Nix there is, old to new.</summary>
@@ -32,11 +37,13 @@ public sealed class NixTool
     public async Task<string> VersionAsync() => (await RunAsync("nix-store", ["--version"])).OrThrow().Output.Trim().Split(' ')[^1];
 
     /// <summary>Runs a Nix program.</summary>
-    /// <param name="storeRoot">The folder of an isolated store (its paths lie in <c>DIR/nix/store</c>). Left out: the machine's store.</param>
+    /// <param name="storeRoot">The folder of an isolated store (its paths lie in <c>DIR/nix/store</c>). Left out: the machine's
+    /// store.</param>
     /// <param name="settings">More lines for nix.conf.</param>
     /// <param name="home">What it remembers of caches, and its files. Left out: nothing, and no files.</param>
     public async Task<ProcessResult> RunAsync(
-        string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null, string? home = null)
+        string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null,
+            string? home = null)
     {
         // A home of its own: what a Nix knows about a cache (for 30 days) must not leak from one test to the next.
         using var empty = home is null ? new TempFolder("oc-nix-home-") : null;
@@ -66,10 +73,12 @@ public sealed class NixTool
     }
 
     private static NixTool? InFolder(string name, string variable) =>
-        System.Environment.GetEnvironmentVariable(variable) is { Length: > 0 } root && System.Environment.UserName == "root" ? new NixTool(name, root) : null;
+        System.Environment.GetEnvironmentVariable(variable) is { Length: > 0 } root && System.Environment.UserName == "root"
+            ? new NixTool(name, root) : null;
 
     private (string File, string[] Arguments) Command(string program, IEnumerable<string> arguments) =>
-        _debianRoot is null ? (program, [.. arguments]) : (Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments]);
+        _debianRoot is null ? (program, [.. arguments])
+            : (Repository.Script("debian-root.sh"), ["run", _debianRoot, program, .. arguments]);
 
     private static Dictionary<string, string?> Environment(string home, string? storeRoot, string settings) =>
         new()
@@ -93,7 +102,8 @@ public sealed class NixTool
     /// <param name="publicKey">The trusted keys, e.g. <c>cache-1:base64</c>.</param>
     /// <param name="paths">What is wanted.</param>
     /// <param name="home">What it remembers of caches. Left out: nothing.</param>
-    public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths, string? home = null)
+    public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths,
+        string? home = null)
     {
         Directory.CreateDirectory(storeRoot);
         var settings = $"""

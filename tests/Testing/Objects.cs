@@ -30,12 +30,16 @@ public sealed class ObjectFolder(string root) : IObjects
             .Where(key => !key.StartsWith('.') && key.StartsWith(prefix, StringComparison.Ordinal)),
     ]);
 
-    public Task<long?> SizeAsync(string key) => Task.FromResult(new FileInfo(Path.Combine(root, key)) is { Exists: true } file ? file.Length : (long?)null);
+    public Task<long?> SizeAsync(string key) => Task.FromResult(new FileInfo(Path.Combine(root, key)) is { Exists: true } file
+        ? file.Length : (long?)null);
 
-    public async Task<byte[]?> ReadAsync(string key) => File.Exists(Path.Combine(root, key)) ? await File.ReadAllBytesAsync(Path.Combine(root, key)) : null;
+    public async Task<byte[]?> ReadAsync(string key) => File.Exists(Path.Combine(root, key))
+        ? await File.ReadAllBytesAsync(Path.Combine(root, key)) : null;
 }
 
-/// <summary>A new bucket, which anybody may read. Objects are read by another implementation of S3 than the server writes them with.</summary>
+/// <summary>
+/// A new bucket, which anybody may read. Objects are read by another implementation of S3 than the server writes them with.
+/// </summary>
 public sealed class ObjectBucket : IObjects, IDisposable
 {
     private readonly CephServer _server;
@@ -73,7 +77,8 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public string Url => $"{_server.Endpoint.ToString().TrimEnd('/')}/{Name}";
 
     /// <summary>The options that make a server use it.</summary>
-    public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"], .. UploadOptions];
+    public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"],
+        .. UploadOptions];
 
     /// <summary>The key for clients' URLs; none when the server signs them with its own.</summary>
     public string[] UploadOptions { get; } = [];
@@ -89,14 +94,16 @@ public sealed class ObjectBucket : IObjects, IDisposable
         var readers = $$"""
             {"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::{{bucket.Name}}","arn:aws:s3:::{{bucket.Name}}/*"]}
             """;
-        await server.SetPolicyAsync(bucket.Name, uploader?.Policy(bucket.Name, more: readers) ?? $$"""{"Version":"2012-10-17","Statement":[{{readers}}]}""");
+        await server.SetPolicyAsync(bucket.Name, uploader?.Policy(bucket.Name, more: readers)
+            ?? $$"""{"Version":"2012-10-17","Statement":[{{readers}}]}""");
         return bucket;
     }
 
     public async Task<IReadOnlyList<string>> KeysAsync(string prefix = "")
     {
         var keys = new List<string>();
-        await foreach (var item in _reader.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(Name).WithPrefix(prefix).WithRecursive(true)))
+        await foreach (var item in _reader.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(Name).WithPrefix(prefix)
+            .WithRecursive(true)))
             keys.Add(item.Key);
         return keys;
     }
@@ -118,7 +125,8 @@ public sealed class ObjectBucket : IObjects, IDisposable
         using var bytes = new MemoryStream();
         try
         {
-            await _reader.GetObjectAsync(new GetObjectArgs().WithBucket(Name).WithObject(key).WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
+            await _reader.GetObjectAsync(new GetObjectArgs().WithBucket(Name).WithObject(key)
+                .WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
             return bytes.ToArray();
         }
         catch (ObjectNotFoundException)

@@ -57,7 +57,8 @@ public sealed class PgBouncer : IAsyncDisposable
 
     /// <summary>The same database as <paramref name="direct"/>, a connection string of the server, through the proxy.</summary>
     public string Through(string direct) =>
-        ConnectionString(new NpgsqlConnectionStringBuilder(direct).Database ?? throw new ArgumentException("no Database in it", nameof(direct)));
+        ConnectionString(new NpgsqlConnectionStringBuilder(direct).Database
+            ?? throw new ArgumentException("no Database in it", nameof(direct)));
 
     public async ValueTask DisposeAsync()
     {

@@ -12,7 +12,8 @@ namespace OrleansCache.Testing;
 public sealed record PostgresFault(string? SqlState, bool EndsSession = false);
 
 /// <summary>
-/// Stands between Npgsql and a real PostgreSQL, speaks enough of its protocol to tell statements apart, and answers one of them with a fault. All else passes unchanged.
+/// Stands between Npgsql and a real PostgreSQL, speaks enough of its protocol to tell statements apart, and answers one of them with a
+/// fault. All else passes unchanged.
 /// </summary>
 public sealed class PostgresFaultProxy : IAsyncDisposable
 {
@@ -31,7 +32,8 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
         _target = new UnixDomainSocketEndPoint($"{settings.Host}/.s.PGSQL.{settings.Port}");
         _listener.Start();
-        (settings.Host, settings.Port, settings.SslMode, settings.GssEncryptionMode) = ("127.0.0.1", ((IPEndPoint)_listener.LocalEndpoint).Port, SslMode.Disable, GssEncryptionMode.Disable);
+        (settings.Host, settings.Port, settings.SslMode, settings.GssEncryptionMode) = ("127.0.0.1",
+            ((IPEndPoint)_listener.LocalEndpoint).Port, SslMode.Disable, GssEncryptionMode.Disable);
         ConnectionString = settings.ConnectionString;
         _accepting = AcceptAsync();
     }
@@ -52,7 +54,9 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
         }
     }
 
-    /// <summary>Answers the statement that comes as number <paramref name="at"/> from now on, from 0, with a fault, once; null: no statement.</summary>
+    /// <summary>
+    /// Answers the statement that comes as number <paramref name="at"/> from now on, from 0, with a fault, once; null: no statement.
+    /// </summary>
     public void Arm(int at, PostgresFault? fault)
     {
         lock (_lock)
@@ -190,7 +194,8 @@ public sealed class PostgresFaultProxy : IAsyncDisposable
         }
 
         // False: the connection is over.
-        private async Task<bool> AnswerAsync(PostgresFault fault, byte[] parse, NetworkStream client, NetworkStream server, CancellationToken ended)
+        private async Task<bool> AnswerAsync(PostgresFault fault, byte[] parse, NetworkStream client, NetworkStream server,
+            CancellationToken ended)
         {
             for (; _awaited > 0; _awaited--)
                 await _answered.WaitAsync(ended);

@@ -51,7 +51,8 @@ public sealed class PostgresServer : IAsyncDisposable
 
     /// <summary>Creates a cluster and starts it.</summary>
     /// <param name="port">Also listen on this port of 127.0.0.1. Left out: the Unix socket only.</param>
-    /// <param name="durable">Sync to disk as in production. Off by default: a kill -9 of PostgreSQL loses nothing either way, only a crash of the machine would.</param>
+    /// <param name="durable">Sync to disk as in production. Off by default: a kill -9 of PostgreSQL loses nothing either way, only a crash
+    /// of the machine would.</param>
     /// <param name="settings">More lines for <c>postgres -c</c>, e.g. <c>log_statement=all</c>.</param>
     public static async Task<PostgresServer> StartAsync(int? port = null, bool durable = false, params string[] settings)
     {
@@ -169,6 +170,7 @@ public sealed class PostgresServer : IAsyncDisposable
             .FirstOrDefault();
         return newest is not null
             ? Path.Combine(newest, "bin")
-            : throw new InvalidOperationException("No PostgreSQL 15 or newer in /usr/lib/postgresql: apt-get install postgresql, or run eng/test as root.");
+            : throw new InvalidOperationException(
+                "No PostgreSQL 15 or newer in /usr/lib/postgresql: apt-get install postgresql, or run eng/test as root.");
     }
 }

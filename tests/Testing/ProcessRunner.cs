@@ -106,7 +106,9 @@ public sealed partial class ProcessRunner : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    /// <summary>Waits for a line of standard output that fits, and returns it; throws with all output when the program ends before.</summary>
+    /// <summary>
+    /// Waits for a line of standard output that fits, and returns it; throws with all output when the program ends before.
+    /// </summary>
     public async Task<string> WaitForLineAsync(Func<string, bool> fits, TimeSpan? timeout = null)
     {
         string? found = null;

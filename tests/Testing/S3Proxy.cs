@@ -3,7 +3,8 @@ using System.Net;
 namespace OrleansCache.Testing;
 
 /// <summary>
-/// Stands before a real S3 and makes it one of another kind: answers some requests itself, and rewrites headers of answers. Requests pass as they are, so that signatures hold.
+/// Stands before a real S3 and makes it one of another kind: answers some requests itself, and rewrites headers of answers. Requests pass
+/// as they are, so that signatures hold.
 /// </summary>
 public sealed class S3Proxy : IAsyncDisposable
 {
@@ -37,7 +38,8 @@ public sealed class S3Proxy : IAsyncDisposable
     /// <summary>Method and raw URL of each request.</summary>
     public System.Collections.Concurrent.ConcurrentQueue<string> Requests { get; } = new();
 
-    public static (int Status, string Body) Error(int status, string code, string message = "") => (status, $"<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    public static (int Status, string Body) Error(int status, string code, string message = "") =>
+        (status, $"<Error><Code>{code}</Code><Message>{message}</Message></Error>");
 
     public async ValueTask DisposeAsync()
     {
@@ -81,8 +83,11 @@ public sealed class S3Proxy : IAsyncDisposable
                 return;
             }
 
-            using var passed = new HttpRequestMessage(new HttpMethod(request.HttpMethod), new Uri(_target, request.RawUrl)) { Content = new ByteArrayContent(body.ToArray()) };
-            foreach (var name in request.Headers.AllKeys.OfType<string>().Where(name => !Hop.Contains(name, StringComparer.OrdinalIgnoreCase) && !(DropsMd5 && name == "Content-MD5" && !request.RawUrl!.Contains("content-md5", StringComparison.Ordinal))))
+            using var passed = new HttpRequestMessage(new HttpMethod(request.HttpMethod),
+                new Uri(_target, request.RawUrl)) { Content = new ByteArrayContent(body.ToArray()) };
+            foreach (var name in request.Headers.AllKeys.OfType<string>()
+                .Where(name => !Hop.Contains(name, StringComparer.OrdinalIgnoreCase)
+                && !(DropsMd5 && name == "Content-MD5" && !request.RawUrl!.Contains("content-md5", StringComparison.Ordinal))))
             {
                 if (!passed.Headers.TryAddWithoutValidation(name, request.Headers[name]))
                     passed.Content.Headers.TryAddWithoutValidation(name, request.Headers[name]);
@@ -90,7 +95,8 @@ public sealed class S3Proxy : IAsyncDisposable
 
             using var answered = await _http.SendAsync(passed);
             response.StatusCode = (int)answered.StatusCode;
-            foreach (var (name, values) in answered.Headers.Concat(answered.Content.Headers).Where(h => !Hop.Contains(h.Key, StringComparer.OrdinalIgnoreCase)))
+            foreach (var (name, values) in answered.Headers.Concat(answered.Content.Headers)
+                .Where(h => !Hop.Contains(h.Key, StringComparer.OrdinalIgnoreCase)))
                 response.Headers.Add(name, name == "ETag" ? $"\"{ETag(values.Single().Trim('"'))}\"" : string.Join(',', values));
             var bytes = await answered.Content.ReadAsByteArrayAsync();
             if (request.HttpMethod == "HEAD")

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace OrleansCache.Testing;
 
-/// <summary>A running <c>orleans-cache-server</c>, or silo, on a data directory of its own: embedded, unless its options say otherwise.</summary>
+/// <summary>
+/// A running <c>orleans-cache-server</c>, or silo, on a data directory of its own: embedded, unless its options say otherwise.
+/// </summary>
 public sealed class ServerProcess : IAsyncDisposable
 {
     private readonly TempFolder _folder = new("oc-server-");
@@ -57,7 +59,9 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>The logs of all its processes.</summary>
     public string AllLogs => _earlierLogs + Log;
 
-    /// <summary>Options that make another server a second gateway of the same cache, given that both have the same database and bucket.</summary>
+    /// <summary>
+    /// Options that make another server a second gateway of the same cache, given that both have the same database and bucket.
+    /// </summary>
     public string[] IdentityOptions => ["--sign-key", KeyFile, "--token-file", TokenFile];
 
     /// <summary>Starts it and waits until it serves.</summary>
@@ -69,7 +73,8 @@ public sealed class ServerProcess : IAsyncDisposable
         StartAsync(BuiltProgram.Server, options, environment);
 
     /// <summary>Another program, such as an older version's, or one of ours as a member of a cluster.</summary>
-    public static Task<ServerProcess> StartAsync(ServerKind kind, params string[] options) => StartAsync(kind.Program, [.. options, .. kind.Options]);
+    public static Task<ServerProcess> StartAsync(ServerKind kind, params string[] options) =>
+        StartAsync(kind.Program, [.. options, .. kind.Options]);
 
     /// <summary>From its next start on it is this.</summary>
     public void Become(ServerKind kind, params string[] options) => (_program, _options) = (kind.Program, [.. options, .. kind.Options]);
@@ -77,7 +82,8 @@ public sealed class ServerProcess : IAsyncDisposable
     /// <summary>False when it has ended by itself, as a silo does that the others have declared dead.</summary>
     public bool IsRunning => _process is { HasExited: false };
 
-    private static async Task<ServerProcess> StartAsync(string program, string[] options, IReadOnlyDictionary<string, string?>? environment = null)
+    private static async Task<ServerProcess> StartAsync(string program, string[] options,
+        IReadOnlyDictionary<string, string?>? environment = null)
     {
         var server = new ServerProcess(program, options, environment ?? new Dictionary<string, string?>());
         try
@@ -99,12 +105,15 @@ public sealed class ServerProcess : IAsyncDisposable
         Dictionary<string, string?> environment = new(CacheCli.Environment(_folder.Path));
         foreach (var (name, value) in _environment)
             environment[name] = value;
-        _process = ProcessRunner.Start(_program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], environment, signalAtExit: "TERM");
+        _process = ProcessRunner.Start(_program, ["--data", Data, "--listen", $"127.0.0.1:{_port}", .. _options], environment,
+            signalAtExit: "TERM");
         // A silo that joins beside one that stands still waits until the others have declared that one dead, or for five minutes.
         await _process.WaitForLineAsync(line => line.StartsWith("ready at ", StringComparison.Ordinal), TimeSpan.FromMinutes(6));
     }
 
-    /// <summary>SIGTERM, as a service manager does it, and the wait for its end. Returns the exit code; null when it was not running.</summary>
+    /// <summary>
+    /// SIGTERM, as a service manager does it, and the wait for its end. Returns the exit code; null when it was not running.
+    /// </summary>
     public async Task<int?> StopAsync()
     {
         if (_process is null) return null;

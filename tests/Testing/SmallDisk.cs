@@ -31,7 +31,8 @@ public sealed class SmallDisk : IAsyncDisposable
     public async Task<string> FillAsync(long left = 0)
     {
         var file = Path.Combine(Folder, ".ballast");
-        await ProcessRunner.RunAsync("dd", ["if=/dev/zero", $"of={file}", "bs=4096", string.Create(CultureInfo.InvariantCulture, $"count={Math.Max(0, (Free - left + 4095) / 4096)}"), "status=none"]);
+        await ProcessRunner.RunAsync("dd", ["if=/dev/zero", $"of={file}", "bs=4096",
+            string.Create(CultureInfo.InvariantCulture, $"count={Math.Max(0, (Free - left + 4095) / 4096)}"), "status=none"]);
         return file;
     }
 
@@ -48,11 +49,13 @@ public sealed class SmallDisk : IAsyncDisposable
     }
 
     private static Task<ProcessResult> MountAsync(string folder, int mebibytes) =>
-        ProcessRunner.RunAsync("mount", ["-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=755"), "tmpfs", folder]);
+        ProcessRunner.RunAsync("mount", ["-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=755"),
+            "tmpfs", folder]);
 }
 
 /// <summary>A test that needs a <see cref="SmallDisk"/>.</summary>
 public sealed class SmallDiskFactAttribute : FactAttribute
 {
-    public SmallDiskFactAttribute(bool needsNix = false) => Skip = SmallDisk.MissingReason ?? (needsNix ? new NixFactAttribute().Skip : null);
+    public SmallDiskFactAttribute(bool needsNix = false) => Skip = SmallDisk.MissingReason
+        ?? (needsNix ? new NixFactAttribute().Skip : null);
 }

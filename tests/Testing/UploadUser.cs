@@ -8,7 +8,8 @@ namespace OrleansCache.Testing;
 public sealed record UploadUser(string Arn, string AccessKey, string SecretKey, string ServerArn)
 {
     /// <summary>Null when such a user can be had, else why not.</summary>
-    public static string? MissingReason => CephServer.MissingReason ?? (CephServer.Uploader is null ? "ORLEANS_CACHE_TEST_S3_UPLOAD_USER names no user" : null);
+    public static string? MissingReason => CephServer.MissingReason
+        ?? (CephServer.Uploader is null ? "ORLEANS_CACHE_TEST_S3_UPLOAD_USER names no user" : null);
 
     /// <summary>The bucket's policy that docs/server.md shows, for this user.</summary>
     /// <param name="bucket">The bucket.</param>
@@ -17,7 +18,8 @@ public sealed record UploadUser(string Arn, string AccessKey, string SecretKey, 
     public string Policy(string bucket, string prefix = "", params string[] more)
     {
         var page = File.ReadAllText(Path.Combine(Repository.Root, "docs", "server.md"));
-        var at = page.IndexOf("```json\n", page.IndexOf("\n## The upload key\n", StringComparison.Ordinal), StringComparison.Ordinal) + "```json\n".Length;
+        var at = page.IndexOf("```json\n", page.IndexOf("\n## The upload key\n", StringComparison.Ordinal), StringComparison.Ordinal)
+            + "```json\n".Length;
         var text = page[at..page.IndexOf("```", at, StringComparison.Ordinal)]
             .Replace("arn:aws:iam::123456789012:user/cache-upload", Arn, StringComparison.Ordinal)
             .Replace("arn:aws:iam::123456789012:user/cache-server", ServerArn, StringComparison.Ordinal)

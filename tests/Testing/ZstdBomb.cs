@@ -7,7 +7,10 @@ public static class ZstdBomb
 {
     private const int BlockSize = 128 << 10;
 
-    /// <summary>A frame that holds <paramref name="before"/>, then <paramref name="size"/> bytes of <paramref name="fill"/>, then <paramref name="after"/>; four bytes for each 128 KiB.</summary>
+    /// <summary>
+    /// A frame that holds <paramref name="before"/>, then <paramref name="size"/> bytes of <paramref name="fill"/>, then
+    /// <paramref name="after"/>; four bytes for each 128 KiB.
+    /// </summary>
     /// <param name="windowLog">What it says of its window: <c>1 &lt;&lt; windowLog</c> bytes.</param>
     /// <param name="dictionary">The dictionary that it says it needs; 0: none.</param>
     public static byte[] Make(string before, long size, char fill, string after, int windowLog = 23, byte dictionary = 0)

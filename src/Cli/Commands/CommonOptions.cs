@@ -13,7 +13,8 @@ internal sealed class CommonOptions
 
     public Option<string?> Url { get; } = new("--url")
     {
-        Description = $"The server, such as https://cache.example.org. Else $ORLEANS_CACHE_URL, the configuration file, {ServerSettings.DefaultUrl}.",
+        Description =
+            $"The server, such as https://cache.example.org. Else $ORLEANS_CACHE_URL, the configuration file, {ServerSettings.DefaultUrl}.",
         HelpName = "URL",
         Recursive = true,
     };
@@ -65,5 +66,6 @@ internal sealed class CommonOptions
 
     /// <summary>What an unreachable server is told with: which URL, where it comes from, what to do.</summary>
     public static CliException Unreachable(ServerSettings settings, CliException e) => e.IsComplete ? e : new CliException(e.ExitCode,
-        $"{e.Message}\nThe server is {settings.Url} (from {settings.UrlSource}). Does it run there? 'orleans-cache doctor' looks closer.", e);
+        $"{e.Message}\nThe server is {settings.Url} (from {settings.UrlSource}). Does it run there? 'orleans-cache doctor' looks closer.",
+            e);
 }

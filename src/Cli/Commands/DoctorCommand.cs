@@ -8,7 +8,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>doctor</c>: looks at everything that a push needs, leaves it as it was, and says of each thing what is wrong and what to do.</summary>
+/// <summary>
+/// <c>doctor</c>: looks at everything that a push needs, leaves it as it was, and says of each thing what is wrong and what to do.
+/// </summary>
 internal static class DoctorCommand
 {
     /// <summary>Presigned URLs are refused when the clocks differ by more (S3: 15 minutes); a minute is worth a word.</summary>
@@ -17,7 +19,8 @@ internal static class DoctorCommand
     public static Command Create(CommonOptions common)
     {
         var command = new Command("doctor", "Find out why something does not work. Leaves everything as it was.");
-        command.SetAction((result, cancellationToken) => new Examination(Console.Out).RunAsync(() => common.Resolve(result), cancellationToken));
+        command.SetAction((result, cancellationToken) => new Examination(Console.Out)
+            .RunAsync(() => common.Resolve(result), cancellationToken));
         return command;
     }
 
@@ -59,8 +62,11 @@ internal static class DoctorCommand
             {
                 var token = settings.ReadToken();
                 if (token is null)
-                    Warn("token file", "none is configured: a push will be refused unless the server takes anybody (--token-file, ORLEANS_CACHE_TOKEN_FILE)");
-                else if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(settings.TokenFile!) & (UnixFileMode.OtherRead | UnixFileMode.GroupRead)) != 0)
+                    Warn("token file",
+                        "none is configured: a push will be refused unless the server takes anybody (--token-file, " +
+                        "ORLEANS_CACHE_TOKEN_FILE)");
+                else if (!OperatingSystem.IsWindows()
+                    && (File.GetUnixFileMode(settings.TokenFile!) & (UnixFileMode.OtherRead | UnixFileMode.GroupRead)) != 0)
                     Warn("token file", $"{settings.TokenFile} can be read by others: chmod 600 it");
                 else
                     Good("token file", settings.TokenFile!);
@@ -73,7 +79,8 @@ internal static class DoctorCommand
             }
         }
 
-        private async Task<bool> ServerAsync(HttpMessageInvoker http, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
+        private async Task<bool> ServerAsync(HttpMessageInvoker http, ServerSettings settings, RetryPolicy once,
+            CancellationToken cancellationToken)
         {
             try
             {
@@ -82,13 +89,15 @@ internal static class DoctorCommand
                 if (ServerNames.FindDoubt(settings.Url, info.Substituter) is { } doubt)
                     Warn("public URL", doubt);
                 if (info.StoreDir != StorePath.StoreDir)
-                    Bad("store directory", $"the cache holds paths of {info.StoreDir}, this machine has {StorePath.StoreDir}", ExitCodes.Usage);
+                    Bad("store directory", $"the cache holds paths of {info.StoreDir}, this machine has {StorePath.StoreDir}",
+                        ExitCodes.Usage);
                 await ClockAsync(http, settings, cancellationToken);
                 return true;
             }
             catch (CliException e)
             {
-                Bad("server", e.IsComplete ? e.Message : $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
+                Bad("server", e.IsComplete ? e.Message
+                    : $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
             }
             catch (TransientException e)
             {
@@ -104,18 +113,23 @@ internal static class DoctorCommand
 
         private async Task ClockAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, $"{settings.Url.AbsoluteUri.TrimEnd('/')}/v1/caches/{settings.Cache}");
+            using var request = new HttpRequestMessage(HttpMethod.Get,
+                $"{settings.Url.AbsoluteUri.TrimEnd('/')}/v1/caches/{settings.Cache}");
             using var response = await http.SendAsync(request, cancellationToken);
             if (response.Headers.Date is not { } theirs)
                 return;
             var skew = (DateTimeOffset.UtcNow - theirs).Duration();
             if (skew > SkewWorthAWord)
-                Warn("clock", $"differs from the server's by {Text.Duration(skew)}: an object store may refuse uploads, and certificates may look expired. Set it (NTP).");
+                Warn("clock",
+                    $"differs from the server's by {Text.Duration(skew)}: an object store may refuse uploads, and certificates may look " +
+                    "expired. Set it (NTP).");
             else
                 Good("clock", string.Create(CultureInfo.InvariantCulture, $"within {Math.Ceiling(skew.TotalSeconds):0} s of the server's"));
         }
 
-        /// <summary>The server knows why its database or store would refuse a push; where it does, the calls below would only say so once more.</summary>
+        /// <summary>
+        /// The server knows why its database or store would refuse a push; where it does, the calls below would only say so once more.
+        /// </summary>
         private async Task<bool> ReadyAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
         {
             try
@@ -132,7 +146,8 @@ internal static class DoctorCommand
             return false;
         }
 
-        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
+        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once,
+            CancellationToken cancellationToken)
         {
             try
             {
@@ -144,7 +159,8 @@ internal static class DoctorCommand
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
             {
-                Bad("permission", $"the server refuses: {e.Message}" + (settings.TokenFile is null ? " (no token was sent)" : ""), e.ExitCode);
+                Bad("permission", $"the server refuses: {e.Message}" + (settings.TokenFile is null ? " (no token was sent)"
+                    : ""), e.ExitCode);
             }
             catch (Exception e) when (e is CacheException or CliException)
             {
@@ -152,8 +168,11 @@ internal static class DoctorCommand
             }
         }
 
-        /// <summary>A push would send NARs there, so its name, its port, its certificate and the proxies before it matter as much as the server's.</summary>
-        private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once, CancellationToken cancellationToken)
+        /// <summary>
+        /// A push would send NARs there, so its name, its port, its certificate and the proxies before it matter as much as the server's.
+        /// </summary>
+        private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once,
+            CancellationToken cancellationToken)
         {
             try
             {
@@ -165,7 +184,8 @@ internal static class DoctorCommand
             catch (Exception e) when (e is CliException or TransientException)
             {
                 var code = e is CliException told ? told.ExitCode : ExitCodes.Unreachable;
-                Bad("uploads", e is CliException ? e.Message.ReplaceLineEndings(" ") : $"{e.Message}: the server sends uploads there (its --public-url or --s3-upload-endpoint)", code);
+                Bad("uploads", e is CliException ? e.Message.ReplaceLineEndings(" ")
+                    : $"{e.Message}: the server sends uploads there (its --public-url or --s3-upload-endpoint)", code);
             }
             catch (CacheException e)
             {
@@ -181,7 +201,8 @@ internal static class DoctorCommand
                 foreach (var warning in warnings)
                     Warn("server state", warning);
                 if (warnings.Count == 0)
-                    Good("server state", "nothing speaks against that it keeps what it acknowledges, and its upload URLs allow nothing else");
+                    Good("server state",
+                        "nothing speaks against that it keeps what it acknowledges, and its upload URLs allow nothing else");
             }
             catch (CacheException e)
             {
@@ -227,7 +248,8 @@ internal static class DoctorCommand
             }
             catch (SqliteException e)
             {
-                Warn("realisations", $"{places.Database} cannot be read: {e.Message}; realisations of content-addressed derivations will not be sent");
+                Warn("realisations",
+                    $"{places.Database} cannot be read: {e.Message}; realisations of content-addressed derivations will not be sent");
             }
         }
 

@@ -5,7 +5,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>fsck</c>: compares the server's catalog with the bucket. Exits with 1 when they differ, or when the check was cut off.</summary>
+/// <summary>
+/// <c>fsck</c>: compares the server's catalog with the bucket. Exits with 1 when they differ, or when the check was cut off.
+/// </summary>
 internal static class FsckCommand
 {
     public static Command Create(CommonOptions common)
@@ -16,9 +18,11 @@ internal static class FsckCommand
         {
             var asJson = result.GetValue(json);
             var summary = await ServerCall.AskAsync(common, result, api => api.FsckAsync(
-                finding => Console.Out.WriteLine(asJson ? JsonSerializer.Serialize(finding, ProtocolJson.Default.FsckFinding) : Describe(finding)), cancellationToken));
+                finding => Console.Out.WriteLine(asJson ? JsonSerializer.Serialize(finding, ProtocolJson.Default.FsckFinding)
+                    : Describe(finding)), cancellationToken));
             if (summary is null)
-                throw new CliException(ExitCodes.Failed, "The check was cut off before its end: what it did not come to is not known. The server's log may tell why; run it again.");
+                throw new CliException(ExitCodes.Failed,
+                    "The check was cut off before its end: what it did not come to is not known. The server's log may tell why; run it again.");
             Console.Out.WriteLine(asJson ? JsonSerializer.Serialize(summary, ProtocolJson.Default.FsckSummary) : Describe(summary));
             return summary.Findings == 0 ? ExitCodes.Ok : ExitCodes.Failed;
         });
@@ -33,7 +37,9 @@ internal static class FsckCommand
     internal static string Describe(FsckSummary summary)
     {
         var c = summary.Checked;
-        var looked = string.Join(", ", Text.Count(c.Keys, "key"), Text.Count(c.Paths, "path"), Text.Count(c.Objects, "object"), Text.Count(c.Pins, "pin"), Text.Count(c.Multiparts, "open multipart upload"));
-        return summary.Findings == 0 ? $"{looked}: catalog and bucket agree" : string.Create(CultureInfo.InvariantCulture, $"{looked}: {Text.Count(summary.Findings, "finding")}");
+        var looked = string.Join(", ", Text.Count(c.Keys, "key"), Text.Count(c.Paths, "path"), Text.Count(c.Objects, "object"),
+            Text.Count(c.Pins, "pin"), Text.Count(c.Multiparts, "open multipart upload"));
+        return summary.Findings == 0 ? $"{looked}: catalog and bucket agree"
+            : string.Create(CultureInfo.InvariantCulture, $"{looked}: {Text.Count(summary.Findings, "finding")}");
     }
 }

@@ -7,7 +7,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>gc</c>: starts a run of the garbage collector and waits for it; <c>gc status</c>, <c>gc history</c>, <c>gc cancel</c>.</summary>
+/// <summary>
+/// <c>gc</c>: starts a run of the garbage collector and waits for it; <c>gc status</c>, <c>gc history</c>, <c>gc cancel</c>.
+/// </summary>
 internal static class GcCommand
 {
     private const int UsualRuns = 20;
@@ -17,7 +19,8 @@ internal static class GcCommand
     public static Command Create(CommonOptions common)
     {
         var olderThan = Duration.Option("--older-than", "Keep closures that were pushed within this time. [default: the server's, 720h]");
-        var failedUploads = Duration.Option("--failed-uploads-older-than", "End pushes that were silent for this time, and delete what they uploaded. [default: the server's, 6h]");
+        var failedUploads = Duration.Option("--failed-uploads-older-than",
+            "End pushes that were silent for this time, and delete what they uploaded. [default: the server's, 6h]");
         var grace = Duration.Option("--grace", "Delete what has been condemned for this time. [default: the server's, 6h]");
         var force = new Option<bool>("--force") { Description = "No grace. As safe as with one; readers that hold an old narinfo notice." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Change nothing, count what would be done." };
@@ -49,7 +52,8 @@ internal static class GcCommand
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(run, ProtocolJson.Default.GcRun));
             else
-                Console.Out.WriteLine(run.State == GcState.Running ? $"run {run.Id} is under way; 'orleans-cache gc status' tells how far it is" : GcText.Statistics(run));
+                Console.Out.WriteLine(run.State == GcState.Running
+                    ? $"run {run.Id} is under way; 'orleans-cache gc status' tells how far it is" : GcText.Statistics(run));
             if (!GcText.IsWell(run))
                 throw new CliException(ExitCodes.Failed, GcText.End(run));
         });
@@ -74,7 +78,8 @@ internal static class GcCommand
         catch (OperationCanceledException e) when (cancellationToken.IsCancellationRequested)
         {
             line.Clear();
-            throw new CliException(ExitCodes.Interrupted, $"no longer waiting; run {run.Id} goes on. 'orleans-cache gc status' tells how far it is, 'orleans-cache gc cancel' stops it.", e);
+            throw new CliException(ExitCodes.Interrupted,
+                $"no longer waiting; run {run.Id} goes on. 'orleans-cache gc status' tells how far it is, 'orleans-cache gc cancel' stops it.", e);
         }
     }
 
@@ -85,7 +90,8 @@ internal static class GcCommand
         command.SetAction(async (result, cancellationToken) =>
         {
             var status = await ServerCall.AskAsync(common, result, api => api.GcStatusAsync(cancellationToken));
-            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(status, ProtocolJson.Default.GcStatus) : GcText.Status(status));
+            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(status, ProtocolJson.Default.GcStatus)
+                : GcText.Status(status));
         });
         return command;
     }
@@ -97,15 +103,18 @@ internal static class GcCommand
         var command = new Command("history", "List the runs, newest first.") { limit, json };
         command.SetAction(async (result, cancellationToken) =>
         {
-            var history = await ServerCall.AskAsync(common, result, api => api.GcHistoryAsync(result.GetValue(limit) ?? UsualRuns, cancellationToken));
-            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(history, ProtocolJson.Default.GcHistory) : GcText.Table(history.Runs));
+            var history = await ServerCall.AskAsync(common, result, api =>
+                api.GcHistoryAsync(result.GetValue(limit) ?? UsualRuns, cancellationToken));
+            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(history, ProtocolJson.Default.GcHistory)
+                : GcText.Table(history.Runs));
         });
         return command;
     }
 
     private static Command Cancel(CommonOptions common)
     {
-        var command = new Command("cancel", "Stop the run under way. What it has condemned stays condemned, and comes back when it is pushed.");
+        var command = new Command("cancel",
+            "Stop the run under way. What it has condemned stays condemned, and comes back when it is pushed.");
         command.SetAction(async (result, cancellationToken) =>
         {
             var run = await ServerCall.AskAsync(common, result, async api =>

@@ -30,7 +30,8 @@ internal static class InfoCommand
         try
         {
             // No token: the answer is public, and a server that is not ours must not see it.
-            return await new Api(http, settings.Url, settings.Cache, null, CommonOptions.First(new RetryPolicy())).InfoAsync(cancellationToken);
+            return await new Api(http, settings.Url, settings.Cache, null, CommonOptions.First(new RetryPolicy()))
+                .InfoAsync(cancellationToken);
         }
         catch (CliException e) when (e.ExitCode == ExitCodes.Unreachable)
         {

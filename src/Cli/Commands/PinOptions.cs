@@ -11,7 +11,8 @@ internal static class PinOptions
 {
     private const int MostRevisions = 100;
 
-    public static Argument<PinName> Name() => new("NAME") { Description = "The pin's name: letters, digits, '.', '_' and '-'.", CustomParser = ParseName };
+    public static Argument<PinName> Name() => new("NAME") { Description = "The pin's name: letters, digits, '.', '_' and '-'.",
+        CustomParser = ParseName };
 
     public static Option<PinName?> Pin() => new("--pin")
     {
@@ -20,14 +21,17 @@ internal static class PinOptions
         CustomParser = static result => ParseName(result) is { } name && name != default ? name : null,
     };
 
-    public static Option<TimeSpan?> Expires() => Duration.Option("--expires", "Delete the pin after this time, such as 12h or 30d. [default: never]");
+    public static Option<TimeSpan?> Expires() =>
+        Duration.Option("--expires", "Delete the pin after this time, such as 12h or 30d. [default: never]");
 
     public static Option<int?> KeepRevisions() =>
-        NumberOption.Create("--keep-revisions", 1, MostRevisions, "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]");
+        NumberOption.Create("--keep-revisions", 1, MostRevisions,
+            "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]");
 
     public static Option<Sha256Hash?> Expect() => new("--expect")
     {
-        Description = "Only if the path has this NAR hash, such as sha256:1b8m…; then also when another trust group uploaded it and no server has read that.",
+        Description =
+            "Only if the path has this NAR hash, such as sha256:1b8m…; then also when another trust group uploaded it and no server has read that.",
         HelpName = "NARHASH",
         CustomParser = static result =>
         {
@@ -44,7 +48,8 @@ internal static class PinOptions
     /// <exception cref="CliException">What belongs to a pin is said, and no pin.</exception>
     public static PushPin? OfPush(PinName? name, TimeSpan? expires, int? keep) => name is { } pin
         ? new PushPin { Name = pin, ExpiresSeconds = expires?.TotalSeconds, KeepRevisions = keep }
-        : expires is null && keep is null ? null : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions are said of a pin: name it with --pin.");
+        : expires is null && keep is null ? null
+            : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions are said of a pin: name it with --pin.");
 
     private static PinName ParseName(ArgumentResult result)
     {

@@ -6,7 +6,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>pins create | list | show | delete | rollback</c>: named roots, that deployments follow and the garbage collector spares.</summary>
+/// <summary>
+/// <c>pins create | list | show | delete | rollback</c>: named roots, that deployments follow and the garbage collector spares.
+/// </summary>
 internal static class PinsCommand
 {
     private const string NotYet = "it is done; the bucket follows within a minute";
@@ -26,7 +28,8 @@ internal static class PinsCommand
         var path = new Argument<string>("PATH") { Description = "A store path that is in the cache, or a link to one such as ./result." };
         var (expires, keep, ifRevision, json) = (PinOptions.Expires(), PinOptions.KeepRevisions(), PinOptions.IfRevision(), Json());
         var expect = PinOptions.Expect();
-        var command = new Command("create", "Make a pin on a path that is in the cache already, or move it there.") { name, path, expires, keep, expect, ifRevision, json };
+        var command = new Command("create", "Make a pin on a path that is in the cache already, or move it there.") { name, path, expires,
+            keep, expect, ifRevision, json };
         command.SetAction(async (result, cancel) =>
         {
             var request = new SetPin
@@ -36,7 +39,8 @@ internal static class PinsCommand
                 KeepRevisions = result.GetValue(keep),
                 NarHash = result.GetValue(expect),
             };
-            Changed(await ServerCall.AskAsync(common, result, api => api.SetPinAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
+            Changed(await ServerCall.AskAsync(common, result, api =>
+                api.SetPinAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
         });
         return command;
     }
@@ -54,7 +58,9 @@ internal static class PinsCommand
             else if (result.GetValue(namesOnly))
                 Write(list.Pins.Select(pin => pin.Name.ToString()));
             else
-                Write(Text.Table(["NAME", "STORE PATH", "UPDATED AT"], list.Pins.Select(pin => (string[])[pin.Name.ToString(), pin.Path + (pin.BrokenSince is { } since ? $" (broken since {Text.Time(since)})" : ""), Text.Time(pin.Updated)])));
+                Write(Text.Table(["NAME", "STORE PATH", "UPDATED AT"],
+                    list.Pins.Select(pin => (string[])[pin.Name.ToString(),
+                    pin.Path + (pin.BrokenSince is { } since ? $" (broken since {Text.Time(since)})" : ""), Text.Time(pin.Updated)])));
         });
         return command;
     }
@@ -82,7 +88,8 @@ internal static class PinsCommand
         var command = new Command("delete", "Delete a pin. What only it kept is garbage from then on.") { name, ifRevision };
         command.SetAction(async (result, cancel) =>
         {
-            if (!await ServerCall.AskAsync(common, result, api => api.DeletePinAsync(result.GetValue(name), result.GetValue(ifRevision), cancel)))
+            if (!await ServerCall.AskAsync(common, result, api =>
+                api.DeletePinAsync(result.GetValue(name), result.GetValue(ifRevision), cancel)))
                 await Console.Error.WriteLineAsync(NotYet);
         });
         return command;
@@ -91,13 +98,17 @@ internal static class PinsCommand
     private static Command Rollback(CommonOptions common)
     {
         var name = PinOptions.Name();
-        var revision = new Argument<long?>("REVISION") { Description = "The revision to go back to, see 'pins show'. Left out: the newest one with another path.", Arity = ArgumentArity.ZeroOrOne, CustomParser = static result => NumberOption.Parse(result, "REVISION", 1L, long.MaxValue) };
+        var revision =
+            new Argument<long?>("REVISION") { Description =
+            "The revision to go back to, see 'pins show'. Left out: the newest one with another path.", Arity = ArgumentArity.ZeroOrOne,
+            CustomParser = static result => NumberOption.Parse(result, "REVISION", 1L, long.MaxValue) };
         var (ifRevision, json) = (PinOptions.IfRevision(), Json());
         var command = new Command("rollback", "Move a pin back to the path of an earlier revision.") { name, revision, ifRevision, json };
         command.SetAction(async (result, cancel) =>
         {
             var request = new RollbackPin { Revision = result.GetValue(revision) };
-            Changed(await ServerCall.AskAsync(common, result, api => api.RollBackAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
+            Changed(await ServerCall.AskAsync(common, result, api =>
+                api.RollBackAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
         });
         return command;
     }
@@ -106,7 +117,8 @@ internal static class PinsCommand
 
     private static void Changed(Pin pin, bool json)
     {
-        Console.Out.WriteLine(json ? JsonSerializer.Serialize(pin, ProtocolJson.Default.Pin) : $"{pin.Name}: {pin.Path} (revision {pin.Revision})");
+        Console.Out.WriteLine(json ? JsonSerializer.Serialize(pin, ProtocolJson.Default.Pin)
+            : $"{pin.Name}: {pin.Path} (revision {pin.Revision})");
         if (!pin.Written)
             Console.Error.WriteLine(NotYet);
     }
@@ -124,10 +136,12 @@ internal static class PinsCommand
         "",
         .. Text.Table(
             ["REVISION", "STORE PATH", "CREATED AT", "STATE"],
-            (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Text.Time(r.Created), r.Kept ? "kept" : r.Present ? "there, not kept" : "gone"])),
+            (pin.History ?? []).Select(r => (string[])[$"{r.Revision}", r.Path.ToString(), Text.Time(r.Created), r.Kept ? "kept"
+                : r.Present ? "there, not kept" : "gone"])),
     ];
 
-    private static string[] Broken(Pin pin) => pin.BrokenSince is { } since ? [$"broken    since {Text.Time(since)}: the path was taken back; set the pin again"] : [];
+    private static string[] Broken(Pin pin) => pin.BrokenSince is { } since
+        ? [$"broken    since {Text.Time(since)}: the path was taken back; set the pin again"] : [];
 
     private static void Write(IEnumerable<string> lines)
     {

@@ -17,21 +17,25 @@ internal static class PushCommand
 
     public static Command Create(CommonOptions common)
     {
-        var paths = new Argument<string[]>("PATH") { Description = "Store paths, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
+        var paths = new Argument<string[]>("PATH") { Description = "Store paths, or links to them such as ./result.",
+            Arity = ArgumentArity.ZeroOrMore };
         var stdin = new Option<bool>("--stdin") { Description = "Read paths from standard input, one a line." };
         var level = NumberOption.Create("--level", 1, 19, "zstd level, 1 (fast) to 19 (small). [default: 3]");
         var jobs = NumberOption.Create("--jobs", 1, 256, "NARs read and compressed at once. [default: the number of processors]", "-j");
         var json = new Option<bool>("--json") { Description = "Print the result as one line of JSON on standard output." };
         var noLogs = new Option<bool>("--no-logs") { Description = "Do not send build logs." };
-        var noRealisations = new Option<bool>("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
+        var noRealisations =
+            new Option<bool>("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors only." };
         var pin = PinOptions.Pin();
         var (expires, keep) = (PinOptions.Expires(), PinOptions.KeepRevisions());
-        var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json, noLogs, noRealisations, quiet, pin, expires, keep };
+        var command = new Command("push", "Push store paths and everything they need to the cache.") { paths, stdin, level, jobs, json,
+            noLogs, noRealisations, quiet, pin, expires, keep };
         command.SetAction(async (result, cancellationToken) =>
         {
             var arguments = new Arguments(
-                result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs), !result.GetValue(noRealisations), result.GetValue(quiet),
+                result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs),
+                    !result.GetValue(noRealisations), result.GetValue(quiet),
                 PinOptions.OfPush(result.GetValue(pin), result.GetValue(expires), result.GetValue(keep)));
             await RunAsync(common.Resolve(result, result.GetValue(level), result.GetValue(jobs)), arguments, cancellationToken);
         });
@@ -61,7 +65,8 @@ internal static class PushCommand
         using var http = Connections.Open(options.Uploads * 2);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 
-        // The server is greeted while Nix looks up the closure: a mistyped URL shows at once, and the connection is warm when begin needs it.
+        // The server is greeted while Nix looks up the closure: a mistyped URL shows at once, and the connection is warm when begin needs
+        // it.
         progress.Phase = "looking up the closure";
         display.Show(progress);
         var greeting = GreetAsync(settings, new Api(http, settings.Url, settings.Cache, token, CommonOptions.First(retry)), stop.Token);
@@ -77,7 +82,8 @@ internal static class PushCommand
 
         var api = new Api(http, settings.Url, settings.Cache, token, retry);
         var pusher = new Pusher(api, new UploadClient(http, retry), options, progress, time);
-        var result = await ServerCall.RefusalExplained(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots, PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
+        var result = await ServerCall.RefusalExplained(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots,
+            PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
         await display.DisposeAsync();
         Print(result, arguments, closure);
     }
@@ -91,7 +97,8 @@ internal static class PushCommand
         }
         else if (names.Count == 0)
         {
-            throw new CliException(ExitCodes.Usage, "Nothing to push: name store paths, or pass them with --stdin. For example: orleans-cache push ./result");
+            throw new CliException(ExitCodes.Usage,
+                "Nothing to push: name store paths, or pass them with --stdin. For example: orleans-cache push ./result");
         }
 
         // What a script computed may be nothing; that is no error.
@@ -104,7 +111,8 @@ internal static class PushCommand
         {
             var info = await api.InfoAsync(cancellationToken);
             if (info.StoreDir != StorePath.StoreDir)
-                throw new CliException(ExitCodes.Usage, $"The cache '{settings.Cache}' holds paths of {info.StoreDir}, not of {StorePath.StoreDir}.");
+                throw new CliException(ExitCodes.Usage,
+                    $"The cache '{settings.Cache}' holds paths of {info.StoreDir}, not of {StorePath.StoreDir}.");
         }
         catch (CliException e) when (e.ExitCode == ExitCodes.Unreachable)
         {
@@ -116,7 +124,8 @@ internal static class PushCommand
         }
     }
 
-    private static async Task<(LocalClosure Closure, NixPlaces Places)> LookUpAsync(StorePath[] roots, Arguments arguments, PushProgress progress, CancellationToken cancellationToken)
+    private static async Task<(LocalClosure Closure, NixPlaces Places)> LookUpAsync(StorePath[] roots, Arguments arguments,
+        PushProgress progress, CancellationToken cancellationToken)
     {
         var store = new LocalStore();
         // At the same time: each starts a program.
@@ -125,7 +134,9 @@ internal static class PushCommand
         var places = await asking;
         var paths = (await looking).ToDictionary(found => found.Key, found => LocalNar.Sized(found.Value, places, cancellationToken));
         if (paths.Count > MaxPaths)
-            throw new CliException(ExitCodes.Usage, $"The closure has {Text.Count(paths.Count, "path")}; one push takes at most {MaxPaths:N0}. Push some of its parts first, each in a push of its own.");
+            throw new CliException(ExitCodes.Usage,
+                $"The closure has {Text.Count(paths.Count, "path")}; one push takes at most {MaxPaths:N0}. Push some of its parts first, " +
+                "each in a push of its own.");
         string? warning = null;
         var realisations = arguments.Realisations ? new Realisations(places.Database).Find(paths, out warning) : [];
         if (warning is not null)
@@ -144,9 +155,12 @@ internal static class PushCommand
     private static void Print(PushResult result, Arguments arguments, LocalClosure closure)
     {
         foreach (var conflict in result.Conflicts)
-            Console.Error.WriteLine($"warning: the cache has other contents of {closure.Paths[conflict].Path} and keeps them (a build that is not reproducible)");
+            Console.Error.WriteLine(
+                $"warning: the cache has other contents of {closure.Paths[conflict].Path} and keeps them (a build that is not reproducible)");
         if (result.Unverified.Count > 0)
-            Console.Error.WriteLine($"warning: another trust group published {Text.Count(result.Unverified.Count, "path")}, {closure.Paths[result.Unverified[0]].Path} for one, and no server has read the bytes");
+            Console.Error.WriteLine(
+                $"warning: another trust group published {Text.Count(result.Unverified.Count, "path")}, " +
+                $"{closure.Paths[result.Unverified[0]].Path} for one, and no server has read the bytes");
         if (arguments.Json)
             Console.Out.WriteLine(result.ToJson());
         else if (!arguments.Quiet)

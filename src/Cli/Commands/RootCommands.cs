@@ -171,8 +171,11 @@ internal static class RootCommands
         return root;
     }
 
-    /// <summary>Whether the command changes something on the server: then its exit code tells of that, whatever becomes of its text.</summary>
-    public static bool Changes(ParseResult result) => result.CommandResult.Command.Name is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel" or "evict" or "lift";
+    /// <summary>
+    /// Whether the command changes something on the server: then its exit code tells of that, whatever becomes of its text.
+    /// </summary>
+    public static bool Changes(ParseResult result) => result.CommandResult.Command.Name
+        is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel" or "evict" or "lift";
 
     /// <summary>Of a wrong command line only the error is shown, not the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)
@@ -209,6 +212,7 @@ internal static class RootCommands
 
         /// <summary>The words that call the command, such as <c>pins create</c>.</summary>
         private static string Words(Command command) =>
-            command is RootCommand ? "" : string.Join(' ', [.. command.Parents.OfType<Command>().Select(Words).Where(w => w.Length > 0), command.Name]);
+            command is RootCommand ? ""
+                : string.Join(' ', [.. command.Parents.OfType<Command>().Select(Words).Where(w => w.Length > 0), command.Name]);
     }
 }

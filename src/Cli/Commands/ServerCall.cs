@@ -9,13 +9,15 @@ internal static class ServerCall
 {
     /// <param name="common">The options of every command.</param>
     /// <param name="result">What was written.</param>
-    /// <param name="ask">Asks. The first API soon gives a server up that does not answer; the second has patience with one that is started again.</param>
+    /// <param name="ask">Asks. The first API soon gives a server up that does not answer; the second has patience with one that is started
+    /// again.</param>
     public static async Task<T> AskAsync<T>(CommonOptions common, ParseResult result, Func<Api, Api, Task<T>> ask)
     {
         var settings = common.Resolve(result);
         var token = settings.ReadToken();
         using var http = Connections.Open(2);
-        var retry = new RetryPolicy { OnRetry = static (what, delay) => Console.Error.WriteLine($"{what}; trying again in {Text.Duration(delay)}") };
+        var retry = new RetryPolicy { OnRetry = static (what, delay) =>
+            Console.Error.WriteLine($"{what}; trying again in {Text.Duration(delay)}") };
         try
         {
             return await RefusalExplained(settings, ask(
@@ -32,7 +34,8 @@ internal static class ServerCall
         }
     }
 
-    public static Task<T> AskAsync<T>(CommonOptions common, ParseResult result, Func<Api, Task<T>> ask) => AskAsync(common, result, (api, _) => ask(api));
+    public static Task<T> AskAsync<T>(CommonOptions common, ParseResult result, Func<Api, Task<T>> ask) =>
+        AskAsync(common, result, (api, _) => ask(api));
 
     /// <summary>Says whose token it was that the server refused.</summary>
     public static async Task<T> RefusalExplained<T>(ServerSettings settings, Task<T> call)
@@ -43,7 +46,8 @@ internal static class ServerCall
         }
         catch (Exception e) when (e is CliException { ExitCode: ExitCodes.Refused } or CacheException { ExitCode: ExitCodes.Refused })
         {
-            var token = settings.TokenFile is null ? "No token was sent: name its file with --token-file or ORLEANS_CACHE_TOKEN_FILE." : $"The token is that of {settings.TokenFile}.";
+            var token = settings.TokenFile is null ? "No token was sent: name its file with --token-file or ORLEANS_CACHE_TOKEN_FILE."
+                : $"The token is that of {settings.TokenFile}.";
             throw new CliException(ExitCodes.Refused, $"The server refuses: {e.Message}\n{token}", e);
         }
     }

@@ -21,15 +21,20 @@ internal static class TokensCommand
 
     private static Command CreateOne(CommonOptions common)
     {
-        var name = new Option<string>("--name") { Description = "What the token is for: letters, digits, '.', '_' and '-'.", HelpName = "NAME", Required = true };
-        var scope = Words("--scope", "SCOPE[,…]", $"What it may do: {string.Join(", ", Scopes)}.", Scopes.Contains, $"the scopes are {string.Join(", ", Scopes)}");
+        var name = new Option<string>("--name") { Description = "What the token is for: letters, digits, '.', '_' and '-'.",
+            HelpName = "NAME", Required = true };
+        var scope = Words("--scope", "SCOPE[,…]", $"What it may do: {string.Join(", ", Scopes)}.", Scopes.Contains,
+            $"the scopes are {string.Join(", ", Scopes)}");
         scope.Required = true;
         scope.CompletionSources.Add(Scopes);
-        var pins = Words("--pins", "PATTERN[,…]", "With the scope pin: only pins of such names, such as 'prod-*'. [default: all]", static text => PinPattern.TryParse(text, out _), PinPattern.Rule);
-        var group = new Option<string>("--group") { Description = "The trust group whose uploads it relies on before a server has read them. [default: its own alone]", HelpName = "GROUP" };
+        var pins = Words("--pins", "PATTERN[,…]", "With the scope pin: only pins of such names, such as 'prod-*'. [default: all]",
+            static text => PinPattern.TryParse(text, out _), PinPattern.Rule);
+        var group = new Option<string>("--group") { Description =
+            "The trust group whose uploads it relies on before a server has read them. [default: its own alone]", HelpName = "GROUP" };
         var expires = Duration.Option("--expires", "The token is refused after this time, such as 12h or 90d. [default: never]");
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
-        var command = new Command("create", "Make a token, and print its secret: once, on standard output.") { name, scope, pins, group, expires, json };
+        var command = new Command("create", "Make a token, and print its secret: once, on standard output.") { name, scope, pins, group,
+            expires, json };
         command.SetAction(async (result, cancel) =>
         {
             var request = new CreateToken
@@ -41,12 +46,17 @@ internal static class TokensCommand
                 Group = result.GetValue(group),
             };
             var created = await ServerCall.AskAsync(common, result, api => api.CreateTokenAsync(request, cancel));
-            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(created, ProtocolJson.Default.CreatedToken) : created.Secret);
+            Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(created, ProtocolJson.Default.CreatedToken)
+                : created.Secret);
             if (StandardStreams.OutputError is { } why)
-                throw new CliException(ExitCodes.Failed, $"The token {created.Token.Name} is made, and its secret is lost: standard output cannot be written: {why}. Revoke it ('orleans-cache tokens revoke {created.Token.Id}') and make another.");
+                throw new CliException(ExitCodes.Failed,
+                    $"The token {created.Token.Name} is made, and its secret is lost: standard output cannot be written: {why}. Revoke " +
+                    $"it ('orleans-cache tokens revoke {created.Token.Id}') and make another.");
             if (result.GetValue(json))
                 return;
-            await Console.Error.WriteLineAsync($"{created.Token.Name}: {Allows(created.Token)}; {(created.Token.Expires is { } end ? $"until {Text.Time(end)}" : "until it is revoked")}. The secret is not told again.");
+            await Console.Error.WriteLineAsync(
+                $"{created.Token.Name}: {Allows(created.Token)}; " +
+                $"{(created.Token.Expires is { } end ? $"until {Text.Time(end)}" : "until it is revoked")}. The secret is not told again.");
         });
         return command;
     }
@@ -84,7 +94,8 @@ internal static class TokensCommand
                 var all = (await api.TokensAsync(false, cancel)).Tokens;
                 var token = all.FirstOrDefault(t => t.Name == wanted)
                     ?? all.FirstOrDefault(t => t.Id.ToString(CultureInfo.InvariantCulture) == wanted)
-                    ?? throw new CliException(ExitCodes.Failed, $"There is no token '{wanted}' that is not revoked; 'orleans-cache tokens list' tells them.");
+                    ?? throw new CliException(ExitCodes.Failed,
+                        $"There is no token '{wanted}' that is not revoked; 'orleans-cache tokens list' tells them.");
                 await api.RevokeTokenAsync(token.Id, cancel);
                 return token;
             });
@@ -95,7 +106,8 @@ internal static class TokensCommand
 
     private static string[] Row(Token token) =>
     [
-        token.Id.ToString(CultureInfo.InvariantCulture), token.Name, Allows(token), token.Group ?? "", Text.Time(token.Created), token.LastUsed is { } used ? Text.Time(used) : "never",
+        token.Id.ToString(CultureInfo.InvariantCulture), token.Name, Allows(token), token.Group ?? "", Text.Time(token.Created),
+            token.LastUsed is { } used ? Text.Time(used) : "never",
         token.Revoked is { } revoked ? $"revoked {Text.Time(revoked)}" : token.Expires is { } expires ? Text.Time(expires) : "revoked",
     ];
 
@@ -105,7 +117,8 @@ internal static class TokensCommand
     private static string Word(TokenScope scope) => scope.ToString().ToLowerInvariant();
 
     /// <summary>An option of one or several words with commas between.</summary>
-    private static Option<string[]> Words(string name, string placeholder, string description, Func<string, bool> isGood, string rule) => new(name)
+    private static Option<string[]> Words(string name, string placeholder, string description, Func<string, bool> isGood,
+        string rule) => new(name)
     {
         Description = description,
         HelpName = placeholder,

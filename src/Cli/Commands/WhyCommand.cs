@@ -36,7 +36,9 @@ internal static class WhyCommand
                 return $"{why.Path} is being deleted; who pushes it uploads it again.";
             case "condemned":
                 text.Append(CultureInfo.InvariantCulture, $"{why.Path} is condemned since {why.CondemnedAt:u}");
-                text.Append(why.DeletedFrom is { } from ? $"; a run from {from.ToString("u", CultureInfo.InvariantCulture)} on deletes it. A push or a pin brings it back." : ".");
+                text.Append(why.DeletedFrom is { } from
+                    ? $"; a run from {from.ToString("u", CultureInfo.InvariantCulture)} on deletes it. A push or a pin brings it back."
+                    : ".");
                 break;
             default:
                 text.Append(CultureInfo.InvariantCulture, $"{why.Path} is {why.State}");
@@ -46,7 +48,8 @@ internal static class WhyCommand
 
         if (why.Root is not { } root)
             return text.ToString();
-        text.Append(CultureInfo.InvariantCulture, $"{(why.State == "condemned" ? "\nSince then it is kept again by " : ", kept by ")}{Root(root)}");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{(why.State == "condemned" ? "\nSince then it is kept again by " : ", kept by ")}{Root(root)}");
         foreach (var step in why.Chain)
             text.Append(CultureInfo.InvariantCulture, $"\n  -> {step}");
         return text.ToString();

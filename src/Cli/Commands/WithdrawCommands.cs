@@ -9,7 +9,8 @@ namespace OrleansCache.Cli.Commands;
 /// <summary><c>paths</c>, <c>evict</c> and <c>bars list | lift</c>: who published what, and how it is taken back.</summary>
 internal static class WithdrawCommands
 {
-    private static readonly string[] TimeForms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
+    private static readonly string[] TimeForms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd'T'HH:mm:ssK",
+        "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK"];
 
     public static Command Paths(CommonOptions common)
     {
@@ -19,23 +20,27 @@ internal static class WithdrawCommands
         var command = new Command("paths", "List what a publisher has published.") { by, since, json };
         command.SetAction(async (result, cancel) =>
         {
-            var paths = await ServerCall.AskAsync(common, result, api => api.PublishedAsync(result.GetRequiredValue(by), result.GetValue(since), cancel));
+            var paths = await ServerCall.AskAsync(common, result, api =>
+                api.PublishedAsync(result.GetRequiredValue(by), result.GetValue(since), cancel));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(new PublishedPaths { Paths = paths }, ProtocolJson.Default.PublishedPaths));
             else
-                Write(Text.Table(["PUBLISHED AT", "STATE", "STORE PATH"], paths.Select(p => (string[])[Time(p.Published), p.State, p.Path.ToString()])));
+                Write(Text.Table(["PUBLISHED AT", "STATE", "STORE PATH"],
+                    paths.Select(p => (string[])[Time(p.Published), p.State, p.Path.ToString()])));
         });
         return command;
     }
 
     public static Command Evict(CommonOptions common)
     {
-        var paths = new Argument<string[]>("PATH") { Description = "Store paths, their base names or hashes, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
+        var paths = new Argument<string[]>("PATH") { Description =
+            "Store paths, their base names or hashes, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
         var (by, since, json) = (By(), Since(), Json());
         var nar = new Option<bool>("--bar-nar") { Description = "Every path with the same contents goes too, and none may come back." };
         var reason = new Option<string>("--reason") { Description = "Why; 'bars list' tells it.", HelpName = "TEXT" };
         var yes = new Option<bool>("--yes") { Description = "Do it. Without it only what would go is told." };
-        var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since, nar, reason, yes, json };
+        var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since,
+            nar, reason, yes, json };
         command.Validators.Add(result =>
         {
             // Not their values: what is converted here is not validated any more (findings/command-validator-reads-value.sh).
@@ -65,7 +70,8 @@ internal static class WithdrawCommands
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(eviction, ProtocolJson.Default.Eviction));
             else
-                Console.Out.WriteLine(doIt ? $"{Text.Count(eviction.Total, "path")} taken back." : "Nothing was done. With --yes they are taken back.");
+                Console.Out.WriteLine(doIt ? $"{Text.Count(eviction.Total, "path")} taken back."
+                    : "Nothing was done. With --yes they are taken back.");
         });
         return command;
     }
@@ -84,7 +90,8 @@ internal static class WithdrawCommands
                 Write(Text.Table(["ID", "STORE PATH", "NAR HASH", "BY", "SINCE", "REASON"], bars.Bars.Select(Row)));
         });
 
-        var id = new Argument<long?>("ID") { Description = "Of the bar, as 'bars list' tells it.", Arity = ArgumentArity.ExactlyOne, CustomParser = static result => NumberOption.Parse(result, "ID", 1L, long.MaxValue) };
+        var id = new Argument<long?>("ID") { Description = "Of the bar, as 'bars list' tells it.", Arity = ArgumentArity.ExactlyOne,
+            CustomParser = static result => NumberOption.Parse(result, "ID", 1L, long.MaxValue) };
         var lift = new Command("lift", "Let the content come back.") { id };
         lift.SetAction(async (result, cancel) =>
         {
@@ -102,7 +109,8 @@ internal static class WithdrawCommands
     private static IEnumerable<string> Describe(Eviction eviction, bool doIt)
     {
         yield return $"{Text.Count(eviction.Total, "path")} {(doIt ? "will" : "would")} go:";
-        foreach (var line in Text.Table(["WHY", "PUBLISHER", "PUBLISHED AT", "STORE PATH"], eviction.Paths.Select(p => (string[])[Why(p.Because), p.Publisher, Time(p.Published), p.Path.ToString()])))
+        foreach (var line in Text.Table(["WHY", "PUBLISHER", "PUBLISHED AT", "STORE PATH"],
+            eviction.Paths.Select(p => (string[])[Why(p.Because), p.Publisher, Time(p.Published), p.Path.ToString()])))
             yield return line;
         if (eviction.Total > eviction.Paths.Count)
             yield return $"and {eviction.Total - eviction.Paths.Count} more";
@@ -116,7 +124,8 @@ internal static class WithdrawCommands
 
     private static string[] Row(Bar bar) =>
     [
-        bar.Id.ToString(CultureInfo.InvariantCulture), bar.Path.ToString(), bar.NarHash + (bar.Nar ? " (any path)" : ""), bar.CreatedBy, Time(bar.Created),
+        bar.Id.ToString(CultureInfo.InvariantCulture), bar.Path.ToString(), bar.NarHash + (bar.Nar ? " (any path)" : ""), bar.CreatedBy,
+            Time(bar.Created),
         (bar.Reason ?? "") + (bar.Lifted is { } lifted ? $" (lifted {Text.Time(lifted)} by {bar.LiftedBy})" : ""),
     ];
 
@@ -129,7 +138,9 @@ internal static class WithdrawCommands
 
     private static string Time(DateTimeOffset? time) => time is { } known ? Text.Time(known) : "before";
 
-    private static Option<string> By() => new("--by") { Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.", HelpName = "PUBLISHER" };
+    private static Option<string> By() =>
+        new("--by") { Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.",
+        HelpName = "PUBLISHER" };
 
     private static Option<bool> Json() => new("--json") { Description = "Print the answer of the server as JSON." };
 

@@ -14,8 +14,10 @@ internal sealed partial class Api
     public Task<AuditPage> AuditAsync(DateTimeOffset? since, string? by, string? action, string? after, CancellationToken cancellationToken)
     {
         var query = string.Create(CultureInfo.InvariantCulture, $"?limit={AuditPageSize}")
-            + Given("since", since?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture)) + Given("by", by) + Given("action", action) + Given("after", after);
-        return SendAsync("asking for the audit log", HttpMethod.Get, "/audit" + query, null, ProtocolJson.Default.AuditPage, cancellationToken);
+            + Given("since", since?.UtcDateTime.ToString("O", CultureInfo.InvariantCulture)) + Given("by", by) + Given("action", action)
+                + Given("after", after);
+        return SendAsync("asking for the audit log", HttpMethod.Get, "/audit" + query, null, ProtocolJson.Default.AuditPage,
+            cancellationToken);
 
         static string Given(string name, string? value) => value is null ? "" : $"&{name}={Uri.EscapeDataString(value)}";
     }

@@ -10,16 +10,19 @@ namespace OrleansCache.Cli.Http;
 internal sealed partial class Api
 {
     public Task<GcRun> StartGcAsync(GcRequest request, string idempotencyKey, CancellationToken cancellationToken) =>
-        SendAsync("starting the garbage collector", HttpMethod.Post, "/gc", Body(request, ProtocolJson.Default.GcRequest), ProtocolJson.Default.GcRun, cancellationToken, idempotencyKey);
+        SendAsync("starting the garbage collector", HttpMethod.Post, "/gc", Body(request, ProtocolJson.Default.GcRequest),
+            ProtocolJson.Default.GcRun, cancellationToken, idempotencyKey);
 
     public Task<GcRun> GcRunAsync(long run, CancellationToken cancellationToken) =>
-        SendAsync("asking for the run", HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/gc/runs/{run}"), null, ProtocolJson.Default.GcRun, cancellationToken);
+        SendAsync("asking for the run", HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/gc/runs/{run}"), null,
+            ProtocolJson.Default.GcRun, cancellationToken);
 
     public Task<GcStatus> GcStatusAsync(CancellationToken cancellationToken) =>
         SendAsync("asking for the garbage collector", HttpMethod.Get, "/gc", null, ProtocolJson.Default.GcStatus, cancellationToken);
 
     public Task<GcHistory> GcHistoryAsync(int limit, CancellationToken cancellationToken) =>
-        SendAsync("asking for the runs", HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/gc/runs?limit={limit}"), null, ProtocolJson.Default.GcHistory, cancellationToken);
+        SendAsync("asking for the runs", HttpMethod.Get, string.Create(CultureInfo.InvariantCulture, $"/gc/runs?limit={limit}"), null,
+            ProtocolJson.Default.GcHistory, cancellationToken);
 
     public Task<GcRun> CancelGcAsync(CancellationToken cancellationToken) =>
         SendAsync("cancelling the run", HttpMethod.Post, "/gc/cancel", null, ProtocolJson.Default.GcRun, cancellationToken);
@@ -60,7 +63,8 @@ internal sealed partial class Api
                 onFinding(JsonSerializer.Deserialize(line, ProtocolJson.Default.FsckFinding)!);
             }
         }
-        catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is JsonException or IOException or HttpRequestException or OperationCanceledException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested
+            && e is JsonException or IOException or HttpRequestException or OperationCanceledException)
         {
             return null;
         }

@@ -13,8 +13,11 @@ internal sealed partial class Api
         var paths = new List<PublishedPath>();
         for (var after = ""; after is not null;)
         {
-            var query = $"/paths?limit=1000&by={Uri.EscapeDataString(publisher)}" + (since is { } from ? $"&since={Uri.EscapeDataString(from.ToString("O", CultureInfo.InvariantCulture))}" : "") + (after.Length > 0 ? $"&after={after}" : "");
-            var page = await SendAsync("asking who published what", HttpMethod.Get, query, null, ProtocolJson.Default.PublishedPaths, cancellationToken);
+            var query = $"/paths?limit=1000&by={Uri.EscapeDataString(publisher)}"
+                + (since is { } from ? $"&since={Uri.EscapeDataString(from.ToString("O", CultureInfo.InvariantCulture))}" : "")
+                + (after.Length > 0 ? $"&after={after}" : "");
+            var page = await SendAsync("asking who published what", HttpMethod.Get, query, null, ProtocolJson.Default.PublishedPaths,
+                cancellationToken);
             paths.AddRange(page.Paths);
             after = page.Next;
         }
@@ -29,7 +32,8 @@ internal sealed partial class Api
         var body = Body(request, ProtocolJson.Default.EvictRequest);
         while (true)
         {
-            var (answer, retryAfter, status) = await retry.RunAsync("evicting", c => AttemptAsync(HttpMethod.Post, "/evictions", body.ToContent, ProtocolJson.Default.Eviction, key, c), cancellationToken);
+            var (answer, retryAfter, status) = await retry.RunAsync("evicting", c =>
+                AttemptAsync(HttpMethod.Post, "/evictions", body.ToContent, ProtocolJson.Default.Eviction, key, c), cancellationToken);
             if (status != HttpStatusCode.Accepted)
                 return answer!;
             onRunning(answer!);
@@ -38,8 +42,10 @@ internal sealed partial class Api
     }
 
     public Task<BarList> BarsAsync(bool liftedToo, CancellationToken cancellationToken) =>
-        SendAsync("asking for the bars", HttpMethod.Get, liftedToo ? "/bars?lifted=true" : "/bars", null, ProtocolJson.Default.BarList, cancellationToken);
+        SendAsync("asking for the bars", HttpMethod.Get, liftedToo ? "/bars?lifted=true" : "/bars", null, ProtocolJson.Default.BarList,
+            cancellationToken);
 
     public Task LiftBarAsync(long id, CancellationToken cancellationToken) =>
-        retry.RunAsync("lifting the bar", c => AttemptAsync<Bar>(HttpMethod.Delete, string.Create(CultureInfo.InvariantCulture, $"/bars/{id}"), null, null, null, c), cancellationToken);
+        retry.RunAsync("lifting the bar", c => AttemptAsync<Bar>(HttpMethod.Delete,
+            string.Create(CultureInfo.InvariantCulture, $"/bars/{id}"), null, null, null, c), cancellationToken);
 }

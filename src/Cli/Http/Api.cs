@@ -32,22 +32,27 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         SendAsync("asking for warnings", HttpMethod.Get, "/warnings", null, ProtocolJson.Default.ServerWarnings, cancellationToken);
 
     public Task<PushOpened> BeginAsync(BeginPush push, string idempotencyKey, CancellationToken cancellationToken) =>
-        SendAsync("begin", HttpMethod.Post, "/pushes", Body(push, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened, cancellationToken, idempotencyKey);
+        SendAsync("begin", HttpMethod.Post, "/pushes", Body(push, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened,
+            cancellationToken, idempotencyKey);
 
     public Task<ReportAnswer> ReportAsync(string push, UploadReport report, CancellationToken cancellationToken) =>
-        SendAsync("reporting uploads", HttpMethod.Post, $"/pushes/{push}/uploaded", Body(report, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer, cancellationToken);
+        SendAsync("reporting uploads", HttpMethod.Post, $"/pushes/{push}/uploaded", Body(report, ProtocolJson.Default.UploadReport),
+            ProtocolJson.Default.ReportAnswer, cancellationToken);
 
     public Task<WaitAnswer> WaitAsync(string push, WaitRequest request, CancellationToken cancellationToken) =>
-        SendAsync("waiting", HttpMethod.Post, $"/pushes/{push}/wait", Body(request, ProtocolJson.Default.WaitRequest), ProtocolJson.Default.WaitAnswer, cancellationToken);
+        SendAsync("waiting", HttpMethod.Post, $"/pushes/{push}/wait", Body(request, ProtocolJson.Default.WaitRequest),
+            ProtocolJson.Default.WaitAnswer, cancellationToken);
 
     public Task<UrlsAnswer> UrlsAsync(string push, string upload, UrlsRequest request, CancellationToken cancellationToken) =>
-        SendAsync("asking for upload URLs", HttpMethod.Post, $"/pushes/{push}/uploads/{upload}/urls", Body(request, ProtocolJson.Default.UrlsRequest), ProtocolJson.Default.UrlsAnswer, cancellationToken);
+        SendAsync("asking for upload URLs", HttpMethod.Post, $"/pushes/{push}/uploads/{upload}/urls",
+            Body(request, ProtocolJson.Default.UrlsRequest), ProtocolJson.Default.UrlsAnswer, cancellationToken);
 
     /// <summary>Sends many NARs in one request: their lines, and their bytes.</summary>
     /// <exception cref="CacheException">The server, or something before it, does not take this; nothing was stored.</exception>
     public Task<BatchAnswer> UploadAsync(byte[] lines, SegmentedBuffer bodies, CancellationToken cancellationToken) =>
         retry.RunAsync("uploading small NARs", async c =>
-            (await AttemptAsync(HttpMethod.Post, "/uploads", () => new SegmentsContent(bodies, lines), ProtocolJson.Default.BatchAnswer, null, c, body: bodies.Length)).Answer!, cancellationToken);
+            (await AttemptAsync(HttpMethod.Post, "/uploads", () => new SegmentsContent(bodies, lines), ProtocolJson.Default.BatchAnswer,
+                null, c, body: bodies.Length)).Answer!, cancellationToken);
 
     /// <summary>Asks until the push is committed.</summary>
     /// <param name="waits">Told each time what the server waits for.</param>
@@ -55,7 +60,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     {
         while (true)
         {
-            var (answer, retryAfter, _) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null, ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
+            var (answer, retryAfter, _) = await retry.RunAsync("commit", c => AttemptAsync(HttpMethod.Post, $"/pushes/{push}/commit", null,
+                ProtocolJson.Default.CommitAnswer, null, c), cancellationToken);
             if (answer!.State == PushState.Committed)
                 return answer;
             if (answer.WaitsFor is { } reason)
@@ -68,7 +74,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         SendAsync("renewing the push", HttpMethod.Post, $"/pushes/{push}/renew", null, ProtocolJson.Default.RenewAnswer, cancellationToken);
 
     public Task<MissingAnswer> MissingAsync(MissingRequest request, CancellationToken cancellationToken) =>
-        SendAsync("asking what is missing", HttpMethod.Post, "/missing", Body(request, ProtocolJson.Default.MissingRequest), ProtocolJson.Default.MissingAnswer, cancellationToken);
+        SendAsync("asking what is missing", HttpMethod.Post, "/missing", Body(request, ProtocolJson.Default.MissingRequest),
+            ProtocolJson.Default.MissingAnswer, cancellationToken);
 
     public Task<PinList> PinsAsync(CancellationToken cancellationToken) =>
         SendAsync("asking for the pins", HttpMethod.Get, "/pins", null, ProtocolJson.Default.PinList, cancellationToken);
@@ -77,16 +84,19 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         SendAsync("asking for the pin", HttpMethod.Get, $"/pins/{name}", null, ProtocolJson.Default.Pin, cancellationToken);
 
     public Task<Pin> SetPinAsync(PinName name, SetPin pin, long? ifRevision, CancellationToken cancellationToken) =>
-        SendAsync("setting the pin", HttpMethod.Put, $"/pins/{name}", Body(pin, ProtocolJson.Default.SetPin), ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
+        SendAsync("setting the pin", HttpMethod.Put, $"/pins/{name}", Body(pin, ProtocolJson.Default.SetPin), ProtocolJson.Default.Pin,
+            cancellationToken, NewKey(), ifRevision);
 
     public Task<Pin> RollBackAsync(PinName name, RollbackPin rollback, long? ifRevision, CancellationToken cancellationToken) =>
-        SendAsync("rolling the pin back", HttpMethod.Post, $"/pins/{name}/rollback", Body(rollback, ProtocolJson.Default.RollbackPin), ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
+        SendAsync("rolling the pin back", HttpMethod.Post, $"/pins/{name}/rollback", Body(rollback, ProtocolJson.Default.RollbackPin),
+            ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
 
     /// <summary>False: it is deleted, and leaves the bucket soon.</summary>
     public async Task<bool> DeletePinAsync(PinName name, long? ifRevision, CancellationToken cancellationToken)
     {
         var key = NewKey();
-        var reply = await retry.RunAsync("deleting the pin", c => AttemptAsync<Pin>(HttpMethod.Delete, $"/pins/{name}", null, null, key, c, ifRevision), cancellationToken);
+        var reply = await retry.RunAsync("deleting the pin", c => AttemptAsync<Pin>(HttpMethod.Delete, $"/pins/{name}", null, null, key, c,
+            ifRevision), cancellationToken);
         return reply.Status != HttpStatusCode.Accepted;
     }
 
@@ -98,13 +108,16 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     private static string NewKey() => Guid.NewGuid().ToString("N");
 
     private async Task<T> SendAsync<T>(
-        string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? idempotencyKey = null, long? ifRevision = null) =>
-        (await retry.RunAsync(what, c => AttemptAsync(method, route, body is null ? null : body.ToContent, type, idempotencyKey, c, ifRevision), cancellationToken)).Answer!;
+        string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken,
+            string? idempotencyKey = null, long? ifRevision = null) =>
+        (await retry.RunAsync(what, c => AttemptAsync(method, route, body is null ? null : body.ToContent, type, idempotencyKey, c,
+            ifRevision), cancellationToken)).Answer!;
 
     /// <param name="ifRevision">Of a pin that is changed; 0: there must be none.</param>
     /// <param name="body">Bytes for which a slow connection gets more time.</param>
     private async Task<Reply<T>> AttemptAsync<T>(
-        HttpMethod method, string route, Func<HttpContent>? content, JsonTypeInfo<T>? type, string? idempotencyKey, CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
+        HttpMethod method, string route, Func<HttpContent>? content, JsonTypeInfo<T>? type, string? idempotencyKey,
+            CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond));
@@ -126,11 +139,13 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
             throw Failure(response, answer);
         try
         {
-            return new Reply<T>(type is null ? default : JsonSerializer.Deserialize(answer, type), RetryAfter(response), response.StatusCode);
+            return new Reply<T>(type is null ? default : JsonSerializer.Deserialize(answer, type), RetryAfter(response),
+                response.StatusCode);
         }
         catch (JsonException e)
         {
-            throw new CliException(ExitCodes.Failed, $"{_root} answered something that is not this protocol ({e.Message}). Is it an orleans-cache server, at this path?");
+            throw new CliException(ExitCodes.Failed,
+                $"{_root} answered something that is not this protocol ({e.Message}). Is it an orleans-cache server, at this path?");
         }
     }
 
@@ -159,14 +174,18 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         var detail = problem is null ? misdirected?.Message ?? Misdirected.Describe(response) : problem.Detail ?? problem.Title;
         if (RetryPolicy.IsTransient(response.StatusCode))
         {
-            var gateway = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
-            return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable : ExitCodes.Failed) { LooksLikeABug = response.StatusCode is HttpStatusCode.InternalServerError };
+            var gateway = response.StatusCode
+                is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
+            return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable
+                : ExitCodes.Failed) { LooksLikeABug = response.StatusCode is HttpStatusCode.InternalServerError };
         }
 
         if (response.StatusCode is HttpStatusCode.NotFound && problem is null)
             detail = $"{_root} is not there (HTTP 404): the URL may lack a path, or it is another kind of server";
-        else if (response.StatusCode is HttpStatusCode.NotFound && baseUrl.AbsolutePath.LastIndexOf("/c/", StringComparison.Ordinal) is >= 0 and var at)
-            detail = $"{detail} That URL is stock Nix's: give --url the server's own, {new Uri(baseUrl, baseUrl.AbsolutePath[..(at + 1)]).AbsoluteUri.TrimEnd('/')}.";
+        else if (response.StatusCode is HttpStatusCode.NotFound && baseUrl.AbsolutePath.LastIndexOf("/c/", StringComparison.Ordinal)
+            is >= 0 and var at)
+            detail = $"{detail} That URL is stock Nix's: give --url the server's own, " +
+                $"{new Uri(baseUrl, baseUrl.AbsolutePath[..(at + 1)]).AbsoluteUri.TrimEnd('/')}.";
         return new CacheException(response.StatusCode, problem?.Type, detail, problem?.Paths);
     }
 

@@ -4,7 +4,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>The server answered with an error that another attempt at the same request would not change.</summary>
-internal sealed class CacheException(HttpStatusCode status, string? type, string message, IReadOnlyList<StorePathHash>? paths = null) : Exception(message)
+internal sealed class CacheException(HttpStatusCode status, string? type, string message, IReadOnlyList<StorePathHash>? paths = null)
+    : Exception(message)
 {
     private const string Prefix = "urn:orleans-cache:error:";
 
@@ -16,7 +17,8 @@ internal sealed class CacheException(HttpStatusCode status, string? type, string
     public IReadOnlyList<StorePathHash> Paths { get; } = paths ?? [];
 
     /// <summary>The push has lapsed, or lost something it was promised: only a new one can go on.</summary>
-    public bool BeginAgain => Status is HttpStatusCode.Gone || (Status is HttpStatusCode.Conflict && Name is "missing-paths") || Name is "push-ended" or "unknown-push";
+    public bool BeginAgain => Status is HttpStatusCode.Gone || (Status is HttpStatusCode.Conflict && Name is "missing-paths")
+        || Name is "push-ended" or "unknown-push";
 
     public int ExitCode => Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden ? ExitCodes.Refused : ExitCodes.Failed;
 }

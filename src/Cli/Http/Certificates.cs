@@ -35,14 +35,16 @@ internal static class Certificates
 
     private static string Trust() => Environment.GetEnvironmentVariable("SSL_CERT_FILE") is not { Length: > 0 } file
         ? "name a file with the certificate of that authority in SSL_CERT_FILE"
-        : File.Exists(file) ? $"the file of SSL_CERT_FILE, {file}, does not have that authority" : $"SSL_CERT_FILE names {file}, which is not there";
+        : File.Exists(file) ? $"the file of SSL_CERT_FILE, {file}, does not have that authority"
+            : $"SSL_CERT_FILE names {file}, which is not there";
 
     private static IEnumerable<string> Names(X509Certificate2 certificate)
     {
         var alternatives = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().ToList();
         return alternatives.Count == 0
             ? [certificate.GetNameInfo(X509NameType.SimpleName, false)]
-            : alternatives.SelectMany(names => names.EnumerateDnsNames().Concat(names.EnumerateIPAddresses().Select(address => address.ToString())));
+            : alternatives.SelectMany(names => names.EnumerateDnsNames()
+                .Concat(names.EnumerateIPAddresses().Select(address => address.ToString())));
     }
 
     private static string Day(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);

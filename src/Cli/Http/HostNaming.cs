@@ -31,19 +31,27 @@ internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(i
         HttpRequestError.NameResolutionError => NoConnection(url, "its name is not known", e),
         HttpRequestError.ProxyTunnelError => Tunnel(url, e),
         HttpRequestError.ResponseEnded => new TransientException($"{Host(url)} closed the connection before the answer", null, e),
-        HttpRequestError.InvalidResponse => new TransientException($"{Host(url)} does not answer in HTTP ({e.Message}){(url.Scheme == "http" ? "; is https:// meant?" : "")}", null, e),
-        _ => new TransientException($"{Host(url)}: {(e.InnerException is IOException io ? $"{e.Message} ({io.Message})" : e.Message)}", null, e),
+        HttpRequestError.InvalidResponse =>
+            new TransientException(
+            $"{Host(url)} does not answer in HTTP ({e.Message}){(url.Scheme == "http" ? "; is https:// meant?" : "")}", null, e),
+        _ => new TransientException($"{Host(url)}: {(e.InnerException is IOException io ? $"{e.Message} ({io.Message})" : e.Message)}",
+            null, e),
     };
 
     private static TransientException NoConnection(Uri url, string why, Exception e) => Proxies.Between(url) is { } proxy
-        ? new TransientException($"no connection to the proxy {proxy} ({why}); with no_proxy={url.Host} {Host(url)} is reached without it", null, e)
+        ? new TransientException($"no connection to the proxy {proxy} ({why}); with no_proxy={url.Host} {Host(url)} is reached without it",
+            null, e)
         : new TransientException($"no connection to {Host(url)} ({why})", null, e);
 
     private static Exception Tunnel(Uri url, HttpRequestException e)
     {
-        var message = $"the proxy {Proxies.Between(url)} does not connect to {Host(url)}{(e.StatusCode is { } status ? $" (HTTP {(int)status})" : "")}: allow it there, or go without the proxy with no_proxy={url.Host}";
+        var message =
+            $"the proxy {Proxies.Between(url)} does not connect to " +
+            $"{Host(url)}{(e.StatusCode is { } status ? $" (HTTP {(int)status})" : "")}: allow it there, or go without the proxy with " +
+            $"no_proxy={url.Host}";
         // It could not, or it would not.
-        return e.StatusCode is null || RetryPolicy.IsTransient(e.StatusCode.Value) ? new TransientException(message, null, e) : Final(message, e);
+        return e.StatusCode is null || RetryPolicy.IsTransient(e.StatusCode.Value) ? new TransientException(message, null, e)
+            : Final(message, e);
     }
 
     private static Exception Tls(Uri url, HttpRequestException e)
@@ -53,7 +61,8 @@ internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(i
             if (cause is CertificateException)
                 return Final($"{Host(url)} is not the server that its URL names, or cannot prove it: {cause.Message}.", e);
             if (cause is IOException)
-                return new TransientException($"{Host(url)} closed the connection instead of speaking TLS; is http:// meant, or another port?", null, e);
+                return new TransientException(
+                    $"{Host(url)} closed the connection instead of speaking TLS; is http:// meant, or another port?", null, e);
         }
 
         var last = e.GetBaseException();

@@ -45,7 +45,8 @@ internal sealed class Proxies : IWebProxy
     {
         var name = host.IdnHost.Trim('[', ']');
         if (IPAddress.TryParse(name, out var address))
-            return (IPNetwork.TryParse(entry, out var range) && range.Contains(address)) || (IPAddress.TryParse(entry.Trim('[', ']'), out var one) && one.Equals(address)) || entry == $"{host.Host}:{host.Port}";
+            return (IPNetwork.TryParse(entry, out var range) && range.Contains(address))
+                || (IPAddress.TryParse(entry.Trim('[', ']'), out var one) && one.Equals(address)) || entry == $"{host.Host}:{host.Port}";
         var (domain, port) = entry.Split(':') is [var before, var after] ? (before, after) : (entry, null);
         domain = domain.TrimStart('*').TrimStart('.');
         return domain.Length > 0 && (port is null || port == $"{host.Port}")

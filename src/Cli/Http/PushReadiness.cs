@@ -5,13 +5,15 @@ namespace OrleansCache.Cli.Http;
 /// <summary>Asks the server whether pushes would succeed; one that does not know the question says whether it serves at all.</summary>
 internal static class PushReadiness
 {
-    /// <returns>What keeps pushes from succeeding; null when nothing does, or when nobody at the URL knows: a proxy may keep the route to itself.</returns>
+    /// <returns>What keeps pushes from succeeding; null when nothing does, or when nobody at the URL knows: a proxy may keep the route to
+    /// itself.</returns>
     public static async Task<string?> FindTroubleAsync(HttpMessageInvoker http, Uri server, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{server.AbsoluteUri.TrimEnd('/')}/readyz?for=push");
         using var response = await http.SendAsync(request, cancellationToken);
         if (response.StatusCode is not (HttpStatusCode.ServiceUnavailable or HttpStatusCode.InsufficientStorage))
             return null;
-        return Api.ReadProblem(response, await response.Content.ReadAsByteArrayAsync(cancellationToken))?.Detail ?? $"the server is not ready ({Misdirected.Describe(response)})";
+        return Api.ReadProblem(response, await response.Content.ReadAsByteArrayAsync(cancellationToken))?.Detail
+            ?? $"the server is not ready ({Misdirected.Describe(response)})";
     }
 }

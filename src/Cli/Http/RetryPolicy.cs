@@ -4,7 +4,8 @@ using System.Net.Sockets;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>What a failed request means for the next attempt.</summary>
-internal sealed class TransientException(string message, TimeSpan? retryAfter = null, Exception? inner = null, int exitCode = ExitCodes.Unreachable) : Exception(message, inner)
+internal sealed class TransientException(string message, TimeSpan? retryAfter = null, Exception? inner = null,
+    int exitCode = ExitCodes.Unreachable) : Exception(message, inner)
 {
     /// <summary>What the program exits with when no attempt succeeds.</summary>
     public int ExitCode { get; } = exitCode;
@@ -52,7 +53,8 @@ internal sealed record RetryPolicy
                 var delay = DelayBefore(tries, transient.RetryAfter);
                 serverErrors += transient.LooksLikeABug ? 1 : 0;
                 if (waited + delay > Patience || serverErrors >= MaxServerErrors)
-                    throw new CliException(transient.ExitCode, tries == 0 ? $"{what} failed: {transient.Message}" : $"{what} failed {tries + 1} times; the last answer: {transient.Message}", e);
+                    throw new CliException(transient.ExitCode, tries == 0 ? $"{what} failed: {transient.Message}"
+                        : $"{what} failed {tries + 1} times; the last answer: {transient.Message}", e);
                 OnRetry?.Invoke($"{what}: {transient.Message}", delay);
                 await Delay(delay, cancellationToken);
                 waited += delay;
@@ -60,7 +62,8 @@ internal sealed record RetryPolicy
         }
     }
 
-    public static bool IsTransient(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || ((int)status >= 500 && status is not (HttpStatusCode.NotImplemented or HttpStatusCode.InsufficientStorage));
+    public static bool IsTransient(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
+        || ((int)status >= 500 && status is not (HttpStatusCode.NotImplemented or HttpStatusCode.InsufficientStorage));
 
     /// <summary>Network errors and timeouts; null for everything that another attempt would not change.</summary>
     internal static TransientException? AsTransient(Exception e) => e switch

@@ -3,7 +3,9 @@ using OrleansCache.Cli.Push;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>A request body of pooled segments, after some bytes that go before them; can be sent again, and leaves the buffer to its owner.</summary>
+/// <summary>
+/// A request body of pooled segments, after some bytes that go before them; can be sent again, and leaves the buffer to its owner.
+/// </summary>
 internal sealed class SegmentsContent(SegmentedBuffer buffer, ReadOnlyMemory<byte> first = default) : HttpContent
 {
     protected override bool TryComputeLength(out long length)
@@ -12,7 +14,8 @@ internal sealed class SegmentsContent(SegmentedBuffer buffer, ReadOnlyMemory<byt
         return true;
     }
 
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {

@@ -2,7 +2,9 @@ using System.Net;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>Compares what a server was asked as with what it tells readers to use: behind a proxy it only knows its own name when it was told.</summary>
+/// <summary>
+/// Compares what a server was asked as with what it tells readers to use: behind a proxy it only knows its own name when it was told.
+/// </summary>
 internal static class ServerNames
 {
     /// <returns>One sentence when the two differ; null when they are the same.</returns>
@@ -13,12 +15,15 @@ internal static class ServerNames
         var needed = $"start the server with --public-url {asked.AbsoluteUri.TrimEnd('/')}";
         return IsLocal(named) && !IsLocal(asked)
             ? $"The server calls itself {named.OriginalString}, which leads every other machine to itself: {needed}."
-            : $"The server calls itself {named.OriginalString}, and was asked as {asked.AbsoluteUri.TrimEnd('/')}. If readers cannot use the former, {needed}.";
+            : $"The server calls itself {named.OriginalString}, and was asked as {asked.AbsoluteUri.TrimEnd('/')}. If readers cannot use " +
+                $"the former, {needed}.";
     }
 
-    private static bool IsSameHost(Uri a, Uri b) => string.Equals(a.IdnHost, b.IdnHost, StringComparison.OrdinalIgnoreCase) || (IsLocal(a) && IsLocal(b));
+    private static bool IsSameHost(Uri a, Uri b) => string.Equals(a.IdnHost, b.IdnHost, StringComparison.OrdinalIgnoreCase)
+        || (IsLocal(a) && IsLocal(b));
 
-    private static bool IsLocal(Uri url) => url.IsLoopback || (IPAddress.TryParse(url.IdnHost, out var address) && IPAddress.IsLoopback(address));
+    private static bool IsLocal(Uri url) => url.IsLoopback
+        || (IPAddress.TryParse(url.IdnHost, out var address) && IPAddress.IsLoopback(address));
 
     private static string Path(Uri url) => url.AbsolutePath.TrimEnd('/');
 }

@@ -5,7 +5,9 @@ using OrleansCache.Cli.Push;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>The bytes cannot be sent by this grant any more (it was aborted, or somebody else finished): ask what has become of the path.</summary>
+/// <summary>
+/// The bytes cannot be sent by this grant any more (it was aborted, or somebody else finished): ask what has become of the path.
+/// </summary>
 internal sealed class GrantEndedException(string message) : Exception(message);
 
 /// <summary>PUTs to presigned URLs.</summary>
@@ -23,7 +25,8 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
     /// <param name="url">Gives the URL; asked with true when the last one was refused.</param>
     /// <exception cref="GrantEndedException">The grant is over.</exception>
     /// <exception cref="CliException">The store refuses, or cannot be reached.</exception>
-    public async Task PutAsync(string what, Func<bool, CancellationToken, ValueTask<Uri>> url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
+    public async Task PutAsync(string what, Func<bool, CancellationToken, ValueTask<Uri>> url, IReadOnlyDictionary<string, string> headers,
+        SegmentedBuffer body, CancellationToken cancellationToken)
     {
         var (refused, attempts, fresh) = (0, 0, false);
         Uri? target = null;
@@ -33,7 +36,9 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
         }
         catch (CliException e) when (e is { ExitCode: ExitCodes.Unreachable, IsComplete: false } && target is not null)
         {
-            throw new CliException(e.ExitCode, $"{e.Message}\nThe server sends uploads to {target.GetLeftPart(UriPartial.Authority)}: its --public-url, or its --s3-upload-endpoint, must be one that this machine reaches.", e);
+            throw new CliException(e.ExitCode,
+                $"{e.Message}\nThe server sends uploads to {target.GetLeftPart(UriPartial.Authority)}: its --public-url, or its " +
+                "--s3-upload-endpoint, must be one that this machine reaches.", e);
         }
 
         async Task<bool> SendAsync(CancellationToken c)
@@ -47,16 +52,21 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
                     return true;
                 var store = $"The store at {target.GetLeftPart(UriPartial.Authority)}";
                 if (Code().Match(refusal) is { Success: true, Value: "QuotaExceeded" or "InsufficientStorage" } full)
-                    throw new CliException(ExitCodes.Failed, $"{store} has no room for {what} ({full.Value}): its quota is used up. Who runs the cache raises it, or collects garbage.");
+                    throw new CliException(ExitCodes.Failed,
+                        $"{store} has no room for {what} ({full.Value}): its quota is used up. Who runs the cache raises it, or collects garbage.");
                 if (++refused > MaxFreshUrls)
-                    throw new CliException(ExitCodes.Failed, $"{store} refuses to take {what} (HTTP 403{(Code().Match(refusal) is { Success: true } code ? $" {code}" : "")}), with fresh URLs too. Are the clocks of the server and the store right, and may the key that signs its upload URLs put there?");
+                    throw new CliException(ExitCodes.Failed,
+                        $"{store} refuses to take {what} (HTTP " +
+                        $"403{(Code().Match(refusal) is { Success: true } code ? $" {code}" : "")}), with fresh URLs too. Are the clocks " +
+                        "of the server and the store right, and may the key that signs its upload URLs put there?");
                 fresh = true;
             }
         }
     }
 
     /// <summary>Null: it is there, now or already; else how a URL was refused (HTTP 403).</summary>
-    private async Task<string?> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body, CancellationToken cancellationToken)
+    private async Task<string?> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body,
+        CancellationToken cancellationToken)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(LeastTimeout + TimeSpan.FromSeconds(body.Length / LeastBytesPerSecond));
@@ -83,12 +93,18 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
             // The URL writes a key of our own once only: an attempt whose answer was lost has arrived. The server checks what is there.
             HttpStatusCode.PreconditionFailed => null,
             HttpStatusCode.Forbidden => Encoding.UTF8.GetString(text),
-            HttpStatusCode.NotFound or HttpStatusCode.Gone => throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
+            HttpStatusCode.NotFound or HttpStatusCode.Gone =>
+                throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
             // S3: another request for the same key is under way, such as our own first attempt.
-            HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
-            _ when RetryPolicy.IsTransient(status) => throw new TransientException($"{url.GetLeftPart(UriPartial.Authority)} answers {Misdirected.Describe(response)}", Api.RetryAfter(response), exitCode: ExitCodes.Failed),
+            HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response),
+                exitCode: ExitCodes.Failed),
+            _ when RetryPolicy.IsTransient(status) =>
+                throw new TransientException($"{url.GetLeftPart(UriPartial.Authority)} answers {Misdirected.Describe(response)}",
+                Api.RetryAfter(response), exitCode: ExitCodes.Failed),
             _ when Misdirected.Explain(response, url.GetLeftPart(UriPartial.Authority)) is { } misdirected => throw misdirected,
-            _ => throw new CliException(ExitCodes.Failed, $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: {Api.ReadProblem(response, text)?.Detail ?? $"HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(Encoding.UTF8.GetString(text))}"}"),
+            _ => throw new CliException(ExitCodes.Failed,
+                $"The store at {url.GetLeftPart(UriPartial.Authority)} does not take {what}: " +
+                $"{Api.ReadProblem(response, text)?.Detail ?? $"HTTP {(int)status} {response.ReasonPhrase}\n{Shorten(Encoding.UTF8.GetString(text))}"}"),
         };
     }
 

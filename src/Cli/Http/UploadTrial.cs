@@ -6,7 +6,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>Uploads a NAR of a few bytes as a push does: only a push is told where to, so one is begun with a path that nobody has, and ended at once.</summary>
+/// <summary>
+/// Uploads a NAR of a few bytes as a push does: only a push is told where to, so one is begun with a path that nobody has, and ended at
+/// once.
+/// </summary>
 internal static class UploadTrial
 {
     /// <returns>The root of the store that has taken it; null when the server grants no upload just now.</returns>
@@ -16,7 +19,8 @@ internal static class UploadTrial
         var nar = Nar(RandomNumberGenerator.GetBytes(16));
         var path = StorePath.Parse($"{StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(20))}-orleans-cache-doctor");
         var opened = await api.BeginAsync(
-            new BeginPush { Roots = [path.Hash], Paths = [new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar), NarSize = nar.Length, References = [] }], Logs = [], Realisations = [] },
+            new BeginPush { Roots = [path.Hash], Paths = [new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar),
+                NarSize = nar.Length, References = [] }], Logs = [], Realisations = [] },
             Guid.NewGuid().ToString("N"), cancellationToken);
         try
         {
@@ -40,7 +44,8 @@ internal static class UploadTrial
     {
         using var nar = new MemoryStream();
         Span<byte> length = stackalloc byte[sizeof(long)];
-        foreach (var token in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(), "contents"u8.ToArray(), content, ")"u8.ToArray()])
+        foreach (var token in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(),
+            "contents"u8.ToArray(), content, ")"u8.ToArray()])
         {
             BinaryPrimitives.WriteInt64LittleEndian(length, token.Length);
             nar.Write(length);

@@ -13,7 +13,8 @@ internal static class Listings
     {
         try
         {
-            Report(job, NarListing.FromFileSystem(Path.Combine(options.StoreDir, job.Info.Path.BaseName), new NarWriteOptions { CaseHack = options.CaseHack }), reporter);
+            Report(job, NarListing.FromFileSystem(Path.Combine(options.StoreDir, job.Info.Path.BaseName),
+                new NarWriteOptions { CaseHack = options.CaseHack }), reporter);
         }
         catch (IOException e)
         {

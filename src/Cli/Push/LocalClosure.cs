@@ -12,7 +12,8 @@ internal sealed record LocalClosure
     public required IReadOnlyDictionary<StorePathHash, PathInfo> Paths { get; init; }
 
     /// <summary>By derivation: the path it belongs to, and the file.</summary>
-    public IReadOnlyDictionary<StorePath, (StorePathHash Path, string File)> Logs { get; init; } = new Dictionary<StorePath, (StorePathHash, string)>();
+    public IReadOnlyDictionary<StorePath, (StorePathHash Path, string File)> Logs { get; init; } =
+        new Dictionary<StorePath, (StorePathHash, string)>();
 
     public IReadOnlyDictionary<RealisationId, Realisation> Realisations { get; init; } = new Dictionary<RealisationId, Realisation>();
 
@@ -37,6 +38,7 @@ internal sealed record LocalClosure
             }),
         ],
         Logs = [.. Logs.Select(log => new LogDeclaration { Drv = log.Key, Path = log.Value.Path })],
-        Realisations = [.. Realisations.Values.Select(realisation => new RealisationDeclaration { Id = realisation.Id, Path = realisation.Path })],
+        Realisations =
+            [.. Realisations.Values.Select(realisation => new RealisationDeclaration { Id = realisation.Id, Path = realisation.Path })],
     };
 }

@@ -7,9 +7,11 @@ namespace OrleansCache.Cli.Push;
 internal static class LocalNar
 {
     public static CliException Damaged(string path, string why) => new(ExitCodes.Failed,
-        $"{path} is not what Nix's database says: {why}. The local store is damaged; 'nix-store --verify --check-contents --repair' mends it. Nothing of this path was published.");
+        $"{path} is not what Nix's database says: {why}. The local store is damaged; 'nix-store --verify --check-contents --repair' " +
+            "mends it. Nothing of this path was published.");
 
-    public static CliException Unreadable(string path, Exception why) => new(ExitCodes.Failed, $"{path} cannot be read: {why.Message}", why);
+    public static CliException Unreadable(string path, Exception why) =>
+        new(ExitCodes.Failed, $"{path} cannot be read: {why.Message}", why);
 
     /// <exception cref="CliException">The NAR's hash is another one than Nix has recorded.</exception>
     public static void RequireHash(string path, Sha256Hash hash, Sha256Hash recorded)

@@ -4,7 +4,9 @@ namespace OrleansCache.Cli.Push;
 /// Bounds the bytes of all buffers together. A reservation waits its turn, first come first served, so that a large one is not
 /// starved by small ones; one that exceeds the whole budget gets it when it is alone.
 /// </summary>
-/// <remarks>Who waits for a reservation holds no buffer that is not on its way to the server already: so there is always one that will be released.</remarks>
+/// <remarks>
+/// Who waits for a reservation holds no buffer that is not on its way to the server already: so there is always one that will be released.
+/// </remarks>
 internal sealed class MemoryBudget(long bytes)
 {
     private readonly long _total = bytes;

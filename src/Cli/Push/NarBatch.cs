@@ -24,7 +24,8 @@ internal sealed class NarBatch(SegmentPool pool) : IDisposable
 
     /// <summary>Whether a NAR may come in a batch at all.</summary>
     public static bool Takes(UploadJob job) =>
-        job is { Grant: { Url: not null, Md5: false, Headers.Count: 0 }, Info.NarSize: <= MostNarBytes } && job.Grant.Url.OriginalString.Length < BatchLimits.LineBytes - 32;
+        job is { Grant: { Url: not null, Md5: false, Headers.Count: 0 }, Info.NarSize: <= MostNarBytes }
+            && job.Grant.Url.OriginalString.Length < BatchLimits.LineBytes - 32;
 
     /// <summary>Whether there is space for one more, of so many bytes at most.</summary>
     public bool HasSpace(long bytes) => _nars.Count < MostNars && Body.Length + bytes <= MostBytes;

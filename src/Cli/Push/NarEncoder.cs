@@ -7,12 +7,14 @@ namespace OrleansCache.Cli.Push;
 /// there. Belongs to one thread, for one NAR after the other.
 /// </summary>
 /// <remarks>
-/// zstd is much slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR that fits into memory
+/// zstd is much slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR
+/// that fits into memory
 /// is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
 /// </remarks>
 /// <param name="jobs">How many encoders share the memory.</param>
 /// <param name="caseHack">See <see cref="PushOptions.CaseHack"/>.</param>
-internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int jobs, bool caseHack, CancellationToken cancellationToken) : WriteOnlyStream
+internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int jobs, bool caseHack, CancellationToken cancellationToken)
+    : WriteOnlyStream
 {
     private readonly NarWriteOptions _small = new() { CaseHack = caseHack };
     private readonly NarWriteOptions _large = new() { CaseHack = caseHack, BufferSize = Math.Clamp((32 << 20) / jobs, 2 << 20, 16 << 20) };
@@ -93,7 +95,8 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
     {
         var bound = Zstd.CompressBound(nar.Length);
         if (_frame.Length < bound)
-            _frame = GC.AllocateUninitializedArray<byte>(Zstd.CompressBound(Fits(nar.Length, _small) ? _small.BufferSize : _large.BufferSize));
+            _frame = GC.AllocateUninitializedArray<byte>(Zstd.CompressBound(Fits(nar.Length, _small) ? _small.BufferSize
+                : _large.BufferSize));
         using var compressor = ZstdCompressor.Rent(_level, checksum: false);
         for (ReadOnlySpan<byte> left = _frame.AsSpan(0, compressor.CompressFrame(nar, _frame)); !left.IsEmpty;)
         {

@@ -94,7 +94,8 @@ internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, Upload
 /// <param name="partSize">Bytes of every part but the last.</param>
 /// <param name="begin">Waits for the memory of one part.</param>
 /// <param name="ship">Takes over a part, numbered from 1. Owns the buffer from then on.</param>
-internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, UploadGrant grant, long partSize, Action begin, Action<int, SegmentedBuffer> ship) : NarOutput(hashers, grant), IDisposable
+internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, UploadGrant grant, long partSize, Action begin,
+    Action<int, SegmentedBuffer> ship) : NarOutput(hashers, grant), IDisposable
 {
     private SegmentedBuffer? _part;
     private int _number;

@@ -14,7 +14,10 @@ internal sealed partial class NarPipeline
             private NarBatch? _batch;
             private long _reserved;
 
-            /// <summary>Encodes a NAR that is small enough. Otherwise false; then nothing is reserved here any more, as who waits for memory must not hold any.</summary>
+            /// <summary>
+            /// Encodes a NAR that is small enough. Otherwise false; then nothing is reserved here any more, as who waits for memory must
+            /// not hold any.
+            /// </summary>
             public bool Take(UploadJob job)
             {
                 var takes = _pipeline._batches && NarBatch.Takes(job);
@@ -52,7 +55,9 @@ internal sealed partial class NarPipeline
             }
         }
 
-        /// <summary>Sends a batch, and by itself what does not arrive so; gives back its slot, its memory and its buffer whatever happens.</summary>
+        /// <summary>
+        /// Sends a batch, and by itself what does not arrive so; gives back its slot, its memory and its buffer whatever happens.
+        /// </summary>
         private async Task SendAsync(NarBatch batch, long reserved)
         {
             try

@@ -27,9 +27,11 @@ internal sealed partial class NarPipeline : IDisposable
     private volatile bool _batches;
 
     /// <param name="batches">The server takes many small NARs in one request.</param>
-    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push, bool batches, TimeProvider time)
+    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push,
+        bool batches, TimeProvider time)
     {
-        (_options, _api, _uploads, _reporter, _progress, _push, _batches, _time) = (options, api, uploads, reporter, progress, push, batches, time);
+        (_options, _api, _uploads, _reporter, _progress, _push, _batches, _time) = (options, api, uploads, reporter, progress, push,
+            batches, time);
         _memory = new MemoryBudget(options.Memory);
         _slots = new SemaphoreSlim(options.Uploads);
     }
@@ -103,7 +105,8 @@ internal sealed partial class NarPipeline : IDisposable
         private void Work()
         {
             using var hashers = new Hashers();
-            using var encoder = new NarEncoder(hashers, _pipeline._progress, _pipeline._options.Jobs, _pipeline._options.CaseHack, _stop.Token);
+            using var encoder = new NarEncoder(hashers, _pipeline._progress, _pipeline._options.Jobs,
+                _pipeline._options.CaseHack, _stop.Token);
             using var small = new SmallNars(this, hashers, encoder);
             while (Next(out var job, out var workers))
             {
@@ -176,7 +179,8 @@ internal sealed partial class NarPipeline : IDisposable
             var urls = new UploadUrls(_pipeline._api, _pipeline._push, grant, _pipeline._time);
             var parts = new List<Task>();
             var reserved = 0L;
-            using var output = new PartsOutput(hashers, _pipeline._pool, grant, partSize, () => reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
+            using var output = new PartsOutput(hashers, _pipeline._pool, grant, partSize, () =>
+                reserved = _pipeline._memory.Reserve(SegmentBytes(partSize), _stop.Token), (number, part) =>
             {
                 var bytes = reserved;
                 reserved = 0;
@@ -216,7 +220,9 @@ internal sealed partial class NarPipeline : IDisposable
                 var listing = new NarListingBuilder();
                 var summary = NarWriter.Write(path, encoder, options, listing, _stop.Token);
                 if (summary.IsTooDeepForNix)
-                    _pipeline._progress.Note($"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than {NarFormat.NixMaxDepth}");
+                    _pipeline._progress.Note(
+                        $"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than " +
+                        $"{NarFormat.NixMaxDepth}");
                 if (encoder.Count != job.Info.NarSize)
                     throw LocalNar.Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
                 var (hash, file) = encoder.End();
@@ -237,7 +243,8 @@ internal sealed partial class NarPipeline : IDisposable
         }
 
         /// <summary>Sends one body; gives back its slot, its memory and its buffer whatever happens.</summary>
-        private async Task<bool> SendAsync(UploadJob job, UploadGrant grant, SegmentedBuffer body, long reserved, Func<bool, CancellationToken, ValueTask<Uri>> url, Action arrived)
+        private async Task<bool> SendAsync(UploadJob job, UploadGrant grant, SegmentedBuffer body, long reserved,
+            Func<bool, CancellationToken, ValueTask<Uri>> url, Action arrived)
         {
             try
             {
@@ -305,6 +312,7 @@ internal sealed partial class NarPipeline : IDisposable
 
         private static long CompressBound(long size) => size + (size >> 8) + 512;
 
-        private static long SegmentBytes(long bytes) => (bytes + SegmentPool.SegmentSize - 1) / SegmentPool.SegmentSize * SegmentPool.SegmentSize;
+        private static long SegmentBytes(long bytes) =>
+            (bytes + SegmentPool.SegmentSize - 1) / SegmentPool.SegmentSize * SegmentPool.SegmentSize;
     }
 }

@@ -11,7 +11,8 @@ namespace OrleansCache.Cli.Push;
 /// (1) begin tells what is missing; (2) our own grants are uploaded; (3) what others upload is waited for, and taken over when
 /// they fail; (4) all is reported; (5) commit. Meanwhile the push is renewed and finished uploads are reported.
 /// </summary>
-internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time, LocalClosure closure)
+internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time,
+    LocalClosure closure)
 {
     /// <summary>How often one path may be uploaded again because the server did not accept what it got.</summary>
     private const int MaxRejections = 3;
@@ -24,7 +25,8 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     /// <summary>Id of the push once it has begun and until it is committed: what an interrupt has to end.</summary>
     public string? Open { get; private set; }
 
-    /// <exception cref="CacheException">Among others: the push has ended under our hands, see <see cref="CacheException.BeginAgain"/>.</exception>
+    /// <exception cref="CacheException">Among others: the push has ended under our hands, see
+    /// <see cref="CacheException.BeginAgain"/>.</exception>
     public async Task<PushResult> RunAsync(CancellationToken cancellationToken)
     {
         // 1
@@ -50,7 +52,8 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         finally
         {
             await background.CancelAsync();
-            await Task.WhenAll(working, renewing, reporting).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            await Task.WhenAll(working, renewing, reporting).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None,
+                TaskScheduler.Default);
         }
 
         // 5
@@ -204,7 +207,8 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             await Task.Delay(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken);
             var answer = await api.RenewAsync(opened.Id, cancellationToken);
             if (answer.Lost.Count > 0)
-                throw new CacheException(System.Net.HttpStatusCode.Gone, null, $"the push had lapsed, and {Text.Count(answer.Lost.Count, "path")} that it was promised are gone", answer.Lost);
+                throw new CacheException(System.Net.HttpStatusCode.Gone, null,
+                    $"the push had lapsed, and {Text.Count(answer.Lost.Count, "path")} that it was promised are gone", answer.Lost);
             after = answer.RenewAfterSeconds;
         }
     }

@@ -32,7 +32,10 @@ internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options,
         }
     }
 
-    /// <summary>Gives back at once what the push holds. One that is killed, or cannot reach the server, stays open until it lapses: the next one finds what has arrived.</summary>
+    /// <summary>
+    /// Gives back at once what the push holds. One that is killed, or cannot reach the server, stays open until it lapses: the next one
+    /// finds what has arrived.
+    /// </summary>
     private async Task EndAsync(PushSession session)
     {
         if (session.Open is not { } push)

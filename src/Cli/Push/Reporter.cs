@@ -5,7 +5,8 @@ namespace OrleansCache.Cli.Push;
 
 /// <summary>Collects what is finished and tells the server: at most one report a second, and the rest at once when asked to.</summary>
 /// <param name="refused">Told at once of each upload that the server has not accepted. What it throws ends the report.</param>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001",
+    Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
 internal sealed class Reporter(Api api, string push, TimeProvider time, Action<RejectedUpload, CancellationToken> refused)
 {
     /// <summary>A report is sent when its contents exceed this, before base64.</summary>

@@ -4,7 +4,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones have expired or are refused.</summary>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001",
+    Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
 internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimeProvider time)
 {
     private const int PartsAtOnce = 100;
@@ -66,14 +67,17 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimePr
         {
             var answer = await api.UrlsAsync(push, grant.Id, request, cancellationToken);
             // Fresh ones that seem to have expired show that our clock is wrong: then the store alone tells.
-            Interlocked.Exchange(ref _expires, (time.GetUtcNow() < answer.Grant.Expires ? answer.Grant.Expires : DateTimeOffset.MaxValue).UtcTicks);
+            Interlocked.Exchange(ref _expires, (time.GetUtcNow() < answer.Grant.Expires ? answer.Grant.Expires
+                : DateTimeOffset.MaxValue).UtcTicks);
             return answer;
         }
-        catch (CacheException e) when (!e.BeginAgain && e.Status is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.Conflict)
+        catch (CacheException e) when (!e.BeginAgain
+            && e.Status is System.Net.HttpStatusCode.NotFound or System.Net.HttpStatusCode.Conflict)
         {
             throw new GrantEndedException(e.Message);
         }
     }
 
-    private static CliException Unusable() => new(ExitCodes.Failed, "The server gave no URL for an upload that it granted: it does not speak this version of the protocol.");
+    private static CliException Unusable() =>
+        new(ExitCodes.Failed, "The server gave no URL for an upload that it granted: it does not speak this version of the protocol.");
 }

@@ -53,7 +53,8 @@ internal sealed class ConfigFile
                 throw new CliException(ExitCodes.Usage, $"{path}:{number}: '{line}' is not 'key = value'.");
             var key = line[..equals].Trim();
             if (!Keys.Contains(key))
-                throw new CliException(ExitCodes.Usage, $"{path}:{number}: there is no setting '{key}'; the settings are {string.Join(", ", Keys)}.");
+                throw new CliException(ExitCodes.Usage,
+                    $"{path}:{number}: there is no setting '{key}'; the settings are {string.Join(", ", Keys)}.");
             file._values[key] = line[(equals + 1)..].Trim();
         }
 

@@ -32,7 +32,8 @@ internal sealed record ServerSettings
             (environment("ORLEANS_CACHE_URL"), "ORLEANS_CACHE_URL"),
             (file?["url"], file?.Path ?? ""),
             (DefaultUrl, "the default"));
-        var (cache, cacheSource) = First((flags.Cache, "--cache"), (environment("ORLEANS_CACHE_NAME"), "ORLEANS_CACHE_NAME"), (file?["cache"], file?.Path ?? ""), ("default", ""));
+        var (cache, cacheSource) = First((flags.Cache, "--cache"), (environment("ORLEANS_CACHE_NAME"), "ORLEANS_CACHE_NAME"),
+            (file?["cache"], file?.Path ?? ""), ("default", ""));
         RequireCacheName(cache, cacheSource);
         var (token, _) = First((flags.TokenFile, ""), (environment("ORLEANS_CACHE_TOKEN_FILE"), ""), (file?["token-file"], ""), ("", ""));
         return new ServerSettings
@@ -62,7 +63,8 @@ internal sealed record ServerSettings
             // It travels in a header: what cannot stand there is not a token, and must not be printed either.
             return token.All(c => c is > ' ' and < '\x7f')
                 ? token
-                : throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} has more than one line or characters that no token has.");
+                : throw new CliException(ExitCodes.Usage,
+                    $"The token file {TokenFile} has more than one line or characters that no token has.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -84,15 +86,19 @@ internal sealed record ServerSettings
     public static void RequireCacheName(string cache, string source)
     {
         if (!cache.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw new CliException(ExitCodes.Usage, $"'{cache}' (from {source}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
+            throw new CliException(ExitCodes.Usage,
+                $"'{cache}' (from {source}) cannot be the name of a cache: letters, digits and - _ . are allowed.");
     }
 
     public static Uri ParseUrl(string text, string source)
     {
-        if (!Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0)
-            throw new CliException(ExitCodes.Usage, $"'{text}' (from {source}) is not a URL of a server: http://host:port or https://host/path is wanted.");
+        if (!Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https")
+            || url.Host.Length == 0)
+            throw new CliException(ExitCodes.Usage,
+                $"'{text}' (from {source}) is not a URL of a server: http://host:port or https://host/path is wanted.");
         if (url.UserInfo.Length > 0)
-            throw new CliException(ExitCodes.Usage, $"The URL from {source} contains a user name or password. Put the token into a file and name it with --token-file.");
+            throw new CliException(ExitCodes.Usage,
+                $"The URL from {source} contains a user name or password. Put the token into a file and name it with --token-file.");
         return url.Query.Length == 0 && url.Fragment.Length == 0
             ? url
             : throw new CliException(ExitCodes.Usage, $"'{text}' (from {source}) must have neither a query nor a fragment.");

@@ -3,7 +3,10 @@ using System.CommandLine.Parsing;
 
 namespace OrleansCache.Cli.Settings;
 
-/// <summary>Refuses values that are no text, on every option and argument there is: an empty one is a variable that a script forgot to set, not the default.</summary>
+/// <summary>
+/// Refuses values that are no text, on every option and argument there is: an empty one is a variable that a script forgot to set, not the
+/// default.
+/// </summary>
 internal static class TextValues
 {
     public static void Require(Command command)

@@ -2,7 +2,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>Finds and reads the logs that Nix kept of local builds: <c>drvs/xx/rest-of-the-name.drv</c>, or the same with <c>.bz2</c>.</summary>
+/// <summary>
+/// Finds and reads the logs that Nix kept of local builds: <c>drvs/xx/rest-of-the-name.drv</c>, or the same with <c>.bz2</c>.
+/// </summary>
 internal sealed class BuildLogs(string root)
 {
     /// <summary>Longer logs are not sent: what the server accepts, compressed, is 32 MiB.</summary>

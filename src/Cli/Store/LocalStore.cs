@@ -9,11 +9,13 @@ internal sealed class LocalStore(string nix = "nix")
     private const int PathsPerCall = 5000;
 
     // What is pushed is here: without the option, Nix asks the network for a path that is not.
-    private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "--option", "substitute", "false", "path-info", "--recursive", "--json"];
+    private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "--option", "substitute", "false",
+        "path-info", "--recursive", "--json"];
 
     /// <summary>Everything reachable from the paths, each once, and the paths themselves in the order given.</summary>
     /// <exception cref="CliException">A path is not valid, or Nix failed.</exception>
-    public async Task<IReadOnlyDictionary<StorePathHash, PathInfo>> ClosureAsync(IReadOnlyList<StorePath> roots, CancellationToken cancellationToken)
+    public async Task<IReadOnlyDictionary<StorePathHash, PathInfo>> ClosureAsync(IReadOnlyList<StorePath> roots,
+        CancellationToken cancellationToken)
     {
         var closure = new Dictionary<StorePathHash, PathInfo>();
         // A derivation stands for its outputs, unless Nix is told that it itself is meant.
@@ -56,6 +58,7 @@ internal sealed class LocalStore(string nix = "nix")
             output = await NixProgram.RunAsync(nix, [.. PathInfo, "--json-format", "2", .. options, .. names], cancellationToken);
         return output.ExitCode == 0
             ? output.Stdout
-            : throw new CliException(output.Stderr.Contains("is not valid", StringComparison.Ordinal) ? ExitCodes.Usage : ExitCodes.Failed, $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");
+            : throw new CliException(output.Stderr.Contains("is not valid", StringComparison.Ordinal) ? ExitCodes.Usage : ExitCodes.Failed,
+                $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");
     }
 }

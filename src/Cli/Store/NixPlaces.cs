@@ -3,7 +3,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>Where the store that Nix uses lies on this machine: its files are read here, whatever root Nix was told to put them under.</summary>
+/// <summary>
+/// Where the store that Nix uses lies on this machine: its files are read here, whatever root Nix was told to put them under.
+/// </summary>
 internal sealed record NixPlaces
 {
     private const string StateFolder = "/nix/var/nix";
@@ -24,7 +26,8 @@ internal sealed record NixPlaces
     /// <exception cref="CliException">A store whose files are not here.</exception>
     public static async Task<NixPlaces> FindAsync(string nix, CancellationToken cancellationToken)
     {
-        var (store, caseHack) = await SettingsAsync(nix, ["show-config"], cancellationToken) ?? await SettingsAsync(nix, ["config", "show"], cancellationToken)
+        var (store, caseHack) = await SettingsAsync(nix, ["show-config"], cancellationToken)
+            ?? await SettingsAsync(nix, ["config", "show"], cancellationToken)
             ?? (Environment.GetEnvironmentVariable("NIX_REMOTE") ?? "", false);
         return Of(store, Environment.GetEnvironmentVariable) with { CaseHack = caseHack };
     }
@@ -44,7 +47,8 @@ internal sealed record NixPlaces
             _ when place.StartsWith("local://", StringComparison.Ordinal) => place["local://".Length..],
             _ when place[0] is '/' or '.' => Path.GetFullPath(place),
             _ => throw new CliException(ExitCodes.Usage,
-                $"Nix uses the store '{store}' (NIX_REMOTE, or 'store' in nix.conf): its files cannot be read here. Push on the machine that has them, or name a local store: NIX_REMOTE=daemon."),
+                $"Nix uses the store '{store}' (NIX_REMOTE, or 'store' in nix.conf): its files cannot be read here. Push on the machine " +
+                    "that has them, or name a local store: NIX_REMOTE=daemon."),
         };
         root = root.TrimEnd('/');
         var state = settings.GetValueOrDefault("state") ?? Default(root, StateFolder, "NIX_STATE_DIR");
@@ -72,16 +76,19 @@ internal sealed record NixPlaces
         return settings;
     }
 
-    private static async Task<(string Store, bool CaseHack)?> SettingsAsync(string nix, string[] command, CancellationToken cancellationToken)
+    private static async Task<(string Store, bool CaseHack)?> SettingsAsync(string nix, string[] command,
+        CancellationToken cancellationToken)
     {
-        var output = await NixProgram.RunAsync(nix, ["--extra-experimental-features", "nix-command", .. command, "--json"], cancellationToken);
+        var output = await NixProgram.RunAsync(nix, ["--extra-experimental-features", "nix-command", .. command, "--json"],
+            cancellationToken);
         if (output.ExitCode != 0)
             return null;
         try
         {
             using var settings = JsonDocument.Parse(output.Stdout);
             var store = Value(settings.RootElement, "store");
-            return (store.ValueKind == JsonValueKind.String ? store.GetString()! : "", Value(settings.RootElement, "use-case-hack").ValueKind == JsonValueKind.True);
+            return (store.ValueKind == JsonValueKind.String ? store.GetString()! : "",
+                Value(settings.RootElement, "use-case-hack").ValueKind == JsonValueKind.True);
         }
         catch (JsonException)
         {
@@ -90,5 +97,6 @@ internal sealed record NixPlaces
     }
 
     private static JsonElement Value(JsonElement settings, string name) =>
-        settings.ValueKind == JsonValueKind.Object && settings.TryGetProperty(name, out var setting) && setting.ValueKind == JsonValueKind.Object && setting.TryGetProperty("value", out var value) ? value : default;
+        settings.ValueKind == JsonValueKind.Object && settings.TryGetProperty(name, out var setting)
+            && setting.ValueKind == JsonValueKind.Object && setting.TryGetProperty("value", out var value) ? value : default;
 }

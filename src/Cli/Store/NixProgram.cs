@@ -50,7 +50,8 @@ internal static class NixProgram
 
     /// <summary>The lines of Nix's stderr that say something: no empty ones, no warnings.</summary>
     public static string Errors(string stderr) =>
-        string.Join('\n', stderr.Split('\n').Select(line => line.TrimEnd()).Where(line => line.Length > 0 && !line.StartsWith("warning:", StringComparison.Ordinal)));
+        string.Join('\n', stderr.Split('\n').Select(line => line.TrimEnd())
+            .Where(line => line.Length > 0 && !line.StartsWith("warning:", StringComparison.Ordinal)));
 
     private static Process Start(ProcessStartInfo start)
     {
@@ -67,7 +68,9 @@ internal static class NixProgram
     private static CliException NotFound(string program, string why, Exception? inner = null) =>
         new(ExitCodes.Usage, $"'{program}' cannot be run ({why}). Is Nix installed, and in PATH?", inner);
 
-    /// <summary>The program in PATH alone: the runtime would take one of the current directory first, and needs that directory to be there.</summary>
+    /// <summary>
+    /// The program in PATH alone: the runtime would take one of the current directory first, and needs that directory to be there.
+    /// </summary>
     private static string? Find(string program) => program.Contains('/', StringComparison.Ordinal)
         ? Path.GetFullPath(program)
         : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')

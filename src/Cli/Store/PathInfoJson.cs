@@ -8,7 +8,8 @@ namespace OrleansCache.Cli.Store;
 /// <list type="bullet">
 /// <item>up to 2.18, and Lix: an array of objects with <c>path</c> (an invalid path has <c>"valid": false</c>);</item>
 /// <item>2.19 and later, called version 1: an object keyed by path (an invalid path is null);</item>
-/// <item>version 2: <c>{"info": {…}, "storeDir", "version"}</c>, keyed by base name, with base names inside and a structured <c>ca</c>;</item>
+/// <item>version 2: <c>{"info": {…}, "storeDir", "version"}</c>, keyed by base name, with base names inside and a structured
+/// <c>ca</c>;</item>
 /// <item>version 3: the same with structured signatures.</item>
 /// </list>
 /// Each member is read in whichever form it comes, so that a mixture of a later version is understood too.
@@ -38,7 +39,8 @@ internal static class PathInfoJson
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new CliException(ExitCodes.Failed, $"'nix path-info --json' printed something that this version does not understand: {e.Message}", e);
+            throw new CliException(ExitCodes.Failed,
+                $"'nix path-info --json' printed something that this version does not understand: {e.Message}", e);
         }
     }
 
@@ -47,7 +49,8 @@ internal static class PathInfoJson
         if (element.ValueKind == JsonValueKind.Null || (element.TryGetProperty("valid", out var valid) && !valid.GetBoolean()))
             throw new CliException(ExitCodes.Usage, $"{name} is not in the local store. Build or fetch it first (nix-store --realise).");
         if (element.TryGetProperty("storeDir", out var storeDir) && storeDir.GetString() != StorePath.StoreDir)
-            throw new CliException(ExitCodes.Usage, $"{name} is in the store {storeDir.GetString()}; only {StorePath.StoreDir} can be pushed.");
+            throw new CliException(ExitCodes.Usage,
+                $"{name} is in the store {storeDir.GetString()}; only {StorePath.StoreDir} can be pushed.");
         return new PathInfo
         {
             Path = StorePath.Parse(name),
@@ -56,7 +59,8 @@ internal static class PathInfoJson
                 : element.GetProperty("narHash").GetString()),
             NarSize = element.TryGetProperty("narSize", out var size) && size.ValueKind == JsonValueKind.Number ? size.GetInt64() : 0,
             References = References(element),
-            Deriver = element.TryGetProperty("deriver", out var deriver) && deriver.ValueKind == JsonValueKind.String && StorePath.TryParse(deriver.GetString(), out var drv)
+            Deriver = element.TryGetProperty("deriver", out var deriver) && deriver.ValueKind == JsonValueKind.String
+                && StorePath.TryParse(deriver.GetString(), out var drv)
                 ? drv
                 : null,
             Ca = element.TryGetProperty("ca", out var ca) ? ContentAddress(ca) : null,
@@ -84,7 +88,8 @@ internal static class PathInfoJson
 
     private static string[] Signatures(JsonElement element)
     {
-        if (!element.TryGetProperty("signatures", out var signatures) || signatures.ValueKind != JsonValueKind.Array || signatures.GetArrayLength() == 0)
+        if (!element.TryGetProperty("signatures", out var signatures) || signatures.ValueKind != JsonValueKind.Array
+            || signatures.GetArrayLength() == 0)
             return [];
         return
         [

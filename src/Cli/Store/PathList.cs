@@ -43,7 +43,8 @@ internal static class PathList
         while (input.Read(buffer) is var count and > 0)
         {
             if (text.Append(buffer, 0, count).Length > MaxCharacters)
-                throw new CliException(ExitCodes.Usage, $"Standard input has more than {MaxCharacters >> 20} million characters: that is no list of paths.");
+                throw new CliException(ExitCodes.Usage,
+                    $"Standard input has more than {MaxCharacters >> 20} million characters: that is no list of paths.");
         }
 
         return text.ToString();

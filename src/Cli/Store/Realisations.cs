@@ -16,10 +16,14 @@ internal sealed record Realisation(RealisationId Id, StorePathHash Path, string 
 /// </summary>
 internal sealed class Realisations(string database)
 {
-    /// <summary>Only what was built from a content-addressed derivation has one that anybody needs: it has a content address and a deriver.</summary>
+    /// <summary>
+    /// Only what was built from a content-addressed derivation has one that anybody needs: it has a content address and a deriver.
+    /// </summary>
     public static bool MayHave(PathInfo info) => info.Ca is not null && info.Deriver is not null && !info.Path.IsDerivation;
 
-    /// <summary>The realisations of those outputs and, in <paramref name="warning"/>, why there are none when they could not be read.</summary>
+    /// <summary>
+    /// The realisations of those outputs and, in <paramref name="warning"/>, why there are none when they could not be read.
+    /// </summary>
     public List<Realisation> Find(IReadOnlyDictionary<StorePathHash, PathInfo> closure, out string? warning)
     {
         warning = null;
@@ -57,7 +61,8 @@ internal sealed class Realisations(string database)
     private static void Old(Sqlite sqlite, PathInfo output, List<Realisation> found)
     {
         var rows = sqlite.Query(
-            "select r.id, r.drvPath, r.outputName, r.signatures from Realisations r join ValidPaths v on v.id = r.outputPath where v.path = ? order by r.id", output.Path.ToString());
+            "select r.id, r.drvPath, r.outputName, r.signatures from Realisations r join ValidPaths v on v.id = r.outputPath where " +
+                "v.path = ? order by r.id", output.Path.ToString());
         foreach (var row in rows ?? [])
         {
             var dependencies = sqlite.Query(
@@ -78,7 +83,8 @@ internal sealed class Realisations(string database)
 
     private static void BuildTrace(Sqlite sqlite, string table, PathInfo output, List<Realisation> found)
     {
-        foreach (var row in sqlite.Query($"select drvPath, outputName, signatures from {table} where outputPath in (?, ?)", output.Path.ToString(), output.Path.BaseName) ?? [])
+        foreach (var row in sqlite.Query($"select drvPath, outputName, signatures from {table} where outputPath in (?, ?)",
+            output.Path.ToString(), output.Path.BaseName) ?? [])
         {
             if (StorePath.TryParse(row[0], out var drv) && RealisationId.TryParse($"{drv.BaseName}^{row[1]}", out var id))
                 found.Add(new Realisation(id, output.Path.Hash, Json(output.Path, row[2], _ => { })));
@@ -89,7 +95,8 @@ internal sealed class Realisations(string database)
     private static string Json(StorePath output, string? signatures, Action<Utf8JsonWriter> first)
     {
         using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(stream,
+            new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             writer.WriteStartObject();
             first(writer);

@@ -26,7 +26,9 @@ internal sealed unsafe partial class Sqlite : IDisposable
                 throw new SqliteException("it does not exist, or may not be looked at");
             // In WAL mode SQLite wants to make files beside the database as long as nobody has it open, and few may do that there.
             // Without a log the file is all there is, and nobody changes it.
-            return File.Exists(path + "-wal") || File.Exists(path + "-journal") ? Open(path, OpenReadOnly) : Open($"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1", OpenReadOnly | OpenUri);
+            return File.Exists(path + "-wal") || File.Exists(path + "-journal") ? Open(path, OpenReadOnly)
+                : Open($"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1",
+                OpenReadOnly | OpenUri);
         }
         catch (DllNotFoundException)
         {
@@ -39,7 +41,8 @@ internal sealed unsafe partial class Sqlite : IDisposable
     public List<string?[]>? Query(string sql, params ReadOnlySpan<string> parameters)
     {
         if (PrepareV2(_database, sql, -1, out var statement, 0) is var prepared && prepared != OkCode)
-            return prepared == ErrorCode && Message().StartsWith("no such ", StringComparison.Ordinal) ? null : throw new SqliteException(Message());
+            return prepared == ErrorCode && Message().StartsWith("no such ", StringComparison.Ordinal) ? null
+                : throw new SqliteException(Message());
         try
         {
             for (var i = 0; i < parameters.Length; i++)

@@ -31,7 +31,8 @@ internal static class StoreArgument
         var path = Path.GetFullPath(argument);
         for (var links = 0; links <= MaxLinks; links++)
         {
-            // A link *inside* a store path, or a store path that is a link, names that store path: only links outside of the store are followed.
+            // A link *inside* a store path, or a store path that is a link, names that store path: only links outside of the store are
+            // followed.
             if (path.StartsWith(StorePrefix, StringComparison.Ordinal))
                 return InStore(path, argument);
             if (FollowFirstLink(path) is not { } target)
@@ -41,7 +42,8 @@ internal static class StoreArgument
 
         var why = File.Exists(path) || Directory.Exists(path) ? $"does not lead into {StorePath.StoreDir}" : "does not exist";
         if (argument.StartsWith("--", StringComparison.Ordinal))
-            throw new CliException(ExitCodes.Usage, $"There is no option {argument}; 'orleans-cache push --help' lists the options. A path of that name is written ./{argument}.");
+            throw new CliException(ExitCodes.Usage,
+                $"There is no option {argument}; 'orleans-cache push --help' lists the options. A path of that name is written ./{argument}.");
         throw new CliException(ExitCodes.Usage, $"{argument} {why}. Name a path in the store, or a link to one such as ./result.");
     }
 

@@ -98,10 +98,12 @@ internal sealed class ProgressDisplay : IAsyncDisposable
         var (read, total) = (progress.ReadBytes, progress.TotalBytes);
         var percent = total == 0 ? 100 : Math.Min(100, 100 * read / total);
         var line = string.Create(CultureInfo.InvariantCulture,
-            $"{progress.Phase}  {percent}%  {progress.Uploaded}/{progress.ToUpload} NARs  {Text.Bytes(read)} of {Text.Bytes(total)}, sent {Text.Bytes(progress.SentBytes)}");
+            $"{progress.Phase}  {percent}%  {progress.Uploaded}/{progress.ToUpload} NARs  {Text.Bytes(read)} of {Text.Bytes(total)}, " +
+                $"sent {Text.Bytes(progress.SentBytes)}");
         if (bytesPerSecond < 1 || read >= total)
             return line;
-        return $"{line}  {Text.Bytes(bytesPerSecond)}/s  {Text.Duration(TimeSpan.FromSeconds(Math.Min(1e6, (total - read) / bytesPerSecond)))} left";
+        return $"{line}  {Text.Bytes(bytesPerSecond)}/s  " +
+            $"{Text.Duration(TimeSpan.FromSeconds(Math.Min(1e6, (total - read) / bytesPerSecond)))} left";
     }
 
     /// <summary>Bytes per second, smoothed over some seconds.</summary>

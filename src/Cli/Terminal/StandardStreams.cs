@@ -3,7 +3,10 @@ using System.Text;
 
 namespace OrleansCache.Cli.Terminal;
 
-/// <summary>Standard input, output and error, whatever state they are in: a text that cannot be written never changes how a command ends by throwing.</summary>
+/// <summary>
+/// Standard input, output and error, whatever state they are in: a text that cannot be written never changes how a command ends by
+/// throwing.
+/// </summary>
 internal static partial class StandardStreams
 {
     private const int Input = 0, Output = 1, Error = 2;
@@ -37,7 +40,8 @@ internal static partial class StandardStreams
     }
 
     // What we inherit is never close-on-exec, or we would not have it; whatever the runtime has opened since always is.
-    private static bool IsClosed(int descriptor) => Control(descriptor, GetDescriptorFlags) is var flags && (flags < 0 || (flags & CloseOnExec) != 0);
+    private static bool IsClosed(int descriptor) => Control(descriptor, GetDescriptorFlags) is var flags
+        && (flags < 0 || (flags & CloseOnExec) != 0);
 
     [LibraryImport("libc", EntryPoint = "fcntl")]
     private static partial int Control(int descriptor, int command);

@@ -1,6 +1,9 @@
 namespace OrleansCache.Cli.Terminal;
 
-/// <summary>Where something stands, on standard error: one line that is redrawn on a terminal; else a line when its headline changes, and now and then.</summary>
+/// <summary>
+/// Where something stands, on standard error: one line that is redrawn on a terminal; else a line when its headline changes, and now and
+/// then.
+/// </summary>
 internal sealed class StatusLine(TextWriter output, bool live, Func<int> width, TimeProvider time) : IDisposable
 {
     private const string ClearLine = "\r\e[2K";

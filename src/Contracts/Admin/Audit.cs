@@ -19,7 +19,10 @@ public sealed record AuditLine
     /// <summary>The pin, token or run that it was done to.</summary>
     public string? Subject { get; init; }
 
-    /// <summary>The store path concerned, <c>hash-name</c>: of a commit its first root, of a pin where it leads. The hash alone where the name is not known.</summary>
+    /// <summary>
+    /// The store path concerned, <c>hash-name</c>: of a commit its first root, of a pin where it leads. The hash alone where the name is
+    /// not known.
+    /// </summary>
     public string? Path { get; init; }
 
     /// <summary>What else is worth telling; depends on the action.</summary>

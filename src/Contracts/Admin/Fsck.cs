@@ -4,7 +4,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>Something in which the catalog and the bucket differ, or the catalog contradicts itself. One line of the answer of <c>fsck</c>.</summary>
+/// <summary>
+/// Something in which the catalog and the bucket differ, or the catalog contradicts itself. One line of the answer of <c>fsck</c>.
+/// </summary>
 public sealed record FsckFinding
 {
     public required FsckKind Kind { get; init; }
@@ -41,7 +43,9 @@ public enum FsckKind
     /// <summary>An open multipart upload under one of our keys that no row knows.</summary>
     UnknownMultipart,
 
-    /// <summary>A row that is to be published, deleted or written again is not in the list where that is looked for, or another one is.</summary>
+    /// <summary>
+    /// A row that is to be published, deleted or written again is not in the list where that is looked for, or another one is.
+    /// </summary>
     WrongList,
 
     /// <summary><c>nix-cache-info</c> is not what the server that answers would write.</summary>

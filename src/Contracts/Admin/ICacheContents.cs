@@ -8,7 +8,10 @@ public interface ICacheContents
     /// <summary>A NAR of this hash has arrived, whichever key it has.</summary>
     Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel);
 
-    /// <summary>Where the NAR is now that this key had before: its path was deleted, and came back under another key. Null when it is nowhere, or only compressed in another way.</summary>
+    /// <summary>
+    /// Where the NAR is now that this key had before: its path was deleted, and came back under another key. Null when it is nowhere, or
+    /// only compressed in another way.
+    /// </summary>
     Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel);
 
     /// <param name="cache">Where.</param>

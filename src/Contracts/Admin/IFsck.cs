@@ -4,7 +4,8 @@ namespace OrleansCache.Contracts;
 public interface IFsck
 {
     /// <summary>
-    /// Tells what differs, as it is found. Each finding was looked at a second time, and its rows did not change meanwhile: a running system gives none.
+    /// Tells what differs, as it is found. Each finding was looked at a second time, and its rows did not change meanwhile: a running
+    /// system gives none.
     /// Memory is a few bytes per key: a bit for each row whose object was seen, in blocks; all else is in batches.
     /// </summary>
     /// <param name="cache">Checked before anything is awaited.</param>

@@ -2,7 +2,10 @@ using System.Globalization;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>The contract of tokens. What it answers is what the catalog says at that moment: a token that is revoked is refused from then on by every process.</summary>
+/// <summary>
+/// The contract of tokens. What it answers is what the catalog says at that moment: a token that is revoked is refused from then on by
+/// every process.
+/// </summary>
 public interface ITokens
 {
     /// <summary>The same for somebody: who makes or revokes a token stands in the audit log.</summary>
@@ -14,7 +17,9 @@ public interface ITokens
     /// <summary>Tokens by name, without those that were revoked unless <paramref name="revokedToo"/>.</summary>
     Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel);
 
-    /// <summary>Revokes a token for good, and ends its open pushes; again does nothing. There never was one: <see cref="ProblemKind.UnknownToken"/>.</summary>
+    /// <summary>
+    /// Revokes a token for good, and ends its open pushes; again does nothing. There never was one: <see cref="ProblemKind.UnknownToken"/>.
+    /// </summary>
     Task RevokeAsync(CacheName cache, long id, CancellationToken cancel);
 
     /// <summary>What the token with this secret allows; null when there is none, or it has expired or was revoked.</summary>
@@ -25,7 +30,8 @@ public interface ITokens
 /// <summary>A token that is good now.</summary>
 /// <param name="Pins">Null: all pins.</param>
 /// <param name="Group">Its trust group; null: its own.</param>
-public sealed record ValidToken(long Id, CacheName Cache, IReadOnlyList<TokenScope> Scopes, IReadOnlyList<PinPattern>? Pins, string? Group = null)
+public sealed record ValidToken(long Id, CacheName Cache, IReadOnlyList<TokenScope> Scopes, IReadOnlyList<PinPattern>? Pins,
+    string? Group = null)
 {
     /// <summary>The publisher that a token is: see <see cref="Caller"/>.</summary>
     public static string PublisherOf(long id) => string.Create(CultureInfo.InvariantCulture, $"token:{id}");

@@ -38,7 +38,8 @@ public sealed record CreateToken
     public double? ExpiresSeconds { get; init; }
 
     /// <summary>
-    /// Its trust group, of the same characters as a name: the tokens of a group rely on what one of them has uploaded, before a server has read it. Absent: on its own uploads only.
+    /// Its trust group, of the same characters as a name: the tokens of a group rely on what one of them has uploaded, before a server has
+    /// read it. Absent: on its own uploads only.
     /// </summary>
     public string? Group { get; init; }
 }

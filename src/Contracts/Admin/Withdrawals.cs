@@ -9,7 +9,9 @@ public sealed record EvictRequest
 {
     public IReadOnlyList<StorePathHash>? Paths { get; init; }
 
-    /// <summary>All that this publisher has published, such as <c>token:7</c>; <c>legacy</c>: what is from before there were publishers.</summary>
+    /// <summary>
+    /// All that this publisher has published, such as <c>token:7</c>; <c>legacy</c>: what is from before there were publishers.
+    /// </summary>
     public string? By { get; init; }
 
     /// <summary>With <see cref="By"/>: only what was published from then on.</summary>

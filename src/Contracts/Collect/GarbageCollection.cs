@@ -10,7 +10,10 @@ public sealed record GcRequest
     /// <summary>A closure that was not pushed for this long is no root any more. Seconds; 720 hours unless configured.</summary>
     public double? OlderThanSeconds { get; init; }
 
-    /// <summary>An open push that showed no sign of life for this long is ended, and what it uploaded is deleted. Seconds; 6 hours unless configured.</summary>
+    /// <summary>
+    /// An open push that showed no sign of life for this long is ended, and what it uploaded is deleted. Seconds; 6 hours unless
+    /// configured.
+    /// </summary>
     public double? FailedUploadsOlderThanSeconds { get; init; }
 
     /// <summary>What has been condemned for this long is deleted. Seconds; 6 hours unless configured.</summary>
@@ -30,7 +33,9 @@ public sealed record GcRun
 
     public required GcState State { get; init; }
 
-    /// <summary><c>starting</c>, <c>marking</c>, <c>condemning</c>, <c>sweeping</c>, <c>deleting</c>; of an ended run the last it was in.</summary>
+    /// <summary>
+    /// <c>starting</c>, <c>marking</c>, <c>condemning</c>, <c>sweeping</c>, <c>deleting</c>; of an ended run the last it was in.
+    /// </summary>
     public required string Phase { get; init; }
 
     /// <summary>Started by the schedule, not by a request.</summary>
@@ -70,7 +75,10 @@ public sealed record GcRun
     /// <summary>Compressed bytes of the NARs that were deleted.</summary>
     public required long BytesFreed { get; init; }
 
-    /// <summary>The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes them. Absent where it is not, or not known.</summary>
+    /// <summary>
+    /// The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes
+    /// them. Absent where it is not, or not known.
+    /// </summary>
     public bool? KeepsOldVersions { get; init; }
 
     /// <summary>Why the run failed; of one that is done, what the store refuses to delete, and what to do.</summary>

@@ -2,17 +2,23 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>The collector's contract. A run lives in the catalog, not in the request: whoever asks may go, and another process may end it.</summary>
+/// <summary>
+/// The collector's contract. A run lives in the catalog, not in the request: whoever asks may go, and another process may end it.
+/// </summary>
 #pragma warning disable CA1711 // The collecting, not a collection of things.
 public interface IGarbageCollection
 #pragma warning restore CA1711
 {
-    /// <summary>Starts a run, or joins the one that the same <paramref name="operation"/> started. Another one under way: <see cref="ProblemKind.GcRunning"/>.</summary>
+    /// <summary>
+    /// Starts a run, or joins the one that the same <paramref name="operation"/> started. Another one under way:
+    /// <see cref="ProblemKind.GcRunning"/>.
+    /// </summary>
     /// <param name="caller">Who stands in the audit log; the schedule is the server's own.</param>
     Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel);
 
     /// <summary>The same on the server's own account.</summary>
-    Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel) => StartAsync(cache, Caller.Server, request, operation, cancel);
+    Task<GcRun> StartAsync(CacheName cache, GcRequest request, OperationId operation, CancellationToken cancel) =>
+        StartAsync(cache, Caller.Server, request, operation, cancel);
 
     /// <summary>A run as it is now; one that is not there: <see cref="ProblemKind.UnknownGcRun"/>.</summary>
     Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel);

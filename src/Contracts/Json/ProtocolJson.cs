@@ -3,12 +3,16 @@ using System.Text.Json.Serialization;
 namespace OrleansCache.Contracts;
 
 /// <summary>The JSON of the v1 protocol: camelCase, enums as lower-case words, absent instead of null, unknown members ignored.</summary>
-/// <remarks>Members with a default have setters: the generated code assigns every init-only member, and would make an absent one null.</remarks>
+/// <remarks>
+/// Members with a default have setters: the generated code assigns every init-only member, and would make an absent one null.
+/// </remarks>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(ContentAddressConverter), typeof(RealisationIdConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter), typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter)])]
+    Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(ContentAddressConverter),
+        typeof(RealisationIdConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter),
+        typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]

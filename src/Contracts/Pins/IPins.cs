@@ -1,7 +1,8 @@
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The contract of pins. A change is done once it answers; the bucket's <c>pins/&lt;name&gt;</c> is waited for as long as the patience goes, and follows by itself
+/// The contract of pins. A change is done once it answers; the bucket's <c>pins/&lt;name&gt;</c> is waited for as long as the patience
+/// goes, and follows by itself
 /// after that. The same <see cref="OperationId"/> again (for a day) answers the recorded outcome and changes nothing.
 /// </summary>
 public interface IPins
@@ -9,14 +10,22 @@ public interface IPins
     /// <summary>The same for somebody else: whose operation a change is, and on whose word a path may be pinned.</summary>
     IPins As(Caller caller);
 
-    /// <summary>Makes or moves a pin. A path that is not there with all that it needs: <see cref="ProblemKind.PathNotInCache"/>; one that another group published and no server has read: <see cref="ProblemKind.Conflict"/>.</summary>
-    Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel);
+    /// <summary>
+    /// Makes or moves a pin. A path that is not there with all that it needs: <see cref="ProblemKind.PathNotInCache"/>; one that another
+    /// group published and no server has read: <see cref="ProblemKind.Conflict"/>.
+    /// </summary>
+    Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience,
+        CancellationToken cancel);
 
-    /// <summary>Moves a pin back to the path of an earlier revision, as a new revision. The path has to be there still, kept or not.</summary>
-    Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel);
+    /// <summary>
+    /// Moves a pin back to the path of an earlier revision, as a new revision. The path has to be there still, kept or not.
+    /// </summary>
+    Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation,
+        TimeSpan patience, CancellationToken cancel);
 
     /// <summary>Deletes a pin. True once it has left the bucket; its paths stay protected until then.</summary>
-    Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel);
+    Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
+        CancellationToken cancel);
 
     /// <summary>Waits until the bucket says of a pin what was last done to it; false: it will, without further asking.</summary>
     Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel);
@@ -48,5 +57,6 @@ public readonly record struct PinCondition
 
     public static PinCondition Of(long? expected) => new(expected);
 
-    public static PinCondition AtRevision(long revision) => revision > 0 ? new(revision) : throw new ArgumentOutOfRangeException(nameof(revision));
+    public static PinCondition AtRevision(long revision) => revision > 0 ? new(revision)
+        : throw new ArgumentOutOfRangeException(nameof(revision));
 }

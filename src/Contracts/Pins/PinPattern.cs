@@ -5,7 +5,9 @@ using System.Text.Json.Serialization;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>Which pins a token may move: the name of a pin in which <c>*</c> stands for any characters, or none, and <c>?</c> for one.</summary>
+/// <summary>
+/// Which pins a token may move: the name of a pin in which <c>*</c> stands for any characters, or none, and <c>?</c> for one.
+/// </summary>
 [JsonConverter(typeof(PinPatternConverter))]
 public readonly record struct PinPattern
 {
@@ -31,7 +33,8 @@ public readonly record struct PinPattern
         return true;
     }
 
-    public static PinPattern Parse(string text) => TryParse(text, out var pattern) ? pattern : throw new FormatException($"'{text}' is not a pattern of pins: {Rule}");
+    public static PinPattern Parse(string text) => TryParse(text, out var pattern) ? pattern
+        : throw new FormatException($"'{text}' is not a pattern of pins: {Rule}");
 
     // A pattern has none of the characters that would mean something else there.
     public bool Matches(PinName pin) => FileSystemName.MatchesSimpleExpression(ToString(), pin.ToString(), ignoreCase: false);
@@ -42,7 +45,9 @@ public readonly record struct PinPattern
 public sealed class PinPatternConverter : JsonConverter<PinPattern>
 {
     public override PinPattern Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String && PinPattern.TryParse(reader.GetString(), out var pattern) ? pattern : throw new JsonException($"not a pattern of pins: {PinPattern.Rule}");
+        reader.TokenType == JsonTokenType.String && PinPattern.TryParse(reader.GetString(), out var pattern) ? pattern
+            : throw new JsonException($"not a pattern of pins: {PinPattern.Rule}");
 
-    public override void Write(Utf8JsonWriter writer, PinPattern value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    public override void Write(Utf8JsonWriter writer, PinPattern value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.ToString());
 }

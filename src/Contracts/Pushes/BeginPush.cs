@@ -4,7 +4,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>Opens a push: the whole closure of <see cref="Roots"/>, at most 100,000 paths.</summary>
-/// <remarks>Every reference of a path must be the hash of a path in <see cref="Paths"/>, else the answer is <c>closure-incomplete</c>.</remarks>
+/// <remarks>
+/// Every reference of a path must be the hash of a path in <see cref="Paths"/>, else the answer is <c>closure-incomplete</c>.
+/// </remarks>
 public sealed record BeginPush
 {
     /// <summary>The top paths: what retention counts from. At least one; each is in <see cref="Paths"/>.</summary>
@@ -21,7 +23,9 @@ public sealed record BeginPush
     /// <summary>A pin on the one root, set by the commit: either both are done or neither.</summary>
     public PushPin? Pin { get; init; }
 
-    /// <summary>Other publishers, such as <c>token:7</c>, who may commit this push. Nobody else but an admin can: a push is its publisher's.</summary>
+    /// <summary>
+    /// Other publishers, such as <c>token:7</c>, who may commit this push. Nobody else but an admin can: a push is its publisher's.
+    /// </summary>
     public IReadOnlyList<string>? Committers { get; init; }
 }
 
@@ -44,7 +48,9 @@ public sealed record PathDeclaration
     /// <summary>Content address as Nix writes it, <c>fixed:r:sha256:…</c> or <c>text:sha256:…</c>.</summary>
     public ContentAddress? Ca { get; init; }
 
-    /// <summary>Signatures <c>keyname:base64</c> that the path already carries. Of foreign ones 16 are kept; what is malformed is left out.</summary>
+    /// <summary>
+    /// Signatures <c>keyname:base64</c> that the path already carries. Of foreign ones 16 are kept; what is malformed is left out.
+    /// </summary>
     [JsonConverter(typeof(SignaturesConverter))]
     public IReadOnlyList<string> Signatures { get; set; } = [];
 }
@@ -62,7 +68,9 @@ public sealed record LogDeclaration
 /// <summary>A realisation, stored as <c>realisations/&lt;id&gt;.doi</c> and kept as long as <see cref="Path"/>.</summary>
 public sealed record RealisationDeclaration
 {
-    /// <summary><c>sha256:&lt;hex&gt;!&lt;output&gt;</c> (older Nix) or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c> (build traces of newer Nix).</summary>
+    /// <summary>
+    /// <c>sha256:&lt;hex&gt;!&lt;output&gt;</c> (older Nix) or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c> (build traces of newer Nix).
+    /// </summary>
     public required RealisationId Id { get; init; }
 
     /// <summary>The output path of this push that the realisation belongs to.</summary>

@@ -3,8 +3,10 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The push contract for clients that open a push with hashes alone, and say the rest (names, derivers, signatures: what a narinfo says) only when all is uploaded. They know no
-/// waiting and no renewal, and open one push for each root, several of which share what they upload. The commit, and the end, are those of <see cref="IPushes"/>.
+/// The push contract for clients that open a push with hashes alone, and say the rest (names, derivers, signatures: what a narinfo says)
+/// only when all is uploaded. They know no
+/// waiting and no renewal, and open one push for each root, several of which share what they upload. The commit, and the end, are those of
+/// <see cref="IPushes"/>.
 /// </summary>
 public interface INiks3Pushes
 {
@@ -15,16 +17,19 @@ public interface INiks3Pushes
     Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancel);
 
     /// <summary>
-    /// Says what the narinfos of some paths say, and answers the signatures of each. A path that is none of the push's: <see cref="ProblemKind.NotOfThisPush"/>; one that differs from what the push
+    /// Says what the narinfos of some paths say, and answers the signatures of each. A path that is none of the push's:
+    /// <see cref="ProblemKind.NotOfThisPush"/>; one that differs from what the push
     /// was opened with: <see cref="ProblemKind.BadRequest"/>. Nothing is recorded then. Asking again says the same again.
     /// </summary>
-    Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel);
+    Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
+        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel);
 
     /// <summary>URLs of further parts of an upload; one that has ended: <see cref="ProblemKind.PushEnded"/>.</summary>
     Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel);
 
     /// <summary>
-    /// Joins the parts of an upload (their MD5s in order), checks and records it. Done already, also by somebody else, counts as done; an upload that has ended otherwise:
+    /// Joins the parts of an upload (their MD5s in order), checks and records it. Done already, also by somebody else, counts as done; an
+    /// upload that has ended otherwise:
     /// <see cref="ProblemKind.PushEnded"/>; parts that are not the NAR: <see cref="ProblemKind.BadRequest"/>.
     /// </summary>
     Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel);
@@ -62,7 +67,8 @@ public sealed record Niks3Path(StorePathHash Path, Sha256Hash NarHash, long NarS
 
 /// <param name="Key">Of a log or a realisation.</param>
 /// <param name="IsLog">Else a realisation.</param>
-/// <param name="Path">The path it belongs to; of a log the one that keeps it unless another of the push turns out to be made by its derivation.</param>
+/// <param name="Path">The path it belongs to; of a log the one that keeps it unless another of the push turns out to be made by its
+/// derivation.</param>
 public sealed record Niks3Object(ObjectKey Key, bool IsLog, StorePathHash Path);
 
 /// <summary>What the client has to send. All that is not named here is there, and held until the push ends or lapses.</summary>
@@ -71,10 +77,12 @@ public sealed record Niks3Object(ObjectKey Key, bool IsLog, StorePathHash Path);
 /// <param name="Uploads">NARs to be uploaded.</param>
 /// <param name="MissingObjects">Logs and realisations.</param>
 public sealed record Niks3Opened(
-    PushId Id, string Secret, IReadOnlySet<StorePathHash> Missing, IReadOnlyList<Niks3Upload> Uploads, IReadOnlySet<ObjectKey> MissingObjects);
+    PushId Id, string Secret, IReadOnlySet<StorePathHash> Missing, IReadOnlyList<Niks3Upload> Uploads,
+        IReadOnlySet<ObjectKey> MissingObjects);
 
 /// <param name="Id">Opaque; names the upload whoever is asked.</param>
-/// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; of a NAR of more than 9,000 such, the least multiple of 16 MiB that makes 9,000 enough.</param>
+/// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; of a NAR of more than 9,000 such, the least
+/// multiple of 16 MiB that makes 9,000 enough.</param>
 public sealed record Niks3Upload(Sha256Hash NarHash, string Id, IReadOnlyList<Uri> Parts);
 
 /// <param name="Path">Its references as hashes.</param>

@@ -1,12 +1,16 @@
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The push contract. Clients that cannot wait, renew or declare first have contracts of their own over the same functions: <see cref="INiks3Pushes"/>, <see cref="INixCopy"/>. Each call may be sent again after a lost answer.
+/// The push contract. Clients that cannot wait, renew or declare first have contracts of their own over the same functions:
+/// <see cref="INiks3Pushes"/>, <see cref="INixCopy"/>. Each call may be sent again after a lost answer.
 /// Bad requests and unmet conditions are <see cref="CacheProblemException"/>.
 /// </summary>
 public interface IPushes
 {
-    /// <summary>The same for somebody else. A push of another publisher is as if it were not there, but for who begin said may commit it, and for an admin.</summary>
+    /// <summary>
+    /// The same for somebody else. A push of another publisher is as if it were not there, but for who begin said may commit it, and for an
+    /// admin.
+    /// </summary>
     IPushes As(Caller caller);
 
     /// <summary>Opens a push of a closure. The same <paramref name="operation"/> again joins the push that it opened.</summary>
@@ -22,7 +26,8 @@ public interface IPushes
     Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel);
 
     /// <summary>
-    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than <paramref name="patience"/>; asking again joins it.
+    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than
+    /// <paramref name="patience"/>; asking again joins it.
     /// Paths that are neither live nor uploaded: <see cref="ProblemKind.MissingPaths"/>.
     /// </summary>
     Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel);
@@ -33,7 +38,9 @@ public interface IPushes
     /// <summary>Extends an open push; says which promises a lapse has cost.</summary>
     Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel);
 
-    /// <summary>Ends an open push without publishing. Uploads that nobody else holds are collected. Aborting an ended push does nothing.</summary>
+    /// <summary>
+    /// Ends an open push without publishing. Uploads that nobody else holds are collected. Aborting an ended push does nothing.
+    /// </summary>
     Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel);
 
     /// <summary>Which of the paths are absent? Advice only.</summary>

@@ -2,12 +2,15 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>What stock Nix calls a NAR: 52 nix32 characters, which are the SHA-256 of the file, and <c>.nar</c> with the ending of its compression.</summary>
+/// <summary>
+/// What stock Nix calls a NAR: 52 nix32 characters, which are the SHA-256 of the file, and <c>.nar</c> with the ending of its compression.
+/// </summary>
 public readonly record struct NarFileName
 {
     private const int HashLength = 52;
 
-    private NarFileName(string text, Sha256Hash fileHash, string compression) => (Text, FileHash, Compression) = (text, fileHash, compression);
+    private NarFileName(string text, Sha256Hash fileHash, string compression) =>
+        (Text, FileHash, Compression) = (text, fileHash, compression);
 
     public string Text { get; }
 
@@ -24,7 +27,8 @@ public readonly record struct NarFileName
     {
         name = default;
         if (text is null || text.Length <= HashLength || !Sha256Hash.TryParse($"sha256:{text.AsSpan(0, HashLength)}", out var hash)
-            || text[HashLength] != '.' || NarCompression.OfFile(text) is not { } compression || text != $"{hash.ToNix32()}{text[HashLength..]}" || text.LastIndexOf(".nar", StringComparison.Ordinal) != HashLength)
+            || text[HashLength] != '.' || NarCompression.OfFile(text) is not { } compression
+                || text != $"{hash.ToNix32()}{text[HashLength..]}" || text.LastIndexOf(".nar", StringComparison.Ordinal) != HashLength)
             return false;
         name = new NarFileName(text, hash, compression);
         return true;

@@ -4,7 +4,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>The answer to <see cref="BeginPush"/>: what the client has to do. Paths that are not in <see cref="Missing"/> are present and held until the push ends or expires.</summary>
+/// <summary>
+/// The answer to <see cref="BeginPush"/>: what the client has to do. Paths that are not in <see cref="Missing"/> are present and held until
+/// the push ends or expires.
+/// </summary>
 public sealed record PushOpened
 {
     public required string Id { get; init; }
@@ -25,10 +28,16 @@ public sealed record PushOpened
     /// <summary>Grants with a URL for one PUT may be used many at once: <c>POST …/uploads</c>. False: each needs its own request.</summary>
     public bool TakesBatches { get; set; }
 
-    /// <summary>Paths that are live with another NAR, references or content address than declared, on the word of a publisher whose rank is not lower; the cache keeps the live ones.</summary>
+    /// <summary>
+    /// Paths that are live with another NAR, references or content address than declared, on the word of a publisher whose rank is not
+    /// lower; the cache keeps the live ones.
+    /// </summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 
-    /// <summary>Paths that are live as declared, published by another trust group, and whose bytes no server has read: held, but nobody vouches for them.</summary>
+    /// <summary>
+    /// Paths that are live as declared, published by another trust group, and whose bytes no server has read: held, but nobody vouches for
+    /// them.
+    /// </summary>
     public IReadOnlyList<StorePathHash> Unverified { get; set; } = [];
 
     /// <summary>Logs that the cache lacks, by derivation.</summary>
@@ -81,7 +90,8 @@ public sealed record UploadGrant
     public bool Md5 { get; set; }
 
     /// <summary>
-    /// The server reads what arrives and takes the SHA-256 of file and NAR, so the client need not: the report may leave <see cref="UploadedNar.FileHash"/> out, and a NAR
+    /// The server reads what arrives and takes the SHA-256 of file and NAR, so the client need not: the report may leave
+    /// <see cref="UploadedNar.FileHash"/> out, and a NAR
     /// that is not the declared one is answered <c>hash-mismatch</c>.
     /// </summary>
     public bool ServerHashes { get; set; }
@@ -96,7 +106,10 @@ public sealed record UploadGrant
 /// <summary>The answer to many small NARs in one request.</summary>
 public sealed record BatchAnswer
 {
-    /// <summary>For each NAR, in order, the HTTP status that its own PUT would have had: 200 stored; 412 it had arrived before; 403 the URL is refused; 413 larger than the URL allows.</summary>
+    /// <summary>
+    /// For each NAR, in order, the HTTP status that its own PUT would have had: 200 stored; 412 it had arrived before; 403 the URL is
+    /// refused; 413 larger than the URL allows.
+    /// </summary>
     public required IReadOnlyList<int> Statuses { get; init; }
 }
 
@@ -208,7 +221,10 @@ public sealed record RejectedUpload
     public required string Detail { get; init; }
 }
 
-/// <summary>Asks what has become of some paths of a push; the answer comes when one of them is no longer <see cref="PathState.Wait"/>, or after the timeout.</summary>
+/// <summary>
+/// Asks what has become of some paths of a push; the answer comes when one of them is no longer <see cref="PathState.Wait"/>, or after the
+/// timeout.
+/// </summary>
 public sealed record WaitRequest
 {
     public required IReadOnlyList<StorePathHash> Paths { get; init; }
@@ -245,7 +261,10 @@ public sealed record CommitAnswer
     /// <summary>Paths that this push made live.</summary>
     public required int Published { get; init; }
 
-    /// <summary>Paths that this push declared and that others have published since it began, with other contents or on their own word; the cache keeps theirs.</summary>
+    /// <summary>
+    /// Paths that this push declared and that others have published since it began, with other contents or on their own word; the cache
+    /// keeps theirs.
+    /// </summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 }
 

@@ -4,7 +4,10 @@ using System.Security.Cryptography;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>Identifies a push within its cache: 128 random bits, as 32 hexadecimal digits. A push from before there were such ids has its number, in decimal.</summary>
+/// <summary>
+/// Identifies a push within its cache: 128 random bits, as 32 hexadecimal digits. A push from before there were such ids has its number, in
+/// decimal.
+/// </summary>
 public readonly record struct PushId(Guid Value)
 {
     private const int Digits = 32;
@@ -24,7 +27,8 @@ public readonly record struct PushId(Guid Value)
             return true;
         }
 
-        if (text is not { Length: > 0 and <= NumberDigits } || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number <= 0)
+        if (text is not { Length: > 0 and <= NumberDigits } || !long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture,
+            out var number) || number <= 0)
             return false;
         Span<byte> bytes = stackalloc byte[Digits / 2];
         bytes.Clear();

@@ -15,11 +15,14 @@ namespace OrleansCache.Core.Background;
 
 /// <summary>
 /// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
-/// what is to be deleted, going on with evictions, taking over garbage collections, ending pins whose time is over and bringing pins into the bucket. Each step is taken
+/// what is to be deleted, going on with evictions, taking over garbage collections, ending pins whose time is over and bringing pins into
+/// the bucket. Each step is taken
 /// from the catalog, so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
-    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher, Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store, PushOptions options, TimeSpan failedUploads,
+    CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
+        Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store,
+        PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -29,7 +32,10 @@ internal sealed partial class Housekeeper(
     private static readonly TimeSpan CountingInterval = TimeSpan.FromMinutes(5);
     private readonly ConcurrentDictionary<int, int> _turns = new();
 
-    /// <summary>Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit waiting.</summary>
+    /// <summary>
+    /// Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit
+    /// waiting.
+    /// </summary>
     public Task RunAsync(CancellationToken stopping) => Task.WhenAll(LoopAsync(TakeOverAsync, stopping), LoopAsync(CleanAsync, stopping));
 
     /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
@@ -68,8 +74,10 @@ internal sealed partial class Housekeeper(
 
     private async Task CleanAsync(int cache, CancellationToken cancel)
     {
-        await StepAsync("ending failed uploads", async () => Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancel)));
-        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose the key is.
+        await StepAsync("ending failed uploads", async () =>
+            Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancel)));
+        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose
+        // the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
         await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancel));
@@ -77,9 +85,11 @@ internal sealed partial class Housekeeper(
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
         if (options.Quotas.NeedCounting)
-            await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p => p.With(cache).With(CountingInterval), cancel));
+            await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p =>
+                p.With(cache).With(CountingInterval), cancel));
         if (auditLife is { } life)
-            await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p => p.With(cache).With(life).With(AuditBatch), cancel));
+            await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p =>
+                p.With(cache).With(life).With(AuditBatch), cancel));
     }
 
     private async Task FinishCommitsAsync(int cache, CancellationToken cancel)

@@ -40,14 +40,16 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// <summary>Connects, and brings the schema up to date; many processes may do so at once.</summary>
     /// <exception cref="NpgsqlException">The database cannot be reached or refuses.</exception>
     /// <param name="tell">Is told what the upgrade waits for, if it has to.</param>
-    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel, Func<string, string>? patch = null, Action<string>? tell = null)
+    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel,
+        Func<string, string>? patch = null, Action<string>? tell = null)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { NoResetOnClose = true, Enlist = false, MaxAutoPrepare = 0 };
         if (settings.ApplicationName is null)
             settings.ApplicationName = "orleans-cache";
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = settings.ApplicationName };
         // Only what a request asks for: the background work would be a trace every few seconds.
-        builder.ConfigureTracing(tracing => tracing.ConfigureCommandFilter(static _ => Activity.Current is not null).EnablePhysicalOpenTracing(false));
+        builder.ConfigureTracing(tracing => tracing.ConfigureCommandFilter(static _ => Activity.Current is not null)
+            .EnablePhysicalOpenTracing(false));
         var source = builder.Build();
         try
         {
@@ -62,11 +64,13 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     /// <summary>
     /// Runs one statement, again after a deadlock, a serialisation failure or a lost connection: every statement here may run twice.
-    /// <c>@fn@</c> stands for the schema of the functions. A <paramref name="grouped"/> one that the database refuses is repeated less, and its <see cref="PostgresException"/>
+    /// <c>@fn@</c> stands for the schema of the functions. A <paramref name="grouped"/> one that the database refuses is repeated less, and
+    /// its <see cref="PostgresException"/>
     /// told: who sent it tries a smaller group.
     /// </summary>
     public async Task<T> RunAsync<T>(
-        string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read, CancellationToken cancel, bool grouped = false)
+        string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read,
+            CancellationToken cancel, bool grouped = false)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -85,7 +89,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
             {
                 var answer = Count(e);
                 if (grouped && e is PostgresException && answer.Step is not (DatabaseStep.Reconnect or DatabaseStep.Tell)
-                    && (attempt == MaxGroupedAttempts || answer.Step is not (DatabaseStep.Repeat or DatabaseStep.RepeatOnce) || e.SqlState == LockTimeout))
+                    && (attempt == MaxGroupedAttempts || answer.Step is not (DatabaseStep.Repeat or DatabaseStep.RepeatOnce)
+                        || e.SqlState == LockTimeout))
                     throw;
                 if (IsLast(attempt, MaxAttempts, answer))
                 {
@@ -103,7 +108,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
         RunAsync(sql, bind, static (_, _) => Task.FromResult(true), cancel);
 
     /// <summary>All rows of a statement.</summary>
-    public Task<List<T>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+    public Task<List<T>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row,
+        CancellationToken cancel) =>
         RunAsync(sql, bind, async (reader, stop) =>
         {
             var rows = new List<T>();
@@ -113,12 +119,17 @@ public sealed class CatalogDatabase : IAsyncDisposable
         }, cancel);
 
     /// <summary>The first row of a statement that has one.</summary>
-    public Task<T> SingleAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+    public Task<T> SingleAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row,
+        CancellationToken cancel) =>
         RunAsync(sql, bind, async (reader, stop) =>
             await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
 
-    /// <summary>Reads much out of one snapshot, over one connection. Begun again where that may help, out of a later snapshot: the pooled connection may have been dead.</summary>
-    /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read again.</exception>
+    /// <summary>
+    /// Reads much out of one snapshot, over one connection. Begun again where that may help, out of a later snapshot: the pooled connection
+    /// may have been dead.
+    /// </summary>
+    /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read
+    /// again.</exception>
     public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancel)
     {
         for (var attempt = 1; ; attempt++)
@@ -143,19 +154,22 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     /// <summary>Has a newer program brought the database to a schema that this one does not know?</summary>
     public Task<bool> IsOutdatedAsync(CancellationToken cancel) =>
-        SingleAsync("select exists (select from schema_version where version > $1)", p => p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
+        SingleAsync("select exists (select from schema_version where version > $1)", p =>
+            p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
 
     /// <summary>What keeps statements that write from succeeding, in a sentence; null when nothing does.</summary>
     /// <param name="slack">By how much the clocks may differ.</param>
     public async Task<string?> FindWriteTroubleAsync(TimeProvider time, TimeSpan slack, CancellationToken cancel)
     {
         var (isReadOnly, clock) = await SingleAsync(
-            "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on', clock_timestamp()", static _ => { }, static r => (r.GetBoolean(0), r.GetDateTime(1)), cancel);
+            "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on', clock_timestamp()", static _ => { }, static r =>
+                (r.GetBoolean(0), r.GetDateTime(1)), cancel);
         if (isReadOnly)
             return DatabaseAnswer.Of(ReadOnly).Sentence;
         var ahead = time.GetUtcNow().UtcDateTime - clock;
         return ahead.Duration() <= slack ? null
-            : $"This server's clock is {ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the database's: what it writes into the bucket would be refused as too late, or too early. Synchronise both (NTP).";
+            : $"This server's clock is {ahead.Duration().TotalSeconds:0} s {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} the " +
+                "database's: what it writes into the bucket would be refused as too late, or too early. Synchronise both (NTP).";
     }
 
     public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
@@ -165,7 +179,8 @@ public sealed class CatalogDatabase : IAsyncDisposable
     private static DatabaseAnswer Count(NpgsqlException e)
     {
         var answer = DatabaseAnswer.Of(e);
-        Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none" : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
+        Telemetry.DatabaseErrors.Add(1, new KeyValuePair<string, object?>("sqlstate", e is not PostgresException ? "none"
+            : answer.Step == DatabaseStep.Fail ? "other" : e.SqlState));
         return answer;
     }
 

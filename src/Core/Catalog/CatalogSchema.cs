@@ -20,7 +20,8 @@ internal static class CatalogSchema
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(1);
 
     /// <param name="tell">Is told what the upgrade waits for.</param>
-    public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, Action<string>? tell, CancellationToken cancel)
+    public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, Action<string>? tell,
+        CancellationToken cancel)
     {
         var text = FunctionText();
         if (patch is not null)
@@ -35,7 +36,9 @@ internal static class CatalogSchema
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
             {
                 if (attempt == 1 || attempt % 30 == 0)
-                    tell?.Invoke($"The upgrade of the database waits for a lock that another session holds (another server's upgrade, or a backup by pg_dump), and tries again; attempt {attempt}.");
+                    tell?.Invoke(
+                        $"The upgrade of the database waits for a lock that another session holds (another server's upgrade, or a backup " +
+                        $"by pg_dump), and tries again; attempt {attempt}.");
                 await Task.Delay(LockPatience, cancel);
             }
         }
@@ -45,26 +48,36 @@ internal static class CatalogSchema
     {
         await using var connection = await source.OpenConnectionAsync(cancel);
         if (connection.PostgreSqlVersion.Major < DatabaseSettings.OldestVersion)
-            throw new CatalogVersionException($"PostgreSQL {connection.PostgreSqlVersion} is too old for the catalog. Update it to {DatabaseSettings.OldestVersion} or newer, or name another in --postgres.");
+            throw new CatalogVersionException(
+                $"PostgreSQL {connection.PostgreSqlVersion} is too old for the catalog. Update it to {DatabaseSettings.OldestVersion} or " +
+                "newer, or name another in --postgres.");
         await using var transaction = await connection.BeginTransactionAsync(cancel);
         // Settings of an admin that are meant for statements of requests.
-        await ExecuteAsync(connection, $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0", cancel);
+        await ExecuteAsync(connection,
+            $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local " +
+            "idle_in_transaction_session_timeout = 0", cancel);
         await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancel);
-        await ExecuteAsync(connection, "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null default clock_timestamp())", cancel);
+        await ExecuteAsync(connection,
+            "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null " +
+            "default clock_timestamp())", cancel);
         var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
         var migrations = Read(static n => n.Contains(Migrations, StringComparison.Ordinal));
         if (applied > migrations.Count)
-            throw new CatalogVersionException($"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer program.");
+            throw new CatalogVersionException(
+                $"The database is of a newer version (schema {applied}) than this program (schema {migrations.Count}). Start a newer program.");
 
         for (var version = applied + 1; version <= migrations.Count; version++)
         {
             await ExecuteAsync(connection, migrations[version - 1].Text, cancel);
-            await ExecuteAsync(connection, $"insert into schema_version (version, name) values ({version}, '{migrations[version - 1].Name}')", cancel);
+            await ExecuteAsync(connection,
+                $"insert into schema_version (version, name) values ({version}, '{migrations[version - 1].Name}')", cancel);
         }
 
         var exists = (bool)(await ScalarAsync(connection, $"select exists (select from pg_namespace where nspname = '{schema}')", cancel))!;
         if (!exists)
-            await ExecuteAsync(connection, $"set local check_function_bodies = off; create schema {schema}; {text.Replace("@fn@", schema, StringComparison.Ordinal)}", cancel);
+            await ExecuteAsync(connection,
+                $"set local check_function_bodies = off; create schema {schema}; {text.Replace("@fn@", schema, StringComparison.Ordinal)}",
+                cancel);
         await transaction.CommitAsync(cancel);
         return new CatalogChanges([.. migrations.Skip(applied).Select(m => m.Name)], schema, !exists);
     }
@@ -73,7 +86,8 @@ internal static class CatalogSchema
     internal static int Version { get; } = Read(static n => n.Contains(Migrations, StringComparison.Ordinal)).Count;
 
     /// <summary>All functions, as they are before they get their schema.</summary>
-    internal static string FunctionText() => string.Join('\n', Read(static n => !n.Contains(Migrations, StringComparison.Ordinal)).Select(f => f.Text));
+    internal static string FunctionText() => string.Join('\n', Read(static n => !n.Contains(Migrations, StringComparison.Ordinal))
+        .Select(f => f.Text));
 
     /// <summary>By name, wherever in the tree they lie.</summary>
     private static List<(string Name, string Text)> Read(Func<string, bool> isWanted)

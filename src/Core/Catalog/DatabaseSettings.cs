@@ -3,7 +3,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Catalog;
 
-/// <summary>Settings of PostgreSQL that make requests slow or fail although all is well: time-outs that an admin has set for this role, its database or the server.</summary>
+/// <summary>
+/// Settings of PostgreSQL that make requests slow or fail although all is well: time-outs that an admin has set for this role, its database
+/// or the server.
+/// </summary>
 internal static class DatabaseSettings
 {
     /// <summary>The oldest that knows what the catalog's functions say.</summary>
@@ -29,9 +32,11 @@ internal static class DatabaseSettings
             p => p.Add(new NpgsqlParameter<string[]> { TypedValue = [.. TimeOuts.Select(t => t.Name)] }),
             static r => (Name: r.GetString(0), Time: TimeSpan.FromMilliseconds(r.GetInt64(1))),
             cancel);
-        return [.. from timeOut in TimeOuts from found in set where found.Name == timeOut.Name && found.Time < timeOut.Enough select Tell(timeOut.Name, timeOut.Hurt, found.Time)];
+        return [.. from timeOut in TimeOuts from found in set where found.Name == timeOut.Name
+            && found.Time < timeOut.Enough select Tell(timeOut.Name, timeOut.Hurt, found.Time)];
     }
 
     private static string Tell(string name, string hurt, TimeSpan time) =>
-        FormattableString.Invariant($"PostgreSQL {hurt} {time.TotalSeconds:0.###} s ({name}): the server then has to do again what is broken off, or has to give up. Set it to 0 for this server's role.");
+        FormattableString.Invariant($"PostgreSQL {hurt} {time.TotalSeconds:0.###} s ({name})") +
+        ": the server then has to do again what is broken off, or has to give up. Set it to 0 for this server's role.";
 }

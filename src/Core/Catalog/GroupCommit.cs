@@ -7,12 +7,15 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// One kind of operation of many callers, in as few statements as they leave time for: while statements run, what comes is collected, and the next
+/// One kind of operation of many callers, in as few statements as they leave time for: while statements run, what comes is collected, and
+/// the next
 /// statement takes all of it. There is no waiting window: who comes alone is served at once, and as it would be without a group.
 /// </summary>
 /// <remarks>
-/// Every item has one outcome of its own, whatever becomes of the others: the statement never raises for an item's guard; on an SQL error the group is halved down
-/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a time
+/// Every item has one outcome of its own, whatever becomes of the others: the statement never raises for an item's guard; on an SQL error
+/// the group is halved down
+/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a
+/// time
 /// (or one group, see <see cref="GroupOperation{TItem, TResult}.SharesKeys"/>).
 /// What is heavy goes alone and beside the groups, a few at a time, so that it keeps nobody waiting.
 /// </remarks>
@@ -101,7 +104,8 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
                     _stopping.Token.ThrowIfCancellationRequested();
                 }
 
-                // One that waits for a row for long makes room for others; not many: a database that is slow with all of them gets no more for it.
+                // One that waits for a row for long makes room for others; not many: a database that is slow with all of them gets no more
+                // for it.
                 foreach (var (task, (turn, since)) in running.ToList())
                 {
                     if (!task.IsCompleted && (Stopwatch.GetElapsedTime(since) < _operation.Slow || _alone.Count >= MostAlone))
@@ -132,7 +136,8 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         {
             var entry = waiting[i];
             var heavier = weight + _operation.Weight(entry.Item);
-            if ((turn.Count > 0 && heavier > _operation.MaxGroupWeight) || running.Contains(entry.Key) || (!keys.Add(entry.Key) && !_operation.SharesKeys))
+            if ((turn.Count > 0 && heavier > _operation.MaxGroupWeight) || running.Contains(entry.Key)
+                || (!keys.Add(entry.Key) && !_operation.SharesKeys))
             {
                 i++;
                 continue;
@@ -211,7 +216,9 @@ internal sealed record GroupOperation<TItem, TResult>
     /// <summary>One statement for one item; it waits for locked rows as long as it takes.</summary>
     public required Func<TItem, CancellationToken, Task<TResult>> One { get; init; }
 
-    /// <summary>One statement for all of them: an outcome each, in their order, or a <see cref="PostgresException"/> and nothing done.</summary>
+    /// <summary>
+    /// One statement for all of them: an outcome each, in their order, or a <see cref="PostgresException"/> and nothing done.
+    /// </summary>
     public required Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> Many { get; init; }
 
     public required Func<TItem, string> Key { get; init; }

@@ -3,7 +3,8 @@ using System.Numerics;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// A set of row ids that knows the rank of each: its position among all of them. Ids have gaps, so the set has pages of 512 bits, each a cache line,
+/// A set of row ids that knows the rank of each: its position among all of them. Ids have gaps, so the set has pages of 512 bits, each a
+/// cache line,
 /// and only those that hold something: at one id in fifty that is six bytes an id.
 /// </summary>
 internal sealed class IdSet

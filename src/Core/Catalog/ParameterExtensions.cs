@@ -19,13 +19,17 @@ internal static class ParameterExtensions
         parameters.With(push.Id.Value).With(push.Caller.Publisher).With(push.Caller.IsAdmin);
 
     /// <summary>Publisher, group and rank.</summary>
-    public static NpgsqlParameterCollection WithCaller(this NpgsqlParameterCollection parameters, Caller caller) => parameters.With(caller.Publisher).With(caller.Group).With(caller.Rank);
+    public static NpgsqlParameterCollection WithCaller(this NpgsqlParameterCollection parameters, Caller caller) =>
+        parameters.With(caller.Publisher).With(caller.Group).With(caller.Rank);
 
-    public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) => parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
+    public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) =>
+        parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
 
     /// <summary>What <c>pushes_of</c> takes, of each item.</summary>
-    public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items, Func<T, OwnPush> push) =>
-        parameters.With(items.Select(i => push(i).Id.Value).ToArray()).With(items.Select(i => push(i).Caller.Publisher).ToArray()).With(items.Select(i => push(i).Caller.IsAdmin).ToArray());
+    public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items,
+        Func<T, OwnPush> push) =>
+        parameters.With(items.Select(i => push(i).Id.Value).ToArray()).With(items.Select(i => push(i).Caller.Publisher).ToArray())
+            .With(items.Select(i => push(i).Caller.IsAdmin).ToArray());
 
     public static NpgsqlParameterCollection WithQuotas(this NpgsqlParameterCollection parameters, Quotas? quotas) =>
         parameters.WithNullable(quotas?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bigint);

@@ -11,15 +11,20 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Collect;
 
-/// <summary>The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows itself by heartbeat.</summary>
+/// <summary>
+/// The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows
+/// itself by heartbeat.
+/// </summary>
 internal sealed partial class GarbageCollector(
-    CacheDirectory caches, GcCatalog catalog, GcRunner runner, IObjectStore store, GcOptions options, GcPace pace, TimeProvider time, ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    CacheDirectory caches, GcCatalog catalog, GcRunner runner, IObjectStore store, GcOptions options, GcPace pace, TimeProvider time,
+        ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     private const int MaxHistory = 100;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(3);
     // Names this process; a run that it gives up and takes again is another's meanwhile.
-    private readonly string _process = string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.CreateVersion7():n}");
+    private readonly string _process = string.Create(CultureInfo.InvariantCulture,
+        $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.CreateVersion7():n}");
     private readonly ConcurrentDictionary<long, Task> _running = new();
     private readonly SemaphoreSlim _why = new(1);
     private readonly CronSchedule? _schedule = GcSchedule.Parse(options);
@@ -31,15 +36,18 @@ internal sealed partial class GarbageCollector(
         var failed = Given(request.FailedUploadsOlderThanSeconds, options.FailedUploadsOlderThan, "failedUploadsOlderThanSeconds");
         var grace = Given(request.GraceSeconds, options.Grace, "graceSeconds");
         if (request.Force && request.GraceSeconds is > 0)
-            throw new CacheProblemException(ProblemKind.BadRequest, "force means no grace, and graceSeconds asks for one: send one of them.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                "force means no grace, and graceSeconds asks for one: send one of them.");
         while (true)
         {
             var row = await catalog.StartAsync(
-                id, operation, operation.Value.StartsWith(GcSchedule.Prefix, StringComparison.Ordinal), request, older, failed, request.Force ? TimeSpan.Zero : grace, _process, caller, cancel);
+                id, operation, operation.Value.StartsWith(GcSchedule.Prefix, StringComparison.Ordinal), request, older, failed,
+                    request.Force ? TimeSpan.Zero : grace, _process, caller, cancel);
             if (row is null)
                 continue;
             if (row.Operation != operation.Value)
-                throw new CacheProblemException(ProblemKind.GcRunning, $"Run {row.Run.Id} is under way since {row.Run.Started:u}. Wait for it, or cancel it.");
+                throw new CacheProblemException(ProblemKind.GcRunning,
+                    $"Run {row.Run.Id} is under way since {row.Run.Started:u}. Wait for it, or cancel it.");
             if (row.Run.State == GcState.Running && row.Owner == _process)
                 Go(row);
             return Mark(row.Run);
@@ -47,7 +55,8 @@ internal sealed partial class GarbageCollector(
     }
 
     public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        await catalog.FindAsync(caches.IdOf(cache), run, cancel) is { } row ? Mark(row.Run) : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
+        await catalog.FindAsync(caches.IdOf(cache), run, cancel) is { } row ? Mark(row.Run)
+            : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
 
     public async Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel)
     {
@@ -62,14 +71,17 @@ internal sealed partial class GarbageCollector(
     }
 
     public async Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) =>
-        new() { Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel)).ConvertAll(r => Mark(r.Run)) };
+        new() { Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel))
+            .ConvertAll(r => Mark(r.Run)) };
 
-    public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => (await catalog.CancelAsync(caches.IdOf(cache), cancel))?.Run;
+    public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) =>
+        (await catalog.CancelAsync(caches.IdOf(cache), cancel))?.Run;
 
     public async Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var row = await catalog.PathAsync(id, path, cancel) ?? throw new CacheProblemException(ProblemKind.UnknownPath, $"{path} is not in the cache '{cache}' and never was.");
+        var row = await catalog.PathAsync(id, path, cancel) ?? throw new CacheProblemException(ProblemKind.UnknownPath,
+            $"{path} is not in the cache '{cache}' and never was.");
         var answer = new WhyAnswer
         {
             Path = new StorePath(path, row.Name),
@@ -90,7 +102,8 @@ internal sealed partial class GarbageCollector(
                 return answer;
             var (root, chain) = marks.Trace(rank);
             var names = (await catalog.NamesAsync(chain.ConvertAll(graph.IdOf), cancel)).ToDictionary(n => n.Id, n => n.Path);
-            return answer with { Root = new WhyRoot(root.Kind, root.Name, root.Until), Chain = chain.ConvertAll(r => names[graph.IdOf(r)]) };
+            return answer with { Root = new WhyRoot(root.Kind, root.Name, root.Until),
+                Chain = chain.ConvertAll(r => names[graph.IdOf(r)]) };
         }
         finally
         {
@@ -236,12 +249,14 @@ internal sealed partial class GarbageCollector(
 
     private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds is not { } value ? otherwise
         : value >= 0 && value <= DurationText.Longest.TotalSeconds ? TimeSpan.FromSeconds(value)
-        : throw new CacheProblemException(ProblemKind.BadRequest, FormattableString.Invariant($"{name} is {value}: seconds from 0 to {DurationText.Longest.TotalSeconds} are wanted."));
+        : throw new CacheProblemException(ProblemKind.BadRequest,
+            FormattableString.Invariant($"{name} is {value}: seconds from 0 to {DurationText.Longest.TotalSeconds} are wanted."));
 
     [LoggerMessage(LogLevel.Information, "garbage collection {Run} goes on here: its process fell silent")]
     private partial void LogAdopted(long run);
 
-    [LoggerMessage(LogLevel.Information, "garbage collection {Run}: {State}, {Condemned} condemned, {Deleted} deleted, {Failed} not yet deleted, {Bytes} bytes freed")]
+    [LoggerMessage(LogLevel.Information,
+        "garbage collection {Run}: {State}, {Condemned} condemned, {Deleted} deleted, {Failed} not yet deleted, {Bytes} bytes freed")]
     private partial void LogEnded(long run, GcState state, long condemned, long deleted, long failed, long bytes);
 
     [LoggerMessage(LogLevel.Error, "garbage collection {Run} failed")]

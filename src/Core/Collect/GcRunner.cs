@@ -7,12 +7,17 @@ using OrleansCache.Core.Pushes;
 
 namespace OrleansCache.Core.Collect;
 
-/// <summary>Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.</summary>
+/// <summary>
+/// Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.
+/// </summary>
 /// <remarks>
-/// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked, referrers first.
-/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take them out, batch by batch.
+/// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked,
+/// referrers first.
+/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take
+/// them out, batch by batch.
 /// </remarks>
-internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options, GcPace pace, TimeProvider? time = null)
+internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options,
+    GcPace pace, TimeProvider? time = null)
 {
     // How long a run goes on asking a store that does not confirm; afterwards the background work does.
     private const int DeletionPasses = 30;
@@ -54,7 +59,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
 
     public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress, CancellationToken cancel)
     {
-        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancel), cancel) is > 0 and var forgotten)
+        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancel), cancel)
+            is > 0 and var forgotten)
             progress.OldClosures += forgotten;
         foreach (var batch in pace.Steps(garbage.Paths, options.Batch))
             progress.Condemned += await PacedAsync(() => catalog.CondemnPathsAsync(cache, g, batch, cancel), cancel);
@@ -72,9 +78,11 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         var answers = true;
         foreach (var batch in pace.Steps(due.Objects, options.Batch))
         {
-            // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its deletion: the fence runs.
+            // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its
+            // deletion: the fence runs.
             var started = Stopwatch.GetTimestamp();
-            var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null, pushOptions.LateUpload, cancel);
+            var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null,
+                pushOptions.LateUpload, cancel);
             progress.Failed += taken.Count;
             progress.Bytes += bytes;
             if (answers && taken.Count > 0)
@@ -90,7 +98,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         await DrainAsync(cache, pathsOnly: false, progress, cancel);
     }
 
-    // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not yet.
+    // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not
+    // yet.
     private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancel)
     {
         var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);

@@ -33,7 +33,9 @@ public sealed record PushOptions
     /// <summary>A committing push whose publisher was silent for this long is finished by another process.</summary>
     public TimeSpan CommitLease { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>A NAR's key is deleted a second time so long after its last URL has expired: an upload that began before may end late.</summary>
+    /// <summary>
+    /// A NAR's key is deleted a second time so long after its last URL has expired: an upload that began before may end late.
+    /// </summary>
     public TimeSpan LateUpload { get; init; } = TimeSpan.FromDays(1);
 
     /// <summary>Narinfos written at once.</summary>
@@ -51,6 +53,9 @@ public sealed record PushOptions
     /// <summary>Recompute the SHA-256 of file and NAR of what was uploaded through a gateway.</summary>
     public bool VerifyLocalUploads { get; init; } = true;
 
-    /// <summary>How long ago a push lapsed that showed no sign of life for <paramref name="silence"/>: an open one is never given up before it lapses.</summary>
+    /// <summary>
+    /// How long ago a push lapsed that showed no sign of life for <paramref name="silence"/>: an open one is never given up before it
+    /// lapses.
+    /// </summary>
     public TimeSpan LapsedBefore(TimeSpan silence) => silence > Life ? silence - Life : TimeSpan.Zero;
 }

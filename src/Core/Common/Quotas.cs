@@ -40,7 +40,8 @@ public sealed record Quotas
     internal bool NeedCounting => Publisher.StoredBytes + Publisher.Roots + Group.StoredBytes + Group.Roots > 0;
 
     /// <summary>As <c>quotas.sql</c> takes them; null: none is set.</summary>
-    internal long[]? ToArray() => ((long[])[.. Publisher.ToArray(), .. Group.ToArray()]) is var all && Array.Exists(all, limit => limit > 0) ? all : null;
+    internal long[]? ToArray() => ((long[])[.. Publisher.ToArray(), .. Group.ToArray()]) is var all
+        && Array.Exists(all, limit => limit > 0) ? all : null;
 
     /// <summary>Throws when a function of the catalog has answered that a quota is used up.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
@@ -50,8 +51,10 @@ public sealed record Quotas
             return;
         var kind = Kinds[int.Parse(number, CultureInfo.InvariantCulture) - 1];
         var (limit, used, more) = (Number(limitText), Number(usedText), Number(moreText));
+        var holder = whose == "group" ? $"the trust group '{caller.Group}'" : $"the publisher '{caller.Publisher}'";
         throw new CacheProblemException(ProblemKind.QuotaExceeded, string.Create(CultureInfo.InvariantCulture,
-            $"The quota of {kind.Name} of {(whose == "group" ? $"the trust group '{caller.Group}'" : $"the publisher '{caller.Publisher}'")} is {limit:N0}: {used:N0} are used, {decimal.Max(limit - used, 0):N0} are left, and this needs {more:N0} more. {kind.Advice} Or ask the operator for more."));
+            $"The quota of {kind.Name} of {holder} is {limit:N0}: {used:N0} are used, {decimal.Max(limit - used, 0):N0} are left, " +
+            $"and this needs {more:N0} more. {kind.Advice} Or ask the operator for more."));
 
         static decimal Number(string text) => decimal.Parse(text, CultureInfo.InvariantCulture);
     }

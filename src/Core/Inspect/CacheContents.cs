@@ -9,7 +9,8 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
 {
     public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) =>
         database.SingleAsync(
-            "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', 'live', 'condemned'))",
+            "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', " +
+                "'live', 'condemned'))",
             p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancel);
 
     // A row keeps its NAR hash when its object goes. Only what a path has: that was checked, and stays a while.
@@ -20,16 +21,19 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
             where f.cache_id = $1 and f.key = $2 and f.kind = 'nar' and n.id <> f.id and n.state in ('live', 'condemned') and substr(n.key, 57) = substr(f.key, 57)
             order by n.state, n.id limit 1
             """,
-            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancel)).FirstOrDefault();
+            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancel))
+                .FirstOrDefault();
 
     public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
         database.SingleAsync(
-            "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and (s.has_listing or not $3))",
+            "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and " +
+                "(s.has_listing or not $3))",
             p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing), r => r.GetBoolean(0), cancel);
 
     public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) =>
         database.SingleAsync(
-            "select exists (select from object o where o.cache_id = $1 and o.key = $2 and o.kind <> 'nar' and o.state in ('stored', 'publishing', 'live', 'condemned'))",
+            "select exists (select from object o where o.cache_id = $1 and o.key = $2 and o.kind <> 'nar' and o.state in ('stored', " +
+                "'publishing', 'live', 'condemned'))",
             p => p.With(caches.IdOf(cache)).With(key.ToString()), r => r.GetBoolean(0), cancel);
 
     public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) =>
@@ -50,7 +54,8 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
                 {
                     pushed = r.GetDateTime(0);
                     paths.Add(new ClosurePath(
-                        StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
+                        StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)),
+                            r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
                 }
 
                 return pushed is { } at ? new PushedClosure(at, paths) : null;

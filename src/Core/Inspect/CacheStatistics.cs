@@ -50,7 +50,8 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
             """,
             p => p.With(cache).With(share.Paths).With(share.Objects),
             r => new CacheNumbers(
-                asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects), Scale(r.GetInt64(3), share.Objects),
+                asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects),
+                    Scale(r.GetInt64(3), share.Objects),
                 share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5)),
             cancel);
     }
@@ -66,4 +67,5 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
 /// <param name="Exact">False: a large catalog was sampled, and the four before are estimates.</param>
 /// <param name="Pins">Pins.</param>
 /// <param name="Collected">When a collection last succeeded; null before the first.</param>
-public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, long NarBytes, bool Exact, long Pins, DateTimeOffset? Collected);
+public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, long NarBytes, bool Exact, long Pins,
+    DateTimeOffset? Collected);

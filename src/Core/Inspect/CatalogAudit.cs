@@ -20,7 +20,8 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
         var scan = query.By is null && query.Action is null ? query.Limit : Math.Max(MaxScan, query.Limit);
         var rows = await database.ListAsync(
             "select at, id, publisher, address, action, subject, path, path_name, detail from @fn@.audit_page($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            p => p.With(caches.IdOf(cache)).WithNullable(query.Since?.UtcDateTime, NpgsqlDbType.TimestampTz).WithNullable(query.Until?.UtcDateTime, NpgsqlDbType.TimestampTz)
+            p => p.With(caches.IdOf(cache)).WithNullable(query.Since?.UtcDateTime, NpgsqlDbType.TimestampTz)
+                .WithNullable(query.Until?.UtcDateTime, NpgsqlDbType.TimestampTz)
                 .WithNullable(query.By, NpgsqlDbType.Text).WithNullable(query.Action, NpgsqlDbType.Text)
                 .WithNullable(before, NpgsqlDbType.TimestampTz).WithNullable(id, NpgsqlDbType.Bigint).With(query.Limit).With(scan),
             r => (At: r.GetDateTime(0), Id: r.GetInt64(1), Line: r.IsDBNull(2) ? null : Read(r)), cancel);
@@ -39,7 +40,8 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
         Address = Text(r, 3),
         Action = r.GetString(4),
         Subject = Text(r, 5),
-        Path = r.IsDBNull(6) ? null : StorePathHash.FromBytes(r.GetFieldValue<byte[]>(6)) + (Text(r, 7) is { Length: > 0 } name ? $"-{name}" : ""),
+        Path = r.IsDBNull(6) ? null : StorePathHash.FromBytes(r.GetFieldValue<byte[]>(6))
+            + (Text(r, 7) is { Length: > 0 } name ? $"-{name}" : ""),
         Detail = Text(r, 8) is { } detail ? JsonElement.Parse(detail) : null,
     };
 
@@ -52,7 +54,8 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
         if (after is null)
             return (null, null);
         if (after.Split('-') is [var at, var id]
-            && long.TryParse(at, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var ticks) && ticks >= 0 && ticks <= DateTime.MaxValue.Ticks
+            && long.TryParse(at, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var ticks) && ticks >= 0
+                && ticks <= DateTime.MaxValue.Ticks
             && long.TryParse(id, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number))
             return (new DateTime(ticks, DateTimeKind.Utc), number);
         throw new CacheProblemException(ProblemKind.BadRequest, "after is the 'next' of the page before.");

@@ -9,9 +9,11 @@ namespace OrleansCache.Core.Inspect;
 /// <summary>
 /// 1. The bucket is listed once; each batch of keys is compared with its rows, and the rows whose object was seen are noted.
 /// 2. The catalog is read once, by id: what must be in the bucket and was not seen is a suspicion, as is what looked wrong in 1.
-/// 3. A suspicion is looked at again: row, object, row. When the rows are the same before and after, the object that was read between them decides.
+/// 3. A suspicion is looked at again: row, object, row. When the rows are the same before and after, the object that was read between them
+/// decides.
 /// </summary>
-internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IObjectStore store, TimeSpan multipartAge, TimeProvider time) : IFsck
+internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IObjectStore store, TimeSpan multipartAge,
+    TimeProvider time) : IFsck
 {
     private const int Batch = 1_000;
     private const int LooksAtOnce = 32;
@@ -20,7 +22,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
     // A narinfo has some hundred bytes for each reference; nothing that is larger is one.
     private const int MaxText = 16 << 20;
 
-    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancel) => CheckAsync(caches.IdOf(cache), tally, cancel);
+    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancel) =>
+        CheckAsync(caches.IdOf(cache), tally, cancel);
 
     private async IAsyncEnumerable<FsckFinding> CheckAsync(int cache, FsckTally tally, [EnumeratorCancellation] CancellationToken cancel)
     {
@@ -66,7 +69,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             yield return finding;
     }
 
-    private async Task<List<FsckKey>> CompareAsync(int cache, List<(FsckKey Key, FoundObject Found)> listed, Seen seen, CancellationToken cancel)
+    private async Task<List<FsckKey>> CompareAsync(int cache, List<(FsckKey Key, FoundObject Found)> listed, Seen seen,
+        CancellationToken cancel)
     {
         if (listed.Count == 0)
             return [];
@@ -84,7 +88,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         return suspicions;
     }
 
-    private async IAsyncEnumerable<(List<FsckFinding> Dangling, List<FsckKey> Keys)> NotSeenAsync(int cache, Seen seen, FsckTally tally, [EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<(List<FsckFinding> Dangling, List<FsckKey> Keys)> NotSeenAsync(int cache, Seen seen, FsckTally tally,
+        [EnumeratorCancellation] CancellationToken cancel)
     {
         for (long after = 0; ;)
         {
@@ -104,7 +109,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             if (page.Count == 0)
                 break;
             tally.Objects += page.Count;
-            yield return ([], [.. page.Where(o => o.Presence == Presence.Must && !seen.Objects.Contains(o.Id)).Select(o => FsckKey.Of(o.Key))]);
+            yield return ([], [.. page.Where(o => o.Presence == Presence.Must && !seen.Objects.Contains(o.Id))
+                .Select(o => FsckKey.Of(o.Key))]);
             after = page[^1].Id;
         }
 
@@ -114,7 +120,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             if (page.Count == 0)
                 break;
             tally.Pins += page.Count;
-            yield return ([], [.. page.Where(p => p.Presence == Presence.Must && !seen.Pins.Contains(p.Id)).Select(p => FsckKey.Pin(p.Name))]);
+            yield return ([], [.. page.Where(p => p.Presence == Presence.Must && !seen.Pins.Contains(p.Id))
+                .Select(p => FsckKey.Pin(p.Name))]);
             after = page[^1].Id;
         }
 
@@ -134,7 +141,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             {
                 var before = await catalog.RowsAsync(cache, open, cancel);
                 var found = new FoundObject?[open.Length];
-                await Parallel.ForAsync(0, open.Length, new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancel },
+                await Parallel.ForAsync(0, open.Length,
+                    new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancel },
                     async (i, stop) => found[i] = await LookAsync(open[i], stop));
                 var after = await catalog.RowsAsync(cache, open, cancel);
                 var changed = new List<FsckKey>();
@@ -167,7 +175,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         return new FoundObject(body.Info.Size, body.Info.ETag, Encoding.UTF8.GetString(bytes));
     }
 
-    // A row with its key comes before each multipart upload, its id afterwards. One whose id was never noted is discarded by the housekeeping once
+    // A row with its key comes before each multipart upload, its id afterwards. One whose id was never noted is discarded by the
+    // housekeeping once
     // its URLs have expired; what is older than that, or has no row at all, is left over.
     private async Task<List<FsckFinding>> MultipartsAsync(int cache, FsckTally tally, CancellationToken cancel)
     {
@@ -209,7 +218,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
                 {
                     Kind = FsckKind.UnknownMultipart,
                     Key = key,
-                    Detail = $"A multipart upload is open since {initiated[id]:u}, and {(known ? "its key's row does not note it" : "no row has its key")}.",
+                    Detail = $"A multipart upload is open since {initiated[id]:u}, and " +
+                        $"{(known ? "its key's row does not note it" : "no row has its key")}.",
                 };
             }
         }

@@ -18,8 +18,11 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         from store_path s left join object o on o.id = s.objects[1]
         """;
 
-    private const string ObjectColumns = "select o.id, o.xmin::text, o.key, o.kind = 'nar', o.state::text, o.fence is not null, o.file_size from object o";
-    private const string PinColumns = "select p.id, concat_ws(' ', p.xmin, p.revision), p.name, s.hash, s.name, p.deleted, p.recorded from pin p left join store_path s on s.id = p.path_id";
+    private const string ObjectColumns =
+        "select o.id, o.xmin::text, o.key, o.kind = 'nar', o.state::text, o.fence is not null, o.file_size from object o";
+    private const string PinColumns =
+        "select p.id, concat_ws(' ', p.xmin, p.revision), p.name, s.hash, s.name, p.deleted, p.recorded from pin p left join store_path " +
+        "s on s.id = p.path_id";
 
     /// <summary>The rows of these keys; a key without row is not in the answer.</summary>
     public async Task<Dictionary<ObjectKey, FsckRow>> RowsAsync(int cache, IReadOnlyList<FsckKey> keys, CancellationToken cancel)
@@ -37,32 +40,44 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         var objects = keys.Where(k => k.Kind == KeyKind.Object).Select(k => k.Key.ToString()).ToArray();
         if (objects.Length > 0)
         {
-            foreach (var row in await database.ListAsync(ObjectColumns + " where o.cache_id = $1 and o.key = any($2)", p => p.With(cache).With(objects), ReadObject, cancel))
+            foreach (var row in await database.ListAsync(ObjectColumns + " where o.cache_id = $1 and o.key = any($2)", p => p.With(cache)
+                .With(objects), ReadObject, cancel))
                 rows[row.Key] = row;
         }
 
         var pins = keys.Where(k => k.Kind == KeyKind.Pin).Select(k => k.Name!).ToArray();
         if (pins.Length > 0)
         {
-            foreach (var row in await database.ListAsync(PinColumns + " where p.cache_id = $1 and p.name = any($2)", p => p.With(cache).With(pins), ReadPin, cancel))
+            foreach (var row in await database.ListAsync(PinColumns + " where p.cache_id = $1 and p.name = any($2)", p => p.With(cache)
+                .With(pins), ReadPin, cancel))
                 rows[FsckKey.Pin(row.Name).Key] = row;
         }
 
         return rows;
     }
 
-    /// <summary>Paths that have to be in the bucket, from the one after <paramref name="after"/> on, by id: no more than a merge with what was seen needs.</summary>
-    public Task<List<(long Id, StorePathHash Hash, bool HasListing)>> PathPageAsync(int cache, long after, int limit, CancellationToken cancel) => database.ListAsync(
-        "select s.id, s.hash, s.has_listing from store_path s where s.cache_id = $1 and s.id > $2 and s.state in ('live', 'condemned') order by s.id limit $3",
-        p => p.With(cache).With(after).With(limit), r => (r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetBoolean(2)), cancel);
+    /// <summary>
+    /// Paths that have to be in the bucket, from the one after <paramref name="after"/> on, by id: no more than a merge with what was seen
+    /// needs.
+    /// </summary>
+    public Task<List<(long Id, StorePathHash Hash, bool HasListing)>> PathPageAsync(int cache, long after, int limit,
+        CancellationToken cancel) => database.ListAsync(
+        "select s.id, s.hash, s.has_listing from store_path s where s.cache_id = $1 and s.id > $2 and s.state in ('live', 'condemned') " +
+            "order by s.id limit $3",
+        p => p.With(cache).With(after).With(limit), r => (r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)),
+            r.GetBoolean(2)), cancel);
 
     public Task<List<ObjectRow>> ObjectPageAsync(int cache, long after, int limit, CancellationToken cancel) => database.ListAsync(
-        ObjectColumns + " where o.cache_id = $1 and o.id > $2 order by o.id limit $3", p => p.With(cache).With(after).With(limit), ReadObject, cancel);
+        ObjectColumns + " where o.cache_id = $1 and o.id > $2 order by o.id limit $3", p => p.With(cache).With(after).With(limit),
+            ReadObject, cancel);
 
     public Task<List<PinRow>> PinPageAsync(int cache, long after, int limit, CancellationToken cancel) => database.ListAsync(
-        PinColumns + " where p.cache_id = $1 and p.id > $2 order by p.id limit $3", p => p.With(cache).With(after).With(limit), ReadPin, cancel);
+        PinColumns + " where p.cache_id = $1 and p.id > $2 order by p.id limit $3", p => p.With(cache).With(after).With(limit),
+            ReadPin, cancel);
 
-    /// <summary>I11 for the paths after one id and up to another: one statement has one snapshot, so what it finds was so at one commit.</summary>
+    /// <summary>
+    /// I11 for the paths after one id and up to another: one statement has one snapshot, so what it finds was so at one commit.
+    /// </summary>
     public Task<List<FsckFinding>> DanglingAsync(int cache, long after, long upTo, CancellationToken cancel) => database.ListAsync(
         """
         with live as materialized (select s.id, s.hash, s.name, s.refs, s.objects from store_path s where s.cache_id = $1 and s.id > $2 and s.id <= $3 and s.state = 'live')
@@ -73,7 +88,8 @@ internal sealed class FsckCatalog(CatalogDatabase database)
           left join object o on o.id = r.id where o.state is distinct from 'live'
         """,
         p => p.With(cache).With(after).With(upTo),
-        r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2), r.GetString(3)), cancel);
+        r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2),
+            r.GetString(3)), cancel);
 
     /// <summary>Revisions of pins that are to be kept, and whose path is not live although nobody has taken it back.</summary>
     public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancel) => database.ListAsync(
@@ -91,7 +107,10 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             Detail = string.Create(CultureInfo.InvariantCulture, $"The path of the pin's revision {r.GetInt64(4)} is {r.GetString(3)}."),
         }, cancel);
 
-    /// <summary>Nodes whose state and lists differ: what nobody finds is neither deleted nor written. One statement has one snapshot, so what it finds was so at one commit.</summary>
+    /// <summary>
+    /// Nodes whose state and lists differ: what nobody finds is neither deleted nor written. One statement has one snapshot, so what it
+    /// finds was so at one commit.
+    /// </summary>
     public Task<List<FsckFinding>> UnequalListsAsync(int cache, CancellationToken cancel) => database.ListAsync(
         """
         with due(is_path, id, state, at) as (
@@ -112,29 +131,37 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         p => p.With(cache),
         r =>
         {
-            var path = r.IsDBNull(0) ? (StorePath?)null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1));
+            var path = r.IsDBNull(0) ? (StorePath?)null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)),
+                r.GetString(1));
             return new FsckFinding
             {
                 Kind = FsckKind.WrongList,
-                Key = path is { } known ? ObjectKey.NarInfo(known.Hash).ToString() : r.IsDBNull(2) ? string.Create(CultureInfo.InvariantCulture, $"(row {r.GetInt64(3)})") : r.GetString(2),
+                Key = path is { } known ? ObjectKey.NarInfo(known.Hash).ToString() : r.IsDBNull(2)
+                    ? string.Create(CultureInfo.InvariantCulture, $"(row {r.GetInt64(3)})") : r.GetString(2),
                 Path = path,
                 Detail = r.GetString(4),
             };
         }, cancel);
 
     /// <summary>Of open multipart uploads, which one no row notes: and whether its key has a row at all.</summary>
-    public Task<List<(string Key, string UploadId, bool KeyIsKnown)>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) => database.ListAsync(
-        "select u.key, u.id, o.id is not null from unnest($2, $3) u(key, id) left join object o on o.cache_id = $1 and o.key = u.key where o.multipart_id is distinct from u.id",
-        p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r => (r.GetString(0), r.GetString(1), r.GetBoolean(2)), cancel);
+    public Task<List<(string Key, string UploadId, bool KeyIsKnown)>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open,
+        CancellationToken cancel) => database.ListAsync(
+        "select u.key, u.id, o.id is not null from unnest($2, $3) u(key, id) left join object o on o.cache_id = $1 and o.key = u.key " +
+            "where o.multipart_id is distinct from u.id",
+        p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r =>
+            (r.GetString(0), r.GetString(1), r.GetBoolean(2)), cancel);
 
     private async Task<List<PathRow>> PathsAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancel)
     {
         var rows = await database.ListAsync(sql, bind, ReadPath, cancel);
         var references = rows.SelectMany(r => r.Content?.References ?? []).Distinct().ToArray();
         // Hash and name of a path never change.
-        var names = references.Length == 0 ? [] : (await database.ListAsync("select s.id, s.hash, s.name from store_path s where s.id = any($1)", p => p.With(references),
-            r => (Id: r.GetInt64(0), Path: new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel)).ToDictionary(n => n.Id, n => n.Path);
-        return [.. rows.Select(r => r.Row with { Expected = r.Content is { } content && content.References.All(names.ContainsKey) ? content.ToNarInfo(r.Signatures, names) : null })];
+        var names = references.Length == 0 ? []
+            : (await database.ListAsync("select s.id, s.hash, s.name from store_path s where s.id = any($1)", p => p.With(references),
+            r => (Id: r.GetInt64(0), Path: new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel))
+                .ToDictionary(n => n.Id, n => n.Path);
+        return [.. rows.Select(r => r.Row with { Expected = r.Content is { } content && content.References.All(names.ContainsKey)
+            ? content.ToNarInfo(r.Signatures, names) : null })];
     }
 
     private static (PathRow Row, string[] Signatures, PathToWrite? Content) ReadPath(NpgsqlDataReader r)
@@ -142,17 +169,20 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         var path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetString(3));
         var row = new PathRow(r.GetInt64(0), r.GetString(1), path, r.GetString(4), r.GetBoolean(5), r.GetBoolean(6), r.GetBoolean(7), null);
         var content = r.IsDBNull(9) || r.IsDBNull(14) || r.IsDBNull(16) ? null : new PathToWrite(
-            row.Id, 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
+            row.Id, 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null
+                : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
             null, r.GetString(14), r.IsDBNull(15) ? null : r.GetFieldValue<byte[]>(15), r.GetInt64(16));
         return (row, r.GetFieldValue<string[]>(8), content);
     }
 
     private static ObjectRow ReadObject(NpgsqlDataReader r) => new(
-        r.GetInt64(0), r.GetString(1), ObjectKey.Parse(r.GetString(2)), r.GetBoolean(3), r.GetString(4), r.GetBoolean(5), r.IsDBNull(6) ? null : r.GetInt64(6));
+        r.GetInt64(0), r.GetString(1), ObjectKey.Parse(r.GetString(2)), r.GetBoolean(3), r.GetString(4), r.GetBoolean(5), r.IsDBNull(6)
+            ? null : r.GetInt64(6));
 
     private static PinRow ReadPin(NpgsqlDataReader r) => new(
         r.GetInt64(0), r.GetString(1), r.GetString(2),
-        r.IsDBNull(3) ? null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(3)), r.GetString(4)), r.GetBoolean(5), r.GetBoolean(6));
+        r.IsDBNull(3) ? null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(3)), r.GetString(4)), r.GetBoolean(5),
+            r.GetBoolean(6));
 
     private static FsckFinding Dangling(StorePath path, string target, string state) => new()
     {

@@ -17,7 +17,8 @@ internal static class FsckJudge
     /// <summary>True when a listing's entry shows that nothing is wrong. False is a suspicion: the object has to be looked at.</summary>
     public static bool IsRight(FsckKey key, FsckRow? row, FoundObject listed) => row switch
     {
-        PathRow { NarInfo: Presence.Must } path when key.Kind == KeyKind.NarInfo => path.Expected is { } info && HasContent(listed, info.Print()),
+        PathRow { NarInfo: Presence.Must } path when key.Kind == KeyKind.NarInfo => path.Expected is { } info
+            && HasContent(listed, info.Print()),
         PathRow path => (key.Kind == KeyKind.NarInfo ? path.NarInfo : path.Listing) != Presence.MustNot,
         ObjectRow item => item.Presence != Presence.MustNot && (item.MustHaveSize is null || item.MustHaveSize == listed.Size),
         PinRow { Presence: Presence.Must } pin => pin.Path is { } path && HasContent(listed, path.ToString()),
@@ -28,21 +29,26 @@ internal static class FsckJudge
     /// <summary>What is wrong; null when nothing is. Narinfos and pins come with their text.</summary>
     public static FsckFinding? Judge(FsckKey key, FsckRow? row, FoundObject? found) => row switch
     {
-        PathRow path when key.Kind == KeyKind.NarInfo => PresenceOf(key, path.NarInfo, found, path.Path, $"path is {path.State}") ?? NarInfoOf(key, path, found),
-        PathRow path => PresenceOf(key, path.Listing, found, path.Path, $"path is {path.State}{(path.HasListing ? "" : " without a listing")}"),
+        PathRow path when key.Kind == KeyKind.NarInfo => PresenceOf(key, path.NarInfo, found, path.Path, $"path is {path.State}")
+            ?? NarInfoOf(key, path, found),
+        PathRow path =>
+            PresenceOf(key, path.Listing, found, path.Path, $"path is {path.State}{(path.HasListing ? "" : " without a listing")}"),
         ObjectRow item => PresenceOf(key, item.Presence, found, null, $"row is {item.State}") ?? SizeOf(key, item, found),
         PinRow pin => PresenceOf(key, pin.Presence, found, pin.Path, "pin is there") ?? ContentOf(key, pin, found),
         _ => found is null ? null : Finding(FsckKind.UnknownObject, key, null, "No row of the catalog knows it."),
     };
 
-    private static FsckFinding? PresenceOf(FsckKey key, Presence presence, FoundObject? found, StorePath? path, string state) => (presence, found) switch
+    private static FsckFinding? PresenceOf(FsckKey key, Presence presence, FoundObject? found, StorePath? path, string state) =>
+        (presence, found) switch
     {
         (Presence.Must, null) => Finding(FsckKind.MissingObject, key, path, $"It is not in the bucket, and its {state}."),
-        (Presence.MustNot, not null) => Finding(FsckKind.UnknownObject, key, path, $"It is in the bucket, and its {state}: nothing will delete it."),
+        (Presence.MustNot, not null) =>
+            Finding(FsckKind.UnknownObject, key, path, $"It is in the bucket, and its {state}: nothing will delete it."),
         _ => null,
     };
 
-    private static FsckFinding? SizeOf(FsckKey key, ObjectRow row, FoundObject? found) => found is not null && row.MustHaveSize is { } size && size != found.Size
+    private static FsckFinding? SizeOf(FsckKey key, ObjectRow row, FoundObject? found) => found is not null && row.MustHaveSize is { } size
+        && size != found.Size
         ? Finding(FsckKind.WrongSize, key, null, $"It has {found.Size} bytes; {size} were recorded.")
         : null;
 
@@ -72,7 +78,8 @@ internal static class FsckJudge
         Compare("CA", info.Ca == expected.Ca);
         // Signatures that are being added are in the row first.
         Compare("Sig", !row.Recorded || info.Signatures.ToHashSet(StringComparer.Ordinal).SetEquals(expected.Signatures));
-        return wrong.Count == 0 ? null : Finding(FsckKind.WrongNarinfo, key, row.Path, $"It differs from its row in {string.Join(", ", wrong)}.");
+        return wrong.Count == 0 ? null
+            : Finding(FsckKind.WrongNarinfo, key, row.Path, $"It differs from its row in {string.Join(", ", wrong)}.");
 
         void Compare(string field, bool same)
         {
@@ -85,7 +92,8 @@ internal static class FsckJudge
     private static bool HasContent(FoundObject listed, string text)
     {
         var bytes = Encoding.UTF8.GetBytes(text);
-        return listed.Size == bytes.Length && string.Equals(listed.ETag, Convert.ToHexStringLower(MD5.HashData(bytes)), StringComparison.OrdinalIgnoreCase);
+        return listed.Size == bytes.Length && string.Equals(listed.ETag, Convert.ToHexStringLower(MD5.HashData(bytes)),
+            StringComparison.OrdinalIgnoreCase);
     }
 
     private static string Quote(string text) => $"'{(text.Length <= 300 ? text : text[..300] + "…").ReplaceLineEndings(" ").Trim()}'";

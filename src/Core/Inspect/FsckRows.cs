@@ -24,7 +24,8 @@ internal abstract record FsckRow(long Id, string Version);
 /// <param name="Recorded">The bucket has the newest narinfo; otherwise signatures are being added.</param>
 /// <param name="HasIntent">A write or deletion of its narinfo may be under way.</param>
 /// <param name="Expected">What its narinfo says; null while the row has no whole content.</param>
-internal sealed record PathRow(long Id, string Version, StorePath Path, string State, bool HasListing, bool Recorded, bool HasIntent, NarInfo? Expected) : FsckRow(Id, Version)
+internal sealed record PathRow(long Id, string Version, StorePath Path, string State, bool HasListing, bool Recorded, bool HasIntent,
+    NarInfo? Expected) : FsckRow(Id, Version)
 {
     public Presence NarInfo => State switch
     {
@@ -42,7 +43,8 @@ internal sealed record PathRow(long Id, string Version, StorePath Path, string S
 /// <param name="State">A node_state.</param>
 /// <param name="HasIntent">A write or deletion may be under way.</param>
 /// <param name="FileSize">Bytes in the bucket, where the row knows.</param>
-internal sealed record ObjectRow(long Id, string Version, ObjectKey Key, bool IsNar, string State, bool HasIntent, long? FileSize) : FsckRow(Id, Version)
+internal sealed record ObjectRow(long Id, string Version, ObjectKey Key, bool IsNar, string State, bool HasIntent, long? FileSize)
+    : FsckRow(Id, Version)
 {
     public Presence Presence => State switch
     {

@@ -13,7 +13,8 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
 
     public IPins As(Caller other) => new DirectPins(caches, catalog, writer, other);
 
-    public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
+        TimeSpan patience, CancellationToken cancel)
     {
         PinLimits.Check(request.ExpiresSeconds, request.KeepRevisions);
         var id = caches.IdOf(cache);
@@ -24,25 +25,32 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         return outcome.Result switch
         {
             "absent" => throw new CacheProblemException(
-                ProblemKind.PathNotInCache, $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.", [request.Path.Hash]),
+                ProblemKind.PathNotInCache,
+                    $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.",
+                    [request.Path.Hash]),
             "other" => throw new CacheProblemException(
-                ProblemKind.Conflict, $"{request.Path} is in this cache with another NAR than {request.NarHash}. The pin was not moved.", [request.Path.Hash]),
+                ProblemKind.Conflict, $"{request.Path} is in this cache with another NAR than {request.NarHash}. The pin was not moved.",
+                    [request.Path.Hash]),
             "unread" => throw new CacheProblemException(
                 ProblemKind.Conflict,
-                $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
+                $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the " +
+                    "closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
                 [request.Path.Hash]),
             _ => await SetAsync(id, name, outcome, patience, cancel),
         };
     }
 
-    public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition,
+        OperationId operation, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation, Digest("rollback", name, condition, request.Revision), cancel);
+        var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation,
+            Digest("rollback", name, condition, request.Revision), cancel);
         return outcome.Result switch
         {
             "absent" => throw new CacheProblemException(ProblemKind.PathNotInCache,
-                $"{outcome.Path} is not in this cache any more: that revision of pin '{name}' was no longer kept, and has been collected. Push the path again, or keep more revisions.", [outcome.Path!.Value.Hash]),
+                $"{outcome.Path} is not in this cache any more: that revision of pin '{name}' was no longer kept, and has been " +
+                    "collected. Push the path again, or keep more revisions.", [outcome.Path!.Value.Hash]),
             "no-revision" => throw new CacheProblemException(ProblemKind.UnknownPin, request.Revision is { } revision
                 ? $"Pin '{name}' has no revision {revision.ToString(CultureInfo.InvariantCulture)} in its history."
                 : $"Pin '{name}' has no earlier revision with another path."),
@@ -50,7 +58,8 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         };
     }
 
-    public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
+        CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var outcome = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition), cancel);
@@ -58,9 +67,11 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         return await writer.WriteAsync(id, name, patience, cancel);
     }
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) => writer.WriteAsync(caches.IdOf(cache), name, patience, cancel);
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
+        writer.WriteAsync(caches.IdOf(cache), name, patience, cancel);
 
-    public async Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => new() { Pins = await catalog.ListAsync(caches.IdOf(cache), cancel) };
+    public async Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) =>
+        new() { Pins = await catalog.ListAsync(caches.IdOf(cache), cancel) };
 
     public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) =>
         await catalog.ShowAsync(caches.IdOf(cache), name, cancel) ?? throw Unknown(name);
@@ -79,21 +90,25 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             case "made" or "moved" or "deleted":
                 return;
             case "reused":
-                throw new CacheProblemException(ProblemKind.KeyReused, "This Idempotency-Key belongs to another request about a pin. Use a new key.");
+                throw new CacheProblemException(ProblemKind.KeyReused,
+                    "This Idempotency-Key belongs to another request about a pin. Use a new key.");
             case "unknown":
                 throw Unknown(name);
             default:
                 throw new CacheProblemException(ProblemKind.PinChanged, outcome.IsGone
                     ? $"There is no pin '{name}' (any more)."
-                    : $"Pin '{name}' is at revision {outcome.Pin!.Revision.ToString(CultureInfo.InvariantCulture)}, {outcome.Pin.Path}. Look at it, and ask again with that revision if the change is still wanted.");
+                    : $"Pin '{name}' is at revision {outcome.Pin!.Revision.ToString(CultureInfo.InvariantCulture)}, {outcome.Pin.Path}. " +
+                        $"Look at it, and ask again with that revision if the change is still wanted.");
         }
     }
 
     private static CacheProblemException Unknown(PinName name) => new(ProblemKind.UnknownPin, $"There is no pin '{name}'.");
 
     /// <summary>Tells one request from another under the same idempotency key.</summary>
-    private static byte[] Digest(string kind, PinName name, PinCondition condition, params object?[] rest) => SHA256.HashData(Encoding.UTF8.GetBytes(
-        string.Join('\n', [kind, name.ToString(), Convert.ToString(condition.Expected, CultureInfo.InvariantCulture), .. rest.Select(x => Convert.ToString(x, CultureInfo.InvariantCulture))])));
+    private static byte[] Digest(string kind, PinName name, PinCondition condition, params object?[] rest) =>
+        SHA256.HashData(Encoding.UTF8.GetBytes(
+        string.Join('\n', [kind, name.ToString(), Convert.ToString(condition.Expected, CultureInfo.InvariantCulture),
+            .. rest.Select(x => Convert.ToString(x, CultureInfo.InvariantCulture))])));
 }
 
 /// <summary>What may be asked of a pin.</summary>

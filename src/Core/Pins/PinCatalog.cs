@@ -17,17 +17,23 @@ internal sealed class PinCatalog(CatalogDatabase database)
         """;
 
     public Task<PinOutcome> SetAsync(
-        int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition, caller.Scope(operation), digest,
-            p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval).WithNullable(keep, NpgsqlDbType.Integer)
+        int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
+            OperationId operation, byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition,
+            caller.Scope(operation), digest,
+            p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
+                .WithNullable(keep, NpgsqlDbType.Integer)
                 .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller), cancel);
 
-    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
+    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
+        OperationId operation, byte[] digest, CancellationToken cancel) =>
         AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5, $7, $8)", cache, name, condition, caller.Scope(operation), digest,
             p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancel);
 
-    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation, byte[] digest, CancellationToken cancel) =>
-        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p => p.With(caller.Publisher).WithAddress(caller), cancel);
+    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
+        byte[] digest, CancellationToken cancel) =>
+        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p =>
+            p.With(caller.Publisher).WithAddress(caller), cancel);
 
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
         database.ListAsync(
@@ -55,19 +61,23 @@ internal sealed class PinCatalog(CatalogDatabase database)
                 {
                     // The newest revision is the pin itself.
                     pin ??= ReadPin(r, 0, r.GetBoolean(8)) with { History = history, BrokenSince = Time(r, 15) };
-                    history.Add(new PinRevision { Revision = r.GetInt64(9), Path = ReadPath(r, 10), Created = r.GetDateTime(12), Kept = r.GetBoolean(13), Present = r.GetBoolean(14) });
+                    history.Add(new PinRevision { Revision = r.GetInt64(9), Path = ReadPath(r, 10), Created = r.GetDateTime(12),
+                        Kept = r.GetBoolean(13), Present = r.GetBoolean(14) });
                 }
 
                 return pin;
             },
             cancel);
 
-    /// <summary>Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where nothing is to be written, or somebody is at it.</summary>
+    /// <summary>
+    /// Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where nothing is to be written, or somebody is at it.
+    /// </summary>
     public Task<List<PinIntent>> IntendAsync(int cache, PinName? name, PushOptions options, int limit, CancellationToken cancel) =>
         database.ListAsync(
             "select id, name, revision, deleted, path_hash, path_name, generation, fence from @fn@.pin_intend($1, $2, $3, $4, $5)",
             p => p.With(cache).WithNullable(name?.ToString(), NpgsqlDbType.Text).With(options.Fence).With(options.FenceMargin).With(limit),
-            r => new PinIntent(r.GetInt64(0), PinName.Parse(r.GetString(1)), r.GetInt64(2), r.GetBoolean(3), ReadPath(r, 4), r.GetInt64(6), r.GetDateTime(7)), cancel);
+            r => new PinIntent(r.GetInt64(0), PinName.Parse(r.GetString(1)), r.GetInt64(2), r.GetBoolean(3), ReadPath(r, 4), r.GetInt64(6),
+                r.GetDateTime(7)), cancel);
 
     /// <summary>Records an attempt that was answered, done or refused. True when nothing is left to be written.</summary>
     public Task<bool> RecordAsync(PinIntent intent, bool done, CancellationToken cancel) =>
@@ -77,7 +87,8 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<bool> IsWrittenAsync(int cache, PinName name, CancellationToken cancel) =>
         database.SingleAsync(
-            "select not exists (select from pin where cache_id = $1 and name = $2 and not recorded)", p => p.With(cache).With(name.ToString()), r => r.GetBoolean(0), cancel);
+            "select not exists (select from pin where cache_id = $1 and name = $2 and not recorded)", p => p.With(cache)
+                .With(name.ToString()), r => r.GetBoolean(0), cancel);
 
     public Task<int> ExpireAsync(int cache, int limit, CancellationToken cancel) =>
         database.SingleAsync("select @fn@.expire_pins($1, $2)", p => p.With(cache).With(limit), r => r.GetInt32(0), cancel);
@@ -87,12 +98,15 @@ internal sealed class PinCatalog(CatalogDatabase database)
         database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancel);
 
     private Task<PinOutcome> AskAsync(
-        string function, int cache, PinName name, PinCondition condition, string operation, byte[] digest, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
+        string function, int cache, PinName name, PinCondition condition, string operation, byte[] digest,
+            Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
         database.SingleAsync(
             Outcome.Replace("{0}", function, StringComparison.Ordinal),
-            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation).With(digest)),
+            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)
+                .With(digest)),
             r => new PinOutcome(
-                r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null : ReadPath(r, 7), r.GetBoolean(9)), cancel);
+                r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null
+                    : ReadPath(r, 7), r.GetBoolean(9)), cancel);
 
     private static Pin ReadPin(NpgsqlDataReader r, int at, bool written) => new()
     {
@@ -108,7 +122,8 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     private static DateTimeOffset? Time(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : r.GetDateTime(at);
 
-    private static StorePath ReadPath(NpgsqlDataReader r, int at) => new(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(at)), r.GetString(at + 1));
+    private static StorePath ReadPath(NpgsqlDataReader r, int at) => new(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(at)),
+        r.GetString(at + 1));
 }
 
 /// <param name="Result"><c>made</c>, <c>moved</c>, <c>deleted</c>; or why not: see <c>pins.sql</c>.</param>

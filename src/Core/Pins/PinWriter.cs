@@ -9,10 +9,12 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Pins;
 
 /// <summary>
-/// Rule 11: makes <c>pins/&lt;name&gt;</c> in the bucket what the pin's row says. Anyone may do so for any pin, always from the newest row. An intent is cleared
+/// Rule 11: makes <c>pins/&lt;name&gt;</c> in the bucket what the pin's row says. Anyone may do so for any pin, always from the newest row.
+/// An intent is cleared
 /// before its fence only when every attempt was answered; an older value cannot land later.
 /// </summary>
-internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger, CancellationToken stopping, TimeProvider? time = null)
+internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger,
+    CancellationToken stopping, TimeProvider? time = null)
 {
     private const int Batch = 100;
     private const int MostTroubles = 10_000;
@@ -25,15 +27,20 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     /// <summary>Why the pin is not in the bucket yet, in a sentence; null when nothing went wrong.</summary>
     public string? TroubleOf(int cache, PinName name) => _troubles.GetValueOrDefault((cache, name));
 
-    /// <summary>Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True when it is done.</summary>
+    /// <summary>
+    /// Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True
+    /// when it is done.
+    /// </summary>
     public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
     {
         try
         {
             _troubles.TryRemove((cache, name), out _);
-            return await Task.Run(() => UntilWrittenAsync(cache, name, patience, stopping), CancellationToken.None).WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+            return await Task.Run(() => UntilWrittenAsync(cache, name, patience, stopping), CancellationToken.None)
+                .WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
         }
-        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException
+            && !cancel.IsCancellationRequested)
         {
             if (e is ObjectStoreException refusal)
                 Note(cache, name, refusal.Told);
@@ -61,11 +68,13 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         // Past a fence, that is: what is not written by then is the housekeeper's.
         var most = options.Fence + 2 * options.FenceMargin;
         most = patience > most ? patience : most;
-        for (var pause = FirstPauseMilliseconds; Stopwatch.GetElapsedTime(started) < most; pause = Math.Min(pause * 2, LongestPauseMilliseconds))
+        for (var pause = FirstPauseMilliseconds; Stopwatch.GetElapsedTime(started) < most; pause = Math.Min(pause * 2,
+            LongestPauseMilliseconds))
         {
             var intents = await catalog.IntendAsync(cache, name, options, 1, cancel);
             // None: all is written, or an attempt is under way or under its fence.
-            var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancel) : (await catalog.IsWrittenAsync(cache, name, cancel), null);
+            var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancel)
+                : (await catalog.IsWrittenAsync(cache, name, cancel), null);
             if (answer is not null)
                 Note(cache, name, new ObjectStoreException($"PUT {ObjectKey.Pin(name)}", answer).Message);
             if (written)
@@ -108,7 +117,8 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
             throw;
         }
 
-        return (outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel), outcome.Answer);
+        return (outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel),
+            outcome.Answer);
     }
 
     [LoggerMessage(LogLevel.Warning, "the store refuses to change {Key}; it is tried again")]

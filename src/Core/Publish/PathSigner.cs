@@ -38,7 +38,8 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
             return "";
         var fingerprint = NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, references);
         var room = MaxForeign - present.Count(IsForeign);
-        return string.Join(' ', Valid(path, fingerprint).Where(s => ofUnknownKeys || _known.Contains(s.Split(':')[0])).Except(present).Where(s => !IsForeign(s) || room-- > 0));
+        return string.Join(' ', Valid(path, fingerprint).Where(s => ofUnknownKeys || _known.Contains(s.Split(':')[0])).Except(present)
+            .Where(s => !IsForeign(s) || room-- > 0));
     }
 
     private bool IsForeign(string signature) => !_own.Contains(signature.Split(':')[0]);
@@ -47,8 +48,10 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
     private IEnumerable<string> Valid(PathDeclaration path, string fingerprint)
     {
         // No more than could be kept are looked at: to verify one takes long.
-        var sent = path.Signatures.Select(s => PathSignature.TryParse(s, out var signature) ? signature : default).Where(s => s != default).Distinct();
-        foreach (var signature in sent.Where(s => !_own.Contains(s.KeyName)).Take(MaxForeign).Concat(sent.Where(s => _own.Contains(s.KeyName)).Take(keys.Count)))
+        var sent = path.Signatures.Select(s => PathSignature.TryParse(s, out var signature) ? signature : default)
+            .Where(s => s != default).Distinct();
+        foreach (var signature in sent.Where(s => !_own.Contains(s.KeyName)).Take(MaxForeign)
+            .Concat(sent.Where(s => _own.Contains(s.KeyName)).Take(keys.Count)))
         {
             var known = _known[signature.KeyName].ToList();
             if (known.Count == 0 || known.Exists(k => k.Verify(fingerprint, signature.ToString())))

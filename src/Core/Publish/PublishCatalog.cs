@@ -7,7 +7,9 @@ namespace OrleansCache.Core.Publish;
 /// <summary>The transitions of publishing, typed: one method, one statement.</summary>
 internal sealed class PublishCatalog(CatalogDatabase database)
 {
-    /// <summary>What is to be written of a push; or (null) of up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.</summary>
+    /// <summary>
+    /// What is to be written of a push; or (null) of up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.
+    /// </summary>
     public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
         database.RunAsync(
             "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
@@ -26,7 +28,8 @@ internal sealed class PublishCatalog(CatalogDatabase database)
                     var (kind, id) = (r.GetString(0), r.GetInt64(1));
                     if (kind == "object")
                     {
-                        work.Objects.Add(new ObjectToWrite(id, r.GetInt64(13), ObjectKey.Parse(r.GetString(10)), r.GetFieldValue<byte[]>(9)));
+                        work.Objects.Add(new ObjectToWrite(id, r.GetInt64(13), ObjectKey.Parse(r.GetString(10)),
+                            r.GetFieldValue<byte[]>(9)));
                         continue;
                     }
 
@@ -40,21 +43,27 @@ internal sealed class PublishCatalog(CatalogDatabase database)
                     }
 
                     work.Paths.Add(new PathToWrite(
-                        id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7) ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
-                        r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.IsDBNull(11) ? null : r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
+                        id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7)
+                            ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
+                        r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.IsDBNull(11) ? null
+                            : r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
                 }
 
                 return work;
             },
             cancel);
 
-    /// <summary>Opens intents for rows that are still of the generation read and under nobody's fence; the others are not answered.</summary>
-    public Task<List<Intent>> IntendAsync(IReadOnlyList<PathToWrite> paths, IReadOnlyList<ObjectToWrite> objects, TimeSpan fence, TimeSpan fenceMargin, CancellationToken cancel) =>
+    /// <summary>
+    /// Opens intents for rows that are still of the generation read and under nobody's fence; the others are not answered.
+    /// </summary>
+    public Task<List<Intent>> IntendAsync(IReadOnlyList<PathToWrite> paths, IReadOnlyList<ObjectToWrite> objects, TimeSpan fence,
+        TimeSpan fenceMargin, CancellationToken cancel) =>
         database.ListAsync(
             "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4, $5, $6)",
             p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray())
                 .With(objects.Select(x => x.Id).ToArray()).With(objects.Select(x => x.Generation).ToArray()).With(fence).With(fenceMargin),
-            r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? [] : r.GetFieldValue<string[]>(4)), cancel);
+            r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? []
+                : r.GetFieldValue<string[]>(4)), cancel);
 
     /// <summary>Closes intents whose writes were answered; those that nobody answered stay open until their fence has passed.</summary>
     public Task RecordAsync(IReadOnlyList<(Intent Intent, bool Done)> answered, CancellationToken cancel)
@@ -63,8 +72,10 @@ internal sealed class PublishCatalog(CatalogDatabase database)
         var objects = answered.Where(r => !r.Intent.IsPath).ToList();
         return database.RunAsync(
             "select @fn@.publish_record($1, $2, $3, $4, $5, $6)",
-            p => p.With(paths.Select(r => r.Intent.Id).ToArray()).With(paths.Select(r => r.Intent.Generation).ToArray()).With(paths.Select(r => r.Done).ToArray())
-                .With(objects.Select(r => r.Intent.Id).ToArray()).With(objects.Select(r => r.Intent.Generation).ToArray()).With(objects.Select(r => r.Done).ToArray()),
+            p => p.With(paths.Select(r => r.Intent.Id).ToArray()).With(paths.Select(r => r.Intent.Generation).ToArray())
+                .With(paths.Select(r => r.Done).ToArray())
+                .With(objects.Select(r => r.Intent.Id).ToArray()).With(objects.Select(r => r.Intent.Generation).ToArray())
+                    .With(objects.Select(r => r.Done).ToArray()),
             cancel);
     }
 
@@ -72,7 +83,8 @@ internal sealed class PublishCatalog(CatalogDatabase database)
     public Task ResignAsync(IReadOnlyList<PathToWrite> paths, string[] signatures, string[] ownNames, CancellationToken cancel) =>
         database.RunAsync(
             "select @fn@.resign($1, $2, $3, $4)",
-            p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray()).With(signatures).With(ownNames), cancel);
+            p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray()).With(signatures)
+                .With(ownNames), cancel);
 
     public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
         database.RunAsync(
@@ -81,31 +93,39 @@ internal sealed class PublishCatalog(CatalogDatabase database)
 
     /// <summary>Says that somebody still publishes this push, for as long as the lease.</summary>
     public Task KeepLeaseAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.lease_commits($1, @fn@.push_of($1, $2, null, true), $3, 1)", p => p.With(cache).With(push.Value).With(lease), cancel);
+        database.RunAsync("select @fn@.lease_commits($1, @fn@.push_of($1, $2, null, true), $3, 1)", p => p.With(cache).With(push.Value)
+            .With(lease), cancel);
 
     /// <summary>Takes the lease of committing pushes that nobody has kept it of.</summary>
     public Task<List<PushId>> TakeSilentAsync(int cache, TimeSpan lease, int limit, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.lease_commits($1, null, $2, $3)", p => p.With(cache).With(lease).With(limit), r => new PushId(r.GetGuid(0)), cancel);
+            "select * from @fn@.lease_commits($1, null, $2, $3)", p => p.With(cache).With(lease).With(limit), r =>
+                new PushId(r.GetGuid(0)), cancel);
 
     /// <summary>Answers the push's state: <c>committing</c> or <c>changed</c> while there is something to write.</summary>
     public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache).WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancel);
+        database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache)
+            .WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancel);
 
-    /// <summary>When the last change of a name that nobody has looked into was, and the cache's last path; null when there is none.</summary>
+    /// <summary>
+    /// When the last change of a name that nobody has looked into was, and the cache's last path; null when there is none.
+    /// </summary>
     public Task<(DateTime? Seen, long Last)> SeeRenamesAsync(int cache, CancellationToken cancel) =>
-        database.SingleAsync("select seen, last from @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? ((DateTime?)null, 0L) : (r.GetDateTime(0), r.GetInt64(1)), cancel);
+        database.SingleAsync("select seen, last from @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? ((DateTime?)null, 0L)
+            : (r.GetDateTime(0), r.GetInt64(1)), cancel);
 
     /// <summary>Of the paths with such ids, those whose narinfo calls a reference by a former name.</summary>
     public Task<long[]> MisprintedAsync(int cache, long above, long through, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.misprinted_paths($1, null, $2, $3)", p => p.With(cache).With(above).With(through), r => r.GetFieldValue<long[]>(0), cancel);
+        database.SingleAsync("select @fn@.misprinted_paths($1, null, $2, $3)", p => p.With(cache).With(above).With(through), r =>
+            r.GetFieldValue<long[]>(0), cancel);
 
     public Task MarkMisprintedAsync(int cache, long[] paths, CancellationToken cancel) =>
         database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(paths), cancel);
 
     /// <summary>Marks what calls a path of the push by a former name.</summary>
     public Task MarkMisprintedOfAsync(int cache, PushId push, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache).With(push.Value), cancel);
+        database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache)
+            .With(push.Value), cancel);
 
     public Task EndRenamesAsync(int cache, DateTime seen, CancellationToken cancel) =>
         database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(seen), cancel);

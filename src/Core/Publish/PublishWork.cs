@@ -6,7 +6,8 @@ namespace OrleansCache.Core.Publish;
 /// <summary>What has still to be written to the bucket: narinfos with their listings, logs and realisations.</summary>
 /// <param name="Names">Every path that is referred to, by id.</param>
 /// <param name="Renamed">Those of them that were called otherwise when what refers to them was signed, perhaps.</param>
-internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names, HashSet<long> Renamed)
+internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names,
+    HashSet<long> Renamed)
 {
     /// <summary>Every path after the paths that it refers to (Kahn's algorithm; a path's reference to itself does not count).</summary>
     public List<PathToWrite> ReferencesFirst()
@@ -41,7 +42,8 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 /// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
 internal sealed record PathToWrite(
-    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing, string NarKey, byte[]? FileHash, long FileSize)
+    long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing,
+        string NarKey, byte[]? FileHash, long FileSize)
 {
     /// <summary>The bucket's is of a content that the path no longer has.</summary>
     public bool DropsListing => Listing is { Length: 0 };

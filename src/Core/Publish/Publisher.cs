@@ -10,15 +10,19 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Publish;
 
 /// <summary>
-/// Rule 5: writes what committing pushes publish, and narinfos whose row has changed. Anyone may run it for any push: what is written is a pure
+/// Rule 5: writes what committing pushes publish, and narinfos whose row has changed. Anyone may run it for any push: what is written is a
+/// pure
 /// function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
-/// 1. Read what the push has still to write. 2. In reference order, sign anew what prints a name that has changed, and open intents for a batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
-/// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5. Finish the push.
+/// 1. Read what the push has still to write. 2. In reference order, sign anew what prints a name that has changed, and open intents for a
+/// batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
+/// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5.
+/// Finish the push.
 /// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
 /// </remarks>
-internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger, TimeProvider? time = null)
+internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger,
+    TimeProvider? time = null)
 {
     private const int BatchSize = 2_000;
     private const int ReadAtOnce = 200_000;
@@ -33,7 +37,10 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     /// <summary>What keeps a push from being published, in a sentence; null when nothing that this process has met.</summary>
     public string? TroubleOf(PushId push) => _troubles.GetValueOrDefault(push);
 
-    /// <summary>Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the push has, or with the token.</summary>
+    /// <summary>
+    /// Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the
+    /// push has, or with the token.
+    /// </summary>
     public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancel) =>
         _running.GetOrAdd(push, _ => new Lazy<Task<string>>(() => Task.Run(async () =>
         {
@@ -51,10 +58,16 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     public async Task RefreshAsync(int cache, CancellationToken cancel) =>
         await WriteAsync(await catalog.ReadAsync(cache, null, BatchSize, cancel), cancel);
 
-    /// <summary>Adds a client's signatures to paths; the next <see cref="RefreshAsync"/> writes the narinfos of those that are live.</summary>
-    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) => catalog.AddSignaturesAsync(cache, added, cancel);
+    /// <summary>
+    /// Adds a client's signatures to paths; the next <see cref="RefreshAsync"/> writes the narinfos of those that are live.
+    /// </summary>
+    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
+        catalog.AddSignaturesAsync(cache, added, cancel);
 
-    /// <summary>Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one, a piece at a time.</summary>
+    /// <summary>
+    /// Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one,
+    /// a piece at a time.
+    /// </summary>
     public async Task MarkMisprintedAsync(int cache, CancellationToken cancel)
     {
         var (seen, last) = await catalog.SeeRenamesAsync(cache, cancel);
@@ -97,7 +110,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     return state;
                 }
 
-                // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed, whoever changed it.
+                // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed,
+                // whoever changed it.
                 await catalog.MarkMisprintedOfAsync(cache, push, cancel);
                 // Something is under a fence: another publisher's, or of a write that was not answered.
                 if (state == "committing")
@@ -172,8 +186,10 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         string? trouble = null;
 
         await using var stage = new StagedBatch(store, cancel);
-        var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id)).ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
-        var objectWrites = objects.Where(item => objectIntents.ContainsKey(item.Id)).ToDictionary(item => item.Id, item => stage.Add(new ObjectWrite(item.Key, item.Content, KeyHeaders.For(item.Key))));
+        var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id))
+            .ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
+        var objectWrites = objects.Where(item => objectIntents.ContainsKey(item.Id))
+            .ToDictionary(item => item.Id, item => stage.Add(new ObjectWrite(item.Key, item.Content, KeyHeaders.For(item.Key))));
         stage.Start();
 
         using var slots = new SemaphoreSlim(options.PublishParallelism);
@@ -196,8 +212,10 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         }
 
         await store.SyncAsync(
-            [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p => new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)], cancel);
-        var answered = results.Where(r => r.Outcome != FencedOutcome.Unknown).Select(r => (r.Intent, r.Outcome == FencedOutcome.Done)).ToList();
+            [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p =>
+                new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)], cancel);
+        var answered = results.Where(r => r.Outcome != FencedOutcome.Unknown)
+            .Select(r => (r.Intent, r.Outcome == FencedOutcome.Done)).ToList();
         if (answered.Count > 0)
             await catalog.RecordAsync(answered, cancel);
         if (failure is not null)
@@ -218,7 +236,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             }
 
             return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, ObjectKey.NarInfo(path.Path.Hash), pathWrites[path.Id], path.DropsListing ? ObjectKey.Listing(path.Path.Hash) : null);
+                && await WriteAndNoteAsync(intent, ObjectKey.NarInfo(path.Path.Hash), pathWrites[path.Id], path.DropsListing
+                    ? ObjectKey.Listing(path.Path.Hash) : null);
         }
 
         async Task<bool> WriteAndNoteAsync(Intent intent, ObjectKey key, StagedItem item, ObjectKey? dropped = null)
@@ -238,7 +257,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             }
             catch (Exception e) when (!cancel.IsCancellationRequested)
             {
-                // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded before this is told.
+                // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded
+                // before this is told.
                 results.Add((intent, e is ObjectStoreException { IsTransient: false } ? FencedOutcome.Refused : FencedOutcome.Unknown));
                 failure = e;
                 return false;
@@ -254,7 +274,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     private static ObjectWrite[] WritesOf(PathToWrite path, Intent intent, Dictionary<long, StorePath> names)
     {
         var (narInfo, listing) = (ObjectKey.NarInfo(path.Path.Hash), ObjectKey.Listing(path.Path.Hash));
-        var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()), KeyHeaders.For(narInfo));
+        var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()),
+            KeyHeaders.For(narInfo));
         return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
     }
 
@@ -262,7 +283,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancel)
     {
         if (paths.Count > 0)
-            await catalog.ResignAsync(paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))], [.. signer.OwnNames], cancel);
+            await catalog.ResignAsync(paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
+                [.. signer.OwnNames], cancel);
     }
 
     [LoggerMessage(LogLevel.Warning, "the publication of push {Push} waits: {Why}")]

@@ -3,7 +3,8 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Publish;
 
 /// <summary>
-/// The writes of one batch of the publisher. Bodies are staged in groups, one group after the other; an item is written when its group is staged, whatever becomes of later
+/// The writes of one batch of the publisher. Bodies are staged in groups, one group after the other; an item is written when its group is
+/// staged, whatever becomes of later
 /// ones: so a slow disk still gets something done before the fence.
 /// </summary>
 internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) : IAsyncDisposable

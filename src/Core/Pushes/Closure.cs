@@ -34,11 +34,15 @@ internal sealed class Closure
         if (paths.Count == 0 || request.Roots.Count == 0)
             throw Bad("A push names at least one path and one root.");
         if (paths.Count > options.MaxPaths)
-            throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+            throw new CacheProblemException(ProblemKind.TooLarge,
+                $"The closure has {paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
         if (Math.Max(request.Roots.Count, Math.Max(request.Logs.Count, request.Realisations.Count)) > options.MaxPaths)
-            throw new CacheProblemException(ProblemKind.TooLarge, $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this server takes {options.MaxPaths} of each in one push.");
+            throw new CacheProblemException(ProblemKind.TooLarge,
+                $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this " +
+                $"server takes {options.MaxPaths} of each in one push.");
 
-        if (request.Committers is { } committers && (committers.Count > MaxCommitters || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+        if (request.Committers is { } committers && (committers.Count > MaxCommitters
+            || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
             throw Bad($"committers names at most {MaxCommitters} publishers, such as 'token:7'.");
         if (request.Pin is { } pin)
         {
@@ -54,7 +58,8 @@ internal sealed class Closure
             if (paths[i].NarSize is <= 0 or > NarInfo.MaxNarSize)
                 throw Bad($"{paths[i].Path}: narSize is {paths[i].NarSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
             if (sizes.TryGetValue(paths[i].NarHash, out var other) && other != paths[i].NarSize)
-                throw Bad($"{paths[i].Path}: its NAR has {paths[i].NarSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+                throw Bad(
+                    $"{paths[i].Path}: its NAR has {paths[i].NarSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
             sizes[paths[i].NarHash] = paths[i].NarSize;
             if (!index.TryAdd(paths[i].Path.Hash, i))
                 throw Bad($"{paths[i].Path} is declared twice.");
@@ -70,7 +75,8 @@ internal sealed class Closure
         {
             throw new CacheProblemException(
                 ProblemKind.ClosureIncomplete,
-                $"{absent.Count} paths are referred to (by a path, as a root, or by a log or realisation) but not declared, {absent[0]} for one. Send the whole closure.", absent);
+                $"{absent.Count} paths are referred to (by a path, as a root, or by a log or realisation) but not declared, {absent[0]} " +
+                    "for one. Send the whole closure.", absent);
         }
 
         if (FindCycle([.. paths.Select(p => p.References)], index) is { } cyclic)
@@ -81,7 +87,8 @@ internal sealed class Closure
     }
 
     /// <summary>The declared references of a path as store paths, sorted, each once.</summary>
-    public List<StorePath> References(PathDeclaration path) => [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
+    public List<StorePath> References(PathDeclaration path) =>
+        [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
 
     // References of real store paths have no cycle but a path's own; one that had could never be published references first.
     /// <summary>One of a cycle; null when there is none.</summary>
@@ -119,7 +126,8 @@ internal sealed class Closure
     private static byte[] DigestOf(BeginPush request, byte[][] pathDigests)
     {
         // One call: the hash takes longer to be called than to read what it is given.
-        var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + PathDigest.Length)) + (request.Roots.Count * StorePathHash.ByteLength)];
+        var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + PathDigest.Length))
+            + (request.Roots.Count * StorePathHash.ByteLength)];
         var rest = bytes.AsSpan();
         for (var i = 0; i < request.Paths.Count; i++)
         {

@@ -23,7 +23,8 @@ internal sealed partial class DirectPushes
 
             return answer;
         }
-        catch (Exception e) when (e is CacheProblemException { IsOutage: true } or not (CacheProblemException or OperationCanceledException))
+        catch (Exception e) when (e
+            is CacheProblemException { IsOutage: true } or not (CacheProblemException or OperationCanceledException))
         {
             Telemetry.PushesEnded.Add("failed");
             throw;
@@ -47,7 +48,8 @@ internal sealed partial class DirectPushes
                     return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
                 case "publishing":
                     // Goes on without this request: the catalog owns it.
-                    ended = await JoinAsync(publisher.PublishAsync(id, push, stopping), patience - Stopwatch.GetElapsedTime(started), cancel);
+                    ended = await JoinAsync(publisher.PublishAsync(id, push, stopping),
+                        patience - Stopwatch.GetElapsedTime(started), cancel);
                     if (ended.Length == 0)
                     {
                         waitsFor = publisher.TroubleOf(push) ?? Publishing;
@@ -60,25 +62,33 @@ internal sealed partial class DirectPushes
                     if (pin is null && ended == "committed")
                     {
                         news?.Ended(cache, push);
-                        return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started), cancel);
+                        return await CommittedAsync(id, push, published, pin, conflicts,
+                            patience - Stopwatch.GetElapsedTime(started), cancel);
                     }
 
-                    // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction what the push names.
+                    // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction
+                    // what the push names.
                     continue;
                 case "missing":
                     var missing = await catalog.HashesAsync(paths, cancel);
-                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.", missing);
+                    throw new CacheProblemException(ProblemKind.MissingPaths,
+                        $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.",
+                        missing);
                 case "conflict":
                     throw Conflict(await catalog.HashesAsync(paths, cancel), null);
                 case "refused":
                     var taken = await catalog.HashesAsync(conflicts, cancel);
                     throw new CacheProblemException(
-                        ProblemKind.Conflict, $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} for one; the pin stays where it was. Begin again.", taken);
+                        ProblemKind.Conflict,
+                            $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} " +
+                            "for one; the pin stays where it was. Begin again.", taken);
                 case "withdrawn":
                     throw Withdrawn(await catalog.HashesAsync(paths, cancel));
                 case "undeclared":
                     var undeclared = await catalog.HashesAsync(paths, cancel);
-                    throw new CacheProblemException(ProblemKind.MissingPaths, $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.", undeclared);
+                    throw new CacheProblemException(ProblemKind.MissingPaths,
+                        $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.",
+                        undeclared);
                 case "committing" or "busy":
                     waitsFor = outcome == "busy" ? await FindBusyAsync(paths, cancel) : publisher.TroubleOf(push) ?? Publishing;
                     // Longer each time: a busy answer has locked all that the other commit publishes.
@@ -94,16 +104,19 @@ internal sealed partial class DirectPushes
         }
     }
 
-    private static CommitAnswer Answer(PushId push, PushState state, int published) => new() { Id = push.ToString(), State = state, Published = published };
+    private static CommitAnswer Answer(PushId push, PushState state, int published) =>
+        new() { Id = push.ToString(), State = state, Published = published };
 
-    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, long[] conflicts, TimeSpan patience, CancellationToken cancel)
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, long[] conflicts,
+        TimeSpan patience, CancellationToken cancel)
     {
         if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
             await publisher.RefreshAsync(cache, cancel);
         // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
         var answer = Answer(push, PushState.Committed, published);
         if (pin is { } name && !await pins.WriteAsync(cache, name, patience, cancel))
-            answer = answer with { State = PushState.Committing, WaitsFor = pins.TroubleOf(cache, name) ?? $"{ObjectKey.Pin(name)} is being written into the object store." };
+            answer = answer with { State = PushState.Committing, WaitsFor = pins.TroubleOf(cache, name)
+                ?? $"{ObjectKey.Pin(name)} is being written into the object store." };
         return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancel) };
     }
 
@@ -115,9 +128,11 @@ internal sealed partial class DirectPushes
             && (refused.Find(ObjectKey.NarInfo(deleting.Hash)) ?? refused.Find()) is { } refusal)
             throw new CacheProblemException(
                 ProblemKind.Unavailable,
-                $"{deleting} was collected and is to be deleted before it is published anew, but the object store refuses to delete {refusal.Key} ({refusal.Answer.Code}). {refusal.Answer.Sentence}", [deleting.Hash]);
+                $"{deleting} was collected and is to be deleted before it is published anew, but the object store refuses to delete " +
+                    $"{refusal.Key} ({refusal.Answer.Code}). {refusal.Answer.Sentence}", [deleting.Hash]);
         var busy = await catalog.HashesAsync(paths, cancel);
-        return busy.Count == 0 ? "Other pushes are at work on the same paths." : $"{busy[0]} is being published by another push, or deleted by a collection.";
+        return busy.Count == 0 ? "Other pushes are at work on the same paths."
+            : $"{busy[0]} is being published by another push, or deleted by a collection.";
     }
 
     /// <summary>How the push has ended; empty when the publisher has not seen it.</summary>
@@ -127,7 +142,8 @@ internal sealed partial class DirectPushes
         {
             return await publishing.WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
         }
-        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException
+            && !cancel.IsCancellationRequested)
         {
             if (e is ObjectStoreException or CacheProblemException)
                 Telemetry.PushesEnded.Add("failed");

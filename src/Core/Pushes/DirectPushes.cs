@@ -12,8 +12,10 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
 internal sealed partial class DirectPushes(
-    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins, UploadWaiters waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null, RefusedDeletions? refused = null) : IPushes
+    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins,
+        UploadWaiters waits, PathSigner signer,
+    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
+        RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -35,7 +37,8 @@ internal sealed partial class DirectPushes(
         var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
         var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
         var opening = new Opening(
-            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)], [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
+            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)],
+                [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
             [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
         var opened = await catalog.OpenAsync(id, opening, cancel);
         Quotas.Check(opened.State, _caller);
@@ -43,8 +46,10 @@ internal sealed partial class DirectPushes(
         switch (opened.State)
         {
             case "open": break;
-            case "reused": throw new CacheProblemException(ProblemKind.KeyReused, "This Idempotency-Key belongs to a push of another closure. Use a new key.");
-            default: throw new CacheProblemException(ProblemKind.PushEnded, $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
+            case "reused": throw new CacheProblemException(ProblemKind.KeyReused,
+                "This Idempotency-Key belongs to a push of another closure. Use a new key.");
+            default: throw new CacheProblemException(ProblemKind.PushEnded,
+                $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
         }
 
         var verdicts = await CompareAsync(id, push, closure, opened, cancel);
@@ -52,7 +57,8 @@ internal sealed partial class DirectPushes(
 
         var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == "supersede").ToList();
         var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
-            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count), options, cancel);
+            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count),
+                options, cancel);
         if (claims is [{ Path: 0, Status: not "ended" }])
         {
             await catalog.EndAsync(id, push, cancel);
@@ -91,15 +97,22 @@ internal sealed partial class DirectPushes(
         string? VerdictOf(OpenedPath path) => verdicts.GetValueOrDefault(path.Id);
     }
 
-    /// <summary>What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.</summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has ended then.</exception>
-    private async Task<Dictionary<long, string>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened, CancellationToken cancel)
+    /// <summary>
+    /// What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.
+    /// </summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has
+    /// ended then.</exception>
+    private async Task<Dictionary<long, string>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
+        CancellationToken cancel)
     {
-        var doubtful = opened.Paths.Where(p => p.Promised && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
+        var doubtful = opened.Paths.Where(p => p.Promised
+            && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
         if (doubtful.Count == 0)
             return [];
-        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful), isWhole: true, cancel);
-        if (found.Find(f => f.Verdict == "misnamed" || (f.Verdict == "other" && closure.Request.Pin is not null)) is { Verdict: not null } wrong)
+        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful),
+            isWhole: true, cancel);
+        if (found.Find(f => f.Verdict == "misnamed" || (f.Verdict == "other" && closure.Request.Pin is not null))
+            is { Verdict: not null } wrong)
         {
             await catalog.EndAsync(cache, push, cancel);
             throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == wrong.Path)!.Index].Path.Hash], wrong.Publisher);
@@ -110,7 +123,9 @@ internal sealed partial class DirectPushes(
 
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
         ProblemKind.Conflict,
-        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you ({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
+        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you " +
+            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which " +
+            $"supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
         paths);
 
     private OwnPush Own(PushId push) => new(push, _caller);
@@ -126,14 +141,17 @@ internal sealed partial class DirectPushes(
             if (UploadToken.TryParse(upload.Upload, push, secret, out var token))
                 uploads.Add((token, upload));
             else
-                strange.Add(new RejectedUpload { Upload = upload.Upload, Reason = "ended", Detail = "This is no grant of this push; ask 'wait' about its path." });
+                strange.Add(new RejectedUpload { Upload = upload.Upload, Reason = "ended",
+                    Detail = "This is no grant of this push; ask 'wait' about its path." });
         }
 
         var found = await check.CheckAsync(uploads, cancel);
-        UploadToken[] wrong = [.. uploads.Zip(found).Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
+        UploadToken[] wrong = [.. uploads.Zip(found)
+            .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
         if (wrong.Length > 0)
             await catalog.RefuseAsync(id, own, wrong, cancel);
-        var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null).Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
+        var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null)
+            .Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
             id, own, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
             [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancel);
@@ -152,7 +170,8 @@ internal sealed partial class DirectPushes(
             [
                 .. strange,
                 .. found.Where(f => f.Rejected is not null).Select(f => f.Rejected!),
-                .. ended.Select(u => new RejectedUpload { Upload = u.Report.Upload, Reason = "ended", Detail = "This grant has ended; ask 'wait' about its path." }),
+                .. ended.Select(u => new RejectedUpload { Upload = u.Report.Upload, Reason = "ended",
+                    Detail = "This grant has ended; ask 'wait' about its path." }),
             ],
         };
     }
@@ -170,14 +189,16 @@ internal sealed partial class DirectPushes(
             if (claims.Exists(c => c.Status == "withdrawn"))
                 throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == "withdrawn").Select(c => c.Second)]);
             if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
-                throw new CacheProblemException(ProblemKind.BadRequest, $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
+                throw new CacheProblemException(ProblemKind.BadRequest,
+                    $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
             var left = timeout - Stopwatch.GetElapsedTime(started);
             if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
             {
                 var uploads = await grants.GrantAsync(id, Own(push), claims, cancel);
                 news?.Alive(cache, push);
                 CountClaims(claims);
-                return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))], Uploads = [.. uploads.Values] };
+                return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))],
+                    Uploads = [.. uploads.Values] };
             }
 
             await waits.WaitAsync(cache, id, push, claims, left, cancel);
@@ -191,14 +212,17 @@ internal sealed partial class DirectPushes(
             throw new CacheProblemException(ProblemKind.BadRequest, $"'{upload}' is not the id of an upload grant of this push.");
         if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
             throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
-        var grant = await grants.RenewAsync(id, Own(push), token, request.FirstPart, Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
+        var grant = await grants.RenewAsync(id, Own(push), token, request.FirstPart,
+            Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
         news?.Alive(cache, push);
         return grant is null
-            ? throw new CacheProblemException(ProblemKind.PushEnded, "This grant has ended: it was recorded, or its push is over. Ask 'wait' about its path.")
+            ? throw new CacheProblemException(ProblemKind.PushEnded,
+                "This grant has ended: it was recorded, or its push is over. Ask 'wait' about its path.")
             : new UrlsAnswer { FirstPart = request.FirstPart, Grant = grant };
     }
 
-    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => catalog.PinAsync(caches.IdOf(cache), Own(push), cancel);
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) =>
+        catalog.PinAsync(caches.IdOf(cache), Own(push), cancel);
 
     public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel)
     {
@@ -234,7 +258,8 @@ internal sealed partial class DirectPushes(
     public async Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel)
     {
         if (request.Paths.Count > options.MaxPaths)
-            throw new CacheProblemException(ProblemKind.TooLarge, $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
+            throw new CacheProblemException(ProblemKind.TooLarge,
+                $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
         return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancel) };
     }
 
@@ -248,22 +273,27 @@ internal sealed partial class DirectPushes(
     {
         "present" => new PathStatus { Path = hash, State = PathState.Present },
         "stored" => new PathStatus { Path = hash, State = PathState.Stored },
-        "upload" when uploads.TryGetValue(claim.Object, out var grant) => new PathStatus { Path = hash, State = PathState.Upload, Upload = grant.Id },
+        "upload" when uploads.TryGetValue(claim.Object, out var grant) =>
+            new PathStatus { Path = hash, State = PathState.Upload, Upload = grant.Id },
         _ => new PathStatus { Path = hash, State = PathState.Wait },
     };
 
     private static List<ExtraObject> ReportExtras(UploadReport report) =>
     [
         .. report.Logs.Select(l => new ExtraObject(ObjectKey.Log(l.Drv), "log", l.Content, l.Path)),
-        .. report.Realisations.Select(r => new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
+        .. report.Realisations.Select(r =>
+            new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
 
     private static CacheProblemException? Withdrawn(List<Claim> claims, Dictionary<long, StorePathHash> hashes) =>
-        claims.Exists(c => c.Status == "withdrawn") ? Withdrawn([.. claims.Where(c => c.Status == "withdrawn").Select(c => hashes[c.Path])]) : null;
+        claims.Exists(c => c.Status == "withdrawn")
+            ? Withdrawn([.. claims.Where(c => c.Status == "withdrawn").Select(c => hashes[c.Path])]) : null;
 
     internal static CacheProblemException Withdrawn(IReadOnlyList<StorePathHash> paths) => new(
         ProblemKind.Withdrawn,
-        $"An admin has taken {paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} out of this cache, and this content stays out. Build it anew; or an admin lets it in again: 'orleans-cache bars list' tells the reason and the bar's ID, for 'orleans-cache bars lift ID'.",
+        $"An admin has taken {paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} out of this cache, and this " +
+            "content stays out. Build it anew; or an admin lets it in again: 'orleans-cache bars list' tells the reason and the bar's " +
+            "ID, for 'orleans-cache bars lift ID'.",
         paths);
 
     private static void ThrowIfEnded(List<Claim> claims, PushId push)
@@ -276,7 +306,8 @@ internal sealed partial class DirectPushes(
         ? new CacheProblemException(ProblemKind.UnknownPush, $"There is no push {push}: it never was, or it ended long ago. Begin again.")
         : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {state}. Begin again.");
 
-    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) => Ended((await catalog.StateAsync(cache, Own(push), cancel))?.State, push);
+    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) =>
+        Ended((await catalog.StateAsync(cache, Own(push), cancel))?.State, push);
 
     private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
     {
@@ -288,21 +319,24 @@ internal sealed partial class DirectPushes(
         {
             var path = closure.Request.Paths[missing[i].Index];
             declarations[i] = new Declaration(
-                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()], path.Deriver?.BaseName, path.Ca?.ToString(),
+                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
+                    path.Deriver?.BaseName, path.Ca?.ToString(),
                 signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
         });
         return declarations;
     }
 
     // One by a key that nobody here knows is taken from the path's own trust group only.
-    private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, string> verdicts, CancellationToken cancel)
+    private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, string> verdicts,
+        CancellationToken cancel)
     {
         var added = new List<(long, string)>();
         foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
         {
             var declared = closure.Request.Paths[path.Index];
             if (declared.Signatures.Count > 0
-                && signer.Added(declared, closure.References(declared), path.Signatures.Split(' '), path.Group is not { } group || group == opened.Group) is { Length: > 0 } signatures)
+                && signer.Added(declared, closure.References(declared), path.Signatures.Split(' '), path.Group is not { } group
+                    || group == opened.Group) is { Length: > 0 } signatures)
                 added.Add((path.Id, signatures));
         }
 

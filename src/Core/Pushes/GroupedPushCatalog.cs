@@ -9,7 +9,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>The same transitions, those of many pushes at once in one statement (<c>groups.sql</c>). What a push is answered is the same as without.</summary>
+/// <summary>
+/// The same transitions, those of many pushes at once in one statement (<c>groups.sql</c>). What a push is answered is the same as without.
+/// </summary>
 internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions options) : PushCatalog(database), IAsyncDisposable
 {
     private const int LargeCommit = 500;
@@ -17,20 +19,24 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     private readonly CatalogDatabase _database = database;
     private readonly ConcurrentDictionary<int, Lazy<Groups>> _groups = new();
 
-    public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) => Of(cache).Open.SubmitAsync(opening, cancel);
+    public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
+        Of(cache).Open.SubmitAsync(opening, cancel);
 
     /// <summary>One that declares nothing is a wait's, and rare: it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
-        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
+            PushOptions pushOptions, CancellationToken cancel) =>
         declarations is null
             ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancel)
             : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancel);
 
-    public override Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions pushOptions, CancellationToken cancel) =>
+    public override Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
+        PushOptions pushOptions, CancellationToken cancel) =>
         Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancel);
 
     public override Task<List<(long Upload, string Outcome)>> ReportAsync(
-        int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings, IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
         Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancel);
 
     public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel)
@@ -92,16 +98,19 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         var shared = new Dictionary<StorePathHash, OpenedPath>();
         var opened = await _database.RunAsync(
             "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
-            p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray()).With(items[0].Life)
+            p => p.With(cache).With(items.Select(i => i.Operation).ToArray()).With(items.Select(i => i.Digest).ToArray())
+                .With(items[0].Life)
                 .With(items.Select(i => i.Paths.Count).ToArray()).With(paths.Select(h => h.ToArray()).ToArray())
                 .With(items.Select(i => i.Roots.Length).ToArray()).With(items.SelectMany(i => i.Roots).ToArray())
                 .With(items.Select(i => i.Keys.Count).ToArray()).With(items.SelectMany(i => i.Keys).ToArray())
                 .WithNullable(items.Select(i => i.PinText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(items.Select(i => i.Push.Id.Value).ToArray()).With(items.Select(i => i.Push.Caller.Publisher).ToArray())
                 .With(items.Select(i => i.Push.Caller.Group).ToArray()).With(items.Select(i => i.Push.Caller.Rank).ToArray())
-                .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(items.Select(i => i.Committers is null ? null : string.Join(' ', i.Committers)).ToArray(),
+                    NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(
-                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(options.Quotas),
+                    items.Any(i => i.Pin is not null) ? items.SelectMany(i => i.Pin is null ? new byte[i.Paths.Count][] : i.PathDigests!)
+                        .ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(options.Quotas),
             async (reader, stop) =>
             {
                 var outcomes = new OpenedPush?[items.Count];
@@ -138,22 +147,29 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     {
         var declarations = items.SelectMany(i => i.Declarations).ToList();
         return ListAsync(
-            "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
-            p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).ToArray())
-                .With(declarations.Select(d => d.Name).ToArray()).With(declarations.Select(d => d.NarHash.ToArray()).ToArray()).With(declarations.Select(d => d.NarSize).ToArray())
-                .With(declarations.Select(d => d.References.Count).ToArray()).With(items.Select(i => i.Declarations.Sum(d => d.References.Count)).ToArray())
+            "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
+                "$17, $18, $19, $20, $21)",
+            p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
+                .With(items.SelectMany(i => i.Paths).ToArray())
+                .With(declarations.Select(d => d.Name).ToArray()).With(declarations.Select(d => d.NarHash.ToArray()).ToArray())
+                    .With(declarations.Select(d => d.NarSize).ToArray())
+                .With(declarations.Select(d => d.References.Count).ToArray())
+                    .With(items.Select(i => i.Declarations.Sum(d => d.References.Count)).ToArray())
                 .With(declarations.SelectMany(d => d.References).ToArray())
                 .WithNullable(declarations.Select(d => d.Deriver).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(declarations.Select(d => d.Signatures).ToArray())
-                .WithNullable(declarations.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea).With(declarations.Select(d => d.Supersedes).ToArray())
-                .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate).WithQuotas(options.Quotas),
+                .WithNullable(declarations.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
+                    .With(declarations.Select(d => d.Supersedes).ToArray())
+                .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate)
+                    .WithQuotas(options.Quotas),
             items.Count, static r => ReadClaim(r, 1), cancel);
     }
 
     private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items, CancellationToken cancel) => ListAsync(
         "select * from @fn@.wait_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
-        p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray()).With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
+        p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
+            .With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
             .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
         items.Count, static r => ReadClaim(r, 1), cancel);
 
@@ -165,20 +181,28 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         return ListAsync(
             "select * from @fn@.report_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
             p => p.With(cache).WithPushes(items, i => i.Push)
-                .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
-                .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
-                .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
+                .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray())
+                    .With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
+                    .With(uploads.Select(u => u.FileSize).ToArray())
+                .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray())
+                    .With(listings.Select(l => l.Content).ToArray())
+                .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray())
+                    .With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified),
             items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancel);
     }
 
-    private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items, CancellationToken cancel) => AskAsync<Committed>(
+    private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items,
+        CancellationToken cancel) => AskAsync<Committed>(
         "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6, $3, $7)",
-        p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease).WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count, static (r, _) => ReadCommitted(r, 1), cancel);
+        p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease)
+            .WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count,
+            static (r, _) => ReadCommitted(r, 1), cancel);
 
     // Each row begins with the number of its item.
-    private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>
+    private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count,
+        Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>
         await _database.RunAsync(sql, bind, async (reader, stop) =>
         {
             var outcomes = new T?[count];
@@ -191,9 +215,11 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             return Whole(outcomes);
         }, cancel, grouped: true);
 
-    private static T[] Whole<T>(T?[] outcomes) where T : class => [.. outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item"))];
+    private static T[] Whole<T>(T?[] outcomes) where T : class =>
+        [.. outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item"))];
 
-    private async Task<IReadOnlyList<List<T>>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count, Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+    private async Task<IReadOnlyList<List<T>>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count,
+        Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
         await _database.RunAsync(sql, bind, async (reader, stop) =>
         {
             var outcomes = Enumerable.Range(0, count).Select(_ => new List<T>()).ToArray();
@@ -202,16 +228,19 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             return outcomes;
         }, cancel, grouped: true);
 
-    private sealed record Claiming(OwnPush Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations, IReadOnlyList<ObjectKey> Keys);
+    private sealed record Claiming(OwnPush Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations,
+        IReadOnlyList<ObjectKey> Keys);
 
     private sealed record Waiting(OwnPush Push, IReadOnlyList<StorePathHash> Paths, IReadOnlyList<ObjectKey> Keys);
 
     private sealed record Reporting(
-        OwnPush Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings, IReadOnlyList<ExtraObject> Extras, bool Verified);
+        OwnPush Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings,
+            IReadOnlyList<ExtraObject> Extras, bool Verified);
 
     private sealed record Groups(
         GroupCommit<Opening, OpenedPush> Open, GroupCommit<Claiming, List<Claim>> Claim, GroupCommit<Waiting, List<Claim>> Wait,
-        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(OwnPush Push, TimeSpan Lease), Committed> Commit) : IAsyncDisposable
+        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(OwnPush Push, TimeSpan Lease), Committed> Commit)
+            : IAsyncDisposable
     {
         public async ValueTask DisposeAsync()
         {

@@ -3,7 +3,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// Decompresses NARs that clients compressed. A window of up to 8 MiB, as all common levels make, is there for each; larger ones, up to 128 MiB, for a few of the process at
+/// Decompresses NARs that clients compressed. A window of up to 8 MiB, as all common levels make, is there for each; larger ones, up to 128
+/// MiB, for a few of the process at
 /// a time, while the others wait. Which it is the start of the file says, and no later frame may need more.
 /// </summary>
 internal sealed class NarDecompression : IAsyncDisposable

@@ -6,7 +6,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>What is declared of a path, in 16 bytes: name, NAR hash and size, references and content address. Equal digests are equal declarations.</summary>
+/// <summary>
+/// What is declared of a path, in 16 bytes: name, NAR hash and size, references and content address. Equal digests are equal declarations.
+/// </summary>
 internal static class PathDigest
 {
     public const int Length = 16;
@@ -15,7 +17,8 @@ internal static class PathDigest
     public static byte[] Of(PathDeclaration path)
     {
         var (name, ca, most) = (path.Path.Name, path.Ca?.ToString() ?? "", path.References.Count);
-        var length = Sha256Hash.ByteLength + sizeof(long) + (3 * sizeof(int)) + (most * StorePathHash.ByteLength) + Encoding.UTF8.GetByteCount(name) + Encoding.UTF8.GetByteCount(ca);
+        var length = Sha256Hash.ByteLength + sizeof(long) + (3 * sizeof(int)) + (most * StorePathHash.ByteLength)
+            + Encoding.UTF8.GetByteCount(name) + Encoding.UTF8.GetByteCount(ca);
         var bytes = length <= OnStack ? stackalloc byte[OnStack] : new byte[length];
         path.NarHash.CopyTo(bytes);
         var rest = bytes[Sha256Hash.ByteLength..];

@@ -15,24 +15,31 @@ internal class PushCatalog(CatalogDatabase database)
     public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
         database.RunAsync(
             "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-            p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life).With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
+            p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life)
+                .With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
                 .WithNullable(opening.PinText, NpgsqlDbType.Jsonb)
-                .With(opening.Push.Id.Value).With(opening.Push.Caller.Publisher).With(opening.Push.Caller.Group).With(opening.Push.Caller.Rank)
+                .With(opening.Push.Id.Value).With(opening.Push.Caller.Publisher).With(opening.Push.Caller.Group)
+                    .With(opening.Push.Caller.Rank)
                 .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
-                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithQuotas(opening.Quotas),
+                .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea)
+                    .WithQuotas(opening.Quotas),
             ReadOpenedAsync,
             cancel);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
-        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
-        ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false, options.Quotas, cancel);
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
+            PushOptions options, CancellationToken cancel) =>
+        ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false,
+            options.Quotas, cancel);
 
     /// <summary>The same for a push that describes its paths later.</summary>
     protected Task<List<Claim>> ClaimWithAsync(
-        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys, TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
+            TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancel) =>
         database.ListAsync(
-            "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+            "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
+                "$17, $18, $19, $20)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
                 .WithNullable(declarations?.Select(d => d.Name).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
@@ -48,10 +55,14 @@ internal class PushCatalog(CatalogDatabase database)
             r => ReadClaim(r, 0),
             cancel);
 
-    /// <summary>Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has published it.</summary>
+    /// <summary>
+    /// Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has
+    /// published it.
+    /// </summary>
     /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
     public Task<List<(long Path, string Verdict, string? Publisher)>> CompareAsync(
-        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole, CancellationToken cancel) =>
+        int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole,
+            CancellationToken cancel) =>
         database.ListAsync(
             "select path_id, verdict, publisher from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
@@ -62,22 +73,28 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(isWhole ? declarations.Select(d => d.Digest).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
             r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancel);
 
-    /// <summary>What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.</summary>
-    public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys, PushOptions options, CancellationToken cancel) =>
+    /// <summary>
+    /// What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.
+    /// </summary>
+    public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
+        PushOptions options, CancellationToken cancel) =>
         database.ListAsync(
-            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
+            "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, " +
+                "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
             p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
                 .With(options.UrlLife).With(options.DefaultRate),
             r => ReadClaim(r, 0), cancel);
 
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
-    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads,
+        IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
         IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
         database.ListAsync(
             "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).WithPush(push)
                 .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray()).With(uploads.Select(u => u.FileSize).ToArray())
+                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
+                    .With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified),
@@ -88,7 +105,8 @@ internal class PushCatalog(CatalogDatabase database)
     public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadToken> uploads, CancellationToken cancel) =>
         database.RunAsync(
             "select @fn@.refuse_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
-            p => p.With(cache).WithPush(push).With(uploads.Select(u => u.Object).ToArray()).With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.NarHash.ToArray()).ToArray()),
+            p => p.With(cache).WithPush(push).With(uploads.Select(u => u.Object).ToArray())
+                .With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.NarHash.ToArray()).ToArray()),
             cancel);
 
     public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel) =>
@@ -98,7 +116,8 @@ internal class PushCatalog(CatalogDatabase database)
             r => ReadCommitted(r, 0),
             cancel);
 
-    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life, CancellationToken cancel) =>
+    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life,
+        CancellationToken cancel) =>
         database.SingleAsync(
             "select state, expires, lost from @fn@.renew_push($1, @fn@.push_of($1, $2, $3, $4), $5)",
             p => p.With(cache).WithPush(push).With(life),
@@ -107,11 +126,13 @@ internal class PushCatalog(CatalogDatabase database)
 
     /// <summary>Ends an open push.</summary>
     public Task<int> EndAsync(int cache, OwnPush push, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1, $3, $5)", p => p.With(cache).WithPush(push).WithAddress(push.Caller), r => r.GetInt32(0), cancel);
+        database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1, $3, $5)", p => p.With(cache).WithPush(push)
+            .WithAddress(push.Caller), r => r.GetInt32(0), cancel);
 
     /// <summary>Ends up to <paramref name="limit"/> open pushes that lapsed so long ago.</summary>
     public Task<int> EndLapsedAsync(int cache, TimeSpan lapsed, int limit, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.end_pushes($1, null, $2, $3)", p => p.With(cache).With(lapsed).With(limit), r => r.GetInt32(0), cancel);
+        database.SingleAsync("select @fn@.end_pushes($1, null, $2, $3)", p => p.With(cache).With(lapsed).With(limit), r =>
+            r.GetInt32(0), cancel);
 
     /// <summary>State and number of published paths; null when there is no such push.</summary>
     public Task<(string State, int Published)?> StateAsync(int cache, OwnPush push, CancellationToken cancel) =>
@@ -136,11 +157,13 @@ internal class PushCatalog(CatalogDatabase database)
             where not exists (select from store_path s where s.cache_id = $1 and s.hash = u.hash and s.state in ('live', 'condemned'))
             order by u.ord
             """,
-            p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+            p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r =>
+                StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
 
     /// <summary>Also of paths whose names are not known yet.</summary>
     public Task<List<StorePathHash>> HashesAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
-        database.ListAsync("select hash from store_path where id = any($1)", p => p.With(ids.ToArray()), r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+        database.ListAsync("select hash from store_path where id = any($1)", p => p.With(ids.ToArray()), r =>
+            StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
 
     /// <summary>Those of the paths that are being deleted.</summary>
     public Task<List<StorePath>> DeletingAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
@@ -151,13 +174,19 @@ internal class PushCatalog(CatalogDatabase database)
     public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
         database.ListAsync(
             "select id, hash, name from store_path where id = any($1)",
-            p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel);
+            p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)),
+                r.GetString(2))), cancel);
 
-    /// <summary>Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free or overdue.</summary>
-    public Task<List<(PushId Push, long Path)>> ArrivedAsync(int cache, IReadOnlyList<(PushId Push, long Path)> pairs, PushOptions options, CancellationToken cancel) =>
+    /// <summary>
+    /// Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free
+    /// or overdue.
+    /// </summary>
+    public Task<List<(PushId Push, long Path)>> ArrivedAsync(int cache, IReadOnlyList<(PushId Push, long Path)> pairs, PushOptions options,
+        CancellationToken cancel) =>
         database.ListAsync(
             "select push, path_id from @fn@.arrived_paths($1, $2, $3, $4)",
-            p => p.With(cache).With(pairs.Select(x => x.Push.Value).ToArray()).With(pairs.Select(x => x.Path).ToArray()).With(options.DefaultRate),
+            p => p.With(cache).With(pairs.Select(x => x.Push.Value).ToArray()).With(pairs.Select(x => x.Path).ToArray())
+                .With(options.DefaultRate),
             r => (new PushId(r.GetGuid(0)), r.GetInt64(1)), cancel);
 
     /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
@@ -167,7 +196,8 @@ internal class PushCatalog(CatalogDatabase database)
             select u.id from unnest($2, $3) u(key, id) join object o on o.cache_id = $1 and o.key = u.key
             where o.multipart_id is distinct from u.id
             """,
-            p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r => r.GetString(0), cancel);
+            p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r =>
+                r.GetString(0), cancel);
 
     protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancel)
     {
@@ -179,7 +209,8 @@ internal class PushCatalog(CatalogDatabase database)
 
     /// <summary>An opened push without its paths.</summary>
     protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(
-        new PushId(r.GetGuid(at)), r.GetString(at + 1), r.GetDateTime(at + 2), r.IsDBNull(at + 11) ? null : r.GetInt32(at + 11), !r.IsDBNull(at + 12) && r.GetBoolean(at + 12), [], [.. Array<string>(r, at + 10)]);
+        new PushId(r.GetGuid(at)), r.GetString(at + 1), r.GetDateTime(at + 2), r.IsDBNull(at + 11) ? null : r.GetInt32(at + 11),
+            !r.IsDBNull(at + 12) && r.GetBoolean(at + 12), [], [.. Array<string>(r, at + 10)]);
 
     /// <summary>What has become of paths, in the order of the row.</summary>
     protected static IEnumerable<OpenedPath> ReadOpenedPaths(NpgsqlDataReader r, int at)
@@ -188,18 +219,22 @@ internal class PushCatalog(CatalogDatabase database)
         bool[] promised = Array<bool>(r, at + 5), verified = Array<bool>(r, at + 8);
         var digests = Array<byte[]?>(r, at + 6);
         var groups = Array<int?>(r, at + 7);
-        return Array<long>(r, at + 3).Select((id, i) => new OpenedPath(i, id, states[i], promised[i], digests[i], groups[i], verified[i], signatures[i]));
+        return Array<long>(r, at + 3)
+            .Select((id, i) => new OpenedPath(i, id, states[i], promised[i], digests[i], groups[i], verified[i], signatures[i]));
     }
 
     protected static T[] Array<T>(NpgsqlDataReader r, int column) => r.IsDBNull(column) ? [] : r.GetFieldValue<T[]>(column);
 
     protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
-        r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),
-        r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)), r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5), r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
+        r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null
+            : r.GetString(at + 3),
+        r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)), r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5),
+            r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
         r.IsDBNull(at + 7) ? null : new PushId(r.GetGuid(at + 7)));
 
     protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
-        r.GetString(at), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
+        r.GetString(at), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null
+            : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
 }
 
 /// <summary>What a push is opened with.</summary>
@@ -210,7 +245,8 @@ internal class PushCatalog(CatalogDatabase database)
 /// <param name="Committers">Other publishers who may commit it.</param>
 /// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
 internal sealed record Opening(
-    string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys, PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
+    string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys,
+        PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
     byte[][]? PathDigests, Quotas Quotas)
 {
     public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
@@ -219,7 +255,8 @@ internal sealed record Opening(
 /// <param name="State">A push_state, <c>reused</c>, or that a quota is used up: see <see cref="Quotas.Check"/>.</param>
 /// <param name="Group">Its trust group; null unless it is open.</param>
 /// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
-internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int? Group, bool TrustsLegacy, List<OpenedPath> Paths, List<string> MissingKeys)
+internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int? Group, bool TrustsLegacy, List<OpenedPath> Paths,
+    List<string> MissingKeys)
 {
     /// <summary>May this push rely on the path's bytes? A server has read them, or its own group has published them.</summary>
     public bool CanUse(OpenedPath path) => path.IsVerified || (path.Group is { } group ? group == Group : TrustsLegacy);
@@ -230,17 +267,22 @@ internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int
 /// <param name="Group">The trust group that published it; null before there were any.</param>
 /// <param name="IsVerified">A server has read its NAR.</param>
 /// <param name="Signatures">Separated by spaces.</param>
-internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? Digest, int? Group, bool IsVerified, string Signatures);
+internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? Digest, int? Group, bool IsVerified,
+    string Signatures);
 
 /// <summary>A path's declared content, with references as ids.</summary>
 /// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
 /// <param name="Supersedes">It is live with another content, which this is to replace.</param>
 internal sealed record Declaration(
-    string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures, byte[]? Digest, bool Supersedes);
+    string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
+        byte[]? Digest, bool Supersedes);
 
-/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push; or that a quota is used up: see <see cref="Quotas.Check"/>.</param>
-/// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another way.</param>
-internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart, PushId? Uploader);
+/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push; or that a quota is used up: see
+/// <see cref="Quotas.Check"/>.</param>
+/// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another
+/// way.</param>
+internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart,
+    PushId? Uploader);
 
 /// <param name="Outcome">See <c>commit_push.sql</c>.</param>
 /// <param name="Paths">With <c>missing</c> and <c>busy</c>: which.</param>

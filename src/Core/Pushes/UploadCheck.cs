@@ -8,7 +8,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// Checks reported uploads against the store before a row says that they are there: existence and size always, the MD5 of each body against the
+/// Checks reported uploads against the store before a row says that they are there: existence and size always, the MD5 of each body against
+/// the
 /// ETag where the store vouches for it, and the SHA-256 of file and NAR where the bytes passed through a gateway.
 /// </summary>
 internal sealed class UploadCheck(IObjectStore store, PushOptions options)
@@ -31,11 +32,13 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     public static bool Hashes(IObjectStore store, PushOptions options) => store.IsLocal && options.VerifyLocalUploads;
 
     /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
-    public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
+    public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(
+        IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
     {
         var isRead = Reads;
         if (!isRead && uploads.FirstOrDefault(u => u.Report.FileHash is null).Report is { } unnamed)
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The report of {unnamed.Upload} lacks fileHash: nobody here reads what is uploaded, so its narinfo says what the client has computed.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"The report of {unnamed.Upload} lacks fileHash: nobody here reads what is uploaded, so its narinfo says what the client has computed.");
 
         // 1. Multipart uploads are joined; joining one again succeeds.
         var rejected = new RejectedUpload?[uploads.Count];
@@ -43,8 +46,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         await ForEachAsync(uploads, AtOnce, async (i, stop) =>
         {
             var (token, report) = uploads[i];
-            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.FileSize, report.Md5, stop))
-                rejected[i] = Reject(report, "not-found", "The parts do not make up the upload: one is missing, or is not what was reported.");
+            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.FileSize,
+                report.Md5, stop))
+                rejected[i] = Reject(report, "not-found",
+                    "The parts do not make up the upload: one is missing, or is not what was reported.");
         }, cancel);
 
         // 2. What is in the store: one listing per shared prefix, or one question per key. What is read anyway tells by itself.
@@ -74,7 +79,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 return;
             if (!isRead)
             {
-                rejected[i] = found.TryGetValue(token.Key, out var info) ? Judge(token, report, info) : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
+                rejected[i] = found.TryGetValue(token.Key, out var info) ? Judge(token, report, info)
+                    : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
                 return;
             }
 
@@ -89,16 +95,21 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     }
 
     /// <summary>
-    /// Joins and checks a multipart upload of which its client tells nothing but its parts' MD5s: its size is what the store says, and its hash what we compute where we read it.
+    /// Joins and checks a multipart upload of which its client tells nothing but its parts' MD5s: its size is what the store says, and its
+    /// hash what we compute where we read it.
     /// </summary>
-    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5, CancellationToken cancel)
+    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5,
+        CancellationToken cancel)
     {
         if (!await store.CompleteMultipartAsync(token.Key, token.Multipart!, IObjectStore.SizeOfParts, md5, cancel))
-            return (Reject(id, "not-found", "The parts do not make up the upload: one is missing, or is not what was reported; or the upload has ended."), null);
+            return (Reject(id, "not-found",
+                "The parts do not make up the upload: one is missing, or is not what was reported; or the upload has ended."), null);
         if (await store.HeadAsync(token.Key, cancel) is not { } info)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
-        if (info.ETag is { } etag && MultipartETag(md5) is var expected && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
-            return (Reject(id, HashMismatch, $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
+        if (info.ETag is { } etag && MultipartETag(md5) is var expected
+            && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
+            return (Reject(id, HashMismatch,
+                $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
         Sha256Hash? fileHash = null;
         if (Reads)
         {
@@ -120,12 +131,14 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         var expected = token.Multipart is null ? (report.Md5.Count == 1 ? report.Md5[0] : "") : MultipartETag(report.Md5);
         return string.Equals(expected, info.ETag, StringComparison.OrdinalIgnoreCase)
             ? null
-            : Reject(report, HashMismatch, $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
+            : Reject(report, HashMismatch,
+                $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
     /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
     /// <param name="judge">Asked first: why the object cannot be it.</param>
-    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token, Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancel)
+    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token,
+        Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancel)
     {
         await using var body = await store.GetAsync(token.Key, null, cancel);
         if (body is null)
@@ -140,7 +153,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
         var fileHash = Task.Run(() => HashFileAsync(token.Key, cancel), cancel);
         var refused = await CheckNarAsync(id, token, body.Stream, cancel);
-        return await fileHash is { } hash && refused is null ? (null, hash) : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
+        return await fileHash is { } hash && refused is null ? (null, hash)
+            : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
     }
 
     private async Task<Sha256Hash?> HashFileAsync(ObjectKey key, CancellationToken cancel)
@@ -156,15 +170,18 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
     private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancel)
     {
-        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancel) ?? throw new InvalidOperationException("zstd is not known");
+        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancel)
+            ?? throw new InvalidOperationException("zstd is not known");
         var nar = opened.Nar;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
         var (count, hashed) = (0L, Task.CompletedTask);
         try
         {
-            // One buffer is decompressed into while the other is hashed: a large NAR has two processors. One byte more than declared tells a bomb.
-            while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false, cancel) is > 0 and var read)
+            // One buffer is decompressed into while the other is hashed: a large NAR has two processors. One byte more than declared tells
+            // a bomb.
+            while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
+                cancel) is > 0 and var read)
             {
                 await hashed;
                 count += read;
@@ -188,7 +205,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
 
         if (count != token.NarSize)
-            return Reject(id, SizeMismatch, $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
+            return Reject(id, SizeMismatch,
+                $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
         if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
             return Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
         return null;
@@ -199,7 +217,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         var joined = new byte[md5.Count * MD5.HashSizeInBytes];
         for (var i = 0; i < md5.Count; i++)
         {
-            if (md5[i] is not { Length: MD5.HashSizeInBytes * 2 } || Convert.FromHexString(md5[i], joined.AsSpan(i * MD5.HashSizeInBytes), out _, out _) != OperationStatus.Done)
+            if (md5[i] is not { Length: MD5.HashSizeInBytes * 2 } || Convert.FromHexString(md5[i], joined.AsSpan(i * MD5.HashSizeInBytes),
+                out _, out _) != OperationStatus.Done)
                 return "";
         }
 
@@ -208,8 +227,11 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
     private static RejectedUpload Reject(UploadedNar report, string reason, string detail) => Reject(report.Upload, reason, detail);
 
-    private static RejectedUpload Reject(string id, string reason, string detail) => new() { Upload = id, Reason = reason, Detail = detail };
+    private static RejectedUpload Reject(string id, string reason, string detail) =>
+        new() { Upload = id, Reason = reason, Detail = detail };
 
-    private static Task ForEachAsync<T>(IReadOnlyList<T> items, int atOnce, Func<int, CancellationToken, Task> action, CancellationToken cancel) =>
-        Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancel }, async (i, stop) => await action(i, stop));
+    private static Task ForEachAsync<T>(IReadOnlyList<T> items, int atOnce, Func<int, CancellationToken, Task> action,
+        CancellationToken cancel) =>
+        Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancel },
+            async (i, stop) => await action(i, stop));
 }

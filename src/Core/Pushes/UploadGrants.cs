@@ -20,10 +20,12 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     private long SinglePutLimit => store.PutsOnce ? options.SinglePutLimit : -1;
 
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
-    public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
+        CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > SinglePutLimit && c.Multipart is null)], PartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > SinglePutLimit && c.Multipart is null)],
+            PartSize, cancel);
         var secret = caches.SecretOf(cache);
         var grants = new UploadGrant?[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
@@ -31,17 +33,21 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             var claim = uploads[i];
             var multipart = claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object);
             var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
-            grants[i] = token.Multipart is null && token.NarSize > SinglePutLimit ? null : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
+            grants[i] = token.Multipart is null && token.NarSize > SinglePutLimit ? null
+                : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
         });
         // A claim that has just ended gets no grant: its path is asked about again by 'wait'.
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
     }
 
     /// <summary>
-    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice (<see cref="Niks3PartSize"/>), expects ETags and
-    /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used twice.
+    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice
+    /// (<see cref="Niks3PartSize"/>), expects ETags and
+    /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used
+    /// twice.
     /// </summary>
-    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push, IReadOnlyList<Claim> claims, CancellationToken cancel)
+    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
+        IReadOnlyList<Claim> claims, CancellationToken cancel)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
         var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize, cancel);
@@ -49,7 +55,8 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         Parallel.For(0, uploads.Count, i =>
         {
             var claim = uploads[i];
-            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object));
+            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart
+                ?? multiparts.GetValueOrDefault(claim.Object));
             var parts = ((claim.NarSize - 1) / Niks3PartSize(claim.NarSize)) + 1;
             grants[i] = (token, SignForNiks3(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MostFirstParts)));
         });
@@ -57,19 +64,24 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>
-    public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.Niks3Life, cancel) is { Multipart: not null } current ? SignForNiks3(current, first, count) : null;
+    public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadToken token, int first, int count,
+        CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.Niks3Life, cancel) is { Multipart: not null } current
+            ? SignForNiks3(current, first, count) : null;
 
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
-    public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count, CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
+    public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count,
+        CancellationToken cancel) =>
+        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current
+            ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
 
     private async Task<UploadToken?> CurrentAsync(int cache, OwnPush push, UploadToken token, TimeSpan life, CancellationToken cancel)
     {
         var rows = await database.ListAsync(
             "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, @fn@.push_of($1, $2, $3, $4), $5, $6)",
             p => p.With(cache).WithPush(push).With(token.Object).With(life),
-            r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
+            r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)),
+                r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
         return rows.Count == 0 ? null : rows[0];
     }
 
@@ -98,7 +110,8 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         if (token.Multipart is null)
         {
             var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
-            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal, ServerHashes = UploadCheck.Hashes(store, options), Expires = put.Expires };
+            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal,
+                ServerHashes = UploadCheck.Hashes(store, options), Expires = put.Expires };
         }
 
         var partSize = PartSize(token.NarSize);
@@ -109,7 +122,8 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             PartSize = partSize,
             Md5 = !store.IsLocal,
             ServerHashes = UploadCheck.Hashes(store, options),
-            Parts = store.SignParts(token.Key, token.Multipart, partSize, first, Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
+            Parts = store.SignParts(token.Key, token.Multipart, partSize, first,
+                Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
             Expires = DateTimeOffset.UtcNow + options.UrlLife,
         };
     }
@@ -121,12 +135,14 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         return Math.Max(options.PartSize, (needed + MiB - 1) / MiB * MiB);
     }
 
-    private async Task<Dictionary<long, string>> OpenMultipartsAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims, Func<long, long> partSize, CancellationToken cancel)
+    private async Task<Dictionary<long, string>> OpenMultipartsAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
+        Func<long, long> partSize, CancellationToken cancel)
     {
         if (claims.Count == 0)
             return [];
         var opened = new string[claims.Count];
-        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = options.MultipartsAtOnce, CancellationToken = cancel }, async (i, stop) =>
+        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = options.MultipartsAtOnce,
+            CancellationToken = cancel }, async (i, stop) =>
             opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), partSize(claims[i].NarSize), stop));
         var noted = await database.ListAsync(
             "select object_id, multipart_id from @fn@.upload_multiparts(@fn@.push_of($1, $2, $3, $4), $5, $6)",

@@ -9,7 +9,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// The id of a grant as clients see it: everything a report needs to check the store, so that a report costs one statement, and a seal, so that nothing is read or hashed but
+/// The id of a grant as clients see it: everything a report needs to check the store, so that a report costs one statement, and a seal, so
+/// that nothing is read or hashed but
 /// what this push was granted. What has become of the grant since the catalog's row says: id, key, NAR hash and claimant must be the row's.
 /// </summary>
 internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
@@ -27,18 +28,21 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
         token = default;
         var end = text?.LastIndexOf('~') ?? -1;
         var sent = new byte[SealLength];
-        if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _, out _) != OperationStatus.Done
+        if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _,
+            out _) != OperationStatus.Done
             || !CryptographicOperations.FixedTimeEquals(sent, Seal(text[..end], push, secret)))
             return false;
         var parts = text[..end].Split('~');
         if (parts.Length != 5
             || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var id)
             || !ObjectKey.TryParse($"nar/{parts[1]}", out var key)
-            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size) || size is <= 0 or > NarInfo.MaxNarSize
+            || !long.TryParse(parts[2], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
+                || size is <= 0 or > NarInfo.MaxNarSize
             || !Sha256Hash.TryParse("sha256:" + parts[3], out var narHash))
             return false;
         Span<byte> multipart = stackalloc byte[MaxMultipart];
-        if (parts[4].Length > MaxMultipart * 2 || Convert.FromHexString(parts[4], multipart, out _, out var length) != OperationStatus.Done || multipart[..length].ContainsAnyExceptInRange((byte)'!', (byte)'~'))
+        if (parts[4].Length > MaxMultipart * 2 || Convert.FromHexString(parts[4], multipart, out _, out var length) != OperationStatus.Done
+            || multipart[..length].ContainsAnyExceptInRange((byte)'!', (byte)'~'))
             return false;
         token = new UploadToken(id, key, narHash, size, length == 0 ? null : Encoding.ASCII.GetString(multipart[..length]));
         return true;
@@ -47,9 +51,11 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
     public string ToText(PushId push, byte[] secret)
     {
         var text = string.Create(
-            CultureInfo.InvariantCulture, $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
+            CultureInfo.InvariantCulture,
+                $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
         return $"{text}~{Convert.ToHexStringLower(Seal(text, push, secret))}";
     }
 
-    private static ReadOnlySpan<byte> Seal(string text, PushId push, byte[] secret) => HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes($"{push} {text}")).AsSpan(0, SealLength);
+    private static ReadOnlySpan<byte> Seal(string text, PushId push, byte[] secret) =>
+        HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes($"{push} {text}")).AsSpan(0, SealLength);
 }

@@ -6,7 +6,8 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// All waiters of this process share one question to the catalog, every 250 ms while there are any. A waiter is woken when one of its paths
-/// need not wait any longer; it then asks for itself what to do. Where there is news of the pushes that it waits for, it is woken by them, and the catalog is
+/// need not wait any longer; it then asks for itself what to do. Where there is news of the pushes that it waits for, it is woken by them,
+/// and the catalog is
 /// asked for it every five seconds only.
 /// </summary>
 internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, TimeProvider time, IUploadNews? news = null)
@@ -22,7 +23,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     private bool _running;
 
     /// <summary>Returns when one of the paths has something new, or the time is over.</summary>
-    public async Task WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout, CancellationToken cancel)
+    public async Task WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout,
+        CancellationToken cancel)
     {
         var waiter = new Waiter(cacheId, push, claims, time.GetTimestamp());
         lock (_gate)
@@ -144,7 +146,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
             {
                 var pushes = new HashSet<(PushId, long)>();
                 foreach (var cache in due.GroupBy(w => w.Cache))
-                    pushes.UnionWith(await catalog.ArrivedAsync(cache.Key, [.. cache.SelectMany(w => w.Paths.Select(p => (w.Push, p))).Distinct()], options, CancellationToken.None));
+                    pushes.UnionWith(await catalog.ArrivedAsync(cache.Key,
+                        [.. cache.SelectMany(w => w.Paths.Select(p => (w.Push, p))).Distinct()], options, CancellationToken.None));
                 foreach (var waiter in due)
                 {
                     waiter.Looked = time.GetTimestamp();
@@ -162,7 +165,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     }
 
     // News of all that it waits for; of a path that is published or deleted just now there is none.
-    private bool HasNews(Waiter waiter) => waiter.OnlyForUploads && waiter.Uploaders.All(u => _followed.TryGetValue(u, out var follower) && follower.Works);
+    private bool HasNews(Waiter waiter) => waiter.OnlyForUploads && waiter.Uploaders.All(u => _followed.TryGetValue(u, out var follower)
+        && follower.Works);
 
     private sealed class Follower
     {
@@ -178,7 +182,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
 
     private sealed class Waiter(int cache, PushId push, IReadOnlyList<Claim> claims, long looked)
     {
-        private readonly HashSet<(PushId, Sha256Hash)> _nars = [.. claims.Where(c => c.Uploader is not null).Select(c => (c.Uploader!.Value, c.NarHash))];
+        private readonly HashSet<(PushId, Sha256Hash)> _nars = [.. claims.Where(c => c.Uploader is not null)
+            .Select(c => (c.Uploader!.Value, c.NarHash))];
 
         public int Cache { get; } = cache;
 

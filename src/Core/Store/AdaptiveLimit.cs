@@ -1,7 +1,8 @@
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// How many requests may be at the store at once: halved when it says "slow down", one more per round of answers (additive increase, multiplicative decrease, as TCP does it).
+/// How many requests may be at the store at once: halved when it says "slow down", one more per round of answers (additive increase,
+/// multiplicative decrease, as TCP does it).
 /// First come, first served.
 /// </summary>
 internal sealed class AdaptiveLimit(int most)

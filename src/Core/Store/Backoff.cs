@@ -1,6 +1,8 @@
 namespace OrleansCache.Core.Store;
 
-/// <summary>Pauses between attempts: doubled each time, at random up to that ("full jitter"), so that many clients do not come back together.</summary>
+/// <summary>
+/// Pauses between attempts: doubled each time, at random up to that ("full jitter"), so that many clients do not come back together.
+/// </summary>
 internal static class Backoff
 {
     private const double FirstMilliseconds = 50;
@@ -8,5 +10,6 @@ internal static class Backoff
 
     /// <param name="attempt">0 after the first failure.</param>
     public static TimeSpan Pause(int attempt) =>
-        TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * Math.Min(MostMilliseconds, FirstMilliseconds * Math.Pow(2, Math.Min(attempt, 10))));
+        TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * Math.Min(MostMilliseconds,
+            FirstMilliseconds * Math.Pow(2, Math.Min(attempt, 10))));
 }

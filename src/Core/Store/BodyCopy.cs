@@ -8,7 +8,8 @@ internal static class BodyCopy
     private const int PieceSize = 256 * 1024;
 
     /// <returns>False when the body was shorter or longer than declared.</returns>
-    public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write, CancellationToken cancel)
+    public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write,
+        CancellationToken cancel)
     {
         // One byte more than declared is asked for: it shows the end, or a body that is too long.
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length) + 1);

@@ -3,7 +3,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// A bucket, or a directory that acts as one. Implementations retry inside a call what can be retried (503, 429, timeouts, resets) with backoff and jitter,
+/// A bucket, or a directory that acts as one. Implementations retry inside a call what can be retried (503, 429, timeouts, resets) with
+/// backoff and jitter,
 /// and throw <see cref="ObjectStoreException"/> when the store cannot be reached or refuses.
 /// </summary>
 public interface IObjectStore
@@ -11,31 +12,46 @@ public interface IObjectStore
     /// <summary>Size and ETag of an object; null when there is none.</summary>
     Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel);
 
-    /// <summary>The object's bytes, or a range of them (of length zero when the object has no such bytes); null when there is no object. The caller disposes of it.</summary>
+    /// <summary>
+    /// The object's bytes, or a range of them (of length zero when the object has no such bytes); null when there is no object. The caller
+    /// disposes of it.
+    /// </summary>
     Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel);
 
     /// <summary>All objects whose key begins with <paramref name="prefix"/> (may be empty), in key order.</summary>
     IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
 
     /// <summary>
-    /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock): presigned to expire then.
+    /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock):
+    /// presigned to expire then.
     /// Retries only until the fence.
     /// </summary>
     /// <returns>See <see cref="FencedOutcome"/>.</returns>
-    /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no such bucket, no space), and every attempt was answered: nothing was done.</exception>
-    Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel);
+    /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no
+    /// such bucket, no space), and every attempt was answered: nothing was done.</exception>
+    Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel);
 
     /// <summary>
-    /// Prepares writes of many well-known keys: whatever can be done before one of them is seen has been done when this returns (a directory store has written and synced
-    /// all bodies, together). Then each is made by <see cref="IStagedWrites.PutAsync"/>, in the order that the caller wants them to appear in.
+    /// Prepares writes of many well-known keys: whatever can be done before one of them is seen has been done when this returns (a
+    /// directory store has written and synced
+    /// all bodies, together). Then each is made by <see cref="IStagedWrites.PutAsync"/>, in the order that the caller wants them to appear
+    /// in.
     /// </summary>
     /// <exception cref="ObjectStoreException">As for <see cref="PutAsync"/>; nothing was done.</exception>
-    Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel) => Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
+    Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel) =>
+        Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
 
-    /// <summary>Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One outcome per key, in order; a refusal is one, too.</summary>
+    /// <summary>
+    /// Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One
+    /// outcome per key, in order; a refusal is one, too.
+    /// </summary>
     Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel);
 
-    /// <summary>Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they are there.</summary>
+    /// <summary>
+    /// Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they
+    /// are there.
+    /// </summary>
     Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel);
 
     /// <summary>Writes a minted key that has no object yet. Sent again after a lost answer, the same bytes succeed again.</summary>
@@ -50,10 +66,16 @@ public interface IObjectStore
     /// <param name="cancel">Stops it.</param>
     Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel);
 
-    /// <summary>A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows it.</summary>
+    /// <summary>
+    /// A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows
+    /// it.
+    /// </summary>
     SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life);
 
-    /// <summary>Whether the URL of <see cref="SignPut"/> takes effect once only. Where it does not, who was given one could replace what others rely on: use parts, whose upload ends.</summary>
+    /// <summary>
+    /// Whether the URL of <see cref="SignPut"/> takes effect once only. Where it does not, who was given one could replace what others rely
+    /// on: use parts, whose upload ends.
+    /// </summary>
     bool PutsOnce => true;
 
     /// <summary>Opens a multipart upload and returns its id.</summary>
@@ -66,7 +88,8 @@ public interface IObjectStore
     const long SizeOfParts = -1;
 
     /// <summary>
-    /// Joins the parts into an object of <paramref name="size"/> bytes (or <see cref="SizeOfParts"/>); completing again after a lost answer succeeds. Part i+1 must have the MD5
+    /// Joins the parts into an object of <paramref name="size"/> bytes (or <see cref="SizeOfParts"/>); completing again after a lost answer
+    /// succeeds. Part i+1 must have the MD5
     /// <paramref name="partMd5"/>[i] (lower-case hex); a local store does not look at that, as what it holds is hashed whole afterwards.
     /// False when there is no such upload any more or the parts do not match, and no finished object either.
     /// </summary>
@@ -78,7 +101,9 @@ public interface IObjectStore
     /// <summary>All open multipart uploads.</summary>
     IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel);
 
-    /// <summary>What keeps writes from succeeding although reads do, in a sentence that may be told to everybody; null when nothing is known.</summary>
+    /// <summary>
+    /// What keeps writes from succeeding although reads do, in a sentence that may be told to everybody; null when nothing is known.
+    /// </summary>
     string? FindWriteTrouble() => null;
 
     /// <summary>Whether what is deleted stays as an old version, and takes its space. False also where the store does not tell.</summary>
@@ -98,7 +123,8 @@ public interface IStagedWrites : IAsyncDisposable
 /// <summary>A body for a well-known key.</summary>
 public sealed record ObjectWrite(ObjectKey Key, ReadOnlyMemory<byte> Body, ObjectHeaders Headers);
 
-/// <param name="ETag">Without quotes; the MD5 of the body for a single PUT and <c>md5(md5s)-N</c> for a multipart upload, null where the store gives no such vouching.</param>
+/// <param name="ETag">Without quotes; the MD5 of the body for a single PUT and <c>md5(md5s)-N</c> for a multipart upload, null where the
+/// store gives no such vouching.</param>
 public sealed record ObjectInfo(ObjectKey Key, long Size, string? ETag, DateTimeOffset LastModified);
 
 public sealed record OpenMultipart(ObjectKey Key, string UploadId, DateTimeOffset Initiated);
@@ -109,7 +135,9 @@ public sealed record SignedUrl(Uri Url, IReadOnlyDictionary<string, string> Head
 /// <summary>Stored with the object and served with it.</summary>
 public sealed record ObjectHeaders(string ContentType, string CacheControl, string? ContentEncoding = null);
 
-/// <summary>Bytes <paramref name="First"/> to <paramref name="Last"/> inclusive; or the last <c>-First</c> bytes when First is negative.</summary>
+/// <summary>
+/// Bytes <paramref name="First"/> to <paramref name="Last"/> inclusive; or the last <c>-First</c> bytes when First is negative.
+/// </summary>
 public readonly record struct ByteRange(long First, long? Last)
 {
     /// <summary>What it covers of an object of <paramref name="size"/> bytes; a length of zero when that is nothing.</summary>
@@ -164,23 +192,32 @@ public readonly record struct FencedOutcome
 
     public override int GetHashCode() => _kind;
 
-    public override string ToString() => (_kind switch { 1 => "Done", 2 => "Refused", _ => "Unknown" }) + (Answer is null ? "" : $" ({Answer.Code})");
+    public override string ToString() => (_kind switch { 1 => "Done", 2 => "Refused", _ => "Unknown" })
+        + (Answer is null ? "" : $" ({Answer.Code})");
 }
 
-/// <summary>The store could not be reached, or refused in a way that no retry mends. The message names the operation, the key and the store's own words.</summary>
+/// <summary>
+/// The store could not be reached, or refused in a way that no retry mends. The message names the operation, the key and the store's own
+/// words.
+/// </summary>
 public sealed class ObjectStoreException(string message, bool isTransient, Exception? inner = null) : Exception(message, inner)
 {
     /// <param name="what">The operation and the key.</param>
     /// <param name="answer">What the store said, for the last time.</param>
     /// <param name="inner">Its own words.</param>
     public ObjectStoreException(string what, StoreAnswer answer, Exception? inner = null)
-        : this(answer == StoreAnswer.None || answer == StoreAnswer.Late ? $"{what}: {answer.Sentence}" : $"The object store answers {what} with {answer.Code}. {answer.Sentence}", !answer.IsRefusal, inner) => Answer = answer;
+        : this(answer == StoreAnswer.None || answer == StoreAnswer.Late ? $"{what}: {answer.Sentence}"
+            : $"The object store answers {what} with {answer.Code}. {answer.Sentence}", !answer.IsRefusal, inner) => Answer = answer;
 
     public bool IsTransient { get; } = isTransient;
 
-    /// <summary>What the store said, and what to do about it, which clients may be told; null where it is none that answers, or where it was not asked.</summary>
+    /// <summary>
+    /// What the store said, and what to do about it, which clients may be told; null where it is none that answers, or where it was not
+    /// asked.
+    /// </summary>
     public StoreAnswer? Answer { get; }
 
     /// <summary>What a client may know of it: paths of this machine's files are none of its business.</summary>
-    public string Told => Answer is not null ? Message : IsTransient ? StoreAnswer.None.Sentence : "The object store cannot be used; the server's log says why.";
+    public string Told => Answer is not null ? Message : IsTransient ? StoreAnswer.None.Sentence
+        : "The object store cannot be used; the server's log says why.";
 }

@@ -23,7 +23,9 @@ public static class KeyHeaders
         _ => new("application/octet-stream", Minutes),
     };
 
-    /// <summary>Headers of stored bytes that carry none, from their first four or more: a listing or log that is not zstd has no Content-Encoding.</summary>
+    /// <summary>
+    /// Headers of stored bytes that carry none, from their first four or more: a listing or log that is not zstd has no Content-Encoding.
+    /// </summary>
     public static ObjectHeaders For(ObjectKey key, ReadOnlySpan<byte> start)
     {
         var headers = For(key);

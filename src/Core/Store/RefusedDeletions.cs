@@ -5,7 +5,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// What the store has just refused to delete, by key, and in its words: for the log, for who waits for a collection, and for a push that needs such a path anew. Of this process, and of the
+/// What the store has just refused to delete, by key, and in its words: for the log, for who waits for a collection, and for a push that
+/// needs such a path anew. Of this process, and of the
 /// last minute only: what is refused is tried again every few seconds, here as everywhere, so silence means that it is over.
 /// </summary>
 internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger)
@@ -52,7 +53,8 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
         if (all.Count == 0)
             return null;
         var named = string.Join(", ", all.Take(MostNamed).Select(r => $"{r.Key} ({r.Answer.Code})"));
-        return $"The object store refuses to delete {named}{(all.Count > MostNamed ? $" and {(_refused.Count >= MostKeys ? "at least " : "")}{all.Count - MostNamed} more" : "")}. {all[0].Answer.Sentence}";
+        return $"The object store refuses to delete " +
+            $"{named}{(all.Count > MostNamed ? $" and {(_refused.Count >= MostKeys ? "at least " : "")}{all.Count - MostNamed} more" : "")}. {all[0].Answer.Sentence}";
     }
 
     private IEnumerable<(ObjectKey Key, StoreAnswer Answer)> All()
@@ -66,6 +68,7 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "the store refuses to delete {Key}, and perhaps more ({Code}). {Sentence} It is tried again; this is told every ten minutes")]
+    [LoggerMessage(LogLevel.Warning,
+        "the store refuses to delete {Key}, and perhaps more ({Code}). {Sentence} It is tried again; this is told every ten minutes")]
     private partial void LogRefused(ObjectKey key, string code, string sentence);
 }

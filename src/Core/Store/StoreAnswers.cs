@@ -24,7 +24,10 @@ public enum StoreStep
     Refuse,
 }
 
-/// <summary>The one table of what a store of S3 may answer: the step, and the sentence for who has to wait or to act. <c>docs/operations.md</c> lists it.</summary>
+/// <summary>
+/// The one table of what a store of S3 may answer: the step, and the sentence for who has to wait or to act. <c>docs/operations.md</c>
+/// lists it.
+/// </summary>
 /// <param name="Code">The store's own, or its HTTP status where it sent no error document.</param>
 public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
 {
@@ -33,32 +36,58 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
 
     private static readonly (string[] Codes, StoreStep Step, string Sentence)[] Rows =
     [
-        (["NoSuchKey", "NoSuchVersion", "NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidRange", "PreconditionFailed", "NotModified"], StoreStep.Understand, Plain),
-        (["SlowDown", "TooManyRequests", "Throttling", "ThrottlingException", "RequestLimitExceeded", "Busy", "BandwidthLimitExceeded"], StoreStep.Repeat, "The store asks for a slower pace. Send the same request again."),
+        (["NoSuchKey", "NoSuchVersion", "NoSuchUpload", "InvalidPart", "InvalidPartOrder", "EntityTooSmall", "InvalidRange",
+            "PreconditionFailed", "NotModified"], StoreStep.Understand, Plain),
+        (["SlowDown", "TooManyRequests", "Throttling", "ThrottlingException", "RequestLimitExceeded", "Busy", "BandwidthLimitExceeded"],
+            StoreStep.Repeat, "The store asks for a slower pace. Send the same request again."),
         (["ServiceUnavailable"], StoreStep.Repeat, "The store is busy or restarts. Send the same request again."),
-        (["RequestTimeout", "IncompleteBody", "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"], StoreStep.Repeat, "The body did not reach the store whole. Send the same request again."),
-        (["OperationAborted", "ConditionalRequestConflict"], StoreStep.Repeat, "The store works on the same object for another request. Send the same request again."),
+        (["RequestTimeout", "IncompleteBody", "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"],
+            StoreStep.Repeat, "The body did not reach the store whole. Send the same request again."),
+        (["OperationAborted", "ConditionalRequestConflict"], StoreStep.Repeat,
+            "The store works on the same object for another request. Send the same request again."),
         (["InternalError"], StoreStep.Ask, "The store failed inside; its own log tells why. Send the same request again."),
-        (["AccessDenied", "AllAccessDisabled", "AccountProblem", "UnauthorizedAccess"], StoreStep.Tell, "The bucket's policy or the rights of the server's key deny it, or that key is wrong (--s3-access-key-file, --s3-secret-key-file). Allow it s3:* on the bucket and all in it."),
-        (["InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "NotSignedUp"], StoreStep.Tell, "The store does not know the server's access key. Give the server a valid one (--s3-access-key-file)."),
-        (["SignatureDoesNotMatch"], StoreStep.Tell, "The server's secret key is wrong (--s3-secret-key-file), or a proxy before the store changes the host, the path or the headers of requests."),
-        (["ExpiredToken", "TokenRefreshRequired"], StoreStep.Tell, "The server's session credentials have expired. Give it new ones, or a role that renews them."),
-        (["RequestTimeTooSkewed", "RequestExpired"], StoreStep.Tell, "The clocks of this server and of the store differ by more than the store allows. Synchronise both (NTP)."),
-        (["NoSuchBucket", "InvalidBucketName"], StoreStep.Tell, "There is no such bucket. Make it, or name another (--s3-bucket); --s3-endpoint is the server's URL without the bucket."),
-        (["QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "TooManyObjects"], StoreStep.Tell, "The store is full, or its quota is used up. Raise it, or free space ('orleans-cache gc')."),
-        (["InvalidRequest", "MissingContentMD5", "MissingSecurityHeader", "MissingRequiredHeader"], StoreStep.Tell, "The store wants a header that was not sent, or not that one: with Object Lock it wants Content-MD5. The server now finds out what the store wants, once a minute at most. Send the same request again."),
-        (["ObjectLocked", "ObjectLockConfigurationNotFoundError", "InvalidObjectState"], StoreStep.Tell, "Object Lock, a retention or an archive keeps the object as it is. Give the cache a bucket without these."),
-        (["PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "InvalidRegionName"], StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
-        (["AuthorizationQueryParametersError", "CredentialsNotSupported", "InvalidSignatureVersion"], StoreStep.Tell, "The store does not take signatures as the server makes them (AWS Signature Version 4). Check --s3-region, and the store's settings."),
-        (["KMS.ThrottlingException", "KMS.RequestLimitExceeded"], StoreStep.Repeat, "The service that keeps the bucket's key asks for a slower pace. Send the same request again."),
-        (["KMS.InternalException", "KMS.KMSInternalException", "KMS.DependencyTimeoutException"], StoreStep.Ask, "The service that keeps the bucket's key failed inside. Send the same request again."),
-        (["KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException", "KMS.AccessDeniedException", "KMS.KeyUnavailableException"], StoreStep.Tell, Encryption),
-        (["EntityTooLarge", "MaxMessageLengthExceeded"], StoreStep.Refuse, "The store takes no object, or no part, of this size. Raise its limit."),
-        (["NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "XNotImplemented"], StoreStep.Refuse, "The store does not know this request. Update it, or use another."),
-        (["InvalidArgument", "InvalidURI", "KeyTooLongError", "MalformedXML", "MissingContentLength", "InvalidDigestAlgorithm"], StoreStep.Refuse, "The store cannot make sense of this request. Update it, or use another; --s3-prefix may be too long."),
+        (["AccessDenied", "AllAccessDisabled", "AccountProblem", "UnauthorizedAccess"], StoreStep.Tell,
+            "The bucket's policy or the rights of the server's key deny it, or that key is wrong (--s3-access-key-file, " +
+            "--s3-secret-key-file). Allow it s3:* on the bucket and all in it."),
+        (["InvalidAccessKeyId", "InvalidToken", "InvalidSecurity", "NotSignedUp"], StoreStep.Tell,
+            "The store does not know the server's access key. Give the server a valid one (--s3-access-key-file)."),
+        (["SignatureDoesNotMatch"], StoreStep.Tell,
+            "The server's secret key is wrong (--s3-secret-key-file), or a proxy before the store changes the host, the path or the " +
+            "headers of requests."),
+        (["ExpiredToken", "TokenRefreshRequired"], StoreStep.Tell,
+            "The server's session credentials have expired. Give it new ones, or a role that renews them."),
+        (["RequestTimeTooSkewed", "RequestExpired"], StoreStep.Tell,
+            "The clocks of this server and of the store differ by more than the store allows. Synchronise both (NTP)."),
+        (["NoSuchBucket", "InvalidBucketName"], StoreStep.Tell,
+            "There is no such bucket. Make it, or name another (--s3-bucket); --s3-endpoint is the server's URL without the bucket."),
+        (["QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded",
+            "TooManyObjects"], StoreStep.Tell, "The store is full, or its quota is used up. Raise it, or free space ('orleans-cache gc')."),
+        (["InvalidRequest", "MissingContentMD5", "MissingSecurityHeader", "MissingRequiredHeader"], StoreStep.Tell,
+            "The store wants a header that was not sent, or not that one: with Object Lock it wants Content-MD5. The server now finds " +
+            "out what the store wants, once a minute at most. Send the same request again."),
+        (["ObjectLocked", "ObjectLockConfigurationNotFoundError", "InvalidObjectState"], StoreStep.Tell,
+            "Object Lock, a retention or an archive keeps the object as it is. Give the cache a bucket without these."),
+        (["PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+            "InvalidRegionName"], StoreStep.Tell,
+            "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
+        (["AuthorizationQueryParametersError", "CredentialsNotSupported", "InvalidSignatureVersion"], StoreStep.Tell,
+            "The store does not take signatures as the server makes them (AWS Signature Version 4). Check --s3-region, and the store's settings."),
+        (["KMS.ThrottlingException", "KMS.RequestLimitExceeded"], StoreStep.Repeat,
+            "The service that keeps the bucket's key asks for a slower pace. Send the same request again."),
+        (["KMS.InternalException", "KMS.KMSInternalException", "KMS.DependencyTimeoutException"], StoreStep.Ask,
+            "The service that keeps the bucket's key failed inside. Send the same request again."),
+        (["KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException", "KMS.InvalidStateException",
+            "KMS.AccessDeniedException", "KMS.KeyUnavailableException"], StoreStep.Tell, Encryption),
+        (["EntityTooLarge", "MaxMessageLengthExceeded"], StoreStep.Refuse,
+            "The store takes no object, or no part, of this size. Raise its limit."),
+        (["NotImplemented", "MethodNotAllowed", "UnsupportedOperation", "XNotImplemented"], StoreStep.Refuse,
+            "The store does not know this request. Update it, or use another."),
+        (["InvalidArgument", "InvalidURI", "KeyTooLongError", "MalformedXML", "MissingContentLength", "InvalidDigestAlgorithm"],
+            StoreStep.Refuse, "The store cannot make sense of this request. Update it, or use another; --s3-prefix may be too long."),
     ];
 
-    private const string Encryption = "The bucket's encryption key cannot be used. Enable it, and allow the server's key kms:GenerateDataKey and kms:Decrypt.";
+    private const string Encryption =
+        "The bucket's encryption key cannot be used. Enable it, and allow the server's key kms:GenerateDataKey and kms:Decrypt.";
 
     private static readonly FrozenDictionary<string, StoreAnswer> ByCode =
         Rows.SelectMany(r => r.Codes.Select(c => new StoreAnswer(r.Step, c, r.Sentence))).ToFrozenDictionary(a => a.Code);
@@ -75,7 +104,8 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
         ([503], StoreStep.Ask, "The store, or a proxy before it, is busy or restarts. Send the same request again."),
         ([301, 307, 308], StoreStep.Tell, "The bucket is in another region, or at another endpoint. Name it (--s3-region, --s3-endpoint)."),
         ([302], StoreStep.Tell, "A redirect is no answer of a store. --s3-endpoint is the URL of its S3 service."),
-        ([400], StoreStep.Tell, "The store cannot make sense of the request. Is --s3-endpoint the URL of its S3 service, and --s3-region its region?"),
+        ([400], StoreStep.Tell,
+            "The store cannot make sense of the request. Is --s3-endpoint the URL of its S3 service, and --s3-region its region?"),
         ([401, 407], StoreStep.Tell, "A proxy before the store wants credentials of its own. Let the server reach the store without it."),
         ([403], StoreStep.Tell, "The store denies it: the server's keys are wrong, the bucket's policy forbids it, or the clocks differ."),
         ([411], StoreStep.Tell, "A proxy before the store drops Content-Length. Let the server reach the store without it."),
@@ -83,15 +113,18 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
         ([405], StoreStep.Refuse, "The store does not know this request. Is --s3-endpoint the URL of its S3 service?"),
         ([413], StoreStep.Refuse, "The store, or a proxy before it, takes no body of this size. Raise its limit."),
         ([501], StoreStep.Refuse, "The store does not know this request. Update it, or use another."),
-    }.SelectMany(r => r.Statuses.Select(status => (Status: status, Answer: new StoreAnswer(r.Step, string.Create(CultureInfo.InvariantCulture, $"HTTP {status}"), r.Sentence))))
+    }.SelectMany(r => r.Statuses.Select(status =>
+        (Status: status, Answer: new StoreAnswer(r.Step, string.Create(CultureInfo.InvariantCulture, $"HTTP {status}"), r.Sentence))))
         .ToFrozenDictionary(r => r.Status, r => r.Answer);
 
     /// <summary>Nothing came back, or not all of it.</summary>
-    public static StoreAnswer None { get; } = new(StoreStep.Ask, "no answer", "The object store did not answer in time. Send the same request again.");
+    public static StoreAnswer None { get; } = new(StoreStep.Ask, "no answer",
+        "The object store did not answer in time. Send the same request again.");
 
     /// <summary>Nothing was sent, as its fence was past.</summary>
     public static StoreAnswer Late { get; } =
-        new(StoreStep.Repeat, "no answer", "No time was left for it: this server's clock is ahead of the database's, or the machine has too much to do. Synchronise the clocks (NTP).");
+        new(StoreStep.Repeat, "no answer",
+            "No time was left for it: this server's clock is ahead of the database's, or the machine has too much to do. Synchronise the clocks (NTP).");
 
     /// <summary>Every code that has a row.</summary>
     public static IReadOnlyList<StoreAnswer> Codes => ByCode.Values;
@@ -104,7 +137,8 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
 
     /// <summary>The same to a request that has no object such an answer could be about.</summary>
     internal StoreAnswer AsRefusal() => Step != StoreStep.Understand ? this
-        : this with { Step = StoreStep.Tell, Sentence = "That is no answer to such a request. Is --s3-endpoint the URL of the store's S3 service?" };
+        : this with { Step = StoreStep.Tell,
+            Sentence = "That is no answer to such a request. Is --s3-endpoint the URL of the store's S3 service?" };
 
     /// <summary>How the metric of store requests counts it.</summary>
     internal string Outcome => Step is StoreStep.Repeat or StoreStep.Ask ? StoreCall.Failed : StoreCall.Refused;
@@ -113,7 +147,8 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     internal void Count()
     {
         if (Step != StoreStep.Understand)
-            Telemetry.StoreErrors.Add(1, new KeyValuePair<string, object?>("code", this == None ? "none" : ByCode.ContainsKey(Code) || ByStatus.Values.Contains(this) ? Code : "other"));
+            Telemetry.StoreErrors.Add(1, new KeyValuePair<string, object?>("code", this == None ? "none" : ByCode.ContainsKey(Code)
+                || ByStatus.Values.Contains(this) ? Code : "other"));
     }
 
     /// <param name="status">The HTTP status; 0: none came.</param>
@@ -122,23 +157,27 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     public static StoreAnswer Of(int status, string? code, string? words = null)
     {
         if (string.IsNullOrEmpty(code))
-            return status == 0 ? None : ByStatus.GetValueOrDefault(status) ?? Unknown(status, $"HTTP {status.ToString(CultureInfo.InvariantCulture)}", words);
+            return status == 0 ? None : ByStatus.GetValueOrDefault(status)
+                ?? Unknown(status, $"HTTP {status.ToString(CultureInfo.InvariantCulture)}", words);
         if (ByCode.TryGetValue(code, out var answer))
             return answer;
-        return code.StartsWith("KMS.", StringComparison.Ordinal) ? new StoreAnswer(StoreStep.Tell, code, Encryption) : Unknown(status, code, words);
+        return code.StartsWith("KMS.", StringComparison.Ordinal) ? new StoreAnswer(StoreStep.Tell, code, Encryption)
+            : Unknown(status, code, words);
     }
 
     /// <summary>What an exception of the SDK says.</summary>
     internal static StoreAnswer Of(AmazonServiceException e)
     {
         // Where there was no error document the SDK makes a code of the status.
-        var hasCode = e.ErrorCode is { Length: > 0 } code && code != e.StatusCode.ToString() && !int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+        var hasCode = e.ErrorCode is { Length: > 0 } code && code != e.StatusCode.ToString()
+            && !int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out _);
         return Of((int)e.StatusCode, hasCode ? e.ErrorCode : null, e.Message);
     }
 
     private static StoreAnswer Unknown(int status, string code, string? words)
     {
         var step = status switch { >= 500 or 0 => StoreStep.Ask, 408 or 409 or 429 => StoreStep.Repeat, _ => StoreStep.Tell };
-        return new StoreAnswer(step, code, string.IsNullOrWhiteSpace(words) ? "The store's log tells more." : $"The store says: {words.ReplaceLineEndings(" ").Trim()}");
+        return new StoreAnswer(step, code, string.IsNullOrWhiteSpace(words) ? "The store's log tells more."
+            : $"The store says: {words.ReplaceLineEndings(" ").Trim()}");
     }
 }

@@ -3,7 +3,9 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Core.Store;
 
-/// <summary>One attempt of a call to the store, counted and timed; a span of its own within a request that is traced. Never a URL: those are signed.</summary>
+/// <summary>
+/// One attempt of a call to the store, counted and timed; a span of its own within a request that is traced. Never a URL: those are signed.
+/// </summary>
 internal readonly struct StoreCall
 {
     public const string Get = "get", Put = "put", Head = "head", Delete = "delete", List = "list", Multipart = "multipart";
@@ -52,7 +54,8 @@ internal readonly struct StoreCall
         if (outcome is not null)
         {
             Telemetry.StoreRequests.Add(1, new("operation", _operation), new("outcome", outcome));
-            Telemetry.StoreDurations.Record(Stopwatch.GetElapsedTime(_started).TotalSeconds, new KeyValuePair<string, object?>("operation", _operation));
+            Telemetry.StoreDurations.Record(Stopwatch.GetElapsedTime(_started).TotalSeconds,
+                new KeyValuePair<string, object?>("operation", _operation));
         }
 
         if (_span is null)

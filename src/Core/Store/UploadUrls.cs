@@ -9,7 +9,8 @@ namespace OrleansCache.Core.Store;
 
 /// <summary>
 /// Upload URLs that point to the gateway: <c>{base}/upload/{key}?expires=&amp;max=&amp;sig=</c> for a whole object and
-/// <c>{base}/upload/{key}?upload=&amp;part=&amp;size=&amp;expires=&amp;sig=</c> for a part; <c>expires</c> in Unix seconds, sizes in bytes, <c>sig</c> an HMAC-SHA256 in base64url
+/// <c>{base}/upload/{key}?upload=&amp;part=&amp;size=&amp;expires=&amp;sig=</c> for a part; <c>expires</c> in Unix seconds, sizes in bytes,
+/// <c>sig</c> an HMAC-SHA256 in base64url
 /// over everything else and the store's scope.
 /// </summary>
 internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
@@ -23,7 +24,8 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
             url.Append(CultureInfo.InvariantCulture, $"upload={part.UploadId}&part={part.Number}&size={part.PartSize}&");
         else if (ticket.MaxSize is { } max)
             url.Append(CultureInfo.InvariantCulture, $"max={max}&");
-        url.Append(CultureInfo.InvariantCulture, $"expires={ticket.Expires.ToUnixTimeSeconds()}&sig={Base64Url.EncodeToString(Signature(ticket))}");
+        url.Append(CultureInfo.InvariantCulture,
+            $"expires={ticket.Expires.ToUnixTimeSeconds()}&sig={Base64Url.EncodeToString(Signature(ticket))}");
         return new Uri(url.ToString());
     }
 
@@ -46,7 +48,8 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 
     public UploadTicket? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now)
     {
-        if (!ObjectKey.TryParse(keyPath, out var key) || Number(query("expires")) is not { } expires || expires > DateTimeOffset.MaxValue.ToUnixTimeSeconds())
+        if (!ObjectKey.TryParse(keyPath, out var key) || Number(query("expires")) is not { } expires
+            || expires > DateTimeOffset.MaxValue.ToUnixTimeSeconds())
             return null;
         UploadPart? part = null;
         if (query("upload") is { } upload)
@@ -66,7 +69,8 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 
         var ticket = new UploadTicket(key, max, part, DateTimeOffset.FromUnixTimeSeconds(expires));
         Span<byte> sent = stackalloc byte[HMACSHA256.HashSizeInBytes];
-        if (query("sig") is not { Length: 43 } signature || Base64Url.DecodeFromChars(signature, sent, out _, out var length) != OperationStatus.Done || length != sent.Length
+        if (query("sig") is not { Length: 43 } signature
+            || Base64Url.DecodeFromChars(signature, sent, out _, out var length) != OperationStatus.Done || length != sent.Length
             || !CryptographicOperations.FixedTimeEquals(sent, Signature(ticket)))
             return null;
         return now < ticket.Expires ? ticket : null;
@@ -81,7 +85,8 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 
     // Only the canonical form, so that one signed URL has one spelling.
     private static long? Number(string? text) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value.ToString(CultureInfo.InvariantCulture) == text ? value : null;
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            && value.ToString(CultureInfo.InvariantCulture) == text ? value : null;
 }
 
 /// <summary>What a verified upload URL allows.</summary>

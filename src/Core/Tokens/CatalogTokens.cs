@@ -5,7 +5,10 @@ using OrleansCache.Core.Catalog;
 
 namespace OrleansCache.Core.Tokens;
 
-/// <summary>Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to anybody.</summary>
+/// <summary>
+/// Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to
+/// anybody.
+/// </summary>
 internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database, Caller? caller = null) : ITokens
 {
     private const int MaxNameLength = 64;
@@ -36,14 +39,16 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             select {Columns} from t union all select {Columns} from token t where t.digest = $3
             """,
             p => p.With(id).With(request.Name).With(digest!).With(request.Scopes.Distinct().Select(Word).ToArray())
-                .WithNullable(request.Pins?.Select(pattern => pattern.ToString()).Distinct().ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .WithNullable(request.Pins?.Select(pattern => pattern.ToString()).Distinct().ToArray(),
+                    NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval)
                 .WithNullable(request.Group, NpgsqlDbType.Text).With(_caller.Publisher).WithAddress(_caller),
             ReadToken, cancel);
         return made.Count > 0
             ? new CreatedToken { Token = made[0], Secret = secret }
             : throw new CacheProblemException(ProblemKind.TokenExists,
-                $"There is a token '{request.Name}'. If it was made just now and its secret was not received, revoke it and make another: a secret is told only once. Else take another name.");
+                $"There is a token '{request.Name}'. If it was made just now and its secret was not received, revoke it and make " +
+                    "another: a secret is told only once. Else take another name.");
     }
 
     public async Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel) => new()
@@ -67,7 +72,8 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             p => p.With(caches.IdOf(cache)).With(id).With(_caller.Publisher).WithAddress(_caller), r => r.GetInt64(0), cancel);
         if (revoked.Count == 0)
             throw new CacheProblemException(ProblemKind.UnknownToken, $"There is no token {id} in cache '{cache}'.");
-        await database.RunAsync("select @fn@.end_pushes_of($1, $2)", p => p.With(caches.IdOf(cache)).With(ValidToken.PublisherOf(id)), cancel);
+        await database.RunAsync("select @fn@.end_pushes_of($1, $2)", p => p.With(caches.IdOf(cache))
+            .With(ValidToken.PublisherOf(id)), cancel);
     }
 
     public async Task<ValidToken?> FindAsync(string secret, CancellationToken cancel)
@@ -81,7 +87,8 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             where t.digest = $1 and t.revoked is null and (t.expires is null or t.expires > clock_timestamp())
             """,
             p => p.With(digest),
-            r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2), Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancel);
+            r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2),
+                Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancel);
         if (found.Count == 0)
             return null;
         if (found[0].IsStale)
@@ -114,7 +121,8 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             throw Bad("expiresSeconds is more than 0, and at most a hundred years.");
     }
 
-    private static bool IsName(string text) => text.Length is > 0 and <= MaxNameLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
+    private static bool IsName(string text) => text.Length is > 0 and <= MaxNameLength
+        && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-');
 
     private static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
 
@@ -141,9 +149,11 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         Group = r.IsDBNull(8) ? null : r.GetString(8),
     };
 
-    private static List<TokenScope> Scopes(NpgsqlDataReader r, int at) => [.. Enum.GetValues<TokenScope>().IntersectBy(r.GetFieldValue<string[]>(at), Word)];
+    private static List<TokenScope> Scopes(NpgsqlDataReader r, int at) =>
+        [.. Enum.GetValues<TokenScope>().IntersectBy(r.GetFieldValue<string[]>(at), Word)];
 
-    private static List<PinPattern>? Pins(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : [.. r.GetFieldValue<string[]>(at).Select(PinPattern.Parse)];
+    private static List<PinPattern>? Pins(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : [.. r.GetFieldValue<string[]>(at)
+        .Select(PinPattern.Parse)];
 
     private static DateTimeOffset? Time(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : r.GetDateTime(at);
 }

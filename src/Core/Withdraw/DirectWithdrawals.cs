@@ -9,14 +9,16 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Withdraw;
 
 /// <summary>The contract of withdrawals in process: any number of these on one catalog are right together.</summary>
-internal sealed partial class DirectWithdrawals(CacheDirectory caches, WithdrawalCatalog catalog, Withdrawer withdrawer, RefusedDeletions refused, TimeProvider time, ILogger logger, CancellationToken stopping) : IWithdrawals
+internal sealed partial class DirectWithdrawals(CacheDirectory caches, WithdrawalCatalog catalog, Withdrawer withdrawer,
+    RefusedDeletions refused, TimeProvider time, ILogger logger, CancellationToken stopping) : IWithdrawals
 {
     private const int MaxPaths = 10_000;
     private const int MaxPage = 1_000;
     private const int MaxReason = 1_000;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    public async Task<PublishedPaths> ListPathsAsync(CacheName cache, string publisher, DateTimeOffset? since, string? after, int limit, CancellationToken cancel)
+    public async Task<PublishedPaths> ListPathsAsync(CacheName cache, string publisher, DateTimeOffset? since, string? after, int limit,
+        CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         if (limit is < 1 or > MaxPage)
@@ -29,7 +31,8 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         return new PublishedPaths { Paths = page.ConvertAll(r => r.Path), Next = rows.Count > limit ? page[^1].Cursor : null };
     }
 
-    public async Task<Eviction> EvictAsync(CacheName cache, EvictRequest request, Caller caller, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public async Task<Eviction> EvictAsync(CacheName cache, EvictRequest request, Caller caller, OperationId operation, TimeSpan patience,
+        CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         Check(request);
@@ -40,7 +43,8 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         var eviction = await catalog.FindAsync(id, caller.Scope(operation), cancel);
         if (eviction is null)
         {
-            eviction = await catalog.StartAsync(id, caller.Scope(operation), digest, await SelectAsync(cache, id, request, cancel), request.Nar, request.By, request.Reason, caller, Withdrawer.Lease, cancel);
+            eviction = await catalog.StartAsync(id, caller.Scope(operation), digest, await SelectAsync(cache, id, request, cancel),
+                request.Nar, request.By, request.Reason, caller, Withdrawer.Lease, cancel);
             LogBegun(eviction.Id, cache, caller.Publisher, eviction.Paths.Length);
         }
 
@@ -51,12 +55,14 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         return await DescribeAsync(id, await catalog.FindAsync(eviction.Id, cancel), cancel);
     }
 
-    public async Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancel) => new() { Bars = await catalog.BarsAsync(caches.IdOf(cache), liftedToo, cancel) };
+    public async Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancel) =>
+        new() { Bars = await catalog.BarsAsync(caches.IdOf(cache), liftedToo, cancel) };
 
     public async Task LiftAsync(CacheName cache, long bar, Caller caller, CancellationToken cancel)
     {
         if (!await catalog.LiftAsync(caches.IdOf(cache), bar, caller, cancel))
-            throw new CacheProblemException(ProblemKind.UnknownBar, $"There is no bar {bar.ToString(CultureInfo.InvariantCulture)} in cache '{cache}'.");
+            throw new CacheProblemException(ProblemKind.UnknownBar,
+                $"There is no bar {bar.ToString(CultureInfo.InvariantCulture)} in cache '{cache}'.");
         LogLifted(bar, cache, caller.Publisher);
     }
 
@@ -87,7 +93,9 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         {
             await finishing.WaitAsync(patience, cancel);
         }
-        catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException { IsOutage: true } or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (e
+            is TimeoutException or ObjectStoreException or CacheProblemException { IsOutage: true } or OperationCanceledException
+            && !cancel.IsCancellationRequested)
         {
             // The housekeeper has it.
         }
@@ -96,10 +104,13 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
     private async Task<List<(long Id, bool Chosen)>> SelectAsync(CacheName cache, int id, EvictRequest request, CancellationToken cancel)
     {
         if (request.Paths is { } paths && await catalog.UnknownAsync(id, paths, cancel) is { Count: > 0 } unknown)
-            throw new CacheProblemException(ProblemKind.UnknownPath, $"{unknown[0]}{(unknown.Count > 1 ? $" and {unknown.Count - 1} more are" : " is")} not in the cache '{cache}' and never was. Nothing was done.", unknown);
+            throw new CacheProblemException(ProblemKind.UnknownPath,
+                $"{unknown[0]}{(unknown.Count > 1 ? $" and {unknown.Count - 1} more are" : " is")} not in the cache '{cache}' and never " +
+                "was. Nothing was done.", unknown);
         var selected = await catalog.SelectAsync(id, request, cancel);
         if (selected.Count == 0)
-            throw new CacheProblemException(ProblemKind.UnknownPath, $"Nothing in the cache '{cache}' was published by '{request.By}'{(request.Since is { } since ? $" since {since:u}" : "")}.");
+            throw new CacheProblemException(ProblemKind.UnknownPath,
+                $"Nothing in the cache '{cache}' was published by '{request.By}'{(request.Since is { } since ? $" since {since:u}" : "")}.");
         // Who has the same bytes goes with it.
         var known = selected.Select(s => s.Id).ToHashSet();
         var users = await catalog.UsersAsync(id, await catalog.ObjectsAsync(known, cancel), cancel);
@@ -145,7 +156,8 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
     }
 
     private static byte[] Digest(EvictRequest request) => SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n',
-        [.. (request.Paths ?? []).Select(p => p.ToString()), request.By, request.Since?.ToString("O", CultureInfo.InvariantCulture), request.Nar.ToString(), request.Reason])));
+        [.. (request.Paths ?? []).Select(p => p.ToString()), request.By, request.Since?.ToString("O", CultureInfo.InvariantCulture),
+            request.Nar.ToString(), request.Reason])));
 
     private static CacheProblemException Bad(string message) => new(ProblemKind.BadRequest, message);
 

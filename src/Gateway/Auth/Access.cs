@@ -1,6 +1,8 @@
 namespace OrleansCache.Gateway.Auth;
 
-/// <summary>What a route asks of a request. Every route says it with <see cref="AccessExtensions.Needs{T}"/>; one that does not is closed.</summary>
+/// <summary>
+/// What a route asks of a request. Every route says it with <see cref="AccessExtensions.Needs{T}"/>; one that does not is closed.
+/// </summary>
 public enum Access
 {
     /// <summary>Anybody.</summary>

@@ -5,7 +5,9 @@ using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Auth;
 
-/// <summary>Lets a request through to its route when its credential allows what the route asks for; 401 when there is none that is known, else 403.</summary>
+/// <summary>
+/// Lets a request through to its route when its credential allows what the route asks for; 401 when there is none that is known, else 403.
+/// </summary>
 internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials, FailedLogins failed)
 {
     public async Task InvokeAsync(HttpContext http)
@@ -21,9 +23,11 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
         var cache = http.GetRouteValue("cache") as string ?? CacheName.Default.ToString();
         var anonymous = (await credentials.FindAsync(null, http.RequestAborted))!;
-        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is away.
+        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is
+        // away.
         // At the write URL it is asked all the same, for what is read there with a push's token is held.
-        var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null : Secret(http.Request.Headers.Authorization.ToString());
+        var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null
+            : Secret(http.Request.Headers.Authorization.ToString());
         var credential = anonymous;
         if (secret is not null)
         {
@@ -64,17 +68,21 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
     }
 
-    // An old Nix would send a PUT again without its body: it is told no for good. A new one waits for a minute after a 429, and for moments after a 503.
+    // An old Nix would send a PUT again without its body: it is told no for good. A new one waits for a minute after a 429, and for moments
+    // after a 503.
     private static Task TooManyFailedAsync(HttpContext http)
     {
         const string Why = "Too many requests with tokens that this server does not know come from your address";
         if (NixUserAgent.Sent(http.Request))
             return Problems.WriteAsync(http, HttpProblem.Forbidden, $"{Why}. Run the command again in a while.");
         http.Response.Headers.RetryAfter = FailedLogins.Refill.TotalSeconds.ToString(CultureInfo.InvariantCulture);
-        return Problems.WriteAsync(http, NixUserAgent.SentByAny(http.Request) ? HttpProblem.TooManyRequests with { Status = StatusCodes.Status503ServiceUnavailable } : HttpProblem.TooManyRequests, $"{Why}. Wait for Retry-After, and send the same request again.");
+        return Problems.WriteAsync(http, NixUserAgent.SentByAny(http.Request)
+            ? HttpProblem.TooManyRequests with { Status = StatusCodes.Status503ServiceUnavailable } : HttpProblem.TooManyRequests,
+            $"{Why}. Wait for Retry-After, and send the same request again.");
     }
 
-    private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;
+    private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address
+        ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;
 
     private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();
 

@@ -26,7 +26,10 @@ public enum Scopes
     All = Read | Push | Pin | Gc | Admin,
 }
 
-/// <summary>Who sent a request, and what they may do. Whatever proves that (a token, some day a certificate or an identity provider's word) ends as one of these.</summary>
+/// <summary>
+/// Who sent a request, and what they may do. Whatever proves that (a token, some day a certificate or an identity provider's word) ends as
+/// one of these.
+/// </summary>
 /// <param name="Id">Stable over requests, processes and restarts, and nothing secret: it may be stored and logged.</param>
 /// <param name="Scopes">What it may do.</param>
 public sealed record Credential(string Id, Scopes Scopes)
@@ -45,7 +48,9 @@ public sealed record Credential(string Id, Scopes Scopes)
     /// <summary>Where the request came from that it was sent with.</summary>
     public string? Address { get; init; }
 
-    /// <summary>The publisher that this credential is. Who may pin outranks who may only push: what it declares supersedes what they have published.</summary>
+    /// <summary>
+    /// The publisher that this credential is. Who may pin outranks who may only push: what it declares supersedes what they have published.
+    /// </summary>
     public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address);
 
     /// <summary>Who sent no credential.</summary>

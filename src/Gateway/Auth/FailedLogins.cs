@@ -7,7 +7,8 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// How many unknown tokens an address may try: each costs a read of the database. Beyond that its tokens are not looked up, but for those that were good when they were last looked up:
+/// How many unknown tokens an address may try: each costs a read of the database. Beyond that its tokens are not looked up, but for those
+/// that were good when they were last looked up:
 /// behind a proxy all have one address, and who tries tokens there keeps nobody out who is at work.
 /// </summary>
 internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)

@@ -2,7 +2,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Auth;
 
-/// <summary>The tokens of the file first, which need no database; then those of the catalog, asked about each time, so that a revoked one is refused at once.</summary>
+/// <summary>
+/// The tokens of the file first, which need no database; then those of the catalog, asked about each time, so that a revoked one is refused
+/// at once.
+/// </summary>
 public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredentials
 {
     public async ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel)
@@ -10,7 +13,8 @@ public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredenti
         if (await file.FindAsync(secret, cancel) is { } known)
             return known;
         return secret is not null && await tokens.FindAsync(secret, cancel) is { } token
-            ? new Credential(ValidToken.PublisherOf(token.Id), token.Scopes.Aggregate(Scopes.None, (all, scope) => all | Of(scope))) { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
+            ? new Credential(ValidToken.PublisherOf(token.Id), token.Scopes.Aggregate(Scopes.None, (all, scope) =>
+                all | Of(scope))) { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
             : null;
     }
 

@@ -19,7 +19,8 @@ public sealed class TokenFile : ICredentials
 
     public TokenFile(IEnumerable<string> tokens, bool privateReads)
     {
-        _tokens = [.. tokens.Select(Digest).Select(digest => (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All) { Group = Group }))];
+        _tokens = [.. tokens.Select(Digest).Select(digest =>
+            (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All) { Group = Group }))];
         _anonymous = Credential.Anonymous(privateReads);
     }
 
@@ -38,10 +39,13 @@ public sealed class TokenFile : ICredentials
 
         var tokens = lines.Select(l => l.Trim()).Where(l => l.Length > 0 && l[0] != '#').ToList();
         if (tokens.Find(t => t.Length < ShortestToken) is { } shortest)
-            throw new StartupException($"The token file {path} holds a token of {shortest.Length} characters, and one of fewer than {ShortestToken} can be guessed: write a longer one, for example from 'openssl rand -hex 32'.");
+            throw new StartupException(
+                $"The token file {path} holds a token of {shortest.Length} characters, and one of fewer than {ShortestToken} can be " +
+                "guessed: write a longer one, for example from 'openssl rand -hex 32'.");
         return tokens.Count > 0
             ? new TokenFile(tokens, privateReads)
-            : throw new StartupException($"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");
+            : throw new StartupException(
+                $"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");
     }
 
     public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) =>

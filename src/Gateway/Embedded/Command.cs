@@ -6,7 +6,8 @@ namespace OrleansCache.Gateway.Embedded;
 internal static class Command
 {
     /// <returns>Its exit code, its standard output, and its standard error.</returns>
-    public static (int Code, string Output, string Error) Run(string program, params IEnumerable<string> arguments) => Run(Describe(program, arguments));
+    public static (int Code, string Output, string Error) Run(string program, params IEnumerable<string> arguments) =>
+        Run(Describe(program, arguments));
 
     public static (int Code, string Output, string Error) Run(ProcessStartInfo info)
     {
@@ -27,7 +28,8 @@ internal static class Command
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        foreach (var name in info.Environment.Keys.Where(n => n.StartsWith("PG", StringComparison.Ordinal) || n.StartsWith("LC_", StringComparison.Ordinal)).ToList())
+        foreach (var name in info.Environment.Keys.Where(n => n.StartsWith("PG", StringComparison.Ordinal)
+            || n.StartsWith("LC_", StringComparison.Ordinal)).ToList())
             info.Environment.Remove(name);
         info.Environment["LC_ALL"] = "C";
         return info;

@@ -4,7 +4,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Embedded;
 
-/// <summary>The folder of a server's own things, which one server at a time may use: keys, token, and with the embedded default PostgreSQL and the objects.</summary>
+/// <summary>
+/// The folder of a server's own things, which one server at a time may use: keys, token, and with the embedded default PostgreSQL and the
+/// objects.
+/// </summary>
 /// <remarks><c>docs/server.md</c> lists what lies in it. Files appear whole: written beside, synced, renamed.</remarks>
 public sealed class DataDirectory : IDisposable
 {
@@ -22,7 +25,9 @@ public sealed class DataDirectory : IDisposable
 
     public string KeyFile => Path.Combine(FullPath, "key");
 
-    /// <summary>What the server uses when it is told nothing: <c>/var/lib/orleans-cache</c> as root, else under the XDG state folder.</summary>
+    /// <summary>
+    /// What the server uses when it is told nothing: <c>/var/lib/orleans-cache</c> as root, else under the XDG state folder.
+    /// </summary>
     /// <exception cref="StartupException">There is no home directory: under the working directory nobody would look for a key.</exception>
     public static string DefaultPath()
     {
@@ -34,7 +39,8 @@ public sealed class DataDirectory : IDisposable
         // Empty when HOME, or the home directory of the user, does not exist.
         return Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home && home[0] == '/'
             ? Path.Combine(home, ".local", "state", "orleans-cache")
-            : throw new StartupException("There is no home directory to keep data in: name a data directory with --data, or set XDG_STATE_HOME.");
+            : throw new StartupException(
+                "There is no home directory to keep data in: name a data directory with --data, or set XDG_STATE_HOME.");
     }
 
     /// <exception cref="StartupException">It cannot be made or entered, or another server uses it.</exception>
@@ -50,11 +56,14 @@ public sealed class DataDirectory : IDisposable
         }
         catch (IOException e) when (File.Exists(Path.Combine(full, "lock")))
         {
-            throw new StartupException($"The data directory {full} is in use by another server: stop that one, or choose another directory with --data.", e);
+            throw new StartupException(
+                $"The data directory {full} is in use by another server: stop that one, or choose another directory with --data.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new StartupException($"The data directory {full} cannot be used: {e.Message.TrimEnd('.')}. Let the user '{Environment.UserName}' own it, or name another with --data.", e);
+            throw new StartupException(
+                $"The data directory {full} cannot be used: {e.Message.TrimEnd('.')}. Let the user '{Environment.UserName}' own it, or " +
+                "name another with --data.", e);
         }
     }
 
@@ -63,7 +72,8 @@ public sealed class DataDirectory : IDisposable
     {
         var text = ReadOrCreate("key", () => SecretKey.Generate($"{HostName()}-1").Export() + "\n");
         if (!SecretKey.TryParse(text, out var key, out var error))
-            throw new StartupException($"{KeyFile} is not a signing key: {error}. Restore it, or remove it together with key.pub to have a new one made.");
+            throw new StartupException(
+                $"{KeyFile} is not a signing key: {error}. Restore it, or remove it together with key.pub to have a new one made.");
         var publicText = key.PublicKey + "\n";
         var publicFile = Path.Combine(FullPath, "key.pub");
         if (!File.Exists(publicFile) || File.ReadAllText(publicFile) != publicText)
@@ -88,7 +98,9 @@ public sealed class DataDirectory : IDisposable
         }
         catch (FormatException e)
         {
-            throw new StartupException($"{Path.Combine(FullPath, "url-secret")} is damaged: remove it to have a new one made; open uploads then ask for new URLs.", e);
+            throw new StartupException(
+                $"{Path.Combine(FullPath, "url-secret")} is damaged: remove it to have a new one made; open uploads then ask for new URLs.",
+                e);
         }
     }
 

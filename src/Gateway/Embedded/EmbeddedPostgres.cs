@@ -6,7 +6,8 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Embedded;
 
 /// <summary>
-/// The private PostgreSQL of a server without <c>--postgres</c>: started with it, started again when it dies, stopped with it. Reachable through a Unix socket
+/// The private PostgreSQL of a server without <c>--postgres</c>: started with it, started again when it dies, stopped with it. Reachable
+/// through a Unix socket
 /// in a folder of mode 0700, and in no other way.
 /// </summary>
 public sealed class EmbeddedPostgres : IAsyncDisposable
@@ -36,14 +37,18 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             folder = $"/proc/self/fd/{_socketFolder.DangerousGetHandle()}";
         }
 
-        ConnectionString = new NpgsqlConnectionStringBuilder { Host = folder, Username = Name, Database = Name, MaxPoolSize = 60 }.ConnectionString;
-        // A thread of its own, not the pool's: the kernel stops PostgreSQL when the thread that started it ends, which must be only when we do.
+        ConnectionString = new NpgsqlConnectionStringBuilder { Host = folder, Username = Name, Database = Name,
+            MaxPoolSize = 60 }.ConnectionString;
+        // A thread of its own, not the pool's: the kernel stops PostgreSQL when the thread that started it ends, which must be only when we
+        // do.
         _supervisor = new Thread(Supervise) { IsBackground = true, Name = "postgres" };
     }
 
     public string ConnectionString { get; }
 
-    /// <summary>Makes the cluster if need be, starts it, and returns when it takes connections; after a crash that is when it has recovered.</summary>
+    /// <summary>
+    /// Makes the cluster if need be, starts it, and returns when it takes connections; after a crash that is when it has recovered.
+    /// </summary>
     /// <param name="folder">Absolute; holds the cluster and the socket.</param>
     /// <param name="logger">Gets the server's own log too.</param>
     /// <param name="cancel">Gives up and stops it again.</param>
@@ -75,7 +80,8 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             if (_supervisor.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
                 return;
             // First it lets the last connections end by themselves: cut off, each would complain in the log.
-            (int Signal, TimeSpan Patience)[] steps = [(Posix.SigTerm, GentleStop), (Posix.SigInt, CleanStop), (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, Timeout.InfiniteTimeSpan)];
+            (int Signal, TimeSpan Patience)[] steps = [(Posix.SigTerm, GentleStop), (Posix.SigInt, CleanStop),
+                (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, Timeout.InfiniteTimeSpan)];
             foreach (var (signal, patience) in steps)
             {
                 lock (_lock)
@@ -133,7 +139,8 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             {
                 StartInfo = _cluster.DescribeServer(
                     "listen_addresses=", "unix_socket_permissions=0700", "port=5432", "max_connections=100", "shared_buffers=128MB",
-                    "fsync=on", "synchronous_commit=on", "max_wal_size=512MB", "checkpoint_timeout=15min", "jit=off", "log_checkpoints=off"),
+                    "fsync=on", "synchronous_commit=on", "max_wal_size=512MB", "checkpoint_timeout=15min", "jit=off",
+                        "log_checkpoints=off"),
             };
             process.OutputDataReceived += (_, e) => Log(e.Data);
             process.ErrorDataReceived += (_, e) => Log(e.Data);
@@ -156,7 +163,8 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         }
 
         // Whoever connects while it starts is told to wait, and waits.
-        var serious = (line.Contains("FATAL:", StringComparison.Ordinal) && !line.Contains("the database system is", StringComparison.Ordinal))
+        var serious = (line.Contains("FATAL:", StringComparison.Ordinal)
+            && !line.Contains("the database system is", StringComparison.Ordinal))
             || line.Contains("PANIC:", StringComparison.Ordinal) || line.Contains("ERROR:", StringComparison.Ordinal);
         _logger.Log(serious ? LogLevel.Warning : LogLevel.Debug, "{Line}", line);
     }
@@ -192,6 +200,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     private string LastWords()
     {
         lock (_lock)
-            return _lastLines.LastOrDefault(l => l.Contains("FATAL:", StringComparison.Ordinal)) ?? _lastLines.LastOrDefault() ?? "it gave no reason; is setpriv (util-linux) installed?";
+            return _lastLines.LastOrDefault(l => l.Contains("FATAL:", StringComparison.Ordinal)) ?? _lastLines.LastOrDefault()
+                ?? "it gave no reason; is setpriv (util-linux) installed?";
     }
 }

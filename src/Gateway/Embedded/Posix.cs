@@ -33,7 +33,8 @@ internal static partial class Posix
     /// <summary>A handle on a folder; <c>/proc/self/fd/N</c> is then a short name for it.</summary>
     public static SafeFileHandle OpenDirectory(string path)
     {
-        var flags = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? OpenDirectoryFlagsArm : OpenDirectoryFlags;
+        var flags = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? OpenDirectoryFlagsArm
+            : OpenDirectoryFlags;
         var descriptor = open(path, flags);
         return descriptor >= 0
             ? new SafeFileHandle(descriptor, ownsHandle: true)

@@ -8,7 +8,8 @@ namespace OrleansCache.Gateway.Embedded;
 /// A PostgreSQL cluster on disk: <c>{folder}/data</c> and the server's socket in <c>{folder}</c>, which only its user can enter.
 /// </summary>
 /// <remarks>
-/// The programs get the data folder as an open descriptor (<c>/proc/self/fd/9</c>): PostgreSQL's user then need not be able to walk the folders above,
+/// The programs get the data folder as an open descriptor (<c>/proc/self/fd/9</c>): PostgreSQL's user then need not be able to walk the
+/// folders above,
 /// such as root's home, and no path is too long.
 /// </remarks>
 internal sealed class PostgresCluster(string folder)
@@ -35,31 +36,39 @@ internal sealed class PostgresCluster(string folder)
         MakePrivate(unfinished);
 
         // One sync at the end instead of one after each file.
-        Check(Command.Run(Describe(unfinished, Program.InitDb, "-D", InheritedFolder, "-U", superuser, "-A", "trust", "-E", "UTF8", "--no-locale", "--data-checksums", "--no-sync")));
+        Check(Command.Run(Describe(unfinished, Program.InitDb, "-D", InheritedFolder, "-U", superuser, "-A", "trust", "-E", "UTF8",
+            "--no-locale", "--data-checksums", "--no-sync")));
         Check(Command.Run(Describe(unfinished, Program.InitDb, "-D", InheritedFolder, "--sync-only")));
         Directory.Move(unfinished, DataFolder);
         Check(Command.Run("sync", Folder));
     }
 
-    /// <summary>The command that runs the server in the foreground, in a session of its own (Ctrl-C is for us) and told to stop when the thread that starts it ends.</summary>
+    /// <summary>
+    /// The command that runs the server in the foreground, in a session of its own (Ctrl-C is for us) and told to stop when the thread that
+    /// starts it ends.
+    /// </summary>
     public ProcessStartInfo DescribeServer(params string[] settings) =>
-        Describe(DataFolder, Program.Server, ["-D", InheritedFolder, "-c", "unix_socket_directories=..", .. settings.SelectMany(s => new[] { "-c", s })]);
+        Describe(DataFolder, Program.Server,
+            ["-D", InheritedFolder, "-c", "unix_socket_directories=..", .. settings.SelectMany(s => new[] { "-c", s })]);
 
     /// <summary>
-    /// Stops what a killed server of ours has left running on this data, cleanly if it lets us, and removes lock files whose process numbers may mean somebody else by now.
+    /// Stops what a killed server of ours has left running on this data, cleanly if it lets us, and removes lock files whose process
+    /// numbers may mean somebody else by now.
     /// The caller holds the lock on the data directory.
     /// </summary>
     public void StopLeftovers(ILogger logger)
     {
         if (!Directory.Exists(DataFolder))
             return;
-        (int Signal, TimeSpan Patience)[] steps = [(Posix.SigInt, TimeSpan.FromSeconds(15)), (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, TimeSpan.FromSeconds(10))];
+        (int Signal, TimeSpan Patience)[] steps = [(Posix.SigInt, TimeSpan.FromSeconds(15)), (Posix.SigQuit, TimeSpan.FromSeconds(5)),
+            (Posix.SigKill, TimeSpan.FromSeconds(10))];
         foreach (var (signal, patience) in steps)
         {
             var running = Processes();
             if (running.Count == 0)
                 break;
-            logger.LogWarning("PostgreSQL still runs on {Folder} for a server that is gone (processes {Pids}): stopping it", DataFolder, running);
+            logger.LogWarning("PostgreSQL still runs on {Folder} for a server that is gone (processes {Pids}): stopping it",
+                DataFolder, running);
             // SIGINT to a backend only cancels its statement; orphans of a dead postmaster leave by themselves.
             var postmaster = Postmaster();
             foreach (var pid in signal == Posix.SigKill || !running.Contains(postmaster) ? running : [postmaster])
@@ -70,7 +79,8 @@ internal sealed class PostgresCluster(string folder)
         }
 
         if (Processes() is { Count: > 0 } left)
-            throw new StartupException($"PostgreSQL of an earlier server still runs on {DataFolder} and cannot be stopped (process {left[0]}): stop it, then start again.");
+            throw new StartupException(
+                $"PostgreSQL of an earlier server still runs on {DataFolder} and cannot be stopped (process {left[0]}): stop it, then start again.");
         File.Delete(Path.Combine(DataFolder, "postmaster.pid"));
         File.Delete(Path.Combine(Folder, ".s.PGSQL.5432"));
         File.Delete(Path.Combine(Folder, ".s.PGSQL.5432.lock"));
@@ -78,7 +88,8 @@ internal sealed class PostgresCluster(string folder)
 
     private int Postmaster() =>
         File.Exists(Path.Combine(DataFolder, "postmaster.pid"))
-        && int.TryParse(File.ReadLines(Path.Combine(DataFolder, "postmaster.pid")).FirstOrDefault(), CultureInfo.InvariantCulture, out var pid) ? pid : 0;
+        && int.TryParse(File.ReadLines(Path.Combine(DataFolder, "postmaster.pid")).FirstOrDefault(), CultureInfo.InvariantCulture,
+            out var pid) ? pid : 0;
 
     // Every PostgreSQL process works in its data folder.
     private List<int> Processes()
@@ -91,7 +102,8 @@ internal sealed class PostgresCluster(string folder)
                 continue;
             try
             {
-                if (File.ReadAllText(Path.Combine(entry, "comm")).Trim() == "postgres" && new FileInfo(Path.Combine(entry, "cwd")).LinkTarget == real)
+                if (File.ReadAllText(Path.Combine(entry, "comm")).Trim() == "postgres"
+                    && new FileInfo(Path.Combine(entry, "cwd")).LinkTarget == real)
                     found.Add(pid);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -106,7 +118,8 @@ internal sealed class PostgresCluster(string folder)
     private ProcessStartInfo Describe(string dataFolder, string program, params string[] arguments)
     {
         string[] identity = User is null ? [] : ["--reuid", Text(User.Uid), "--regid", Text(User.Gid), "--clear-groups"];
-        return Command.Describe("/bin/sh", ["-c", "exec 9<\"$0\" && exec \"$@\"", dataFolder, "setsid", "setpriv", .. identity, "--pdeathsig", "INT", program, .. arguments]);
+        return Command.Describe("/bin/sh", ["-c", "exec 9<\"$0\" && exec \"$@\"", dataFolder, "setsid", "setpriv", .. identity,
+            "--pdeathsig", "INT", program, .. arguments]);
 
         static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);
     }
@@ -125,5 +138,6 @@ internal sealed class PostgresCluster(string folder)
             throw new StartupException($"PostgreSQL's data directory could not be made in {Folder}: {Sentence(result.Error)}");
     }
 
-    private static string Sentence(string error) => string.Join(' ', error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(2));
+    private static string Sentence(string error) =>
+        string.Join(' ', error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).TakeLast(2));
 }

@@ -21,22 +21,26 @@ internal sealed record PostgresProgram(string Folder, int Major)
     /// <exception cref="StartupException">None is installed, or none of that version.</exception>
     public static PostgresProgram For(string dataFolder)
     {
-        var installed = Candidates().Select(TryProbe).OfType<PostgresProgram>().DistinctBy(p => p.Major).OrderByDescending(p => p.Major).ToList();
+        var installed = Candidates().Select(TryProbe).OfType<PostgresProgram>().DistinctBy(p => p.Major)
+            .OrderByDescending(p => p.Major).ToList();
         var versionFile = Path.Combine(dataFolder, "PG_VERSION");
         if (!File.Exists(versionFile))
         {
             return installed.FirstOrDefault(p => p.Major >= OldestMajor) ?? throw new StartupException(
-                $"PostgreSQL {OldestMajor} or newer is not installed: install it (Debian: apt-get install postgresql), name its programs in ORLEANS_CACHE_POSTGRES_BIN, or use a running one with --postgres.");
+                $"PostgreSQL {OldestMajor} or newer is not installed: install it (Debian: apt-get install postgresql), name its programs " +
+                    "in ORLEANS_CACHE_POSTGRES_BIN, or use a running one with --postgres.");
         }
 
         var text = File.ReadAllText(versionFile).Trim();
         if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var wanted))
-            throw new StartupException($"{versionFile} does not hold a version number: this is not a PostgreSQL data directory that can be used.");
+            throw new StartupException(
+                $"{versionFile} does not hold a version number: this is not a PostgreSQL data directory that can be used.");
         if (wanted >= OldestMajor && installed.Find(p => p.Major == wanted) is { } match)
             return match;
         var have = installed.Count == 0 ? "none is installed" : "installed is " + string.Join(", ", installed.Select(p => p.Major));
         throw new StartupException(
-            $"The data in {dataFolder} is of PostgreSQL {wanted} and {have}: install PostgreSQL {wanted} beside it, or move the data with pg_upgrade. Nothing was changed.");
+            $"The data in {dataFolder} is of PostgreSQL {wanted} and {have}: install PostgreSQL {wanted} beside it, or move the data " +
+                "with pg_upgrade. Nothing was changed.");
     }
 
     private static IEnumerable<string> Candidates()

@@ -3,7 +3,10 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Embedded;
 
-/// <summary>Whom PostgreSQL runs as when we are root, which it refuses to be: the owner of its data, else <c>postgres</c>. Never <c>nobody</c>: what other daemons run as could read the catalog.</summary>
+/// <summary>
+/// Whom PostgreSQL runs as when we are root, which it refuses to be: the owner of its data, else <c>postgres</c>. Never <c>nobody</c>: what
+/// other daemons run as could read the catalog.
+/// </summary>
 internal sealed record PostgresUser(uint Uid, uint Gid)
 {
     /// <summary>Null when we are an ordinary user: PostgreSQL then runs as we do.</summary>
@@ -11,8 +14,10 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
     {
         if (!Environment.IsPrivilegedProcess)
             return null;
-        var owner = Directory.Exists(dataFolder) ? Command.Run("stat", "-c", "%u %g", dataFolder).Output.Split(' ', StringSplitOptions.TrimEntries) : [];
-        return Choose(owner.Length == 2 && TryNumber(owner[0], out var uid) && TryNumber(owner[1], out var gid) ? new PostgresUser(uid, gid) : null, dataFolder, File.ReadAllLines("/etc/passwd"));
+        var owner = Directory.Exists(dataFolder) ? Command.Run("stat", "-c", "%u %g", dataFolder).Output.Split(' ',
+            StringSplitOptions.TrimEntries) : [];
+        return Choose(owner.Length == 2 && TryNumber(owner[0], out var uid) && TryNumber(owner[1], out var gid)
+            ? new PostgresUser(uid, gid) : null, dataFolder, File.ReadAllLines("/etc/passwd"));
     }
 
     /// <param name="owner">Of the data; null while there is none.</param>
@@ -22,11 +27,15 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
     internal static PostgresUser Choose(PostgresUser? owner, string dataFolder, IReadOnlyList<string> accounts)
     {
         if (owner is not null && owner.Uid == Find("nobody", accounts)?.Uid)
-            throw new StartupException($"{dataFolder} belongs to 'nobody', as whom other programs run, too: make a user 'postgres' and give the folder to it ('chown -R postgres: {dataFolder}').");
+            throw new StartupException(
+                $"{dataFolder} belongs to 'nobody', as whom other programs run, too: make a user 'postgres' and give the folder to it " +
+                $"('chown -R postgres: {dataFolder}').");
         if (owner is { Uid: not 0 })
             return owner;
         return Find("postgres", accounts)
-            ?? throw new StartupException("PostgreSQL refuses to run as root, and there is no user 'postgres' to run it as: make one ('useradd --system postgres'), start the server as an ordinary user, or name another PostgreSQL with --postgres.");
+            ?? throw new StartupException(
+                "PostgreSQL refuses to run as root, and there is no user 'postgres' to run it as: make one ('useradd --system " +
+                "postgres'), start the server as an ordinary user, or name another PostgreSQL with --postgres.");
     }
 
     private static PostgresUser? Find(string name, IEnumerable<string> accounts)
@@ -35,12 +44,14 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
         foreach (var line in accounts)
         {
             var fields = line.Split(':');
-            if (fields.Length > 3 && fields[0] == name && TryNumber(fields[2], out var uid) && TryNumber(fields[3], out var gid) && uid != 0)
+            if (fields.Length > 3 && fields[0] == name && TryNumber(fields[2], out var uid)
+                && TryNumber(fields[3], out var gid) && uid != 0)
                 return new PostgresUser(uid, gid);
         }
 
         return null;
     }
 
-    private static bool TryNumber(string text, out uint number) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
+    private static bool TryNumber(string text, out uint number) =>
+        uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
 }

@@ -3,7 +3,9 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>The flags of a server. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.</summary>
+/// <summary>
+/// The flags of a server. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.
+/// </summary>
 public sealed class CommandLine
 {
     /// <summary>What the program is called, for messages.</summary>
@@ -17,11 +19,15 @@ public sealed class CommandLine
 
     public CommandLine()
     {
-        Root = new RootCommand("Serves a Nix binary cache and its write path. Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
-        Value("data", "DIR", "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else ~/.local/state/orleans-cache)");
+        Root = new RootCommand(
+            "Serves a Nix binary cache and its write path. Without options: a private PostgreSQL and the objects in one directory, on 127.0.0.1:5751.");
+        Value("data", "DIR",
+            "Keys, token, and the private PostgreSQL and objects (default: /var/lib/orleans-cache as root, else " +
+            "~/.local/state/orleans-cache)");
         Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
         Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
-        Value("postgres", "CONNSTRING", "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache' or 'postgres://cache@db/cache'");
+        Value("postgres", "CONNSTRING",
+            "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache' or 'postgres://cache@db/cache'");
         Value("s3-bucket", "NAME", "Keep the objects in this bucket");
         Value("s3-endpoint", "URL", "The S3 server (default: Amazon's of the region)");
         Value("s3-upload-endpoint", "URL", "The S3 server as clients reach it, for the URLs that they upload to (default: --s3-endpoint)");
@@ -30,7 +36,8 @@ public sealed class CommandLine
         Flag("s3-path-style", "Name the bucket in the path (default: with --s3-endpoint)");
         Value("s3-access-key-file", "FILE", "The access key; without it the environment, profile or instance role");
         Value("s3-secret-key-file", "FILE", "The secret key");
-        Value("s3-upload-access-key-file", "FILE", "The access key that signs the URLs that clients upload to; it may only put below nar/ (default: the server's own)");
+        Value("s3-upload-access-key-file", "FILE",
+            "The access key that signs the URLs that clients upload to; it may only put below nar/ (default: the server's own)");
         Value("s3-upload-secret-key-file", "FILE", "The secret key that belongs to it");
         List("sign-key", "FILE", "Sign with this key of 'nix key generate-secret'; repeatable (default: a key made in the data directory)");
         Flag("no-sign", "Sign nothing");
@@ -43,7 +50,8 @@ public sealed class CommandLine
         Value("gc-failed-uploads-older-than", "TIME", "Uploads of a push that was silent for this long are deleted (default: 6h)");
         Value("gc-grace", "TIME", "What is not kept is deleted so long after this was noticed (default: 6h)");
         Value("audit-days", "N", "Keep the audit log for so many days; 0: for ever (default: 400)");
-        foreach (var (whose, of) in (ReadOnlySpan<(string, string)>)[("quota", "a publisher"), ("quota-group", "the publishers of a trust group together")])
+        foreach (var (whose, of) in (ReadOnlySpan<(string, string)>)[("quota", "a publisher"),
+            ("quota-group", "the publishers of a trust group together")])
         {
             Value($"{whose}-pushes", "N", $"Open pushes of {of}; 0: any number (default: 0)");
             Value($"{whose}-uploads-gib", "N", $"NARs that open pushes of {of} upload; 0: any size (default: 0)");
@@ -66,11 +74,13 @@ public sealed class CommandLine
         Value("limit-slowest-bytes", "N", "Bytes per second below which a body or an answer is cut off (default: 240)");
         Value("limit-stall", "TIME", "How long a client may stand still (default: 30s)");
         Flag("private", "Reads need a token too");
-        Flag("distrust-legacy", "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
+        Flag("distrust-legacy",
+            "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Value("cluster-id", "NAME", "Be a member of this cluster: servers of one name on one PostgreSQL (default: a cluster of one)");
-        Value("silo-address", "IP", "Where the other members reach this one (default: loopback when --listen is, else this host's first address)");
+        Value("silo-address", "IP",
+            "Where the other members reach this one (default: loopback when --listen is, else this host's first address)");
         Value("silo-port", "N", "The port for the other members; 0 takes a free one (default: 11111)");
         Value("silo-tls-cert", "FILE", "Certificate of this member, PEM: members talk TLS and show each other certificates");
         Value("silo-tls-key", "FILE", "Its key, PEM");
@@ -85,7 +95,8 @@ public sealed class CommandLine
 
     /// <summary>The server's settings, which every program has.</summary>
     /// <exception cref="StartupException">Something is unknown, incomplete or wrong.</exception>
-    public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment) => ServerSettings.From(Values(parsed, environment));
+    public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment) =>
+        ServerSettings.From(Values(parsed, environment));
 
     /// <summary>What was given, by name.</summary>
     /// <exception cref="StartupException">Something is unknown or incomplete.</exception>
@@ -97,16 +108,21 @@ public sealed class CommandLine
             name => _flags.TryGetValue(name, out var flag)
                 ? parsed.GetValue(flag) is { } set ? set ? "true" : "false" : FromEnvironment(name)
                 : parsed.GetValue(_values[name]) ?? FromEnvironment(name),
-            name => parsed.GetValue(_lists[name]) is { Length: > 0 } given ? given : FromEnvironment(name)?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? []);
+            name => parsed.GetValue(_lists[name]) is { Length: > 0 } given ? given
+                : FromEnvironment(name)?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? []);
 
-        string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value ? value : null;
+        string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value
+            ? value : null;
     }
 
-    private void Value(string name, string placeholder, string description) => _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
+    private void Value(string name, string placeholder, string description) =>
+        _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
 
-    private void List(string name, string placeholder, string description) => _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
+    private void List(string name, string placeholder, string description) =>
+        _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
 
-    private void Flag(string name, string description) => _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
+    private void Flag(string name, string description) =>
+        _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });
 
     private T Add<T>(T option) where T : Option
     {

@@ -3,7 +3,10 @@ using OrleansCache.Core;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>What an operator should know of the database although it works, told by the log before the server is ready; <c>doctor</c> asks for the same.</summary>
+/// <summary>
+/// What an operator should know of the database although it works, told by the log before the server is ready; <c>doctor</c> asks for the
+/// same.
+/// </summary>
 internal static partial class DatabaseCheck
 {
     public static async Task AtStartAsync(CacheCore core, ILogger log, CancellationToken cancel)

@@ -31,19 +31,24 @@ public static class GatewayApp
     /// <param name="siloOptions">What silo that is.</param>
     /// <param name="systemd">Told when the server stops; null for nobody.</param>
     internal static async Task<WebApplication> BuildAsync(
-        GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null, SystemdNotify? systemd = null)
+        GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null,
+            SystemdNotify? systemd = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
-        // These tell the whole URL of each request, which of an upload URL is a credential, and the line of a header that is malformed, which may be a token: at no level is that logged.
-        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning).AddFilter("Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Warning);
+        // These tell the whole URL of each request, which of an upload URL is a credential, and the line of a header that is malformed,
+        // which may be a token: at no level is that logged.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning)
+            .AddFilter("Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Warning);
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = _ => listener).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             parts.Limits.ApplyTo(kestrel.Limits);
             kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
         });
-        builder.Services.AddSingleton(_ => parts).AddSingleton(_ => parts.Limits).AddSingleton(parts.Credentials).AddSingleton<IErrorForm, PlainErrors>().AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ => new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, SocketBufferPool>().AddRouting();
+        builder.Services.AddSingleton(_ => parts).AddSingleton(_ => parts.Limits).AddSingleton(parts.Credentials)
+            .AddSingleton<IErrorForm, PlainErrors>().AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ =>
+            new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, SocketBufferPool>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         RequestRates.AddTo(builder.Services, parts.Limits);
@@ -53,11 +58,13 @@ public static class GatewayApp
             builder.Services.AddOpenTelemetry().WithMetrics(SiloMetrics.Show);
         if (siloOptions is { HasDashboard: true })
             await silo!.AddDashboardAsync(builder.Services);
-        builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd, parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
+        builder.Services.AddSingleton(s => new Drain(parts.DrainDelay, s.GetRequiredService<IHostApplicationLifetime>(), systemd,
+            parts.Time)).AddSingleton<IHostLifetime>(s => s.GetRequiredService<Drain>());
         builder.Services.AddSingleton<SchemaWatch>().AddHostedService(s => s.GetRequiredService<SchemaWatch>());
         builder.Services.AddSingleton<HealthWatch>().AddHostedService(s => s.GetRequiredService<HealthWatch>());
         builder.Services.AddSingleton<LandingSource>().AddHostedService<LandingWriter>();
-        builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), silo is null ? "direct" : "orleans"));
+        builder.Services.AddSingleton(s => new ServerMetrics(parts, s.GetRequiredService<HealthWatch>(), silo is null ? "direct"
+            : "orleans"));
 
         var app = builder.Build();
         var stopping = app.Lifetime.ApplicationStopping;

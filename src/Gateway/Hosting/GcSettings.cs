@@ -13,7 +13,8 @@ internal static class GcSettings
         var defaults = new GcOptions();
         var schedule = one("gc-schedule") is { } text ? Parse(text) : null;
         if (schedule is null && one("gc-jitter") is not null)
-            throw new StartupException("--gc-jitter is given without --gc-schedule: say when garbage is to be collected, such as '30 3 * * *'.");
+            throw new StartupException(
+                "--gc-jitter is given without --gc-schedule: say when garbage is to be collected, such as '30 3 * * *'.");
         return defaults with
         {
             Schedule = schedule?.Text,
@@ -30,7 +31,8 @@ internal static class GcSettings
 
     /// <summary>One line for the start: whether garbage is collected unasked, and when.</summary>
     public static string Describe(GcOptions options, DateTimeOffset now) => options.Schedule is { } schedule
-        ? $"garbage collection: '{schedule}' (UTC), next at {Parse(schedule).Next(now):u}; closures are kept for {DurationText.Print(options.OlderThan)} after their last push"
+        ? $"garbage collection: '{schedule}' (UTC), next at {Parse(schedule).Next(now):u}; closures are kept for " +
+            $"{DurationText.Print(options.OlderThan)} after their last push"
         : "garbage collection: only when asked; --gc-schedule turns it on";
 
     private static CronSchedule Parse(string text) => CronSchedule.TryParse(text, out var schedule, out var error)

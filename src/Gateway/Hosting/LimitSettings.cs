@@ -32,8 +32,10 @@ internal static class LimitSettings
         };
 
         int Number(string name, int least, int most, int otherwise) => one(name) is not { } text ? otherwise
-            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most ? number
-            : throw new StartupException(string.Create(CultureInfo.InvariantCulture, $"--{name} is '{text}': a number from {least} to {most} is wanted."));
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least
+                && number <= most ? number
+            : throw new StartupException(string.Create(CultureInfo.InvariantCulture,
+                $"--{name} is '{text}': a number from {least} to {most} is wanted."));
 
         TimeSpan Duration(string name, TimeSpan otherwise) => one(name) is not { } text ? otherwise
             : !DurationText.TryParse(text, out var duration, out var error) ? throw new StartupException($"--{name} {error}.")

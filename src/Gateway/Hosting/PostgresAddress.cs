@@ -4,10 +4,14 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>The value of <c>--postgres</c>: Npgsql's own form, or one of libpq's two (<c>postgres://role@host/database</c>, <c>host=… dbname=…</c>), which become Npgsql's.</summary>
+/// <summary>
+/// The value of <c>--postgres</c>: Npgsql's own form, or one of libpq's two (<c>postgres://role@host/database</c>, <c>host=… dbname=…</c>),
+/// which become Npgsql's.
+/// </summary>
 internal static class PostgresAddress
 {
-    public const string Forms = "'Host=db;Username=cache;Password=…;Database=cache', 'postgres://cache@db/cache' or 'host=db user=cache dbname=cache'";
+    public const string Forms =
+        "'Host=db;Username=cache;Password=…;Database=cache', 'postgres://cache@db/cache' or 'host=db user=cache dbname=cache'";
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
 
@@ -37,14 +41,17 @@ internal static class PostgresAddress
     {
         try
         {
-            var settings = Schemes.FirstOrDefault(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase)) is { } scheme ? Translate(OfUrl(text[scheme.Length..]))
-                : !text.Contains(';', StringComparison.Ordinal) && OfPairs(text) is { } pairs && (pairs.Count > 1 || Names.ContainsKey(pairs[0].Name)) ? Translate(pairs)
+            var settings = Schemes.FirstOrDefault(s => text.StartsWith(s, StringComparison.OrdinalIgnoreCase)) is { } scheme
+                ? Translate(OfUrl(text[scheme.Length..]))
+                : !text.Contains(';', StringComparison.Ordinal) && OfPairs(text) is { } pairs
+                    && (pairs.Count > 1 || Names.ContainsKey(pairs[0].Name)) ? Translate(pairs)
                 : new NpgsqlConnectionStringBuilder(text);
             return settings.Host is { Length: > 0 } ? settings.ConnectionString : throw new ArgumentException("it names no host");
         }
         catch (Exception e) when (e is ArgumentException or FormatException or KeyNotFoundException)
         {
-            throw new StartupException($"--postgres is not a connection string such as {Forms}: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}.", e);
+            throw new StartupException(
+                $"--postgres is not a connection string such as {Forms}: {e.Message.ReplaceLineEndings(" ").TrimEnd('.')}.", e);
         }
     }
 
@@ -69,12 +76,14 @@ internal static class PostgresAddress
                     // Npgsql's default.
                     break;
                 default:
-                    settings[Names.GetValueOrDefault(name) ?? throw new ArgumentException($"it has '{name}', which this server does not know")] = value;
+                    settings[Names.GetValueOrDefault(name)
+                        ?? throw new ArgumentException($"it has '{name}', which this server does not know")] = value;
                     break;
             }
         }
 
-        settings.Host = hosts.Length == 0 ? "localhost" : string.Join(',', hosts.Select((host, i) => ports.Length > 1 && ports.Length == hosts.Length ? $"{host}:{ports[i]}" : host));
+        settings.Host = hosts.Length == 0 ? "localhost"
+            : string.Join(',', hosts.Select((host, i) => ports.Length > 1 && ports.Length == hosts.Length ? $"{host}:{ports[i]}" : host));
         if (ports.Length == 1 && ports[0].Length > 0)
             settings["Port"] = ports[0];
         return settings;
@@ -129,7 +138,8 @@ internal static class PostgresAddress
             if (at == text.Length)
                 return pairs.Count == 0 ? null : pairs;
             var equals = text.IndexOf('=', at);
-            if (equals < 0 || text[at..equals].Trim() is not { Length: > 0 } name || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            if (equals < 0 || text[at..equals].Trim() is not { Length: > 0 } name
+                || !name.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
                 return null;
             at = equals + 1;
             while (at < text.Length && char.IsWhiteSpace(text[at]))
@@ -149,5 +159,6 @@ internal static class PostgresAddress
         }
     }
 
-    private static (string Before, string After) Cut(string text, char mark) => text.IndexOf(mark, StringComparison.Ordinal) is >= 0 and var at ? (text[..at], text[(at + 1)..]) : (text, "");
+    private static (string Before, string After) Cut(string text, char mark) => text.IndexOf(mark, StringComparison.Ordinal)
+        is >= 0 and var at ? (text[..at], text[(at + 1)..]) : (text, "");
 }

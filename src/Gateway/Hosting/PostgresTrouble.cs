@@ -4,7 +4,9 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>Why the database cannot be used at the start, in one sentence that says which one and what to do. It never has the password.</summary>
+/// <summary>
+/// Why the database cannot be used at the start, in one sentence that says which one and what to do. It never has the password.
+/// </summary>
 internal static class PostgresTrouble
 {
     public static StartupException Tell(string connectionString, Exception e)
@@ -12,15 +14,20 @@ internal static class PostgresTrouble
         var settings = new NpgsqlConnectionStringBuilder(connectionString);
         var cause = e as NpgsqlException ?? e.InnerException as NpgsqlException;
         var (role, database) = (settings.Username ?? Environment.UserName, settings.Database ?? settings.Username ?? Environment.UserName);
-        var place = settings.Host is { } host && (host.StartsWith('/') || host.Contains(',', StringComparison.Ordinal)) ? host : FormattableString.Invariant($"{settings.Host}:{settings.Port}");
+        var place = settings.Host is { } host && (host.StartsWith('/') || host.Contains(',', StringComparison.Ordinal)) ? host
+            : FormattableString.Invariant($"{settings.Host}:{settings.Port}");
         var why = cause switch
         {
-            PostgresException answer => $"{answer.MessageText}. {Advice(answer.SqlState, role, database) ?? (e as CacheProblemException)?.Message ?? "Look at its log."}",
+            PostgresException answer =>
+                $"{answer.MessageText}. " +
+                $"{Advice(answer.SqlState, role, database) ?? (e as CacheProblemException)?.Message ?? "Look at its log."}",
             { InnerException: { } inner } => $"{inner.Message}. Does it run there, and is --postgres right?",
             null when e is not CacheProblemException => $"{e.Message}. Does it run there, and is --postgres right?",
             _ => (cause ?? e).Message,
         };
-        return new StartupException($"PostgreSQL cannot be used ({place}, database {database}, role {role}): {why.ReplaceLineEndings(" ").Replace("..", ".", StringComparison.Ordinal)}", e);
+        return new StartupException(
+            $"PostgreSQL cannot be used ({place}, database {database}, role {role}): " +
+            $"{why.ReplaceLineEndings(" ").Replace("..", ".", StringComparison.Ordinal)}", e);
     }
 
     private static string? Advice(string state, string role, string database) => state switch

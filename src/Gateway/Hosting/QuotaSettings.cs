@@ -24,6 +24,7 @@ internal static class QuotaSettings
 
         long Number(string name, long most) => one($"{whose}-{name}") is not { } text ? 0
             : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most ? number
-            : throw new StartupException(string.Create(CultureInfo.InvariantCulture, $"--{whose}-{name} is '{text}': a number up to {most} is wanted; 0 is no quota."));
+            : throw new StartupException(string.Create(CultureInfo.InvariantCulture,
+                $"--{whose}-{name} is '{text}': a number up to {most} is wanted; 0 is no quota."));
     }
 }

@@ -13,7 +13,9 @@ using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>One run of the server: starts what the settings ask for, in order, serves until it is told to stop, and stops everything in reverse.</summary>
+/// <summary>
+/// One run of the server: starts what the settings ask for, in order, serves until it is told to stop, and stops everything in reverse.
+/// </summary>
 internal static partial class Server
 {
     /// <param name="settings">What the server is.</param>
@@ -33,12 +35,15 @@ internal static partial class Server
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
-        // 2. Database, store, core. Meanwhile the silo starts, which waits for the catalog's tables only, and the code of a push is compiled.
+        // 2. Database, store, core. Meanwhile the silo starts, which waits for the catalog's tables only, and the code of a push is
+        // compiled.
         var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
-        await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging => AddLog(logging, settings), loggers.CreateLogger("silo"));
+        await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging =>
+            AddLog(logging, settings), loggers.CreateLogger("silo"));
         var rehearsal = Protocols.V1.JsonWarmup.RunAsync();
-        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
+        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder,
+            loggers.CreateLogger("postgres"), cancel) : null;
         var store = ServerComposition.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
         var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
@@ -55,7 +60,8 @@ internal static partial class Server
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
         var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
         {
-            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await storeWatch.FindDoubtsAsync(stop), .. await uploadKey.FindDoubtsAsync(stop)],
+            FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await storeWatch.FindDoubtsAsync(stop),
+                .. await uploadKey.FindDoubtsAsync(stop)],
             FindPushTrouble = async stop => await core.FindPushTroubleAsync(stop) ?? storeCheck.Trouble,
             Limits = settings.Limits,
             Priority = settings.Priority,
@@ -65,7 +71,8 @@ internal static partial class Server
         await ServerComposition.WriteCacheInfoAsync(store, parts, cancel);
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
-        await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo, settings.Silo, systemd);
+        await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo,
+            settings.Silo, systemd);
         // A member waits for its cluster. A cluster of one is there in a moment, and until then its first requests do without it.
         if (settings.Silo is { ClusterId: not null })
             await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancel);
@@ -78,7 +85,8 @@ internal static partial class Server
         systemd.Ready($"Serving {publicUrl}");
         await app.WaitForShutdownAsync(cancel);
         if (app.Services.GetRequiredService<SchemaWatch>().IsOutdated)
-            throw new StartupException("A newer server has brought the database to a schema that this one does not know. Start the newer program here, too.");
+            throw new StartupException(
+                "A newer server has brought the database to a schema that this one does not know. Start the newer program here, too.");
     }
 
     /// <summary>Brings the database up to date, says what was done, and ends.</summary>
@@ -87,9 +95,11 @@ internal static partial class Server
     {
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
         using var data = settings.Postgres is null ? DataDirectory.Open(settings.DataPath) : null;
-        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder, loggers.CreateLogger("postgres"), cancel) : null;
+        await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder,
+            loggers.CreateLogger("postgres"), cancel) : null;
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        await using var database = await ServerComposition.WithDatabaseAsync(connectionString, () => CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
+        await using var database = await ServerComposition.WithDatabaseAsync(connectionString, () =>
+            CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
         foreach (var migration in database.Changes.Migrations)
             await output.WriteLineAsync($"applied {migration}");
         if (database.Changes.NewFunctions)
@@ -99,7 +109,8 @@ internal static partial class Server
 
     // A socket of systemd may listen on all addresses although --listen does not say so.
     private static Uri UrlOf(IPEndPoint endpoint) => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any)
-        ? throw new StartupException($"The socket {endpoint} takes requests for any address, so say with --public-url what clients reach this server under.")
+        ? throw new StartupException(
+            $"The socket {endpoint} takes requests for any address, so say with --public-url what clients reach this server under.")
         : new Uri($"http://{endpoint}");
 
     private static Socket Bind(IPEndPoint endpoint)
@@ -120,9 +131,12 @@ internal static partial class Server
             throw new StartupException(
                 e.SocketErrorCode switch
                 {
-                    SocketError.AddressAlreadyInUse => $"The port {endpoint.Port} on {endpoint.Address} is taken by another program: stop that one, or choose another with --listen.",
-                    SocketError.AccessDenied => $"Listening on port {endpoint.Port} is not allowed to this user: choose one above 1023 with --listen.",
-                    SocketError.AddressNotAvailable => $"{endpoint.Address} is not an address of this machine: choose another with --listen.",
+                    SocketError.AddressAlreadyInUse =>
+                        $"The port {endpoint.Port} on {endpoint.Address} is taken by another program: stop that one, or choose another with --listen.",
+                    SocketError.AccessDenied =>
+                        $"Listening on port {endpoint.Port} is not allowed to this user: choose one above 1023 with --listen.",
+                    SocketError.AddressNotAvailable =>
+                        $"{endpoint.Address} is not an address of this machine: choose another with --listen.",
                     _ => $"Listening on {endpoint} failed: {e.Message}",
                 },
                 e);
@@ -140,7 +154,8 @@ internal static partial class Server
             lines.Add("  netrc-file = FILE, with 'machine HOST login any password TOKEN': reads need a token");
         lines.Add("To push:");
         lines.Add($"  orleans-cache push --url {url} --token-file {tokenFile} PATH...");
-        lines.Add(settings.Silo is null ? "garbage collection: not scheduled by this server, as it has no silo (--no-silo)" : GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
+        lines.Add(settings.Silo is null ? "garbage collection: not scheduled by this server, as it has no silo (--no-silo)"
+            : GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
         if (settings.Silo is { ClusterId: null })
             lines.Add("cluster: this server alone; --cluster-id makes servers on one PostgreSQL work as one");
         lines.Add($"zstd: {Zstd.Library}");
@@ -155,8 +170,10 @@ internal static partial class Server
         if (settings.LogsJson)
             logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
         else
-            logging.AddSimpleConsole(text => (text.SingleLine, text.TimestampFormat, text.UseUtcTimestamp) = (true, "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ", true));
-        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+            logging.AddSimpleConsole(text => (text.SingleLine, text.TimestampFormat, text.UseUtcTimestamp) = (true,
+                "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ", true));
+        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console =>
+            console.LogToStandardErrorThreshold = LogLevel.Trace);
         new Observability(Environment.GetEnvironmentVariable).AddTo(logging);
     }
 

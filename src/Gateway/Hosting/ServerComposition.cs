@@ -21,7 +21,8 @@ internal static class ServerComposition
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl)
     {
         if (settings.S3 is not { } s3)
-            return new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl, UrlSecret = data.UrlSecret(), Scope = "default" });
+            return new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl,
+                UrlSecret = data.UrlSecret(), Scope = "default" });
         try
         {
             return new S3ObjectStore(new S3Options
@@ -45,9 +46,13 @@ internal static class ServerComposition
     }
 
     public static async Task<CacheCore> CoreAsync(
-        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings, ILoggerFactory loggers, CancellationToken cancel)
+        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings,
+            ILoggerFactory loggers, CancellationToken cancel)
     {
-        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys, TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife, Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = true, DistrustsLegacy = settings.DistrustsLegacy };
+        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys,
+            TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife,
+            Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = true,
+            DistrustsLegacy = settings.DistrustsLegacy };
         return await WithDatabaseAsync(connectionString, () => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
     }
 
@@ -64,7 +69,8 @@ internal static class ServerComposition
         }
         catch (ArgumentException e)
         {
-            throw new StartupException($"--postgres is not a connection string such as {PostgresAddress.Forms}: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new StartupException(
+                $"--postgres is not a connection string such as {PostgresAddress.Forms}: {e.Message.ReplaceLineEndings(" ")}", e);
         }
         catch (Exception e) when (e is NpgsqlException or TimeoutException or System.Net.Sockets.SocketException or CacheProblemException)
         {
@@ -72,7 +78,10 @@ internal static class ServerComposition
         }
     }
 
-    /// <summary>Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether the store can be used.</summary>
+    /// <summary>
+    /// Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether
+    /// the store can be used.
+    /// </summary>
     public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancel)
     {
         var key = ObjectKey.NixCacheInfo;
@@ -82,7 +91,8 @@ internal static class ServerComposition
             if (await StoredObject.IsAsync(store, key, text, cancel) == true)
                 return;
             if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence, cancel) != FencedOutcome.Done)
-                throw new StartupException("The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
+                throw new StartupException(
+                    "The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
             await store.SyncAsync([key], cancel);
         }
         catch (Exception e) when (e is ObjectStoreException or IOException or UnauthorizedAccessException)

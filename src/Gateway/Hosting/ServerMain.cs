@@ -14,7 +14,8 @@ public static class ServerMain
         line.Root.SetAction(async (parsed, cancel) =>
         {
             var settings = line.Settings(parsed, Environment.GetEnvironmentVariable);
-            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel) : Server.RunAsync(settings, Console.Out, cancel));
+            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel)
+                : Server.RunAsync(settings, Console.Out, cancel));
             return 0;
         });
         try
@@ -23,7 +24,8 @@ public static class ServerMain
             if (parsed.Errors.Count > 0)
                 line.Values(parsed, Environment.GetEnvironmentVariable);
             // The host handles signals, and drains; the command line's own handler would race with it.
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null });
         }
         catch (StartupException e)
         {

@@ -83,7 +83,8 @@ public sealed record ServerSettings
         var listen = ParseListen(one("listen") ?? "127.0.0.1:5751");
         var publicUrl = one("public-url") is { } url ? ParseUrl("--public-url", url) : null;
         if (publicUrl is null && (listen.Address.Equals(IPAddress.Any) || listen.Address.Equals(IPAddress.IPv6Any)))
-            throw new StartupException($"--listen {listen} takes requests for any address, so say with --public-url what clients reach this server under.");
+            throw new StartupException(
+                $"--listen {listen} takes requests for any address, so say with --public-url what clients reach this server under.");
         var signKeys = many("sign-key");
         var noSign = Flag("no-sign", one);
         if (noSign && signKeys.Count > 0)
@@ -110,7 +111,8 @@ public sealed record ServerSettings
             OnlyMigrates = onlyMigrates,
             // Beside a running server: what is the server's alone, such as a port, is not looked at.
             Silo = onlyMigrates ? null : SiloSettings.From(one, listen.Address),
-            OpenSecrets = [.. FindOpen("sign-key", signKeys), .. SecretFiles.SelectMany(name => FindOpen(name, one(name) is { } path ? [path] : []))],
+            OpenSecrets = [.. FindOpen("sign-key", signKeys),
+                .. SecretFiles.SelectMany(name => FindOpen(name, one(name) is { } path ? [path] : []))],
             LogsJson = one("log") switch
             {
                 null or "text" => false,
@@ -130,9 +132,11 @@ public sealed record ServerSettings
     };
 
     internal static Uri ParseUrl(string option, string text) =>
-        Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Query.Length == 0 && url.Fragment.Length == 0
+        Uri.TryCreate(text.TrimEnd('/'), UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Query.Length == 0
+            && url.Fragment.Length == 0
             ? url
-            : throw new StartupException($"{option} is '{text}': an http or https URL without query is wanted, such as https://cache.example.org.");
+            : throw new StartupException(
+                $"{option} is '{text}': an http or https URL without query is wanted, such as https://cache.example.org.");
 
     internal static string ReadText(string option, string path)
     {
@@ -147,7 +151,8 @@ public sealed record ServerSettings
     }
 
     private static IEnumerable<string> FindOpen(string option, IEnumerable<string> paths) =>
-        paths.Where(path => File.Exists(path) && (File.GetUnixFileMode(path) & UnixFileMode.OtherRead) != 0).Select(path => $"The file {path} of --{option} can be read by everybody on this machine: chmod 600 it.");
+        paths.Where(path => File.Exists(path) && (File.GetUnixFileMode(path) & UnixFileMode.OtherRead) != 0)
+            .Select(path => $"The file {path} of --{option} can be read by everybody on this machine: chmod 600 it.");
 
     private static IPEndPoint ParseListen(string text)
     {
@@ -155,21 +160,26 @@ public sealed record ServerSettings
         var host = colon > 0 ? text[..colon].Trim('[', ']') : "";
         if (host == "localhost")
             host = "127.0.0.1";
-        return colon > 0 && IPAddress.TryParse(host, out var address) && int.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= 65535
+        return colon > 0 && IPAddress.TryParse(host, out var address) && int.TryParse(text[(colon + 1)..], NumberStyles.None,
+            CultureInfo.InvariantCulture, out var port) && port <= 65535
             ? new IPEndPoint(address, port)
-            : throw new StartupException($"--listen is '{text}': an address and a port are wanted, such as 127.0.0.1:5751 or [::1]:5751, with port 0 for any free one.");
+            : throw new StartupException(
+                $"--listen is '{text}': an address and a port are wanted, such as 127.0.0.1:5751 or [::1]:5751, with port 0 for any free one.");
     }
 
     private static int ParsePriority(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var priority)
         ? priority
         : throw new StartupException($"--priority is '{text}': a number from 0 is wanted; Nix asks the cache of the lowest first.");
 
-    private static TimeSpan? ParseDays(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var days) && days <= MaxAuditDays
+    private static TimeSpan? ParseDays(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var days)
+        && days <= MaxAuditDays
         ? days == 0 ? null : TimeSpan.FromDays(days)
-        : throw new StartupException($"--audit-days is '{text}': a number of days up to {MaxAuditDays} is wanted; 0 keeps the audit log for ever.");
+        : throw new StartupException(
+            $"--audit-days is '{text}': a number of days up to {MaxAuditDays} is wanted; 0 keeps the audit log for ever.");
 
     private static TimeSpan ParseDelay(string text) => DurationText.TryParse(text, out var delay, out var error)
-        ? delay <= LongestDrain ? delay : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")
+        ? delay <= LongestDrain ? delay
+            : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")
         : throw new StartupException($"--drain-delay {error}.");
 
     private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key, out var error)
@@ -209,7 +219,8 @@ public sealed record S3Settings
 
     internal static S3Settings? From(Func<string, string?> one)
     {
-        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file", "s3-secret-key-file", "s3-upload-access-key-file", "s3-upload-secret-key-file"];
+        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file",
+            "s3-secret-key-file", "s3-upload-access-key-file", "s3-upload-secret-key-file"];
         if (one("s3-bucket") is not { } bucket)
         {
             return others.FirstOrDefault(name => one(name) is not null) is { } lonely
@@ -220,11 +231,14 @@ public sealed record S3Settings
         var access = one("s3-access-key-file");
         var secret = one("s3-secret-key-file");
         if (access is null != secret is null)
-            throw new StartupException("--s3-access-key-file and --s3-secret-key-file belong together: give both, or neither to use the environment's credentials.");
+            throw new StartupException(
+                "--s3-access-key-file and --s3-secret-key-file belong together: give both, or neither to use the environment's credentials.");
         var uploadAccess = one("s3-upload-access-key-file");
         var uploadSecret = one("s3-upload-secret-key-file");
         if (uploadAccess is null != uploadSecret is null)
-            throw new StartupException("--s3-upload-access-key-file and --s3-upload-secret-key-file belong together: give both, or neither to sign upload URLs with the server's own key.");
+            throw new StartupException(
+                "--s3-upload-access-key-file and --s3-upload-secret-key-file belong together: give both, or neither to sign upload URLs " +
+                "with the server's own key.");
         return new S3Settings
         {
             Bucket = bucket,
@@ -244,12 +258,16 @@ public sealed record S3Settings
     {
         var url = ServerSettings.ParseUrl(option, text);
         return url.AbsolutePath.TrimEnd('/').EndsWith($"/{bucket}", StringComparison.Ordinal)
-            ? throw new StartupException($"{option} is '{text}', which ends with the bucket: give the URL of the store alone, {url.AbsoluteUri.TrimEnd('/')[..^(bucket.Length + 1)]}; --s3-bucket names the bucket.")
+            ? throw new StartupException(
+                $"{option} is '{text}', which ends with the bucket: give the URL of the store alone, " +
+                $"{url.AbsoluteUri.TrimEnd('/')[..^(bucket.Length + 1)]}; --s3-bucket names the bucket.")
             : url;
     }
 
     // An empty name between slashes is a key of its own to some servers and none to others.
     private static string ParsePrefix(string text) => text.StartsWith('/') || text.Contains("//", StringComparison.Ordinal)
-        ? throw new StartupException($"--s3-prefix is '{text}': keys begin with a name, not with a slash. Give '{string.Join('/', text.Split('/', StringSplitOptions.RemoveEmptyEntries))}'.")
+        ? throw new StartupException(
+            $"--s3-prefix is '{text}': keys begin with a name, not with a slash. Give " +
+            $"'{string.Join('/', text.Split('/', StringSplitOptions.RemoveEmptyEntries))}'.")
         : text;
 }

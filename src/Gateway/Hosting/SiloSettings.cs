@@ -23,21 +23,28 @@ internal static class SiloSettings
         {
             return one("cluster-id") is null && dashboard != true
                 ? null
-                : throw new StartupException($"--no-silo and --{(dashboard == true ? "dashboard" : "cluster-id")} exclude each other: a server without a silo is no member of a cluster.");
+                : throw new StartupException(
+                    $"--no-silo and --{(dashboard == true ? "dashboard" : "cluster-id")} exclude each other: a server without a silo is " +
+                    "no member of a cluster.");
         }
 
         if (one("cluster-id") is not { } id)
         {
             return isPlain || Array.Find(OfMembers, name => one(name) is not null) is not null
-                ? throw new StartupException($"--{(isPlain ? "silo-plain" : Array.Find(OfMembers, name => one(name) is not null))} is given without --cluster-id: name the cluster whose member this server is, or leave it out, as a server alone opens no port for silos.")
+                ? throw new StartupException(
+                    $"--{(isPlain ? "silo-plain" : Array.Find(OfMembers, name => one(name) is not null))} is given without --cluster-id: " +
+                    "name the cluster whose member this server is, or leave it out, as a server alone opens no port for silos.")
                 : new CacheSiloOptions { HasDashboard = dashboard ?? false };
         }
 
         if (one("postgres") is null)
-            throw new StartupException("--cluster-id is given without --postgres: the members of a cluster meet in one PostgreSQL, and this server's own is nobody else's.");
+            throw new StartupException(
+                "--cluster-id is given without --postgres: the members of a cluster meet in one PostgreSQL, and this server's own is nobody else's.");
         var tls = TlsFrom(one);
         if (tls is null && !isPlain)
-            throw new StartupException("--cluster-id is given without --silo-tls-cert, --silo-tls-key and --silo-tls-ca: a call between silos carries no credential, so silos show each other certificates. Say --silo-plain where nobody else reaches their ports.");
+            throw new StartupException(
+                "--cluster-id is given without --silo-tls-cert, --silo-tls-key and --silo-tls-ca: a call between silos carries no " +
+                "credential, so silos show each other certificates. Say --silo-plain where nobody else reaches their ports.");
         if (tls is not null && isPlain)
             throw new StartupException("--silo-plain and --silo-tls-cert exclude each other: silos talk TLS or in the clear.");
         var address = one("silo-address") is { } text ? ParseAddress(text) : DefaultAddress(listen);
@@ -59,7 +66,9 @@ internal static class SiloSettings
         if (files.TrueForAll(f => f is null))
             return null;
         if (files.IndexOf(null) is >= 0 and var missing)
-            throw new StartupException($"--silo-tls-cert, --silo-tls-key and --silo-tls-ca belong together, and --{names[missing]} is missing: silos show each other certificates.");
+            throw new StartupException(
+                $"--silo-tls-cert, --silo-tls-key and --silo-tls-ca belong together, and --{names[missing]} is missing: silos show each " +
+                "other certificates.");
         var tls = new SiloTls { CertificateFile = files[0]!, KeyFile = files[1]!, AuthorityFile = files[2]! };
         try
         {
@@ -67,7 +76,9 @@ internal static class SiloSettings
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new StartupException($"{tls.CertificateFile} of --silo-tls-cert and {tls.KeyFile} of --silo-tls-key are no certificate and its key in PEM form: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new StartupException(
+                $"{tls.CertificateFile} of --silo-tls-cert and {tls.KeyFile} of --silo-tls-key are no certificate and its key in PEM " +
+                $"form: {e.Message.ReplaceLineEndings(" ")}", e);
         }
 
         try
@@ -86,13 +97,16 @@ internal static class SiloSettings
     private static IPAddress ParseAddress(string text) =>
         IPAddress.TryParse(text, out var address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any)
             ? address
-            : throw new StartupException($"--silo-address is '{text}': an IP address of this host is wanted, one that the other silos can reach.");
+            : throw new StartupException(
+                $"--silo-address is '{text}': an IP address of this host is wanted, one that the other silos can reach.");
 
-    private static int ParsePort(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= 65535
+    private static int ParsePort(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port)
+        && port <= 65535
         ? port
         : throw new StartupException($"--silo-port is '{text}': a number from 1 to 65535 is wanted, or 0 for any free port.");
 
-    private static string ParseId(string text) => text.Length <= 150 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+    private static string ParseId(string text) => text.Length <= 150
+        && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
         ? text
         : throw new StartupException($"--cluster-id is '{text}': at most 150 letters, digits, '-', '_' and '.' are wanted.");
 
@@ -117,7 +131,8 @@ internal static class SiloSettings
             {
                 return Find(address, Random.Shared.Next(12_000, 32_000));
             }
-            catch (StartupException e) when (attempt < 100 && e.InnerException is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
+            catch (StartupException e) when (attempt < 100
+                && e.InnerException is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
             {
                 // The next one.
             }
@@ -136,8 +151,10 @@ internal static class SiloSettings
             throw new StartupException(
                 e.SocketErrorCode switch
                 {
-                    SocketError.AddressAlreadyInUse => $"The port {port} on {address} is taken by another program: stop that one, or choose another with --silo-port.",
-                    SocketError.AccessDenied => $"Listening on port {port} is not allowed to this user: choose one above 1023 with --silo-port.",
+                    SocketError.AddressAlreadyInUse =>
+                        $"The port {port} on {address} is taken by another program: stop that one, or choose another with --silo-port.",
+                    SocketError.AccessDenied =>
+                        $"Listening on port {port} is not allowed to this user: choose one above 1023 with --silo-port.",
                     SocketError.AddressNotAvailable => $"{address} is not an address of this machine: choose another with --silo-address.",
                     _ => $"Listening for other silos on {address} port {port} failed: {e.Message}",
                 },

@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Connections;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Buffers of 32 KiB for the web server's sockets instead of its 4 KiB, so that an upload costs an eighth of the system calls. A connection that waits holds none.
+/// Buffers of 32 KiB for the web server's sockets instead of its 4 KiB, so that an upload costs an eighth of the system calls. A connection
+/// that waits holds none.
 /// </summary>
 internal sealed class SocketBufferPool : MemoryPool<byte>, IMemoryPoolFactory<byte>
 {

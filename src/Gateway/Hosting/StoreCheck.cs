@@ -1,11 +1,13 @@
-using System.Globalization;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Store.S3;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>What the bucket allows: asked of it before the server is ready, and again after it has refused something. What follows from it is set and said; what cannot work is refused.</summary>
+/// <summary>
+/// What the bucket allows: asked of it before the server is ready, and again after it has refused something. What follows from it is set
+/// and said; what cannot work is refused.
+/// </summary>
 /// <param name="store">Null: the objects lie in a directory.</param>
 /// <param name="settings">How the bucket was given.</param>
 internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? settings)
@@ -15,7 +17,8 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
     private StoreTraits? _traits;
     private HashSet<string> _findings = [];
 
-    private string Place => $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
+    private string Place =>
+        $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
 
     /// <summary>What somebody should do something about, a sentence each; as it was found last.</summary>
     public IReadOnlyList<string> Doubts { get; private set; } = [];
@@ -97,27 +100,44 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
     internal static IEnumerable<(LogLevel Level, string Finding)> Describe(StoreTraits traits)
     {
         if (traits.HasRetention)
-            yield return (LogLevel.Warning, "it keeps what is written for a time (Object Lock), so nothing was tried. Content-MD5 is sent, NARs are uploaded in parts, and what collections delete takes room until its time is over; clients of niks3 cannot upload there.");
+            yield return (LogLevel.Warning,
+                "it keeps what is written for a time (Object Lock), so nothing was tried. Content-MD5 is sent, NARs are uploaded in " +
+                "parts, and what collections delete takes room until its time is over; clients of niks3 cannot upload there.");
         else if (!traits.KnowsIfNoneMatch)
-            yield return (LogLevel.Information, "it does not know If-None-Match. NARs are uploaded in parts, so that no upload URL works twice.");
+            yield return (LogLevel.Information,
+                "it does not know If-None-Match. NARs are uploaded in parts, so that no upload URL works twice.");
         else if (!traits.HoldsIfNoneMatch)
-            yield return (LogLevel.Information, "it ignores If-None-Match, as Ceph before 20 does in buckets with versions. NARs are uploaded in parts, so that no upload URL works twice.");
+            yield return (LogLevel.Information,
+                "it ignores If-None-Match, as Ceph before 20 does in buckets with versions. NARs are uploaded in parts, so that no " +
+                "upload URL works twice.");
         if (!traits.EtagIsMd5 && traits.ComparesMd5)
-            yield return (LogLevel.Information, "its ETags are no MD5, as with SSE-KMS. Uploads are compared by their size; that they arrive undamaged is the store's to check, by Content-MD5.");
+            yield return (LogLevel.Information,
+                "its ETags are no MD5, as with SSE-KMS. Uploads are compared by their size; that they arrive undamaged is the store's to " +
+                "check, by Content-MD5.");
         else if (!traits.EtagIsMd5)
-            yield return (LogLevel.Warning, "its ETags are no MD5, and it compares no body with its Content-MD5, so uploads are compared by their size alone. Let clients upload by https, which finds damage on the way.");
+            yield return (LogLevel.Warning,
+                "its ETags are no MD5, and it compares no body with its Content-MD5, so uploads are compared by their size alone. Let " +
+                "clients upload by https, which finds damage on the way.");
         else if (!traits.ComparesMd5)
-            yield return (LogLevel.Information, "it compares no body with its Content-MD5. The server compares the ETags of uploads with what clients have sent.");
+            yield return (LogLevel.Information,
+                "it compares no body with its Content-MD5. The server compares the ETags of uploads with what clients have sent.");
         if (traits.KeepsOldVersions)
-            yield return (LogLevel.Information, "it keeps old versions. What collections delete takes room until its lifecycle removes them.");
+            yield return (LogLevel.Information,
+                "it keeps old versions. What collections delete takes room until its lifecycle removes them.");
         if (!traits.AnswersRanges)
-            yield return (LogLevel.Warning, "it does not answer a range of an object as it should. Readers that go on with a download begin again.");
+            yield return (LogLevel.Warning,
+                "it does not answer a range of an object as it should. Readers that go on with a download begin again.");
         if (!traits.DeletesMany)
-            yield return (LogLevel.Information, "it does not delete many objects by one request. They are deleted one by one, which takes collections longer.");
+            yield return (LogLevel.Information,
+                "it does not delete many objects by one request. They are deleted one by one, which takes collections longer.");
         if (traits.DeletionRefused is { } refusal)
-            yield return (LogLevel.Warning, $"it refuses deletions ({refusal.Code}). {refusal.Sentence} Until then no collection frees anything, and a path that was collected cannot be pushed again.");
+            yield return (LogLevel.Warning,
+                $"it refuses deletions ({refusal.Code}). {refusal.Sentence} Until then no collection frees anything, and a path that was " +
+                "collected cannot be pushed again.");
         if (traits.Ahead.Duration() > MostSkew)
-            yield return (LogLevel.Warning, string.Create(CultureInfo.InvariantCulture, $"its clock is {traits.Ahead.Duration().TotalSeconds:0} s {(traits.Ahead > TimeSpan.Zero ? "ahead of" : "behind")} this server's: writes would be refused as too late, or be taken when they are. Synchronise both (NTP)."));
+            yield return (LogLevel.Warning,
+                $"its clock is {(long)traits.Ahead.Duration().TotalSeconds} s {(traits.Ahead > TimeSpan.Zero ? "ahead of" : "behind")} this " +
+                "server's: writes would be refused as too late, or be taken when they are. Synchronise both (NTP).");
     }
 
     [LoggerMessage(LogLevel.Error, "{Trouble}")]

@@ -5,7 +5,8 @@ using OrleansCache.Core.Store.S3;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Asks the store again what it does when it has refused a write, and while no push can succeed; at most once a minute, however much is refused. Each question writes, so nothing
+/// Asks the store again what it does when it has refused a write, and while no push can succeed; at most once a minute, however much is
+/// refused. Each question writes, so nothing
 /// else asks but an operator while the store is not well.
 /// </summary>
 internal sealed class StoreWatch : IAsyncDisposable
@@ -17,7 +18,8 @@ internal sealed class StoreWatch : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _one = new(1);
     private readonly CancellationTokenSource _ended = new();
-    private readonly Channel<StoreAnswer> _refusals = Channel.CreateBounded<StoreAnswer>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<StoreAnswer> _refusals =
+        Channel.CreateBounded<StoreAnswer>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly Task _watching;
     private long? _asked; // Under _one.
 
@@ -55,7 +57,8 @@ internal sealed class StoreWatch : IAsyncDisposable
         {
             while (true)
             {
-                // Deletions that are refused may be so for ever, and each question would leave an object: they are asked about when one is refused.
+                // Deletions that are refused may be so for ever, and each question would leave an object: they are asked about when one is
+                // refused.
                 if (!_check.IsWorthAsking)
                     await _refusals.Reader.ReadAsync(ended);
                 while (await AskAsync(ended) is { } pause)

@@ -6,7 +6,9 @@ using OrleansCache.Gateway.Embedded;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>Socket activation, as sd_listen_fds(3) describes: the listening socket that systemd holds, and keeps open while the server is restarted.</summary>
+/// <summary>
+/// Socket activation, as sd_listen_fds(3) describes: the listening socket that systemd holds, and keeps open while the server is restarted.
+/// </summary>
 internal static class SystemdSockets
 {
     private const int First = 3;
@@ -27,6 +29,7 @@ internal static class SystemdSockets
         var socket = new Socket(new SafeSocketHandle(First, ownsHandle: true));
         return socket is { SocketType: SocketType.Stream, LocalEndPoint: IPEndPoint }
             ? socket
-            : throw new StartupException("systemd passed on a socket that is not TCP: ListenStream= with a port, or an address and a port, is wanted.");
+            : throw new StartupException(
+                "systemd passed on a socket that is not TCP: ListenStream= with a port, or an address and a port, is wanted.");
     }
 }

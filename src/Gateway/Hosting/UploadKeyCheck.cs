@@ -5,7 +5,10 @@ using OrleansCache.Core.Store.S3;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>What the holder of an upload URL could do besides its one upload: asked of the bucket at the start, and again when an operator asks, at most once a minute.</summary>
+/// <summary>
+/// What the holder of an upload URL could do besides its one upload: asked of the bucket at the start, and again when an operator asks, at
+/// most once a minute.
+/// </summary>
 /// <param name="store">Null: the objects lie in a directory, and the server itself takes the uploads.</param>
 /// <param name="settings">How the bucket was given.</param>
 internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? settings) : IDisposable
@@ -69,18 +72,24 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
 
     private string[] Judge(UploadKeyRights? rights)
     {
-        var (bucket, nars) = (settings!.Bucket, $"{settings.Bucket}/{(settings.Prefix.Length == 0 ? "" : settings.Prefix.TrimEnd('/') + "/")}nar/*");
+        var (bucket, nars) = (settings!.Bucket,
+            $"{settings.Bucket}/{(settings.Prefix.Length == 0 ? "" : settings.Prefix.TrimEnd('/') + "/")}nar/*");
         if (rights is null)
-            return [$"Upload URLs are signed with the server's own key, so their holders act with its rights on bucket {bucket}: with {Options} give a key that may only put {nars}."];
+            return [$"Upload URLs are signed with the server's own key, so their holders act with its rights on bucket {bucket}: with " +
+                $"{Options} give a key that may only put {nars}."];
         if (rights.RefusedPut is { } refusal)
-            return [$"The key of {Options} may not put {nars} (the store says {refusal}), so no upload can succeed: allow it s3:PutObject there."];
+            return [$"The key of {Options} may not put {nars} (the store says {refusal}), so no upload can succeed: allow it " +
+                "s3:PutObject there."];
         if (rights.HidesFromServer)
-            return [$"The server's key may not read what the key of {Options} puts into bucket {bucket}, so no upload can succeed: allow it s3:* on the bucket and all in it, by the bucket's policy."];
-        (bool May, string What)[] more = [(rights.Gets, "get"), (rights.Lists, "list"), (rights.Deletes, "delete"), (rights.PutsElsewhere, "put outside nar/")];
+            return [$"The server's key may not read what the key of {Options} puts into bucket {bucket}, so no upload can succeed: allow " +
+                "it s3:* on the bucket and all in it, by the bucket's policy."];
+        (bool May, string What)[] more = [(rights.Gets, "get"), (rights.Lists, "list"), (rights.Deletes, "delete"),
+            (rights.PutsElsewhere, "put outside nar/")];
         string[] excess = [.. more.Where(m => m.May).Select(m => m.What)];
         return excess.Length == 0
             ? []
-            : [$"The upload key of bucket {bucket} may also {string.Join(", ", excess)}, and so may each holder of an upload URL: allow it s3:PutObject on {nars} alone, and deny it s3:Get*, s3:List* and s3:Delete*."];
+            : [$"The upload key of bucket {bucket} may also {string.Join(", ", excess)}, and so may each holder of an upload URL: allow " +
+                $"it s3:PutObject on {nars} alone, and deny it s3:Get*, s3:List* and s3:Delete*."];
     }
 
     [LoggerMessage(LogLevel.Warning, "{Doubt}")]

@@ -3,8 +3,10 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// The memory that bodies of requests take, of all that are under way together: what has come of each, and what its decompressor needs. Who finds it full waits, at most
-/// <see cref="Patience"/>, and is told to come back. Of those that are still being read the first gets what it needs, so that bodies which wait for each other's memory come
+/// The memory that bodies of requests take, of all that are under way together: what has come of each, and what its decompressor needs. Who
+/// finds it full waits, at most
+/// <see cref="Patience"/>, and is told to come back. Of those that are still being read the first gets what it needs, so that bodies which
+/// wait for each other's memory come
 /// to an end: so no more is taken than the budget and what one body may need. No client has more than half of it.
 /// </summary>
 internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
@@ -74,12 +76,14 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
 
             if (e is OperationCanceledException)
                 throw;
-            throw new CacheProblemException(ProblemKind.Unavailable, "Other requests' bodies fill the memory that this server has for them. Send the same request again in a while.", inner: e);
+            throw new CacheProblemException(ProblemKind.Unavailable,
+                "Other requests' bodies fill the memory that this server has for them. Send the same request again in a while.", inner: e);
         }
     }
 
     private bool Fits(Lease lease, long bytes) =>
-        (_reading.First?.Value == lease && _used - lease.Held <= limits.BodyBytes) || (_used + bytes <= limits.BodyBytes && _clients.GetValueOrDefault(lease.Client) + bytes <= limits.BodyBytes / 2);
+        (_reading.First?.Value == lease && _used - lease.Held <= limits.BodyBytes)
+            || (_used + bytes <= limits.BodyBytes && _clients.GetValueOrDefault(lease.Client) + bytes <= limits.BodyBytes / 2);
 
     private void Add(Lease lease, long bytes)
     {

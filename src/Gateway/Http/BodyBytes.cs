@@ -4,7 +4,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// A body that is whole in memory, as its coding decodes, in pieces of a pool: none has to be copied as the body grows, and each is taken out of the <see cref="BodyBudget"/>
+/// A body that is whole in memory, as its coding decodes, in pieces of a pool: none has to be copied as the body grows, and each is taken
+/// out of the <see cref="BodyBudget"/>
 /// before it is filled. Up to 2 MiB it is one piece, which a JSON reader takes faster.
 /// </summary>
 internal sealed class BodyBytes : IDisposable

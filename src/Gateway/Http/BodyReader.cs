@@ -8,10 +8,13 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>Reads a body whole into memory, decoded, within the <see cref="BodyBudget"/>: what it becomes, and what its decompressor needs.</summary>
+/// <summary>
+/// Reads a body whole into memory, decoded, within the <see cref="BodyBudget"/>: what it becomes, and what its decompressor needs.
+/// </summary>
 internal static class BodyReader
 {
-    // What decompressing one body takes: of gzip 32 KiB and its tables; of brotli a window of 16 MiB; of bzip2 blocks of 900 kB, four times.
+    // What decompressing one body takes: of gzip 32 KiB and its tables; of brotli a window of 16 MiB; of bzip2 blocks of 900 kB, four
+    // times.
     private const int GzipMemory = 128 << 10;
     private const int BrotliMemory = 17 << 20;
     private const int Bzip2Memory = 4 << 20;
@@ -34,13 +37,15 @@ internal static class BodyReader
     }
 
     /// <param name="body">As it was sent.</param>
-    /// <param name="coding">Its Content-Encoding in lower case; one of <c>gzip</c>, <c>zstd</c>, <c>br</c>, <c>xz</c> and <c>bzip2</c>, or none.</param>
+    /// <param name="coding">Its Content-Encoding in lower case; one of <c>gzip</c>, <c>zstd</c>, <c>br</c>, <c>xz</c> and <c>bzip2</c>, or
+    /// none.</param>
     /// <param name="limit">Of bytes, decoded.</param>
     /// <param name="lease">What the bytes are taken from.</param>
     /// <param name="cancel">Ends the wait for them.</param>
     /// <exception cref="CacheProblemException">Larger than the limit, or others have all the memory.</exception>
     /// <exception cref="InvalidDataException">Not what its coding says.</exception>
-    public static async ValueTask<BodyBytes> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease, CancellationToken cancel)
+    public static async ValueTask<BodyBytes> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease,
+        CancellationToken cancel)
     {
         var (memory, maxWindowLog) = (MemoryOf(coding), 0);
         if (coding == ContentCoding.Zstd)
@@ -62,9 +67,12 @@ internal static class BodyReader
         return bytes;
     }
 
-    /// <summary>Reads the body as JSON. Its objects are reckoned as <paramref name="perByte"/> bytes for each byte of JSON until the request ends.</summary>
+    /// <summary>
+    /// Reads the body as JSON. Its objects are reckoned as <paramref name="perByte"/> bytes for each byte of JSON until the request ends.
+    /// </summary>
     /// <exception cref="JsonException">It is not that JSON.</exception>
-    public static async ValueTask<T?> ReadJsonAsync<T>(Stream body, string coding, long limit, int perByte, JsonTypeInfo<T> type, BodyBudget.Lease lease, CancellationToken cancel)
+    public static async ValueTask<T?> ReadJsonAsync<T>(Stream body, string coding, long limit, int perByte, JsonTypeInfo<T> type,
+        BodyBudget.Lease lease, CancellationToken cancel)
     {
         using var bytes = await ReadAsync(body, coding, limit, lease, cancel);
         var kept = bytes.Length * perByte;
@@ -104,7 +112,8 @@ internal static class BodyReader
         _ => 0,
     };
 
-    // The first frame's window is reckoned and no later one may be larger: a client's frames are alike, and all but the largest level's are small.
+    // The first frame's window is reckoned and no later one may be larger: a client's frames are alike, and all but the largest level's are
+    // small.
     private static int WindowLogOf(ReadOnlySpan<byte> start) => ZstdFrames.WindowOf(start) is { } window and <= 1ul << Zstd.BodyWindowLog
         ? Math.Max(SmallestWindowLog, BitOperations.Log2(BitOperations.RoundUpToPowerOf2(window)))
         : Zstd.BodyWindowLog;

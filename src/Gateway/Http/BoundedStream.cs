@@ -3,7 +3,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>Reads at most <paramref name="limit"/> bytes; the first one beyond is a <see cref="ProblemKind.TooLarge"/>, so that a small compressed body cannot become a large one.</summary>
+/// <summary>
+/// Reads at most <paramref name="limit"/> bytes; the first one beyond is a <see cref="ProblemKind.TooLarge"/>, so that a small compressed
+/// body cannot become a large one.
+/// </summary>
 internal sealed class BoundedStream(Stream inner, long limit) : ReadOnlyStream
 {
     private long _read;
@@ -17,5 +20,6 @@ internal sealed class BoundedStream(Stream inner, long limit) : ReadOnlyStream
 
     private int Count(int read) => (_read += read) <= limit
         ? read
-        : throw new CacheProblemException(ProblemKind.TooLarge, $"The body is larger than {limit >> 20} MiB once decompressed: push fewer paths at a time, or report in smaller batches.");
+        : throw new CacheProblemException(ProblemKind.TooLarge,
+            $"The body is larger than {limit >> 20} MiB once decompressed: push fewer paths at a time, or report in smaller batches.");
 }

@@ -14,7 +14,8 @@ internal static class ContentCoding
         var sent = request.Headers.AcceptEncoding;
         if (sent.Count == 0 || !StringWithQualityHeaderValue.TryParseList(sent, out var accepted))
             return false;
-        var match = accepted.FirstOrDefault(a => a.Value.Equals(coding, StringComparison.OrdinalIgnoreCase)) ?? accepted.FirstOrDefault(a => a.Value == "*");
+        var match = accepted.FirstOrDefault(a => a.Value.Equals(coding, StringComparison.OrdinalIgnoreCase))
+            ?? accepted.FirstOrDefault(a => a.Value == "*");
         return match is not null && match.Quality is not 0;
     }
 }

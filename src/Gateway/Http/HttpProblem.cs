@@ -27,11 +27,13 @@ public sealed record HttpProblem(int Status, string Name, string Title)
 
     public static HttpProblem TooLarge { get; } = new(413, "too-large", "More or larger than this server takes");
 
-    public static HttpProblem UnsupportedMediaType { get; } = new(415, "unsupported-media-type", "The body is not of a type that this route reads");
+    public static HttpProblem UnsupportedMediaType { get; } = new(415, "unsupported-media-type",
+        "The body is not of a type that this route reads");
 
     public static HttpProblem RangeNotSatisfiable { get; } = new(416, "range-not-satisfiable", "The range lies outside the object");
 
-    public static HttpProblem TooManyRequests { get; } = new(429, "too-many-requests", "More requests at once than this server takes from one client");
+    public static HttpProblem TooManyRequests { get; } = new(429, "too-many-requests",
+        "More requests at once than this server takes from one client");
 
     /// <summary>For who would send a 503's request again without its body.</summary>
     public static HttpProblem RunAgain { get; } = new(424, "run-again", "The database or the store cannot do it now");

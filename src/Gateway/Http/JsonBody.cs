@@ -8,7 +8,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="RequestLimits.JsonBytes"/> once decompressed.</summary>
+/// <summary>
+/// A request's JSON, plain or with <c>Content-Encoding</c> gzip or zstd, of at most <see cref="RequestLimits.JsonBytes"/> once
+/// decompressed.
+/// </summary>
 internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
     // Hashes and paths, which are most of a body, take less as values; lists grow by doubling.
@@ -26,11 +29,13 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
         var limit = http.RequestServices.GetRequiredService<RequestLimits>().JsonBytes;
         var coding = http.Request.Headers.ContentEncoding.ToString();
         if (coding.ToLowerInvariant() is not ("" or "identity" or ContentCoding.Gzip or ContentCoding.Zstd))
-            throw new BadHttpRequestException($"The body's Content-Encoding is '{coding}': send gzip, zstd or none.", StatusCodes.Status400BadRequest);
+            throw new BadHttpRequestException($"The body's Content-Encoding is '{coding}': send gzip, zstd or none.",
+                StatusCodes.Status400BadRequest);
         try
         {
             var value = await ReadAsync(http.Request.Body, coding.ToLowerInvariant(), limit, http.LeaseBody(), http.RequestAborted);
-            return new JsonBody<T>(value ?? throw new CacheProblemException(ProblemKind.BadRequest, "The body is JSON's null; an object is wanted."));
+            return new JsonBody<T>(value ?? throw new CacheProblemException(ProblemKind.BadRequest,
+                "The body is JSON's null; an object is wanted."));
         }
         catch (JsonException e)
         {
@@ -46,7 +51,10 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
         BodyReader.ReadJsonAsync(body, coding, limit, ObjectBytes, WireJson.Of<T>(), lease, cancel);
 }
 
-/// <summary>The wire's JSON as this server reads it: a null where the contract has no null, as a member or in a list, is an error, not a fault later.</summary>
+/// <summary>
+/// The wire's JSON as this server reads it: a null where the contract has no null, as a member or in a list, is an error, not a fault
+/// later.
+/// </summary>
 internal static class WireJson
 {
     public static JsonSerializerOptions Strict { get; } = new(ProtocolJson.Default.Options)

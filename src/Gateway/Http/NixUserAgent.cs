@@ -1,14 +1,20 @@
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>A Nix before 2.33.2 sends a PUT that it repeats with its whole Content-Length and no body: it must not be asked to repeat one. Lix comes from the same code, and is taken for old.</summary>
+/// <summary>
+/// A Nix before 2.33.2 sends a PUT that it repeats with its whole Content-Length and no body: it must not be asked to repeat one. Lix comes
+/// from the same code, and is taken for old.
+/// </summary>
 internal static class NixUserAgent
 {
     private static readonly Version Repaired = new(2, 33, 2);
 
     public static bool Sent(HttpRequest request) => IsOld(request.Headers.UserAgent.ToString());
 
-    /// <summary>Whether any Nix sent this, old or new. No Nix heeds the <c>Retry-After</c> of a 429: a new one stands still for a minute.</summary>
-    public static bool SentByAny(HttpRequest request) => request.Headers.UserAgent.ToString() is var userAgent && (After(userAgent, "Lix/") ?? After(userAgent, "Nix/")) is not null;
+    /// <summary>
+    /// Whether any Nix sent this, old or new. No Nix heeds the <c>Retry-After</c> of a 429: a new one stands still for a minute.
+    /// </summary>
+    public static bool SentByAny(HttpRequest request) => request.Headers.UserAgent.ToString() is var userAgent
+        && (After(userAgent, "Lix/") ?? After(userAgent, "Nix/")) is not null;
 
     /// <param name="userAgent">Such as <c>curl/8.14.1 Nix/2.28.3</c>; a version that cannot be read counts as old.</param>
     public static bool IsOld(string userAgent)

@@ -30,7 +30,8 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     }
 
     /// <summary>Answers with a problem, unless an answer is under way.</summary>
-    public static Task WriteAsync(HttpContext http, HttpProblem problem, string? detail, IReadOnlyList<StorePathHash>? paths = null, string cacheControl = "no-store")
+    public static Task WriteAsync(HttpContext http, HttpProblem problem, string? detail, IReadOnlyList<StorePathHash>? paths = null,
+        string cacheControl = "no-store")
     {
         var response = http.Response;
         if (http.RequestServices.GetServices<IErrorForm>().FirstOrDefault(f => f.IsWantedBy(http.Request)) is { } form)
@@ -49,7 +50,8 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         if (problem.Status == 503)
             response.Headers.RetryAfter = RetryAfterSeconds;
         var body = JsonSerializer.SerializeToUtf8Bytes(
-            new Problem { Type = $"urn:orleans-cache:error:{problem.Name}", Title = problem.Title, Status = problem.Status, Detail = detail, Paths = paths },
+            new Problem { Type = $"urn:orleans-cache:error:{problem.Name}", Title = problem.Title, Status = problem.Status, Detail = detail,
+                Paths = paths },
             WireJson.Of<Problem>());
         response.ContentLength = body.Length;
         return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body, http.RequestAborted).AsTask();
@@ -84,19 +86,23 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
                 await WriteAsync(http, kind, bad.StatusCode == 400 ? bad.Message : Advice(http, kind));
                 break;
             case ObjectStoreException store:
-                LogTold(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path, e.Message, e);
+                LogTold(store.Answer is { IsRefusal: true } ? LogLevel.Error : LogLevel.Warning, http.Request.Method, http.Request.Path,
+                    e.Message, e);
                 await WriteAsync(http, HttpProblem.Unavailable, store.Told);
                 break;
             case NpgsqlException or TimeoutException:
                 LogUnavailable(http.Request.Method, http.Request.Path, e);
-                await WriteAsync(http, HttpProblem.Unavailable, "The database or the store did not answer in time. Send the same request again.");
+                await WriteAsync(http, HttpProblem.Unavailable,
+                    "The database or the store did not answer in time. Send the same request again.");
                 break;
             case OperationCanceledException:
-                await WriteAsync(http, HttpProblem.Unavailable, "The server is stopping. Send the same request again; another one, or the next, answers it.");
+                await WriteAsync(http, HttpProblem.Unavailable,
+                    "The server is stopping. Send the same request again; another one, or the next, answers it.");
                 break;
             default:
                 LogFault(http.TraceIdentifier, http.Request.Method, http.Request.Path, e);
-                await WriteAsync(http, HttpProblem.Internal, $"This is not your fault. The server's log tells more under {http.TraceIdentifier}.");
+                await WriteAsync(http, HttpProblem.Internal,
+                    $"This is not your fault. The server's log tells more under {http.TraceIdentifier}.");
                 break;
         }
     }
@@ -105,7 +111,8 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     {
         404 => $"There is no '{http.Request.Path}' on this server.",
         // Nix writes below the URL that it reads from.
-        405 when HttpMethods.IsPut(http.Request.Method) && http.Response.Headers.Allow == "GET, HEAD" && !http.Request.Path.StartsWithSegments("/v1") && !http.Request.Path.StartsWithSegments("/c") =>
+        405 when HttpMethods.IsPut(http.Request.Method) && http.Response.Headers.Allow == "GET, HEAD"
+            && !http.Request.Path.StartsWithSegments("/v1") && !http.Request.Path.StartsWithSegments("/c") =>
             "This URL is for reading. To write, append /c/default: nix copy --to http://…/c/default; orleans-cache push takes the URL as it is.",
         405 => $"'{http.Request.Path}' takes {http.Response.Headers.Allow}.",
         413 => "Split the request, or upload in smaller pieces.",

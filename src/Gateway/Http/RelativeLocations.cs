@@ -14,5 +14,6 @@ internal sealed class RelativeLocations(RequestDelegate next)
     /// <param name="path">From the server's root, with its slash.</param>
     /// <returns>The same, from where the client asked.</returns>
     public static string From(HttpRequest request, string path) =>
-        string.Concat(Enumerable.Repeat("../", Math.Max(0, request.Path.Value!.Count(c => c == '/') - 1))) is { Length: > 0 } up ? up + path[1..] : "." + path;
+        string.Concat(Enumerable.Repeat("../", Math.Max(0, request.Path.Value!.Count(c => c == '/') - 1))) is { Length: > 0 } up
+            ? up + path[1..] : "." + path;
 }

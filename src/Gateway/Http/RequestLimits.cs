@@ -2,7 +2,10 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>What clients may ask for at most. The defaults are far above what an honest fleet does; <c>docs/server.md</c> says what happens beyond each.</summary>
+/// <summary>
+/// What clients may ask for at most. The defaults are far above what an honest fleet does; <c>docs/server.md</c> says what happens beyond
+/// each.
+/// </summary>
 public sealed record RequestLimits
 {
     /// <summary>The largest JSON body, in bytes after decompression.</summary>
@@ -40,10 +43,14 @@ public sealed record RequestLimits
     /// <summary>Of those, the most of one credential or, where the URL is the credential, of one push.</summary>
     public int UploadsPerClient { get; init; } = 256;
 
-    /// <summary>A body that comes, or an answer that is taken, more slowly than this for <see cref="Stall"/> is cut off. Bytes per second.</summary>
+    /// <summary>
+    /// A body that comes, or an answer that is taken, more slowly than this for <see cref="Stall"/> is cut off. Bytes per second.
+    /// </summary>
     public int SlowestBytesPerSecond { get; init; } = 240;
 
-    /// <summary>How long a client may stand still, at least 2 s: in the middle of a body or an answer, and with the headers of a request.</summary>
+    /// <summary>
+    /// How long a client may stand still, at least 2 s: in the middle of a body or an answer, and with the headers of a request.
+    /// </summary>
     public TimeSpan Stall { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Those that the web server itself keeps.</summary>

@@ -15,7 +15,8 @@ internal static class RouteHelpers
             return OperationId.New();
         return OperationId.TryParse(sent.ToString(), out var id)
             ? id
-            : throw new CacheProblemException(ProblemKind.BadRequest, "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
+            : throw new CacheProblemException(ProblemKind.BadRequest,
+                "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
     }
 
     /// <summary>A query's value that is true or false; false without it.</summary>

@@ -16,9 +16,13 @@ namespace OrleansCache.Gateway.Landing;
 /// <param name="Numbers">Null when nobody knows.</param>
 /// <param name="Pins">By name.</param>
 /// <param name="LastRun">The last collection that ended; null before the first.</param>
-internal sealed record LandingContent(string Url, IReadOnlyList<string> PublicKeys, int Priority, bool IsPrivate, CacheNumbers? Numbers, IReadOnlyList<Pin> Pins, GcRun? LastRun);
+internal sealed record LandingContent(string Url, IReadOnlyList<string> PublicKeys, int Priority, bool IsPrivate, CacheNumbers? Numbers,
+    IReadOnlyList<Pin> Pins, GcRun? LastRun);
 
-/// <summary>A page for people, in one file without anything from elsewhere: the same bytes from the gateway and from the bucket, and the same for the same content.</summary>
+/// <summary>
+/// A page for people, in one file without anything from elsewhere: the same bytes from the gateway and from the bucket, and the same for
+/// the same content.
+/// </summary>
 internal static class LandingPage
 {
     private const int MostPins = 200;
@@ -76,7 +80,8 @@ internal static class LandingPage
         page.Append("<section aria-label=\"What it holds\">\n<dl class=\"numbers\">\n");
         foreach (var (label, value) in ((string, string)[])
         [
-            ("Store paths", about + Count(numbers.Paths, numbers.Exact)), ("Objects", about + Count(numbers.Objects, numbers.Exact)), ("Compressed", about + Size(numbers.Bytes)),
+            ("Store paths", about + Count(numbers.Paths, numbers.Exact)), ("Objects", about + Count(numbers.Objects, numbers.Exact)),
+                ("Compressed", about + Size(numbers.Bytes)),
             ("Pins", Count(content.Pins.Count, true)),
         ])
             page.Append(CultureInfo.InvariantCulture, $"<div><dt>{label}</dt><dd>{value}</dd></div>\n");
@@ -93,11 +98,14 @@ internal static class LandingPage
             <pre id="nix-conf">extra-substituters = <span data-url>{Html(content.Url)}</span>
             """);
         if (content.PublicKeys.Count > 0)
-            page.Append(CultureInfo.InvariantCulture, $"\nextra-trusted-public-keys = <span class=\"key\">{Html(string.Join(' ', content.PublicKeys))}</span>");
+            page.Append(CultureInfo.InvariantCulture,
+                $"\nextra-trusted-public-keys = <span class=\"key\">{Html(string.Join(' ', content.PublicKeys))}</span>");
         page.Append("\n</pre>\n</div>\n");
         if (content.IsPrivate)
         {
-            page.Append("<p class=\"note\">Reads need a token: write <code>machine HOST login any password TOKEN</code> into a file that only root can read, and name it with " +
+            page.Append(
+                "<p class=\"note\">Reads need a token: write <code>machine HOST login any password TOKEN</code> into a file that only " +
+                "root can read, and name it with " +
                 "<code>netrc-file</code> in nix.conf.</p>\n");
         }
 
@@ -120,7 +128,9 @@ internal static class LandingPage
         page.Append("<section>\n<h2>Pins</h2>\n");
         if (pins.Count == 0)
         {
-            page.Append("<p class=\"quiet\">None yet. A pin is a name for a store path, which is then kept with all that it needs.</p>\n</section>\n");
+            page.Append(
+                "<p class=\"quiet\">None yet. A pin is a name for a store path, which is then kept with all that it " +
+                "needs.</p>\n</section>\n");
             return;
         }
 
@@ -131,7 +141,8 @@ internal static class LandingPage
                 <tr><td class="name"><a href="pins/{Html(pin.Name.ToString())}">{Html(pin.Name.ToString())}</a></td><td class="path"><code><span class="hash">{pin.Path.Hash}-</span>{Html(pin.Path.Name)}</code></td>
                 """);
             page.Append(CultureInfo.InvariantCulture, $"<td class=\"when\" data-label=\"Set\">{Time(pin.Updated)}</td>");
-            page.Append(pin.Expires is { } expires ? $"<td class=\"when\" data-label=\"Expires\">{Time(expires)}</td></tr>\n" : "<td class=\"when\" data-label=\"Expires\">never</td></tr>\n");
+            page.Append(pin.Expires is { } expires ? $"<td class=\"when\" data-label=\"Expires\">{Time(expires)}</td></tr>\n"
+                : "<td class=\"when\" data-label=\"Expires\">never</td></tr>\n");
         }
 
         page.Append("</tbody>\n</table>\n");
@@ -148,17 +159,20 @@ internal static class LandingPage
             null => "Nothing has been collected yet.",
             { DryRun: true } => $"Last tried out {Time(run.Finished ?? run.Started)}; nothing was deleted.",
             { State: GcState.Done } => string.Create(CultureInfo.InvariantCulture,
-                $"Last run {Time(run.Finished ?? run.Started)}: {run.ObjectsDeletedAfterGracePeriod:N0} paths and objects deleted, {Size(run.BytesFreed)} freed."),
+                $"Last run {Time(run.Finished ?? run.Started)}: {run.ObjectsDeletedAfterGracePeriod:N0} paths and objects deleted, " +
+                    $"{Size(run.BytesFreed)} freed."),
             _ => $"The last run, {Time(run.Finished ?? run.Started)}, {(run.State == GcState.Cancelled ? "was cancelled" : "failed")}.",
         });
         page.Append("</p>\n</section>\n");
     }
 
     // For who has no script; the script says how long ago that was.
-    private static string Time(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture, $"<time datetime=\"{time.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}\">{time.UtcDateTime:yyyy-MM-dd HH:mm} UTC</time>");
+    private static string Time(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture,
+        $"<time datetime=\"{time.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}\">{time.UtcDateTime:yyyy-MM-dd HH:mm} UTC</time>");
 
     // An estimate has no more than two digits that mean something.
-    private static string Count(long count, bool exact) => exact || count < 1000 ? count.ToString("N0", CultureInfo.InvariantCulture) : count switch
+    private static string Count(long count, bool exact) => exact || count < 1000 ? count.ToString("N0", CultureInfo.InvariantCulture)
+        : count switch
     {
         < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count):N0}"),
         < 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count) / 1e6:0.#} million"),
@@ -177,7 +191,8 @@ internal static class LandingPage
         var (size, unit) = ((double)bytes, 0);
         for (; size >= 1000 && unit < units.Length - 1; unit++)
             size /= 1024;
-        return string.Create(CultureInfo.InvariantCulture, $"{size.ToString(size < 9.95 && unit > 0 ? "0.0" : "0", CultureInfo.InvariantCulture)} {units[unit]}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{size.ToString(size < 9.95 && unit > 0 ? "0.0" : "0", CultureInfo.InvariantCulture)} {units[unit]}");
     }
 
     private static string Html(string text) => HtmlEncoder.Default.Encode(text);
@@ -186,7 +201,8 @@ internal static class LandingPage
 
     private static string Resource(string name)
     {
-        using var stream = typeof(LandingPage).Assembly.GetManifestResourceStream($"OrleansCache.Gateway.Landing.{name}") ?? throw new InvalidOperationException($"{name} is not in the program");
+        using var stream = typeof(LandingPage).Assembly.GetManifestResourceStream($"OrleansCache.Gateway.Landing.{name}")
+            ?? throw new InvalidOperationException($"{name} is not in the program");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

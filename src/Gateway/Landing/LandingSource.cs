@@ -44,6 +44,7 @@ internal sealed class LandingSource(GatewayParts parts) : IDisposable
         var numbers = await parts.ReadNumbers(CacheName.Default, cancel);
         var pins = await parts.Pins.ListAsync(CacheName.Default, cancel);
         var status = await parts.Collection.StatusAsync(CacheName.Default, cancel);
-        return LandingPage.Render(new LandingContent(parts.PublicUrl.OriginalString, parts.PublicKeys, parts.Priority, parts.IsPrivate, numbers, pins.Pins, status.Last));
+        return LandingPage.Render(new LandingContent(parts.PublicUrl.OriginalString, parts.PublicKeys, parts.Priority, parts.IsPrivate,
+            numbers, pins.Pins, status.Last));
     }
 }

@@ -5,7 +5,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Landing;
 
 /// <summary>
-/// Writes the page into the bucket as <c>index.html</c>, for who reads from there. Every server does, at most once a minute and only what differs: they write the same, and of two
+/// Writes the page into the bucket as <c>index.html</c>, for who reads from there. Every server does, at most once a minute and only what
+/// differs: they write the same, and of two
 /// that do not the next turn decides.
 /// </summary>
 internal sealed partial class LandingWriter(GatewayParts parts, LandingSource source, ILogger<LandingWriter> logger) : BackgroundService

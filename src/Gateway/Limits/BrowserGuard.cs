@@ -4,8 +4,10 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Limits;
 
 /// <summary>
-/// Keeps what a browser has for us (a Basic login, which it sends with every request) from pages of others: a request that would change something and comes from another
-/// origin is refused before anybody asks who sent it. Nix, curl and clients send neither header. And no answer is taken for another type than it says.
+/// Keeps what a browser has for us (a Basic login, which it sends with every request) from pages of others: a request that would change
+/// something and comes from another
+/// origin is refused before anybody asks who sent it. Nix, curl and clients send neither header. And no answer is taken for another type
+/// than it says.
 /// </summary>
 internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
 {
@@ -19,7 +21,8 @@ internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
         }, http);
         return IsSafe(http.Request.Method) || !IsForeign(http.Request)
             ? next(http)
-            : Problems.WriteAsync(http, HttpProblem.CrossSite, "A page of another site sent this. Changes are taken from clients and from this server's own pages only.");
+            : Problems.WriteAsync(http, HttpProblem.CrossSite,
+                "A page of another site sent this. Changes are taken from clients and from this server's own pages only.");
     }
 
     private static bool IsSafe(string method) => HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method);
@@ -34,5 +37,6 @@ internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
 
     // Behind a proxy that ends TLS the scheme is not ours to compare.
     private bool IsOurs(string origin, HostString host) => Uri.TryCreate(origin, UriKind.Absolute, out var url)
-        && (string.Equals(url.Authority, host.Value, StringComparison.OrdinalIgnoreCase) || string.Equals(url.Authority, parts.PublicUrl.Authority, StringComparison.OrdinalIgnoreCase));
+        && (string.Equals(url.Authority, host.Value, StringComparison.OrdinalIgnoreCase)
+            || string.Equals(url.Authority, parts.PublicUrl.Authority, StringComparison.OrdinalIgnoreCase));
 }

@@ -6,8 +6,10 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Limits;
 
 /// <summary>
-/// How many requests a credential may send, and how many uploads run at once. Who sends more is told to come back later (429), except a Nix,
-/// which would come back with an empty body or after a minute: it waits for its turn. Who sent no credential is not counted: what is open to all is cheap, and behind a proxy all look alike.
+/// How many requests a credential may send, and how many uploads run at once. Who sends more is told to come back later (429), except a
+/// Nix,
+/// which would come back with an empty body or after a minute: it waits for its turn. Who sent no credential is not counted: what is open
+/// to all is cheap, and behind a proxy all look alike.
 /// </summary>
 internal static class RequestRates
 {
@@ -24,9 +26,11 @@ internal static class RequestRates
             PartitionedRateLimiter.Create<HttpContext, Client>(http => AllUploads(http, limits)));
         options.OnRejected = async (rejected, _) =>
         {
-            var seconds = rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var after) ? Math.Max(1, Math.Ceiling(after.TotalSeconds)) : 1;
+            var seconds = rejected.Lease.TryGetMetadata(MetadataName.RetryAfter, out var after)
+                ? Math.Max(1, Math.Ceiling(after.TotalSeconds)) : 1;
             rejected.HttpContext.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
-            await Problems.WriteAsync(rejected.HttpContext, HttpProblem.TooManyRequests, "This token, or push, has asked for more at once than this server allows. Wait for Retry-After, and send the same request again.");
+            await Problems.WriteAsync(rejected.HttpContext, HttpProblem.TooManyRequests,
+                "This token, or push, has asked for more at once than this server allows. Wait for Retry-After, and send the same request again.");
         };
     });
 
@@ -43,7 +47,8 @@ internal static class RequestRates
             return RateLimitPartition.GetNoLimiter(default(Client));
         var isPatient = NixUserAgent.SentByAny(http.Request);
         // Ten times a second, or once where that would be less than one request.
-        var (tokens, period) = limits.RequestRate >= 10 ? (limits.RequestRate / 10, TimeSpan.FromSeconds(0.1)) : (limits.RequestRate, TimeSpan.FromSeconds(1));
+        var (tokens, period) = limits.RequestRate >= 10 ? (limits.RequestRate / 10, TimeSpan.FromSeconds(0.1))
+            : (limits.RequestRate, TimeSpan.FromSeconds(1));
         return RateLimitPartition.GetTokenBucketLimiter(new Client(credential.Id, isPatient), _ => new TokenBucketRateLimiterOptions
         {
             TokenLimit = limits.RequestBurst,
@@ -67,7 +72,8 @@ internal static class RequestRates
 
     // Its queue is as long as there are connections.
     private static RateLimitPartition<Client> AllUploads(HttpContext http, RequestLimits limits) => IsUpload(http)
-        ? RateLimitPartition.GetConcurrencyLimiter(new Client("all", false), _ => new ConcurrencyLimiterOptions { PermitLimit = limits.Uploads, QueueLimit = int.MaxValue })
+        ? RateLimitPartition.GetConcurrencyLimiter(new Client("all", false), _ =>
+            new ConcurrencyLimiterOptions { PermitLimit = limits.Uploads, QueueLimit = int.MaxValue })
         : RateLimitPartition.GetNoLimiter(default(Client));
 
     private static bool IsUpload(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<UploadMetadata>() is not null;

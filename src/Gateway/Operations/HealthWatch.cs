@@ -5,7 +5,10 @@ using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Operations;
 
-/// <summary>Knows whether this server can take requests, and whether pushes would succeed: asked by <c>/readyz</c>, and by itself where nobody asks, for <c>/metrics</c>.</summary>
+/// <summary>
+/// Knows whether this server can take requests, and whether pushes would succeed: asked by <c>/readyz</c>, and by itself where nobody asks,
+/// for <c>/metrics</c>.
+/// </summary>
 internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundService
 {
     private const string StoreSilent = "The object store does not answer.";
@@ -34,7 +37,8 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancel)
     {
         var look = drain.HasBegun ? new Look("The server is stopping.", null) : await LookAsync().WaitAsync(cancel);
-        (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null, parts.Time.GetTimestamp());
+        (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null,
+            parts.Time.GetTimestamp());
         return look.Trouble ?? (forPushes ? look.OfPushes : null);
     }
 

@@ -18,7 +18,8 @@ internal sealed class Observability(Func<string, string?> environment)
     private static readonly string Instance = Guid.CreateVersion7().ToString();
     private static readonly PathString[] Probes = ["/livez", "/readyz", MetricsPath];
 
-    private readonly OtlpSignal _traces = new("TRACES", environment), _metrics = new("METRICS", environment), _logs = new("LOGS", environment);
+    private readonly OtlpSignal _traces = new("TRACES", environment), _metrics = new("METRICS", environment),
+        _logs = new("LOGS", environment);
 
     /// <summary>Spans are wanted, so who calls others may pass them on.</summary>
     public bool HasTraces => _traces.IsWanted;
@@ -29,13 +30,15 @@ internal sealed class Observability(Func<string, string?> environment)
         builder.Configuration.AddInMemoryCollection(OtlpSignal.Variables());
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(Describe).WithMetrics(metrics =>
         {
-            metrics.AddMeter(Telemetry.Name, "Microsoft.AspNetCore.Hosting", "System.Runtime").AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false);
+            metrics.AddMeter(Telemetry.Name, "Microsoft.AspNetCore.Hosting", "System.Runtime")
+                .AddPrometheusExporter(prometheus => prometheus.ScopeInfoEnabled = false);
             if (_metrics.IsWanted)
                 metrics.AddOtlpExporter(_metrics.Configure);
         });
         if (_traces.IsWanted)
         {
-            telemetry.WithTracing(traces => traces.AddSource(Telemetry.Name, "Npgsql", "Microsoft.Orleans.Application").AddAspNetCoreInstrumentation(requests =>
+            telemetry.WithTracing(traces => traces.AddSource(Telemetry.Name, "Npgsql", "Microsoft.Orleans.Application")
+                .AddAspNetCoreInstrumentation(requests =>
             {
                 requests.Filter = static http => !Probes.Contains(http.Request.Path);
                 // The query of an upload URL is its credential.
@@ -64,29 +67,35 @@ internal sealed class Observability(Func<string, string?> environment)
         {
             // By the letter, unlike other routes: a proxy that keeps /metrics from its clients passes /METRICS.
             var scrape = endpoint.RequestDelegate!;
-            endpoint.RequestDelegate = http => http.Request.Path.Value == MetricsPath ? scrape(http) : Problems.WriteAsync(http, HttpProblem.NotFound, $"The metrics are at {MetricsPath}, spelt so.");
+            endpoint.RequestDelegate = http => http.Request.Path.Value == MetricsPath ? scrape(http)
+                : Problems.WriteAsync(http, HttpProblem.NotFound, $"The metrics are at {MetricsPath}, spelt so.");
         });
         CacheCore.BeginCountersAtZero();
     }
 
     // What the variables say goes before what we say.
     private static void Describe(ResourceBuilder resource) =>
-        resource.AddService(AppDomain.CurrentDomain.FriendlyName, serviceVersion: CacheInfos.ServerVersion, serviceInstanceId: Instance).AddEnvironmentVariableDetector();
+        resource.AddService(AppDomain.CurrentDomain.FriendlyName, serviceVersion: CacheInfos.ServerVersion, serviceInstanceId: Instance)
+            .AddEnvironmentVariableDetector();
 }
 
-/// <summary>One of <c>TRACES</c>, <c>METRICS</c> and <c>LOGS</c>, and where the variables of the OpenTelemetry specification send it.</summary>
+/// <summary>
+/// One of <c>TRACES</c>, <c>METRICS</c> and <c>LOGS</c>, and where the variables of the OpenTelemetry specification send it.
+/// </summary>
 internal sealed class OtlpSignal(string name, Func<string, string?> environment)
 {
     private const string General = "OTEL_EXPORTER_OTLP_";
 
     /// <summary>An endpoint is given, or <c>otlp</c> by name; and it is not switched off.</summary>
-    public bool IsWanted { get; } = !"true".Equals(Get(environment, "OTEL_SDK_DISABLED"), StringComparison.OrdinalIgnoreCase) && (Get(environment, $"OTEL_{name}_EXPORTER") is { } exporters
+    public bool IsWanted { get; } = !"true".Equals(Get(environment, "OTEL_SDK_DISABLED"), StringComparison.OrdinalIgnoreCase)
+        && (Get(environment, $"OTEL_{name}_EXPORTER") is { } exporters
         ? exporters.Split(',', StringSplitOptions.TrimEntries).Contains("otlp")
         : (Get(environment, General + "ENDPOINT") ?? Get(environment, $"{General}{name}_ENDPOINT")) is not null);
 
     /// <summary>The variables that the SDK knows.</summary>
     public static IEnumerable<KeyValuePair<string, string?>> Variables() => Environment.GetEnvironmentVariables().Keys.Cast<string>()
-        .Where(v => v.StartsWith("OTEL_", StringComparison.Ordinal)).Select(v => KeyValuePair.Create(v, Environment.GetEnvironmentVariable(v)));
+        .Where(v => v.StartsWith("OTEL_", StringComparison.Ordinal))
+            .Select(v => KeyValuePair.Create(v, Environment.GetEnvironmentVariable(v)));
 
     /// <summary>Sets what the signal has of its own; the SDK has set what holds for all.</summary>
     /// <exception cref="StartupException">One of the variables cannot be understood.</exception>
@@ -104,12 +113,14 @@ internal sealed class OtlpSignal(string name, Func<string, string?> environment)
 
         // Named for one signal, it is taken as it is; named for all, the signal's path is added to it.
         if (Own("ENDPOINT") is { } endpoint)
-            options.Endpoint = Uri.TryCreate(endpoint, UriKind.Absolute, out var url) ? url : throw new StartupException($"{General}{name}_ENDPOINT is '{endpoint}': a URL is wanted.");
+            options.Endpoint = Uri.TryCreate(endpoint, UriKind.Absolute, out var url) ? url
+                : throw new StartupException($"{General}{name}_ENDPOINT is '{endpoint}': a URL is wanted.");
         if (Own("HEADERS") is { } headers)
             options.Headers = headers;
     }
 
     private string? Own(string variable) => Get(environment, $"{General}{name}_{variable}");
 
-    private static string? Get(Func<string, string?> environment, string variable) => environment(variable) is { Length: > 0 } value ? value : null;
+    private static string? Get(Func<string, string?> environment, string variable) => environment(variable) is { Length: > 0 } value
+        ? value : null;
 }

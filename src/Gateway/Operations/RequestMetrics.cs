@@ -5,19 +5,24 @@ using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Operations;
 
-/// <summary>Times each request from its headers to the last byte of its answer, by its kind; and asks clients of a server that is about to stop to connect elsewhere.</summary>
+/// <summary>
+/// Times each request from its headers to the last byte of its answer, by its kind; and asks clients of a server that is about to stop to
+/// connect elsewhere.
+/// </summary>
 internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
 {
     public static readonly string[] Kinds = ["v1", "wait", "read", "upload", "other"];
 
     private static readonly Meter Meter = new(Telemetry.Name);
     private static readonly Histogram<double> Durations = Meter.CreateHistogram(
-        "orleans_cache.http_request.duration", "s", "From the first byte of a request to the last of its answer", null, Telemetry.Durations);
+        "orleans_cache.http_request.duration", "s", "From the first byte of a request to the last of its answer", null,
+            Telemetry.Durations);
 
     public async Task InvokeAsync(HttpContext http)
     {
         if (drain.HasBegun)
-            http.Response.OnStarting(static response => { ((HttpResponse)response).Headers.Connection = "close"; return Task.CompletedTask; }, http.Response);
+            http.Response.OnStarting(static response =>
+                { ((HttpResponse)response).Headers.Connection = "close"; return Task.CompletedTask; }, http.Response);
         var started = Stopwatch.GetTimestamp();
         try
         {
@@ -26,7 +31,8 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
         finally
         {
             Durations.Record(
-                Stopwatch.GetElapsedTime(started).TotalSeconds, new("kind", KindOf(http.GetEndpoint())), new KeyValuePair<string, object?>("code", CodeOf(http)));
+                Stopwatch.GetElapsedTime(started).TotalSeconds, new("kind", KindOf(http.GetEndpoint())),
+                    new KeyValuePair<string, object?>("code", CodeOf(http)));
         }
     }
 
@@ -40,7 +46,8 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
         };
 
     // Who has gone away was answered by nobody: as if the request had been bad.
-    private static string CodeOf(HttpContext http) => http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted ? "4xx" : http.Response.StatusCode switch
+    private static string CodeOf(HttpContext http) => http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted ? "4xx"
+        : http.Response.StatusCode switch
     {
         < 300 => "2xx",
         < 400 => "3xx",

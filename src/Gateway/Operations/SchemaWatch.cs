@@ -3,10 +3,12 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// Stops the server when a newer one has brought the database to a schema that this one does not know: it would go on by rules that hold no more.
+/// Stops the server when a newer one has brought the database to a schema that this one does not know: it would go on by rules that hold no
+/// more.
 /// Looks every 20 seconds; a database that does not answer is the readiness's to tell.
 /// </summary>
-internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLifetime lifetime, ILogger<SchemaWatch> logger) : BackgroundService
+internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLifetime lifetime, ILogger<SchemaWatch> logger)
+    : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);

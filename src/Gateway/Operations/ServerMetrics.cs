@@ -17,15 +17,22 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="engine"><c>direct</c> or <c>orleans</c>.</param>
     public ServerMetrics(GatewayParts parts, HealthWatch watch, string engine)
     {
-        _meter.CreateObservableGauge("orleans_cache.build_info", () => new Measurement<int>(1, new("version", CacheInfos.ServerVersion), new("engine", engine)), null, "What runs here");
-        _meter.CreateObservableGauge("orleans_cache.ready", () => watch.WasReady ? 1 : 0, null, "1 when the last check of /readyz was good");
-        _meter.CreateObservableGauge("orleans_cache.ready_for_push", () => watch.WasReadyForPushes ? 1 : 0, null, "1 when pushes would have succeeded at the last check of /readyz");
+        _meter.CreateObservableGauge("orleans_cache.build_info", () => new Measurement<int>(1, new("version", CacheInfos.ServerVersion),
+            new("engine", engine)), null, "What runs here");
+        _meter.CreateObservableGauge("orleans_cache.ready", () => watch.WasReady ? 1 : 0, null,
+            "1 when the last check of /readyz was good");
+        _meter.CreateObservableGauge("orleans_cache.ready_for_push", () => watch.WasReadyForPushes ? 1 : 0, null,
+            "1 when pushes would have succeeded at the last check of /readyz");
         _meter.CreateObservableCounter("orleans_cache.database_statements", parts.StatementCount, null, "Statements sent to PostgreSQL");
         _meter.CreateObservableGauge("orleans_cache.database_connections", _connections.Read, null, "Connections to PostgreSQL");
-        _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () => Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");
-        _meter.CreateObservableGauge("orleans_cache.paths", () => Of(watch, n => n.Paths), null, "Store paths in the cache; an estimate where it is large");
-        _meter.CreateObservableGauge("orleans_cache.objects", () => Of(watch, n => n.Objects), null, "NARs, logs and realisations in the cache; an estimate where it is large");
-        _meter.CreateObservableGauge("orleans_cache.stored", () => Of(watch, n => n.Bytes), "By", "Their size, compressed; an estimate where the cache is large");
+        _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () =>
+            Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");
+        _meter.CreateObservableGauge("orleans_cache.paths", () => Of(watch, n => n.Paths), null,
+            "Store paths in the cache; an estimate where it is large");
+        _meter.CreateObservableGauge("orleans_cache.objects", () => Of(watch, n => n.Objects), null,
+            "NARs, logs and realisations in the cache; an estimate where it is large");
+        _meter.CreateObservableGauge("orleans_cache.stored", () => Of(watch, n => n.Bytes), "By",
+            "Their size, compressed; an estimate where the cache is large");
         _meter.CreateObservableGauge("orleans_cache.pins", () => Of(watch, n => n.Pins), null, "Pins");
     }
 

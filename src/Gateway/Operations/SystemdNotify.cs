@@ -12,7 +12,8 @@ internal sealed class SystemdNotify : IDisposable
     private readonly TimeSpan? _watchdog;
     private Timer? _timer;
 
-    private SystemdNotify(Socket? socket, UnixDomainSocketEndPoint? manager, TimeSpan? watchdog) => (_socket, _manager, _watchdog) = (socket, manager, watchdog);
+    private SystemdNotify(Socket? socket, UnixDomainSocketEndPoint? manager, TimeSpan? watchdog) =>
+        (_socket, _manager, _watchdog) = (socket, manager, watchdog);
 
     /// <summary>What the environment asks for. Taken out of it: PostgreSQL, which we start, knows the same variables.</summary>
     public static SystemdNotify FromEnvironment()
@@ -27,7 +28,8 @@ internal sealed class SystemdNotify : IDisposable
             new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified),
             // '@' stands for the zero byte of a name that is in no directory.
             new UnixDomainSocketEndPoint(address[0] == '@' ? "\0" + address[1..] : address),
-            isOurs && long.TryParse(watchdog, CultureInfo.InvariantCulture, out var microseconds) ? TimeSpan.FromMicroseconds(microseconds) : null);
+            isOurs && long.TryParse(watchdog, CultureInfo.InvariantCulture, out var microseconds)
+                ? TimeSpan.FromMicroseconds(microseconds) : null);
     }
 
     /// <summary>It takes requests; from now on the watchdog, where there is one, hears from the thread pool.</summary>

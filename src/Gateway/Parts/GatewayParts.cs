@@ -67,12 +67,16 @@ public sealed record GatewayParts
     public Func<CancellationToken, Task<bool>> IsOutdated { get; init; } = static _ => Task.FromResult(false);
 
     /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
-    public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) => Task.FromResult<CacheNumbers?>(null);
+    public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) =>
+        Task.FromResult<CacheNumbers?>(null);
 
     /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
-    public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ => Task.FromResult<IReadOnlyList<string>>([]);
+    public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ =>
+        Task.FromResult<IReadOnlyList<string>>([]);
 
-    /// <summary>Why a push would not succeed now although database and store answer, in one sentence; null when nothing keeps it from that.</summary>
+    /// <summary>
+    /// Why a push would not succeed now although database and store answer, in one sentence; null when nothing keeps it from that.
+    /// </summary>
     public Func<CancellationToken, Task<string?>> FindPushTrouble { get; init; } = static _ => Task.FromResult<string?>(null);
 
     /// <summary>Statements sent to the database since the start.</summary>

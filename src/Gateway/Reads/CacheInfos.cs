@@ -27,5 +27,6 @@ internal static class CacheInfos
 
     /// <summary>The text of <c>nix-cache-info</c>.</summary>
     public static byte[] NixCacheInfo(GatewayParts parts) =>
-        System.Text.Encoding.ASCII.GetBytes(System.FormattableString.Invariant($"StoreDir: {StoreDir}\nWantMassQuery: 1\nPriority: {parts.Priority}\n"));
+        System.Text.Encoding.ASCII.GetBytes(
+            System.FormattableString.Invariant($"StoreDir: {StoreDir}\nWantMassQuery: 1\nPriority: {parts.Priority}\n"));
 }

@@ -1,11 +1,13 @@
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// The name of a derivation or output may have a <c>?</c>, and stock Nix sends it as it is: below the folders of such names it begins no query. To be used before routing, as what follows may have a slash.
+/// The name of a derivation or output may have a <c>?</c>, and stock Nix sends it as it is: below the folders of such names it begins no
+/// query. To be used before routing, as what follows may have a slash.
 /// </summary>
 internal sealed class NamesWithQuestionMarks(RequestDelegate next)
 {
-    private static readonly (string Folder, string Ending)[] Named = [("/log/", ".drv"), ("/realisations/", ".doi"), ("/build-trace-v2/", ".doi")];
+    private static readonly (string Folder, string Ending)[] Named = [("/log/", ".drv"), ("/realisations/", ".doi"),
+        ("/build-trace-v2/", ".doi")];
 
     public Task InvokeAsync(HttpContext http)
     {

@@ -15,7 +15,8 @@ internal static class ObjectAnswer
     private const string MissingCacheControl = "public, max-age=10";
     private const int CopyBuffer = 64 * 1024;
 
-    public static Task NotFoundAsync(HttpContext http) => Problems.WriteAsync(http, HttpProblem.NotFound, null, cacheControl: MissingCacheControl);
+    public static Task NotFoundAsync(HttpContext http) =>
+        Problems.WriteAsync(http, HttpProblem.NotFound, null, cacheControl: MissingCacheControl);
 
     /// <summary>Answers with bytes that we hold.</summary>
     public static Task SendAsync(HttpContext http, ObjectKey key, byte[] content)
@@ -29,7 +30,8 @@ internal static class ObjectAnswer
         }
 
         http.Response.ContentLength = content.Length;
-        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : http.Response.Body.WriteAsync(content, http.RequestAborted).AsTask();
+        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask
+            : http.Response.Body.WriteAsync(content, http.RequestAborted).AsTask();
     }
 
     public static async Task SendAsync(HttpContext http, ObjectKey key, IObjectStore store)
@@ -67,7 +69,8 @@ internal static class ObjectAnswer
             if (unsatisfiable)
             {
                 http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{info.Size}");
-                await Problems.WriteAsync(http, HttpProblem.RangeNotSatisfiable, string.Create(CultureInfo.InvariantCulture, $"The object has {info.Size} bytes."));
+                await Problems.WriteAsync(http, HttpProblem.RangeNotSatisfiable,
+                    string.Create(CultureInfo.InvariantCulture, $"The object has {info.Size} bytes."));
                 return true;
             }
 
@@ -83,12 +86,14 @@ internal static class ObjectAnswer
         if (body is null)
             return false;
 
-        SetHeaders(http.Response, body.Headers is null ? usual : usual with { ContentEncoding = body.Headers.ContentEncoding }, TagOf(body.Info, ""), body.Info.LastModified);
+        SetHeaders(http.Response, body.Headers is null ? usual : usual with { ContentEncoding = body.Headers.ContentEncoding },
+            TagOf(body.Info, ""), body.Info.LastModified);
         http.Response.Headers.AcceptRanges = "bytes";
         if (range is not null)
         {
             http.Response.StatusCode = StatusCodes.Status206PartialContent;
-            http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {body.Offset}-{body.Offset + body.Length - 1}/{body.Info.Size}");
+            http.Response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture,
+                $"bytes {body.Offset}-{body.Offset + body.Length - 1}/{body.Info.Size}");
         }
 
         http.Response.ContentLength = body.Length;
@@ -135,7 +140,8 @@ internal static class ObjectAnswer
         {
             // Stored before windows were looked at, or damaged.
             http.Response.Clear();
-            await Problems.WriteAsync(http, HttpProblem.NotFound, "What is stored here cannot be decompressed by this server: send 'Accept-Encoding: zstd' to get it as it is.");
+            await Problems.WriteAsync(http, HttpProblem.NotFound,
+                "What is stored here cannot be decompressed by this server: send 'Accept-Encoding: zstd' to get it as it is.");
         }
 
         return true;

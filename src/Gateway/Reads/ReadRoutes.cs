@@ -5,7 +5,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// The binary cache as Nix reads it, of cache <c>default</c> at the root and of any cache under <c>/c/{cache}</c>. Each kind of object has its route;
+/// The binary cache as Nix reads it, of cache <c>default</c> at the root and of any cache under <c>/c/{cache}</c>. Each kind of object has
+/// its route;
 /// what has none is not there, so nothing else in the store can be reached.
 /// </summary>
 internal static class ReadRoutes
@@ -29,7 +30,8 @@ internal static class ReadRoutes
         ("/pins/{name}", static r => $"pins/{r.RouteValues["name"]}"),
     ];
 
-    /// <param name="forWriters">How who may push reads under the URL that they write to: what a writer is told is there has to stay.</param>
+    /// <param name="forWriters">How who may push reads under the URL that they write to: what a writer is told is there has to
+    /// stay.</param>
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters)
     {
         var info = CacheInfos.NixCacheInfo(parts);
@@ -41,24 +43,29 @@ internal static class ReadRoutes
         }
     }
 
-    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<HttpRequest, string> keyOf, byte[] nixCacheInfo, UnknownNars unknown, Access access, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters) =>
+    private static void MapOne(IEndpointRouteBuilder app, string pattern, GatewayParts parts, Func<HttpRequest, string> keyOf,
+        byte[] nixCacheInfo, UnknownNars unknown, Access access, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters) =>
         app.MapMethods(pattern, GetAndHead, http =>
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
                 return ObjectAnswer.NotFoundAsync(http);
             // No NAR has a name of another form: of such neither store nor database is asked.
-            if (!ObjectKey.TryParse(keyOf(http.Request), out var key) || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
+            if (!ObjectKey.TryParse(keyOf(http.Request), out var key)
+                || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
                 return ObjectAnswer.NotFoundAsync(http);
             if (key == ObjectKey.NixCacheInfo)
                 return ObjectAnswer.SendAsync(http, key, nixCacheInfo);
-            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? forWriters(http, key, parts) : SendAsync(http, key, parts, unknown);
+            return access == Access.ReadOrPush && http.Credential().Allows(Access.Push) ? forWriters(http, key, parts)
+                : SendAsync(http, key, parts, unknown);
         }).Needs(access);
 
-    // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each key that it ever had.
+    // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each
+    // key that it ever had.
     private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts, UnknownNars unknown)
     {
         if (await ObjectAnswer.TrySendAsync(http, key, parts.Store)
-            || (IsNar(key) && !unknown.Contains(key.ToString()) && await FindMovedAsync(http, key, parts, unknown) is { } moved && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
+            || (IsNar(key) && !unknown.Contains(key.ToString()) && await FindMovedAsync(http, key, parts, unknown) is { } moved
+                && await ObjectAnswer.TrySendAsync(http, moved, parts.Store)))
             return;
         await ObjectAnswer.NotFoundAsync(http);
     }

@@ -3,7 +3,10 @@ using OrleansCache.Core.Store;
 
 namespace OrleansCache.Gateway.Reads;
 
-/// <summary>The one byte range that a request asks for. Several ranges, other units and nonsense are answered with the whole, as RFC 9110, 14.2 allows.</summary>
+/// <summary>
+/// The one byte range that a request asks for. Several ranges, other units and nonsense are answered with the whole, as RFC 9110, 14.2
+/// allows.
+/// </summary>
 internal static class SingleRange
 {
     /// <param name="request">Its Range and If-Range.</param>
@@ -11,15 +14,18 @@ internal static class SingleRange
     /// <param name="etag">Of the object.</param>
     /// <param name="lastModified">Of the object.</param>
     /// <param name="unsatisfiable">True when the range begins beyond the end: 416.</param>
-    public static ByteRange? Find(HttpRequest request, long size, EntityTagHeaderValue etag, DateTimeOffset lastModified, out bool unsatisfiable)
+    public static ByteRange? Find(HttpRequest request, long size, EntityTagHeaderValue etag, DateTimeOffset lastModified,
+        out bool unsatisfiable)
     {
         unsatisfiable = false;
         var headers = request.GetTypedHeaders();
-        if (!HttpMethods.IsGet(request.Method) || headers.Range is not { } sent || sent.Unit != "bytes" || sent.Ranges.Count != 1 || !MayUse(headers.IfRange, etag, lastModified))
+        if (!HttpMethods.IsGet(request.Method) || headers.Range is not { } sent || sent.Unit != "bytes" || sent.Ranges.Count != 1
+            || !MayUse(headers.IfRange, etag, lastModified))
             return null;
         var one = sent.Ranges.First();
         // "-n": the last n bytes; "a-" and "a-b": from a, to b at most.
-        var (first, last) = one.From is { } from ? (from, Math.Min(one.To ?? long.MaxValue, size - 1)) : (Math.Max(0, size - (one.To ?? 0)), size - 1);
+        var (first, last) = one.From is { } from ? (from, Math.Min(one.To ?? long.MaxValue, size - 1))
+            : (Math.Max(0, size - (one.To ?? 0)), size - 1);
         if (first < size && last >= first)
             return new ByteRange(first, last);
         unsatisfiable = true;
@@ -28,5 +34,6 @@ internal static class SingleRange
 
     private static bool MayUse(RangeConditionHeaderValue? condition, EntityTagHeaderValue etag, DateTimeOffset lastModified) =>
         condition is null
-        || (condition.EntityTag is { } tag ? tag.Compare(etag, useStrongComparison: true) : condition.LastModified?.ToUnixTimeSeconds() == lastModified.ToUnixTimeSeconds());
+        || (condition.EntityTag is { } tag ? tag.Compare(etag, useStrongComparison: true)
+            : condition.LastModified?.ToUnixTimeSeconds() == lastModified.ToUnixTimeSeconds());
 }

@@ -1,6 +1,9 @@
 namespace OrleansCache.Gateway.Reads;
 
-/// <summary>Keys of NARs that had no other key when that was last asked, for ten seconds, as long as a 404 may be kept: who asks again costs no statement.</summary>
+/// <summary>
+/// Keys of NARs that had no other key when that was last asked, for ten seconds, as long as a 404 may be kept: who asks again costs no
+/// statement.
+/// </summary>
 internal sealed class UnknownNars(TimeProvider time)
 {
     private const int Most = 10_000;

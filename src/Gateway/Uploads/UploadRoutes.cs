@@ -16,23 +16,27 @@ internal static class UploadRoutes
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
         if (parts.Store is DirectoryObjectStore store)
-            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time))).Needs(Access.SignedUrl).IsUpload();
+            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time)))
+                .Needs(Access.SignedUrl).IsUpload();
     }
 
     private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore store, TimeProvider time)
     {
         // 1. What does the URL allow? Nothing is read before that is known.
         var query = http.Request.Query;
-        var ticket = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString() : null, time.GetUtcNow());
+        var ticket = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
+            : null, time.GetUtcNow());
         if (ticket is null)
         {
-            await Problems.WriteAsync(http, HttpProblem.UrlRefused, "The upload URL has expired or was not made by this server: ask for fresh URLs of the upload.");
+            await Problems.WriteAsync(http, HttpProblem.UrlRefused,
+                "The upload URL has expired or was not made by this server: ask for fresh URLs of the upload.");
             return;
         }
 
         if (http.Request.ContentLength is not { } length)
         {
-            await Problems.WriteAsync(http, HttpProblem.LengthRequired, "Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.");
+            await Problems.WriteAsync(http, HttpProblem.LengthRequired,
+                "Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.");
             return;
         }
 
@@ -49,19 +53,24 @@ internal static class UploadRoutes
                 http.Response.Headers.ETag = tagged?.ETag();
                 break;
             case UploadStatus.Exists:
-                await Problems.WriteAsync(http, HttpProblem.AlreadyUploaded, "An object of this key has arrived before; report the upload, and it is checked.");
+                await Problems.WriteAsync(http, HttpProblem.AlreadyUploaded,
+                    "An object of this key has arrived before; report the upload, and it is checked.");
                 break;
             case UploadStatus.Gone:
-                await Problems.WriteAsync(http, HttpProblem.NotFound, "This multipart upload was completed or has ended: ask 'wait' for what to do.");
+                await Problems.WriteAsync(http, HttpProblem.NotFound,
+                    "This multipart upload was completed or has ended: ask 'wait' for what to do.");
                 break;
             case UploadStatus.Superseded:
-                await Problems.WriteAsync(http, HttpProblem.UploadSuperseded, "A newer request uploads the same part; leave it to that one.");
+                await Problems.WriteAsync(http, HttpProblem.UploadSuperseded,
+                    "A newer request uploads the same part; leave it to that one.");
                 break;
             case UploadStatus.WrongLength:
-                await Problems.WriteAsync(http, HttpProblem.BadRequest, "The body is shorter or longer than allowed or declared; nothing was stored. Send it again, whole.");
+                await Problems.WriteAsync(http, HttpProblem.BadRequest,
+                    "The body is shorter or longer than allowed or declared; nothing was stored. Send it again, whole.");
                 break;
             case UploadStatus.TooLarge:
-                await Problems.WriteAsync(http, HttpProblem.TooLarge, $"The URL allows at most {ticket.MaxSize} bytes, and {length} were declared.");
+                await Problems.WriteAsync(http, HttpProblem.TooLarge,
+                    $"The URL allows at most {ticket.MaxSize} bytes, and {length} were declared.");
                 break;
             default:
                 throw new InvalidOperationException($"{outcome} has no answer");

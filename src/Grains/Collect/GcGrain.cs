@@ -35,7 +35,8 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
         var caller = start.Publisher is { } publisher ? new Caller(publisher, publisher, 0, Address: start.Address) : Caller.Server;
         try
         {
-            return new GcStarted((await services.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation, CancellationToken.None)).Id, null);
+            return new GcStarted((await services.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation,
+                CancellationToken.None)).Id, null);
         }
         catch (CacheProblemException e)
         {
@@ -43,7 +44,9 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
         }
     }
 
-    /// <summary>A run's operation is named after the time it was due at, so a tick too many, or a second activation, joins what the first began.</summary>
+    /// <summary>
+    /// A run's operation is named after the time it was due at, so a tick too many, or a second activation, joins what the first began.
+    /// </summary>
     public async Task ReceiveReminder(string reminderName, TickStatus status)
     {
         var own = services.Of(Key);

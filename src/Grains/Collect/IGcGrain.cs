@@ -3,7 +3,8 @@ using Orleans.CodeGeneration;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The garbage collector of a cache, by <c>cache/gc</c>: one schedule for the cluster, and runs that begin where it lives. A run is the hosting process's
+/// The garbage collector of a cache, by <c>cache/gc</c>: one schedule for the cluster, and runs that begin where it lives. A run is the
+/// hosting process's
 /// and the catalog's; its status, its history and its end are asked of the catalog by anybody.
 /// </summary>
 [Version(Contract.Version)]

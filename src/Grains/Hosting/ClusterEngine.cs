@@ -4,7 +4,8 @@ using OrleansCache.Core;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The core services of a process, with grains before and beside them. Every call of a grain is tried once more, and then done without it, by the same operation:
+/// The core services of a process, with grains before and beside them. Every call of a grain is tried once more, and then done without it,
+/// by the same operation:
 /// safety is the catalog's, so the write path is up while one process and the database are.
 /// </summary>
 public sealed class ClusterEngine : IEngine

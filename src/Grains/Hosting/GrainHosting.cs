@@ -6,7 +6,10 @@ namespace OrleansCache.Grains;
 
 public static class GrainHosting
 {
-    /// <summary>The grains of the cache over the core services of this process, which the engine was given before; reminders and clustering are the host's.</summary>
+    /// <summary>
+    /// The grains of the cache over the core services of this process, which the engine was given before; reminders and clustering are the
+    /// host's.
+    /// </summary>
     public static ISiloBuilder AddCacheGrains(this ISiloBuilder silo, ClusterEngine engine)
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
@@ -16,7 +19,8 @@ public static class GrainHosting
             var grains = services.GetRequiredService<IGrainFactory>();
             engine.Attach(grains);
             // Not waited for: the grain may live at a silo that is just being lost, and this one has to start all the same.
-            _ = Task.Run(() => engine.ArmAsync(grains, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping), CancellationToken.None);
+            _ = Task.Run(() => engine.ArmAsync(grains, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping),
+                CancellationToken.None);
             return Task.CompletedTask;
         });
     }

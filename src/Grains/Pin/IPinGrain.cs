@@ -3,7 +3,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Grains;
 
-/// <summary>A pin, by <c>cache/name</c>: takes its changes one after the other, in the order in which they come. What is right is decided by the catalog.</summary>
+/// <summary>
+/// A pin, by <c>cache/name</c>: takes its changes one after the other, in the order in which they come. What is right is decided by the
+/// catalog.
+/// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IPinGrain")]
 public interface IPinGrain : IGrainWithStringKey

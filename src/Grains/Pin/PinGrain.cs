@@ -22,10 +22,12 @@ internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Gr
             switch (change.Kind)
             {
                 case PinChangeKind.Set:
-                    var set = new SetPin { Path = StorePath.Parse(change.Path!), ExpiresSeconds = change.ExpiresSeconds, KeepRevisions = change.KeepRevisions, NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null };
+                    var set = new SetPin { Path = StorePath.Parse(change.Path!), ExpiresSeconds = change.ExpiresSeconds,
+                        KeepRevisions = change.KeepRevisions, NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null };
                     return Reply(await pins.SetAsync(key.Cache, key.Pin, set, condition, operation, TimeSpan.Zero, CancellationToken.None));
                 case PinChangeKind.Rollback:
-                    return Reply(await pins.RollbackAsync(key.Cache, key.Pin, new RollbackPin { Revision = change.Revision }, condition, operation, TimeSpan.Zero, CancellationToken.None));
+                    return Reply(await pins.RollbackAsync(key.Cache, key.Pin, new RollbackPin { Revision = change.Revision }, condition,
+                        operation, TimeSpan.Zero, CancellationToken.None));
                 case PinChangeKind.Delete:
                     await pins.DeleteAsync(key.Cache, key.Pin, condition, operation, TimeSpan.Zero, CancellationToken.None);
                     return new PinReply();
@@ -42,6 +44,7 @@ internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Gr
     private static PinReply Reply(PinSet set) => new()
     {
         Made = set.Made,
-        Pin = new PinState(set.Pin.Path.BaseName, set.Pin.Revision, set.Pin.KeepRevisions, set.Pin.Created, set.Pin.Updated, set.Pin.Expires),
+        Pin = new PinState(set.Pin.Path.BaseName, set.Pin.Revision, set.Pin.KeepRevisions, set.Pin.Created, set.Pin.Updated,
+            set.Pin.Expires),
     };
 }

@@ -24,7 +24,8 @@ internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
             return;
         var left = patience - time.GetElapsedTime(_since);
         if (left > TimeSpan.Zero)
-            await _ended.Task.WaitAsync(left, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await _ended.Task.WaitAsync(left, time)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
 
     public Task EndedAsync()

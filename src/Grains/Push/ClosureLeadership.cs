@@ -7,12 +7,15 @@ using OrleansCache.Nix;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The first push of a closure goes ahead of others of just the same, by way of the closure's grain: who begins when it has ended finds all of it there, and neither claims, waits nor publishes.
+/// The first push of a closure goes ahead of others of just the same, by way of the closure's grain: who begins when it has ended finds all
+/// of it there, and neither claims, waits nor publishes.
 /// Advice: who does not wait, or not long enough, is as right. Closures recently seen complete skip the grain call.
 /// </summary>
 internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimeProvider time, TimeSpan patience)
 {
-    /// <summary>How long one that goes first is waited for: longer than a common push takes, shorter than a claim of a client that went away.</summary>
+    /// <summary>
+    /// How long one that goes first is waited for: longer than a common push takes, shorter than a claim of a client that went away.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private const int MaxWhole = 10_000;
@@ -25,12 +28,16 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     // Ticks, so that it is read whole.
     private long _pausedUntil;
 
-    /// <summary>Equal for what names the same paths with the same contents and roots, in the same order, for the same trust group: what another group is about to bring is nothing to wait for.</summary>
+    /// <summary>
+    /// Equal for what names the same paths with the same contents and roots, in the same order, for the same trust group: what another
+    /// group is about to bring is nothing to wait for.
+    /// </summary>
     public static byte[] DigestOf(BeginPush request, string group)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         // One call: the hash takes longer to be called than to read what it is given.
-        var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + Sha256Hash.ByteLength)) + (request.Roots.Count * StorePathHash.ByteLength)];
+        var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + Sha256Hash.ByteLength))
+            + (request.Roots.Count * StorePathHash.ByteLength)];
         var rest = bytes.AsSpan();
         foreach (var path in request.Paths)
         {
@@ -51,7 +58,8 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     }
 
     /// <summary>
-    /// True at once for the first, which tells what it finds by <see cref="Opened"/>. For others false, once the first needs no waiting for, or after a few seconds.
+    /// True at once for the first, which tells what it finds by <see cref="Opened"/>. For others false, once the first needs no waiting
+    /// for, or after a few seconds.
     /// </summary>
     public async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancel)
     {

@@ -9,7 +9,8 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
 {
     private const int HashLength = 32;
 
-    public void Opened(CacheName cache, PushId push, DateTimeOffset expires) => calls.Tell(grains => Of(grains, cache, push).OpenedAsync(expires));
+    public void Opened(CacheName cache, PushId push, DateTimeOffset expires) =>
+        calls.Tell(grains => Of(grains, cache, push).OpenedAsync(expires));
 
     public void Alive(CacheName cache, PushId push) => calls.Tell(grains => Of(grains, cache, push).AliveAsync());
 
@@ -18,7 +19,8 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
 
     public void Ended(CacheName cache, PushId push) => calls.Tell(grains => Of(grains, cache, push).EndedAsync());
 
-    public async IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push,
+        [EnumeratorCancellation] CancellationToken cancel)
     {
         var grain = Of(calls.Grains ?? throw new InvalidOperationException("there is no cluster yet"), cache, push);
         var (activation, count) = (Guid.Empty, 0);
@@ -36,5 +38,6 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
         }
     }
 
-    private IPushGrain Of(IGrainFactory grains, CacheName cache, PushId push) => grains.GetGrain<IPushGrain>(GrainKey.Of(scope, cache, push).ToString());
+    private IPushGrain Of(IGrainFactory grains, CacheName cache, PushId push) =>
+        grains.GetGrain<IPushGrain>(GrainKey.Of(scope, cache, push).ToString());
 }

@@ -24,13 +24,17 @@ internal sealed class ClusterPushes(IPushes direct, ClosureLeadership leadership
         }
     }
 
-    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel) => direct.ReportAsync(cache, push, report, cancel);
+    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel) =>
+        direct.ReportAsync(cache, push, report, cancel);
 
-    public Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel) => direct.WaitAsync(cache, push, request, cancel);
+    public Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel) =>
+        direct.WaitAsync(cache, push, request, cancel);
 
-    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel) => direct.UrlsAsync(cache, push, upload, request, cancel);
+    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel) =>
+        direct.UrlsAsync(cache, push, upload, request, cancel);
 
-    public Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel) => direct.CommitAsync(cache, push, patience, cancel);
+    public Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel) =>
+        direct.CommitAsync(cache, push, patience, cancel);
 
     public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => direct.PinAsync(cache, push, cancel);
 
@@ -38,5 +42,6 @@ internal sealed class ClusterPushes(IPushes direct, ClosureLeadership leadership
 
     public Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel) => direct.AbortAsync(cache, push, cancel);
 
-    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel) => direct.MissingAsync(cache, request, cancel);
+    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel) =>
+        direct.MissingAsync(cache, request, cancel);
 }

@@ -4,7 +4,8 @@ using Orleans.Concurrency;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A push that uploads or waits, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its client shows signs of life.
+/// A push that uploads or waits, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its
+/// client shows signs of life.
 /// Awake until it ends or lapses. All that it says is advice; a fresh activation knows nothing, and says so.
 /// </summary>
 [Version(Contract.Version)]
@@ -34,7 +35,10 @@ public interface IPushGrain : IGrainWithStringKey
     [Alias("GoesFirst")]
     Task GoesFirstAsync(byte[] closure);
 
-    /// <summary>What has happened after the first <paramref name="after"/> arrivals of <paramref name="activation"/>; none within five seconds is an answer too.</summary>
+    /// <summary>
+    /// What has happened after the first <paramref name="after"/> arrivals of <paramref name="activation"/>; none within five seconds is an
+    /// answer too.
+    /// </summary>
     [AlwaysInterleave]
     [Alias("News")]
     Task<PushNews> NewsAsync(Guid activation, int after);
@@ -49,4 +53,5 @@ public sealed record ArrivedNars([property: Id(0)] byte[] Hashes);
 /// <param name="Hashes">The new ones, as in <see cref="ArrivedNars"/>.</param>
 /// <param name="Ended">The push has ended or lapsed: ask the catalog.</param>
 [GenerateSerializer, Immutable, Alias("OrleansCache.PushNews")]
-public sealed record PushNews([property: Id(0)] Guid Activation, [property: Id(1)] int Count, [property: Id(2)] byte[] Hashes, [property: Id(3)] bool Ended);
+public sealed record PushNews([property: Id(0)] Guid Activation, [property: Id(1)] int Count, [property: Id(2)] byte[] Hashes,
+    [property: Id(3)] bool Ended);

@@ -69,7 +69,8 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
     public async Task<PushNews> NewsAsync(Guid activation, int after)
     {
         if (activation == _activation && after >= Count && !_ended)
-            await _changed.Task.WaitAsync(Slice, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await _changed.Task.WaitAsync(Slice, time)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var from = activation == _activation ? Math.Clamp(after, 0, Count) : 0;
         return new PushNews(_activation, Count, [.. _arrived.Skip(from * HashLength)], _ended);
     }

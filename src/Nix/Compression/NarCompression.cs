@@ -5,9 +5,12 @@ public static class NarCompression
 {
     private const string Nar = ".nar";
 
-    private static readonly (string Name, string Ending)[] Known = [("none", ""), ("zstd", ".zst"), ("xz", ".xz"), ("bzip2", ".bz2"), ("lzip", ".lzip"), ("lz4", ".lz4"), ("br", ".br")];
+    private static readonly (string Name, string Ending)[] Known = [("none", ""), ("zstd", ".zst"), ("xz", ".xz"), ("bzip2", ".bz2"),
+        ("lzip", ".lzip"), ("lz4", ".lz4"), ("br", ".br")];
 
-    /// <summary>The <c>Compression</c> of a file that is called so (<c>….nar</c> and one of Nix's endings); null when it is not a NAR's name.</summary>
+    /// <summary>
+    /// The <c>Compression</c> of a file that is called so (<c>….nar</c> and one of Nix's endings); null when it is not a NAR's name.
+    /// </summary>
     public static string? OfFile(ReadOnlySpan<char> file)
     {
         foreach (var (name, ending) in Known)

@@ -2,7 +2,10 @@ using System.Buffers;
 
 namespace OrleansCache.Nix;
 
-/// <summary>Reads what a C library decompresses piece by piece. An end in the middle of the data is an <see cref="InvalidDataException"/>, not an end.</summary>
+/// <summary>
+/// Reads what a C library decompresses piece by piece. An end in the middle of the data is an <see cref="InvalidDataException"/>, not an
+/// end.
+/// </summary>
 public abstract class NativeDecompressStream(Stream inner) : ReadOnlyStream
 {
     private byte[]? _buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);

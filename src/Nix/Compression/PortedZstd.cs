@@ -2,7 +2,9 @@ using ZstdSharp.Unsafe;
 
 namespace OrleansCache.Nix;
 
-/// <summary>ZstdSharp, zstd's port to C#, for where libzstd cannot be loaded: it writes and reads the same, for more processor time.</summary>
+/// <summary>
+/// ZstdSharp, zstd's port to C#, for where libzstd cannot be loaded: it writes and reads the same, for more processor time.
+/// </summary>
 internal sealed unsafe class PortedZstd : ZstdLibrary
 {
     public override string Name => $"ZstdSharp {Methods.ZSTD_versionString()}";

@@ -2,7 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace OrleansCache.Nix;
 
-/// <summary>Decompresses xz with liblzma; several streams one after the other are one file. What needs more memory than is allowed is refused: <c>xz -9</c> needs 65 MiB, <c>xz -6</c>, which is the default, 9.</summary>
+/// <summary>
+/// Decompresses xz with liblzma; several streams one after the other are one file. What needs more memory than is allowed is refused: <c>xz
+/// -9</c> needs 65 MiB, <c>xz -6</c>, which is the default, 9.
+/// </summary>
 public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
 {
     private const string Library = "liblzma.so.5";
@@ -41,7 +44,9 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
                 // With room in the output and an end of the input, it wants bytes that do not come.
                 BufferError when !isLast => (taken, given, false),
                 BufferError => throw new InvalidDataException("the xz data ends too early"),
-                MemoryLimit => throw new InvalidDataException($"the xz data needs more than {_maxMemory >> 20} MiB to be decompressed: compress it with a smaller dictionary, at a lower level"),
+                MemoryLimit =>
+                    throw new InvalidDataException(
+                    $"the xz data needs more than {_maxMemory >> 20} MiB to be decompressed: compress it with a smaller dictionary, at a lower level"),
                 MemoryError => throw new InsufficientMemoryException("liblzma got no memory"),
                 _ => throw new InvalidDataException("the data is not xz, or it is damaged"),
             };

@@ -9,11 +9,14 @@ public static class XzHeader
     private const int StreamHeaderLength = 12;
     private const ulong Lzma2 = 0x21;
 
-    /// <summary>The dictionary of the first block, in bytes: the most of the memory that decompressing it takes. Null when that cannot be told.</summary>
+    /// <summary>
+    /// The dictionary of the first block, in bytes: the most of the memory that decompressing it takes. Null when that cannot be told.
+    /// </summary>
     /// <param name="start"><see cref="MaxLength"/> bytes, or all there are.</param>
     public static ulong? DictionaryOf(ReadOnlySpan<byte> start)
     {
-        if (!start.StartsWith((ReadOnlySpan<byte>)[0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0]) || start.Length < StreamHeaderLength + 2)
+        if (!start.StartsWith((ReadOnlySpan<byte>)[0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0])
+            || start.Length < StreamHeaderLength + 2)
             return null;
         var flags = start[StreamHeaderLength + 1];
         var rest = start[(StreamHeaderLength + 2)..];

@@ -17,7 +17,8 @@ public static class Zstd
     /// <summary>Name and version of what compresses here, and what to do about it where it is not libzstd.</summary>
     public static string Library => IsNative
         ? ZstdLibrary.Current.Name
-        : $"{ZstdLibrary.Current.Name}, as libzstd.so.1 cannot be loaded: compressing takes 1.65 times its processor time, decompressing 2.5 times. Install it (Debian: libzstd1)";
+        : $"{ZstdLibrary.Current.Name}, as libzstd.so.1 cannot be loaded: compressing takes 1.65 times its processor time, decompressing " +
+            "2.5 times. Install it (Debian: libzstd1)";
 
     /// <summary>Is it libzstd?</summary>
     public static bool IsNative => ZstdLibrary.Current is NativeZstd;
@@ -40,11 +41,14 @@ public static class Zstd
         }
     }
 
-    /// <summary>Decompresses all frames. What a frame claims about its size is not believed: memory grows with what really comes out.</summary>
+    /// <summary>
+    /// Decompresses all frames. What a frame claims about its size is not believed: memory grows with what really comes out.
+    /// </summary>
     /// <param name="data">One or more whole frames.</param>
     /// <param name="maxSize">Bytes; more is refused before it is produced.</param>
     /// <param name="maxWindowLog">See <see cref="BodyWindowLog"/>.</param>
-    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, larger than <paramref name="maxSize"/>, or of a larger window.</exception>
+    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, larger than <paramref name="maxSize"/>, or of a larger
+    /// window.</exception>
     public static byte[] Decompress(ReadOnlySpan<byte> data, int maxSize, int maxWindowLog = NarWindowLog)
     {
         using var decompressor = ZstdDecompressor.Rent(maxWindowLog);

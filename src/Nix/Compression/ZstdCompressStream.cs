@@ -3,7 +3,8 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Compresses what is written into one frame. The frame ends in <see cref="Complete"/> or <see cref="CompleteAsync"/>, or when the stream is
+/// Compresses what is written into one frame. The frame ends in <see cref="Complete"/> or <see cref="CompleteAsync"/>, or when the stream
+/// is
 /// disposed; who disposes after an error leaves a whole frame of part of the data, so check for errors first.
 /// </summary>
 public sealed class ZstdCompressStream : WriteOnlyStream
@@ -20,8 +21,10 @@ public sealed class ZstdCompressStream : WriteOnlyStream
     /// <param name="level">zstd's level.</param>
     /// <param name="workers">See <see cref="ZstdCompressor.Rent"/>.</param>
     /// <param name="leaveOpen">Whether <paramref name="inner"/> outlives this stream.</param>
-    /// <param name="pledgedSize">Bytes that will be written, when known: the frame's header then says so, and another number is an error.</param>
-    public ZstdCompressStream(Stream inner, int level = Zstd.DefaultLevel, int workers = 0, bool leaveOpen = false, long? pledgedSize = null)
+    /// <param name="pledgedSize">Bytes that will be written, when known: the frame's header then says so, and another number is an
+    /// error.</param>
+    public ZstdCompressStream(Stream inner, int level = Zstd.DefaultLevel, int workers = 0, bool leaveOpen = false,
+        long? pledgedSize = null)
     {
         (_inner, _leaveOpen) = (inner, leaveOpen);
         _compressor = ZstdCompressor.Rent(level, workers);

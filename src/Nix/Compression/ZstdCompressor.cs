@@ -39,8 +39,10 @@ public sealed class ZstdCompressor : IDisposable
     /// 0: compress on the calling thread. Else that many threads of libzstd's own compress while the caller goes on; worth it from some MB
     /// on, already with one, which spares zstd what makes small steps slow. Such contexts are freed rather than pooled.
     /// </param>
-    /// <param name="jobSize">Bytes that a worker takes at once, of which it holds some six times as many; 0: four windows, 8 MiB at level 3.</param>
-    /// <param name="checksum">A few bytes in the frame by which its reader notices damage; no use where a better hash is compared anyway.</param>
+    /// <param name="jobSize">Bytes that a worker takes at once, of which it holds some six times as many; 0: four windows, 8 MiB at level
+    /// 3.</param>
+    /// <param name="checksum">A few bytes in the frame by which its reader notices damage; no use where a better hash is compared
+    /// anyway.</param>
     public static ZstdCompressor Rent(int level = Zstd.DefaultLevel, int workers = 0, int jobSize = 0, bool checksum = true)
     {
         var zstd = ZstdLibrary.Current;
@@ -56,7 +58,8 @@ public sealed class ZstdCompressor : IDisposable
 
     /// <summary>Compresses <paramref name="data"/> into one frame.</summary>
     /// <returns>The bytes written.</returns>
-    /// <exception cref="InvalidDataException"><paramref name="frame"/> is too small; <see cref="Zstd.CompressBound"/> bytes always suffice.</exception>
+    /// <exception cref="InvalidDataException"><paramref name="frame"/> is too small; <see cref="Zstd.CompressBound"/> bytes always
+    /// suffice.</exception>
     public unsafe int CompressFrame(ReadOnlySpan<byte> data, Span<byte> frame)
     {
         fixed (byte* source = data, target = frame)
@@ -65,7 +68,8 @@ public sealed class ZstdCompressor : IDisposable
 
     /// <summary>One step of a stream.</summary>
     /// <returns>
-    /// For <see cref="ZstdEnd.Flush"/> and <see cref="ZstdEnd.Frame"/>: true when it is done, false when it must be called again with room in
+    /// For <see cref="ZstdEnd.Flush"/> and <see cref="ZstdEnd.Frame"/>: true when it is done, false when it must be called again with room
+    /// in
     /// <paramref name="output"/>. For <see cref="ZstdEnd.Continue"/>: true when all input was taken.
     /// </returns>
     public unsafe bool Compress(ReadOnlySpan<byte> input, Span<byte> output, ZstdEnd end, out int consumed, out int written)

@@ -3,10 +3,12 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, not an end;
+/// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, not an
+/// end;
 /// so is anything that is not zstd. An empty input is an error too: even nothing compresses to a frame.
 /// </summary>
-/// <param name="maxWindowLog">A frame with a larger window is an <see cref="InvalidDataException"/> too: see <see cref="Zstd.BodyWindowLog"/>.</param>
+/// <param name="maxWindowLog">A frame with a larger window is an <see cref="InvalidDataException"/> too: see
+/// <see cref="Zstd.BodyWindowLog"/>.</param>
 public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false, int maxWindowLog = Zstd.NarWindowLog) : ReadOnlyStream
 {
     private readonly ZstdDecompressor _decompressor = ZstdDecompressor.Rent(maxWindowLog);

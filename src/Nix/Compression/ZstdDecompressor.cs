@@ -29,7 +29,8 @@ public sealed class ZstdDecompressor : IDisposable
     /// <summary>Its memory was given back, not pooled: for tests.</summary>
     internal bool WasFreed { get; private set; }
 
-    /// <param name="maxWindowLog">A frame whose window is larger than <c>1 &lt;&lt; maxWindowLog</c> bytes is refused: see <see cref="Zstd"/>.</param>
+    /// <param name="maxWindowLog">A frame whose window is larger than <c>1 &lt;&lt; maxWindowLog</c> bytes is refused: see
+    /// <see cref="Zstd"/>.</param>
     public static ZstdDecompressor Rent(int maxWindowLog = Zstd.NarWindowLog)
     {
         var zstd = ZstdLibrary.Current;

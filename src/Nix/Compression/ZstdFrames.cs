@@ -16,12 +16,19 @@ public static class ZstdFrames
 
     private const string Cut = "it is cut short";
 
-    /// <summary>The window of the first frame in bytes: the memory that decompressing it takes. Null when <paramref name="start"/> is not the start of one.</summary>
+    /// <summary>
+    /// The window of the first frame in bytes: the memory that decompressing it takes. Null when <paramref name="start"/> is not the start
+    /// of one.
+    /// </summary>
     /// <param name="start"><see cref="MaxHeaderLength"/> bytes, or all there are.</param>
     public static ulong? WindowOf(ReadOnlySpan<byte> start) =>
-        start.Length >= MagicLength && BinaryPrimitives.ReadUInt32LittleEndian(start) == Magic && TryReadHeader(start[MagicLength..], out var header) ? header.Window : null;
+        start.Length >= MagicLength && BinaryPrimitives.ReadUInt32LittleEndian(start) == Magic
+            && TryReadHeader(start[MagicLength..], out var header) ? header.Window : null;
 
-    /// <summary>Why the data is not whole frames that anybody can decompress without a dictionary in a window of at most <c>1 &lt;&lt; maxWindowLog</c> bytes; null when it is.</summary>
+    /// <summary>
+    /// Why the data is not whole frames that anybody can decompress without a dictionary in a window of at most <c>1 &lt;&lt;
+    /// maxWindowLog</c> bytes; null when it is.
+    /// </summary>
     public static string? FindFault(ReadOnlySpan<byte> data, int maxWindowLog)
     {
         if (data.IsEmpty)
@@ -48,7 +55,8 @@ public static class ZstdFrames
             if (header.HasDictionary)
                 return "it needs a dictionary";
             if (header.Window > 1ul << maxWindowLog)
-                return $"its window has {header.Window} bytes, more than {1 << (maxWindowLog - 20)} MiB: compress it at level 19 or below, without a long window";
+                return $"its window has {header.Window} bytes, more than {1 << (maxWindowLog - 20)} MiB: compress it at level 19 or " +
+                    "below, without a long window";
             if (SkipBlocks(ref data, header) is { } fault)
                 return fault;
         }

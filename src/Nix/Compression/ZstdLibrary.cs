@@ -4,7 +4,9 @@ using System.Runtime.InteropServices;
 
 namespace OrleansCache.Nix;
 
-/// <summary>The functions of zstd's stable API: libzstd's own, or those of its port to C#. A context belongs to the library that made it.</summary>
+/// <summary>
+/// The functions of zstd's stable API: libzstd's own, or those of its port to C#. A context belongs to the library that made it.
+/// </summary>
 internal abstract unsafe class ZstdLibrary
 {
     public const int CompressionLevel = 100;

@@ -28,7 +28,8 @@ public sealed class SecretKey
     public static SecretKey Generate(string name)
     {
         if (!KeyText.IsValidName(name))
-            throw new ArgumentException($"'{name}' cannot name a key: it must not be empty and have no colon or white space.", nameof(name));
+            throw new ArgumentException($"'{name}' cannot name a key: it must not be empty and have no colon or white space.",
+                nameof(name));
         return new SecretKey(name, Key.Create(BundledSodium.Ed25519, Exportable));
     }
 
@@ -50,12 +51,14 @@ public sealed class SecretKey
         if (pair.PublicKey.Export(KeyBlobFormat.RawPublicKey).AsSpan().SequenceEqual(bytes.AsSpan(BundledSodium.SeedBytes..)))
             key = new SecretKey(name, pair);
         else
-            error = "its second half is not the public key of the first, so nothing that it signs could be verified: restore the file, or make a new key with 'nix key generate-secret'";
+            error = "its second half is not the public key of the first, so nothing that it signs could be verified: restore the file, " +
+                "or make a new key with 'nix key generate-secret'";
         return key is not null;
     }
 
     /// <exception cref="FormatException">Not a secret key; the message does not repeat the text.</exception>
-    public static SecretKey Parse(string text) => TryParse(text, out var key, out var error) ? key : throw new FormatException($"Not a secret key: {error}.");
+    public static SecretKey Parse(string text) => TryParse(text, out var key, out var error) ? key
+        : throw new FormatException($"Not a secret key: {error}.");
 
     /// <summary>The signature as narinfos carry it: <c>name:base64</c>.</summary>
     public string Sign(string message) => Sign(Encoding.UTF8.GetBytes(message));
@@ -101,7 +104,8 @@ public sealed class PublicKey : IEquatable<PublicKey>
 
     /// <inheritdoc cref="Verify(string, string)"/>
     public bool Verify(ReadOnlySpan<byte> message, string signature) =>
-        KeyText.TrySplit(signature, BundledSodium.SignatureBytes, out var name, out var bytes) && name == Name && BundledSodium.Ed25519.Verify(_key, message, bytes);
+        KeyText.TrySplit(signature, BundledSodium.SignatureBytes, out var name, out var bytes) && name == Name
+            && BundledSodium.Ed25519.Verify(_key, message, bytes);
 
     public override string ToString() => $"{Name}:{Convert.ToBase64String(ToBytes())}";
 
@@ -117,7 +121,8 @@ public sealed class PublicKey : IEquatable<PublicKey>
 /// <summary>The form that keys and signatures share: <c>name:base64</c>.</summary>
 internal static class KeyText
 {
-    public static bool IsValidName(string? name) => !string.IsNullOrEmpty(name) && !name.Any(c => c == ':' || char.IsWhiteSpace(c) || char.IsControl(c) || char.IsSurrogate(c));
+    public static bool IsValidName(string? name) => !string.IsNullOrEmpty(name)
+        && !name.Any(c => c == ':' || char.IsWhiteSpace(c) || char.IsControl(c) || char.IsSurrogate(c));
 
     public static bool TrySplit(string? text, int byteCount, [NotNullWhen(true)] out string? name, [NotNullWhen(true)] out byte[]? bytes)
     {

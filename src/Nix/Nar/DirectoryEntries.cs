@@ -65,7 +65,8 @@ internal sealed class DirectoryEntries
         for (var i = 1; i < Count; i++)
         {
             if (NarName(i).SequenceEqual(NarName(i - 1)))
-                throw new IOException($"In '{Libc.Text(directory)}' two names become '{Libc.Text(NarName(i))}' without their case-hack suffix.");
+                throw new IOException(
+                    $"In '{Libc.Text(directory)}' two names become '{Libc.Text(NarName(i))}' without their case-hack suffix.");
         }
     }
 }

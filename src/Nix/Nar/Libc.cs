@@ -103,7 +103,8 @@ internal static partial class Libc
         var count = ReadLinkAt(directory, name, target, target.Length);
         if (count < 0)
             throw Error("read the symbolic link", name);
-        return count < target.Length ? (int)count : throw new IOException($"The target of '{Text(name)}' is longer than {target.Length - 1} bytes.");
+        return count < target.Length ? (int)count
+            : throw new IOException($"The target of '{Text(name)}' is longer than {target.Length - 1} bytes.");
     }
 
     /// <summary>Records of the kernel's <c>linux_dirent64</c>; 0 at the end.</summary>

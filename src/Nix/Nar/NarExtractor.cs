@@ -5,7 +5,9 @@ public sealed record NarExtractOptions
 {
     public static NarExtractOptions Default { get; } = new();
 
-    /// <summary>Give names that differ in case only a suffix <c>~nix~case~hack~N</c>, for file systems that cannot tell them apart.</summary>
+    /// <summary>
+    /// Give names that differ in case only a suffix <c>~nix~case~hack~N</c>, for file systems that cannot tell them apart.
+    /// </summary>
     public bool CaseHack { get; init; }
 
     /// <summary>See <see cref="NarReadOptions.MaxDepth"/>.</summary>
@@ -13,7 +15,8 @@ public sealed record NarExtractOptions
 }
 
 /// <summary>
-/// Writes a NAR's contents to a path that does not exist yet, with modes as <c>nix-store --restore</c> leaves them: 0666 or 0777 and 0777 for
+/// Writes a NAR's contents to a path that does not exist yet, with modes as <c>nix-store --restore</c> leaves them: 0666 or 0777 and 0777
+/// for
 /// directories, less the umask. Every name is made inside its open directory and never through a link, so a NAR cannot write elsewhere.
 /// </summary>
 public static class NarExtractor

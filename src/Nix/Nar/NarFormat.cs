@@ -9,7 +9,8 @@ namespace OrleansCache.Nix;
 public static class NarFormat
 {
     /// <summary>
-    /// The levels that today's stock Nix accepts (<c>narMaxDepth</c>): a root counts as one, what stands in a directory as one more than it.
+    /// The levels that today's stock Nix accepts (<c>narMaxDepth</c>): a root counts as one, what stands in a directory as one more than
+    /// it.
     /// </summary>
     public const int NixMaxDepth = 64;
 

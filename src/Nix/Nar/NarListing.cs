@@ -26,7 +26,8 @@ public sealed record NarListing(byte[] Json, bool IsExact, NarSummary Summary)
     }
 
     /// <exception cref="InvalidDataException">Not a valid NAR.</exception>
-    public static async Task<NarListing> FromNarAsync(Stream nar, NarReadOptions? options = null, CancellationToken cancellationToken = default)
+    public static async Task<NarListing> FromNarAsync(Stream nar, NarReadOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         var builder = new NarListingBuilder();
         return builder.Build(await NarReader.ReadAsync(nar, builder, options, cancellationToken));

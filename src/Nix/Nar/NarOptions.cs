@@ -8,7 +8,10 @@ public sealed record NarWriteOptions
     /// <summary>Strip <c>~nix~case~hack~N</c> from names, as Nix does on macOS. Off on Linux, where such a name is only a name.</summary>
     public bool CaseHack { get; init; }
 
-    /// <summary>Bytes of the buffer that collects what is written at once. A NAR that is at least <see cref="NarWriter.BufferReserve"/> smaller is one write.</summary>
+    /// <summary>
+    /// Bytes of the buffer that collects what is written at once. A NAR that is at least <see cref="NarWriter.BufferReserve"/> smaller is
+    /// one write.
+    /// </summary>
     public int BufferSize { get; init; } = 256 << 10;
 }
 

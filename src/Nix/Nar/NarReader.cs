@@ -13,7 +13,8 @@ public sealed record NarReadOptions
 }
 
 /// <summary>
-/// Reads a NAR that is fed to it piece by piece, and refuses whatever <c>nix-store --dump</c> would not have written: padding that is not zero,
+/// Reads a NAR that is fed to it piece by piece, and refuses whatever <c>nix-store --dump</c> would not have written: padding that is not
+/// zero,
 /// names out of order or twice, names that are empty, <c>.</c>, <c>..</c> or have a slash or NUL, fields out of order, bytes after the end.
 /// Memory depends on the depth only. It can stand beside another use of the same bytes, such as hashing them.
 /// </summary>
@@ -112,7 +113,9 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
         ? new NarSummary(Position, _deepest)
         : throw new InvalidDataException($"The NAR is cut short: it ends at byte {Position + _pendingCount}, where more must follow.");
 
-    /// <summary>The size of the piece that begins here as far as its beginning tells: at least 8, and more once the length is known.</summary>
+    /// <summary>
+    /// The size of the piece that begins here as far as its beginning tells: at least 8, and more once the length is known.
+    /// </summary>
     private int PieceSize(ReadOnlySpan<byte> start)
     {
         if (_state == State.End)

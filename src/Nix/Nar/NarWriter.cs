@@ -23,9 +23,11 @@ public static class NarWriter
     /// <param name="options">Null: the defaults.</param>
     /// <param name="handler">Told of all but the contents.</param>
     /// <param name="cancellationToken">Asked between files and between pieces of them.</param>
-    /// <exception cref="IOException">Something could not be read, changed its size meanwhile, or is of a kind that NARs do not have.</exception>
+    /// <exception cref="IOException">Something could not be read, changed its size meanwhile, or is of a kind that NARs do not
+    /// have.</exception>
     public static NarSummary Write(
-        string path, Stream sink, NarWriteOptions? options = null, INarHandler? handler = null, CancellationToken cancellationToken = default)
+        string path, Stream sink, NarWriteOptions? options = null, INarHandler? handler = null,
+            CancellationToken cancellationToken = default)
     {
         using var walk = new WriteWalk(sink, handler, options ?? NarWriteOptions.Default, cancellationToken);
         walk.Run(path);
@@ -141,7 +143,8 @@ public static class NarWriter
                 if (count > left || (count == 0 && left > 0))
                 {
                     throw new IOException(
-                        $"'{Libc.Text(name)}' changed while it was read: it had {size} bytes and now has {(count > left ? "more" : "fewer")}. A store path must not change; check who writes there.");
+                        $"'{Libc.Text(name)}' changed while it was read: it had {size} bytes and now has " +
+                            $"{(count > left ? "more" : "fewer")}. A store path must not change; check who writes there.");
                 }
 
                 _used += count;

@@ -3,7 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// What a path's hash was made from, as Nix renders it (<c>ContentAddress::render</c>): <c>text:sha256:&lt;nix32&gt;</c>, or <c>fixed:</c>, nothing or <c>r:</c> or
+/// What a path's hash was made from, as Nix renders it (<c>ContentAddress::render</c>): <c>text:sha256:&lt;nix32&gt;</c>, or <c>fixed:</c>,
+/// nothing or <c>r:</c> or
 /// <c>git:</c>, and a hash as <c>algorithm:nix32</c>.
 /// </summary>
 public readonly record struct ContentAddress
@@ -15,7 +16,8 @@ public readonly record struct ContentAddress
     private const string Fixed = "fixed:";
 
     private static readonly string[] Methods = ["r:", "git:"];
-    private static readonly (string Name, int Bytes)[] Algorithms = [("md5:", 16), ("sha1:", 20), ("sha256:", 32), ("sha512:", 64), ("blake3:", 32)];
+    private static readonly (string Name, int Bytes)[] Algorithms = [("md5:", 16), ("sha1:", 20), ("sha256:", 32), ("sha512:", 64),
+        ("blake3:", 32)];
 
     private readonly string? _value;
 
@@ -26,13 +28,15 @@ public readonly record struct ContentAddress
     /// <inheritdoc cref="TryParse(string?, out ContentAddress)"/>
     public static bool TryParse(ReadOnlySpan<char> text, out ContentAddress address)
     {
-        var ok = text.StartsWith(Text) ? text[Text.Length..].StartsWith("sha256:") && IsHash(text[Text.Length..]) : text.StartsWith(Fixed) && IsHash(WithoutMethod(text[Fixed.Length..]));
+        var ok = text.StartsWith(Text) ? text[Text.Length..].StartsWith("sha256:") && IsHash(text[Text.Length..]) : text.StartsWith(Fixed)
+            && IsHash(WithoutMethod(text[Fixed.Length..]));
         address = ok ? new ContentAddress(text.ToString()) : default;
         return ok;
     }
 
     /// <exception cref="FormatException">Not a content address.</exception>
-    public static ContentAddress Parse(string text) => TryParse(text, out var address) ? address : throw new FormatException($"'{text}' is not a content address: {Rule}");
+    public static ContentAddress Parse(string text) => TryParse(text, out var address) ? address
+        : throw new FormatException($"'{text}' is not a content address: {Rule}");
 
     public override string ToString() => _value ?? "";
 

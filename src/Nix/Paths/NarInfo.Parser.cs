@@ -137,7 +137,8 @@ public sealed partial record NarInfo
 
         private static string? Size(string name, ReadOnlySpan<char> value, out long? size)
         {
-            size = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) && parsed <= MaxNarSize ? parsed : null;
+            size = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed) && parsed <= MaxNarSize
+                ? parsed : null;
             return size is null ? $"{name}: '{value}' is not a number of bytes up to {MaxNarSize}" : null;
         }
 

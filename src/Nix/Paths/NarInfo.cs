@@ -10,7 +10,10 @@ namespace OrleansCache.Nix;
 /// </summary>
 public sealed partial record NarInfo
 {
-    /// <summary>Bytes of the largest NAR that any request may speak of: 16 TiB. What a sum or a duration is reckoned from stays far from overflowing.</summary>
+    /// <summary>
+    /// Bytes of the largest NAR that any request may speak of: 16 TiB. What a sum or a duration is reckoned from stays far from
+    /// overflowing.
+    /// </summary>
     public const long MaxNarSize = 1L << 44;
 
     private readonly IReadOnlyList<StorePath> _references = [];
@@ -54,7 +57,10 @@ public sealed partial record NarInfo
     /// <summary>What is signed. See <see cref="FingerprintOf"/>.</summary>
     public string Fingerprint() => FingerprintOf(StorePath, NarHash, NarSize, References);
 
-    /// <summary><c>1;path;sha256:nix32;narSize;reference,reference…</c> with full paths (Nix: <c>ValidPathInfo::fingerprint</c>). The references must come sorted, without duplicates.</summary>
+    /// <summary>
+    /// <c>1;path;sha256:nix32;narSize;reference,reference…</c> with full paths (Nix: <c>ValidPathInfo::fingerprint</c>). The references
+    /// must come sorted, without duplicates.
+    /// </summary>
     public static string FingerprintOf(StorePath path, Sha256Hash narHash, long narSize, IReadOnlyList<StorePath> sortedReferences)
     {
         var text = new StringBuilder(160 + sortedReferences.Count * 80);

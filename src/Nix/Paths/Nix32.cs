@@ -47,7 +47,8 @@ public static class Nix32
     {
         if (text.Length != EncodedLength(bytes.Length))
             return false;
-        // A closure has tens of thousands of hashes, and which digit comes next cannot be foretold: so a table, and one question at the end.
+        // A closure has tens of thousands of hashes, and which digit comes next cannot be foretold: so a table, and one question at the
+        // end.
         int seen = 0, end = text.Length;
         while (end > 0)
         {

@@ -3,7 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// A signature in its one form, <c>keyname:base64</c>: a name of at most 255 characters without colon, white space or control character, and the canonical base64 of 64 bytes.
+/// A signature in its one form, <c>keyname:base64</c>: a name of at most 255 characters without colon, white space or control character,
+/// and the canonical base64 of 64 bytes.
 /// What a narinfo passes on has to be one: a reader refuses a whole narinfo for one <c>Sig</c> that it cannot read.
 /// </summary>
 public readonly record struct PathSignature

@@ -4,7 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// What a realisation is of, in the one form of either kind: <c>sha256:&lt;64 hex digits&gt;!&lt;output&gt;</c>, as Nix up to 2.34 has it, or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c>,
+/// What a realisation is of, in the one form of either kind: <c>sha256:&lt;64 hex digits&gt;!&lt;output&gt;</c>, as Nix up to 2.34 has it,
+/// or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c>,
 /// as its build traces have it. An output is named as a store path may be.
 /// </summary>
 public readonly record struct RealisationId
@@ -33,19 +34,23 @@ public readonly record struct RealisationId
     public static bool TryParse([NotNullWhen(true)] string? text, out RealisationId id)
     {
         var mark = text.AsSpan().IndexOfAny('!', '^');
-        var ok = mark > 0 && IsOutput(text.AsSpan(mark + 1)) && (text![mark] == '!' ? IsHash(text.AsSpan(0, mark)) : IsDerivation(text.AsSpan(0, mark)));
+        var ok = mark > 0 && IsOutput(text.AsSpan(mark + 1))
+            && (text![mark] == '!' ? IsHash(text.AsSpan(0, mark)) : IsDerivation(text.AsSpan(0, mark)));
         id = ok ? new RealisationId(text!, mark) : default;
         return ok;
     }
 
     /// <exception cref="FormatException">Not the id of a realisation.</exception>
-    public static RealisationId Parse(string text) => TryParse(text, out var id) ? id : throw new FormatException($"'{text}' is not the id of a realisation: {Rule}");
+    public static RealisationId Parse(string text) => TryParse(text, out var id) ? id
+        : throw new FormatException($"'{text}' is not the id of a realisation: {Rule}");
 
     public override string ToString() => _value ?? "";
 
     private static bool IsOutput(ReadOnlySpan<char> text) => text.Length <= MaxOutputLength && StorePath.IsValidName(text);
 
-    private static bool IsHash(ReadOnlySpan<char> text) => text.Length == Algorithm.Length + HexLength && text.StartsWith(Algorithm) && !text[Algorithm.Length..].ContainsAnyExcept(Hex);
+    private static bool IsHash(ReadOnlySpan<char> text) => text.Length == Algorithm.Length + HexLength && text.StartsWith(Algorithm)
+        && !text[Algorithm.Length..].ContainsAnyExcept(Hex);
 
-    private static bool IsDerivation(ReadOnlySpan<char> text) => !text.StartsWith("/") && StorePath.TryParse(text, out var path) && path.IsDerivation;
+    private static bool IsDerivation(ReadOnlySpan<char> text) => !text.StartsWith("/") && StorePath.TryParse(text, out var path)
+        && path.IsDerivation;
 }

@@ -5,7 +5,9 @@ using System.Security.Cryptography;
 
 namespace OrleansCache.Nix;
 
-/// <summary>A SHA-256 value: a NAR hash or a file hash. Printed as Nix prints it in narinfos, <c>sha256:</c> and 52 nix32 characters.</summary>
+/// <summary>
+/// A SHA-256 value: a NAR hash or a file hash. Printed as Nix prints it in narinfos, <c>sha256:</c> and 52 nix32 characters.
+/// </summary>
 public readonly record struct Sha256Hash
 {
     public const int ByteLength = 32;
@@ -53,7 +55,8 @@ public readonly record struct Sha256Hash
     /// <exception cref="FormatException">None of the accepted forms.</exception>
     public static Sha256Hash Parse(ReadOnlySpan<char> text) => TryParse(text, out var hash)
         ? hash
-        : throw new FormatException($"'{text}' is not a SHA-256: expected sha256:<52 nix32 characters>, sha256:<64 hex digits> or sha256-<base 64>.");
+        : throw new FormatException(
+            $"'{text}' is not a SHA-256: expected sha256:<52 nix32 characters>, sha256:<64 hex digits> or sha256-<base 64>.");
 
     /// <summary><c>sha256:</c> and 52 nix32 characters.</summary>
     public string ToNix32String() => Prefix + ToNix32();
@@ -98,7 +101,8 @@ public readonly record struct Sha256Hash
     private static bool TryDecode(ReadOnlySpan<char> digits, bool sri, Span<byte> bytes)
     {
         if (!sri && digits.Length == ByteLength * 2)
-            return Convert.FromHexString(digits, bytes, out _, out var hexBytes) == System.Buffers.OperationStatus.Done && hexBytes == ByteLength;
+            return Convert.FromHexString(digits, bytes, out _, out var hexBytes) == System.Buffers.OperationStatus.Done
+                && hexBytes == ByteLength;
         if (!sri && digits.Length == Nix32.EncodedLength(ByteLength))
             return Nix32.TryDecode(digits, bytes);
         return digits.Length == 44 && Convert.TryFromBase64Chars(digits, bytes, out var written) && written == ByteLength;

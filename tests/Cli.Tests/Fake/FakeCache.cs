@@ -155,7 +155,8 @@ public sealed class FakeCache : IAsyncDisposable
     }
 
     private Task InfoAsync(HttpContext context, string name) => AnswerAsync(
-        context, new CacheInfo { Name = name, StoreDir = "/nix/store", Priority = 30, Substituter = Named ?? Url, PublicKeys = ["fake-1:AAAA"], Version = "0.1.0" }, ProtocolJson.Default.CacheInfo);
+        context, new CacheInfo { Name = name, StoreDir = "/nix/store", Priority = 30, Substituter = Named ?? Url,
+            PublicKeys = ["fake-1:AAAA"], Version = "0.1.0" }, ProtocolJson.Default.CacheInfo);
 
     private async Task BeginAsync(HttpContext context)
     {
@@ -164,7 +165,8 @@ public sealed class FakeCache : IAsyncDisposable
         lock (_lock)
             _pushes.Add(push.Id, push);
         var missing = begin.Paths.Where(path => !Live.ContainsKey(path.Path.Hash))
-            .Select(path => new PathStatus { Path = path.Path.Hash, State = Nars.ContainsKey(path.NarHash) ? PathState.Stored : StateOf(path) }).ToList();
+            .Select(path => new PathStatus { Path = path.Path.Hash, State = Nars.ContainsKey(path.NarHash) ? PathState.Stored
+                : StateOf(path) }).ToList();
         var grants = new Dictionary<Sha256Hash, UploadGrant>();
         var states = missing.ConvertAll(status => status.State == PathState.Upload ? Grant(push, status.Path, grants) : status);
         await AnswerAsync(context, new PushOpened
@@ -186,7 +188,8 @@ public sealed class FakeCache : IAsyncDisposable
         var declared = push.Paths[path];
         if (!grants.TryGetValue(declared.NarHash, out var grant))
         {
-            var upload = new FakeUpload($"up{Interlocked.Increment(ref _ids)}", declared, declared.NarSize <= SinglePutLimit ? null : PartSize);
+            var upload = new FakeUpload($"up{Interlocked.Increment(ref _ids)}", declared, declared.NarSize <= SinglePutLimit
+                ? null : PartSize);
             lock (_lock)
                 push.Uploads.Add(upload.Id, upload);
             grants.Add(declared.NarHash, grant = Describe(upload, 1, FirstParts));
@@ -207,7 +210,8 @@ public sealed class FakeCache : IAsyncDisposable
         Expires = DateTimeOffset.UtcNow + UrlLife,
     };
 
-    private Uri StoreUrl(FakeUpload upload, int part) => new($"{(Store ?? Url).AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");
+    private Uri StoreUrl(FakeUpload upload, int part) =>
+        new($"{(Store ?? Url).AbsoluteUri.TrimEnd('/')}/store/{upload.Id}/{part}?generation={UrlGeneration}");
 
     private FakeUpload? Find(string id)
     {
@@ -227,7 +231,8 @@ public sealed class FakeCache : IAsyncDisposable
         {
             var (url, size) = (new Uri(line.Split(' ')[0]), int.Parse(line.Split(' ')[1], null));
             var upload = Find(url.Segments[^2].TrimEnd('/'));
-            statuses.Add(url.Query != $"?generation={UrlGeneration}" ? 403 : upload is null ? 404 : upload.Bodies.TryAdd(0, bytes[at..(at + size)]) ? 200 : 412);
+            statuses.Add(url.Query != $"?generation={UrlGeneration}" ? 403 : upload is null ? 404
+                : upload.Bodies.TryAdd(0, bytes[at..(at + size)]) ? 200 : 412);
             at += size;
         }
 
@@ -260,7 +265,8 @@ public sealed class FakeCache : IAsyncDisposable
         var rejected = new List<RejectedUpload>();
         foreach (var uploaded in report.Uploads)
         {
-            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded) ?? await upload.ProblemAsync(uploaded, WantsMd5, Hashes) : "not-found";
+            var reason = push.Uploads.TryGetValue(uploaded.Upload, out var upload) ? Reject(uploaded)
+                ?? await upload.ProblemAsync(uploaded, WantsMd5, Hashes) : "not-found";
             if (reason is null)
             {
                 stored.Add(uploaded.Upload);
@@ -300,13 +306,15 @@ public sealed class FakeCache : IAsyncDisposable
     {
         var wanted = await ReadAsync(context, ProtocolJson.Default.UrlsRequest);
         if (push.Uploads.TryGetValue(id, out var upload))
-            await AnswerAsync(context, new UrlsAnswer { FirstPart = wanted.FirstPart, Grant = Describe(upload, wanted.FirstPart, wanted.Count) }, ProtocolJson.Default.UrlsAnswer);
+            await AnswerAsync(context, new UrlsAnswer { FirstPart = wanted.FirstPart,
+                Grant = Describe(upload, wanted.FirstPart, wanted.Count) }, ProtocolJson.Default.UrlsAnswer);
         else
             await ProblemAsync(context, 404, "unknown-upload", "the upload has ended");
     }
 
     private Task RenewAsync(HttpContext context, FakePush push) => AnswerAsync(
-        context, new RenewAnswer { Expires = DateTimeOffset.UtcNow.AddHours(1), RenewAfterSeconds = RenewAfterSeconds }, ProtocolJson.Default.RenewAnswer);
+        context, new RenewAnswer { Expires = DateTimeOffset.UtcNow.AddHours(1), RenewAfterSeconds = RenewAfterSeconds },
+            ProtocolJson.Default.RenewAnswer);
 
     private async Task CommitAsync(HttpContext context, FakePush push)
     {
@@ -318,7 +326,8 @@ public sealed class FakeCache : IAsyncDisposable
         }
 
         var published = push.Begin.Paths.Count(path => Live.TryAdd(path.Path.Hash, path));
-        await AnswerAsync(context, new CommitAnswer { Id = push.Id, State = PushState.Committed, Published = published }, ProtocolJson.Default.CommitAnswer);
+        await AnswerAsync(context, new CommitAnswer { Id = push.Id, State = PushState.Committed, Published = published },
+            ProtocolJson.Default.CommitAnswer);
     }
 
     private Task AbortAsync(HttpContext context, string push)
@@ -344,9 +353,11 @@ public sealed class FakeCache : IAsyncDisposable
     }
 
     public static Task ProblemAsync(HttpContext context, int status, string name, string detail) => AnswerAsync(
-        context, new Problem { Type = $"urn:orleans-cache:error:{name}", Title = name, Status = status, Detail = detail }, ProtocolJson.Default.Problem, status, "application/problem+json");
+        context, new Problem { Type = $"urn:orleans-cache:error:{name}", Title = name, Status = status, Detail = detail },
+            ProtocolJson.Default.Problem, status, "application/problem+json");
 
-    private static async Task AnswerAsync<T>(HttpContext context, T answer, JsonTypeInfo<T> type, int status = 200, string contentType = "application/json")
+    private static async Task AnswerAsync<T>(HttpContext context, T answer, JsonTypeInfo<T> type, int status = 200,
+        string contentType = "application/json")
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = contentType;

@@ -40,7 +40,8 @@ internal sealed class FakeUpload(string id, PathDeclaration declared, long? part
             return "a part has another size";
         if (file.Length != report.FileSize)
             return "size-mismatch";
-        if ((hashes ? null : Sha256Hash.Compute(file)) != report.FileHash || !report.Md5.SequenceEqual(wantsMd5 ? bodies.Select(body => Convert.ToHexStringLower(MD5.HashData(body))) : []))
+        if ((hashes ? null : Sha256Hash.Compute(file)) != report.FileHash
+            || !report.Md5.SequenceEqual(wantsMd5 ? bodies.Select(body => Convert.ToHexStringLower(MD5.HashData(body))) : []))
             return "hash-mismatch";
         // There are readers that take the end of the first frame for the end of the file.
         if (!IsOneFrame(file))

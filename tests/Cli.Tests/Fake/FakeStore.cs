@@ -23,7 +23,8 @@ public sealed class FakeStore : IDisposable
     /// <summary>A path with one file of so many bytes: noise, that no compressor makes smaller, or text.</summary>
     internal PathInfo Add(string name, int size, bool noise = false, int seed = -1)
     {
-        var path = new StorePath(StorePathHash.FromBytes(Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)).ToArray().AsSpan(..StorePathHash.ByteLength)), name);
+        var path = new StorePath(StorePathHash.FromBytes(Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)).ToArray()
+            .AsSpan(..StorePathHash.ByteLength)), name);
         var folder = Directory.CreateDirectory(Path.Combine(Folder, path.BaseName)).FullName;
         var bytes = new byte[size];
 #pragma warning disable CA5394

@@ -3,16 +3,23 @@ using Xunit;
 
 namespace OrleansCache.Cli.Tests.Surroundings;
 
-/// <summary>The program as a process of its own: the one built beside these tests, or that of the folder that <c>ORLEANS_CACHE_TEST_PROGRAMS</c> names, such as an older version's.</summary>
+/// <summary>
+/// The program as a process of its own: the one built beside these tests, or that of the folder that <c>ORLEANS_CACHE_TEST_PROGRAMS</c>
+/// names, such as an older version's.
+/// </summary>
 internal static class Client
 {
-    private static string Program { get; } = Path.Combine(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_PROGRAMS") is { Length: > 0 } folder ? folder : AppContext.BaseDirectory, "orleans-cache");
+    private static string Program { get; } = Path.Combine(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_PROGRAMS")
+        is { Length: > 0 } folder ? folder : AppContext.BaseDirectory, "orleans-cache");
 
     /// <summary>Runs it with no configuration but the test's own.</summary>
-    public static Task<ProcessResult> RunAsync(IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null, string? input = null) =>
+    public static Task<ProcessResult> RunAsync(IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null,
+        string? input = null) =>
         ProcessRunner.RunAsync(Program, arguments, Surrounded(environment), input, timeout: TimeSpan.FromMinutes(2));
 
-    /// <summary>Runs a line of a shell in which <c>$CLIENT</c> is the program. A shell closes descriptors and deletes folders under it.</summary>
+    /// <summary>
+    /// Runs a line of a shell in which <c>$CLIENT</c> is the program. A shell closes descriptors and deletes folders under it.
+    /// </summary>
     public static Task<ProcessResult> ShellAsync(string line, IReadOnlyDictionary<string, string?>? environment = null)
     {
         var all = Surrounded(environment);

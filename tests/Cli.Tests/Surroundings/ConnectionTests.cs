@@ -20,7 +20,8 @@ public sealed class ConnectionTests
     {
         await using var server = new ScriptedServer("", ScriptedServer.Certificate("localhost", NextYear, IPAddress.Loopback));
 
-        Client.AssertTold(await RunAsync(command, $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "not trusted", "SSL_CERT_FILE");
+        Client.AssertTold(await RunAsync(command, $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "not trusted",
+            "SSL_CERT_FILE");
     }
 
     [Fact]
@@ -28,15 +29,18 @@ public sealed class ConnectionTests
     {
         await using var server = new ScriptedServer("", ScriptedServer.Certificate("cache.example.org", NextYear));
 
-        Client.AssertTold(await RunAsync("info", $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "another name (cache.example.org)");
+        Client.AssertTold(await RunAsync("info", $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority,
+            "another name (cache.example.org)");
     }
 
     [Fact]
     public async Task A_certificate_that_has_expired_is_told_with_the_day()
     {
-        await using var server = new ScriptedServer("", ScriptedServer.Certificate("localhost", new DateTimeOffset(2020, 1, 2, 0, 0, 0, TimeSpan.Zero), IPAddress.Loopback));
+        await using var server = new ScriptedServer("",
+            ScriptedServer.Certificate("localhost", new DateTimeOffset(2020, 1, 2, 0, 0, 0, TimeSpan.Zero), IPAddress.Loopback));
 
-        Client.AssertTold(await RunAsync("info", $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "expired on 2020-01-02");
+        Client.AssertTold(await RunAsync("info", $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority,
+            "expired on 2020-01-02");
     }
 
     [Theory]
@@ -46,23 +50,28 @@ public sealed class ConnectionTests
     {
         await using var server = new ScriptedServer(ScriptedServer.Answer("400 Bad Request", "text/html", Page));
 
-        Client.AssertTold(await RunAsync(command, $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "does not speak TLS", "http://");
+        Client.AssertTold(await RunAsync(command, $"https://{server.Authority}"), ExitCodes.Unreachable, server.Authority,
+            "does not speak TLS", "http://");
     }
 
     [Fact]
     public async Task A_redirect_names_the_url_to_use()
     {
-        await using var server = new ScriptedServer(ScriptedServer.Answer("301 Moved Permanently", "text/html", Page, "Location: https://cache.example.org/v1/caches/default\r\n"));
+        await using var server = new ScriptedServer(ScriptedServer.Answer("301 Moved Permanently", "text/html", Page,
+            "Location: https://cache.example.org/v1/caches/default\r\n"));
 
-        Client.AssertTold(await RunAsync("info", $"http://{server.Authority}"), ExitCodes.Usage, "redirects to https://cache.example.org/", "--url");
+        Client.AssertTold(await RunAsync("info", $"http://{server.Authority}"), ExitCodes.Usage,
+            "redirects to https://cache.example.org/", "--url");
     }
 
     [Fact]
     public async Task A_body_that_a_proxy_before_the_server_refuses_names_the_limit()
     {
-        await using var server = new ScriptedServer(ScriptedServer.Answer("413 Request Entity Too Large", "text/html", Page, "Server: nginx\r\n"));
+        await using var server = new ScriptedServer(ScriptedServer.Answer("413 Request Entity Too Large", "text/html", Page,
+            "Server: nginx\r\n"));
 
-        Client.AssertTold(await RunAsync("gc", $"http://{server.Authority}"), ExitCodes.Failed, server.Authority, "HTTP 413", "a web page of nginx", "client_max_body_size");
+        Client.AssertTold(await RunAsync("gc", $"http://{server.Authority}"), ExitCodes.Failed, server.Authority, "HTTP 413",
+            "a web page of nginx", "client_max_body_size");
     }
 
     [Fact]
@@ -71,7 +80,8 @@ public sealed class ConnectionTests
         var proxy = $"http://127.0.0.1:{FreePort.Next()}";
 
         Client.AssertTold(
-            await RunAsync("info", "http://cache.example.org", ("http_proxy", proxy)), ExitCodes.Unreachable, "no connection to the proxy", proxy, "http_proxy", "no_proxy=cache.example.org");
+            await RunAsync("info", "http://cache.example.org", ("http_proxy", proxy)), ExitCodes.Unreachable, "no connection to the proxy",
+                proxy, "http_proxy", "no_proxy=cache.example.org");
     }
 
     [Theory]
@@ -81,7 +91,8 @@ public sealed class ConnectionTests
     {
         await using var proxy = new ScriptedServer(ScriptedServer.Answer("403 Forbidden", "text/html", Page));
 
-        Client.AssertTold(await RunAsync("info", url, (variable, $"http://user:secret@{proxy.Authority}")), ExitCodes.Unreachable, proxy.Authority, "cache.example.org", "no_proxy");
+        Client.AssertTold(await RunAsync("info", url, (variable, $"http://user:secret@{proxy.Authority}")), ExitCodes.Unreachable,
+            proxy.Authority, "cache.example.org", "no_proxy");
     }
 
     [Theory]
@@ -92,7 +103,8 @@ public sealed class ConnectionTests
         await using var cache = await FakeCache.StartAsync();
 
         Client.AssertTold(
-            await RunAsync("info", cache.Url.ToString(), ("http_proxy", $"http://127.0.0.1:{FreePort.Next()}"), ("no_proxy", exempt)), ExitCodes.Ok, "substituter");
+            await RunAsync("info", cache.Url.ToString(), ("http_proxy", $"http://127.0.0.1:{FreePort.Next()}"), ("no_proxy", exempt)),
+                ExitCodes.Ok, "substituter");
     }
 
     [Theory]
@@ -106,8 +118,10 @@ public sealed class ConnectionTests
     [InlineData("http://11.1.2.3", "10.0.0.0/8", false)]
     [InlineData("http://[::1]:80", "::1", true)]
     [InlineData("http://cache.example.org", "", false)]
-    public void No_proxy_means_what_it_means_to_curl(string url, string list, bool isExempt) => Assert.Equal(isExempt, Proxies.IsExempt(new Uri(url), list));
+    public void No_proxy_means_what_it_means_to_curl(string url, string list, bool isExempt) =>
+        Assert.Equal(isExempt, Proxies.IsExempt(new Uri(url), list));
 
     private static Task<ProcessResult> RunAsync(string command, string url, params (string Name, string Value)[] variables) =>
-        Client.RunAsync([.. command.Split(' '), "--url", url], variables.ToDictionary(variable => variable.Name, variable => (string?)variable.Value));
+        Client.RunAsync([.. command.Split(' '), "--url", url], variables.ToDictionary(variable => variable.Name, variable =>
+            (string?)variable.Value));
 }

@@ -45,7 +45,8 @@ public sealed class InputTests
     {
         using var folder = new TempFolder();
 
-        Client.AssertTold(await Client.ShellAsync($"mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec \"$CLIENT\" push ./result"), ExitCodes.Usage, "./result");
+        Client.AssertTold(await Client.ShellAsync(
+            $"mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec \"$CLIENT\" push ./result"), ExitCodes.Usage, "./result");
     }
 
     [NixFact]
@@ -54,7 +55,10 @@ public sealed class InputTests
         using var folder = new TempFolder();
 
         // Nix answers, and says so: the path is not there.
-        Client.AssertTold(await Client.ShellAsync($"mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec \"$CLIENT\" push --url http://127.0.0.1:9 {First}"), ExitCodes.Usage, First, "is not valid");
+        Client.AssertTold(
+            await Client.ShellAsync(
+            $"mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec \"$CLIENT\" push --url http://127.0.0.1:9 {First}"),
+            ExitCodes.Usage, First, "is not valid");
     }
 
     [NixFact]
@@ -62,7 +66,9 @@ public sealed class InputTests
     {
         using var folder = new TempFolder();
 
-        var run = await Client.ShellAsync($"cd {folder}; printf '#!/bin/sh\\ntouch {folder}/ran\\n' > nix; chmod +x nix; \"$CLIENT\" doctor --url http://127.0.0.1:9; test ! -e {folder}/ran || echo it ran");
+        var run = await Client.ShellAsync(
+            $"cd {folder}; printf '#!/bin/sh\\ntouch {folder}/ran\\n' > nix; chmod +x nix; \"$CLIENT\" doctor --url http://127.0.0.1:9; " +
+            $"test ! -e {folder}/ran || echo it ran");
 
         Assert.DoesNotContain("it ran", run.Output, StringComparison.Ordinal);
     }

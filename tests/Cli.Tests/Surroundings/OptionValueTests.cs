@@ -12,9 +12,11 @@ public sealed class OptionValueTests
     private static readonly string[] NoText = ["", " ", "\t", "\n", "   \n", "a\nb", "a\rb", "a\tb", "\u0007", "a\u001b[31m"];
     private static readonly string[] NoNumber = ["", " ", "high", "-1", "1.5", "1e3", "0x10", "NaN", "٣", "99999999999999999999"];
     private static readonly string[] NoDuration = ["", " ", "soon", "-1h", "1.5h", "15", "d", "1w", "1 h 2 m", "99999999999999999999d"];
-    private static readonly string[] NoUrl = ["", " ", "/", "cache.example.org", "ftp://cache", "http://", "http://user:word@cache", "http://cache?a=b", "http://cache#a", "http://[::1"];
+    private static readonly string[] NoUrl = ["", " ", "/", "cache.example.org", "ftp://cache", "http://", "http://user:word@cache",
+        "http://cache?a=b", "http://cache#a", "http://[::1"];
     private static readonly string[] NoName = ["", " ", "a b", "a/b", "ä", "a:b", "a?b", "a*b", "a\nb", "a,b"];
-    private static readonly string[] NoHash = ["", " ", "sha256", "sha256:", "sha256-", "sha512:abc", "sha256:0", "md5:0", "sha256-AAAA", "1234"];
+    private static readonly string[] NoHash = ["", " ", "sha256", "sha256:", "sha256-", "sha512:abc", "sha256:0", "md5:0",
+        "sha256-AAAA", "1234"];
     private static readonly string[] NoWords = ["", " ", ",", "a b", "push, ,pin", "PUSH!", "push;pin", "push pin", "pü", "a\nb"];
     private static readonly string[] NoShell = ["", " ", "sh", "ksh", "BASH", "bash ", "bash,zsh", "tcsh", "powershell", "1"];
 
@@ -26,7 +28,8 @@ public sealed class OptionValueTests
     {
         var command = All(RootCommands.Create(), "").Single(found => found.Words == words).Command;
         string[] call = words.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        foreach (var option in command.Options.Concat(Recursive()).Where(option => option.ValueType != typeof(bool) && option.ValueType != typeof(void)))
+        foreach (var option in command.Options.Concat(Recursive())
+            .Where(option => option.ValueType != typeof(bool) && option.ValueType != typeof(void)))
         {
             foreach (var value in BadValues(option.Name, option.ValueType))
                 AssertRefused([.. call, $"{option.Name}={value}"], value);
@@ -83,7 +86,8 @@ public sealed class OptionValueTests
         _ => throw new InvalidOperationException($"{name} is a {type}: say which ten values it cannot have"),
     };
 
-    private static IEnumerable<Option> Recursive() => RootCommands.Create().Options.Where(option => option.Recursive && option is not System.CommandLine.Help.HelpOption);
+    private static IEnumerable<Option> Recursive() =>
+        RootCommands.Create().Options.Where(option => option.Recursive && option is not System.CommandLine.Help.HelpOption);
 
     private static IEnumerable<(string Words, Command Command)> All(Command command, string words) =>
         command.Subcommands.SelectMany(inner => All(inner, $"{words} {inner.Name}".Trim())).Prepend((words, command));

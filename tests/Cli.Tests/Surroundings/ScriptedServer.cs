@@ -7,7 +7,9 @@ using System.Text;
 
 namespace OrleansCache.Cli.Tests.Surroundings;
 
-/// <summary>Whatever may stand at an address that somebody gives: it answers each connection with one text, in TLS if it has a certificate.</summary>
+/// <summary>
+/// Whatever may stand at an address that somebody gives: it answers each connection with one text, in TLS if it has a certificate.
+/// </summary>
 internal sealed class ScriptedServer : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
@@ -27,7 +29,8 @@ internal sealed class ScriptedServer : IAsyncDisposable
 
     /// <summary>An answer with a body.</summary>
     public static string Answer(string status, string type, string body, string headers = "") =>
-        $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n{headers}\r\n{body}";
+        $"HTTP/1.1 {status}\r\nContent-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: " +
+            $"close\r\n{headers}\r\n{body}";
 
     /// <summary>A certificate of its own authority.</summary>
     public static X509Certificate2 Certificate(string name, DateTimeOffset until, IPAddress? address = null)
@@ -76,7 +79,8 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 {
                 }
             }
-            catch (Exception e) when (e is IOException or SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException or ObjectDisposedException)
+            catch (Exception e) when (e
+                is IOException or SocketException or OperationCanceledException or System.Security.Authentication.AuthenticationException or ObjectDisposedException)
             {
                 // The client goes away when it has seen enough.
             }

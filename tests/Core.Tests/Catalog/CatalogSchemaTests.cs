@@ -12,13 +12,15 @@ public sealed class CatalogSchemaTests
     {
         var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
 
-        var databases = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => CatalogDatabase.OpenAsync(connectionString, CancellationToken.None)));
+        var databases = await Task.WhenAll(Enumerable.Range(0, 8)
+            .Select(_ => CatalogDatabase.OpenAsync(connectionString, CancellationToken.None)));
 
         Assert.Single(databases.Select(d => d.Functions).Distinct());
         Assert.Equal(1, await databases[0].SingleAsync("select count(*) from cache", _ => { }, r => r.GetInt64(0), CancellationToken.None));
         Assert.Equal(
             await databases[0].SingleAsync("select count(*) from schema_version", _ => { }, r => r.GetInt64(0), CancellationToken.None),
-            await databases[0].SingleAsync("select max(version)::bigint from schema_version", _ => { }, r => r.GetInt64(0), CancellationToken.None));
+            await databases[0].SingleAsync("select max(version)::bigint from schema_version", _ => { }, r => r.GetInt64(0),
+                CancellationToken.None));
         foreach (var database in databases)
             await database.DisposeAsync();
     }
@@ -46,8 +48,10 @@ public sealed class CatalogSchemaTests
 
         Assert.Empty(await database.ListAsync(Lists.Unequal, _ => { }, r => r.GetString(0), CancellationToken.None));
         Assert.Equal(9, await database.SingleAsync(
-            "select (select count(*) from moving_path) + (select count(*) from moving_object) + (select count(*) from tombstone)", _ => { }, r => r.GetInt64(0), CancellationToken.None));
-        Assert.Equal(1, await database.SingleAsync("select count(*) from pg_namespace where nspname ~ '^orleans_cache_'", _ => { }, r => r.GetInt64(0), CancellationToken.None));
+            "select (select count(*) from moving_path) + (select count(*) from moving_object) + (select count(*) from tombstone)", _ => { },
+                r => r.GetInt64(0), CancellationToken.None));
+        Assert.Equal(1, await database.SingleAsync("select count(*) from pg_namespace where nspname ~ '^orleans_cache_'", _ => { }, r =>
+            r.GetInt64(0), CancellationToken.None));
     }
 
     [Fact]
@@ -88,7 +92,8 @@ public sealed class CatalogSchemaTests
     [Fact]
     public async Task A_server_notices_that_a_newer_one_has_changed_the_schema()
     {
-        await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(), CancellationToken.None);
+        await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            CancellationToken.None);
         Assert.False(await database.IsOutdatedAsync(CancellationToken.None));
 
         await database.RunAsync("insert into schema_version (version, name) values (1000, 'future')", _ => { }, CancellationToken.None);
@@ -103,7 +108,8 @@ public sealed class CatalogSchemaTests
         await using (var database = await CatalogDatabase.OpenAsync(connectionString, CancellationToken.None))
             await database.RunAsync("insert into schema_version (version, name) values (1000, 'future')", _ => { }, CancellationToken.None);
 
-        var problem = await Assert.ThrowsAsync<CatalogVersionException>(() => CatalogDatabase.OpenAsync(connectionString, CancellationToken.None));
+        var problem = await Assert.ThrowsAsync<CatalogVersionException>(() =>
+            CatalogDatabase.OpenAsync(connectionString, CancellationToken.None));
 
         Assert.Contains("newer", problem.Message, StringComparison.Ordinal);
     }
@@ -112,7 +118,8 @@ public sealed class CatalogSchemaTests
     {
         var assembly = typeof(CatalogDatabase).Assembly;
         var texts = new List<string>();
-        foreach (var name in assembly.GetManifestResourceNames().Where(n => n.Contains(".Migrations.", StringComparison.Ordinal)).Order(StringComparer.Ordinal).Take(upTo))
+        foreach (var name in assembly.GetManifestResourceNames().Where(n => n.Contains(".Migrations.", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).Take(upTo))
         {
             using var reader = new StreamReader(assembly.GetManifestResourceStream(name)!);
             texts.Add(await reader.ReadToEndAsync());

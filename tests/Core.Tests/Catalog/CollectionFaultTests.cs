@@ -7,7 +7,10 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Catalog;
 
-/// <summary>Generated: each statement of a collection meets one answer of each sort of <see cref="DatabaseAnswer"/>, and one that is lost. The run comes to its end, in this process or the next, and takes no more than it may.</summary>
+/// <summary>
+/// Generated: each statement of a collection meets one answer of each sort of <see cref="DatabaseAnswer"/>, and one that is lost. The run
+/// comes to its end, in this process or the next, and takes no more than it may.
+/// </summary>
 public sealed class CollectionFaultTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -17,10 +20,12 @@ public sealed class CollectionFaultTests
     {
         var direct = "";
         PostgresFaultProxy proxy = null!;
-        await using var world = await World.CreateAsync(through: connection => (proxy = new PostgresFaultProxy(direct = connection)).ConnectionString);
+        await using var world = await World.CreateAsync(through: connection =>
+            (proxy = new PostgresFaultProxy(direct = connection)).ConnectionString);
         await using var _ = proxy;
         await world.PushAsync(World.Chain("kept-a", "kept-b"));
-        await world.Core.Pins.SetAsync(CacheName.Default, PinName.Parse("kept"), new SetPin { Path = World.Path("kept-b").Path }, default, OperationId.New(), TimeSpan.FromSeconds(30), None);
+        await world.Core.Pins.SetAsync(CacheName.Default, PinName.Parse("kept"), new SetPin { Path = World.Path("kept-b").Path }, default,
+            OperationId.New(), TimeSpan.FromSeconds(30), None);
 
         var statements = await RunAsync("first", 0, null);
         Assert.True(statements > 5, $"{statements}");
@@ -38,7 +43,8 @@ public sealed class CollectionFaultTests
             await world.PushAsync(World.Chain($"{name}-a", $"{name}-b"));
             Assert.True(OperationId.TryParse(name, out var operation));
             proxy.Arm(at, isFault ? new PostgresFault(state, state is not null && DatabaseFaultTests.Fatal.Contains(state)) : null);
-            var failure = await Record.ExceptionAsync(() => world.Core.Collection.StartAsync(CacheName.Default, World.Everything, operation, None));
+            var failure = await Record.ExceptionAsync(() => world.Core.Collection.StartAsync(CacheName.Default, World.Everything,
+                operation, None));
             // Only the first statement is the request's own.
             Assert.True(failure is null || at == 0, $"{failure}");
             if (failure is not null)
@@ -75,7 +81,8 @@ public sealed class CollectionFaultTests
     {
         await using var connection = new NpgsqlConnection(direct);
         await connection.OpenAsync();
-        await using var command = new NpgsqlCommand("select state::text, error from gc_run where operation like '%' || $1", connection) { Parameters = { new NpgsqlParameter { Value = operation.ToString() } } };
+        await using var command = new NpgsqlCommand("select state::text, error from gc_run where operation like '%' || $1",
+            connection) { Parameters = { new NpgsqlParameter { Value = operation.ToString() } } };
         await using var reader = await command.ExecuteReaderAsync();
         Assert.True(await reader.ReadAsync());
         return (reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetString(1));

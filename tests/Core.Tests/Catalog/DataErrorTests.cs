@@ -14,9 +14,12 @@ public class DataErrorTests
     [InlineData("select $1::interval", "99999999999 years")]
     public async Task A_value_that_the_database_cannot_keep_is_the_requests_fault(string sql, string value)
     {
-        await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(), CancellationToken.None);
+        await using var database = await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            CancellationToken.None);
 
-        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => database.RunAsync(sql.Replace("$1", "$1::text", StringComparison.Ordinal), p => p.Add(new NpgsqlParameter { Value = value }), CancellationToken.None));
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            database.RunAsync(sql.Replace("$1", "$1::text", StringComparison.Ordinal), p => p.Add(new NpgsqlParameter { Value = value }),
+            CancellationToken.None));
 
         Assert.Equal(ProblemKind.BadRequest, refused.Kind);
         Assert.Equal(1, database.StatementCount);

@@ -22,7 +22,8 @@ public sealed class DatabaseAnswerTests
     [InlineData("42883", 1, "newer server")]
     [InlineData("58030", 1, "files")]
     [InlineData("53000", 1, "53000")]
-    public async Task What_the_database_says_is_told_in_a_sentence_and_tried_again_where_that_may_help(string state, int attempts, string sentence)
+    public async Task What_the_database_says_is_told_in_a_sentence_and_tried_again_where_that_may_help(string state, int attempts,
+        string sentence)
     {
         await using var database = await OpenAsync();
 
@@ -56,7 +57,9 @@ public sealed class DatabaseAnswerTests
     public async Task A_read_only_database_keeps_pushes_from_succeeding_and_reads_go_on()
     {
         await using var database = await OpenAsync();
-        await database.RunAsync("do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$", static _ => { }, CancellationToken.None);
+        await database.RunAsync(
+            "do $$ begin execute format('alter database %I set default_transaction_read_only = on', current_database()); end $$",
+            static _ => { }, CancellationToken.None);
         var name = await database.SingleAsync("select current_database()", static _ => { }, r => r.GetString(0), CancellationToken.None);
         // The pooled connections go, as with a failover.
         await using (var admin = NpgsqlDataSource.Create((await PostgresServer.Shared).ConnectionString("postgres")))
@@ -64,7 +67,8 @@ public sealed class DatabaseAnswerTests
             await end.ExecuteNonQueryAsync();
 
         await database.PingAsync(CancellationToken.None);
-        Assert.Contains("read-only", await database.FindWriteTroubleAsync(TimeProvider.System, TimeSpan.FromSeconds(3), CancellationToken.None), StringComparison.Ordinal);
+        Assert.Contains("read-only", await database.FindWriteTroubleAsync(TimeProvider.System, TimeSpan.FromSeconds(3),
+            CancellationToken.None), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -75,15 +79,18 @@ public sealed class DatabaseAnswerTests
     {
         await using var database = await OpenAsync();
 
-        var trouble = await database.FindWriteTroubleAsync(new Clock(TimeSpan.FromSeconds(ahead)), TimeSpan.FromSeconds(3), CancellationToken.None);
+        var trouble = await database.FindWriteTroubleAsync(new Clock(TimeSpan.FromSeconds(ahead)), TimeSpan.FromSeconds(3),
+            CancellationToken.None);
 
         Assert.Equal(sentence is not null, trouble?.Contains(sentence ?? "", StringComparison.Ordinal) ?? false);
     }
 
     private static Task RaiseAsync(CatalogDatabase database, string state) =>
-        database.RunAsync($"do $$ begin raise exception 'as asked' using errcode = '{state}'; end $$", static _ => { }, CancellationToken.None);
+        database.RunAsync($"do $$ begin raise exception 'as asked' using errcode = '{state}'; end $$", static _ => { },
+            CancellationToken.None);
 
-    private static Task<int> BackendAsync(CatalogDatabase database) => database.SingleAsync("select pg_backend_pid()", static _ => { }, r => r.GetInt32(0), CancellationToken.None);
+    private static Task<int> BackendAsync(CatalogDatabase database) => database.SingleAsync("select pg_backend_pid()", static _ => { }, r =>
+        r.GetInt32(0), CancellationToken.None);
 
     private static async Task<CatalogDatabase> OpenAsync(string options = "") =>
         await CatalogDatabase.OpenAsync(await (await PostgresServer.Shared).CreateDatabaseAsync() + options, CancellationToken.None);

@@ -16,7 +16,8 @@ internal static class DatabaseCalls
     // What it needs, then the call (again and again the same), then how that comes to its end.
     public static readonly Dictionary<string, Func<World, string, Task<Kind>>> Kinds = new()
     {
-        ["begin"] = (world, name) => Ready(() => world.BeginAsync(Closure(name), operation: name), async () => await EndAsync(world, name, await world.BeginAsync(Closure(name), operation: name))),
+        ["begin"] = (world, name) => Ready(() => world.BeginAsync(Closure(name), operation: name), async () =>
+            await EndAsync(world, name, await world.BeginAsync(Closure(name), operation: name))),
         ["report"] = async (world, name) => await BegunAsync(world, name, push => world.UploadAsync(push)),
         ["wait"] = async (world, name) =>
         {
@@ -39,25 +40,31 @@ internal static class DatabaseCalls
             return new Kind(() => world.AbortAsync(push), () => world.PushAsync(Closure(name)));
         },
         ["renew"] = (world, name) => BegunAsync(world, name, push => world.Pushes.RenewAsync(CacheName.Default, World.Id(push), None)),
-        ["urls"] = (world, name) => BegunAsync(world, name, push => world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), push.Uploads[0].Id, new UrlsRequest(), None)),
+        ["urls"] = (world, name) => BegunAsync(world, name, push =>
+            world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), push.Uploads[0].Id, new UrlsRequest(), None)),
         ["missing"] = async (world, name) =>
         {
             await world.PushAsync(Closure(name));
             return new Kind(
-                async () => Assert.Equal([World.Hash($"{name}-c")], (await world.Pushes.MissingAsync(CacheName.Default, new MissingRequest { Paths = [World.Hash($"{name}-a"), World.Hash($"{name}-c")] }, None)).Missing),
+                async () =>
+                    Assert.Equal([World.Hash($"{name}-c")],
+                    (await world.Pushes.MissingAsync(CacheName.Default,
+                    new MissingRequest { Paths = [World.Hash($"{name}-a"), World.Hash($"{name}-c")] }, None)).Missing),
                 () => SeenAsync(world, name));
         },
         ["pin set"] = async (world, name) =>
         {
             await world.PushAsync(Closure(name));
-            return new Kind(() => world.PinAsync(name, $"{name}-b", operation: name, patience: Short), () => PinnedAsync(world, name, "b", revision: 1));
+            return new Kind(() => world.PinAsync(name, $"{name}-b", operation: name, patience: Short), () =>
+                PinnedAsync(world, name, "b", revision: 1));
         },
         ["pin rollback"] = async (world, name) =>
         {
             await world.PushAsync(Closure(name));
             await world.PinAsync(name, $"{name}-a");
             await world.PinAsync(name, $"{name}-b");
-            return new Kind(() => world.Core.Pins.RollbackAsync(CacheName.Default, PinSteps.Name(name), new RollbackPin(), default, Operation(name), Short, None), () => PinnedAsync(world, name, "a", revision: 3));
+            return new Kind(() => world.Core.Pins.RollbackAsync(CacheName.Default, PinSteps.Name(name), new RollbackPin(), default,
+                Operation(name), Short, None), () => PinnedAsync(world, name, "a", revision: 3));
         },
         ["pin delete"] = async (world, name) =>
         {
@@ -74,13 +81,15 @@ internal static class DatabaseCalls
         {
             await world.PushAsync(Closure(name));
             await world.PinAsync(name, $"{name}-a");
-            return new Kind(async () => Assert.Contains(name, await world.PinNamesAsync()), async () => Assert.Equal(1, (await world.ShowAsync(name)).Revision));
+            return new Kind(async () => Assert.Contains(name, await world.PinNamesAsync()), async () =>
+                Assert.Equal(1, (await world.ShowAsync(name)).Revision));
         },
         ["gc start"] = async (world, name) =>
         {
             await world.PushAsync(Closure(name));
             GcRun? run = null;
-            return new Kind(async () => run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), Operation(name), None), async () =>
+            return new Kind(async () => run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), Operation(name),
+                None), async () =>
             {
                 Assert.Equal(GcState.Done, (await world.EndOfRunAsync(run!.Id)).State);
                 await SeenAsync(world, name);
@@ -124,14 +133,18 @@ internal static class DatabaseCalls
         }),
         ["token check"] = async (world, name) =>
         {
-            var made = await world.Core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = name, Scopes = [TokenScope.Push] }, None);
-            return new Kind(async () => Assert.NotNull(await world.Core.Tokens.FindAsync(made.Secret, None)), () => world.Core.Tokens.RevokeAsync(CacheName.Default, made.Token.Id, None));
+            var made = await world.Core.Tokens.CreateAsync(CacheName.Default,
+                new CreateToken { Name = name, Scopes = [TokenScope.Push] }, None);
+            return new Kind(async () => Assert.NotNull(await world.Core.Tokens.FindAsync(made.Secret, None)), () =>
+                world.Core.Tokens.RevokeAsync(CacheName.Default, made.Token.Id, None));
         },
         ["tokens"] = (world, name) => Ready(async () =>
         {
             // A secret is told once only, so another token is another call.
-            var made = await world.Core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = $"{name}-{Guid.NewGuid():n}", Scopes = [TokenScope.Push] }, None);
-            Assert.Contains((await world.Core.Tokens.ListAsync(CacheName.Default, revokedToo: false, None)).Tokens, token => token.Id == made.Token.Id);
+            var made = await world.Core.Tokens.CreateAsync(CacheName.Default,
+                new CreateToken { Name = $"{name}-{Guid.NewGuid():n}", Scopes = [TokenScope.Push] }, None);
+            Assert.Contains((await world.Core.Tokens.ListAsync(CacheName.Default, revokedToo: false, None)).Tokens, token =>
+                token.Id == made.Token.Id);
             await world.Core.Tokens.RevokeAsync(CacheName.Default, made.Token.Id, None);
             Assert.Null(await world.Core.Tokens.FindAsync(made.Secret, None));
         }),
@@ -142,7 +155,8 @@ internal static class DatabaseCalls
                 async () =>
                 {
                     Assert.NotEmpty((await world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(), None)).Lines);
-                    Assert.NotEmpty((await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Caller.Anonymous.Publisher, null, null, 10, None)).Paths);
+                    Assert.NotEmpty((await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Caller.Anonymous.Publisher, null, null,
+                        10, None)).Paths);
                     Assert.Empty((await world.Core.Withdrawals.ListBarsAsync(CacheName.Default, liftedToo: false, None)).Bars);
                     Assert.NotNull(await world.Core.Collection.WhyAsync(CacheName.Default, World.Hash($"{name}-a"), None));
                 },
@@ -162,7 +176,8 @@ internal static class DatabaseCalls
         {
             var path = World.Path(name);
             var opened = await world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), None);
-            return new Kind(() => world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id, [new Niks3Declaration(path, [])], None), async () =>
+            return new Kind(() => world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id, [new Niks3Declaration(path, [])],
+                None), async () =>
             {
                 Assert.True(await world.Core.Niks3Pushes.IsOpenAsync(CacheName.Default, opened.Id, opened.Secret, None));
                 await world.Pushes.AbortAsync(CacheName.Default, opened.Id, None);
@@ -172,7 +187,8 @@ internal static class DatabaseCalls
         {
             var path = World.Path(name);
             Niks3Opened? opened = null;
-            return await Ready(async () => opened = await world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), None), async () =>
+            return await Ready(async () => opened = await world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path),
+                None), async () =>
             {
                 await world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened!.Id, [new Niks3Declaration(path, [])], None);
                 await world.Pushes.AbortAsync(CacheName.Default, opened.Id, None);
@@ -191,15 +207,18 @@ internal static class DatabaseCalls
         ["nix publish"] = async (world, name) =>
         {
             await new StockNix(world).PutNarAsync(name);
-            return new Kind(() => new StockNix(world).PutInfoAsync(name), async () => Assert.True(await new StockNix(world).AskAsync(name)));
+            return new Kind(() => new StockNix(world).PutInfoAsync(name), async () =>
+                Assert.True(await new StockNix(world).AskAsync(name)));
         },
     };
 
     private static BeginPush Closure(string name) => World.Chain($"{name}-a", $"{name}-b");
 
-    private static Niks3Push Niks3(PathDeclaration path) => new() { Root = path.Path.Hash, Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
+    private static Niks3Push Niks3(PathDeclaration path) =>
+        new() { Root = path.Path.Hash, Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
 
-    private static Task<Kind> Ready(Func<Task> call, Func<Task>? end = null) => Task.FromResult(new Kind(call, end ?? (() => Task.CompletedTask)));
+    private static Task<Kind> Ready(Func<Task> call, Func<Task>? end = null) =>
+        Task.FromResult(new Kind(call, end ?? (() => Task.CompletedTask)));
 
     private static async Task<Kind> BegunAsync(World world, string name, Func<PushOpened, Task> call, Func<Task>? before = null)
     {
@@ -216,12 +235,14 @@ internal static class DatabaseCalls
     private static async Task EndAsync(World world, string name, PushOpened push)
     {
         var answer = await world.WaitAsync(push, $"{name}-a", $"{name}-b");
-        await world.UploadAsync(push, [.. push.Uploads.Concat(answer.Uploads).DistinctBy(u => u.Id).Where(u => answer.Paths.Any(p => p.Upload == u.Id))]);
+        await world.UploadAsync(push,
+            [.. push.Uploads.Concat(answer.Uploads).DistinctBy(u => u.Id).Where(u => answer.Paths.Any(p => p.Upload == u.Id))]);
         await CommitAsync(world, push);
         await SeenAsync(world, name);
     }
 
-    private static async Task CommitAsync(World world, PushOpened push) => Assert.Equal(PushState.Committed, (await world.CommitAsync(push)).State);
+    private static async Task CommitAsync(World world, PushOpened push) =>
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(push)).State);
 
     private static async Task PinnedAsync(World world, string name, string path, long revision)
     {

@@ -9,7 +9,8 @@ using Xunit;
 namespace OrleansCache.Core.Tests.Catalog;
 
 /// <summary>
-/// Generated: each statement of each call meets each answer of <see cref="DatabaseAnswer"/>, once, and an answer that is lost. The call succeeds or says what the table says,
+/// Generated: each statement of each call meets each answer of <see cref="DatabaseAnswer"/>, once, and an answer that is lost. The call
+/// succeeds or says what the table says,
 /// the same call again succeeds, and what it belongs to comes to its end.
 /// </summary>
 public sealed class DatabaseFaultTests
@@ -19,13 +20,16 @@ public sealed class DatabaseFaultTests
     // A row of the table each, and one code of each class that it knows as a class.
     internal static readonly string[] States =
     [
-        "40P01", "40001", "55P03", "23505", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300", "25006", "57014", "53100", "53200", "42501", "42883", "3F000", "42P01", "42703",
+        "40P01", "40001", "55P03", "23505", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "53300", "25006", "57014", "53100",
+            "53200", "42501", "42883", "3F000", "42P01", "42703",
         "57P04", "3D000", "28000", "28P01", "58030", "58P01", "58P02", "22021", "08006", "53000", "XX000",
     ];
 
-    internal static readonly HashSet<string> Fatal = ["57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "53300", "28000", "28P01", "3D000", "08006"];
+    internal static readonly HashSet<string> Fatal = ["57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04", "53300", "28000",
+        "28P01", "3D000", "08006"];
 
-    internal static readonly string?[] OneOfEachSort = [null, .. States.DistinctBy(state => (DatabaseAnswer.Of(state).Step, DatabaseAnswer.Of(state).Kind, Fatal.Contains(state)))];
+    internal static readonly string?[] OneOfEachSort = [null,
+        .. States.DistinctBy(state => (DatabaseAnswer.Of(state).Step, DatabaseAnswer.Of(state).Kind, Fatal.Contains(state)))];
 
     // Who has lost the answer to these does not know that it is the one who publishes: it would wait for its own lease.
     private static readonly string[] TakesALease = ["commit", "nix publish", "pin set", "pin rollback", "pin delete", "evict"];
@@ -72,7 +76,8 @@ public sealed class DatabaseFaultTests
     [Fact]
     public void No_kind_of_call_is_left_out()
     {
-        var tried = typeof(DatabaseFaultTests).GetMethods().SelectMany(method => method.GetCustomAttributes(typeof(InlineDataAttribute), false).Cast<InlineDataAttribute>().SelectMany(data => data.GetData(method))).Select(data => (string)data[0]);
+        var tried = typeof(DatabaseFaultTests).GetMethods().SelectMany(method => method.GetCustomAttributes(typeof(InlineDataAttribute),
+            false).Cast<InlineDataAttribute>().SelectMany(data => data.GetData(method))).Select(data => (string)data[0]);
 
         Assert.Equal(DatabaseCalls.Kinds.Keys.Order(StringComparer.Ordinal), tried.Distinct().Order(StringComparer.Ordinal));
     }
@@ -91,7 +96,8 @@ public sealed class DatabaseFaultTests
     private static async Task TryAsync(string kind, bool grouped)
     {
         PostgresFaultProxy proxy = null!;
-        await using var world = await World.CreateAsync(through: direct => (proxy = new PostgresFaultProxy(direct)).ConnectionString, grouped: grouped);
+        await using var world = await World.CreateAsync(through: direct => (proxy = new PostgresFaultProxy(direct)).ConnectionString,
+            grouped: grouped);
         await using var _ = proxy;
         var (runs, statements) = (0, await CountAsync(world, proxy, DatabaseCalls.Kinds[kind]));
         Assert.NotEqual(0, statements);
@@ -108,7 +114,8 @@ public sealed class DatabaseFaultTests
                 var made = await DatabaseCalls.Kinds[kind](world, $"{kind.Replace(' ', '-')}-{runs++}");
                 proxy.Arm(at, new PostgresFault(state, state is not null && Fatal.Contains(state)));
                 var failure = await Record.ExceptionAsync(made.Call);
-                var (met, where) = (proxy.Disarm(), $"{kind}, statement {at}, {state ?? "a lost answer"}: {failure}\n{string.Join("\n", proxy.Statements.Distinct())}");
+                var (met, where) = (proxy.Disarm(),
+                    $"{kind}, statement {at}, {state ?? "a lost answer"}: {failure}\n{string.Join("\n", proxy.Statements.Distinct())}");
                 Check(met, at, state, failure, where);
 
                 if (TakesALease.Contains(kind))

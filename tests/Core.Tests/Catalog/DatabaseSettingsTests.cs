@@ -42,9 +42,11 @@ public sealed class DatabaseSettingsTests
     {
         await using var proxy = new PostgresFaultProxy(await (await PostgresServer.Shared).CreateDatabaseAsync()) { Version = "14.9" };
 
-        var e = await Assert.ThrowsAsync<CatalogVersionException>(() => CatalogDatabase.OpenAsync(proxy.ConnectionString, CancellationToken.None));
+        var e = await Assert.ThrowsAsync<CatalogVersionException>(() =>
+            CatalogDatabase.OpenAsync(proxy.ConnectionString, CancellationToken.None));
 
         Assert.Contains("PostgreSQL 14.9 is too old", e.Message, StringComparison.Ordinal);
-        Assert.Contains($"PostgreSQL ({DatabaseSettings.OldestVersion} or newer)", await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md")), StringComparison.Ordinal);
+        Assert.Contains($"PostgreSQL ({DatabaseSettings.OldestVersion} or newer)",
+            await File.ReadAllTextAsync(Path.Combine(Repository.Root, "README.md")), StringComparison.Ordinal);
     }
 }

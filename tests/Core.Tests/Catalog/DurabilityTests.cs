@@ -16,7 +16,8 @@ public sealed class DurabilityTests
         // To the primary this is a standby as any other: it takes the log as it is written.
         using var folder = new TempFolder("oc-standby-");
         await using var standby = ProcessRunner.Start(
-            postgres.Program("pg_receivewal"), ["-h", postgres.SocketFolder, "-p", $"{postgres.Port}", "-U", "postgres", "-D", folder.Path, "--synchronous"], new Dictionary<string, string?> { ["PGAPPNAME"] = "standby" });
+            postgres.Program("pg_receivewal"), ["-h", postgres.SocketFolder, "-p", $"{postgres.Port}", "-U", "postgres", "-D", folder.Path,
+                "--synchronous"], new Dictionary<string, string?> { ["PGAPPNAME"] = "standby" });
         await Eventually.BecomesTrueAsync(async () => (await FindAsync()).Count == 1);
         Assert.Contains("commits wait for none", Assert.Single(await FindAsync()), StringComparison.Ordinal);
 
@@ -41,6 +42,7 @@ public sealed class DurabilityTests
     {
         await using var postgres = await PostgresServer.StartAsync(durable: true, settings: setting);
         await using var database = await CatalogDatabase.OpenAsync(await postgres.CreateDatabaseAsync(), CancellationToken.None);
-        Assert.Contains(setting.Replace("=", " = ", StringComparison.Ordinal), Assert.Single(await Durability.FindDoubtsAsync(database, CancellationToken.None)), StringComparison.Ordinal);
+        Assert.Contains(setting.Replace("=", " = ", StringComparison.Ordinal),
+            Assert.Single(await Durability.FindDoubtsAsync(database, CancellationToken.None)), StringComparison.Ordinal);
     }
 }

@@ -16,5 +16,6 @@ public sealed class FullTheoryAttribute : TheoryAttribute
 
 internal static class FullTests
 {
-    public static string? MissingReason => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? null : "it takes a minute or more: with --full";
+    public static string? MissingReason => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? null
+        : "it takes a minute or more: with --full";
 }

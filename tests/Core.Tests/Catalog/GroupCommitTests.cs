@@ -6,7 +6,10 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Catalog;
 
-/// <summary>Items are "key" or "key:text"; the outcome of one is itself in upper case. The first statement waits until it is let go, so that a group comes together behind it.</summary>
+/// <summary>
+/// Items are "key" or "key:text"; the outcome of one is itself in upper case. The first statement waits until it is let go, so that a group
+/// comes together behind it.
+/// </summary>
 public sealed class GroupCommitTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -47,8 +50,10 @@ public sealed class GroupCommitTests
 
         Assert.Equal(["A:1", "B", "A:2", "X1:AGAIN"], await Task.WhenAll(twice));
         await Task.WhenAll(busy);
-        Assert.DoesNotContain(world.Statements, s => s.Contains("a:1", StringComparison.Ordinal) && s.Contains("a:2", StringComparison.Ordinal));
-        Assert.True(world.Statements.FindIndex(s => s.Contains("a:1", StringComparison.Ordinal)) < world.Statements.FindIndex(s => s.Contains("a:2", StringComparison.Ordinal)));
+        Assert.DoesNotContain(world.Statements, s => s.Contains("a:1", StringComparison.Ordinal)
+            && s.Contains("a:2", StringComparison.Ordinal));
+        Assert.True(world.Statements.FindIndex(s => s.Contains("a:1", StringComparison.Ordinal)) < world.Statements.FindIndex(s =>
+            s.Contains("a:2", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -186,7 +191,8 @@ public sealed class GroupCommitTests
         Assert.Equal(ProblemKind.Unavailable, (await Assert.ThrowsAsync<CacheProblemException>(() => waiting)).Kind);
         foreach (var one in busy)
             Assert.Equal(ProblemKind.Unavailable, (await Assert.ThrowsAsync<CacheProblemException>(() => one)).Kind);
-        Assert.Equal(ProblemKind.Unavailable, (await Assert.ThrowsAsync<CacheProblemException>(() => world.Group.SubmitAsync("late", None))).Kind);
+        Assert.Equal(ProblemKind.Unavailable,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.Group.SubmitAsync("late", None))).Kind);
     }
 
     private sealed class Scripted : IAsyncDisposable
@@ -245,8 +251,10 @@ public sealed class GroupCommitTests
             else if (items.Contains("c:slow"))
                 throw new PostgresException("held", "ERROR", "ERROR", "55P03");
 
-            return items.Any(i => i.EndsWith("broken", StringComparison.Ordinal)) ? throw new PostgresException("no", "ERROR", "ERROR", "22012")
-                : items.Any(i => i.EndsWith("outage", StringComparison.Ordinal)) ? throw new CacheProblemException(ProblemKind.Unavailable, "away")
+            return items.Any(i => i.EndsWith("broken", StringComparison.Ordinal))
+                ? throw new PostgresException("no", "ERROR", "ERROR", "22012")
+                : items.Any(i => i.EndsWith("outage", StringComparison.Ordinal))
+                    ? throw new CacheProblemException(ProblemKind.Unavailable, "away")
                 : items.Select(i => i.ToUpperInvariant()).ToList();
         }
     }

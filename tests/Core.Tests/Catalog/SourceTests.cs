@@ -11,9 +11,11 @@ public sealed partial class SourceTests
     {
         var core = Path.Combine(Repository.Root, "src", "Core") + Path.DirectorySeparatorChar;
         var sources = Directory.EnumerateFiles(Path.Combine(Repository.Root, "src"), "*", SearchOption.AllDirectories)
-            .Where(f => Path.GetExtension(f) is ".cs" or ".sql" && !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal)).ToList();
+            .Where(f => Path.GetExtension(f) is ".cs" or ".sql" && !f.Contains("/obj/", StringComparison.Ordinal)
+                && !f.Contains("/bin/", StringComparison.Ordinal)).ToList();
 
-        var outside = sources.Where(f => !f.StartsWith(core, StringComparison.Ordinal) && StatementOnCatalog().IsMatch(File.ReadAllText(f)));
+        var outside = sources.Where(f => !f.StartsWith(core, StringComparison.Ordinal) && StatementOnCatalog()
+            .IsMatch(File.ReadAllText(f)));
         var inside = sources.Where(f => f.StartsWith(core, StringComparison.Ordinal) && StatementOnCatalog().IsMatch(File.ReadAllText(f)));
 
         Assert.Empty(outside);
@@ -21,6 +23,7 @@ public sealed partial class SourceTests
     }
 
     // A mention in a comment is no statement.
-    [GeneratedRegex(@"^(?!\s*(//|--|\*)).*\b(select\b.*\bfrom|insert\s+into|delete\s+from|update|alter\s+table|create\s+table|\bfrom|\bjoin)\s+(only\s+)?(public\.)?(gc_epoch|gc_run|moving_path|moving_object|tombstone|nar_alias|nix_pending|store_path|push_path|push_object|schema_version|(cache|object|push|root|pin|token)(?=\s+(\w{1,2}\s+)?(where|set|join|for|order|group|limit|values|\()|\s*\(|\s+\w{1,2}\s+where|""))\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
+    [GeneratedRegex(
+        @"^(?!\s*(//|--|\*)).*\b(select\b.*\bfrom|insert\s+into|delete\s+from|update|alter\s+table|create\s+table|\bfrom|\bjoin)\s+(only\s+)?(public\.)?(gc_epoch|gc_run|moving_path|moving_object|tombstone|nar_alias|nix_pending|store_path|push_path|push_object|schema_version|(cache|object|push|root|pin|token)(?=\s+(\w{1,2}\s+)?(where|set|join|for|order|group|limit|values|\()|\s*\(|\s+\w{1,2}\s+where|""))\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex StatementOnCatalog();
 }

@@ -15,17 +15,21 @@ public sealed partial class VerificationPageTests
     [Fact]
     public void Every_test_that_the_page_names_exists()
     {
-        var sources = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests*.cs", SearchOption.AllDirectories).Select(File.ReadAllText).ToList();
-        var named = Rows().SelectMany(r => TestName().Matches(r)).Select(m => (Class: m.Groups[1].Value, Method: m.Groups[2].Value)).Distinct().ToList();
+        var sources = Directory.EnumerateFiles(Path.Combine(Repository.Root, "tests"), "*Tests*.cs", SearchOption.AllDirectories)
+            .Select(File.ReadAllText).ToList();
+        var named = Rows().SelectMany(r => TestName().Matches(r)).Select(m => (Class: m.Groups[1].Value, Method: m.Groups[2].Value))
+            .Distinct().ToList();
 
         Assert.NotEmpty(named);
-        Assert.All(named, n => Assert.Contains(sources, s => Regex.IsMatch(s, $@"\bclass {n.Class}\b") && Regex.IsMatch(s, $@"\[\w*(Fact|Theory)\b[^{{]*\b{n.Method}\(")));
+        Assert.All(named, n => Assert.Contains(sources, s => Regex.IsMatch(s, $@"\bclass {n.Class}\b")
+            && Regex.IsMatch(s, $@"\[\w*(Fact|Theory)\b[^{{]*\b{n.Method}\(")));
     }
 
     [Fact]
     public void Every_schedule_and_every_reading_has_a_test()
     {
-        var numbers = Rows().Select(r => ScheduleNumber().Match(r)).Where(m => m.Success).Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture));
+        var numbers = Rows().Select(r => ScheduleNumber().Match(r)).Where(m => m.Success)
+            .Select(m => int.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture));
         var readings = Rows().Where(r => !ScheduleNumber().IsMatch(r)).ToList();
 
         Assert.Equal(Enumerable.Range(1, Schedules), numbers);
@@ -34,7 +38,8 @@ public sealed partial class VerificationPageTests
     }
 
     private static List<string> Rows() =>
-        [.. Page.SkipWhile(l => !l.StartsWith("## Schedules", StringComparison.Ordinal)).Where(l => l.StartsWith("| ", StringComparison.Ordinal) && !l.Contains("| Test", StringComparison.Ordinal))];
+        [.. Page.SkipWhile(l => !l.StartsWith("## Schedules", StringComparison.Ordinal))
+            .Where(l => l.StartsWith("| ", StringComparison.Ordinal) && !l.Contains("| Test", StringComparison.Ordinal))];
 
     [GeneratedRegex(@"`(\w+)\.(\w+)`")]
     private static partial Regex TestName();

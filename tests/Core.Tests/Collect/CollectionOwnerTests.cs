@@ -21,7 +21,8 @@ public sealed class CollectionOwnerTests
 
         var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), operation, CancellationToken.None);
         var again = await other.Collection.StartAsync(CacheName.Default, new GcRequest(), operation, CancellationToken.None);
-        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => other.Collection.StartAsync(CacheName.Default, new GcRequest(), OperationId.New(), CancellationToken.None));
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => other.Collection.StartAsync(CacheName.Default, new GcRequest(),
+            OperationId.New(), CancellationToken.None));
         held.SetResult();
 
         Assert.Equal(run.Id, again.Id);
@@ -46,7 +47,8 @@ public sealed class CollectionOwnerTests
         var status = await other.StatusAsync(CacheName.Default, CancellationToken.None);
         var history = await other.HistoryAsync(CacheName.Default, 5, CancellationToken.None);
 
-        Assert.Equal([expected, expected, expected, expected], [run.KeepsOldVersions, ended.KeepsOldVersions, status.Last!.KeepsOldVersions, history.Runs[0].KeepsOldVersions]);
+        Assert.Equal([expected, expected, expected, expected], [run.KeepsOldVersions, ended.KeepsOldVersions, status.Last!.KeepsOldVersions,
+            history.Runs[0].KeepsOldVersions]);
     }
 
     [Fact]
@@ -55,7 +57,8 @@ public sealed class CollectionOwnerTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
         var other = await world.AddGatewayAsync();
-        world.Core.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel) : Task.CompletedTask;
+        world.Core.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel)
+            : Task.CompletedTask;
         var run = await world.Core.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
 
         Assert.Equal(run.Id, (await other.Collection.CancelAsync(CacheName.Default, CancellationToken.None))!.Id);
@@ -72,7 +75,8 @@ public sealed class CollectionOwnerTests
         await world.PushAsync(World.Chain("a"));
         // The run has to begin in this very process.
         var stopping = await world.AddGatewayAsync(plain: true);
-        stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel) : Task.CompletedTask;
+        stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel)
+            : Task.CompletedTask;
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await world.StopAsync(stopping);
 
@@ -118,7 +122,8 @@ public sealed class CollectionOwnerTests
         // The run has to begin in this very process.
         var zombie = await world.AddGatewayAsync(plain: true);
         var held = new TaskCompletionSource();
-        zombie.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal) ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
+        zombie.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal)
+            ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
         var run = await zombie.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select g from gc_epoch") == 2);
         await world.TravelAsync(TimeSpan.FromMinutes(1));

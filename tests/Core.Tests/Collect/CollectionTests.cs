@@ -31,7 +31,8 @@ public sealed class CollectionTests
         Assert.Equal((0, 0, 4), (second.OldClosuresDeleted, second.ObjectsMarkedForDeletion, second.ObjectsDeletedAfterGracePeriod));
         Assert.Equal(0, second.ObjectsFailedToDelete);
         Assert.True(second.BytesFreed > 0);
-        Assert.Equal(["gone", "gone", "live", "live"], [await world.StateOfAsync("c"), await world.StateOfAsync("b"), await world.StateOfAsync("a"), await world.StateOfAsync("d")]);
+        Assert.Equal(["gone", "gone", "live", "live"], [await world.StateOfAsync("c"), await world.StateOfAsync("b"),
+            await world.StateOfAsync("a"), await world.StateOfAsync("d")]);
         Assert.Equal(4, world.Store.Objects.Count);
         await world.AssertSoundAsync();
     }
@@ -51,7 +52,8 @@ public sealed class CollectionTests
 
         Assert.Equal(GcState.Failed, run.State);
         Assert.Contains("4711, which is not there", run.Error, StringComparison.Ordinal);
-        Assert.Equal(["live", "live", "live"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"), await world.StateOfAsync("c")]);
+        Assert.Equal(["live", "live", "live"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"),
+            await world.StateOfAsync("c")]);
     }
 
     [Fact]
@@ -135,8 +137,10 @@ public sealed class CollectionTests
         await world.PushAsync(World.Chain("a"));
         Assert.NotEqual(url, world.NarInfoOf("a")!.Url);
         // Until then who remembers the former key is led to the new one.
-        Assert.Equal(world.NarInfoOf("a")!.Url, $"{await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(url), CancellationToken.None)}");
-        Assert.Null(await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(world.NarInfoOf("a")!.Url), CancellationToken.None));
+        Assert.Equal(world.NarInfoOf("a")!.Url,
+            $"{await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(url), CancellationToken.None)}");
+        Assert.Null(await world.Core.Contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse(world.NarInfoOf("a")!.Url),
+            CancellationToken.None));
         await world.CollectAsync(World.Everything);
         await world.TravelAsync(TimeSpan.FromDays(2));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -220,7 +224,8 @@ public sealed class CollectionTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a", "b"));
         var b = $"{World.Hash("b")}.narinfo";
-        world.Store.OnWrite = (what, key) => Task.FromResult(key.ToString() == b ? MemoryObjectStore.Answer.Dropped : MemoryObjectStore.Answer.Normal);
+        world.Store.OnWrite = (what, key) => Task.FromResult(key.ToString() == b ? MemoryObjectStore.Answer.Dropped
+            : MemoryObjectStore.Answer.Normal);
         var collector = new Collector(world, TimeSpan.Zero);
         await collector.BarrierAsync();
         await collector.MarkAsync();
@@ -248,7 +253,8 @@ public sealed class CollectionTests
         await world.PushAsync(World.Chain("b"));
         await world.TravelAsync(TimeSpan.FromHours(2));
         await world.PushAsync(World.Chain("a"));
-        await world.ExecuteAsync($"update store_path set refs = '{{4711}}' where hash = '\\x{Convert.ToHexStringLower(World.Hash("a").ToArray())}'");
+        await world.ExecuteAsync(
+            $"update store_path set refs = '{{4711}}' where hash = '\\x{Convert.ToHexStringLower(World.Hash("a").ToArray())}'");
 
         var run = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600, Force = true });
 
@@ -266,9 +272,11 @@ public sealed class CollectionTests
     public async Task A_request_that_makes_no_sense_is_refused(double? older, double? failed, double? grace, bool force, string hint)
     {
         await using var world = await World.CreateAsync();
-        var request = new GcRequest { OlderThanSeconds = older, FailedUploadsOlderThanSeconds = failed, GraceSeconds = grace, Force = force };
+        var request = new GcRequest { OlderThanSeconds = older, FailedUploadsOlderThanSeconds = failed, GraceSeconds = grace,
+            Force = force };
 
-        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.StartAsync(CacheName.Default, request, OperationId.New(), CancellationToken.None));
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.StartAsync(CacheName.Default, request,
+            OperationId.New(), CancellationToken.None));
 
         Assert.Equal(ProblemKind.BadRequest, refused.Kind);
         Assert.Contains(hint, refused.Message, StringComparison.Ordinal);
@@ -300,7 +308,8 @@ public sealed class CollectionTests
         var condemned = await world.Core.Collection.WhyAsync(CacheName.Default, World.Hash("a"), CancellationToken.None);
         Assert.Null(condemned.Root);
         Assert.Equal(TimeSpan.FromHours(6), condemned.DeletedFrom - condemned.CondemnedAt);
-        var unknown = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.WhyAsync(CacheName.Default, World.Hash("x"), CancellationToken.None));
+        var unknown = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.Core.Collection.WhyAsync(CacheName.Default, World.Hash("x"), CancellationToken.None));
         Assert.Equal(ProblemKind.UnknownPath, unknown.Kind);
     }
 
@@ -312,7 +321,8 @@ public sealed class CollectionTests
         var push = await world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
         await world.UploadAsync(push);
         await world.Pushes.ReportAsync(CacheName.Default, World.Id(push),
-            new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("a"), Content = Encoding.UTF8.GetBytes("built") }] }, CancellationToken.None);
+            new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("a"), Content = Encoding.UTF8.GetBytes("built") }] },
+                CancellationToken.None);
         await world.CommitAsync(push);
 
         await world.CollectAsync(new GcRequest { Force = true });

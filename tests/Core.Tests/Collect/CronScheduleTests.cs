@@ -23,7 +23,8 @@ public class CronScheduleTests
     [InlineData("0 0 */7 3 0", "2027-01-01T00:00:00", "2037-03-01T00:00:00")]
     [InlineData("0 0 29 2 */7", "2280-03-01T00:00:00", "2320-02-29T00:00:00")]
     [InlineData("5-20/5 8-17 * * 1-5", "2026-05-01T17:20:00", "2026-05-04T08:05:00")]
-    public void The_next_time_is_that_of_cron(string expression, string after, string next) => Assert.Equal(Utc(next), Parse(expression).Next(Utc(after)));
+    public void The_next_time_is_that_of_cron(string expression, string after, string next) =>
+        Assert.Equal(Utc(next), Parse(expression).Next(Utc(after)));
 
     [Theory]
     [InlineData("", "five are wanted")]
@@ -54,7 +55,8 @@ public class CronScheduleTests
         for (var seed = 0; seed < 150; seed++)
         {
             var random = new Random(seed);
-            var fields = new[] { Field(random, 0, 59), Field(random, 0, 23), Field(random, 1, 31), Field(random, 1, 12), Field(random, 0, 7) };
+            var fields = new[] { Field(random, 0, 59), Field(random, 0, 23), Field(random, 1, 31), Field(random, 1, 12),
+                Field(random, 0, 7) };
             var expression = string.Join(' ', fields.Select(f => f.Text));
             var at = Utc("2027-01-01T00:00:00").AddMinutes(random.Next(0, 3 * 366 * 1440)).AddSeconds(random.Next(60));
             if (!CronSchedule.TryParse(expression, out var schedule, out _))
@@ -112,12 +114,15 @@ public class CronScheduleTests
     private static bool Matches((string Text, HashSet<int> Values)[] fields, DateTimeOffset time)
     {
         var day = fields[2].Values.Contains(time.Day);
-        var weekday = fields[4].Values.Contains((int)time.DayOfWeek) || (time.DayOfWeek == DayOfWeek.Sunday && fields[4].Values.Contains(7));
+        var weekday = fields[4].Values.Contains((int)time.DayOfWeek)
+            || (time.DayOfWeek == DayOfWeek.Sunday && fields[4].Values.Contains(7));
         return fields[0].Values.Contains(time.Minute) && fields[1].Values.Contains(time.Hour) && fields[3].Values.Contains(time.Month)
             && (fields[2].Text[0] == '*' || fields[4].Text[0] == '*' ? day && weekday : day || weekday);
     }
 
-    private static CronSchedule Parse(string expression) => CronSchedule.TryParse(expression, out var schedule, out var error) ? schedule : throw new FormatException(error);
+    private static CronSchedule Parse(string expression) => CronSchedule.TryParse(expression, out var schedule, out var error) ? schedule
+        : throw new FormatException(error);
 
-    private static DateTimeOffset Utc(string text) => DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+    private static DateTimeOffset Utc(string text) =>
+        DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
 }

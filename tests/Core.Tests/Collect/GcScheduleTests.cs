@@ -21,7 +21,8 @@ public sealed class GcScheduleTests
                 first.TryAdd(operation.Value, now);
         }
 
-        Assert.Equal(Enumerable.Range(1, 7).Select(day => string.Create(CultureInfo.InvariantCulture, $"schedule:2026-05-0{day}T03:30Z")), first.Keys);
+        Assert.Equal(Enumerable.Range(1, 7)
+            .Select(day => string.Create(CultureInfo.InvariantCulture, $"schedule:2026-05-0{day}T03:30Z")), first.Keys);
         Assert.All(first.Values, at => Assert.InRange(at.TimeOfDay, new TimeSpan(3, 30, 0), new TimeSpan(3, 35, 0) + Tick));
         // They are spread, as many servers share a store.
         Assert.True(first.Values.Select(at => at.TimeOfDay).Distinct().Count() > 1);
@@ -44,5 +45,6 @@ public sealed class GcScheduleTests
         Assert.Equal(scheduled, GcSchedule.IsScheduled(operation));
     }
 
-    private static DateTimeOffset Utc(string text) => DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+    private static DateTimeOffset Utc(string text) =>
+        DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
 }

@@ -31,7 +31,8 @@ public sealed class ScatterTests
     public void Referrers_come_first_however_far_neighbours_are_put_apart()
     {
         var random = new Random(1);
-        var references = Enumerable.Range(0, 2_000).ToDictionary(n => (long)n, n => Enumerable.Range(0, 3).Select(_ => (long)random.Next(n + 1)).ToArray());
+        var references = Enumerable.Range(0, 2_000)
+            .ToDictionary(n => (long)n, n => Enumerable.Range(0, 3).Select(_ => (long)random.Next(n + 1)).ToArray());
 
         var order = ReferenceOrder.ReferrersFirst(references);
 

@@ -35,8 +35,11 @@ public sealed class HousekeepingTests
 
         try
         {
-            await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '0 s')");
-            await Eventually.BecomesTrueAsync(async () => Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where public_id = '{push.Id}'")));
+            await world.ExecuteAsync(
+                $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, " +
+                "true), interval '0 s')");
+            await Eventually.BecomesTrueAsync(async () =>
+                Tick(await world.QueryAsync<bool>($"select state = 'committed' from push where public_id = '{push.Id}'")));
         }
         finally
         {
@@ -102,7 +105,9 @@ public sealed class HousekeepingTests
         {
             run = await world.Core.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
             await world.UntilBlockedAsync();
-            await world.ExecuteAsync("select pg_terminate_backend(pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()");
+            await world.ExecuteAsync(
+                "select pg_terminate_backend(pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname " +
+                "= current_database()");
             await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>(
                 "select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()") == 0);
         }

@@ -20,15 +20,19 @@ internal static class ScheduleSteps
 
     /// <summary>As the last run's sweep does with what is due. Without names: every condemned path.</summary>
     public static Task DoomPathsAsync(World world, params string[] names) => world.ExecuteAsync(
-        $"select {world.Core.Database.Functions}.gc_doom_paths(1, (select g - 1 from gc_epoch), array(select id from store_path where state = 'condemned' {Among(names)}))");
+        $"select {world.Core.Database.Functions}.gc_doom_paths(1, (select g - 1 from gc_epoch), array(select id from store_path where " +
+            $"state = 'condemned' {Among(names)}))");
 
     public static Task DoomObjectsAsync(World world) => world.ExecuteAsync(
-        $"select {world.Core.Database.Functions}.gc_doom_objects(1, (select g - 1 from gc_epoch), array(select id from object where state = 'condemned'), null, null)");
+        $"select {world.Core.Database.Functions}.gc_doom_objects(1, (select g - 1 from gc_epoch), array(select id from object where " +
+            "state = 'condemned'), null, null)");
 
     /// <summary>Another process on this world's catalog and bucket, with a clock of its own.</summary>
     public static Task<CacheCore> StartAsync(World world, TimeProvider clock, bool housekeeping = false) => CacheCore.StartAsync(
-        new CoreOptions { ConnectionString = world.ConnectionString, Store = world.Store, SigningKeys = [World.Key], Pushes = world.Options, Gc = world.Gc, Housekeeping = housekeeping },
+        new CoreOptions { ConnectionString = world.ConnectionString, Store = world.Store, SigningKeys = [World.Key], Pushes = world.Options,
+            Gc = world.Gc, Housekeeping = housekeeping },
         NullLoggerFactory.Instance, clock, CancellationToken.None);
 
-    private static string Among(string[] names) => names.Length == 0 ? "" : $"and name in ({string.Join(", ", names.Select(n => $"'{n}'"))})";
+    private static string Among(string[] names) => names.Length == 0 ? ""
+        : $"and name in ({string.Join(", ", names.Select(n => $"'{n}'"))})";
 }

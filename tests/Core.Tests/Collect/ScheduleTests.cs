@@ -109,7 +109,9 @@ public sealed class ScheduleTests
         await world.UploadAsync(slow);
         await world.UploadAsync(quick);
 
-        await using (await world.HoldAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{slow.Id}', null, true), interval '0 s')"))
+        await using (
+            await world.HoldAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{slow.Id}', null, true), interval '0 s')"))
             Assert.Equal(PushState.Committed, (await world.CommitAsync(quick).WaitAsync(TimeSpan.FromSeconds(20))).State);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -152,7 +154,8 @@ public sealed class ScheduleTests
             var push = await world.BeginAsync(World.Chain("a", $"b{i}"));
             await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push));
             await Assert.ThrowsAnyAsync<Exception>(() => world.ExecuteAsync("select 1 / 0"));
-            await Assert.ThrowsAsync<InvalidDataException>(() => world.Core.Database.SnapshotAsync<bool>(static _ => throw new InvalidDataException(), CancellationToken.None));
+            await Assert.ThrowsAsync<InvalidDataException>(() =>
+                world.Core.Database.SnapshotAsync<bool>(static _ => throw new InvalidDataException(), CancellationToken.None));
 
             using var giveUp = new CancellationTokenSource();
             await using (await world.HoldAsync("lock table object"))
@@ -166,7 +169,8 @@ public sealed class ScheduleTests
 
         // The server sees a moment later that a connection was given up.
         await Eventually.BecomesTrueAsync(async () =>
-            await world.QueryAsync<long>("select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'") == 0);
+            await world.QueryAsync<long>(
+                "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'") == 0);
         await world.PushAsync(World.Chain("c", "d"));
         Assert.Equal(GcState.Done, (await world.CollectAsync(World.Everything)).State);
     }
@@ -187,8 +191,12 @@ public sealed class ScheduleTests
         }
 
         Assert.All(runs, r => Assert.Equal(GcState.Done, r.State));
-        Assert.Equal(["live", "live", "gone"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"), await world.StateOfAsync("c")]);
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"));
+        Assert.Equal(["live", "live", "gone"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"),
+            await world.StateOfAsync("c")]);
+        Assert.Equal(0,
+            await world.QueryAsync<long>(
+            "select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = " +
+            "current_database())"));
         await world.AssertSoundAsync();
     }
 
@@ -204,10 +212,13 @@ public sealed class ScheduleTests
         var open = await world.BeginAsync(World.Chain("a", "b"));
         var publishing = await world.BeginAsync(World.Chain("c"));
         await world.UploadAsync(publishing);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{publishing.Id}', null, true), interval '1 hour')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{publishing.Id}', null, " +
+            "true), interval '1 hour')");
 
         await skewed.RunHousekeepingAsync(CancellationToken.None);
-        var run = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600, FailedUploadsOlderThanSeconds = 3600, GraceSeconds = 3600 }, skewed);
+        var run = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600, FailedUploadsOlderThanSeconds = 3600,
+            GraceSeconds = 3600 }, skewed);
 
         Assert.Equal((0, 0, 0), (run.FailedUploadsDeleted, run.OldClosuresDeleted, run.ObjectsMarkedForDeletion));
         Assert.Equal("publishing", await world.StateOfAsync("c"));
@@ -265,7 +276,9 @@ public sealed class ScheduleTests
         var second = await world.BeginAsync(World.Closure(World.Path("y"), World.Path("a", ["y"], content: "two")));
         await world.UploadAsync(first);
         await world.UploadAsync(second);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, true), interval '15 s')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, " +
+            "true), interval '15 s')");
 
         var other = await world.AddGatewayAsync();
         Assert.Equal(PushState.Committing, (await world.CommitAsync(second, other.Pushes, TimeSpan.Zero)).State);
@@ -292,7 +305,8 @@ public sealed class ScheduleTests
         world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString() == refused ? Answer.Refused : Answer.Normal);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        Assert.Equal(["deleting", "deleting", "gone"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"), await world.StateOfAsync("c")]);
+        Assert.Equal(["deleting", "deleting", "gone"], [await world.StateOfAsync("a"), await world.StateOfAsync("b"),
+            await world.StateOfAsync("c")]);
         await world.AssertSoundAsync();
         world.Store.OnWrite = static (_, _) => Task.FromResult(Answer.Normal);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);

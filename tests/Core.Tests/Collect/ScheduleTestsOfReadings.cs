@@ -9,7 +9,10 @@ using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Collect;
 
-/// <summary>Readings of the protocol that lose data: each test fails when the rule that forbids one is left out. Which is which: docs/verification.md.</summary>
+/// <summary>
+/// Readings of the protocol that lose data: each test fails when the rule that forbids one is left out. Which is which:
+/// docs/verification.md.
+/// </summary>
 public sealed class ScheduleTestsOfReadings
 {
     [Fact]
@@ -25,7 +28,8 @@ public sealed class ScheduleTestsOfReadings
 
         // The begin has promised the path and recorded its push; its transaction is still open.
         await using (await world.HoldAsync(
-            $"select * from {world.Core.Database.Functions}.open_push(1, 'begin', '', interval '1 hour', array['\\x{Convert.ToHexString(World.Hash("a").ToArray())}'::bytea], array[1], '{{}}', null, gen_random_uuid(), 'p', 'p', 0, null)"))
+            $"select * from {world.Core.Database.Functions}.open_push(1, 'begin', '', interval '1 hour', " +
+                $"array['\\x{Convert.ToHexString(World.Hash("a").ToArray())}'::bytea], array[1], '{{}}', null, gen_random_uuid(), 'p', 'p', 0, null)"))
         {
             condemn = collector.CondemnAsync();
             await world.UntilBlockedAsync();
@@ -63,7 +67,9 @@ public sealed class ScheduleTestsOfReadings
         await using var world = await World.CreateAsync();
         var first = await world.BeginAsync(World.Chain("a"));
         await world.UploadAsync(first);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, true), interval '1 day')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{first.Id}', null, " +
+            "true), interval '1 day')");
         Assert.True(await world.QueryAsync<bool>("select touched = g and state = 'publishing' from store_path, gc_epoch"));
 
         var second = await world.BeginAsync(World.Chain("a", "b"));
@@ -82,7 +88,8 @@ public sealed class ScheduleTestsOfReadings
         await collector.BarrierAsync();
         var batches = 0;
         world.Core.Database.BeforeStatement = (sql, _) =>
-            sql.Contains("gc_doom_paths", StringComparison.Ordinal) && ++batches == 2 ? throw new InvalidOperationException("the process dies") : Task.CompletedTask;
+            sql.Contains("gc_doom_paths", StringComparison.Ordinal) && ++batches == 2
+                ? throw new InvalidOperationException("the process dies") : Task.CompletedTask;
 
         await Assert.ThrowsAsync<InvalidOperationException>(collector.SweepAsync);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -101,7 +108,8 @@ public sealed class ScheduleTestsOfReadings
         await world.ExecuteAsync("update store_path set condemned_at = clock_timestamp() where name = 'b'");
         var g = await world.QueryAsync<long>("select g - 1 from gc_epoch");
 
-        var due = SweepList.Of(await new GcCatalog(world.Core.Database).CondemnedAsync(1, g, TimeSpan.FromMinutes(30), CancellationToken.None));
+        var due = SweepList.Of(await new GcCatalog(world.Core.Database)
+            .CondemnedAsync(1, g, TimeSpan.FromMinutes(30), CancellationToken.None));
         Assert.Empty(due.Paths);
         Assert.Empty(due.Objects);
         await world.TravelAsync(TimeSpan.FromHours(1));
@@ -117,7 +125,8 @@ public sealed class ScheduleTestsOfReadings
         await world.PushAsync(World.Chain("a"));
         await CondemnAllAsync(world);
         await DoomPathsAsync(world);
-        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith("nar/", StringComparison.Ordinal) ? Answer.Normal : Answer.Dropped);
+        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith("nar/", StringComparison.Ordinal) ? Answer.Normal
+            : Answer.Dropped);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
         await DoomObjectsAsync(world);

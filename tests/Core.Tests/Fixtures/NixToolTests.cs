@@ -26,8 +26,10 @@ public class NixToolTests
         var set = await Closures.GetAsync("small");
         using var folder = new TempFolder();
         var (secret, cache, store) = (folder["key"], $"file://{folder["cache"]}", folder["store"]);
-        await File.WriteAllTextAsync(secret, (await nix.RunAsync("nix", ["key", "generate-secret", "--key-name", "test-1"])).OrThrow().Output);
-        var publicKey = (await nix.RunAsync("nix", ["key", "convert-secret-to-public"], input: await File.ReadAllTextAsync(secret))).OrThrow().Output;
+        await File.WriteAllTextAsync(secret, (await nix.RunAsync("nix", ["key", "generate-secret", "--key-name", "test-1"]))
+            .OrThrow().Output);
+        var publicKey = (await nix.RunAsync("nix", ["key", "convert-secret-to-public"], input: await File.ReadAllTextAsync(secret)))
+            .OrThrow().Output;
         (await nix.RunAsync("nix", ["copy", "--to", $"{cache}?secret-key={secret}&compression=none", set.Root])).OrThrow();
 
         var refused = await nix.SubstituteAsync(store, cache, "other-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", [set.Root]);
@@ -39,7 +41,8 @@ public class NixToolTests
         Assert.All(set.Paths, path => Assert.True(Path.Exists(store + path), path));
 
         // A flipped byte is found: the check above can fail.
-        (await ProcessRunner.RunAsync("bash", ["-c", "f=$(find \"$0\" -type f -size +0 | head -n 1); chmod u+w \"$f\"; printf '\\1x' >> \"$f\"", store + set.Root])).OrThrow();
+        (await ProcessRunner.RunAsync("bash", ["-c",
+            "f=$(find \"$0\" -type f -size +0 | head -n 1); chmod u+w \"$f\"; printf '\\1x' >> \"$f\"", store + set.Root])).OrThrow();
         Assert.NotEqual(0, (await nix.VerifyAsync(store)).ExitCode);
     }
 }

@@ -24,7 +24,8 @@ public sealed class AuditTests
         await world.PushAsync(Ci, World.Chain("a", "b"));
 
         var line = Assert.Single(await LinesAsync(world));
-        Assert.Equal((Ci.Publisher, Address, "commit", World.Path("b").Path.BaseName, """{"published": 2}"""), (line.Publisher, line.Address, line.Action, line.Path, line.Detail?.GetRawText()));
+        Assert.Equal((Ci.Publisher, Address, "commit", World.Path("b").Path.BaseName, """{"published": 2}"""),
+            (line.Publisher, line.Address, line.Action, line.Path, line.Detail?.GetRawText()));
         Assert.InRange(line.At, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(5));
     }
 
@@ -42,7 +43,8 @@ public sealed class AuditTests
 
         Assert.Equal(2, world.Core.Database.StatementCount - before);
         var line = (await LinesAsync(world))[0];
-        Assert.Equal((Ci.Publisher, Address, "commit", World.Path("a").Path.BaseName, false), (line.Publisher, line.Address, line.Action, line.Path, line.Detail.HasValue));
+        Assert.Equal((Ci.Publisher, Address, "commit", World.Path("a").Path.BaseName, false),
+            (line.Publisher, line.Address, line.Action, line.Path, line.Detail.HasValue));
     }
 
     [Fact]
@@ -65,7 +67,8 @@ public sealed class AuditTests
 
         await Task.WhenAll(commits);
 
-        Assert.Equal(pushes.Select(p => (p.Caller.Publisher, p.Caller.Address)).Order(), (await LinesAsync(world)).Select(l => (l.Publisher, l.Address)).Order());
+        Assert.Equal(pushes.Select(p => (p.Caller.Publisher, p.Caller.Address)).Order(), (await LinesAsync(world))
+            .Select(l => (l.Publisher, l.Address)).Order());
     }
 
     [Fact]
@@ -79,9 +82,11 @@ public sealed class AuditTests
 
         var lines = await LinesAsync(world);
         var commit = Assert.Single(lines, l => l.Action == "commit");
-        Assert.Equal((Deploy.Publisher, Deploy.Address, Ci.Publisher, "app"), (commit.Publisher, commit.Address, Detail(commit, "opened"), Detail(commit, "pin")));
+        Assert.Equal((Deploy.Publisher, Deploy.Address, Ci.Publisher, "app"), (commit.Publisher, commit.Address, Detail(commit, "opened"),
+            Detail(commit, "pin")));
         var pin = Assert.Single(lines, l => l.Action == "pin.set");
-        Assert.Equal((Deploy.Publisher, Deploy.Address, "app", World.Path("a").Path.BaseName), (pin.Publisher, pin.Address, pin.Subject, pin.Path));
+        Assert.Equal((Deploy.Publisher, Deploy.Address, "app", World.Path("a").Path.BaseName),
+            (pin.Publisher, pin.Address, pin.Subject, pin.Path));
         Assert.Equal(2, lines.Count);
     }
 
@@ -118,7 +123,9 @@ public sealed class AuditTests
         var push = await world.BeginAsync(Deploy, Pinned(World.Chain("a")));
         await world.UploadAsync(push, pushes: world.Of(Deploy));
         var fn = world.Core.Database.Functions;
-        await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{push.Id}', null, true), interval '0 s', '{Deploy.Publisher}', '{Deploy.Address}')");
+        await world.ExecuteAsync(
+            $"select {fn}.commit_push(1, {fn}.push_of(1, '{push.Id}', null, true), interval '0 s', '{Deploy.Publisher}', " +
+            $"'{Deploy.Address}')");
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         await Testing.Eventually.BecomesTrueAsync(async () => (await LinesAsync(world)).Count == 2);
@@ -135,11 +142,14 @@ public sealed class AuditTests
         var push = await world.BeginAsync(Deploy, Pinned(World.Chain("a")));
         await world.UploadAsync(push, pushes: world.Of(Deploy));
         var fn = world.Core.Database.Functions;
-        await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{push.Id}', null, true), interval '0 s', '{Deploy.Publisher}', '{Deploy.Address}')");
+        await world.ExecuteAsync(
+            $"select {fn}.commit_push(1, {fn}.push_of(1, '{push.Id}', null, true), interval '0 s', '{Deploy.Publisher}', " +
+            $"'{Deploy.Address}')");
         await world.PushAsync(OtherDeployer, World.Closure(World.Path("a", content: "other")));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        await Testing.Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select bool_and(state = 'committed') from push"));
+        await Testing.Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<bool>("select bool_and(state = 'committed') from push"));
 
         var pin = Assert.Single(await LinesAsync(world, action: "pin"));
         Assert.Equal(("pin.refuse", "app", Deploy.Publisher, Deploy.Address), (pin.Action, pin.Subject, pin.Publisher, pin.Address));
@@ -184,13 +194,18 @@ public sealed class AuditTests
         var (pins, app, operation) = (world.Core.Pins.As(Deploy with { IsAdmin = true }), PinName.Parse("app"), OperationId.New());
 
         for (var i = 0; i < 2; i++)
-            await pins.SetAsync(CacheName.Default, app, new SetPin { Path = World.Path("a").Path, KeepRevisions = 5 }, PinCondition.None, operation, TimeSpan.Zero, CancellationToken.None);
-        await pins.SetAsync(CacheName.Default, app, new SetPin { Path = World.Path("b").Path }, PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
-        await pins.RollbackAsync(CacheName.Default, app, new RollbackPin(), PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
+            await pins.SetAsync(CacheName.Default, app, new SetPin { Path = World.Path("a").Path, KeepRevisions = 5 }, PinCondition.None,
+                operation, TimeSpan.Zero, CancellationToken.None);
+        await pins.SetAsync(CacheName.Default, app, new SetPin { Path = World.Path("b").Path }, PinCondition.None, OperationId.New(),
+            TimeSpan.Zero, CancellationToken.None);
+        await pins.RollbackAsync(CacheName.Default, app, new RollbackPin(), PinCondition.None, OperationId.New(), TimeSpan.Zero,
+            CancellationToken.None);
         await Assert.ThrowsAsync<CacheProblemException>(() => pins.SetAsync(
-            CacheName.Default, app, new SetPin { Path = World.Path("b").Path }, PinCondition.Absent, OperationId.New(), TimeSpan.Zero, CancellationToken.None));
+            CacheName.Default, app, new SetPin { Path = World.Path("b").Path }, PinCondition.Absent, OperationId.New(), TimeSpan.Zero,
+                CancellationToken.None));
         await pins.DeleteAsync(CacheName.Default, app, PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
-        await pins.SetAsync(CacheName.Default, PinName.Parse("pr"), new SetPin { Path = World.Path("b").Path, ExpiresSeconds = 1 }, PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
+        await pins.SetAsync(CacheName.Default, PinName.Parse("pr"), new SetPin { Path = World.Path("b").Path, ExpiresSeconds = 1 },
+            PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
         await world.TravelAsync(TimeSpan.FromMinutes(1));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
@@ -198,7 +213,9 @@ public sealed class AuditTests
 
         var (a, b) = (World.Path("a").Path.BaseName, World.Path("b").Path.BaseName);
         Assert.Equal(
-            [("pin.expire", "pr", b, "server"), ("pin.set", "pr", b, Deploy.Publisher), ("pin.delete", "app", a, Deploy.Publisher), ("pin.rollback", "app", a, Deploy.Publisher), ("pin.move", "app", b, Deploy.Publisher), ("pin.set", "app", a, Deploy.Publisher)],
+            [("pin.expire", "pr", b, "server"), ("pin.set", "pr", b, Deploy.Publisher), ("pin.delete", "app", a, Deploy.Publisher),
+                ("pin.rollback", "app", a, Deploy.Publisher), ("pin.move", "app", b, Deploy.Publisher),
+                ("pin.set", "app", a, Deploy.Publisher)],
             lines.Select(l => (l.Action, l.Subject, l.Path, l.Publisher)));
         Assert.All(lines.Skip(1), l => Assert.Equal(Deploy.Address, l.Address));
     }
@@ -209,15 +226,20 @@ public sealed class AuditTests
         await using var world = await World.CreateAsync();
         var tokens = world.Core.Tokens.As(Admin with { Address = Address });
 
-        var created = await tokens.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Push] }, CancellationToken.None);
+        var created = await tokens.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Push] },
+            CancellationToken.None);
         for (var i = 0; i < 2; i++)
             await tokens.RevokeAsync(CacheName.Default, created.Token.Id, CancellationToken.None);
 
         var lines = await LinesAsync(world);
         var publisher = ValidToken.PublisherOf(created.Token.Id);
-        Assert.Equal([("token.revoke", publisher, Admin.Publisher, Address), ("token.create", publisher, Admin.Publisher, Address)], lines.Select(l => (l.Action, l.Subject, l.Publisher, l.Address)));
+        Assert.Equal([("token.revoke", publisher, Admin.Publisher, Address), ("token.create", publisher, Admin.Publisher, Address)],
+            lines.Select(l => (l.Action, l.Subject, l.Publisher, l.Address)));
         Assert.Equal("ci", Detail(lines[1], "name"));
-        Assert.True(await world.QueryAsync<bool>($"select bool_and(position('{created.Secret[4..]}' in a::text) = 0 and position(encode(t.digest, 'hex') in a::text) = 0) from audit a, token t"));
+        Assert.True(
+            await world.QueryAsync<bool>(
+            $"select bool_and(position('{created.Secret[4..]}' in a::text) = 0 and position(encode(t.digest, 'hex') in a::text) = 0) " +
+            "from audit a, token t"));
     }
 
     [Fact]
@@ -232,7 +254,8 @@ public sealed class AuditTests
         await world.Core.Collection.StartAsync(CacheName.Default, caller, World.Everything, operation, CancellationToken.None);
 
         var lines = await LinesAsync(world, action: "gc");
-        Assert.Equal([("gc.end", "server", null), ("gc.start", Admin.Publisher, Address)], lines.Select(l => (l.Action, l.Publisher, l.Address)));
+        Assert.Equal([("gc.end", "server", null), ("gc.start", Admin.Publisher, Address)],
+            lines.Select(l => (l.Action, l.Publisher, l.Address)));
         Assert.All(lines, l => Assert.Equal($"{run.Id}", l.Subject));
         Assert.Equal(("done", "2"), (Detail(lines[0], "state"), Detail(lines[0], "deleted")));
     }
@@ -273,7 +296,8 @@ public sealed class AuditTests
         var (seen, after) = (new List<AuditLine>(), (string?)null);
         do
         {
-            var page = await world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(DateTimeOffset.UtcNow.AddHours(-2), By: "token:1", After: after, Limit: 50), CancellationToken.None);
+            var page = await world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(DateTimeOffset.UtcNow.AddHours(-2), By: "token:1",
+                After: after, Limit: 50), CancellationToken.None);
             (after, seen) = (page.Next, [.. seen, .. page.Lines]);
         }
         while (after is not null);
@@ -308,7 +332,9 @@ public sealed class AuditTests
         await using var world = await World.CreateAsync();
 
         foreach (var after in (string[])["", "x", "1-", "-1-1", "ffffffffffffffff-1", "7fffffffffffffff-1"])
-            Assert.Equal(ProblemKind.BadRequest, (await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(After: after), CancellationToken.None))).Kind);
+            Assert.Equal(ProblemKind.BadRequest,
+                (await Assert.ThrowsAsync<CacheProblemException>(() =>
+                world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(After: after), CancellationToken.None))).Kind);
     }
 
     /// <summary>All of them, newest first.</summary>
@@ -317,7 +343,8 @@ public sealed class AuditTests
         var (lines, after) = (new List<AuditLine>(), (string?)null);
         do
         {
-            var page = await world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(Action: action, After: after), CancellationToken.None);
+            var page = await world.Core.Audit.ReadAsync(CacheName.Default, new AuditQuery(Action: action, After: after),
+                CancellationToken.None);
             lines.AddRange(page.Lines);
             after = page.Next;
         }
@@ -325,7 +352,8 @@ public sealed class AuditTests
         return lines;
     }
 
-    private static string? Detail(AuditLine line, string name) => line.Detail is { } detail && detail.TryGetProperty(name, out var value) ? value.ToString() : null;
+    private static string? Detail(AuditLine line, string name) => line.Detail is { } detail && detail.TryGetProperty(name, out var value)
+        ? value.ToString() : null;
 
     private static bool Same(AuditLine one, AuditLine other) => JsonSerializer.Serialize(one) == JsonSerializer.Serialize(other);
 }

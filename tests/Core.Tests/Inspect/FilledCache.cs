@@ -24,10 +24,12 @@ internal static class FilledCache
         {
             Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = [1, 2] }],
             Listings = [new PathListing { Path = World.Hash("b"), Content = [2] }],
-            Realisations = [new RealisationContent { Id = RealisationId.Parse($"sha256:{new string('0', 64)}!out"), Path = World.Hash("c"), Content = "{}" }],
+            Realisations = [new RealisationContent { Id = RealisationId.Parse($"sha256:{new string('0', 64)}!out"), Path = World.Hash("c"),
+                Content = "{}" }],
         }, CancellationToken.None);
         await world.CommitAsync(push);
-        await world.ExecuteAsync("insert into pin (cache_id, name, path_id, revision, written) select 1, 'main', id, 1, 1 from store_path where name = 'c'");
+        await world.ExecuteAsync(
+            "insert into pin (cache_id, name, path_id, revision, written) select 1, 'main', id, 1, 1 from store_path where name = 'c'");
         await world.ExecuteAsync("insert into pin_revision (pin_id, revision, path_id) select id, 1, path_id from pin");
         Put(world, "pins/main", World.Path("c").Path.ToString());
         Put(world, "nix-cache-info", "StoreDir: /nix/store\n");

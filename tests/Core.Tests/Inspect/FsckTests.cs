@@ -17,7 +17,8 @@ public sealed class FsckTests
         var (findings, tally) = await CheckAsync(world);
 
         Assert.Empty(findings);
-        // Three narinfos, three NARs, a listing, a log, a realisation and a pin; nix-cache-info and a stranger's file are not ours to judge.
+        // Three narinfos, three NARs, a listing, a log, a realisation and a pin; nix-cache-info and a stranger's file are not ours to
+        // judge.
         Assert.Equal(new FsckChecked(Keys: 10, Paths: 3, Objects: 5, Pins: 1, Multiparts: 0), tally.ToWire());
     }
 
@@ -141,7 +142,8 @@ public sealed class FsckTests
             _ => info with { Signatures = [] },
         }).Print());
 
-        Assert.Contains($"in {field}.", (await AssertFindingAsync(world, FsckKind.WrongNarinfo, NarInfoKey("b"))).Detail, StringComparison.Ordinal);
+        Assert.Contains($"in {field}.", (await AssertFindingAsync(world, FsckKind.WrongNarinfo, NarInfoKey("b"))).Detail,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -185,7 +187,8 @@ public sealed class FsckTests
     public async Task An_object_that_is_to_be_deleted_and_in_no_list_is_found()
     {
         await using var world = await FilledAsync();
-        await world.ExecuteAsync("insert into object (cache_id, key, kind, state) values (1, 'nar/' || repeat('0', 52) || '.nar.zst', 'nar', 'tombstone')");
+        await world.ExecuteAsync(
+            "insert into object (cache_id, key, kind, state) values (1, 'nar/' || repeat('0', 52) || '.nar.zst', 'nar', 'tombstone')");
 
         await AssertFindingAsync(world, FsckKind.WrongList, $"nar/{new string('0', 52)}.nar.zst");
     }
@@ -205,7 +208,8 @@ public sealed class FsckTests
         await using var world = await FilledAsync();
         Put(world, "pins/main", World.Path("a").Path.ToString());
 
-        Assert.Contains(World.Path("a").Path.ToString(), (await AssertFindingAsync(world, FsckKind.WrongPin, "pins/main")).Detail, StringComparison.Ordinal);
+        Assert.Contains(World.Path("a").Path.ToString(), (await AssertFindingAsync(world, FsckKind.WrongPin, "pins/main")).Detail,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -231,6 +235,7 @@ public sealed class FsckTests
         await using var world = await World.CreateAsync();
         Assert.True(CacheName.TryParse("nowhere", out var nowhere));
 
-        Assert.Equal(ProblemKind.UnknownCache, Assert.Throws<CacheProblemException>(() => world.Core.Fsck.CheckAsync(nowhere, new FsckTally(), CancellationToken.None)).Kind);
+        Assert.Equal(ProblemKind.UnknownCache,
+            Assert.Throws<CacheProblemException>(() => world.Core.Fsck.CheckAsync(nowhere, new FsckTally(), CancellationToken.None)).Kind);
     }
 }

@@ -14,7 +14,8 @@ public sealed class FsckUnderWayTests
     public async Task A_narinfo_whose_signatures_are_being_added_is_right()
     {
         await using var world = await FilledAsync();
-        await world.ExecuteAsync("update store_path set recorded = false, unwritten = true, signatures = array_append(signatures, 'other-1:AAAA') where name = 'b'");
+        await world.ExecuteAsync(
+            "update store_path set recorded = false, unwritten = true, signatures = array_append(signatures, 'other-1:AAAA') where name = 'b'");
 
         Assert.Empty((await CheckAsync(world)).Findings);
     }
@@ -47,7 +48,8 @@ public sealed class FsckUnderWayTests
         await AssertFindingAsync(world, FsckKind.UnknownMultipart, world.Store.OpenMultiparts["lost"]);
 
         world.Store.MultipartsInitiated = DateTimeOffset.UtcNow.AddDays(-1);
-        Assert.Equal(new HashSet<string> { known.Value, world.Store.OpenMultiparts["lost"] }, (await CheckAsync(world)).Findings.Select(f => f.Key).ToHashSet());
+        Assert.Equal(new HashSet<string> { known.Value, world.Store.OpenMultiparts["lost"] },
+            (await CheckAsync(world)).Findings.Select(f => f.Key).ToHashSet());
     }
 
     [Fact]
@@ -58,7 +60,8 @@ public sealed class FsckUnderWayTests
         await world.UploadAsync(await world.BeginAsync(World.Chain("stored")));
         var arrived = await world.BeginAsync(World.Chain("arrived"));
         world.Store.Upload(arrived.Uploads[0].Url!, [1]);
-        await world.ChangeAsync("update store_path set state = 'deleting' where state = 'live'; update object set state = 'deleting' where state = 'live'; delete from pin");
+        await world.ChangeAsync(
+            "update store_path set state = 'deleting' where state = 'live'; update object set state = 'deleting' where state = 'live'; delete from pin");
         world.Store.Objects.Remove("pins/main", out _);
         world.Store.Objects.Remove(NarInfoKey("c"), out _);
 
@@ -142,8 +145,10 @@ public sealed class FsckUnderWayTests
             return MemoryObjectStore.Answer.Normal;
         };
 
-        var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest { Force = true }, OperationId.New(), CancellationToken.None);
-        await Eventually.BecomesTrueAsync(async () => (run = await world.Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State != GcState.Running);
+        var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest { Force = true }, OperationId.New(),
+            CancellationToken.None);
+        await Eventually.BecomesTrueAsync(async () =>
+            (run = await world.Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State != GcState.Running);
 
         Assert.Equal((GcState.Done, 8), (run.State, run.ObjectsDeletedAfterGracePeriod));
         var (findings, tally) = await CheckAsync(world);

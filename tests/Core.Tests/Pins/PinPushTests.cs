@@ -69,10 +69,12 @@ public sealed class PinPushTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(Pinned("a", "b"));
         await world.UploadAsync(push);
-        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith(World.Hash("b").ToString(), StringComparison.Ordinal) ? Answer.Dropped : Answer.Normal);
+        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith(World.Hash("b").ToString(), StringComparison.Ordinal)
+            ? Answer.Dropped : Answer.Normal);
 
         Assert.Equal(PushState.Committing, (await world.CommitAsync(push, patience: TimeSpan.Zero)).State);
-        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select count(*) filter (where recorded) = 1 from store_path"));
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<bool>("select count(*) filter (where recorded) = 1 from store_path"));
         Assert.Equal(0, await world.QueryAsync<long>("select (select count(*) from pin) + (select count(*) from root)"));
         world.Store.OnWrite = (_, _) => Task.FromResult(Answer.Normal);
         await PassFencesUntilAsync(world, world.CommitAsync(push));
@@ -104,7 +106,8 @@ public sealed class PinPushTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(Pinned("a", "b"));
         await world.UploadAsync(push);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
 
         await Eventually.BecomesTrueAsync(async () =>
         {
@@ -122,7 +125,8 @@ public sealed class PinPushTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a", "b"));
         var push = await world.BeginAsync(Pinned("a", "b"));
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
         Assert.Equal((null, 1), (world.BucketPin("app"), (await world.ShowAsync("app")).Revision));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);

@@ -30,7 +30,8 @@ public sealed class PinReplayTests
         var late = await world.PinAsync("app", "a", operation: "queued");
 
         Assert.Equal((1, "a"), (late.Revision, late.Path.Name));
-        Assert.Equal((2, "b", "b"), ((await world.ShowAsync("app")).Revision, (await world.ShowAsync("app")).Path.Name, world.BucketPin("app")));
+        Assert.Equal((2, "b", "b"), ((await world.ShowAsync("app")).Revision, (await world.ShowAsync("app")).Path.Name,
+            world.BucketPin("app")));
     }
 
     [Fact]
@@ -89,7 +90,9 @@ public sealed class PinReplayTests
         await world.PinAsync("gone", "a");
         await world.UnpinAsync("gone", operation: "two");
         // As such a server notes them.
-        await world.ExecuteAsync("update pin_operation set operation = substr(operation, strpos(operation, ' ') + 1) where operation like '% one' or operation like '% two'");
+        await world.ExecuteAsync(
+            "update pin_operation set operation = substr(operation, strpos(operation, ' ') + 1) where operation like '% one' or " +
+            "operation like '% two'");
 
         var again = await world.RollbackAsync("app", operation: "one");
 
@@ -106,7 +109,8 @@ public sealed class PinReplayTests
         await world.PinAsync("app", "a");
         var row = await world.HoldAsync("select 1 from pin for update");
 
-        var both = new[] { world.PinAsync("app", "b", operation: "one"), world.PinAsync("app", "b", operation: "one", pins: (await world.AddGatewayAsync()).Pins) };
+        var both = new[] { world.PinAsync("app", "b", operation: "one"),
+            world.PinAsync("app", "b", operation: "one", pins: (await world.AddGatewayAsync()).Pins) };
         await world.UntilBlockedAsync(2);
         await row.DisposeAsync();
 

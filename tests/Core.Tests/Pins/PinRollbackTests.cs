@@ -76,7 +76,8 @@ public sealed class PinRollbackTests
         var problem = await FailsAsync(ProblemKind.PathNotInCache, world.RollbackAsync("app", 2));
         Assert.Contains("no longer kept", problem.Message, StringComparison.Ordinal);
         Assert.Equal([World.Hash("b")], problem.Paths!);
-        Assert.Equal([("a", true), ("c", true), ("b", false), ("a", true)], (await world.ShowAsync("app")).History!.Select(r => (r.Path.Name, r.Present)));
+        Assert.Equal([("a", true), ("c", true), ("b", false), ("a", true)],
+            (await world.ShowAsync("app")).History!.Select(r => (r.Path.Name, r.Present)));
     }
 
     private static async Task<World> ThreeRevisionsAsync()

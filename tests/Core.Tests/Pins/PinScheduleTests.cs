@@ -7,7 +7,9 @@ using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pins;
 
-/// <summary>Pins that meet a collection or a stopped process: the schedules of invariants.md, each forced. 32 is in <see cref="PinReplayTests"/>.</summary>
+/// <summary>
+/// Pins that meet a collection or a stopped process: the schedules of invariants.md, each forced. 32 is in <see cref="PinReplayTests"/>.
+/// </summary>
 public sealed class PinScheduleTests
 {
     private const string ForgetRoots = "delete from root";
@@ -23,7 +25,8 @@ public sealed class PinScheduleTests
         await collector.MarkAsync();
         await collector.CondemnAsync();
         // The transaction that moves the referrer to 'deleting' has its row, and the pin waits for it.
-        var sweep = await world.HoldAsync($"update store_path set state = 'deleting' where name = 'b' and state = 'condemned'; {Lists.Write}");
+        var sweep =
+            await world.HoldAsync($"update store_path set state = 'deleting' where name = 'b' and state = 'condemned'; {Lists.Write}");
         var pin = world.PinAsync("app", "b");
         await world.UntilBlockedAsync();
         await sweep.DisposeAsync();

@@ -77,7 +77,8 @@ public sealed class PinTests
         await world.PushAsync(World.Chain("a", "b"));
         await world.PushAsync(World.Chain("c"));
         await world.PinAsync("app", "c");
-        await world.ChangeAsync("update store_path set state = 'condemned', touched = 0 where name = 'b'; update store_path set state = 'deleting' where name = 'a'");
+        await world.ChangeAsync(
+            "update store_path set state = 'condemned', touched = 0 where name = 'b'; update store_path set state = 'deleting' where name = 'a'");
 
         await FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "b"));
 
@@ -113,7 +114,8 @@ public sealed class PinTests
         await world.PinAsync("app", "a");
         var row = await world.HoldAsync("select 1 from pin for update");
 
-        var changes = new[] { world.PinAsync("app", "b", condition: PinCondition.AtRevision(1)), world.PinAsync("app", "c", condition: PinCondition.AtRevision(1)) };
+        var changes = new[] { world.PinAsync("app", "b", condition: PinCondition.AtRevision(1)),
+            world.PinAsync("app", "c", condition: PinCondition.AtRevision(1)) };
         await world.UntilBlockedAsync(2);
         await row.DisposeAsync();
         await Task.WhenAll(changes).ContinueWith(_ => { }, TaskScheduler.Default);
@@ -233,7 +235,8 @@ public sealed class PinTests
         await world.PushAsync(World.Chain("a"));
         var request = new SetPin { Path = World.Path("a").Path, ExpiresSeconds = expires, KeepRevisions = keep };
 
-        await FailsAsync(ProblemKind.BadRequest, world.Core.Pins.SetAsync(CacheName.Default, Name("app"), request, default, OperationId.New(), Patience, CancellationToken.None));
+        await FailsAsync(ProblemKind.BadRequest, world.Core.Pins.SetAsync(CacheName.Default, Name("app"), request, default,
+            OperationId.New(), Patience, CancellationToken.None));
     }
 
     [Theory]

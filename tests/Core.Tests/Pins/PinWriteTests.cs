@@ -56,7 +56,8 @@ public sealed class PinWriteTests
         var functions = world.Core.Database.Functions;
         await world.ExecuteAsync(change == "delete"
             ? $"select {functions}.delete_pin(1, 'app', null, 'x', '')"
-            : $"select s.name, {functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '', 'p', 'p', 0, true, null) from store_path s where s.name = 'b'");
+            : $"select s.name, {functions}.set_pin(1, 'app', s.hash, s.name, null, null, null, 'x', '', 'p', 'p', 0, true, null) from " +
+                "store_path s where s.name = 'b'");
         Assert.Equal(change == "make" ? null : "a", world.BucketPin("app"));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -177,12 +178,14 @@ public sealed class PinWriteTests
         {
             var core = i % 2 == 0 ? world.Core : other;
             if (i % 10 == 9)
-                await core.Pins.DeleteAsync(CacheName.Default, Name("app"), default, OperationId.New(), Patience, CancellationToken.None).ContinueWith(_ => { }, TaskScheduler.Default);
+                await core.Pins.DeleteAsync(CacheName.Default, Name("app"), default, OperationId.New(), Patience, CancellationToken.None)
+                    .ContinueWith(_ => { }, TaskScheduler.Default);
             else
                 await world.PinAsync("app", i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c", pins: core.Pins);
         })));
 
-        Assert.Equal(world.BucketPin("app"), await world.QueryAsync<long>("select count(*) from pin") == 0 ? null : (await world.ShowAsync("app")).Path.Name);
+        Assert.Equal(world.BucketPin("app"), await world.QueryAsync<long>("select count(*) from pin") == 0 ? null
+            : (await world.ShowAsync("app")).Path.Name);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not recorded or fence is not null"));
     }
 
@@ -295,10 +298,13 @@ public sealed class PinWriteTests
     public async Task A_store_that_refuses_one_pin_for_good_does_not_keep_the_others_from_being_written()
     {
         await using var world = await WithPathsAsync();
-        world.Store.OnWrite = (_, key) => key.ToString() == "pins/bad" ? throw new ObjectStoreException("no space", isTransient: false) : Task.FromResult(Answer.Normal);
+        world.Store.OnWrite = (_, key) => key.ToString() == "pins/bad" ? throw new ObjectStoreException("no space", isTransient: false)
+            : Task.FromResult(Answer.Normal);
         var functions = world.Core.Database.Functions;
         foreach (var name in new[] { "bad", "good" })
-            await world.ExecuteAsync($"select s.name, {functions}.set_pin(1, '{name}', s.hash, s.name, null, null, null, '{name}', '', 'p', 'p', 0, true, null) from store_path s where s.name = 'b'");
+            await world.ExecuteAsync(
+                $"select s.name, {functions}.set_pin(1, '{name}', s.hash, s.name, null, null, null, '{name}', '', 'p', 'p', 0, true, " +
+                "null) from store_path s where s.name = 'b'");
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         Assert.Equal((null, "b"), (world.BucketPin("bad"), world.BucketPin("good")));

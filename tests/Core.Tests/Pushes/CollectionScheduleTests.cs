@@ -294,13 +294,17 @@ public sealed class CollectionScheduleTests
         await using var world = await World.CreateAsync();
         var drv = StorePath.Parse($"{World.Hash("drv")}-a.drv");
         await PushWithLogAsync("a");
-        await world.ChangeAsync("update store_path set objects = objects[1:1]; update object set state = 'deleting', fence = clock_timestamp() + interval '1 hour' where kind = 'log'");
+        await world.ChangeAsync(
+            "update store_path set objects = objects[1:1]; update object set state = 'deleting', fence = clock_timestamp() + interval '1 " +
+            "hour' where kind = 'log'");
         var path = World.Path("b", content: "a") with { Deriver = drv };
         var opened = await world.Core.Niks3Pushes.OpenAsync(
             CacheName.Default,
-            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
+            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
+                Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
             CancellationToken.None);
-        Assert.True(await world.Core.Niks3Pushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2], CancellationToken.None));
+        Assert.True(await world.Core.Niks3Pushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2],
+            CancellationToken.None));
         await world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id, [new(path, [])], CancellationToken.None);
         var (publishes, goOn) = (new TaskCompletionSource(), new TaskCompletionSource());
         world.Store.OnWrite = async (_, key) =>
@@ -316,7 +320,10 @@ public sealed class CollectionScheduleTests
 
         var commit = world.Pushes.CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromMinutes(1), CancellationToken.None);
         await publishes.Task;
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push u cross join unnest(u.objects) i join object o on o.id = i where u.state = 'committing' and o.state = 'deleting'"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>(
+            "select count(*) from push u cross join unnest(u.objects) i join object o on o.id = i where u.state = 'committing' and " +
+            "o.state = 'deleting'"));
         await world.ChangeAsync("update object set state = 'gone', fence = null where kind = 'log'");
         await PushWithLogAsync("c");
         await new Collector(world).BarrierAsync();
@@ -325,7 +332,10 @@ public sealed class CollectionScheduleTests
         Assert.Equal(PushState.Committed, (await commit).State);
         Assert.Equal("live", await world.QueryAsync<string>("select state::text from object where kind = 'log'"));
         // Whoever touches a path that has the current number looks at its objects no more.
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from store_path s cross join unnest(s.objects) i join object o on o.id = i where s.state = 'live' and s.touched > o.touched"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>(
+            "select count(*) from store_path s cross join unnest(s.objects) i join object o on o.id = i where s.state = 'live' and " +
+            "s.touched > o.touched"));
         await world.AssertSoundAsync();
 
         async Task PushWithLogAsync(string name)
@@ -333,7 +343,9 @@ public sealed class CollectionScheduleTests
             var push = await world.BeginAsync(World.Closure(World.Path(name) with { Deriver = drv }));
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
-                CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] }, CancellationToken.None);
+                CacheName.Default, World.Id(push),
+                    new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] },
+                    CancellationToken.None);
             await world.CommitAsync(push);
         }
     }

@@ -21,7 +21,8 @@ internal sealed class Collector
     {
         _olderThan = olderThan ?? TimeSpan.FromDays(30);
         _catalog = new GcCatalog(world.Core.Database);
-        Deletions = new Deletions(world.Core.Database, world.Store, world.Options, GcPace.Full, NullLogger.Instance, new RefusedDeletions(TimeProvider.System, NullLogger.Instance));
+        Deletions = new Deletions(world.Core.Database, world.Store, world.Options, GcPace.Full, NullLogger.Instance,
+            new RefusedDeletions(TimeProvider.System, NullLogger.Instance));
         _runner = new GcRunner(_catalog, new PushCatalog(world.Core.Database), Deletions, world.Options, world.Gc, GcPace.Full);
     }
 

@@ -16,7 +16,8 @@ public sealed class ConcurrentPushTests
         string[] names = ["a", "b", "c", "d"];
         var pushes = new List<PushOpened>();
         for (var i = 0; i < 8; i++)
-            pushes.Add(await world.BeginAsync(World.Closure([.. (i % 2 == 0 ? names : names.Reverse()).Select(n => World.Path(n)), World.Path($"top{i}", names)])));
+            pushes.Add(await world.BeginAsync(World.Closure([.. (i % 2 == 0 ? names : names.Reverse()).Select(n => World.Path(n)),
+                World.Path($"top{i}", names)])));
         foreach (var push in pushes)
             await world.UploadAsync(push);
 
@@ -65,9 +66,11 @@ public sealed class ConcurrentPushTests
         var first = await world.BeginAsync(World.Chain("a"));
         var committing = await world.BeginAsync(World.Closure(World.Path("n"), World.Path("a", ["n"])));
         await world.UploadAsync(committing);
-        await world.Pushes.ReportAsync(CacheName.Default, World.Id(committing), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("n"), Content = [1] }] }, CancellationToken.None);
+        await world.Pushes.ReportAsync(CacheName.Default, World.Id(committing),
+            new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("n"), Content = [1] }] }, CancellationToken.None);
 
-        // 1. The commit stands before its lock of n's NAR. 2. The other push records a's. 3. The commit goes on to the log. 4. The other push ends, its upload is deleted.
+        // 1. The commit stands before its lock of n's NAR. 2. The other push records a's. 3. The commit goes on to the log. 4. The other
+        // push ends, its upload is deleted.
         var isMissing = false;
         var nar = await world.HoldAsync("select 1 from object where kind = 'nar' and state = 'stored' for update");
         var log = await world.HoldAsync("select 1 from object where kind = 'log' for update");
@@ -75,9 +78,14 @@ public sealed class ConcurrentPushTests
         await world.UntilBlockedAsync();
         await world.UploadAsync(first);
         await nar.DisposeAsync();
-        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.query like '%commit_push%' and a.datname = current_database() and exists (select from pg_locks h where h.pid = l.pid and h.relation = 'push'::regclass)") > 0);
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<long>(
+            "select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.query like '%commit_push%' " +
+            "and a.datname = current_database() and exists (select from pg_locks h where h.pid = l.pid and h.relation = 'push'::regclass)") > 0);
         var abort = world.AbortAsync(first);
-        await Eventually.BecomesTrueAsync(async () => abort.IsCompleted || await world.QueryAsync<long>("select count(*) from pg_locks where not granted and locktype in ('transactionid', 'tuple')") > 1);
+        await Eventually.BecomesTrueAsync(async () => abort.IsCompleted
+            || await world.QueryAsync<long>(
+            "select count(*) from pg_locks where not granted and locktype in ('transactionid', 'tuple')") > 1);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         await log.DisposeAsync();
         await abort;
@@ -95,7 +103,8 @@ public sealed class ConcurrentPushTests
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         await world.AssertSoundAsync();
         Assert.Equal((isMissing ? "open" : "committed", isMissing ? "gone" : "live"),
-            (await world.QueryAsync<string>($"select state::text from push where public_id = '{committing.Id}'"), await world.StateOfAsync("n")));
+            (await world.QueryAsync<string>($"select state::text from push where public_id = '{committing.Id}'"),
+                await world.StateOfAsync("n")));
     }
 
     [Fact]
@@ -127,7 +136,8 @@ public sealed class ConcurrentPushTests
             await Eventually.BecomesTrueAsync(async () => await world.BlockedAsync() >= (report.IsCompleted ? 2 : 3));
         }
 
-        Assert.All((await Task.WhenAll(first, second)).SelectMany(answer => answer.Paths), path => Assert.Contains(path.State, new[] { PathState.Stored, PathState.Wait }));
+        Assert.All((await Task.WhenAll(first, second)).SelectMany(answer => answer.Paths), path =>
+            Assert.Contains(path.State, new[] { PathState.Stored, PathState.Wait }));
         Assert.Single((await report).Stored);
         // A statement that fell victim to a deadlock is sent again.
         Assert.Equal(2, statements);
@@ -138,7 +148,8 @@ public sealed class ConcurrentPushTests
     {
         await using var world = await World.CreateAsync();
         var id = Nix.RealisationId.Parse($"sha256:{new string('0', 64)}!out");
-        var closure = World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
+        var closure =
+            World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
         var report = new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] };
         var cold = await world.BeginAsync(closure);
         await world.UploadAsync(cold);
@@ -205,7 +216,8 @@ public sealed class ConcurrentPushTests
     public async Task Two_roots_that_share_paths_are_one_push_with_each_upload_once()
     {
         await using var world = await World.CreateAsync();
-        var closure = World.Closure(World.Path("lib"), World.Path("one", ["lib"]), World.Path("two", ["lib"])) with { Roots = [World.Hash("one"), World.Hash("two")] };
+        var closure = World.Closure(World.Path("lib"), World.Path("one", ["lib"]),
+            World.Path("two", ["lib"])) with { Roots = [World.Hash("one"), World.Hash("two")] };
 
         var push = await world.BeginAsync(closure);
         Assert.Equal(3, push.Uploads.Count);
@@ -249,8 +261,10 @@ public sealed class ConcurrentPushTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(World.Closure(World.Path("big", size: 1L << 30)));
         var noted = world.Store.OpenMultiparts.Keys.Single();
-        var leaked = await world.Store.BeginMultipartAsync(ObjectKey.Parse(world.Store.OpenMultiparts[noted]), 8 << 20, CancellationToken.None);
-        var foreign = await world.Store.BeginMultipartAsync(ObjectKey.Parse($"nar/{new string('0', 52)}.nar.zst"), 8 << 20, CancellationToken.None);
+        var leaked = await world.Store.BeginMultipartAsync(ObjectKey.Parse(world.Store.OpenMultiparts[noted]), 8 << 20,
+            CancellationToken.None);
+        var foreign = await world.Store.BeginMultipartAsync(ObjectKey.Parse($"nar/{new string('0', 52)}.nar.zst"), 8 << 20,
+            CancellationToken.None);
 
         await (await world.AddGatewayAsync()).RunHousekeepingAsync(CancellationToken.None);
         Assert.Contains(leaked, world.Store.OpenMultiparts.Keys);

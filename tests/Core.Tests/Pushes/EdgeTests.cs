@@ -19,7 +19,8 @@ public class EdgeTests
         var path = World.Path("a", size: size);
 
         var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(path)));
-        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), CancellationToken.None));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(path), CancellationToken.None));
 
         Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push"));
@@ -32,7 +33,8 @@ public class EdgeTests
         PathDeclaration[] paths = [World.Path("a", content: "same"), World.Path("b", content: "same", size: 1001)];
 
         var direct = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(paths)));
-        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(paths), CancellationToken.None));
+        var deferred = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(paths), CancellationToken.None));
         await world.BeginAsync(World.Closure(paths[0], paths[1] with { NarSize = 1000 }));
 
         Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
@@ -59,7 +61,8 @@ public class EdgeTests
 
         await world.CommitAsync(await UploadedAsync(world, path with { Signatures = [.. signatures, .. signatures] }));
 
-        Assert.Equal(signatures.Take(16), world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        Assert.Equal(signatures.Take(16), world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -82,12 +85,14 @@ public class EdgeTests
         await using var world = await World.CreateAsync();
         var good = Many(1, "x")[0];
 
-        await world.CommitAsync(await UploadedAsync(world, World.Path("a") with { Signatures = [$"a\nURL: {good}", $"a {good}", good + "\n", "a:b", good] }));
+        await world.CommitAsync(await UploadedAsync(world,
+            World.Path("a") with { Signatures = [$"a\nURL: {good}", $"a {good}", good + "\n", "a:b", good] }));
 
         Assert.Equal([good], world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal)));
     }
 
-    private static string[] Many(int count, string name) => [.. Enumerable.Range(10, count).Select(i => $"{name}-{i:000}:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(64))}")];
+    private static string[] Many(int count, string name) =>
+        [.. Enumerable.Range(10, count).Select(i => $"{name}-{i:000}:{Convert.ToBase64String(RandomNumberGenerator.GetBytes(64))}")];
 
     private static async Task<PushOpened> UploadedAsync(World world, PathDeclaration path)
     {
@@ -97,5 +102,6 @@ public class EdgeTests
     }
 
     private static Niks3Push Niks3(params PathDeclaration[] paths) =>
-        new() { Root = paths[^1].Path.Hash, Paths = [.. paths.Select(p => new Niks3Path(p.Path.Hash, p.NarHash, p.NarSize, p.References))] };
+        new() { Root = paths[^1].Path.Hash,
+            Paths = [.. paths.Select(p => new Niks3Path(p.Path.Hash, p.NarHash, p.NarSize, p.References))] };
 }

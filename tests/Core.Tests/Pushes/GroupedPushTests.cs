@@ -42,7 +42,8 @@ public sealed class GroupedPushTests
                 var waiting = opened.Missing.Where(m => m.State == PathState.Wait).Select(m => m.Path).ToList();
                 if (waiting.Count == 0)
                     break;
-                var answer = await pushes.WaitAsync(CacheName.Default, World.Id(opened), new WaitRequest { Paths = waiting, TimeoutSeconds = 30 }, CancellationToken.None);
+                var answer = await pushes.WaitAsync(CacheName.Default, World.Id(opened),
+                    new WaitRequest { Paths = waiting, TimeoutSeconds = 30 }, CancellationToken.None);
                 opened = opened with { Missing = answer.Paths, Uploads = answer.Uploads };
             }
 
@@ -98,7 +99,8 @@ public sealed class GroupedPushTests
                 await world.UntilBlockedAsync();
             }
 
-            (first, second, third, fourth) = (world.CommitAsync(good), world.CommitAsync(ended), world.CommitAsync(missing), world.CommitAsync(good with { Id = "987654" }));
+            (first, second, third, fourth) = (world.CommitAsync(good), world.CommitAsync(ended), world.CommitAsync(missing),
+                world.CommitAsync(good with { Id = "987654" }));
         }
 
         Assert.Equal(PushState.Committed, (await first).State);
@@ -172,7 +174,8 @@ public sealed class GroupedPushTests
                 await world.UntilBlockedAsync();
             }
 
-            (warm, replay, reused) = (world.BeginAsync(World.Chain("a")), world.BeginAsync(World.Chain("a"), "known"), world.BeginAsync(World.Chain("b"), "taken"));
+            (warm, replay, reused) = (world.BeginAsync(World.Chain("a")), world.BeginAsync(World.Chain("a"), "known"),
+                world.BeginAsync(World.Chain("b"), "taken"));
             (missing, shared) = (world.BeginAsync(World.Chain("a", "c")), world.BeginAsync(World.Chain("c", "d")));
             log = world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
         }
@@ -182,7 +185,8 @@ public sealed class GroupedPushTests
         Assert.Equal(ProblemKind.KeyReused, (await Assert.ThrowsAsync<CacheProblemException>(() => reused)).Kind);
         Assert.Equal((1, World.Hash("c")), ((await missing).Present, Assert.Single((await missing).Missing).Path));
         Assert.Equal([World.Hash("c"), World.Hash("d")], (await shared).Missing.Select(m => m.Path).Order());
-        Assert.Single((await missing).Missing.Concat((await shared).Missing), m => m.Path == World.Hash("c") && m.State == PathState.Upload);
+        Assert.Single((await missing).Missing.Concat((await shared).Missing), m => m.Path == World.Hash("c")
+            && m.State == PathState.Upload);
         Assert.Equal([drv], (await log).MissingLogs);
         Assert.Equal("a", await NamesAsync(await warm, "paths"));
         Assert.Equal("a", await NamesAsync(await missing, "paths"));
@@ -192,11 +196,14 @@ public sealed class GroupedPushTests
         await Task.WhenAll(busy);
 
         Task<string> NamesAsync(PushOpened push, string column) =>
-            world.QueryAsync<string>($"select string_agg(s.name, ' ' order by s.name) from push u join store_path s on s.id = any(u.{column}) where u.public_id = '{push.Id}'");
+            world.QueryAsync<string>(
+                $"select string_agg(s.name, ' ' order by s.name) from push u join store_path s on s.id = any(u.{column}) where " +
+                $"u.public_id = '{push.Id}'");
 
         // A name comes with the commit that publishes its path.
         async Task<StorePathHash> RootOfAsync(PushOpened push) =>
-            StorePathHash.FromBytes(await world.QueryAsync<byte[]>($"select s.hash from push u join store_path s on s.id = u.roots[1] where u.public_id = '{push.Id}'"));
+            StorePathHash.FromBytes(await world.QueryAsync<byte[]>(
+                $"select s.hash from push u join store_path s on s.id = u.roots[1] where u.public_id = '{push.Id}'"));
     }
 
     [Fact]
@@ -225,10 +232,14 @@ public sealed class GroupedPushTests
 
         Assert.All(await Task.WhenAll(commits), c => Assert.Equal((PushState.Committed, 0), (c.State, c.Published)));
         Assert.Equal(2, await world.QueryAsync<long>("select count(*) from root where pushed > clock_timestamp() - interval '30 seconds'"));
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push where state <> 'committed' or finished is null or lease is not null"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>("select count(*) from push where state <> 'committed' or finished is null or lease is not null"));
         // Promised anew: what a collection that began before them may not take.
-        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path s join gc_epoch e on e.cache_id = s.cache_id where s.touched = e.g"));
-        Assert.Equal(World.Hash("a"), (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("web"), CancellationToken.None)).Path.Hash);
+        Assert.Equal(2,
+            await world.QueryAsync<long>(
+            "select count(*) from store_path s join gc_epoch e on e.cache_id = s.cache_id where s.touched = e.g"));
+        Assert.Equal(World.Hash("a"),
+            (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("web"), CancellationToken.None)).Path.Hash);
     }
 
     [Fact]
@@ -242,7 +253,9 @@ public sealed class GroupedPushTests
         Task commit;
         await using (await world.HoldAsync("select 1 from store_path for update"))
         {
-            commit = world.ExecuteAsync($"select * from @fn@.commit_pushes((select id from cache), @fn@.pushes_of((select id from cache), '{{{a.Id}, {b.Id}}}', '{{x, x}}', '{{t, t}}'), 500, '1 minute')");
+            commit = world.ExecuteAsync(
+                $"select * from @fn@.commit_pushes((select id from cache), @fn@.pushes_of((select id from cache), '{{{a.Id}, {b.Id}}}', " +
+                $"'{{x, x}}', '{{t, t}}'), 500, '1 minute')");
             await world.UntilBlockedAsync();
             await using var next = await world.HoldAsync("select 1 from object where kind = 'realisation' for update nowait");
         }
@@ -254,10 +267,13 @@ public sealed class GroupedPushTests
         async Task<PushOpened> WithRealisationAsync()
         {
             var id = Nix.RealisationId.Parse($"sha256:{new string('0', 64)}!out");
-            var push = await world.BeginAsync(World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] });
+            var push = await world.BeginAsync(
+                World.Closure(World.Path("a")) with { Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] });
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
-                CacheName.Default, World.Id(push), new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] }, CancellationToken.None);
+                CacheName.Default, World.Id(push),
+                    new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] },
+                    CancellationToken.None);
             if (push.Missing.Count == 0)
                 return push;
             await world.CommitAsync(push);
@@ -270,7 +286,8 @@ public sealed class GroupedPushTests
     {
         await using var world = await World.CreateAsync(grouped: true);
         await world.PushAsync(World.Chain("a"));
-        var large = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 699).Select(i => World.Path($"n{i}")), World.Path("top", [.. Enumerable.Range(0, 699).Select(i => $"n{i}")])]));
+        var large = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 699).Select(i => World.Path($"n{i}")),
+            World.Path("top", [.. Enumerable.Range(0, 699).Select(i => $"n{i}")])]));
         await world.UploadAsync(large);
         var small = new List<PushOpened>();
         for (var i = 0; i < 10; i++)

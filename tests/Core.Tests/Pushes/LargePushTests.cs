@@ -10,7 +10,10 @@ public sealed class LargePushTests
     {
         await using var world = await World.CreateAsync();
         // A thousand levels deep.
-        var paths = Enumerable.Range(0, 15_000).Select(i => World.Path($"p{i}", [.. Enumerable.Range(3, i == 0 ? 0 : 6).Select(k => $"p{(i - k * k * k) switch { < 0 => i - 1, var x => x }}").Distinct()])).ToArray();
+        var paths = Enumerable.Range(0, 15_000)
+            .Select(i =>
+            World.Path($"p{i}", [.. Enumerable.Range(3, i == 0 ? 0 : 6)
+            .Select(k => $"p{(i - k * k * k) switch { < 0 => i - 1, var x => x }}").Distinct()])).ToArray();
 
         var push = await world.BeginAsync(World.Closure(paths));
         await world.UploadAsync(push);

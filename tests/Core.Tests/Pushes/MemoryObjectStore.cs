@@ -6,7 +6,10 @@ using OrleansCache.Core.Store;
 
 namespace OrleansCache.Core.Tests.Pushes;
 
-/// <summary>A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to end.</summary>
+/// <summary>
+/// A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to
+/// end.
+/// </summary>
 internal sealed class MemoryObjectStore : IObjectStore
 {
     // Keys whose ETag is that of a multipart upload, of one part.
@@ -27,7 +30,10 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>Keys in the order in which writes took effect.</summary>
     public ConcurrentQueue<string> Writes { get; } = new();
 
-    /// <summary>Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes effect as usual.</summary>
+    /// <summary>
+    /// Called before each fenced write; the outcome it returns is answered, <see cref="FencedOutcome.Done"/> meaning that the write takes
+    /// effect as usual.
+    /// </summary>
     public Func<string, ObjectKey, Task<Answer>> OnWrite { get; set; } = static (_, _) => Task.FromResult(Answer.Normal);
 
     /// <summary>How each fenced write is refused that the store understands; null: it is not.</summary>
@@ -60,12 +66,14 @@ internal sealed class MemoryObjectStore : IObjectStore
     public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
     {
         await OnRead(key);
-        return Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length, Info(key, body), null) : null;
+        return Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length,
+            Info(key, body), null) : null;
     }
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
-        var listed = Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal)).OrderBy(o => o.Key, StringComparer.Ordinal).ToList();
+        var listed = Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .OrderBy(o => o.Key, StringComparer.Ordinal).ToList();
         await OnListed();
         foreach (var (key, body) in listed)
             yield return Info(ObjectKey.Parse(key), body);
@@ -77,7 +85,8 @@ internal sealed class MemoryObjectStore : IObjectStore
         return new UnstagedWrites(this, writes);
     }
 
-    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         if (Refusal("put", key) is { } refusal)
             throw new ObjectStoreException($"PUT {key}", refusal);
@@ -91,7 +100,8 @@ internal sealed class MemoryObjectStore : IObjectStore
         return Outcome(answer);
     }
 
-    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         var outcomes = new List<FencedOutcome>();
         foreach (var key in keys)
@@ -141,7 +151,8 @@ internal sealed class MemoryObjectStore : IObjectStore
         [.. Enumerable.Range(first, count).Select(n => new Uri($"http://bucket/{key}?upload={uploadId}&part={n}"))];
 
     // A test uploads the whole body under the key before it reports; completing is then forgetting the upload.
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
         if (_parts.ContainsKey((uploadId, 1)))
@@ -173,7 +184,8 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     private ObjectInfo Info(ObjectKey key, byte[] body) => new(
         key, body.Length,
-        _joined.ContainsKey(key.ToString()) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1" : Convert.ToHexStringLower(MD5.HashData(body)),
+        _joined.ContainsKey(key.ToString()) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1"
+            : Convert.ToHexStringLower(MD5.HashData(body)),
         DateTimeOffset.UtcNow);
 
     internal enum Answer

@@ -19,7 +19,8 @@ public class PathDigestTests
     public void It_is_of_all_fields_and_of_references_as_a_set(int references)
     {
         var sorted = Enumerable.Range(0, references).Select(i => World.Hash($"r{i}")).Order().ToList();
-        var path = World.Path("a") with { References = [.. sorted.AsEnumerable().Reverse(), .. sorted.Take(2)], Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s") };
+        var path = World.Path("a") with { References = [.. sorted.AsEnumerable().Reverse(), .. sorted.Take(2)],
+            Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s") };
         using var bytes = new MemoryStream();
         using var writer = new BinaryWriter(bytes);
         writer.Write(path.NarHash.ToArray());
@@ -42,7 +43,8 @@ public class PathDigestTests
         var path = World.Path("a", ["b"]);
         PathDeclaration[] others =
         [
-            path with { Path = new StorePath(path.Path.Hash, "other") }, path with { NarHash = World.Path("c").NarHash }, path with { NarSize = path.NarSize + 1 }, path with { References = [] },
+            path with { Path = new StorePath(path.Path.Hash, "other") }, path with { NarHash = World.Path("c").NarHash },
+                path with { NarSize = path.NarSize + 1 }, path with { References = [] },
             path with { Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s") },
         ];
 

@@ -40,7 +40,8 @@ public sealed class PublishingTests
             Listings = [new PathListing { Path = World.Hash("b"), Content = [2] }],
         }, CancellationToken.None);
         var calls = 0;
-        world.Store.OnWrite = (_, _) => Task.FromResult(Interlocked.Increment(ref calls) - 1 == call ? Enum.Parse<Answer>(answer) : Answer.Normal);
+        world.Store.OnWrite = (_, _) => Task.FromResult(Interlocked.Increment(ref calls) - 1 == call ? Enum.Parse<Answer>(answer)
+            : Answer.Normal);
 
         var commit = world.CommitAsync(push);
         await PassFencesUntilAsync(world, commit);
@@ -54,7 +55,8 @@ public sealed class PublishingTests
     public async Task What_the_disk_has_not_taken_yet_keeps_nothing_back_that_it_has()
     {
         await using var world = await World.CreateAsync(new PushOptions { PublishParallelism = 1 });
-        var push = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 299).Select(i => World.Path($"n{i}")), World.Path("top", [.. Enumerable.Range(0, 299).Select(i => $"n{i}")])]));
+        var push = await world.BeginAsync(World.Closure([.. Enumerable.Range(0, 299).Select(i => World.Path($"n{i}")),
+            World.Path("top", [.. Enumerable.Range(0, 299).Select(i => $"n{i}")])]));
         await world.UploadAsync(push);
         var log = new LogContent { Drv = StorePath.Parse($"{World.Hash("drv")}-top.drv"), Path = World.Hash("top"), Content = [1] };
         await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Logs = [log] }, CancellationToken.None);
@@ -65,7 +67,8 @@ public sealed class PublishingTests
             return Task.FromResult(Answer.Normal);
         };
         // More than one group of bodies: the one with the log is not ready before something of another was written.
-        world.Store.OnStage = bodies => bodies.Any(b => b.Key == ObjectKey.Log(log.Drv)) ? written.Task.WaitAsync(TimeSpan.FromSeconds(30)) : Task.CompletedTask;
+        world.Store.OnStage = bodies => bodies.Any(b => b.Key == ObjectKey.Log(log.Drv)) ? written.Task.WaitAsync(TimeSpan.FromSeconds(30))
+            : Task.CompletedTask;
 
         var commit = await world.CommitAsync(push);
 
@@ -79,10 +82,12 @@ public sealed class PublishingTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(World.Chain("a", "b", "c"));
         await world.UploadAsync(push);
-        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith(World.Hash("b").ToString(), StringComparison.Ordinal) ? Answer.Dropped : Answer.Normal);
+        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith(World.Hash("b").ToString(), StringComparison.Ordinal)
+            ? Answer.Dropped : Answer.Normal);
 
         Assert.Equal(PushState.Committing, (await world.CommitAsync(push, patience: TimeSpan.Zero)).State);
-        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select count(*) filter (where recorded) = 1 from store_path"));
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<bool>("select count(*) filter (where recorded) = 1 from store_path"));
 
         Assert.NotNull(world.NarInfoOf("a"));
         Assert.Null(world.NarInfoOf("c"));
@@ -93,7 +98,8 @@ public sealed class PublishingTests
     [Fact]
     public async Task An_intent_that_led_to_no_attempt_does_not_stand_until_its_fence()
     {
-        await using var world = await World.CreateAsync(new PushOptions { Fence = TimeSpan.FromHours(1), CommitLease = TimeSpan.FromHours(1) });
+        await using var world = await World.CreateAsync(new PushOptions { Fence = TimeSpan.FromHours(1),
+            CommitLease = TimeSpan.FromHours(1) });
         var push = await world.BeginAsync(World.Chain("a", "b", "c"));
         await world.UploadAsync(push);
         var calls = 0;
@@ -131,12 +137,15 @@ public sealed class PublishingTests
         var push = await world.BeginAsync(World.Closure(World.Path("a"), World.Path("bad"), World.Path("c", ["a", "bad"])));
         await world.UploadAsync(push);
         var mend = false;
-        world.Store.OnWrite = (_, key) => !Volatile.Read(ref mend) && key.ToString().StartsWith(World.Hash("bad").ToString(), StringComparison.Ordinal)
+        world.Store.OnWrite = (_, key) => !Volatile.Read(ref mend) && key.ToString()
+            .StartsWith(World.Hash("bad").ToString(), StringComparison.Ordinal)
             ? throw new ObjectStoreException("no space", isTransient: false)
             : Task.FromResult(Answer.Normal);
 
         await world.CommitAsync(push, patience: TimeSpan.Zero);
-        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<bool>("select count(*) filter (where recorded) = 1 and bool_and(fence is null) and bool_and(generation = 1) from store_path"));
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<bool>(
+            "select count(*) filter (where recorded) = 1 and bool_and(fence is null) and bool_and(generation = 1) from store_path"));
         Volatile.Write(ref mend, true);
         await PassFencesUntilAsync(world, world.CommitAsync(push));
 
@@ -173,7 +182,8 @@ public sealed class PublishingTests
 
         Assert.Equal((PushState.Committed, 2), ((await first).State, (await first).Published));
         Assert.Equal(2, world.Store.Writes.Count);
-        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path where state = 'live' and recorded and fence is null"));
+        Assert.Equal(2,
+            await world.QueryAsync<long>("select count(*) from store_path where state = 'live' and recorded and fence is null"));
     }
 
     [Fact]
@@ -186,9 +196,11 @@ public sealed class PublishingTests
         await world.UploadAsync(old);
         await world.UploadAsync(renewed);
         await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{old.Id}', null, true), interval '1 day')");
-        var publisher = new Publisher(new PublishCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], []), world.Options, NullLogger.Instance);
+        var publisher = new Publisher(new PublishCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], []), world.Options,
+            NullLogger.Instance);
         Task stale;
-        await using (var meanwhile = await world.HoldAsync($"select from store_path where hash = '\\x{Convert.ToHexString(World.Hash("a").ToArray())}' for update"))
+        await using (var meanwhile =
+            await world.HoldAsync($"select from store_path where hash = '\\x{Convert.ToHexString(World.Hash("a").ToArray())}' for update"))
         {
             stale = publisher.PublishAsync(1, World.Id(old), CancellationToken.None);
             // It has read what to write and is about to open its intent.
@@ -219,7 +231,8 @@ public sealed class PublishingTests
         var push = await world.BeginAsync(World.Chain("a", "b"));
         await world.UploadAsync(push);
         // The process dies right after the first half of the commit.
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '15 s')");
 
         await world.TravelAsync(TimeSpan.FromMinutes(1));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -235,7 +248,8 @@ public sealed class PublishingTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(World.Chain("a"));
         await world.UploadAsync(push);
-        await world.ExecuteAsync($"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '1 day')");
+        await world.ExecuteAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, {world.Core.Database.Functions}.push_of(1, '{push.Id}', null, true), interval '1 day')");
 
         await world.TravelAsync(TimeSpan.FromHours(3));
         await world.AbortAsync(push);
@@ -261,7 +275,8 @@ public sealed class PublishingTests
         foreach (var key in keys)
         {
             var path = World.Path("a");
-            await world.CommitAsync(await world.BeginAsync(World.Closure(path with { Signatures = [key.Sign(NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, []))] })));
+            await world.CommitAsync(await world.BeginAsync(
+                World.Closure(path with { Signatures = [key.Sign(NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, []))] })));
         }
 
         Assert.False(world.NarInfoOf("a")!.Verify(keys[1].PublicKey));
@@ -280,7 +295,8 @@ public sealed class PublishingTests
         await world.UploadAsync(push);
         world.Store.OnWrite = async (_, _) =>
         {
-            await using var killer = await world.HoldAsync("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()");
+            await using var killer = await world.HoldAsync(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()");
             return Answer.Normal;
         };
 
@@ -308,7 +324,8 @@ public sealed class PublishingTests
         };
 
         CommitAnswer? answer = null;
-        await Eventually.BecomesTrueAsync(async () => (answer = await world.CommitAsync(push, patience: TimeSpan.FromSeconds(5))).State == PushState.Committed);
+        await Eventually.BecomesTrueAsync(async () =>
+            (answer = await world.CommitAsync(push, patience: TimeSpan.FromSeconds(5))).State == PushState.Committed);
 
         Assert.Equal(3, answer!.Published);
         await world.AssertSoundAsync();

@@ -23,23 +23,30 @@ public sealed class PushStormTests
         world.Store.OnWrite = (_, _) =>
         {
             lock (faults)
-                return Task.FromResult(faults.Next(100) switch { < 2 => Answer.Lost, < 4 => Answer.Dropped, < 8 => Answer.Refused, _ => Answer.Normal });
+                return Task.FromResult(faults.Next(100) switch { < 2 => Answer.Lost, < 4 => Answer.Dropped, < 8 => Answer.Refused, _ =>
+                    Answer.Normal });
         };
         using var end = new CancellationTokenSource();
         var background = Task.Run(() => CollectAsync(world, gateways, new Random(seed + 1000), end.Token));
 
-        await Task.WhenAll(Enumerable.Range(0, Pushers).Select(n => Task.Run(() => PushAsync(world, gateways[n % gateways.Length], new Random(seed * 100 + n)))));
+        await Task.WhenAll(Enumerable.Range(0, Pushers)
+            .Select(n => Task.Run(() => PushAsync(world, gateways[n % gateways.Length], new Random(seed * 100 + n)))));
         await end.CancelAsync();
         await background;
 
         await SettleAsync(world);
         await world.AssertSoundAsync();
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push where state in ('open', 'committing')"));
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from store_path where state not in ('gone', 'live') or fence is not null"));
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from object where state not in ('gone', 'live') or fence is not null or cardinality(holders) > 0 or exclusive"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>("select count(*) from store_path where state not in ('gone', 'live') or fence is not null"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>(
+            "select count(*) from object where state not in ('gone', 'live') or fence is not null or cardinality(holders) > 0 or exclusive"));
         Assert.Equal(0, await world.QueryAsync<long>("select (select count(*) from push_path) + (select count(*) from push_object)"));
-        var keys = await world.Core.Database.ListAsync("select key from object where state = 'live'", _ => { }, r => r.GetString(0), CancellationToken.None);
-        Assert.Equal(keys.Order(StringComparer.Ordinal), world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        var keys = await world.Core.Database.ListAsync("select key from object where state = 'live'", _ => { }, r => r.GetString(0),
+            CancellationToken.None);
+        Assert.Equal(keys.Order(StringComparer.Ordinal),
+            world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         Assert.Equal(await world.QueryAsync<long>("select count(*) from store_path where state = 'live'"), world.Store.NarInfos.Count());
     }
 
@@ -63,7 +70,8 @@ public sealed class PushStormTests
                 var waiting = push.Missing.Where(m => m.State is PathState.Wait or PathState.Upload).Select(m => m.Path).ToList();
                 for (var turn = 0; waiting.Count > 0 && turn < 20; turn++)
                 {
-                    var answer = await gateway.Pushes.WaitAsync(CacheName.Default, World.Id(push), new WaitRequest { Paths = waiting, TimeoutSeconds = 1 }, CancellationToken.None);
+                    var answer = await gateway.Pushes.WaitAsync(CacheName.Default, World.Id(push),
+                        new WaitRequest { Paths = waiting, TimeoutSeconds = 1 }, CancellationToken.None);
                     await world.UploadAsync(push, answer.Uploads, gateway.Pushes);
                     waiting = [.. answer.Paths.Where(p => p.State == PathState.Wait).Select(p => p.Path)];
                 }
@@ -98,7 +106,8 @@ public sealed class PushStormTests
         }
     }
 
-    private static IEnumerable<int> References(int path) => new[] { path - 1 - path % 3, path / 2, path - 7 }.Where(r => r >= 0 && r < path).Distinct();
+    private static IEnumerable<int> References(int path) => new[] { path - 1 - path % 3, path / 2, path - 7 }
+        .Where(r => r >= 0 && r < path).Distinct();
 
     private static async Task CollectAsync(World world, CacheCore[] gateways, Random random, CancellationToken end)
     {
@@ -108,7 +117,8 @@ public sealed class PushStormTests
             await world.TravelAsync(TimeSpan.FromSeconds(random.Next(40)), alone: true);
             if (random.Next(3) == 0)
                 // In the order in which commits lock them.
-                await world.ExecuteAsync($"delete from root where path_id in (select path_id from root where path_id % 3 = {random.Next(3)} order by path_id for update)");
+                await world.ExecuteAsync(
+                    $"delete from root where path_id in (select path_id from root where path_id % 3 = {random.Next(3)} order by path_id for update)");
             await new Collector(world).RunAsync();
         }
     }

@@ -13,7 +13,8 @@ public class PushTests
     public async Task A_path_that_somebody_called_wrongly_and_never_brought_is_published_under_its_name()
     {
         await using var world = await World.CreateAsync();
-        await world.AbortAsync(await world.BeginAsync(World.Closure(World.Path("a") with { Path = new StorePath(World.Hash("a"), "wrong") })));
+        await world.AbortAsync(
+            await world.BeginAsync(World.Closure(World.Path("a") with { Path = new StorePath(World.Hash("a"), "wrong") })));
 
         await world.PushAsync(World.Chain("a"));
 
@@ -35,7 +36,8 @@ public class PushTests
         var answer = await world.CommitAsync(push);
 
         Assert.Equal((PushState.Committed, 3), (answer.State, answer.Published));
-        Assert.Equal(["a", "b", "c"], world.Store.Writes.Select(w => new[] { "a", "b", "c" }.Single(n => w.StartsWith(World.Hash(n).ToString(), StringComparison.Ordinal))));
+        Assert.Equal(["a", "b", "c"], world.Store.Writes.Select(w => new[] { "a", "b", "c" }
+            .Single(n => w.StartsWith(World.Hash(n).ToString(), StringComparison.Ordinal))));
         await world.AssertSoundAsync();
     }
 
@@ -104,7 +106,8 @@ public class PushTests
     {
         await using var world = await CreateAsync();
 
-        var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(World.Path("a", ["not-there"]))));
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.BeginAsync(World.Closure(World.Path("a", ["not-there"]))));
 
         Assert.Equal(ProblemKind.ClosureIncomplete, problem.Kind);
         Assert.Equal([World.Hash("not-there")], problem.Paths);
@@ -115,7 +118,8 @@ public class PushTests
     {
         await using var world = await CreateAsync();
 
-        var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(World.Closure(World.Path("a", ["b"]), World.Path("b", ["a"]))));
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.BeginAsync(World.Closure(World.Path("a", ["b"]), World.Path("b", ["a"]))));
         Assert.Equal(ProblemKind.BadRequest, problem.Kind);
 
         Assert.Equal(PushState.Committed, (await world.PushAsync(World.Closure(World.Path("self", ["self"])))).State);
@@ -289,7 +293,8 @@ public class PushTests
         await using var world = await CreateAsync();
         var drv = Nix.StorePath.Parse($"{World.Hash("drv")}-a.drv");
         var id = Nix.RealisationId.Parse($"sha256:{new string('a', 64)}!out");
-        var closure = World.Closure(World.Path("a")) with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }], Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
+        var closure = World.Closure(World.Path("a")) with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }],
+            Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
 
         var push = await world.BeginAsync(closure);
         Assert.Equal([drv], push.MissingLogs);
@@ -320,7 +325,8 @@ public class PushTests
         var drv = Nix.StorePath.Parse($"{World.Hash("drv")}-a.drv");
 
         var push = await world.BeginAsync(World.Chain("a") with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }] });
-        await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("a"), Content = [2] }] }, CancellationToken.None);
+        await world.Pushes.ReportAsync(CacheName.Default, World.Id(push),
+            new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("a"), Content = [2] }] }, CancellationToken.None);
         await world.CommitAsync(push);
 
         Assert.True(world.Store.Objects.ContainsKey($"log/{drv.BaseName}"));
@@ -337,7 +343,8 @@ public class PushTests
         var path = World.Path("a");
         var signature = other.Sign(Nix.NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, []));
 
-        var push = await world.BeginAsync(World.Closure(path with { Signatures = [signature, "test-1:" + Convert.ToBase64String(new byte[64]), "nonsense", null!] }));
+        var push = await world.BeginAsync(
+            World.Closure(path with { Signatures = [signature, "test-1:" + Convert.ToBase64String(new byte[64]), "nonsense", null!] }));
         await world.CommitAsync(push);
 
         Assert.Equal(2, world.NarInfoOf("a")!.Signatures.Count);
@@ -351,7 +358,8 @@ public class PushTests
         await using var world = await CreateAsync();
         await world.PushAsync(World.Chain("a"));
 
-        var answer = await world.Pushes.MissingAsync(CacheName.Default, new MissingRequest { Paths = [World.Hash("z"), World.Hash("a"), World.Hash("b")] }, CancellationToken.None);
+        var answer = await world.Pushes.MissingAsync(CacheName.Default,
+            new MissingRequest { Paths = [World.Hash("z"), World.Hash("a"), World.Hash("b")] }, CancellationToken.None);
 
         Assert.Equal([World.Hash("z"), World.Hash("b")], answer.Missing);
     }
@@ -363,7 +371,8 @@ public class PushTests
         var push = await world.BeginAsync(World.Closure(World.Path("big", size: 6L << 30)));
         var grant = push.Uploads.Single();
 
-        var more = await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id, new UrlsRequest { FirstPart = 700, Count = 50 }, CancellationToken.None);
+        var more = await world.Pushes.UrlsAsync(CacheName.Default, World.Id(push), grant.Id,
+            new UrlsRequest { FirstPart = 700, Count = 50 }, CancellationToken.None);
 
         Assert.Equal(8 << 20, grant.PartSize);
         Assert.EndsWith("part=700", more.Grant.Parts[0].Query, StringComparison.Ordinal);

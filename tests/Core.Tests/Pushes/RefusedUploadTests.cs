@@ -10,7 +10,9 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;
 
-/// <summary>What has arrived is not what was declared. An object is never replaced, so the push has to get another key, or it could never be mended.</summary>
+/// <summary>
+/// What has arrived is not what was declared. An object is never replaced, so the push has to get another key, or it could never be mended.
+/// </summary>
 public sealed class RefusedUploadTests
 {
     [Fact]
@@ -93,7 +95,8 @@ public sealed class RefusedUploadTests
 
         var report = await world.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport
         {
-            Uploads = [new UploadedNar { Upload = string.Join('~', first), FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
+            Uploads = [new UploadedNar { Upload = string.Join('~', first), FileHash = Sha256Hash.Compute(body), FileSize = body.Length,
+                Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
         }, CancellationToken.None);
 
         Assert.Equal("ended", report.Rejected.Single().Reason);
@@ -106,18 +109,22 @@ public sealed class RefusedUploadTests
     {
         await using var world = await World.CreateAsync();
         using var folder = new TempFolder();
-        var store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = new Uri("http://127.0.0.1/"), UrlSecret = new byte[32] });
+        var store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = new Uri("http://127.0.0.1/"),
+            UrlSecret = new byte[32] });
         await using var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = world.ConnectionString, Store = store, SigningKeys = [World.Key], Housekeeping = false }, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            new CoreOptions { ConnectionString = world.ConnectionString, Store = store, SigningKeys = [World.Key], Housekeeping = false },
+                NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var nar = RandomNumberGenerator.GetBytes(size);
-        var push = await world.BeginAsync(World.Closure(World.Path("a") with { NarHash = Sha256Hash.Compute(nar), NarSize = size }), pushes: core.Pushes);
+        var push = await world.BeginAsync(World.Closure(World.Path("a") with { NarHash = Sha256Hash.Compute(nar), NarSize = size }),
+            pushes: core.Pushes);
         Assert.Equal(size > 1 << 20, push.Uploads.Single().Url is null);
         var file = Zstd.Compress(nar);
         byte[] damaged = [.. file];
         damaged[size / 2] ^= 1;
 
         Assert.Equal("hash-mismatch", (await SendAsync(push.Uploads.Single(), damaged)).Rejected.Single().Reason);
-        var again = await core.Pushes.WaitAsync(CacheName.Default, World.Id(push), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None);
+        var again = await core.Pushes.WaitAsync(CacheName.Default, World.Id(push),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None);
         Assert.Single((await SendAsync(Assert.Single(again.Uploads), file)).Stored);
         Assert.Equal(PushState.Committed, (await world.CommitAsync(push, core.Pushes)).State);
 
@@ -133,11 +140,14 @@ public sealed class RefusedUploadTests
             {
                 var url = grant.Url ?? grant.Parts[i];
                 var query = HttpUtility.ParseQueryString(url.Query);
-                var ticket = store.TryVerify(Uri.UnescapeDataString(url.AbsolutePath["/upload/".Length..]), name => query[name], DateTimeOffset.UtcNow);
-                Assert.Equal(UploadStatus.Stored, await store.ReceiveAsync(ticket!, new MemoryStream(piece), piece.Length, CancellationToken.None));
+                var ticket = store.TryVerify(Uri.UnescapeDataString(url.AbsolutePath["/upload/".Length..]), name => query[name],
+                    DateTimeOffset.UtcNow);
+                Assert.Equal(UploadStatus.Stored, await store.ReceiveAsync(ticket!, new MemoryStream(piece), piece.Length,
+                    CancellationToken.None));
             }
 
-            return await core.Pushes.ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileSize = body.Length }] }, CancellationToken.None);
+            return await core.Pushes.ReportAsync(CacheName.Default, World.Id(push),
+                new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileSize = body.Length }] }, CancellationToken.None);
         }
     }
 }

@@ -70,13 +70,15 @@ public sealed class StoreRefusalTests
         world.Store.Refusal = (call, _) => call == "delete" ? Denied : null;
         var (request, operation) = (new EvictRequest { Paths = [World.Hash("a")] }, OperationId.New());
 
-        var running = await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation, TimeSpan.FromSeconds(3), CancellationToken.None);
+        var running = await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation,
+            TimeSpan.FromSeconds(3), CancellationToken.None);
 
         Assert.Equal(EvictionState.Running, running.State);
         Assert.Contains($"{World.Hash("a")}.narinfo (AccessDenied)", running.Refusal, StringComparison.Ordinal);
         world.Store.Refusal = static (_, _) => null;
         await Eventually.BecomesTrueAsync(async () =>
-            await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation, TimeSpan.FromSeconds(3), CancellationToken.None) is { State: EvictionState.Done, Refusal: null });
+            await world.Core.Withdrawals.EvictAsync(CacheName.Default, request, Caller.Anonymous, operation, TimeSpan.FromSeconds(3),
+                CancellationToken.None) is { State: EvictionState.Done, Refusal: null });
     }
 
     [Fact]

@@ -11,7 +11,9 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;
 
-/// <summary>What stands between a wrong upload and a reader where the bytes pass through a gateway: all of it is read again when it is reported.</summary>
+/// <summary>
+/// What stands between a wrong upload and a reader where the bytes pass through a gateway: all of it is read again when it is reported.
+/// </summary>
 public class UploadCheckTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -27,7 +29,8 @@ public class UploadCheckTests : IDisposable
     protected UploadCheckTests(int size)
     {
         _nar = RandomNumberGenerator.GetBytes(size);
-        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://127.0.0.1/"), UrlSecret = new byte[32] });
+        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://127.0.0.1/"),
+            UrlSecret = new byte[32] });
         _file = Zstd.Compress(_nar);
     }
 
@@ -42,7 +45,8 @@ public class UploadCheckTests : IDisposable
     [InlineData(true)]
     public async Task What_was_declared_is_accepted_and_its_file_hashed_whether_the_client_has_done_so_or_not(bool reported)
     {
-        var (rejected, fileHash) = await CheckAsync(_file, report => report with { FileHash = reported ? Sha256Hash.Compute(_file) : null });
+        var (rejected, fileHash) = await CheckAsync(_file, report =>
+            report with { FileHash = reported ? Sha256Hash.Compute(_file) : null });
 
         Assert.Null(rejected);
         Assert.Equal(Sha256Hash.Compute(_file), fileHash);
@@ -76,7 +80,8 @@ public class UploadCheckTests : IDisposable
         var (rejected, _) = await CheckAsync(file, report => report);
 
         Assert.Equal(reason, rejected?.Reason);
-        Assert.Contains(string.Format(CultureInfo.InvariantCulture, detail, _nar.Length - 1, _nar.Length), rejected!.Detail, StringComparison.Ordinal);
+        Assert.Contains(string.Format(CultureInfo.InvariantCulture, detail, _nar.Length - 1, _nar.Length), rejected!.Detail,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -93,7 +98,8 @@ public class UploadCheckTests : IDisposable
     {
         var token = Token();
 
-        var answer = await new UploadCheck(_store, new PushOptions()).CheckAsync([(token, new UploadedNar { Upload = token.ToString(), FileSize = 1 })], CancellationToken.None);
+        var answer = await new UploadCheck(_store, new PushOptions())
+            .CheckAsync([(token, new UploadedNar { Upload = token.ToString(), FileSize = 1 })], CancellationToken.None);
 
         Assert.Equal("not-found", Assert.Single(answer).Rejected?.Reason);
     }

@@ -14,7 +14,8 @@ namespace OrleansCache.Core.Tests.Pushes;
 internal sealed class World : IAsyncDisposable
 {
     // Few connections behind it, so that the services really share them.
-    private static readonly Lazy<Task<PgBouncer>> Bouncer = new(async () => await PgBouncer.StartAsync(await PostgresServer.Shared, poolSize: 8));
+    private static readonly Lazy<Task<PgBouncer>> Bouncer = new(async () =>
+        await PgBouncer.StartAsync(await PostgresServer.Shared, poolSize: 8));
     private readonly List<CacheCore> _cores = [];
 
     private World(string connectionString, PushOptions options) => (ConnectionString, Options) = (connectionString, options);
@@ -39,10 +40,12 @@ internal sealed class World : IAsyncDisposable
 
     public IPushes Pushes => Core.Pushes;
 
-    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null, PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
+    public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null,
+        PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
-        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc ?? new GcOptions(), Grouped = grouped };
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc
+            ?? new GcOptions(), Grouped = grouped };
         await world.AddGatewayAsync();
         return world;
     }
@@ -56,7 +59,8 @@ internal sealed class World : IAsyncDisposable
     {
         engine = plain ? null : engine ?? Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc, Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
+            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc,
+                Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
@@ -71,7 +75,9 @@ internal sealed class World : IAsyncDisposable
 
     public static StorePathHash Hash(string name) => StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, 20));
 
-    /// <summary>A declared path; its NAR is made of <paramref name="content"/> (by default its name), and its derivation is called as it is.</summary>
+    /// <summary>
+    /// A declared path; its NAR is made of <paramref name="content"/> (by default its name), and its derivation is called as it is.
+    /// </summary>
     public static PathDeclaration Path(string name, string[]? references = null, string? content = null, long size = 1000) => new()
     {
         Path = new StorePath(Hash(name), name),
@@ -101,9 +107,11 @@ internal sealed class World : IAsyncDisposable
         {
             var body = Encoding.UTF8.GetBytes(grant.Id);
             Store.Upload(grant.Url ?? grant.Parts[0], body);
-            return new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length, Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] };
+            return new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length,
+                Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] };
         });
-        return await (pushes ?? Pushes).ReportAsync(CacheName.Default, Id(push), new UploadReport { Uploads = [.. uploads] }, CancellationToken.None);
+        return await (pushes ?? Pushes).ReportAsync(CacheName.Default, Id(push), new UploadReport { Uploads = [.. uploads] },
+            CancellationToken.None);
     }
 
     public Task<CommitAnswer> CommitAsync(PushOpened push, IPushes? pushes = null, TimeSpan? patience = null) =>
@@ -122,31 +130,38 @@ internal sealed class World : IAsyncDisposable
 
     /// <summary>A garbage collection, to its end.</summary>
     public async Task<GcRun> CollectAsync(GcRequest request, CacheCore? core = null) =>
-        await EndOfRunAsync((await (core ?? Core).Collection.StartAsync(CacheName.Default, request, OperationId.New(), CancellationToken.None)).Id);
+        await EndOfRunAsync((await (core ?? Core).Collection.StartAsync(CacheName.Default, request, OperationId.New(),
+            CancellationToken.None)).Id);
 
     public async Task<GcRun> EndOfRunAsync(long id)
     {
         GcRun? run = null;
-        await Eventually.BecomesTrueAsync(async () => (run = await Core.Collection.RunAsync(CacheName.Default, id, CancellationToken.None)).State != GcState.Running);
+        await Eventually.BecomesTrueAsync(async () =>
+            (run = await Core.Collection.RunAsync(CacheName.Default, id, CancellationToken.None)).State != GcState.Running);
         return run!;
     }
 
     public Task<WaitAnswer> WaitAsync(PushOpened push, params string[] names) =>
-        Pushes.WaitAsync(CacheName.Default, Id(push), new WaitRequest { Paths = [.. names.Select(Hash)], TimeoutSeconds = 0 }, CancellationToken.None);
+        Pushes.WaitAsync(CacheName.Default, Id(push), new WaitRequest { Paths = [.. names.Select(Hash)], TimeoutSeconds = 0 },
+            CancellationToken.None);
 
     public Task AbortAsync(PushOpened push) => Pushes.AbortAsync(CacheName.Default, Id(push), CancellationToken.None);
 
     public static PushId Id(PushOpened push) => PushId.TryParse(push.Id, out var id) ? id : throw new FormatException(push.Id);
 
-    public NarInfo? NarInfoOf(string name) => Store.Objects.TryGetValue($"{Hash(name)}.narinfo", out var text) ? NarInfo.Parse(Encoding.UTF8.GetString(text)) : null;
+    public NarInfo? NarInfoOf(string name) => Store.Objects.TryGetValue($"{Hash(name)}.narinfo", out var text)
+        ? NarInfo.Parse(Encoding.UTF8.GetString(text)) : null;
 
     public Task<string> StateOfAsync(string name) =>
-        Core.Database.SingleAsync("select state::text from store_path where hash = $1", p => p.Add(new Npgsql.NpgsqlParameter { Value = Hash(name).ToArray() }), r => r.GetString(0), CancellationToken.None);
+        Core.Database.SingleAsync("select state::text from store_path where hash = $1", p =>
+            p.Add(new Npgsql.NpgsqlParameter { Value = Hash(name).ToArray() }), r => r.GetString(0), CancellationToken.None);
 
     public async Task<T> QueryAsync<T>(string sql) =>
         await Core.Database.SingleAsync(sql, _ => { }, r => r.GetFieldValue<T>(0), CancellationToken.None);
 
-    /// <summary>A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.</summary>
+    /// <summary>
+    /// A transaction of somebody else that has done this and goes on holding its locks until it is disposed of, which commits it.
+    /// </summary>
     public async Task<Holder> HoldAsync(string sql)
     {
         var holder = new Holder(new NpgsqlConnection(ConnectionString + ";Pooling=false"));
@@ -155,11 +170,13 @@ internal sealed class World : IAsyncDisposable
     }
 
     /// <summary>Returns when so many statements wait for a lock; where they go in groups, one for all of them.</summary>
-    public Task UntilBlockedAsync(int count = 1) => Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= (Engine is null ? count : 1));
+    public Task UntilBlockedAsync(int count = 1) =>
+        Eventually.BecomesTrueAsync(async () => await BlockedAsync() >= (Engine is null ? count : 1));
 
     /// <summary>How many statements wait for a lock.</summary>
     public Task<long> BlockedAsync() => QueryAsync<long>(
-        "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()");
+        "select count(distinct pid) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = " +
+            "current_database()");
 
     public Task ExecuteAsync(string sql) => Core.Database.RunAsync(sql, _ => { }, CancellationToken.None);
 

@@ -19,7 +19,8 @@ public enum Fault
 }
 
 /// <summary>
-/// A store whose calls fail as its plan says: <paramref name="plan"/> is asked at every call with its number (from 1) and name. Fenced writes answer
+/// A store whose calls fail as its plan says: <paramref name="plan"/> is asked at every call with its number (from 1) and name. Fenced
+/// writes answer
 /// <see cref="FencedOutcome.Unknown"/> where others throw.
 /// </summary>
 public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Fault> plan) : IObjectStore
@@ -33,13 +34,15 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
     public bool IsLocal => inner.IsLocal;
 
     /// <summary>Fails the n-th call.</summary>
-    public static FaultyObjectStore AtCall(IObjectStore inner, int number, Fault fault) => new(inner, (n, _) => n == number ? fault : Fault.None);
+    public static FaultyObjectStore AtCall(IObjectStore inner, int number, Fault fault) =>
+        new(inner, (n, _) => n == number ? fault : Fault.None);
 
     /// <summary>Fails calls at random, the same ones for the same seed and order of calls; <paramref name="rate"/> from 0 to 1.</summary>
     public static FaultyObjectStore AtRandom(IObjectStore inner, int seed, double rate)
     {
         var random = new Random(seed);
-        return new FaultyObjectStore(inner, (_, _) => random.NextDouble() >= rate ? Fault.None : random.Next(2) == 0 ? Fault.Before : Fault.After);
+        return new FaultyObjectStore(inner, (_, _) => random.NextDouble() >= rate ? Fault.None : random.Next(2) == 0 ? Fault.Before
+            : Fault.After);
     }
 
     /// <summary>Lets the calls go on that wait.</summary>
@@ -52,18 +55,22 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         }
     }
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) => RunAsync("head", () => inner.HeadAsync(key, cancel), cancel);
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
+        RunAsync("head", () => inner.HeadAsync(key, cancel), cancel);
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => RunAsync("get", () => inner.GetAsync(key, range, cancel), cancel);
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
+        RunAsync("get", () => inner.GetAsync(key, range, cancel), cancel);
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix,
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
     {
         await RunAsync("list", () => Task.FromResult(true), cancel);
         await foreach (var info in inner.ListAsync(prefix, cancel))
             yield return info;
     }
 
-    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) =>
+    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel) =>
         RunAsync("put", () => inner.PutAsync(key, body, headers, fence, cancel), cancel, FencedOutcome.Unknown);
 
     public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
@@ -81,7 +88,8 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         return true;
     }, cancel);
 
-    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) => RunAsync("put-part", async () =>
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancel) => RunAsync("put-part", async () =>
     {
         await inner.PutPartAsync(key, uploadId, partSize, number, body, cancel);
         return true;
@@ -95,7 +103,8 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
         inner.SignParts(key, uploadId, partSize, first, count, life);
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel) =>
         RunAsync("complete", () => inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancel), cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => RunAsync("abort", async () =>
@@ -104,7 +113,8 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         return true;
     }, cancel);
 
-    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync(
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
     {
         await RunAsync("list-multipart", () => Task.FromResult(true), cancel);
         await foreach (var upload in inner.ListMultipartAsync(cancel))

@@ -80,7 +80,8 @@ public abstract class ObjectStoreTests : IAsyncLifetime
         await PutAsync("a", Bytes(100));
         await PutAsync("b", Bytes(100));
 
-        await using var staged = await Store.StageAsync([new ObjectWrite(Key("a"), Bytes(3), Text), new ObjectWrite(Key("b"), Bytes(3), Text)], None);
+        await using var staged = await Store.StageAsync([new ObjectWrite(Key("a"), Bytes(3), Text),
+            new ObjectWrite(Key("b"), Bytes(3), Text)], None);
 
         Assert.Equal(FencedOutcome.Done, await staged.PutAsync(0, Later, None));
         Assert.Equal(FencedOutcome.Refused, await staged.PutAsync(1, DateTimeOffset.UtcNow.AddMinutes(-1), None));
@@ -107,14 +108,16 @@ public abstract class ObjectStoreTests : IAsyncLifetime
         var key = Key($"nar/{Guid.NewGuid():n}.nar");
         var body = Bytes((int)PartSize * 2 + 7);
         var upload = await Store.BeginMultipartAsync(key, PartSize, None);
-        var parts = new[] { body.AsMemory(0, (int)PartSize), body.AsMemory((int)PartSize, (int)PartSize), body.AsMemory((int)PartSize * 2) };
+        var parts = new[] { body.AsMemory(0, (int)PartSize), body.AsMemory((int)PartSize, (int)PartSize),
+            body.AsMemory((int)PartSize * 2) };
 
         // The second twice, as after a lost answer.
         foreach (var number in (int[])[1, 2, 2, 3])
             await Store.PutPartAsync(key, upload, PartSize, number, parts[number - 1], None);
 
         Assert.Null(await Store.HeadAsync(key, None));
-        Assert.True(await Store.CompleteMultipartAsync(key, upload, body.Length, [.. parts.Select(p => Convert.ToHexStringLower(MD5.HashData(p.Span)))], None));
+        Assert.True(await Store.CompleteMultipartAsync(key, upload, body.Length,
+            [.. parts.Select(p => Convert.ToHexStringLower(MD5.HashData(p.Span)))], None));
         Assert.Equal(body, await ReadAsync(key));
     }
 
@@ -169,7 +172,8 @@ public abstract class ObjectStoreTests : IAsyncLifetime
     {
         var keys = Enumerable.Range(0, 1005).Select(i => Key($"many/{i:d4}")).ToArray();
         await Parallel.ForEachAsync(keys, new ParallelOptions { MaxDegreeOfParallelism = 32 },
-            async (key, cancel) => Assert.Equal(FencedOutcome.Done, await Store.PutAsync(key, Bytes(1), Text, Later.AddMinutes(5), cancel)));
+            async (key, cancel) =>
+                Assert.Equal(FencedOutcome.Done, await Store.PutAsync(key, Bytes(1), Text, Later.AddMinutes(5), cancel)));
         Assert.Equal(keys, (await ListAsync("many/")).Select(o => o.Key));
 
         var outcomes = await Store.DeleteAsync(keys, Later, None);
@@ -276,7 +280,8 @@ public abstract class ObjectStoreTests : IAsyncLifetime
         var key = Key("nar/big");
         byte[][] parts = [Bytes((int)PartSize), Bytes((int)PartSize, 1), Bytes(123, 2)];
         var id = await Store.BeginMultipartAsync(key, PartSize, None);
-        var urls = Store.SignParts(key, id, PartSize, 1, 2, TimeSpan.FromMinutes(1)).Concat(Store.SignParts(key, id, PartSize, 3, 1, TimeSpan.FromMinutes(1))).ToArray();
+        var urls = Store.SignParts(key, id, PartSize, 1, 2, TimeSpan.FromMinutes(1))
+            .Concat(Store.SignParts(key, id, PartSize, 3, 1, TimeSpan.FromMinutes(1))).ToArray();
 
         var answers = await Task.WhenAll(parts.Select((part, i) => UploadAsync(urls[i], NoHeaders, part)));
 
@@ -358,7 +363,8 @@ public abstract class ObjectStoreTests : IAsyncLifetime
 
     protected static string Md5(byte[] bytes) => Convert.ToHexStringLower(MD5.HashData(bytes));
 
-    protected async Task PutAsync(string key, byte[] body) => Assert.Equal(FencedOutcome.Done, await Store.PutAsync(Key(key), body, Text, Later, None));
+    protected async Task PutAsync(string key, byte[] body) =>
+        Assert.Equal(FencedOutcome.Done, await Store.PutAsync(Key(key), body, Text, Later, None));
 
     protected async Task<byte[]?> ReadAsync(ObjectKey key)
     {

@@ -5,7 +5,8 @@ using System.Text;
 namespace OrleansCache.Core.Tests.Store;
 
 /// <summary>
-/// A server on loopback that reads requests whole and answers each as scripted: what no real store does on demand. An answer of null closes the connection without one;
+/// A server on loopback that reads requests whole and answers each as scripted: what no real store does on demand. An answer of null closes
+/// the connection without one;
 /// the last answer repeats.
 /// </summary>
 internal sealed class ScriptedStore : IAsyncDisposable
@@ -77,8 +78,12 @@ internal sealed class ScriptedStore : IAsyncDisposable
                 OnRequest?.Invoke(first);
                 if (answer is null)
                     return;
-                var (status, body) = answer.IndexOf('\n', StringComparison.Ordinal) is var end and > 0 ? (answer[..end], answer[(end + 1)..]) : (answer, "");
-                await stream.WriteAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {body.Length}\r\n\r\n{(first.StartsWith("HEAD", StringComparison.Ordinal) ? "" : body)}"), _stop.Token);
+                var (status, body) = answer.IndexOf('\n', StringComparison.Ordinal) is var end and > 0
+                    ? (answer[..end], answer[(end + 1)..]) : (answer, "");
+                await stream.WriteAsync(
+                    Encoding.Latin1.GetBytes(
+                    $"HTTP/1.1 {status}\r\nContent-Length: " +
+                    $"{body.Length}\r\n\r\n{(first.StartsWith("HEAD", StringComparison.Ordinal) ? "" : body)}"), _stop.Token);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException)

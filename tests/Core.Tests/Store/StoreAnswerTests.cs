@@ -40,9 +40,11 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
     };
 
     // Who watches the store is told that these were refused.
-    private static readonly string[] Writes = ["put-new", "part", "begin", "complete", "complete-listed", "abort", "list-multipart", "fenced-put", "delete", "delete-each"];
+    private static readonly string[] Writes = ["put-new", "part", "begin", "complete", "complete-listed", "abort", "list-multipart",
+        "fenced-put", "delete", "delete-each"];
 
-    private static readonly string[] Documents = ["<?xml version=\"1.0\"?><Error><Code>Access", "<Error/>", "<Error><Message>no code</Message></Error>", "{\"code\":\"AccessDenied\"}"];
+    private static readonly string[] Documents = ["<?xml version=\"1.0\"?><Error><Code>Access", "<Error/>",
+        "<Error><Message>no code</Message></Error>", "{\"code\":\"AccessDenied\"}"];
 
     private readonly Stores _stores;
 
@@ -63,12 +65,14 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
     [Theory]
     [MemberData(nameof(Operations))]
     public async Task A_status_without_an_error_document_leads_to_its_step_and_its_sentence(string operation) =>
-        await Task.WhenAll(StoreAnswer.Statuses.Select(answer => CheckAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n<html>no</html>", answer)));
+        await Task.WhenAll(StoreAnswer.Statuses.Select(answer =>
+            CheckAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n<html>no</html>", answer)));
 
     [Theory]
     [MemberData(nameof(Operations))]
     public async Task A_document_that_is_cut_off_or_says_no_code_counts_by_its_status(string operation) =>
-        await Task.WhenAll(StoreAnswer.Statuses.SelectMany(answer => Documents.Select(document => CheckStepAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n{document}", answer))));
+        await Task.WhenAll(StoreAnswer.Statuses.SelectMany(answer =>
+            Documents.Select(document => CheckStepAsync(operation, $"{answer.Code["HTTP ".Length..]} Whatever\n{document}", answer))));
 
     [Theory]
     [InlineData("complete")]
@@ -77,19 +81,23 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
     [InlineData("delete")]
     [InlineData("delete-each")]
     public async Task An_error_document_is_no_success_whatever_its_status(string operation) =>
-        await Task.WhenAll(StoreAnswer.Codes.Where(answer => answer.Step != StoreStep.Understand).Select(answer => CheckAsync(operation, ScriptedStore.Error("200 OK", answer.Code), answer)));
+        await Task.WhenAll(StoreAnswer.Codes.Where(answer => answer.Step != StoreStep.Understand)
+            .Select(answer => CheckAsync(operation, ScriptedStore.Error("200 OK", answer.Code), answer)));
 
     [Fact]
     public async Task A_key_that_the_store_refuses_to_delete_is_refused_with_the_stores_code()
     {
         foreach (var answer in StoreAnswer.Codes)
         {
-            await using var server = new ScriptedStore($"200 OK\n<DeleteResult><Error><Key>nar/a</Key><Code>{answer.Code}</Code></Error></DeleteResult>", "200 OK\n<DeleteResult/>");
+            await using var server =
+                new ScriptedStore($"200 OK\n<DeleteResult><Error><Key>nar/a</Key><Code>{answer.Code}</Code></Error></DeleteResult>",
+                "200 OK\n<DeleteResult/>");
             using var store = Open(server.Url);
 
             var outcome = (await store.DeleteAsync([Key], DateTimeOffset.UtcNow.AddSeconds(30), default))[0];
 
-            var expected = answer.IsRefusal ? FencedOutcome.Refused : answer.Step == StoreStep.Ask || answer.Code == "ServiceUnavailable" ? FencedOutcome.Unknown : FencedOutcome.Done;
+            var expected = answer.IsRefusal ? FencedOutcome.Refused : answer.Step == StoreStep.Ask || answer.Code == "ServiceUnavailable"
+                ? FencedOutcome.Unknown : FencedOutcome.Done;
             Assert.Equal(expected, outcome);
             if (answer.IsRefusal)
                 Assert.Equal(answer, outcome.Answer);
@@ -103,7 +111,8 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
             "200 OK\n<DeleteResult><Error><Key>a</Key><Code>InternalError</Code></Error><Error><Key>b</Key><Code>SlowDown</Code></Error></DeleteResult>", ScriptedStore.Error("403 Forbidden", "AccessDenied"));
         using var store = Open(server.Url);
 
-        var outcomes = await store.DeleteAsync([ObjectKey.Parse("a"), ObjectKey.Parse("b"), ObjectKey.Parse("c")], DateTimeOffset.UtcNow.AddSeconds(30), default);
+        var outcomes = await store.DeleteAsync([ObjectKey.Parse("a"), ObjectKey.Parse("b"), ObjectKey.Parse("c")],
+            DateTimeOffset.UtcNow.AddSeconds(30), default);
 
         Assert.Equal([FencedOutcome.Unknown, FencedOutcome.Refused, FencedOutcome.Done], outcomes);
         Assert.Equal("AccessDenied", outcomes[1].Answer!.Code);
@@ -125,10 +134,12 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
         var (before, refusalsBefore) = (server.Requests, refusals.Count);
         var (outcome, told) = await TryAsync(operation, store);
         // What is about the object, or comes after the fence, says nothing about the store.
-        var isAboutObject = operation == "put-new" ? answer.Code is "PreconditionFailed" or "HTTP 412" : answer.Step == StoreStep.Understand && Understanding.Contains(operation);
+        var isAboutObject = operation == "put-new" ? answer.Code is "PreconditionFailed" or "HTTP 412"
+            : answer.Step == StoreStep.Understand && Understanding.Contains(operation);
         var isAboutStore = !isAboutObject && !(operation == "fenced-put" && told is null);
         var isRefused = told?.Answer is { IsRefusal: true } || outcome?.Answer is { IsRefusal: true };
-        Assert.True(refusals.Count - refusalsBefore == (isRefused && isAboutStore && Writes.Contains(operation) ? 1 : 0), $"{operation} {answer.Code} is told {refusals.Count - refusalsBefore} times");
+        Assert.True(refusals.Count - refusalsBefore == (isRefused && isAboutStore && Writes.Contains(operation) ? 1 : 0),
+            $"{operation} {answer.Code} is told {refusals.Count - refusalsBefore} times");
 
         var about = $"{operation} {answer.Code}: {outcome} {told?.Message}";
         if (answer.Step == StoreStep.Understand && (Understanding.Contains(operation) || outcome == FencedOutcome.Done))
@@ -139,7 +150,8 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
 
         var said = told?.Answer ?? outcome?.Answer;
         // The SDK cannot tell a code from the name of its status.
-        Assert.True(said?.Code == answer.Code || (said?.Code == $"HTTP {response[..3]}" && response[4..].Replace(" ", "", StringComparison.Ordinal).StartsWith(answer.Code, StringComparison.Ordinal)), about);
+        Assert.True(said?.Code == answer.Code || (said?.Code == $"HTTP {response[..3]}" && response[4..]
+            .Replace(" ", "", StringComparison.Ordinal).StartsWith(answer.Code, StringComparison.Ordinal)), about);
         Assert.True(said!.Sentence.Length > 10, about);
         if (told is not null)
             Assert.Contains($"{said.Code}. {said.Sentence}", told.Message, StringComparison.Ordinal);
@@ -214,12 +226,14 @@ public sealed class StoreAnswerTests : IClassFixture<StoreAnswerTests.Stores>
         _ => answer.Step == StoreStep.Tell ? "403 Forbidden" : "400 Bad Request",
     };
 
-    private static S3ObjectStore Open(Uri endpoint) => new(new S3Options { Endpoint = endpoint, Bucket = "b", AccessKey = "key", SecretKey = "secret" }, new HastyClock());
+    private static S3ObjectStore Open(Uri endpoint) =>
+        new(new S3Options { Endpoint = endpoint, Bucket = "b", AccessKey = "key", SecretKey = "secret" }, new HastyClock());
 
     /// <summary>The time of day, and pauses that end at once.</summary>
     private sealed class HastyClock : TimeProvider
     {
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => base.CreateTimer(callback, state, TimeSpan.Zero, period);
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, TimeSpan.Zero, period);
     }
 
     /// <summary>A store for each answer, and for each kind of store.</summary>

@@ -16,7 +16,8 @@ public sealed class TokenTests
     {
         await using var world = await TokenWorld.CreateAsync();
 
-        var made = await world.Here.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Pin, TokenScope.Push], Pins = [PinPattern.Parse("prod-*")], ExpiresSeconds = 3600 }, None);
+        var made = await world.Here.CreateAsync(CacheName.Default, new CreateToken { Name = "ci",
+            Scopes = [TokenScope.Pin, TokenScope.Push], Pins = [PinPattern.Parse("prod-*")], ExpiresSeconds = 3600 }, None);
         var found = await world.There.FindAsync(made.Secret, None);
         await world.There.RevokeAsync(CacheName.Default, made.Token.Id, None);
         await world.There.RevokeAsync(CacheName.Default, made.Token.Id, None);
@@ -61,7 +62,8 @@ public sealed class TokenTests
         var secret = TokenSecret.New();
         var before = world.Database.StatementCount;
 
-        foreach (var text in new[] { "", "oct_", secret[..^1], secret + "0", secret.ToUpperInvariant(), secret[4..], "oct_" + new string('e', 52), "oct_" + new string('\0', 52), "ōct_" + secret[4..] })
+        foreach (var text in new[] { "", "oct_", secret[..^1], secret + "0", secret.ToUpperInvariant(), secret[4..],
+            "oct_" + new string('e', 52), "oct_" + new string('\0', 52), "ōct_" + secret[4..] })
             Assert.Null(await world.Here.FindAsync(text, None));
 
         Assert.Equal(before, world.Database.StatementCount);
@@ -147,7 +149,8 @@ public sealed class TokenTests
     {
         await using var world = await TokenWorld.CreateAsync();
 
-        Assert.Equal(ProblemKind.UnknownToken, (await Assert.ThrowsAsync<CacheProblemException>(() => world.Here.RevokeAsync(CacheName.Default, 1, None))).Kind);
+        Assert.Equal(ProblemKind.UnknownToken,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.Here.RevokeAsync(CacheName.Default, 1, None))).Kind);
     }
 
     [Theory]
@@ -200,7 +203,8 @@ public sealed class TokenTests
         {
             var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
             var database = await CatalogDatabase.OpenAsync(connectionString, None);
-            return new TokenWorld(database, await CatalogDatabase.OpenAsync(connectionString, None), await CacheDirectory.LoadAsync(database, None));
+            return new TokenWorld(database, await CatalogDatabase.OpenAsync(connectionString, None),
+                await CacheDirectory.LoadAsync(database, None));
         }
 
         public async ValueTask DisposeAsync()

@@ -24,7 +24,8 @@ public sealed class BrokenPinTests
         var pin = await world.ShowAsync("app");
         Assert.Equal(("b", 1), (pin.Path.Name, pin.Revision));
         Assert.NotNull(pin.BrokenSince);
-        Assert.Equal(["app"], (await world.Core.Pins.ListAsync(CacheName.Default, CancellationToken.None)).Pins.Where(p => p.BrokenSince is not null).Select(p => p.Name.ToString()));
+        Assert.Equal(["app"], (await world.Core.Pins.ListAsync(CacheName.Default, CancellationToken.None)).Pins.Where(p =>
+            p.BrokenSince is not null).Select(p => p.Name.ToString()));
         Assert.Equal("b", world.BucketPin("app"));
         await world.AssertWholeAsync();
         await PinSteps.FailsAsync(ProblemKind.PathNotInCache, world.PinAsync("app", "b"));

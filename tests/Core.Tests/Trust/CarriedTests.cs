@@ -27,7 +27,9 @@ public sealed class CarriedTests
         Assert.Equal([1], world.Store.Objects[$"log/{drv.BaseName}"]);
 
         Task ReportAsync(Caller caller, PushOpened to, string path, byte[] content) => world.Of(caller).ReportAsync(
-            CacheName.Default, World.Id(to), new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(path), Content = content }] }, CancellationToken.None);
+            CacheName.Default, World.Id(to),
+                new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(path), Content = content }] },
+                CancellationToken.None);
     }
 
     [Fact]
@@ -65,7 +67,8 @@ public sealed class CarriedTests
         await using var world = await World.CreateAsync();
         var push = await world.BeginAsync(Mallory, World.Closure(World.Path("a", content: "other")));
         await world.UploadAsync(push, pushes: world.Of(Mallory));
-        await world.Of(Mallory).ReportAsync(CacheName.Default, World.Id(push), new UploadReport { Listings = [new PathListing { Path = World.Hash("a"), Content = [2] }] }, CancellationToken.None);
+        await world.Of(Mallory).ReportAsync(CacheName.Default, World.Id(push),
+            new UploadReport { Listings = [new PathListing { Path = World.Hash("a"), Content = [2] }] }, CancellationToken.None);
         await world.CommitAsync(push, world.Of(Mallory));
         Assert.Contains($"{World.Hash("a")}.ls", world.Store.Objects.Keys);
 
@@ -86,22 +89,28 @@ public sealed class CarriedTests
         await world.ExecuteAsync("update object set verified = true where state = 'stored'");
         await world.CommitAsync(copy, world.Of(Mallory));
 
-        var push = await world.BeginAsync(Mallory, World.Closure(World.Path("a") with { Deriver = new StorePath(World.Hash("evil"), "evil.drv") }));
+        var push = await world.BeginAsync(Mallory,
+            World.Closure(World.Path("a") with { Deriver = new StorePath(World.Hash("evil"), "evil.drv") }));
         await world.UploadAsync(push, pushes: world.Of(Mallory));
         await world.CommitAsync(push, world.Of(Mallory));
 
         Assert.Equal((Drv, world.NarInfoOf("b")!.Url), (world.NarInfoOf("a")!.Deriver!.Value, world.NarInfoOf("a")!.Url));
-        Assert.Equal("token:3", await world.QueryAsync<string>("select b.name from store_path s join publisher b on b.id = s.publisher where s.name like '%a' and s.deriver is not null"));
+        Assert.Equal("token:3",
+            await world.QueryAsync<string>(
+            "select b.name from store_path s join publisher b on b.id = s.publisher where s.name like '%a' and s.deriver is not null"));
         Assert.True(await world.QueryAsync<bool>("select verified from store_path where deriver is not null"));
     }
 
     private static StorePath Drv => new(World.Hash("drv"), "a.drv");
 
     private static Task<PushOpened> BeginWithLogAsync(World world, Caller caller) => world.BeginAsync(
-        caller, World.Closure(World.Path("a") with { Deriver = Drv }) with { Logs = [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }] });
+        caller, World.Closure(World.Path("a") with { Deriver = Drv }) with { Logs =
+            [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }] });
 
-    private static Task<ReportAnswer> ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) => world.Of(caller).ReportAsync(
-        CacheName.Default, World.Id(push), new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
+    private static Task<ReportAnswer> ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) =>
+        world.Of(caller).ReportAsync(
+        CacheName.Default, World.Id(push),
+            new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
 
     /// <summary>Answers which logs begin asked for, and sends them.</summary>
     private static async Task<IReadOnlyList<StorePath>> PushWithLogAsync(World world, Caller caller, byte[] content)

@@ -9,7 +9,9 @@ using static OrleansCache.Core.Tests.Trust.Publishers;
 
 namespace OrleansCache.Core.Tests.Trust;
 
-/// <summary>What a push declares is compared with what is live: a conflict is told, a pin never moves onto it, and a higher rank has the last word.</summary>
+/// <summary>
+/// What a push declares is compared with what is live: a conflict is told, a pin never moves onto it, and a higher rank has the last word.
+/// </summary>
 public sealed class DeclarationTests
 {
     private static readonly PathDeclaration Dependency = World.Path("dep");
@@ -41,7 +43,8 @@ public sealed class DeclarationTests
         await world.PushAsync(Deployer, Pinned(World.Closure(Dependency, Truth())));
 
         AssertIsTruth(world);
-        Assert.Equal(World.Hash("root"), (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Hash);
+        Assert.Equal(World.Hash("root"),
+            (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Hash);
         await world.CollectAsync(World.Everything);
         AssertIsTruth(world);
         Assert.NotNull(world.NarInfoOf("dep"));
@@ -91,7 +94,8 @@ public sealed class DeclarationTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(OtherDeployer, World.Closure(Dependency, Lie("references")));
 
-        var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth()))));
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth()))));
 
         Assert.Equal(ProblemKind.Conflict, problem.Kind);
         Assert.Contains(OtherDeployer.Publisher, problem.Message, StringComparison.Ordinal);
@@ -109,7 +113,8 @@ public sealed class DeclarationTests
         Assert.Equal([World.Hash("root")], push.Conflicts);
         Assert.Equal(PushState.Committed, (await world.CommitAsync(push, world.Of(Deployer))).State);
 
-        Assert.Equal(World.Hash("root"), (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Hash);
+        Assert.Equal(World.Hash("root"),
+            (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Hash);
     }
 
     [Fact]
@@ -120,7 +125,9 @@ public sealed class DeclarationTests
         await world.ExecuteAsync("update store_path set verified = true; update object set verified = true");
         await world.PushAsync(OtherDeployer, Pinned(World.Closure(Dependency, Lie("references")), "theirs"));
 
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth()))))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.BeginAsync(Deployer, Pinned(World.Closure(Dependency, Truth()))))).Kind);
     }
 
     [Fact]
@@ -147,9 +154,11 @@ public sealed class DeclarationTests
         await world.UploadAsync(push, pushes: world.Of(Victim));
         await world.PushAsync(Mallory, World.Closure(Misnamed("dep")));
 
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Victim)))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Victim)))).Kind);
         Assert.Null(world.NarInfoOf("root"));
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Victim, World.Closure(Dependency, Truth())))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Victim, World.Closure(Dependency, Truth())))).Kind);
 
         await world.PushAsync(Deployer, World.Closure(Dependency, Truth()));
         Assert.Equal("dep", world.NarInfoOf("dep")!.StorePath.Name);
@@ -181,13 +190,15 @@ public sealed class DeclarationTests
             new Niks3Push
             {
                 Root = root.Path.Hash,
-                Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(root.Path.Hash, root.NarHash, root.NarSize, root.References)],
+                Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
+                    new(root.Path.Hash, root.NarHash, root.NarSize, root.References)],
             },
             CancellationToken.None);
 
         Assert.Equal(
             ProblemKind.BadRequest,
-            (await Assert.ThrowsAsync<CacheProblemException>(() => pushes.DeclareAsync(CacheName.Default, opened.Id, [new(root, [Dependency.Path])], CancellationToken.None))).Kind);
+            (await Assert.ThrowsAsync<CacheProblemException>(() =>
+                pushes.DeclareAsync(CacheName.Default, opened.Id, [new(root, [Dependency.Path])], CancellationToken.None))).Kind);
     }
 
     [Fact]
@@ -230,7 +241,8 @@ public sealed class DeclarationTests
         await world.UploadAsync(superseding, pushes: world.Of(OtherDeployer));
         await world.CommitAsync(superseding, world.Of(OtherDeployer));
 
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not deleted"));
         await world.AssertSoundAsync();
     }
@@ -248,9 +260,11 @@ public sealed class DeclarationTests
 
         await world.ExecuteAsync("update push set lease = clock_timestamp() - interval '1 s' where state = 'committing'");
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select count(*) from push where state = 'committing'") == 0);
+        await Eventually.BecomesTrueAsync(async () =>
+            await world.QueryAsync<long>("select count(*) from push where state = 'committing'") == 0);
 
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
         Assert.Equal(7, world.NarInfoOf("root")!.NarSize);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not deleted"));
         await world.AssertSoundAsync();
@@ -283,7 +297,8 @@ public sealed class DeclarationTests
         Assert.Equal(2, await world.QueryAsync<long>("select count(*) from store_path where rank = 1"));
 
         Task<PinSet> SetAsync(Sha256Hash? nar) => pins.SetAsync(
-            CacheName.Default, PinName.Parse("app"), new SetPin { Path = path.Path, NarHash = nar }, PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
+            CacheName.Default, PinName.Parse("app"), new SetPin { Path = path.Path, NarHash = nar }, PinCondition.None, OperationId.New(),
+                TimeSpan.Zero, CancellationToken.None);
     }
 
     [Fact]
@@ -316,6 +331,7 @@ public sealed class DeclarationTests
     private static void AssertIsTruth(World world)
     {
         var (info, truth) = (world.NarInfoOf("root")!, Truth());
-        Assert.Equal((truth.NarHash, truth.NarSize, "dep", (string?)null), (info.NarHash, info.NarSize, Assert.Single(info.References).Name, info.Ca?.ToString()));
+        Assert.Equal((truth.NarHash, truth.NarSize, "dep", (string?)null), (info.NarHash, info.NarSize, Assert.Single(info.References).Name,
+            info.Ca?.ToString()));
     }
 }

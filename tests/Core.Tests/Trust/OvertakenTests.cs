@@ -94,7 +94,8 @@ public sealed class OvertakenTests
         var renewed = await world.Of(Deployer).RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None);
 
         Assert.Equal([World.Hash("dep"), World.Hash("root")], renewed.Lost.ToHashSet());
-        Assert.Equal(ProblemKind.MissingPaths, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(ProblemKind.MissingPaths,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from store_path where rank > 0"));
     }
 
@@ -104,7 +105,8 @@ public sealed class OvertakenTests
         await using var world = await World.CreateAsync();
         await LapsedAsync(world, Victim, "build-1");
 
-        var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Victim, World.Closure(Dependency, Truth), "build-1"));
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.BeginAsync(Victim, World.Closure(Dependency, Truth), "build-1"));
 
         Assert.Equal(ProblemKind.PushEnded, problem.Kind);
     }
@@ -121,7 +123,8 @@ public sealed class OvertakenTests
         await world.CollectAsync(World.Everything);
         await world.PushAsync(Mallory, World.Closure(World.Path("m", content: "same")));
 
-        Assert.Equal([World.Hash("b")], (await world.Of(Victim).RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None)).Lost);
+        Assert.Equal([World.Hash("b")],
+            (await world.Of(Victim).RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None)).Lost);
     }
 
     [Fact]
@@ -136,7 +139,8 @@ public sealed class OvertakenTests
         await world.PushAsync(Mallory, World.Closure(Dependency, Lie));
 
         var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Pins.As(Deployer).RollbackAsync(
-            CacheName.Default, PinName.Parse("app"), new RollbackPin(), PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None));
+            CacheName.Default, PinName.Parse("app"), new RollbackPin(), PinCondition.None, OperationId.New(), TimeSpan.Zero,
+                CancellationToken.None));
 
         Assert.Equal(ProblemKind.PathNotInCache, problem.Kind);
         Assert.Equal("next", (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Name);
@@ -162,7 +166,8 @@ public sealed class OvertakenTests
             return MemoryObjectStore.Answer.Normal;
         };
 
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Deployer)))).Kind);
         Assert.Empty(world.NarInfoOf("root")!.References);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin where not deleted"));
     }

@@ -36,7 +36,8 @@ public sealed class OwnershipTests
         var problem = await Assert.ThrowsAsync<CacheProblemException>(() => what switch
         {
             "report" => world.UploadAsync(push, pushes: others),
-            "wait" => others.WaitAsync(CacheName.Default, id, new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None),
+            "wait" => others.WaitAsync(CacheName.Default, id, new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 },
+                CancellationToken.None),
             "urls" => others.UrlsAsync(CacheName.Default, id, push.Uploads[0].Id, new UrlsRequest(), CancellationToken.None),
             "commit" => world.CommitAsync(push, others),
             "renew" => others.RenewAsync(CacheName.Default, id, CancellationToken.None),
@@ -55,8 +56,10 @@ public sealed class OwnershipTests
         var push = await world.BeginAsync(Victim, World.Chain("a") with { Committers = [Deployer.Publisher] });
         await world.UploadAsync(push, pushes: world.Of(Victim));
 
-        Assert.Equal(ProblemKind.UnknownPush, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Mallory)))).Kind);
-        Assert.Equal(ProblemKind.UnknownPush, (await Assert.ThrowsAsync<CacheProblemException>(() => world.Of(Deployer).RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None))).Kind);
+        Assert.Equal(ProblemKind.UnknownPush,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Mallory)))).Kind);
+        Assert.Equal(ProblemKind.UnknownPush, (await Assert.ThrowsAsync<CacheProblemException>(() => world.Of(Deployer)
+            .RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None))).Kind);
         Assert.Equal(PushState.Committed, (await world.CommitAsync(push, world.Of(Deployer))).State);
     }
 
@@ -68,7 +71,8 @@ public sealed class OwnershipTests
 
         await world.Of(Admin).AbortAsync(CacheName.Default, World.Id(push), CancellationToken.None);
 
-        Assert.Equal(ProblemKind.PushEnded, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Mallory)))).Kind);
+        Assert.Equal(ProblemKind.PushEnded,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(Mallory)))).Kind);
     }
 
     [Fact]
@@ -81,7 +85,8 @@ public sealed class OwnershipTests
 
         Assert.NotEqual(first.Id, second.Id);
         Assert.Equal(second.Id, (await world.BeginAsync(Victim, World.Chain("a"), "build-42")).Id);
-        Assert.Equal(ProblemKind.KeyReused, (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Victim, World.Chain("b"), "build-42"))).Kind);
+        Assert.Equal(ProblemKind.KeyReused,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Victim, World.Chain("b"), "build-42"))).Kind);
     }
 
     [Fact]
@@ -92,7 +97,9 @@ public sealed class OwnershipTests
         var mine = await world.BeginAsync(Mallory, World.Chain("m"));
 
         var report = await world.Of(Mallory).ReportAsync(
-            CacheName.Default, World.Id(mine), new UploadReport { Uploads = [new UploadedNar { Upload = theirs.Uploads[0].Id, FileHash = Nix.Sha256Hash.Compute([1]), FileSize = 1 }] }, CancellationToken.None);
+            CacheName.Default, World.Id(mine),
+                new UploadReport { Uploads = [new UploadedNar { Upload = theirs.Uploads[0].Id, FileHash = Nix.Sha256Hash.Compute([1]),
+                FileSize = 1 }] }, CancellationToken.None);
 
         Assert.Equal("ended", Assert.Single(report.Rejected).Reason);
         Assert.Equal(PushState.Committed, (await FinishAsync(world, theirs)).State);
@@ -102,14 +109,16 @@ public sealed class OwnershipTests
     public async Task A_revoked_tokens_open_pushes_end()
     {
         await using var world = await World.CreateAsync();
-        var token = (await world.Core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Push] }, CancellationToken.None)).Token;
+        var token = (await world.Core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = "ci", Scopes = [TokenScope.Push] },
+            CancellationToken.None)).Token;
         var caller = new Caller(ValidToken.PublisherOf(token.Id), "ci", 0);
         var push = await world.BeginAsync(caller, World.Chain("a"));
         var other = await world.BeginAsync(Victim, World.Chain("b"));
 
         await world.Core.Tokens.RevokeAsync(CacheName.Default, token.Id, CancellationToken.None);
 
-        Assert.Equal(ProblemKind.PushEnded, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(caller)))).Kind);
+        Assert.Equal(ProblemKind.PushEnded,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(push, world.Of(caller)))).Kind);
         Assert.Equal(PushState.Committed, (await FinishAsync(world, other)).State);
     }
 

@@ -18,9 +18,12 @@ internal static class Publishers
 
     public static IPushes Of(this World world, Caller caller) => world.Core.Pushes.As(caller);
 
-    public static Task<PushOpened> BeginAsync(this World world, Caller caller, BeginPush closure, string? operation = null) => world.BeginAsync(closure, operation, world.Of(caller));
+    public static Task<PushOpened> BeginAsync(this World world, Caller caller, BeginPush closure, string? operation = null) =>
+        world.BeginAsync(closure, operation, world.Of(caller));
 
-    public static async Task<CommitAnswer> PushAsync(this World world, Caller caller, BeginPush closure) => await world.PushAsync(closure, world.Of(caller));
+    public static async Task<CommitAnswer> PushAsync(this World world, Caller caller, BeginPush closure) =>
+        await world.PushAsync(closure, world.Of(caller));
 
-    public static BeginPush Pinned(BeginPush closure, string pin = "app") => closure with { Pin = new PushPin { Name = PinName.Parse(pin) } };
+    public static BeginPush Pinned(BeginPush closure, string pin = "app") =>
+        closure with { Pin = new PushPin { Name = PinName.Parse(pin) } };
 }

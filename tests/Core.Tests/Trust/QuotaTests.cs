@@ -24,7 +24,9 @@ public sealed class QuotaTests
 
         var problem = await RefusedAsync(() => world.BeginAsync(Mallory, World.Chain("c")));
 
-        Assert.Equal($"The quota of open pushes of the publisher '{Mallory.Publisher}' is 2: 2 are used, 0 are left, and this needs 1 more. Commit or abort one, or wait until one has lapsed. Or ask the operator for more.", problem.Message);
+        Assert.Equal(
+            $"The quota of open pushes of the publisher '{Mallory.Publisher}' is 2: 2 are used, 0 are left, and this needs 1 more. " +
+            "Commit or abort one, or wait until one has lapsed. Or ask the operator for more.", problem.Message);
         // Another publisher, the same operation again, and whoever has ended one.
         await world.BeginAsync(Victim, World.Chain("c"));
         Assert.Equal(first.Id, (await world.BeginAsync(Mallory, World.Chain("a"), "build-1")).Id);
@@ -48,7 +50,8 @@ public sealed class QuotaTests
         var outcomes = await Task.WhenAll(begins.Select(async begin => await Record.ExceptionAsync(() => begin)));
         // Two groups that are asked at once may each see the other's room; a group by itself does not.
         Assert.InRange(outcomes.Where((_, i) => i % 2 == 0).Count(o => o is null), 3, 5);
-        Assert.All(outcomes.Where(o => o is not null), o => Assert.Equal(ProblemKind.QuotaExceeded, Assert.IsType<CacheProblemException>(o).Kind));
+        Assert.All(outcomes.Where(o => o is not null), o =>
+            Assert.Equal(ProblemKind.QuotaExceeded, Assert.IsType<CacheProblemException>(o).Kind));
         Assert.NotEmpty(outcomes.Where((o, i) => i % 2 == 0 && o is not null));
     }
 
@@ -119,7 +122,8 @@ public sealed class QuotaTests
         await world.BeginAsync(Mallory, World.Chain("b"));
         var problem = await RefusedAsync(() => world.BeginAsync(Mallory, World.Chain("c")));
 
-        Assert.Contains("stored bytes of the publisher 'token:1' is 3,000: 2,500 are used, 500 are left", problem.Message, StringComparison.Ordinal);
+        Assert.Contains("stored bytes of the publisher 'token:1' is 3,000: 2,500 are used, 500 are left", problem.Message,
+            StringComparison.Ordinal);
         Assert.Empty((await world.BeginAsync(Mallory, World.Chain("a"))).Missing);
         await world.PushAsync(Victim, World.Chain("v"));
     }
@@ -148,7 +152,9 @@ public sealed class QuotaTests
         await world.PushAsync(Mallory, World.Chain("a"));
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        Assert.Equal(["token:1 1", "token:2 1"], await world.Core.Database.ListAsync("select name || ' ' || roots from publisher order by name", _ => { }, r => r.GetString(0), CancellationToken.None));
+        Assert.Equal(["token:1 1", "token:2 1"],
+            await world.Core.Database.ListAsync("select name || ' ' || roots from publisher order by name", _ => { }, r => r.GetString(0),
+            CancellationToken.None));
     }
 
     [Fact]
@@ -210,7 +216,8 @@ public sealed class QuotaTests
     }
 
     private static Task<World> CreateAsync(QuotaLimits publisher, QuotaLimits? group = null, bool grouped = false) =>
-        World.CreateAsync(new PushOptions { Quotas = new Quotas { Publisher = publisher, Group = group ?? new QuotaLimits() } }, grouped: grouped);
+        World.CreateAsync(new PushOptions { Quotas = new Quotas { Publisher = publisher, Group = group ?? new QuotaLimits() } },
+            grouped: grouped);
 
     private static async Task<CacheProblemException> RefusedAsync(Func<Task> ask)
     {
@@ -225,5 +232,6 @@ public sealed class QuotaTests
         Paths = [new Niks3Path(World.Hash(name), Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)), size, [])],
     };
 
-    private static Task<string[]> StatesAsync(World world) => world.QueryAsync<string[]>("select array_agg(state::text order by id) from push");
+    private static Task<string[]> StatesAsync(World world) =>
+        world.QueryAsync<string[]>("select array_agg(state::text order by id) from push");
 }

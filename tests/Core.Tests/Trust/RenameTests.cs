@@ -7,7 +7,10 @@ using static OrleansCache.Core.Tests.Trust.Publishers;
 
 namespace OrleansCache.Core.Tests.Trust;
 
-/// <summary>A narinfo prints the names of its references, and is signed so. When a path is superseded under its true name, what referred to the false one follows.</summary>
+/// <summary>
+/// A narinfo prints the names of its references, and is signed so. When a path is superseded under its true name, what referred to the
+/// false one follows.
+/// </summary>
 public sealed class RenameTests
 {
     private static readonly PathDeclaration Dependency = World.Path("dep");
@@ -36,13 +39,16 @@ public sealed class RenameTests
 
         var opened = await pushes.OpenAsync(
             CacheName.Default,
-            new Niks3Push { Root = Root.Path.Hash, Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []), new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)] },
+            new Niks3Push { Root = Root.Path.Hash, Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
+                new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)] },
             CancellationToken.None);
         Assert.Equal([Dependency.Path.Hash], opened.Missing);
         world.Store.Objects[await world.QueryAsync<string>("select key from object where state = 'claimed'")] = [1];
-        await world.ExecuteAsync("update object set state = 'stored', exclusive = false, leads = false, file_size = 1, recorded = true where state = 'claimed'");
+        await world.ExecuteAsync(
+            "update object set state = 'stored', exclusive = false, leads = false, file_size = 1, recorded = true where state = 'claimed'");
         await pushes.DeclareAsync(CacheName.Default, opened.Id, [new(Dependency, [])], CancellationToken.None);
-        Assert.Empty((await world.Of(Deployer).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromMinutes(1), CancellationToken.None)).Conflicts);
+        Assert.Empty((await world.Of(Deployer).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromMinutes(1),
+            CancellationToken.None)).Conflicts);
 
         AssertIsTrue(world);
     }
@@ -113,7 +119,8 @@ public sealed class RenameTests
         var late = await world.BeginAsync(Mallory, World.Closure(World.Path("late")));
         await world.PushAsync(Deployer, World.Closure(Dependency));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        await world.ExecuteAsync("update renamed_path set at = at - interval '2 hours'; update push set created = created - interval '3 hours'");
+        await world.ExecuteAsync(
+            "update renamed_path set at = at - interval '2 hours'; update push set created = created - interval '3 hours'");
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
         Assert.Equal(1, await world.QueryAsync<long>("select count(*) from renamed_path where marked"));
@@ -135,7 +142,8 @@ public sealed class RenameTests
     private static async Task<NarInfoOutcome> PutAsync(World world, Caller caller, string name, NarInfo info)
     {
         var (file, body) = StockNix.File(name);
-        await world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, caller, file, new MemoryStream(body), body.Length, CancellationToken.None);
+        await world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, caller, file, new MemoryStream(body), body.Length,
+            CancellationToken.None);
         return await world.Core.NixCopy.PublishAsync(CacheName.Default, caller, info, TimeSpan.FromSeconds(30), CancellationToken.None);
     }
 

@@ -49,7 +49,8 @@ public sealed class UsableTests
         Assert.Equal(PathState.Upload, Assert.Single(first.Missing).State);
         Assert.Equal(PathState.Wait, Assert.Single(second.Missing).State);
         await world.UploadAsync(first, pushes: world.Of(Victim));
-        var waited = await world.Of(VictimsTwin).WaitAsync(CacheName.Default, World.Id(second), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None);
+        var waited = await world.Of(VictimsTwin).WaitAsync(CacheName.Default, World.Id(second),
+            new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None);
         Assert.Equal(PathState.Stored, Assert.Single(waited.Paths).State);
     }
 
@@ -94,7 +95,8 @@ public sealed class UsableTests
 
         Assert.Equal(PathState.Stored, Assert.Single(mine.Missing).State);
         await world.CommitAsync(mine, world.Of(Victim));
-        Assert.True(await world.QueryAsync<bool>("select verified and publisher = (select id from publisher where name = 'token:2') from store_path"));
+        Assert.True(await world.QueryAsync<bool>(
+            "select verified and publisher = (select id from publisher where name = 'token:2') from store_path"));
     }
 
     [Fact]
@@ -116,7 +118,9 @@ public sealed class UsableTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(Mallory, World.Chain("a"));
-        await world.ExecuteAsync("update store_path set publisher = null, trust_group = null, declared = null; update object set publisher = null, trust_group = null");
+        await world.ExecuteAsync(
+            "update store_path set publisher = null, trust_group = null, declared = null; update object set publisher = null, " +
+            "trust_group = null");
 
         Assert.Empty((await world.BeginAsync(Victim, World.Chain("a"))).Unverified);
         // It has got its digest, and is not asked about again.
@@ -130,7 +134,9 @@ public sealed class UsableTests
     {
         await using var world = await World.CreateAsync();
         await world.PushAsync(Mallory, World.Chain("a"));
-        await world.ExecuteAsync("update store_path set publisher = null, trust_group = null, declared = null, rank = 0; update object set publisher = null, trust_group = null");
+        await world.ExecuteAsync(
+            "update store_path set publisher = null, trust_group = null, declared = null, rank = 0; update object set publisher = null, " +
+            "trust_group = null");
         // A rank vouches for it from now on, so that none of the same rank supersedes it.
         await world.PushAsync(Deployer, World.Chain("a"));
         var another = Pinned(World.Closure(World.Path("a", content: "built again")));
@@ -141,7 +147,8 @@ public sealed class UsableTests
         await world.CommitAsync(push, world.Of(Deployer));
         Assert.Equal("a", (await world.ShowAsync("app")).Path.Name);
         await world.ExecuteAsync("update cache set distrust_legacy = true");
-        Assert.Equal(ProblemKind.Conflict, (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, another))).Kind);
+        Assert.Equal(ProblemKind.Conflict,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, another))).Kind);
     }
 
     private static string KeyOf(PushOpened push) => $"nar/{push.Uploads[0].Id.Split('~')[1]}";

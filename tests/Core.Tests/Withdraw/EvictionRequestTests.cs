@@ -24,7 +24,9 @@ public sealed class EvictionRequestTests
 
         Assert.Equal(
             $"evict {Admin.Publisher} it was not built here, bar.lift {Admin.Publisher} ",
-            await world.QueryAsync<string>("select string_agg(format('%s %s %s', action, publisher, detail ->> 'reason'), ', ' order by id) from audit where action in ('evict', 'bar.lift')"));
+            await world.QueryAsync<string>(
+                "select string_agg(format('%s %s %s', action, publisher, detail ->> 'reason'), ', ' order by id) from audit where action " +
+                "in ('evict', 'bar.lift')"));
     }
 
     [Fact]
@@ -57,11 +59,14 @@ public sealed class EvictionRequestTests
         await world.PushAsync(Victim, World.Chain("new", "on-it"));
         var since = DateTimeOffset.UtcNow - TimeSpan.FromDays(1);
 
-        var first = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, null, 1, CancellationToken.None);
-        var second = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, first.Next, 1, CancellationToken.None);
+        var first = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, null, 1,
+            CancellationToken.None);
+        var second = await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, null, first.Next, 1,
+            CancellationToken.None);
         Assert.Equal(["old", "new"], first.Paths.Concat(second.Paths).Select(p => p.Path.Name));
         Assert.Null(second.Next);
-        Assert.Equal(["new"], (await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, since, null, 9, CancellationToken.None)).Paths.Select(p => p.Path.Name));
+        Assert.Equal(["new"], (await world.Core.Withdrawals.ListPathsAsync(CacheName.Default, Mallory.Publisher, since, null, 9,
+            CancellationToken.None)).Paths.Select(p => p.Path.Name));
 
         await world.EvictAsync(new EvictRequest { By = Mallory.Publisher, Since = since });
 
@@ -107,9 +112,11 @@ public sealed class EvictionRequestTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
 
-        Assert.Equal([World.Hash("nothing")], (await PinSteps.FailsAsync(ProblemKind.UnknownPath, world.EvictAsync(Of("a", "nothing")))).Paths);
+        Assert.Equal([World.Hash("nothing")],
+            (await PinSteps.FailsAsync(ProblemKind.UnknownPath, world.EvictAsync(Of("a", "nothing")))).Paths);
         await PinSteps.FailsAsync(ProblemKind.UnknownPath, world.EvictAsync(new EvictRequest { By = "token:99" }));
-        await PinSteps.FailsAsync(ProblemKind.UnknownBar, world.Core.Withdrawals.LiftAsync(CacheName.Default, 99, Admin, CancellationToken.None));
+        await PinSteps.FailsAsync(ProblemKind.UnknownBar, world.Core.Withdrawals.LiftAsync(CacheName.Default, 99, Admin,
+            CancellationToken.None));
         Assert.Equal("live", await world.StateOfAsync("a"));
     }
 }

@@ -11,7 +11,8 @@ public sealed class WithdrawScheduleTests
 {
     public static TheoryData<string> Steps =>
     [
-        "withdraw_waits", "withdraw_users", "withdraw_referrers", "withdraw_add", "withdraw_close", "withdraw_condemn", "withdraw_doom", "delete_take_paths", "delete_record_paths",
+        "withdraw_waits", "withdraw_users", "withdraw_referrers", "withdraw_add", "withdraw_close", "withdraw_condemn", "withdraw_doom",
+            "delete_take_paths", "delete_record_paths",
         "withdraw_used", "withdraw_objects", "withdraw_end",
     ];
 
@@ -48,7 +49,8 @@ public sealed class WithdrawScheduleTests
         await world.PushAsync(World.Chain("a"));
         var dying = await world.AddGatewayAsync();
         var dead = false;
-        dying.Database.BeforeStatement = (sql, _) => (dead |= sql.Contains("withdraw_waits", StringComparison.Ordinal)) ? throw new InvalidOperationException("killed") : Task.CompletedTask;
+        dying.Database.BeforeStatement = (sql, _) => (dead |= sql.Contains("withdraw_waits", StringComparison.Ordinal))
+            ? throw new InvalidOperationException("killed") : Task.CompletedTask;
         await Assert.ThrowsAsync<InvalidOperationException>(() => world.EvictAsync(Of("a"), dying));
         await world.CollectAsync(World.Everything);
         await world.PushAsync(World.Closure(World.Path("a", content: "another")));

@@ -73,13 +73,15 @@ public sealed class WithdrawTests
         var running = await world.EvictAsync(Of("a"), operation: operation, patience: TimeSpan.Zero);
 
         Assert.Equal(EvictionState.Running, running.State);
-        await Testing.Eventually.BecomesTrueAsync(async () => (await world.EvictAsync(Of("a"), operation: operation, patience: TimeSpan.Zero)).WaitsFor.Contains(push.Id));
+        await Testing.Eventually.BecomesTrueAsync(async () =>
+            (await world.EvictAsync(Of("a"), operation: operation, patience: TimeSpan.Zero)).WaitsFor.Contains(push.Id));
         Assert.Equal("live publishing", await world.StatesAsync("a", "b"));
         // Nobody else is promised it meanwhile, whatever it is called.
         Assert.Equal(0, (await world.BeginAsync(World.Closure(World.Path("a", content: "another")))).Present);
         store.SetResult();
         await AssertRefusedAsync(commit, "a", "b");
-        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from root r join store_path s on s.id = r.path_id where s.name = 'b'"));
+        Assert.Equal(0,
+            await world.QueryAsync<long>("select count(*) from root r join store_path s on s.id = r.path_id where s.name = 'b'"));
         Assert.Equal(EvictionState.Done, (await world.EvictAsync(Of("a"), operation: operation)).State);
         // Sent again it says the same.
         await AssertRefusedAsync(world.CommitAsync(push), "a", "b");
@@ -95,7 +97,8 @@ public sealed class WithdrawTests
         var push = await world.BeginAsync(World.Chain("a", "b"));
         await world.UploadAsync(push);
 
-        await using (await world.HoldAsync($"select {world.Core.Database.Functions}.commit_push(1, (select id from push where state = 'open'), '-1 s')"))
+        await using (await world.HoldAsync(
+            $"select {world.Core.Database.Functions}.commit_push(1, (select id from push where state = 'open'), '-1 s')"))
         {
             var eviction = world.EvictAsync(Of("a"));
             await Testing.Eventually.BecomesTrueAsync(async () => eviction.IsCompleted || await world.BlockedAsync() > 0);
@@ -139,7 +142,8 @@ public sealed class WithdrawTests
 
         await world.EvictAsync("a");
 
-        Assert.Equal(new[] { World.Hash("a"), World.Hash("b") }.Order(), (await world.Pushes.RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None)).Lost.Order());
+        Assert.Equal(new[] { World.Hash("a"), World.Hash("b") }.Order(),
+            (await world.Pushes.RenewAsync(CacheName.Default, World.Id(push), CancellationToken.None)).Lost.Order());
         await AssertRefusedAsync(world.CommitAsync(push), "a", "b");
         // With whatever content they are back: they are not what it was promised.
         await world.PushAsync(World.Closure(World.Path("a", content: "another"), World.Path("b", ["a"])));
@@ -172,7 +176,8 @@ public sealed class WithdrawTests
 
         await AssertRefusedAsync(world.CommitAsync(push, world.Of(Victim)), "a");
         await AssertRefusedAsync(
-            world.Of(Victim).WaitAsync(CacheName.Default, World.Id(push), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 }, CancellationToken.None), "a");
+            world.Of(Victim).WaitAsync(CacheName.Default, World.Id(push), new WaitRequest { Paths = [World.Hash("a")], TimeoutSeconds = 0 },
+                CancellationToken.None), "a");
     }
 
     [Fact]
@@ -309,7 +314,8 @@ public sealed class WithdrawTests
 
         // What the narinfo in the bucket still refers to.
         var running = await world.EvictAsync(Of("lib"), operation: operation, patience: TimeSpan.Zero);
-        await Testing.Eventually.BecomesTrueAsync(async () => (await world.EvictAsync(Of("lib"), operation: operation, patience: TimeSpan.Zero)).WaitsFor.Contains(push.Id));
+        await Testing.Eventually.BecomesTrueAsync(async () =>
+            (await world.EvictAsync(Of("lib"), operation: operation, patience: TimeSpan.Zero)).WaitsFor.Contains(push.Id));
 
         Assert.Equal(EvictionState.Running, running.State);
         Assert.Equal("live live live", await world.StatesAsync("lib", "app", "other"));
@@ -344,7 +350,8 @@ public sealed class WithdrawTests
         await world.PushAsync(Victim, World.Closure(World.Path("m", content: "x"), World.Path("n", ["m"])));
 
         var plan = await world.EvictAsync(Of("a") with { Nar = true, DryRun = true });
-        Assert.Equal(["a token:1 Selected", "m token:2 Nar", "n token:2 Reference"], plan.Paths.Select(p => $"{p.Path.Name} {p.Publisher} {p.Because}"));
+        Assert.Equal(["a token:1 Selected", "m token:2 Nar", "n token:2 Reference"],
+            plan.Paths.Select(p => $"{p.Path.Name} {p.Publisher} {p.Because}"));
         await world.EvictAsync(Of("a") with { Nar = true });
 
         Assert.Equal("gone gone gone", await world.StatesAsync("a", "m", "n"));

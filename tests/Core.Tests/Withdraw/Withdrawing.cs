@@ -11,8 +11,10 @@ internal static class Withdrawing
 {
     public static EvictRequest Of(params string[] names) => new() { Paths = [.. names.Select(World.Hash)] };
 
-    public static Task<Eviction> EvictAsync(this World world, EvictRequest request, CacheCore? core = null, OperationId? operation = null, TimeSpan? patience = null) =>
-        (core ?? world.Core).Withdrawals.EvictAsync(CacheName.Default, request, Admin, operation ?? OperationId.New(), patience ?? TimeSpan.FromMinutes(1), CancellationToken.None);
+    public static Task<Eviction> EvictAsync(this World world, EvictRequest request, CacheCore? core = null, OperationId? operation = null,
+        TimeSpan? patience = null) =>
+        (core ?? world.Core).Withdrawals.EvictAsync(CacheName.Default, request, Admin, operation ?? OperationId.New(), patience
+            ?? TimeSpan.FromMinutes(1), CancellationToken.None);
 
     /// <summary>To its end.</summary>
     public static async Task<Eviction> EvictAsync(this World world, params string[] names)
@@ -45,7 +47,8 @@ internal static class Withdrawing
         return string.Join(' ', states);
     }
 
-    public static async Task<IReadOnlyList<Bar>> BarsAsync(this World world) => (await world.Core.Withdrawals.ListBarsAsync(CacheName.Default, false, CancellationToken.None)).Bars;
+    public static async Task<IReadOnlyList<Bar>> BarsAsync(this World world) =>
+        (await world.Core.Withdrawals.ListBarsAsync(CacheName.Default, false, CancellationToken.None)).Bars;
 
     /// <summary>Bucket and catalog agree, and stay so after a collection of all that nothing keeps.</summary>
     public static async Task AssertWholeAsync(this World world)

@@ -19,8 +19,10 @@ public class AccessTests
 
     private static readonly (string Pattern, string Path)[] Kinds =
     [
-        ("/nix-cache-info", "/nix-cache-info"), ("/{hash}.narinfo", $"/{Hash}.narinfo"), ("/{hash}.ls", $"/{Hash}.ls"), ("/nar/{file}", "/nar/x.nar.zst"),
-        ("/log/{drv}", "/log/x.drv"), ("/realisations/{id}", "/realisations/sha256:00!out.doi"), ("/build-trace-v2/{drv}/{output}", "/build-trace-v2/x.drv/out.doi"),
+        ("/nix-cache-info", "/nix-cache-info"), ("/{hash}.narinfo", $"/{Hash}.narinfo"), ("/{hash}.ls", $"/{Hash}.ls"),
+            ("/nar/{file}", "/nar/x.nar.zst"),
+        ("/log/{drv}", "/log/x.drv"), ("/realisations/{id}", "/realisations/sha256:00!out.doi"),
+            ("/build-trace-v2/{drv}/{output}", "/build-trace-v2/x.drv/out.doi"),
         ("/debuginfo/{id}", "/debuginfo/00aabb"), ("/pins/{name}", "/pins/main"),
     ];
 
@@ -97,7 +99,8 @@ public class AccessTests
         using var folder = new TempFolder();
         await using var core = await StartCoreAsync(folder["store"]);
         await using var gateway = await TestGateway.StartAsync(
-            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads), core.Tokens), Limits = new() { FailedLogins = 0 } });
+            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads),
+                core.Tokens), Limits = new() { FailedLogins = 0 } });
         var credentials = await CredentialsAsync(core);
 
         foreach (var (methods, pattern, access, path) in Table)
@@ -116,7 +119,9 @@ public class AccessTests
                         HttpStatusCode.InternalServerError or HttpStatusCode.ServiceUnavailable => "a fault",
                         _ => "allowed",
                     };
-                    Assert.True(expected == got, $"{method} {pattern}, {(privateReads ? "private" : "public")}, {name}: {expected} is wanted, {(int)answer.StatusCode} was answered");
+                    Assert.True(expected == got,
+                        $"{method} {pattern}, {(privateReads ? "private" : "public")}, {name}: {expected} is wanted, " +
+                        $"{(int)answer.StatusCode} was answered");
                     if (got == "unauthorized")
                         Assert.Equal(["Basic", "Bearer"], answer.Headers.WwwAuthenticate.Select(w => w.Scheme));
                 }
@@ -124,7 +129,9 @@ public class AccessTests
         }
 
         Assert.Null(gateway.Pushes.Begun);
-        Assert.DoesNotContain(gateway.Log, line => credentials.Any(c => c.Header is { } header && line.Contains(header[(header.IndexOf(' ', StringComparison.Ordinal) + 1)..], StringComparison.Ordinal) && header.Length > 20));
+        Assert.DoesNotContain(gateway.Log, line =>
+            credentials.Any(c => c.Header is { } header && line.Contains(header[(header.IndexOf(' ', StringComparison.Ordinal) + 1)..],
+            StringComparison.Ordinal) && header.Length > 20));
     }
 
     [Theory]
@@ -145,7 +152,8 @@ public class AccessTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var answer = await gateway.SendAsync(HttpMethod.Post, "/v1/caches/default/missing", ("Authorization", "Bearer my-wrong-secret"));
+        using var answer = await gateway.SendAsync(HttpMethod.Post, "/v1/caches/default/missing",
+            ("Authorization", "Bearer my-wrong-secret"));
 
         var text = await answer.Content.ReadAsStringAsync();
         Assert.Equal("urn:orleans-cache:error:unauthorized", (await answer.ProblemAsync()).Type);
@@ -213,7 +221,8 @@ public class AccessTests
             ("file token", TestGateway.Token, Scopes.All),
         };
         foreach (var scope in Enum.GetValues<TokenScope>())
-            secrets.Add(($"token of scope {scope}", (await MakeAsync(core, scope.ToString(), 3600, scope)).Secret, Enum.Parse<Scopes>(scope.ToString())));
+            secrets.Add(($"token of scope {scope}", (await MakeAsync(core, scope.ToString(), 3600, scope)).Secret,
+                Enum.Parse<Scopes>(scope.ToString())));
 
         return
         [
@@ -227,13 +236,15 @@ public class AccessTests
     }
 
     private static Task<CreatedToken> MakeAsync(CacheCore core, string name, double? expires, params TokenScope[] scopes) =>
-        core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = name, Scopes = scopes, ExpiresSeconds = expires }, CancellationToken.None);
+        core.Tokens.CreateAsync(CacheName.Default, new CreateToken { Name = name, Scopes = scopes, ExpiresSeconds = expires },
+            CancellationToken.None);
 
     private static async Task<CacheCore> StartCoreAsync(string folder) => await CacheCore.StartAsync(
         new CoreOptions
         {
             ConnectionString = await (await PostgresServer.Shared).CreateDatabaseAsync(),
-            Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder, PublicUrl = new Uri("http://127.0.0.1"), UrlSecret = new byte[32] }),
+            Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder, PublicUrl = new Uri("http://127.0.0.1"),
+                UrlSecret = new byte[32] }),
             Housekeeping = false,
         },
         NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
@@ -255,5 +266,6 @@ public class AccessTests
         return Kinds.Select(k => ("GET,HEAD", prefix + k.Pattern, access, at + k.Path));
     }
 
-    private static string Basic(string user, string password) => "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}"));
+    private static string Basic(string user, string password) =>
+        "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}"));
 }

@@ -21,7 +21,8 @@ public class TokenRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var answer = await gateway.PostAsync("/v1/caches/default/tokens", """{"name":"ci","scopes":["push","pin"],"pins":["prod-*"],"expiresSeconds":3600}""");
+        using var answer = await gateway.PostAsync("/v1/caches/default/tokens",
+            """{"name":"ci","scopes":["push","pin"],"pins":["prod-*"],"expiresSeconds":3600}""");
 
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         Assert.Equal("no-store", answer.Headers.CacheControl?.ToString());
@@ -55,8 +56,10 @@ public class TokenRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var revoked = await gateway.SendAsync(HttpMethod.Delete, "/v1/caches/default/tokens/7", ("Authorization", $"Bearer {TestGateway.Token}"));
-        using var strange = await gateway.SendAsync(HttpMethod.Delete, "/v1/caches/default/tokens/ci", ("Authorization", $"Bearer {TestGateway.Token}"));
+        using var revoked = await gateway.SendAsync(HttpMethod.Delete, "/v1/caches/default/tokens/7",
+            ("Authorization", $"Bearer {TestGateway.Token}"));
+        using var strange = await gateway.SendAsync(HttpMethod.Delete, "/v1/caches/default/tokens/ci",
+            ("Authorization", $"Bearer {TestGateway.Token}"));
 
         Assert.Equal((HttpStatusCode.NoContent, 7), (revoked.StatusCode, gateway.Tokens.Revoked));
         Assert.Equal("urn:orleans-cache:error:unknown-token", (await strange.ProblemAsync()).Type);
@@ -76,7 +79,8 @@ public class TokenRouteTests
             Assert.NotNull(answer.Headers.RetryAfter);
         }
 
-        using var bootstrap = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/missing", TestGateway.Token, """{"paths":[]}""");
+        using var bootstrap = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/missing", TestGateway.Token,
+            """{"paths":[]}""");
         Assert.Equal(HttpStatusCode.OK, bootstrap.StatusCode);
     }
 
@@ -137,11 +141,13 @@ public class TokenRouteTests
     public async Task A_token_for_some_pins_is_for_no_other(string method, string path, string? json)
     {
         await using var gateway = await TestGateway.StartAsync();
-        var token = gateway.Tokens.Add(new ValidToken(1, CacheName.Default, [TokenScope.Push, TokenScope.Pin], [PinPattern.Parse("prod-*"), PinPattern.Parse("staging")]));
+        var token = gateway.Tokens.Add(new ValidToken(1, CacheName.Default, [TokenScope.Push, TokenScope.Pin],
+            [PinPattern.Parse("prod-*"), PinPattern.Parse("staging")]));
 
         foreach (var (pin, allowed) in new[] { ("prod-web", true), ("staging", true), ("staging2", false), ("web-prod-", false) })
         {
-            using var answer = await SendAsync(gateway, new HttpMethod(method), path.Replace("{0}", pin, StringComparison.Ordinal), token, json?.Replace("{0}", pin, StringComparison.Ordinal));
+            using var answer = await SendAsync(gateway, new HttpMethod(method), path.Replace("{0}", pin, StringComparison.Ordinal), token,
+                json?.Replace("{0}", pin, StringComparison.Ordinal));
 
             Assert.True(allowed == answer.IsSuccessStatusCode, $"{pin}: {answer.StatusCode}");
             if (!allowed)
@@ -157,7 +163,8 @@ public class TokenRouteTests
         await using var gateway = await TestGateway.StartAsync();
         var token = gateway.Tokens.Add(TokenScope.Push);
 
-        using var pinned = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", token, Push + ""","pin":{"name":"app"}}""");
+        using var pinned = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", token,
+            Push + ""","pin":{"name":"app"}}""");
         Assert.Null(gateway.Pushes.Begun);
         using var plain = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", token, Push + "}");
 
@@ -171,9 +178,12 @@ public class TokenRouteTests
     public async Task Who_commits_a_push_that_another_token_opened_needs_the_scope_for_its_pin(string commit)
     {
         await using var gateway = await TestGateway.StartAsync();
-        var (opener, pusher) = (gateway.Tokens.Add(new ValidToken(1, CacheName.Default, [TokenScope.Push, TokenScope.Pin], [PinPattern.Parse("app")])), gateway.Tokens.Add(TokenScope.Push));
-        var elsewhere = gateway.Tokens.Add(new ValidToken(3, CacheName.Default, [TokenScope.Push, TokenScope.Pin], [PinPattern.Parse("prod-*")]));
-        using var opened = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", opener, Push + ""","pin":{"name":"app"}}""");
+        var (opener, pusher) = (gateway.Tokens.Add(new ValidToken(1, CacheName.Default, [TokenScope.Push, TokenScope.Pin],
+            [PinPattern.Parse("app")])), gateway.Tokens.Add(TokenScope.Push));
+        var elsewhere = gateway.Tokens.Add(new ValidToken(3, CacheName.Default, [TokenScope.Push, TokenScope.Pin],
+            [PinPattern.Parse("prod-*")]));
+        using var opened = await SendAsync(gateway, HttpMethod.Post, "/v1/caches/default/pushes", opener,
+            Push + ""","pin":{"name":"app"}}""");
 
         foreach (var token in new[] { pusher, elsewhere })
         {
@@ -203,9 +213,11 @@ public class TokenRouteTests
         }
     }
 
-    private static async Task<HttpResponseMessage> SendAsync(TestGateway gateway, HttpMethod method, string path, string token, string? json)
+    private static async Task<HttpResponseMessage> SendAsync(TestGateway gateway, HttpMethod method, string path,
+        string token, string? json)
     {
-        using var request = new HttpRequestMessage(method, path) { Content = json is null ? null : new StringContent(json, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(method, path) { Content = json is null ? null
+            : new StringContent(json, Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return await gateway.Client.SendAsync(request);
     }

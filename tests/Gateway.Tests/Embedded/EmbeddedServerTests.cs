@@ -14,23 +14,28 @@ public class EmbeddedServerTests
     {
         using var folder = new TempFolder();
         // As people make them: closed to everybody else, PostgreSQL's user too.
-        var data = Directory.CreateDirectory(folder["closed/to/others"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        var data = Directory.CreateDirectory(folder["closed/to/others"],
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
         await using var server = await ServerProcess.StartAsync(data);
 
         using var ready = await server.Client.GetAsync(new Uri("/readyz", UriKind.Relative));
         using var refused = await PostMissingAsync(server, "wrong");
         using var answered = await PostMissingAsync(server, (await File.ReadAllTextAsync(Path.Combine(data, "token"))).Trim());
 
-        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Unauthorized, HttpStatusCode.OK), (ready.StatusCode, refused.StatusCode, answered.StatusCode));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.Unauthorized, HttpStatusCode.OK),
+            (ready.StatusCode, refused.StatusCode, answered.StatusCode));
         Assert.Equal($$"""{"missing":["{{Hash}}"]}""", await answered.Content.ReadAsStringAsync());
         var key = PublicKey.Parse(await File.ReadAllTextAsync(Path.Combine(data, "key.pub")));
         Assert.Contains($"extra-trusted-public-keys = {key}\n", server.Output, StringComparison.Ordinal);
-        Assert.Contains($"extra-substituters = {server.Client.BaseAddress!.AbsoluteUri.TrimEnd('/')}\n", server.Output, StringComparison.Ordinal);
-        Assert.Equal("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n", await File.ReadAllTextAsync(Path.Combine(data, "store/nix-cache-info")));
+        Assert.Contains($"extra-substituters = {server.Client.BaseAddress!.AbsoluteUri.TrimEnd('/')}\n", server.Output,
+            StringComparison.Ordinal);
+        Assert.Equal("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 40\n",
+            await File.ReadAllTextAsync(Path.Combine(data, "store/nix-cache-info")));
         foreach (var secret in new[] { "key", "token", "url-secret" })
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(data, secret)));
         foreach (var secret in new[] { "key", "token", "url-secret" })
-            Assert.DoesNotContain((await File.ReadAllTextAsync(Path.Combine(data, secret))).Trim(), server.Output + server.Errors, StringComparison.Ordinal);
+            Assert.DoesNotContain((await File.ReadAllTextAsync(Path.Combine(data, secret))).Trim(), server.Output + server.Errors,
+                StringComparison.Ordinal);
     }
 
     [Fact]
@@ -40,11 +45,13 @@ public class EmbeddedServerTests
         await using var server = await ServerProcess.StartAsync(folder["data"]);
 
         var sockets = await File.ReadAllLinesAsync($"/proc/{server.Postgres}/net/tcp");
-        var inodes = Directory.GetFiles($"/proc/{server.Postgres}/fd").Select(f => new FileInfo(f).LinkTarget ?? "").Where(t => t.StartsWith("socket:[", StringComparison.Ordinal)).Select(t => t[8..^1]).ToHashSet();
+        var inodes = Directory.GetFiles($"/proc/{server.Postgres}/fd").Select(f => new FileInfo(f).LinkTarget ?? "")
+            .Where(t => t.StartsWith("socket:[", StringComparison.Ordinal)).Select(t => t[8..^1]).ToHashSet();
         var status = await File.ReadAllLinesAsync($"/proc/{server.Postgres}/status");
 
         Assert.DoesNotContain(sockets.Skip(1), line => inodes.Contains(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[9]));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(folder["data/postgres"]));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+            File.GetUnixFileMode(folder["data/postgres"]));
         Assert.DoesNotContain(status, line => line.StartsWith("Uid:\t0\t", StringComparison.Ordinal));
     }
 
@@ -128,7 +135,8 @@ public class EmbeddedServerTests
         await SignalAsync(first, "KILL");
 
         await Eventually.BecomesTrueAsync(
-            async () => server.Postgres != first && (await server.Client.GetAsync(new Uri("/readyz", UriKind.Relative))).IsSuccessStatusCode, describe: () => server.Errors);
+            async () => server.Postgres != first
+                && (await server.Client.GetAsync(new Uri("/readyz", UriKind.Relative))).IsSuccessStatusCode, describe: () => server.Errors);
         using var answered = await PostMissingAsync(server, (await File.ReadAllTextAsync(folder["data/token"])).Trim());
         Assert.Equal(HttpStatusCode.OK, answered.StatusCode);
     }
@@ -165,7 +173,8 @@ public class EmbeddedServerTests
         using var folder = new TempFolder();
         await using var first = await ServerProcess.StartAsync(folder["data"]);
 
-        var (exit, _, errors) = await ServerProcess.RunAsync(null, "--data", folder["other"], "--listen", first.Client.BaseAddress!.Authority);
+        var (exit, _, errors) = await ServerProcess.RunAsync(null, "--data", folder["other"], "--listen",
+            first.Client.BaseAddress!.Authority);
 
         Assert.Equal(2, exit);
         Assert.Contains("is taken", Sentence(errors), StringComparison.Ordinal);
@@ -201,7 +210,8 @@ public class EmbeddedServerTests
         using var folder = new TempFolder();
 
         var (exit, _, errors) = await ServerProcess.RunAsync(
-            new Dictionary<string, string?> { ["ORLEANS_CACHE_POSTGRES_BIN"] = folder.Path }, "--data", folder["data"], "--listen", "127.0.0.1:0");
+            new Dictionary<string, string?> { ["ORLEANS_CACHE_POSTGRES_BIN"] = folder.Path }, "--data", folder["data"], "--listen",
+                "127.0.0.1:0");
 
         Assert.Equal(2, exit);
         Assert.Contains("apt-get install postgresql", Sentence(errors), StringComparison.Ordinal);
@@ -238,8 +248,10 @@ public class EmbeddedServerTests
         return await server.Client.SendAsync(request);
     }
 
-    private static async Task SignalAsync(int pid, string signal) => (await ProcessRunner.RunAsync("kill", [$"-{signal}", $"{pid}"])).OrThrow();
+    private static async Task SignalAsync(int pid, string signal) =>
+        (await ProcessRunner.RunAsync("kill", [$"-{signal}", $"{pid}"])).OrThrow();
 
     private static string Fingerprint(string folder) =>
-        string.Join('\n', Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order().Select(f => $"{f} {new FileInfo(f).Length} {File.GetLastWriteTimeUtc(f):O}"));
+        string.Join('\n', Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Order()
+            .Select(f => $"{f} {new FileInfo(f).Length} {File.GetLastWriteTimeUtc(f):O}"));
 }

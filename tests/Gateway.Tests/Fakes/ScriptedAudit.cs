@@ -13,7 +13,8 @@ internal sealed class ScriptedAudit : IAudit
         Query = query;
         return Task.FromResult(new AuditPage
         {
-            Lines = [new AuditLine { At = DateTimeOffset.UnixEpoch, Publisher = "token:7", Address = "192.0.2.7", Action = "commit", Detail = JsonElement.Parse("""{"published":2}""") }],
+            Lines = [new AuditLine { At = DateTimeOffset.UnixEpoch, Publisher = "token:7", Address = "192.0.2.7", Action = "commit",
+                Detail = JsonElement.Parse("""{"published":2}""") }],
             Next = "1-2",
         });
     }

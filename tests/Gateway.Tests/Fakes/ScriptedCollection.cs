@@ -38,7 +38,8 @@ internal sealed class ScriptedCollection : IGarbageCollection
 
     public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) => Answer(Run(run));
 
-    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => Answer(OnStatus?.Invoke() ?? new GcStatus { Current = Run(7), Schedule = "30 3 * * *" });
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) =>
+        Answer(OnStatus?.Invoke() ?? new GcStatus { Current = Run(7), Schedule = "30 3 * * *" });
 
     public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel)
     {

@@ -11,16 +11,21 @@ internal sealed class ScriptedNiks3Pushes : INiks3Pushes
     public Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancel) =>
         Task.FromResult(new Niks3Opened(PushId.New(), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
 
-    public Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel) =>
+    public Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
+        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel) =>
         Task.FromResult<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>>(new Dictionary<StorePathHash, IReadOnlyList<string>>());
 
-    public Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel) => Task.FromResult<IReadOnlyList<Uri>>([]);
+    public Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
+        CancellationToken cancel) => Task.FromResult<IReadOnlyList<Uri>>([]);
 
-    public Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel) => Task.CompletedTask;
+    public Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel) =>
+        Task.CompletedTask;
 
-    public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content, CancellationToken cancel) => Task.FromResult(false);
+    public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
+        CancellationToken cancel) => Task.FromResult(false);
 
-    public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content, CancellationToken cancel) => Task.FromResult(false);
+    public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content,
+        CancellationToken cancel) => Task.FromResult(false);
 
     public Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel) => Task.FromResult(false);
 
@@ -43,10 +48,12 @@ internal sealed class ScriptedContents : ICacheContents
         return Task.FromResult<ObjectKey?>(null);
     }
 
-    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) => Task.FromResult(false);
+    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
+        Task.FromResult(false);
 
     public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) => Task.FromResult(false);
 
-    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) => Task.FromResult<PushedClosure?>(null);
+    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) =>
+        Task.FromResult<PushedClosure?>(null);
 
 }

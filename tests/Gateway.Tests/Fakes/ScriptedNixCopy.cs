@@ -11,11 +11,14 @@ internal sealed class ScriptedNixCopy : INixCopy
 
     public Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancel) => Answer(false);
 
-    public Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancel) => Answer<NarFile?>(null);
+    public Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancel) =>
+        Answer<NarFile?>(null);
 
-    public Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel) => Answer(true);
+    public Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length,
+        CancellationToken cancel) => Answer(true);
 
-    public Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancel) => Answer(NarInfoOutcome.Published);
+    public Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancel) =>
+        Answer(NarInfoOutcome.Published);
 
     public Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancel) => Answer(true);
 

@@ -36,22 +36,26 @@ internal sealed class ScriptedPins : IPins
 
     public RollbackPin? Rollback { get; private set; }
 
-    public Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
+        TimeSpan patience, CancellationToken cancel)
     {
         Set = request;
         return Answer(name, condition, operation, new PinSet(Pin, Made));
     }
 
-    public Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel)
+    public Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation,
+        TimeSpan patience, CancellationToken cancel)
     {
         Rollback = request;
         return Answer(name, condition, operation, new PinSet(Pin, false));
     }
 
-    public Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience, CancellationToken cancel) =>
+    public Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
+        CancellationToken cancel) =>
         Answer(name, condition, operation, HasLeftTheBucket);
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
+        throw new NotSupportedException();
 
     public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => Task.FromResult(new PinList { Pins = [Pin] });
 

@@ -2,7 +2,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Tests;
 
-/// <summary>Pushes that answer what a test wants and remember what they were asked: for what HTTP makes of requests and answers, not for what a push is.</summary>
+/// <summary>
+/// Pushes that answer what a test wants and remember what they were asked: for what HTTP makes of requests and answers, not for what a push
+/// is.
+/// </summary>
 internal sealed class ScriptedPushes : IPushes
 {
     private static readonly DateTimeOffset Expires = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -43,7 +46,8 @@ internal sealed class ScriptedPushes : IPushes
     public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel)
     {
         await PassGateAsync(cancel);
-        return await Answer(new WaitAnswer { Paths = [.. request.Paths.Select(p => new PathStatus { Path = p, State = PathState.Stored })] });
+        return await Answer(
+            new WaitAnswer { Paths = [.. request.Paths.Select(p => new PathStatus { Path = p, State = PathState.Stored })] });
     }
 
     public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel) =>

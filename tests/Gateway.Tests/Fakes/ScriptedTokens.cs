@@ -40,7 +40,8 @@ internal sealed class ScriptedTokens : ITokens
     public Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
     {
         Created = request;
-        return Answer(new CreatedToken { Secret = "oct_secret", Token = new Token { Id = 7, Name = request.Name, Scopes = request.Scopes, Pins = request.Pins, Created = DateTimeOffset.UnixEpoch } });
+        return Answer(new CreatedToken { Secret = "oct_secret", Token = new Token { Id = 7, Name = request.Name, Scopes = request.Scopes,
+            Pins = request.Pins, Created = DateTimeOffset.UnixEpoch } });
     }
 
     public Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel) => Answer(new TokenList { Tokens = [] });

@@ -14,7 +14,8 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     private readonly ProcessRunner _process;
 
-    private ServerProcess(ProcessRunner process, string data, Uri url) => (_process, Data, Client) = (process, data, new HttpClient { BaseAddress = url });
+    private ServerProcess(ProcessRunner process, string data, Uri url) =>
+        (_process, Data, Client) = (process, data, new HttpClient { BaseAddress = url });
 
     public string Data { get; }
 
@@ -36,14 +37,16 @@ internal sealed class ServerProcess : IAsyncDisposable
     }
 
     /// <summary>Runs it to its end.</summary>
-    public static async Task<(int Exit, string Output, string Errors)> RunAsync(IReadOnlyDictionary<string, string?>? environment, params string[] arguments)
+    public static async Task<(int Exit, string Output, string Errors)> RunAsync(IReadOnlyDictionary<string, string?>? environment,
+        params string[] arguments)
     {
         await using var process = Start(arguments, environment);
         var exit = await process.WaitAsync();
         return (exit, process.Output, process.Errors);
     }
 
-    public static int PostgresOf(string data) => int.Parse(File.ReadLines(Path.Combine(data, "postgres/data/postmaster.pid")).First(), CultureInfo.InvariantCulture);
+    public static int PostgresOf(string data) => int.Parse(File.ReadLines(Path.Combine(data, "postgres/data/postmaster.pid")).First(),
+        CultureInfo.InvariantCulture);
 
     public async Task KillAsync()
     {
@@ -69,7 +72,8 @@ internal sealed class ServerProcess : IAsyncDisposable
         await _process.DisposeAsync();
         // Its PostgreSQL follows by itself; the folder can go when it has.
         var pidFile = Path.Combine(Data, "postgres/data/postmaster.pid");
-        await Eventually.BecomesTrueAsync(() => !File.Exists(pidFile) || !Directory.Exists($"/proc/{PostgresOf(Data)}/cwd"), describe: () => "the end of PostgreSQL");
+        await Eventually.BecomesTrueAsync(() => !File.Exists(pidFile) || !Directory.Exists($"/proc/{PostgresOf(Data)}/cwd"), describe: () =>
+            "the end of PostgreSQL");
     }
 
     private static ProcessRunner Start(IEnumerable<string> arguments, IReadOnlyDictionary<string, string?>? environment = null)

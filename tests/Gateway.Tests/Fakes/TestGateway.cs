@@ -26,7 +26,8 @@ internal sealed class TestGateway : IAsyncDisposable
     {
         (_folder, App, Parts, Log) = (folder, app, parts, log);
         // Nothing is decoded, followed or kept on behalf of the test.
-        Client = new HttpClient(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, AllowAutoRedirect = false, UseCookies = false }) { BaseAddress = parts.PublicUrl };
+        Client = new HttpClient(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, AllowAutoRedirect = false,
+            UseCookies = false }) { BaseAddress = parts.PublicUrl };
     }
 
     public WebApplication App { get; }
@@ -87,7 +88,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public string StoreFolder => _folder["store"];
 
-    public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, headers);
+    public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Get, path, headers);
 
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, params (string Name, string Value)[] headers)
     {
@@ -114,7 +116,8 @@ internal sealed class TestGateway : IAsyncDisposable
     public async Task StoreAsync(string key, byte[] content)
     {
         var parsed = ObjectKey.Parse(key);
-        Assert.Equal(FencedOutcome.Done, await Store.PutAsync(parsed, content, KeyHeaders.For(parsed), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None));
+        Assert.Equal(FencedOutcome.Done, await Store.PutAsync(parsed, content, KeyHeaders.For(parsed), DateTimeOffset.UtcNow.AddMinutes(1),
+            CancellationToken.None));
     }
 
     public async ValueTask DisposeAsync()
@@ -132,7 +135,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
         public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             lock (lines)
                 lines.Add($"{formatter(state, exception)} {exception}");

@@ -12,7 +12,10 @@ namespace OrleansCache.Gateway.Tests.Hostile;
 public sealed class HostileCollection;
 #pragma warning restore CA1711
 
-/// <summary>Generated requests that no honest client sends: 1,500, or 12,000 with <c>ORLEANS_CACHE_TEST_FULL=1</c>. <c>ORLEANS_CACHE_TEST_SEED</c> repeats a run.</summary>
+/// <summary>
+/// Generated requests that no honest client sends: 1,500, or 12,000 with <c>ORLEANS_CACHE_TEST_FULL=1</c>. <c>ORLEANS_CACHE_TEST_SEED</c>
+/// repeats a run.
+/// </summary>
 [Collection(nameof(HostileTests))]
 public class HostileTests
 {
@@ -23,7 +26,8 @@ public class HostileTests
 
     private static readonly int Requests = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? 12_000 : 1_500;
 
-    private static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_SEED"), NumberStyles.None, CultureInfo.InvariantCulture, out var seed)
+    private static readonly int Seed = int.TryParse(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_SEED"), NumberStyles.None,
+        CultureInfo.InvariantCulture, out var seed)
         ? seed
         : Random.Shared.Next();
 
@@ -47,11 +51,14 @@ public class HostileTests
             heaps.Add(GC.GetTotalMemory(forceFullCollection: true));
         }
 
-        Assert.True(faults.Count == 0, $"seed {Seed}:\n{string.Join("\n\n", faults.Take(5))}\n{string.Join('\n', server.Log.Where(l => l.StartsWith("Error", StringComparison.Ordinal)).Take(3))}");
+        Assert.True(faults.Count == 0,
+            $"seed {Seed}:\n{string.Join("\n\n", faults.Take(5))}\n{string.Join('\n', server.Log.Where(l => l.StartsWith("Error", StringComparison.Ordinal)).Take(3))}");
         var after = await server.SnapshotAsync();
-        var changed = before.Keys.Union(after.Keys).Where(k => before.GetValueOrDefault(k) != after.GetValueOrDefault(k)).Select(k => $"{k}\nwas {Short(before, k)}\nis  {Short(after, k)}");
+        var changed = before.Keys.Union(after.Keys).Where(k => before.GetValueOrDefault(k) != after.GetValueOrDefault(k))
+            .Select(k => $"{k}\nwas {Short(before, k)}\nis  {Short(after, k)}");
         Assert.True(!changed.Any(), $"seed {Seed}: something was written: {string.Join('\n', changed)}");
-        var errors = server.Log.Where(line => line.StartsWith("Error", StringComparison.Ordinal) || line.StartsWith("Critical", StringComparison.Ordinal)).ToList();
+        var errors = server.Log.Where(line => line.StartsWith("Error", StringComparison.Ordinal)
+            || line.StartsWith("Critical", StringComparison.Ordinal)).ToList();
         Assert.True(errors.Count == 0, $"seed {Seed}: errors were logged:\n{string.Join('\n', errors.Take(5))}");
         var findings = new List<string>();
         await foreach (var finding in server.Core.Fsck.CheckAsync(CacheName.Default, new FsckTally(), CancellationToken.None))
@@ -59,7 +66,8 @@ public class HostileTests
         Assert.Empty(findings);
         Assert.True(
             heaps[^1] - heaps[0] < MostGrowth && peak - working < MostPeak,
-            $"seed {Seed}: the heap had {string.Join(", ", heaps.Select(h => h >> 20))} MiB after each quarter, the process has grown by up to {(peak - working) >> 20} MiB");
+            $"seed {Seed}: the heap had {string.Join(", ", heaps.Select(h => h >> 20))} MiB after each quarter, the process has grown by " +
+                $"up to {(peak - working) >> 20} MiB");
     }
 
     [Fact]
@@ -79,7 +87,8 @@ public class HostileTests
     {
         var faults = new List<string>();
         long peak = 0;
-        await Parallel.ForEachAsync(Enumerable.Range(from, to - from), new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, async (number, _) =>
+        await Parallel.ForEachAsync(Enumerable.Range(from, to - from), new ParallelOptions { MaxDegreeOfParallelism = AtOnce },
+            async (number, _) =>
         {
             var request = generator.Make(number);
             var answer = await RawHttp.SendAsync(server.Url, request.Bytes, request.End);
@@ -88,11 +97,13 @@ public class HostileTests
                 peak = Math.Max(peak, Environment.WorkingSet);
                 // 505: another version of HTTP was asked for.
                 if (answer.Status >= 500 && answer.Status != 505)
-                    faults.Add($"request {number} ({request.Kind})\n{Encoding.Latin1.GetString(request.Bytes.AsSpan(0, Math.Min(1500, request.Bytes.Length)))}\nwas answered\n{answer.Text}");
+                    faults.Add(
+                        $"request {number} ({request.Kind})\n{Encoding.Latin1.GetString(request.Bytes.AsSpan(0, Math.Min(1500, request.Bytes.Length)))}\nwas answered\n{answer.Text}");
             }
         });
         return (faults, peak);
     }
 
-    private static string Short(SortedDictionary<string, string> all, string key) => all.TryGetValue(key, out var text) ? text.Length > 2000 ? text[..2000] : text : "nothing";
+    private static string Short(SortedDictionary<string, string> all, string key) => all.TryGetValue(key, out var text)
+        ? text.Length > 2000 ? text[..2000] : text : "nothing";
 }

@@ -4,7 +4,8 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Gateway.Tests.Hostile;
 
 /// <summary>
-/// A body for each v1 route that reads one: nearly what it wants, and wrong in more than one place, so that a change that happens to mend one of them mends nothing.
+/// A body for each v1 route that reads one: nearly what it wants, and wrong in more than one place, so that a change that happens to mend
+/// one of them mends nothing.
 /// </summary>
 internal static class JsonTemplates
 {
@@ -20,17 +21,21 @@ internal static class JsonTemplates
                 {"roots":["{{Hash}}","1{{Hash[1..]}}"],"paths":[{"path":"{{Hash}}-hello","narHash":"{{Nar}}","narSize":0,"references":["2{{Hash[1..]}}"],"deriver":"{{Hash}}-x.drv","ca":"text:x","signatures":["a:b"]},
                 {"path":"3{{Hash[1..]}}-y","narHash":"{{Nar}}","narSize":-5,"references":["4{{Hash[1..]}}"]}],"logs":[{"drv":"{{Hash}}-x.drv","path":"5{{Hash[1..]}}"}],"realisations":[{"id":"../../x","path":"6{{Hash[1..]}}"}],"pin":{"name":"app","keepRevisions":-1} }
                 """),
-            ("POST", $"{NoPush}/uploaded", $$"""{"uploads":[{"upload":"1~x~1~{{Nar[7..]}}~","fileHash":"{{Nar}}","fileSize":1,"md5":["x"]}],"listings":[{"path":"{{Hash}}","content":"AAAA"}],"logs":[{"drv":"{{Hash}}-x.drv","path":"{{Hash}}","content":"AAAA"}],"realisations":[{"id":"sha256:00!out","path":"{{Hash}}","content":"{}"}]}"""),
-            ("POST", $"/v1/caches/default/pushes/{openPush}/uploaded", $$"""{"uploads":[{"upload":"1~../../x~1~{{Nar[7..]}}~00","fileHash":"{{Nar}}","fileSize":-1},{"upload":"9~{{new string('1', 52)}}.nar.zst~1~{{Nar[7..]}}~2e2e2f2e2e","fileHash":"{{Nar}}","fileSize":9}]}"""),
+            ("POST", $"{NoPush}/uploaded",
+                $$"""{"uploads":[{"upload":"1~x~1~{{Nar[7..]}}~","fileHash":"{{Nar}}","fileSize":1,"md5":["x"]}],"listings":[{"path":"{{Hash}}","content":"AAAA"}],"logs":[{"drv":"{{Hash}}-x.drv","path":"{{Hash}}","content":"AAAA"}],"realisations":[{"id":"sha256:00!out","path":"{{Hash}}","content":"{}"}]}"""),
+            ("POST", $"/v1/caches/default/pushes/{openPush}/uploaded",
+                $$"""{"uploads":[{"upload":"1~../../x~1~{{Nar[7..]}}~00","fileHash":"{{Nar}}","fileSize":-1},{"upload":"9~{{new string('1', 52)}}.nar.zst~1~{{Nar[7..]}}~2e2e2f2e2e","fileHash":"{{Nar}}","fileSize":9}]}"""),
             ("POST", $"{NoPush}/wait", $$"""{"paths":["{{Hash}}"],"timeoutSeconds":1}"""),
             ("POST", $"{NoPush}/uploads/1~x~1~{Nar[7..]}~/urls", """{"firstPart":1,"count":1}"""),
             ("POST", $"/v1/caches/default/pushes/{openPush}/uploads/x/urls", """{"firstPart":0,"count":2000}"""),
             ("POST", "/v1/caches/default/missing", $$"""{"paths":["{{Hash}}","1{{Hash[1..]}}"]}"""),
-            ("POST", "/v1/caches/default/gc", """{"olderThanSeconds":-1,"failedUploadsOlderThanSeconds":-1,"graceSeconds":-5,"force":false,"dryRun":true}"""),
+            ("POST", "/v1/caches/default/gc",
+                """{"olderThanSeconds":-1,"failedUploadsOlderThanSeconds":-1,"graceSeconds":-5,"force":false,"dryRun":true}"""),
             ("PUT", "/v1/caches/default/pins/app", $$"""{"path":"{{Hash}}-nothing","expiresSeconds":-1,"keepRevisions":0}"""),
             ("POST", "/v1/caches/default/pins/app/rollback", """{"revision":-3}"""),
             ("POST", "/v1/caches/default/tokens", """{"name":"a b","scopes":["all"],"pins":["/"],"expiresSeconds":-1}"""),
-            ("POST", "/v1/caches/default/evictions", $$"""{"paths":["{{Hash}}"],"by":"token:1","since":"2026-05-01T12:00:00Z","nar":true,"reason":"a\nb","dryRun":true}"""),
+            ("POST", "/v1/caches/default/evictions",
+                $$"""{"paths":["{{Hash}}"],"by":"token:1","since":"2026-05-01T12:00:00Z","nar":true,"reason":"a\nb","dryRun":true}"""),
         ];
         return all[random.Next(all.Length)];
     }
@@ -53,9 +58,11 @@ internal static class JsonTemplates
                 var at = random.Next(template.Length);
                 return template[..at] + (char)random.Next(0, 0x2000) + template[(at + 1)..];
             case 5:
-                return template.Replace(Hash, ((string[])[Hash.ToUpperInvariant(), "../" + Hash[3..], Hash + "\\u0000", "\\ud800" + Hash, "", new string('1', 3000)])[random.Next(6)], StringComparison.Ordinal);
+                return template.Replace(Hash, ((string[])[Hash.ToUpperInvariant(), "../" + Hash[3..], Hash + "\\u0000", "\\ud800" + Hash,
+                    "", new string('1', 3000)])[random.Next(6)], StringComparison.Ordinal);
             case 6:
-                return template.Replace(":1", ((string[])[":1e999", ":-1", ":99999999999999999999", ":1.5", ":\"1\"", ":null", ":01", ":NaN"])[random.Next(8)], StringComparison.Ordinal);
+                return template.Replace(":1", ((string[])[":1e999", ":-1", ":99999999999999999999", ":1.5", ":\"1\"", ":null", ":01",
+                    ":NaN"])[random.Next(8)], StringComparison.Ordinal);
         }
 
         var root = JsonNode.Parse(template)!;
@@ -106,7 +113,8 @@ internal static class JsonTemplates
         5 => Text(random),
         6 => new string((char)random.Next('a', 'z'), random.Next(1, 5000)),
         7 => new JsonArray([.. Enumerable.Range(0, random.Next(4)).Select(_ => Value(random, depth + 1))]),
-        _ => new JsonObject(Enumerable.Range(0, random.Next(4)).Select(i => new KeyValuePair<string, JsonNode?>($"m{i}", Value(random, depth + 1)))),
+        _ => new JsonObject(Enumerable.Range(0, random.Next(4))
+            .Select(i => new KeyValuePair<string, JsonNode?>($"m{i}", Value(random, depth + 1)))),
     };
 
     private static string Text(Random random)

@@ -38,7 +38,8 @@ public class ConfigurationTests
     [InlineData("--s3-bucket b --s3-upload-endpoint s3:80", "--s3-upload-endpoint is 's3:80'")]
     [InlineData("--s3-bucket b --s3-access-key-file /etc/hostname", "belong together")]
     [InlineData("--s3-bucket b --s3-access-key-file /nonexistent --s3-secret-key-file /nonexistent", "cannot be read")]
-    [InlineData("--s3-bucket b --s3-upload-access-key-file /etc/hostname", "--s3-upload-access-key-file and --s3-upload-secret-key-file belong together")]
+    [InlineData("--s3-bucket b --s3-upload-access-key-file /etc/hostname",
+        "--s3-upload-access-key-file and --s3-upload-secret-key-file belong together")]
     [InlineData("--s3-upload-secret-key-file /etc/hostname", "--s3-upload-secret-key-file is given without --s3-bucket")]
     [InlineData("--gc-schedule daily", "--gc-schedule 'daily' has 1 fields")]
     [InlineData("--gc-jitter 5m", "--gc-jitter is given without --gc-schedule")]
@@ -79,7 +80,8 @@ public class ConfigurationTests
     {
         using var folder = new TempFolder();
 
-        var (exit, output, errors) = await ServerProcess.RunAsync(null, [.. arguments.Split(' ').Select(a => a.Replace("DATA", folder["data"], StringComparison.Ordinal))]);
+        var (exit, output, errors) = await ServerProcess.RunAsync(null,
+            [.. arguments.Split(' ').Select(a => a.Replace("DATA", folder["data"], StringComparison.Ordinal))]);
 
         Assert.Equal((2, ""), (exit, output));
         EmbeddedServerTests.Sentence(errors);
@@ -107,10 +109,12 @@ public class ConfigurationTests
         };
 
         var (exit, _, errors) = await ServerProcess.RunAsync(
-            environment, "--data", folder["data"], "--listen", "127.0.0.1:0", "--s3-bucket", "closures", "--s3-endpoint", "http://127.0.0.1:1");
+            environment, "--data", folder["data"], "--listen", "127.0.0.1:0", "--s3-bucket", "closures", "--s3-endpoint",
+                "http://127.0.0.1:1");
 
         Assert.Equal(2, exit);
-        Assert.Contains("The object store cannot be used: no keys for S3: give an access key and a secret key", EmbeddedServerTests.Sentence(errors), StringComparison.Ordinal);
+        Assert.Contains("The object store cannot be used: no keys for S3: give an access key and a secret key",
+            EmbeddedServerTests.Sentence(errors), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,13 +182,18 @@ public class ConfigurationTests
 
         var unasked = line.Settings(line.Root.Parse([]), _ => null).Gc;
         var scheduled = line.Settings(line.Root.Parse(
-            ["--gc-schedule", " 30 3 * * sun ", "--gc-jitter", "10m", "--gc-older-than", "30d", "--gc-failed-uploads-older-than", "90m", "--gc-grace", "0s"]), _ => null).Gc;
+            ["--gc-schedule", " 30 3 * * sun ", "--gc-jitter", "10m", "--gc-older-than", "30d", "--gc-failed-uploads-older-than", "90m",
+                "--gc-grace", "0s"]), _ => null).Gc;
 
-        Assert.Equal((null, TimeSpan.FromHours(720), TimeSpan.FromHours(6), TimeSpan.FromHours(6)), (unasked.Schedule, unasked.OlderThan, unasked.FailedUploadsOlderThan, unasked.Grace));
+        Assert.Equal((null, TimeSpan.FromHours(720), TimeSpan.FromHours(6), TimeSpan.FromHours(6)),
+            (unasked.Schedule, unasked.OlderThan, unasked.FailedUploadsOlderThan, unasked.Grace));
         Assert.Equal("garbage collection: only when asked; --gc-schedule turns it on", GcSettings.Describe(unasked, now));
-        Assert.Equal(("30 3 * * sun", TimeSpan.FromMinutes(10), TimeSpan.FromDays(30)), (scheduled.Schedule, scheduled.Jitter, scheduled.OlderThan));
+        Assert.Equal(("30 3 * * sun", TimeSpan.FromMinutes(10), TimeSpan.FromDays(30)),
+            (scheduled.Schedule, scheduled.Jitter, scheduled.OlderThan));
         Assert.Equal((TimeSpan.FromMinutes(90), TimeSpan.Zero), (scheduled.FailedUploadsOlderThan, scheduled.Grace));
-        Assert.Equal("garbage collection: '30 3 * * sun' (UTC), next at 2026-05-03 03:30:00Z; closures are kept for 30d after their last push", GcSettings.Describe(scheduled, now));
+        Assert.Equal(
+            "garbage collection: '30 3 * * sun' (UTC), next at 2026-05-03 03:30:00Z; closures are kept for 30d after their last push",
+            GcSettings.Describe(scheduled, now));
     }
 
     [Theory]
@@ -214,7 +223,8 @@ public class ConfigurationTests
             },
             line.Settings(line.Root.Parse([
                 "--quota-pushes", "1", "--quota-uploads-gib", "2", "--quota-stored-gib", "3", "--quota-roots", "4",
-                "--quota-group-pushes", "5", "--quota-group-uploads-gib", "6", "--quota-group-stored-gib", "7", "--quota-group-roots", "8"]), _ => null).Quotas);
+                "--quota-group-pushes", "5", "--quota-group-uploads-gib", "6", "--quota-group-stored-gib", "7", "--quota-group-roots",
+                    "8"]), _ => null).Quotas);
     }
 
     [Fact]
@@ -226,7 +236,8 @@ public class ConfigurationTests
             File.WriteAllText(folder[i.ToString(CultureInfo.InvariantCulture)], keys[i].Export() + "\n");
         var line = new CommandLine();
 
-        var settings = line.Settings(line.Root.Parse(["--sign-key", folder["0"], "--sign-key", folder["1"], "--trusted-public-key", keys[0].PublicKey.ToString()]), _ => null);
+        var settings = line.Settings(line.Root.Parse(["--sign-key", folder["0"], "--sign-key", folder["1"], "--trusted-public-key",
+            keys[0].PublicKey.ToString()]), _ => null);
 
         Assert.Equal(keys.Select(k => k.PublicKey), settings.SigningKeys!.Select(k => k.PublicKey));
         Assert.Equal([keys[0].PublicKey], settings.TrustedKeys);
@@ -270,8 +281,10 @@ public class ConfigurationTests
         Assert.Equal(new PostgresUser(26, 27), PostgresUser.Choose(null, "/data", withPostgres));
         Assert.Equal(new PostgresUser(26, 27), PostgresUser.Choose(new PostgresUser(0, 0), "/data", withPostgres));
         Assert.Equal(new PostgresUser(1000, 100), PostgresUser.Choose(new PostgresUser(1000, 100), "/data", accounts));
-        Assert.Contains("no user 'postgres'", Assert.Throws<StartupException>(() => PostgresUser.Choose(null, "/data", accounts)).Message, StringComparison.Ordinal);
-        Assert.Contains("chown -R postgres: /data", Assert.Throws<StartupException>(() => PostgresUser.Choose(new PostgresUser(65534, 65533), "/data", withPostgres)).Message, StringComparison.Ordinal);
+        Assert.Contains("no user 'postgres'", Assert.Throws<StartupException>(() => PostgresUser.Choose(null, "/data", accounts)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("chown -R postgres: /data", Assert.Throws<StartupException>(() =>
+            PostgresUser.Choose(new PostgresUser(65534, 65533), "/data", withPostgres)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -280,7 +293,8 @@ public class ConfigurationTests
         var line = new CommandLine();
 
         var defaults = line.Settings(line.Root.Parse([]), _ => null).Limits;
-        var given = line.Settings(line.Root.Parse(["--limit-json-mib", "1", "--limit-requests", "7", "--limit-stall", "2m"]), _ => null).Limits;
+        var given = line.Settings(line.Root.Parse(["--limit-json-mib", "1", "--limit-requests", "7", "--limit-stall", "2m"]),
+            _ => null).Limits;
 
         Assert.Equal(new RequestLimits(), defaults);
         Assert.Equal((1 << 20, 7, 28, TimeSpan.FromMinutes(2)), (given.JsonBytes, given.RequestRate, given.RequestBurst, given.Stall));
@@ -297,5 +311,6 @@ public class ConfigurationTests
     [InlineData("curl/8.14.1 Lix/2.90", true)]
     [InlineData("MyNix/1.0", false)]
     [InlineData("", false)]
-    public void A_Nix_that_repeats_a_PUT_without_its_body_is_told_by_its_User_Agent(string userAgent, bool isOld) => Assert.Equal(isOld, NixUserAgent.IsOld(userAgent));
+    public void A_Nix_that_repeats_a_PUT_without_its_body_is_told_by_its_User_Agent(string userAgent, bool isOld) =>
+        Assert.Equal(isOld, NixUserAgent.IsOld(userAgent));
 }

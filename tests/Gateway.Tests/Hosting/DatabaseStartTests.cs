@@ -15,7 +15,10 @@ public sealed class DatabaseStartTests
         {
             await connection.OpenAsync();
 #pragma warning disable CA2100 // The test's own text.
-            await using var command = new NpgsqlCommand($"alter database \"{connection.Database}\" set statement_timeout = '20s'; alter database \"{connection.Database}\" set synchronous_commit = off", connection);
+            await using var command =
+                new NpgsqlCommand(
+                $"alter database \"{connection.Database}\" set statement_timeout = '20s'; alter database \"{connection.Database}\" set " +
+                "synchronous_commit = off", connection);
 #pragma warning restore CA2100
             await command.ExecuteNonQueryAsync();
         }

@@ -17,7 +17,8 @@ public class ServiceRouteTests
         Assert.Equal(27, paths.Count);
         Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
-        Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash && hash.TryGetProperty("$ref", out var link)
+        Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash
+            && hash.TryGetProperty("$ref", out var link)
             ? schemas.GetProperty(link.GetString()!.Split('/')[^1]).GetProperty("type").GetString()
             : hash.GetProperty("type").GetString());
         Assert.True(schemas.TryGetProperty("Problem", out _));
@@ -49,14 +50,16 @@ public class ServiceRouteTests
         using var notReady = await ill.GetAsync("/readyz");
         using var alive = await ill.GetAsync("/livez");
 
-        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK), (ready.StatusCode, notReady.StatusCode, alive.StatusCode));
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK),
+            (ready.StatusCode, notReady.StatusCode, alive.StatusCode));
         Assert.Contains("database", (await notReady.ProblemAsync()).Detail, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_server_whose_database_takes_no_writes_serves_reads_and_is_not_ready_for_pushes()
     {
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { FindPushTrouble = _ => Task.FromResult<string?>("The database is read-only.") });
+        await using var gateway = await TestGateway.StartAsync(parts =>
+            parts with { FindPushTrouble = _ => Task.FromResult<string?>("The database is read-only.") });
 
         using var ready = await gateway.GetAsync("/readyz");
         using var forPushes = await gateway.GetAsync("/readyz?for=push");

@@ -28,9 +28,11 @@ public sealed class StoreStartTests
 
         Assert.Equal(2, exit);
         var sentence = errors.TrimEnd().Split('\n')[^1];
-        Assert.Contains($"bucket {(wrong == "bucket" ? "no-such-bucket" : bucket.Name)} at {(await CephServer.Shared).Endpoint.Authority} cannot be used", sentence, StringComparison.Ordinal);
+        Assert.Contains(
+            $"bucket {(wrong == "bucket" ? "no-such-bucket" : bucket.Name)} at {(await CephServer.Shared).Endpoint.Authority} cannot be used", sentence, StringComparison.Ordinal);
         // Ceph that knows roles says no more of wrong keys.
-        Assert.True(sentence.Contains(code, StringComparison.Ordinal) || (wrong != "bucket" && sentence.Contains("AccessDenied", StringComparison.Ordinal)), sentence);
+        Assert.True(sentence.Contains(code, StringComparison.Ordinal)
+            || (wrong != "bucket" && sentence.Contains("AccessDenied", StringComparison.Ordinal)), sentence);
         Assert.Contains(remedy, sentence, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
     }
@@ -55,8 +57,10 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         using var client = (await CephServer.Shared).CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket.Name, VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
-        var ignores = (await client.PutObjectAsync(Once(bucket.Name))).HttpStatusCode == HttpStatusCode.OK && await IsReplacedAsync(client, bucket.Name);
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket.Name,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        var ignores = (await client.PutObjectAsync(Once(bucket.Name))).HttpStatusCode == HttpStatusCode.OK
+            && await IsReplacedAsync(client, bucket.Name);
 
         await using var server = await ServerProcess.StartAsync(folder["data"], bucket.ServerOptions);
 
@@ -72,13 +76,15 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         await (await CephServer.Shared).SetPolicyAsync(
-            bucket.Name, $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{bucket.Name}}/*"]}]}""");
+            bucket.Name,
+                $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{bucket.Name}}/*"]}]}""");
 
         await using var server = await ServerProcess.StartAsync(folder["data"], bucket.ServerOptions);
 
         Assert.Contains("it refuses deletions (AccessDenied)", server.Errors, StringComparison.Ordinal);
         using var warnings = new HttpRequestMessage(HttpMethod.Get, "/v1/caches/default/warnings");
-        Assert.Contains("it refuses deletions (AccessDenied)", (await SendAsync(server, warnings)).ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("it refuses deletions (AccessDenied)", (await SendAsync(server, warnings)).ToJsonString(),
+            StringComparison.Ordinal);
         Assert.NotNull((await GrantAsync(server))["url"]);
     }
 
@@ -87,7 +93,8 @@ public sealed class StoreStartTests
     {
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
-        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint) { Answer = request => request.HttpMethod == "POST" ? S3Proxy.Error(405, "MethodNotAllowed") : null };
+        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint) { Answer = request => request.HttpMethod == "POST"
+            ? S3Proxy.Error(405, "MethodNotAllowed") : null };
 
         await using var server = await ServerProcess.StartAsync(folder["data"], Behind(proxy, bucket));
 
@@ -113,7 +120,8 @@ public sealed class StoreStartTests
         await Eventually.BecomesTrueAsync(async () =>
         {
             using var ready = await server.Client.GetAsync(new Uri("/readyz", UriKind.Relative));
-            return ready.StatusCode == HttpStatusCode.ServiceUnavailable && (await ready.Content.ReadAsStringAsync()).Contains("HTTP 403", StringComparison.Ordinal);
+            return ready.StatusCode == HttpStatusCode.ServiceUnavailable && (await ready.Content.ReadAsStringAsync())
+                .Contains("HTTP 403", StringComparison.Ordinal);
         });
     }
 
@@ -128,12 +136,14 @@ public sealed class StoreStartTests
         proxy.Answer = request => request.HttpMethod is "PUT" or "POST" ? S3Proxy.Error(403, "AccessDenied") : null;
 
         // A NAR of this size goes in parts, which the server opens.
-        using var begin = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin.Replace("120", "200000000", StringComparison.Ordinal), Encoding.UTF8, "application/json") };
+        using var begin = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(
+            SampleRequests.Begin.Replace("120", "200000000", StringComparison.Ordinal), Encoding.UTF8, "application/json") };
         begin.Headers.Add("Idempotency-Key", "large");
         Assert.Contains("AccessDenied", (await SendAsync(server, begin)).ToJsonString(), StringComparison.Ordinal);
 
         await Eventually.BecomesTrueAsync(async () => (await ReadyAsync(server, "?for=push")).Status == HttpStatusCode.ServiceUnavailable);
-        Assert.Contains($"bucket {bucket.Name} at {proxy.Url.Authority} refuses what pushes need", (await ReadyAsync(server, "?for=push")).Text, StringComparison.Ordinal);
+        Assert.Contains($"bucket {bucket.Name} at {proxy.Url.Authority} refuses what pushes need",
+            (await ReadyAsync(server, "?for=push")).Text, StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.OK, (await ReadyAsync(server)).Status);
         Assert.Contains("refuses what pushes need", server.Errors, StringComparison.Ordinal);
     }
@@ -144,7 +154,8 @@ public sealed class StoreStartTests
         return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
-    private static PutObjectRequest Once(string bucket) => new() { BucketName = bucket, Key = "once", ContentBody = "x", IfNoneMatch = "*", UseChunkEncoding = false };
+    private static PutObjectRequest Once(string bucket) => new() { BucketName = bucket, Key = "once", ContentBody = "x", IfNoneMatch = "*",
+        UseChunkEncoding = false };
 
     private static async Task<bool> IsReplacedAsync(AmazonS3Client client, string bucket)
     {
@@ -160,7 +171,8 @@ public sealed class StoreStartTests
 
     private static async Task<JsonNode> GrantAsync(ServerProcess server)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin, Encoding.UTF8, "application/json") };
         request.Headers.Add("Idempotency-Key", "one");
         return (await SendAsync(server, request))["uploads"]![0]!;
     }

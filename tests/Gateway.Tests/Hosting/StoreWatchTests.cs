@@ -30,7 +30,8 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
         var server = await CephServer.Shared;
         _bucket = await ObjectBucket.CreateAsync();
         _proxy = new S3Proxy(server.Endpoint);
-        _store = new S3ObjectStore(new S3Options { Endpoint = _proxy.Url, Region = server.Region, AccessKey = server.AccessKey, SecretKey = server.SecretKey, Bucket = _bucket.Name });
+        _store = new S3ObjectStore(new S3Options { Endpoint = _proxy.Url, Region = server.Region, AccessKey = server.AccessKey,
+            SecretKey = server.SecretKey, Bucket = _bucket.Name });
         _check = new StoreCheck(_store, new S3Settings { Bucket = _bucket.Name, Endpoint = _proxy.Url });
         await _check.AtStartAsync(_log, default);
         _watch = new StoreWatch(_check, _store, _log, _time);
@@ -57,7 +58,8 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
         await Assert.ThrowsAsync<ObjectStoreException>(PutAsync);
 
         await Eventually.BecomesTrueAsync(() => Task.FromResult(_check.Trouble is not null));
-        Assert.Contains($"bucket {_bucket.Name} at {_proxy.Url.Authority} refuses what pushes need", _check.Trouble, StringComparison.Ordinal);
+        Assert.Contains($"bucket {_bucket.Name} at {_proxy.Url.Authority} refuses what pushes need", _check.Trouble,
+            StringComparison.Ordinal);
         Assert.Contains("AccessDenied", _check.Trouble, StringComparison.Ordinal);
 
         _proxy.Answer = static _ => null;
@@ -112,7 +114,8 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
     [S3Fact]
     public async Task A_retention_that_somebody_has_set_is_found_and_from_then_on_nothing_is_tried()
     {
-        _proxy.Answer = request => request.HttpMethod == "PUT" && request.Headers["Content-MD5"] is null ? S3Proxy.Error(400, "MissingContentMD5") : null;
+        _proxy.Answer = request => request.HttpMethod == "PUT" && request.Headers["Content-MD5"] is null
+            ? S3Proxy.Error(400, "MissingContentMD5") : null;
         await Assert.ThrowsAsync<ObjectStoreException>(PutNewAsync);
 
         await Eventually.BecomesTrueAsync(() => Task.FromResult(_check.Doubts.Count == 1));
@@ -128,13 +131,15 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
     // Each asks for that once.
     private int Questions => _proxy.Requests.Count(request => request.Contains("object-lock", StringComparison.Ordinal));
 
-    private static Func<HttpListenerRequest, (int Status, string Body)?> Refuse(string method, int status, string code) => request => request.HttpMethod == method ? S3Proxy.Error(status, code) : null;
+    private static Func<HttpListenerRequest, (int Status, string Body)?> Refuse(string method, int status, string code) => request =>
+        request.HttpMethod == method ? S3Proxy.Error(status, code) : null;
 
     private Task PutAsync() => _store.PutAsync(Key, Body, KeyHeaders.For(Key), DateTimeOffset.UtcNow.AddSeconds(30), default);
 
     private Task PutNewAsync() => _store.PutNewAsync(ObjectKey.Parse($"nar/{Guid.NewGuid():n}"), Body, default);
 
-    private async Task<FencedOutcome[]> DeleteAsync() => [.. await _store.DeleteAsync([Key], DateTimeOffset.UtcNow.AddSeconds(30), default)];
+    private async Task<FencedOutcome[]> DeleteAsync() =>
+        [.. await _store.DeleteAsync([Key], DateTimeOffset.UtcNow.AddSeconds(30), default)];
 
     /// <summary>Minutes pass until it is so.</summary>
     private Task UntilAsync(Func<bool> isSo) => Eventually.BecomesTrueAsync(() =>
@@ -154,6 +159,7 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => All.Enqueue(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => All.Enqueue(formatter(state, exception));
     }
 }

@@ -53,9 +53,11 @@ public sealed class UploadKeyTests
         var opened = await BeginAsync(http, TestPath.Make("app"));
         await cache.Core.Database.RunAsync("update object set url_expires = clock_timestamp() - interval '1 hour'", _ => { }, None);
 
-        var fresh = (await PostAsync(http, $"pushes/{opened["id"]}/uploads/{opened["uploads"]![0]!["id"]}/urls", new JsonObject()))["grant"]!;
+        var fresh = (await PostAsync(http, $"pushes/{opened["id"]}/uploads/{opened["uploads"]![0]!["id"]}/urls",
+            new JsonObject()))["grant"]!;
 
-        var known = await cache.Core.Database.SingleAsync("select url_expires from object", _ => { }, r => r.GetFieldValue<DateTimeOffset>(0), None);
+        var known = await cache.Core.Database.SingleAsync("select url_expires from object", _ => { }, r =>
+            r.GetFieldValue<DateTimeOffset>(0), None);
         Assert.True(known >= fresh["expires"]!.GetValue<DateTimeOffset>(), $"{known} {fresh["expires"]}");
         using var request = new HttpRequestMessage(HttpMethod.Put, (string)fresh["url"]!) { Content = new ByteArrayContent([1]) };
         foreach (var (name, value) in fresh["headers"]!.AsObject())
@@ -80,7 +82,8 @@ public sealed class UploadKeyTests
         Assert.Equal(HttpStatusCode.OK, await PutPartAsync(client, url));
 
         await cache.Core.Database.RunAsync("update push set expires = expires - interval '10 hours'", _ => { }, None);
-        Assert.Equal(HttpStatusCode.NoContent, (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=1h30m")).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=1h30m")).StatusCode);
         await cache.Core.RunHousekeepingAsync(None);
 
         Assert.Equal(HttpStatusCode.NotFound, await PutPartAsync(client, url));
@@ -137,7 +140,8 @@ public sealed class UploadKeyTests
     {
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
-        string[] own = [.. bucket.ServerOptions.Select(o => o.Replace("--s3-access", "--s3-upload-access", StringComparison.Ordinal).Replace("--s3-secret", "--s3-upload-secret", StringComparison.Ordinal)).TakeLast(4)];
+        string[] own = [.. bucket.ServerOptions.Select(o => o.Replace("--s3-access", "--s3-upload-access", StringComparison.Ordinal)
+            .Replace("--s3-secret", "--s3-upload-secret", StringComparison.Ordinal)).TakeLast(4)];
 
         await using var server = await ServerProcess.StartAsync(folder["data"], [.. bucket.ServerOptions, .. own]);
 
@@ -153,10 +157,12 @@ public sealed class UploadKeyTests
         using var bucket = await ObjectBucket.CreateAsync(CephServer.Uploader);
         await (await CephServer.Shared).SetPolicyAsync(bucket.Name, CephServer.Uploader!.Policy(bucket.Name, "elsewhere/"));
 
-        var (exit, _, errors) = await ServerProcess.RunAsync(null, ["--data", folder["data"], "--listen", "127.0.0.1:0", .. bucket.ServerOptions]);
+        var (exit, _, errors) = await ServerProcess.RunAsync(null,
+            ["--data", folder["data"], "--listen", "127.0.0.1:0", .. bucket.ServerOptions]);
 
         Assert.Equal(2, exit);
-        Assert.Contains($"may not put {bucket.Name}/nar/*", EmbeddedServerTests.Sentence(string.Join('\n', errors.TrimEnd().Split('\n').TakeLast(1))), StringComparison.Ordinal);
+        Assert.Contains($"may not put {bucket.Name}/nar/*",
+            EmbeddedServerTests.Sentence(string.Join('\n', errors.TrimEnd().Split('\n').TakeLast(1))), StringComparison.Ordinal);
     }
 
     // One NAR by one PUT and one of many parts, and fresh ones of both.
@@ -168,10 +174,12 @@ public sealed class UploadKeyTests
         Assert.Equal(2, uploads.Count);
         var urls = uploads.SelectMany(u => Urls(u!)).ToList();
         foreach (var upload in uploads)
-            urls.AddRange(Urls((await PostAsync(http, $"pushes/{opened["id"]}/uploads/{upload!["id"]}/urls", new JsonObject { ["firstPart"] = 1, ["count"] = 100 }))["grant"]!));
+            urls.AddRange(Urls((await PostAsync(http, $"pushes/{opened["id"]}/uploads/{upload!["id"]}/urls",
+                new JsonObject { ["firstPart"] = 1, ["count"] = 100 }))["grant"]!));
         return urls;
 
-        static IEnumerable<Uri> Urls(JsonNode grant) => ((JsonNode?[])[grant["url"], .. grant["parts"]!.AsArray()]).Where(u => u is not null).Select(u => new Uri((string)u!));
+        static IEnumerable<Uri> Urls(JsonNode grant) => ((JsonNode?[])[grant["url"], .. grant["parts"]!.AsArray()])
+            .Where(u => u is not null).Select(u => new Uri((string)u!));
     }
 
     private static async Task<List<Uri>> Niks3UrlsAsync(Niks3Cache cache)
@@ -191,7 +199,8 @@ public sealed class UploadKeyTests
     }
 
     private static HttpClient Http(Niks3Cache cache) =>
-        new() { BaseAddress = new Uri(cache.Urls[0], "/v1/caches/default/"), DefaultRequestHeaders = { Authorization = new("Bearer", "correct-horse") } };
+        new() { BaseAddress = new Uri(cache.Urls[0], "/v1/caches/default/"),
+            DefaultRequestHeaders = { Authorization = new("Bearer", "correct-horse") } };
 
     private static Task<JsonNode> BeginAsync(HttpClient http, params TestPath[] paths) => PostAsync(http, "pushes", new JsonObject
     {

@@ -124,7 +124,8 @@ public class BodyMemoryTests
         using var whole = await gateway.PostAsync(Missing, json);
         using var more = await gateway.PostAsync(Missing, json + " x");
 
-        Assert.Equal(2, JsonSerializer.Deserialize(await whole.Content.ReadAsStringAsync(), ProtocolJson.Default.MissingAnswer)!.Missing.Count);
+        Assert.Equal(2, JsonSerializer.Deserialize(await whole.Content.ReadAsStringAsync(),
+            ProtocolJson.Default.MissingAnswer)!.Missing.Count);
         Assert.Equal(HttpStatusCode.BadRequest, more.StatusCode);
         Assert.Equal(0, Budget(gateway).Used);
     }
@@ -133,7 +134,8 @@ public class BodyMemoryTests
     public async Task Who_finds_the_memory_for_bodies_full_waits_and_is_then_told_to_come_back_as_it_understands()
     {
         var clock = new TimerClock();
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 }, Time = clock });
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 },
+            Time = clock });
         using var holding = await HoldAsync(gateway);
 
         Task<HttpResponseMessage>[] waiting =
@@ -160,7 +162,8 @@ public class BodyMemoryTests
     public async Task Who_waits_for_the_memory_of_a_body_that_ends_is_answered()
     {
         var clock = new TimerClock();
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 }, Time = clock });
+        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 },
+            Time = clock });
         var holding = await HoldAsync(gateway);
         var waiting = gateway.PostAsync(Missing, """{"paths":[]}""");
         await Eventually.BecomesTrueAsync(() => Budget(gateway).Waiting == 1);
@@ -181,7 +184,8 @@ public class BodyMemoryTests
         var client = new TcpClient();
         await client.ConnectAsync(gateway.Parts.PublicUrl.Host, gateway.Parts.PublicUrl.Port);
         await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
-            $"POST {Missing} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestGateway.SecondToken}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"));
+            $"POST {Missing} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestGateway.SecondToken}\r\nContent-Type: " +
+                $"application/json\r\nContent-Length: 100\r\n\r\n{{"));
         await Eventually.BecomesTrueAsync(() => Budget(gateway).Used > 0);
         return client;
     }
@@ -189,13 +193,17 @@ public class BodyMemoryTests
     private static string Carrying(string kind, int length)
     {
         if (kind == "realisation")
-            return JsonSerializer.Serialize(new UploadReport { Realisations = [new RealisationContent { Id = RealisationId.Parse($"{Drv}^out"), Path = StorePathHash.Parse(Hash), Content = "{}" + new string(' ', length - 2) }] }, ProtocolJson.Default.UploadReport);
+            return JsonSerializer.Serialize(
+                new UploadReport { Realisations = [new RealisationContent { Id = RealisationId.Parse($"{Drv}^out"),
+                Path = StorePathHash.Parse(Hash), Content = "{}" + new string(' ', length - 2) }] }, ProtocolJson.Default.UploadReport);
         // A skippable frame may hold anything.
-        byte[] content = [.. Frame, 0x50, 0x2A, 0x4D, 0x18, .. BitConverter.GetBytes(length - Frame.Length - 8), .. new byte[length - Frame.Length - 8]];
+        byte[] content = [.. Frame, 0x50, 0x2A, 0x4D, 0x18, .. BitConverter.GetBytes(length - Frame.Length - 8),
+            .. new byte[length - Frame.Length - 8]];
         Assert.Equal(length, content.Length);
         return JsonSerializer.Serialize(kind == "listing"
             ? new UploadReport { Listings = [new PathListing { Path = StorePathHash.Parse(Hash), Content = content }] }
-            : new UploadReport { Logs = [new LogContent { Drv = StorePath.Parse(Drv), Path = StorePathHash.Parse(Hash), Content = content }] }, ProtocolJson.Default.UploadReport);
+            : new UploadReport { Logs = [new LogContent { Drv = StorePath.Parse(Drv), Path = StorePathHash.Parse(Hash),
+                Content = content }] }, ProtocolJson.Default.UploadReport);
     }
 
     private static ByteArrayContent Compressed(byte[] body)
@@ -206,7 +214,8 @@ public class BodyMemoryTests
         return content;
     }
 
-    private static async Task<HttpResponseMessage> PutAsync(TestGateway gateway, string path, byte[] body, string? coding, string? userAgent = null)
+    private static async Task<HttpResponseMessage> PutAsync(TestGateway gateway, string path, byte[] body, string? coding,
+        string? userAgent = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, path) { Content = new ByteArrayContent(body) };
         request.Headers.Authorization = new("Bearer", TestGateway.Token);

@@ -23,7 +23,8 @@ public class JsonBodyTests
 
         using var answer = await gateway.PostAsync("/v1/caches/default/missing", Compressed(Missing, coding));
 
-        Assert.Equal(Hash, Assert.Single(JsonSerializer.Deserialize(await answer.Content.ReadAsStringAsync(), ProtocolJson.Default.MissingAnswer)!.Missing).ToString());
+        Assert.Equal(Hash, Assert.Single(JsonSerializer.Deserialize(await answer.Content.ReadAsStringAsync(),
+            ProtocolJson.Default.MissingAnswer)!.Missing).ToString());
     }
 
     [Theory]
@@ -36,9 +37,11 @@ public class JsonBodyTests
     {
         await using var gateway = await TestGateway.StartAsync();
         var path = Begin[Begin.IndexOf("{\"path\"", StringComparison.Ordinal)..(Begin.IndexOf("]}]", StringComparison.Ordinal) + 2)];
-        var json = $"{{\"roots\":[\"{Hash}\"],\"paths\":[{string.Join(',', Enumerable.Repeat(path, paths))}],\"pin\":{{\"name\":\"last\"}}}}";
+        var json =
+            $"{{\"roots\":[\"{Hash}\"],\"paths\":[{string.Join(',', Enumerable.Repeat(path, paths))}],\"pin\":{{\"name\":\"last\"}}}}";
 
-        using var answer = await gateway.PostAsync(Pushes, compressed ? Compressed(json, "gzip") : new StringContent(json, Encoding.UTF8, "application/json"));
+        using var answer = await gateway.PostAsync(Pushes, compressed ? Compressed(json, "gzip")
+            : new StringContent(json, Encoding.UTF8, "application/json"));
 
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         Assert.Equal((paths, "last"), (gateway.Pushes.Begun!.Paths.Count, gateway.Pushes.Begun.Pin!.Name.ToString()));
@@ -115,7 +118,8 @@ public class JsonBodyTests
 
     [Theory]
     [InlineData("", """{"roots":[],"paths":[null]}""")]
-    [InlineData("", """{"roots":[],"paths":[{"path":"0c5b8vw40dy178xlpddw65q9gf1h2186-a","narHash":"sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s","narSize":1,"signatures":["a",null]}]}""")]
+    [InlineData("",
+        """{"roots":[],"paths":[{"path":"0c5b8vw40dy178xlpddw65q9gf1h2186-a","narHash":"sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s","narSize":1,"signatures":["a",null]}]}""")]
     [InlineData("", """{"roots":[],"paths":[],"logs":[null]}""")]
     [InlineData("/7/uploaded", """{"uploads":[null]}""")]
     [InlineData("/7/uploaded", """{"uploads":[],"listings":[null]}""")]

@@ -45,7 +45,8 @@ internal static class RawHttp
             return false;
         var length = text.AsSpan(0, head).IndexOf("Content-Length: ", StringComparison.OrdinalIgnoreCase);
         if (length < 0)
-            return text.EndsWith("\r\n0\r\n\r\n", StringComparison.Ordinal) || text.StartsWith("HTTP/1.1 204", StringComparison.Ordinal) || text.StartsWith("HTTP/1.1 304", StringComparison.Ordinal);
+            return text.EndsWith("\r\n0\r\n\r\n", StringComparison.Ordinal) || text.StartsWith("HTTP/1.1 204", StringComparison.Ordinal)
+                || text.StartsWith("HTTP/1.1 304", StringComparison.Ordinal);
         var digits = text.AsSpan(length + "Content-Length: ".Length);
         return text.Length - head - 4 >= int.Parse(digits[..digits.IndexOf('\r')], NumberStyles.None, CultureInfo.InvariantCulture);
     }
@@ -55,5 +56,6 @@ internal static class RawHttp
 internal sealed record RawAnswer(int Status, string Text)
 {
     public static RawAnswer Parse(string text) => new(
-        text.StartsWith("HTTP/1.1 ", StringComparison.Ordinal) && int.TryParse(text.AsSpan(9, 3), NumberStyles.None, CultureInfo.InvariantCulture, out var status) ? status : 0, text);
+        text.StartsWith("HTTP/1.1 ", StringComparison.Ordinal)
+            && int.TryParse(text.AsSpan(9, 3), NumberStyles.None, CultureInfo.InvariantCulture, out var status) ? status : 0, text);
 }

@@ -21,12 +21,14 @@ public class BrowserGuardTests
 
         foreach (var (method, path) in new[]
         {
-            (HttpMethod.Post, "/v1/caches/default/missing"), (HttpMethod.Delete, "/v1/caches/default/pins/app"), (HttpMethod.Put, $"/c/default/{Hash}.narinfo"), (HttpMethod.Patch, "/nothing"),
+            (HttpMethod.Post, "/v1/caches/default/missing"), (HttpMethod.Delete, "/v1/caches/default/pins/app"),
+                (HttpMethod.Put, $"/c/default/{Hash}.narinfo"), (HttpMethod.Patch, "/nothing"),
             (HttpMethod.Put, "/upload/nar/x.nar.zst"), (HttpMethod.Post, $"/pin/{Hash}.narinfo"),
         })
         {
             using var answer = await gateway.SendAsync(method, path, (name, value), ("Authorization", "Bearer unknown"));
-            Assert.Equal((HttpStatusCode.Forbidden, "urn:orleans-cache:error:cross-site"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+            Assert.Equal((HttpStatusCode.Forbidden, "urn:orleans-cache:error:cross-site"),
+                (answer.StatusCode, (await answer.ProblemAsync()).Type));
         }
 
         using var niks3 = await gateway.SendAsync(HttpMethod.Post, "/api/pending_closures", (name, value));
@@ -39,13 +41,16 @@ public class BrowserGuardTests
     [Fact]
     public async Task Our_own_pages_and_clients_that_are_no_browsers_are_let_through()
     {
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { PublicUrl = new Uri("https://cache.example.org/sub") });
+        await using var gateway = await TestGateway.StartAsync(parts =>
+            parts with { PublicUrl = new Uri("https://cache.example.org/sub") });
         var own = gateway.App.Urls.First();
         using var client = new HttpClient { BaseAddress = new Uri(own) };
 
-        foreach (var (name, value) in new[] { ("X", "y"), ("Origin", own), ("Origin", "https://cache.example.org"), ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none") })
+        foreach (var (name, value) in new[] { ("X", "y"), ("Origin", own), ("Origin", "https://cache.example.org"),
+            ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none") })
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/missing") { Content = new StringContent(Missing, Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/missing") { Content = new StringContent(Missing,
+                Encoding.UTF8, "application/json") };
             request.Headers.Authorization = new("Bearer", TestGateway.Token);
             Assert.True(request.Headers.TryAddWithoutValidation(name, value));
             using var answer = await client.SendAsync(request);

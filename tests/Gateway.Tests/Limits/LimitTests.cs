@@ -45,7 +45,8 @@ public class LimitTests
     {
         await using var gateway = await StartAsync(new RequestLimits { RequestRate = 100, RequestBurst = 100 });
 
-        var answers = await Task.WhenAll(Enumerable.Range(0, 150).Select(_ => gateway.PostAsync(Missing, """{"paths":[]}""", ("User-Agent", userAgent))));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 150)
+            .Select(_ => gateway.PostAsync(Missing, """{"paths":[]}""", ("User-Agent", userAgent))));
 
         Assert.All(answers, a => Assert.Equal(HttpStatusCode.OK, a.StatusCode));
         foreach (var answer in answers)
@@ -65,18 +66,21 @@ public class LimitTests
             tried.Add(await StatusAsync(gateway, $"unknown-{i}"));
         var fresh = gateway.Tokens.Add(TokenScope.Push);
         using var refused = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"));
-        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", NixUserAgent));
+        using var oldNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"),
+            ("User-Agent", NixUserAgent));
         using var newNix = await gateway.SendAsync(HttpMethod.Post, Missing, ("Authorization", $"Bearer {fresh}"), ("User-Agent", NewNix));
         using var open = await gateway.SendAsync(HttpMethod.Get, "/nix-cache-info", ("Authorization", "Bearer unknown"));
 
-        Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.Unauthorized, 3), .. Enumerable.Repeat(HttpStatusCode.TooManyRequests, 2)], tried);
+        Assert.Equal([.. Enumerable.Repeat(HttpStatusCode.Unauthorized, 3),
+            .. Enumerable.Repeat(HttpStatusCode.TooManyRequests, 2)], tried);
         Assert.Equal(4, gateway.Tokens.Asked);
         Assert.Equal("urn:orleans-cache:error:too-many-requests", (await refused.ProblemAsync()).Type);
         Assert.Equal(TimeSpan.FromSeconds(10), refused.Headers.RetryAfter!.Delta);
         Assert.Equal(HttpStatusCode.Forbidden, oldNix.StatusCode);
         Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (newNix.StatusCode, newNix.Headers.RetryAfter is not null));
         Assert.Equal(HttpStatusCode.OK, open.StatusCode);
-        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest), (await StatusAsync(gateway, known), await StatusAsync(gateway, TestGateway.Token)));
+        Assert.Equal((HttpStatusCode.BadRequest, HttpStatusCode.BadRequest),
+            (await StatusAsync(gateway, known), await StatusAsync(gateway, TestGateway.Token)));
 
         clock.Move(TimeSpan.FromSeconds(9));
         Assert.Equal(HttpStatusCode.TooManyRequests, await StatusAsync(gateway, fresh));
@@ -122,7 +126,8 @@ public class LimitTests
         await using var gateway = await StartAsync(new RequestLimits { UploadsPerClient = 1 });
         using var slow = await OpenPutAsync(gateway, Key, 10);
 
-        var others = Enumerable.Range(0, 12).Select(_ => gateway.Client.PutAsync(Sign(gateway, OtherKey), new ByteArrayContent([1, 2]))).ToList();
+        var others = Enumerable.Range(0, 12)
+            .Select(_ => gateway.Client.PutAsync(Sign(gateway, OtherKey), new ByteArrayContent([1, 2]))).ToList();
         await Eventually.BecomesTrueAsync(() => others.Count(o => o.IsCompleted) >= 8);
         var refused = others.Where(o => o.IsCompleted).ToList();
         await slow.GetStream().WriteAsync(Encoding.ASCII.GetBytes("0123456789"));
@@ -197,10 +202,12 @@ public class LimitTests
             "GET /livez HT",
             "GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: ",
             $"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n01234",
-            $"POST {Missing} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestGateway.Token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{",
+            $"POST {Missing} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestGateway.Token}\r\nContent-Type: " +
+                $"application/json\r\nContent-Length: 100\r\n\r\n{{",
         ];
 
-        var stalled = Enumerable.Range(0, 40).Select(i => RawHttp.SendAsync(gateway.Parts.PublicUrl, beginnings[i % beginnings.Length])).ToList();
+        var stalled = Enumerable.Range(0, 40)
+            .Select(i => RawHttp.SendAsync(gateway.Parts.PublicUrl, beginnings[i % beginnings.Length])).ToList();
         using var served = await gateway.GetAsync("/livez");
         var ends = await Task.WhenAll(stalled);
 
@@ -216,7 +223,9 @@ public class LimitTests
         await using var gateway = await TestGateway.StartAsync();
         var url = gateway.Store.SignPut(Key, null, TimeSpan.FromMinutes(5)).Url;
 
-        await RawHttp.SendAsync(url, Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {long.MaxValue}\r\n\r\nhello"), end: true);
+        await RawHttp.SendAsync(url,
+            Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {long.MaxValue}\r\n\r\nhello"),
+            end: true);
 
         await Eventually.BecomesTrueAsync(() => !Directory.EnumerateFiles(Path.Combine(gateway.StoreFolder, ".tmp")).Any());
         Assert.Null(await gateway.Store.HeadAsync(Key, CancellationToken.None));
@@ -255,7 +264,8 @@ public class LimitTests
         var url = Sign(gateway, key);
         var client = new TcpClient();
         await client.ConnectAsync(url.Host, url.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
+        await client.GetStream()
+            .WriteAsync(Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"));
         await Eventually.BecomesTrueAsync(() => Directory.EnumerateFiles(Path.Combine(gateway.StoreFolder, ".tmp")).Any());
         return client;
     }

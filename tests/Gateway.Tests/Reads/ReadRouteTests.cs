@@ -13,7 +13,8 @@ public class ReadRouteTests
     [Theory]
     [InlineData("/" + Hash + ".narinfo", "text/x-nix-narinfo", "public, max-age=300")]
     [InlineData(Nar, "application/x-nix-nar", "public, max-age=31536000, immutable")]
-    [InlineData("/realisations/sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c!out.doi", "application/json", "public, max-age=300")]
+    [InlineData("/realisations/sha256:b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c!out.doi", "application/json",
+        "public, max-age=300")]
     [InlineData("/build-trace-v2/" + Hash + "-hello.drv/out.doi", "application/json", "public, max-age=300")]
     [InlineData("/pins/release-24.05", "text/plain; charset=utf-8", "no-cache")]
     public async Task An_object_is_served_whole_with_its_headers(string path, string type, string cacheControl)
@@ -138,7 +139,8 @@ public class ReadRouteTests
         using var newer = await gateway.GetAsync(Nar, ("If-Modified-Since", date.AddSeconds(-1).ToString("R")));
         using var etagWins = await gateway.GetAsync(Nar, ("If-Modified-Since", date.ToString("R")), ("If-None-Match", "\"x\""));
 
-        Assert.Equal((HttpStatusCode.NotModified, HttpStatusCode.OK, HttpStatusCode.OK), (unchanged.StatusCode, newer.StatusCode, etagWins.StatusCode));
+        Assert.Equal((HttpStatusCode.NotModified, HttpStatusCode.OK, HttpStatusCode.OK),
+            (unchanged.StatusCode, newer.StatusCode, etagWins.StatusCode));
     }
 
     [Fact]
@@ -206,7 +208,8 @@ public class ReadRouteTests
         {
             // As Nix sends it, and as other clients do.
             Assert.Equal("hi", await (await gateway.GetAsync(folder + key)).Content.ReadAsStringAsync());
-            Assert.Equal("hi", await (await gateway.GetAsync(folder + key.Replace("+", "%2B", StringComparison.Ordinal).Replace("?", "%3F", StringComparison.Ordinal))).Content.ReadAsStringAsync());
+            Assert.Equal("hi", await (await gateway.GetAsync(folder + key.Replace("+", "%2B", StringComparison.Ordinal)
+                .Replace("?", "%3F", StringComparison.Ordinal))).Content.ReadAsStringAsync());
         }
     }
 
@@ -224,7 +227,8 @@ public class ReadRouteTests
     {
         await using var gateway = await TestGateway.StartAsync(parts => parts with { Priority = 12 });
 
-        Assert.Equal("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 12\n", await gateway.Client.GetStringAsync(new Uri("/nix-cache-info", UriKind.Relative)));
+        Assert.Equal("StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 12\n",
+            await gateway.Client.GetStringAsync(new Uri("/nix-cache-info", UriKind.Relative)));
     }
 
     [Fact]
@@ -236,8 +240,10 @@ public class ReadRouteTests
         await gateway.StoreAsync(Nar[1..], Content);
         string[] paths =
         [
-            "/secret", "/other/secret", "/nar", "/nar/", "/nar/../secret", "/nar/%2e%2e/secret", "/nar/..%2fsecret", "/nar/%2e%2e%2fsecret", "/nar/..%5csecret", "/nar//secret",
-            "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/nar/%00", "/pins/%ff", "/.narinfo", "/c/default/secret", "/c/other" + Nar, "/c/default/../other/secret", "/log/", "/nar/" + new string('x', 600), "/pins/" + new string('y', 256),
+            "/secret", "/other/secret", "/nar", "/nar/", "/nar/../secret", "/nar/%2e%2e/secret", "/nar/..%2fsecret", "/nar/%2e%2e%2fsecret",
+                "/nar/..%5csecret", "/nar//secret",
+            "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/nar/%00", "/pins/%ff", "/.narinfo", "/c/default/secret", "/c/other" + Nar,
+                "/c/default/../other/secret", "/log/", "/nar/" + new string('x', 600), "/pins/" + new string('y', 256),
         ];
         foreach (var path in paths)
         {
@@ -285,7 +291,9 @@ public class ReadRouteTests
         await using var gateway = await TestGateway.StartAsync(parts => parts with { Time = clock });
         var contents = (ScriptedContents)gateway.Parts.Contents;
 
-        foreach (var path in (string[])[Nar, Nar, "/c/default" + Nar, "/nar/x.nar.zst", "/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.exe", "/nar/zzzz03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst"])
+        foreach (var path in (string[])[Nar, Nar, "/c/default" + Nar, "/nar/x.nar.zst",
+            "/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.exe",
+            "/nar/zzzz03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst"])
         {
             using var answer = await gateway.GetAsync(path);
             Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);

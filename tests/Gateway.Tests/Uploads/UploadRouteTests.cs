@@ -49,7 +49,9 @@ public class UploadRouteTests
         await using var gateway = await TestGateway.StartAsync();
         var good = gateway.Store.SignPut(Key, 100, TimeSpan.FromMinutes(5)).Url.AbsoluteUri;
         var expired = gateway.Store.SignPut(Key, 100, TimeSpan.FromMinutes(-1)).Url.AbsoluteUri;
-        foreach (var url in new[] { expired, good[..^1], good + "%", good[..^1] + "!", good[..^1] + "é", good.Replace("max=100", "max=999", StringComparison.Ordinal), good.Replace("1b8m", "1b8n", StringComparison.Ordinal), good[..good.IndexOf('?', StringComparison.Ordinal)] })
+        foreach (var url in new[] { expired, good[..^1], good + "%", good[..^1] + "!", good[..^1] + "é",
+            good.Replace("max=100", "max=999", StringComparison.Ordinal), good.Replace("1b8m", "1b8n", StringComparison.Ordinal),
+            good[..good.IndexOf('?', StringComparison.Ordinal)] })
         {
             using var answer = await gateway.Client.PutAsync(new Uri(url), new ByteArrayContent([1, 2]));
 
@@ -85,7 +87,8 @@ public class UploadRouteTests
         {
             await client.ConnectAsync(url.Host, url.Port);
             var stream = client.GetStream();
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n0123456789"));
+            await stream.WriteAsync(
+                Encoding.ASCII.GetBytes($"PUT {url.PathAndQuery} HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n0123456789"));
             client.Client.Shutdown(System.Net.Sockets.SocketShutdown.Send);
             var answer = new byte[4096];
             // Whatever it is told, or nothing: the connection ends.

@@ -15,7 +15,8 @@ public sealed class ClusterModelTests
     {
         var first = Random.Shared.Next(1, 1_000_000_000);
         var search = await Search.RunAsync(
-            ModelCluster.Silos, Environment.ProcessorCount, first, most: Full ? 2_000 : int.MaxValue, Full ? TimeSpan.MaxValue : TimeSpan.FromMinutes(1), await ModelCluster.Started);
+            ModelCluster.Silos, Environment.ProcessorCount, first, most: Full ? 2_000 : int.MaxValue, Full ? TimeSpan.MaxValue
+                : TimeSpan.FromMinutes(1), await ModelCluster.Started);
 
         Assert.True(search.Finding is null, search.ToString());
         Assert.True(search.Schedules > 0);
@@ -27,7 +28,8 @@ public sealed class ClusterModelTests
     [MemberData(nameof(MutantNames))]
     public async Task The_model_finds(string mutant)
     {
-        var hunt = await Search.HuntAsync(ClusterMutants.All.Single(m => m.Name == mutant), first: 1, shrink: false, ModelCluster.Silos, await ModelCluster.Started);
+        var hunt = await Search.HuntAsync(ClusterMutants.All.Single(m => m.Name == mutant), first: 1, shrink: false, ModelCluster.Silos,
+            await ModelCluster.Started);
 
         Assert.True(hunt.Finding is not null, hunt.ToString());
     }

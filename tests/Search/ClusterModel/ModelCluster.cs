@@ -11,7 +11,8 @@ using OrleansCache.Model.Tests;
 namespace OrleansCache.ClusterModel.Tests;
 
 /// <summary>
-/// Three silos in this process, for one schedule after the other. Filters before and behind every call of a grain make it part of the schedule that it belongs to,
+/// Three silos in this process, for one schedule after the other. Filters before and behind every call of a grain make it part of the
+/// schedule that it belongs to,
 /// which the name of the grain tells.
 /// </summary>
 internal sealed class ModelCluster : IModelCluster
@@ -31,7 +32,8 @@ internal sealed class ModelCluster : IModelCluster
 
     public static Task<ModelCluster> Started { get; } = StartAsync();
 
-    public IModelEngines Begin(Schedule schedule) => new ScheduledGrains(this, schedule, string.Create(CultureInfo.InvariantCulture, $"m{Interlocked.Increment(ref _schedules)}"));
+    public IModelEngines Begin(Schedule schedule) =>
+        new ScheduledGrains(this, schedule, string.Create(CultureInfo.InvariantCulture, $"m{Interlocked.Increment(ref _schedules)}"));
 
     public IGrainFactory GrainsAt(int silo) => Handle(silo).ServiceProvider.GetRequiredService<IGrainFactory>();
 
@@ -48,7 +50,8 @@ internal sealed class ModelCluster : IModelCluster
     private static int NumberOf(string siloName) => siloName[^1] - '0';
 
     private ScheduledGrains? ScheduleOf(GrainId grain, MethodInfo? method) =>
-        method?.DeclaringType?.Assembly == typeof(IPinGrain).Assembly ? _scopes.GetValueOrDefault(GrainKey.Parse(grain.Key.ToString()!).Scope) : null;
+        method?.DeclaringType?.Assembly == typeof(IPinGrain).Assembly
+            ? _scopes.GetValueOrDefault(GrainKey.Parse(grain.Key.ToString()!).Scope) : null;
 
     private static async Task<ModelCluster> StartAsync()
     {
@@ -70,10 +73,12 @@ internal sealed class ModelCluster : IModelCluster
         return model;
     }
 
-    private Task CallAsync(IOutgoingGrainCallContext call) => ScheduleOf(call.TargetId, call.InterfaceMethod) is { } grains ? grains.CallAsync(call, IsOneWay(call.InterfaceMethod)) : call.Invoke();
+    private Task CallAsync(IOutgoingGrainCallContext call) => ScheduleOf(call.TargetId, call.InterfaceMethod) is { } grains
+        ? grains.CallAsync(call, IsOneWay(call.InterfaceMethod)) : call.Invoke();
 
     private Task AnswerAsync(IIncomingGrainCallContext call, int silo) =>
-        ScheduleOf(call.TargetId, call.InterfaceMethod) is { } grains ? grains.AnswerAsync(call, IsOneWay(call.InterfaceMethod), silo) : call.Invoke();
+        ScheduleOf(call.TargetId, call.InterfaceMethod) is { } grains ? grains.AnswerAsync(call, IsOneWay(call.InterfaceMethod), silo)
+            : call.Invoke();
 
     private static bool IsOneWay(MethodInfo method) => method.GetCustomAttribute<OneWayAttribute>() is not null;
 }

@@ -41,7 +41,8 @@ public class EndingPushes : DispatchProxy
 
     protected override object? Invoke(MethodInfo? targetMethod, object?[]? args) => _grains.IsOver
         ? throw new CacheProblemException(ProblemKind.UnknownPush, "Its schedule is over.")
-        : targetMethod!.Invoke(_direct, BindingFlags.DoNotWrapExceptions, null, args, CultureInfo.InvariantCulture) is var answer && answer is IPushes other
+        : targetMethod!.Invoke(_direct, BindingFlags.DoNotWrapExceptions, null, args, CultureInfo.InvariantCulture) is var answer
+            && answer is IPushes other
             ? Over(other, _grains)
             : answer;
 }

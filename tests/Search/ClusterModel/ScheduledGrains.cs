@@ -10,9 +10,12 @@ using PinChange = OrleansCache.Grains.PinChange;
 namespace OrleansCache.ClusterModel.Tests;
 
 /// <summary>
-/// The grains of one schedule. (1) A call that works on the catalog is a flow of its own, at the silo where its grain lives, and whoever asked waits for it. (2) It begins when
-/// the grain has no other turn. (3) When its answer is lost its silo is taken for dead: who asked is told so and tries again, and whoever asks for that grain gets another
-/// activation, while the old one, if it only stood still, goes on when the schedule lets it. (4) Messages that nobody waits for arrive before the step ends.
+/// The grains of one schedule. (1) A call that works on the catalog is a flow of its own, at the silo where its grain lives, and whoever
+/// asked waits for it. (2) It begins when
+/// the grain has no other turn. (3) When its answer is lost its silo is taken for dead: who asked is told so and tries again, and whoever
+/// asks for that grain gets another
+/// activation, while the old one, if it only stood still, goes on when the schedule lets it. (4) Messages that nobody waits for arrive
+/// before the step ends.
 /// </summary>
 internal sealed class ScheduledGrains : IModelEngines
 {
@@ -39,7 +42,8 @@ internal sealed class ScheduledGrains : IModelEngines
         _settled.SetResult();
         cluster.Add(scope, this);
         _scopes[scope] = true;
-        Engines = [.. Enumerable.Range(0, ModelCluster.Silos).Select(silo => new EngineAt(cluster, this, scope, new CallClock(schedule), silo))];
+        Engines = [.. Enumerable.Range(0, ModelCluster.Silos)
+            .Select(silo => new EngineAt(cluster, this, scope, new CallClock(schedule), silo))];
     }
 
     public IReadOnlyList<IEngine> Engines { get; }
@@ -137,7 +141,8 @@ internal sealed class ScheduledGrains : IModelEngines
         var name = call.TargetId.Key.ToString()!;
         var first = FirstName(name);
         caller.IsBlocked = () => _busy.ContainsKey(name) && NameNow(first) == name;
-        await Turns.ReachAsync($"call of {call.InterfaceMethod.DeclaringType!.Name} {GrainKey.Parse(name).Rest}", always: _busy.ContainsKey(name));
+        await Turns.ReachAsync($"call of {call.InterfaceMethod.DeclaringType!.Name} {GrainKey.Parse(name).Rest}",
+            always: _busy.ContainsKey(name));
         caller.IsBlocked = () => false;
         if (NameNow(first) != name)
             throw new SiloUnavailableException("The silo of this grain was lost.");
@@ -159,7 +164,8 @@ internal sealed class ScheduledGrains : IModelEngines
         var number = Interlocked.Increment(ref _calls);
         _turns[number] = turn;
         RequestContext.Set(TurnKey, number);
-        RequestContext.Set(IPlacementDirector.PlacementHintKey, _cluster.AddressOf((turn.Operation + _lost.GetValueOrDefault(first)) % ModelCluster.Silos));
+        RequestContext.Set(IPlacementDirector.PlacementHintKey,
+            _cluster.AddressOf((turn.Operation + _lost.GetValueOrDefault(first)) % ModelCluster.Silos));
         var answer = call.Invoke();
         _ = answer.ContinueWith(
             _ =>
@@ -200,7 +206,8 @@ internal sealed class ScheduledGrains : IModelEngines
         }
     }
 
-    private string Rename(GrainKey key, int lost) => (key with { Scope = string.Create(CultureInfo.InvariantCulture, $"{_scope}-{lost}") }).ToString();
+    private string Rename(GrainKey key, int lost) =>
+        (key with { Scope = string.Create(CultureInfo.InvariantCulture, $"{_scope}-{lost}") }).ToString();
 
     private string FirstName(string name) => (GrainKey.Parse(name) with { Scope = _scope }).ToString();
 }

@@ -7,13 +7,15 @@ namespace OrleansCache.Model.Tests;
 
 /// <summary>The rows of the catalog at one moment, as far as invariants need them.</summary>
 internal sealed record CatalogState(
-    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins, List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<string> Unequal, long Epoch, DateTime Now)
+    Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins,
+        List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<string> Unequal, long Epoch, DateTime Now)
 {
     public static IReadOnlyList<string> Queries { get; } =
     [
         "select id, hash, state::text, touched, refs, objects, recorded, has_listing, barred from store_path order by id",
         "select id, key, kind::text, state::text, touched, nar_hash, holders, multipart_id from object order by id",
-        "select u.id, u.state::text, u.expires, u.paths, u.objects, u.roots, array(select path_id from push_path d where d.push_id = u.id), u.holder is not null, u.public_id, u.created, u.withdrawn is not null from push u order by u.id",
+        "select u.id, u.state::text, u.expires, u.paths, u.objects, u.roots, array(select path_id from push_path d where d.push_id = " +
+            "u.id), u.holder is not null, u.public_id, u.created, u.withdrawn is not null from push u order by u.id",
         "select path_id, pushed from root order by path_id",
         """
         select p.name, p.path_id, p.deleted, p.recorded, array(select r.path_id from pin_revision r where r.pin_id = p.id and r.revision >= p.kept_from and r.withdrawn is null), p.revision from pin p order by p.name
@@ -28,20 +30,26 @@ internal sealed record CatalogState(
     public static async Task<CatalogState> ReadAsync(NpgsqlDataReader reader)
     {
         var paths = await RowsAsync(reader, r => new PathRow(
-            r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2), r.GetInt64(3), r.GetFieldValue<long[]>(4), r.GetFieldValue<long[]>(5), r.GetBoolean(6), r.GetBoolean(7), r.GetBoolean(8)));
+            r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2), r.GetInt64(3), r.GetFieldValue<long[]>(4),
+                r.GetFieldValue<long[]>(5), r.GetBoolean(6), r.GetBoolean(7), r.GetBoolean(8)));
         await reader.NextResultAsync();
         var objects = await RowsAsync(reader, r => new ObjectRow(
-            r.GetInt64(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetInt64(4), r.IsDBNull(5) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(5)), r.GetFieldValue<long[]>(6),
+            r.GetInt64(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetInt64(4), r.IsDBNull(5) ? null
+                : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(5)), r.GetFieldValue<long[]>(6),
             r.IsDBNull(7) ? null : r.GetString(7)));
         await reader.NextResultAsync();
         var pushes = await RowsAsync(reader, r => new PushRow(
-            r.GetInt64(0), r.GetString(1), r.GetDateTime(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4), r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7), new PushId(r.GetGuid(8)), r.GetDateTime(9), r.GetBoolean(10)));
+            r.GetInt64(0), r.GetString(1), r.GetDateTime(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4),
+                r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7), new PushId(r.GetGuid(8)), r.GetDateTime(9),
+                r.GetBoolean(10)));
         await reader.NextResultAsync();
         var roots = await RowsAsync(reader, r => new RootRow(r.GetInt64(0), r.GetDateTime(1)));
         await reader.NextResultAsync();
-        var pins = await RowsAsync(reader, r => new PinRow(r.GetString(0), r.GetInt64(1), r.GetBoolean(2), r.GetBoolean(3), r.GetFieldValue<long[]>(4), r.GetInt64(5)));
+        var pins = await RowsAsync(reader, r => new PinRow(r.GetString(0), r.GetInt64(1), r.GetBoolean(2), r.GetBoolean(3),
+            r.GetFieldValue<long[]>(4), r.GetInt64(5)));
         await reader.NextResultAsync();
-        var evictions = await RowsAsync(reader, r => new EvictionRow(r.GetFieldValue<long[]>(0), r.GetFieldValue<long[]>(1), r.GetDateTime(2), r.GetBoolean(3)));
+        var evictions = await RowsAsync(reader, r => new EvictionRow(r.GetFieldValue<long[]>(0), r.GetFieldValue<long[]>(1),
+            r.GetDateTime(2), r.GetBoolean(3)));
         await reader.NextResultAsync();
         var broken = await RowsAsync(reader, r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)));
         await reader.NextResultAsync();
@@ -50,7 +58,8 @@ internal sealed record CatalogState(
         var epoch = (await RowsAsync(reader, r => r.GetInt64(0)))[0];
         await reader.NextResultAsync();
         var now = (await RowsAsync(reader, r => r.GetDateTime(0)))[0];
-        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, evictions, [.. broken], unequal, epoch, now);
+        return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, evictions, [.. broken],
+            unequal, epoch, now);
     }
 
     private static async Task<List<T>> RowsAsync<T>(NpgsqlDataReader reader, Func<NpgsqlDataReader, T> read)
@@ -62,13 +71,16 @@ internal sealed record CatalogState(
     }
 }
 
-internal sealed record PathRow(long Id, StorePathHash Hash, string State, long Touched, long[] References, long[] Objects, bool Recorded, bool HasListing, bool Barred);
+internal sealed record PathRow(long Id, StorePathHash Hash, string State, long Touched, long[] References, long[] Objects, bool Recorded,
+    bool HasListing, bool Barred);
 
-internal sealed record ObjectRow(long Id, string Key, string Kind, string State, long Touched, Sha256Hash? NarHash, long[] Holders, string? Multipart);
+internal sealed record ObjectRow(long Id, string Key, string Kind, string State, long Touched, Sha256Hash? NarHash, long[] Holders,
+    string? Multipart);
 
 /// <param name="IsHold">Of a stock client's credential.</param>
 /// <param name="Key">What its client knows it by.</param>
-internal sealed record PushRow(long Id, string State, DateTime Expires, long[] Paths, long[] Objects, long[] Roots, long[] Declared, bool IsHold, PushId Key, DateTime Created, bool IsWithdrawn);
+internal sealed record PushRow(long Id, string State, DateTime Expires, long[] Paths, long[] Objects, long[] Roots, long[] Declared,
+    bool IsHold, PushId Key, DateTime Created, bool IsWithdrawn);
 
 internal sealed record RootRow(long Path, DateTime Pushed);
 

@@ -1,6 +1,8 @@
 namespace OrleansCache.Model.Tests;
 
-/// <summary>One thing that a schedule does. A list of them is a schedule; those that fit no more when others are left out do nothing.</summary>
+/// <summary>
+/// One thing that a schedule does. A list of them is a schedule; those that fit no more when others are left out do nothing.
+/// </summary>
 internal abstract record Decision;
 
 /// <param name="AtOnce">To its end, without anything in between.</param>

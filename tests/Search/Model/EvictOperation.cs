@@ -10,7 +10,8 @@ internal sealed record EvictOperation(int Id, string Path, bool Nar, bool Lifts)
     public override async Task RunAsync(Session session)
     {
         await session.TryAsync($"evict {Path}", 2, g => g.Withdrawals.EvictAsync(
-            CacheName.Default, new EvictRequest { Paths = [Universe.Path(Path).Hash], Nar = Nar }, Admin, Key(), TimeSpan.FromDays(1), CancellationToken.None));
+            CacheName.Default, new EvictRequest { Paths = [Universe.Path(Path).Hash], Nar = Nar }, Admin, Key(), TimeSpan.FromDays(1),
+                CancellationToken.None));
         if (!Lifts)
             return;
         await session.TryAsync("lift", 1, async g =>

@@ -69,19 +69,22 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
         }
         catch (ModelException e)
         {
-            return e.Invariant == finding.Violation.Invariant ? finding with { Decisions = done, Violation = e, Trace = schedule.Trace } : null;
+            return e.Invariant == finding.Violation.Invariant
+                ? finding with { Decisions = done, Violation = e, Trace = schedule.Trace } : null;
         }
     }
 }
 
 /// <summary>A schedule at whose end an invariant does not hold.</summary>
-internal sealed record Finding(int Seed, Universe Universe, bool Retains, List<Decision> Decisions, ModelException Violation, List<string> Trace)
+internal sealed record Finding(int Seed, Universe Universe, bool Retains, List<Decision> Decisions, ModelException Violation,
+    List<string> Trace)
 {
     public override string ToString()
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Violation.Message}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"seed {Seed}, {Universe.Name}{(Retains ? ", with retention" : "")}, {Decisions.Count} decisions; again: eng/model --seed {Seed}");
+        text.AppendLine(CultureInfo.InvariantCulture,
+            $"seed {Seed}, {Universe.Name}{(Retains ? ", with retention" : "")}, {Decisions.Count} decisions; again: eng/model --seed {Seed}");
         foreach (var line in Trace)
             text.AppendLine(line);
         return text.ToString();

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>Two rows of the table of readings need two statements in the database at once, which schedules of one step at a time never have.</summary>
+/// <summary>
+/// Two rows of the table of readings need two statements in the database at once, which schedules of one step at a time never have.
+/// </summary>
 public sealed class ForcedTests
 {
     private const int Cache = 1;
@@ -16,13 +18,16 @@ public sealed class ForcedTests
     public async Task A_promise_that_waited_for_a_barrier_carries_the_new_number_unless_lock_and_read_are_one_statement(bool isMutant)
     {
         await using var database = await ModelDatabase.CreateAsync(1, isMutant ? text => Replace(text,
-            "perform pg_advisory_xact_lock_shared(20291, p_cache);\n  select e.g into strict g from gc_epoch e where e.cache_id = p_cache;\n  unpromised",
-            "select e.g into strict g from (select pg_advisory_xact_lock_shared(20291, p_cache)) l cross join gc_epoch e where e.cache_id = p_cache;\n  unpromised") : null);
+            "perform pg_advisory_xact_lock_shared(20291, p_cache);\n  select e.g into strict g from gc_epoch e where e.cache_id = " +
+                "p_cache;\n  unpromised",
+            "select e.g into strict g from (select pg_advisory_xact_lock_shared(20291, p_cache)) l cross join gc_epoch e where " +
+                "e.cache_id = p_cache;\n  unpromised") : null);
         var catalog = database.Catalogs[0];
         await LivePathAsync(database);
 
         await using var barrier = await HoldAsync(database, $"select {catalog.Functions}.gc_barrier({Cache}, 0, '')");
-        var promise = catalog.SingleAsync("select g from @fn@.touch($1, array(select id from store_path))", p => p.Add(new NpgsqlParameter { Value = Cache }), r => r.GetInt64(0), CancellationToken.None);
+        var promise = catalog.SingleAsync("select g from @fn@.touch($1, array(select id from store_path))", p =>
+            p.Add(new NpgsqlParameter { Value = Cache }), r => r.GetInt64(0), CancellationToken.None);
         await UntilBlockedAsync(catalog);
         await barrier.DisposeAsync();
 
@@ -35,30 +40,38 @@ public sealed class ForcedTests
     public async Task A_path_that_a_push_is_taking_just_now_is_not_condemned_unless_the_guard_reads_leases_in_another_table(bool isMutant)
     {
         await using var database = await ModelDatabase.CreateAsync(1, isMutant ? text => Replace(text,
-            "s.state = 'live' and s.touched <= p_g returning", "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths)) returning",
-            "perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;\n  with condemned as (\n    update store_path s set state = 'condemned'", "with condemned as (\n    update store_path s set state = 'condemned'") : null);
+            "s.state = 'live' and s.touched <= p_g returning",
+                "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths)) returning",
+            "perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;\n  with condemned as (\n    update " +
+                "store_path s set state = 'condemned'", "with condemned as (\n    update store_path s set state = 'condemned'") : null);
         var catalog = database.Catalogs[0];
         await LivePathAsync(database);
-        var run = await catalog.SingleAsync("select @fn@.gc_barrier($1, 0, '')", p => p.Add(new NpgsqlParameter { Value = Cache }), r => r.GetInt64(0), CancellationToken.None);
+        var run = await catalog.SingleAsync("select @fn@.gc_barrier($1, 0, '')", p => p.Add(new NpgsqlParameter { Value = Cache }), r =>
+            r.GetInt64(0), CancellationToken.None);
 
         await using var push = await HoldAsync(database,
-            $"select {catalog.Functions}.open_push({Cache}, 'p', '', '1 hour', array(select hash from store_path), array[1], '{{}}', null, gen_random_uuid(), 'p', 'p', 0, null)");
+            $"select {catalog.Functions}.open_push({Cache}, 'p', '', '1 hour', array(select hash from store_path), array[1], '{{}}', " +
+                "null, gen_random_uuid(), 'p', 'p', 0, null)");
         var condemned = catalog.SingleAsync("select @fn@.gc_condemn_paths($1, $2, array(select id from store_path))",
-            p => p.AddRange(new[] { new NpgsqlParameter { Value = Cache }, new NpgsqlParameter { Value = run } }), r => r.GetInt32(0), CancellationToken.None);
+            p => p.AddRange(new[] { new NpgsqlParameter { Value = Cache }, new NpgsqlParameter { Value = run } }), r => r.GetInt32(0),
+                CancellationToken.None);
         await UntilBlockedAsync(catalog);
         await push.DisposeAsync();
 
         Assert.Equal(isMutant ? 1 : 0, await condemned);
     }
 
-    /// <summary>What another supersedes between the two halves of a commit, of the same rank, the commit has to tell: it stays as it is.</summary>
+    /// <summary>
+    /// What another supersedes between the two halves of a commit, of the same rank, the commit has to tell: it stays as it is.
+    /// </summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
     public async Task A_commit_tells_what_an_equal_rank_took_between_its_halves(bool isOfItsGroup)
     {
         await using var database = await ModelDatabase.CreateAsync(2);
-        using var schedule = await Schedule.BeginAsync(database, Universe.All.First(u => u.Name == "two builders"), retains: false, Mutant.None);
+        using var schedule = await Schedule.BeginAsync(database, Universe.All.First(u => u.Name == "two builders"),
+            retains: false, Mutant.None);
         await schedule.DoAsync(Mutants.Start(Mutants.Push(1, "b") with { By = Party.Carol }));
         await schedule.DoAsync(Mutants.Start(Mutants.Push(4, "b") with { By = isOfItsGroup ? Party.Dan : Party.Dora }));
         await schedule.DoAsync(Mutants.Start(Mutants.Push(6, "b") with { By = Party.Dan, Builder = 1 }));
@@ -69,7 +82,8 @@ public sealed class ForcedTests
     private static async Task LivePathAsync(ModelDatabase database)
     {
         var schedule = await Schedule.BeginAsync(database, Universe.All[0], retains: false, Mutant.None);
-        await schedule.DoAsync(new StartDecision(new PushOperation(1, "a", 0, null, PushEnd.Commit, Renews: false, Replays: false), AtOnce: true));
+        await schedule.DoAsync(new StartDecision(new PushOperation(1, "a", 0, null, PushEnd.Commit, Renews: false, Replays: false),
+            AtOnce: true));
     }
 
     /// <summary>A transaction that has done this and holds its locks until it is disposed of, which commits it.</summary>
@@ -86,7 +100,8 @@ public sealed class ForcedTests
     }
 
     private static Task UntilBlockedAsync(CatalogDatabase catalog) => Eventually.BecomesTrueAsync(async () => await catalog.SingleAsync(
-        "select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()", static _ => { }, r => r.GetInt64(0), CancellationToken.None) > 0);
+        "select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()",
+            static _ => { }, r => r.GetInt64(0), CancellationToken.None) > 0);
 
     private static string Replace(string text, params string[] changes)
     {

@@ -19,8 +19,11 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>The services of one process over the catalog, made anew for each request: what processes keep in memory must not matter.</summary>
-internal sealed class Gateway(int number, CatalogDatabase database, CacheDirectory caches, ModelStore store, ModelClock clock, IEngine? engine = null)
+/// <summary>
+/// The services of one process over the catalog, made anew for each request: what processes keep in memory must not matter.
+/// </summary>
+internal sealed class Gateway(int number, CatalogDatabase database, CacheDirectory caches, ModelStore store, ModelClock clock,
+    IEngine? engine = null)
 {
     public const int Cache = 1;
     private static readonly SecretKey Secret = SecretKey.Generate("model-1");
@@ -31,7 +34,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     /// <summary>Signs every narinfo.</summary>
     public static PublicKey Key => Secret.PublicKey;
 
-    // The life of a commit's lease is well above what a schedule lasts in real time, so that its heartbeat, which keeps to real time, is never heard.
+    // The life of a commit's lease is well above what a schedule lasts in real time, so that its heartbeat, which keeps to real time, is
+    // never heard.
     public static PushOptions Options { get; } = new()
     {
         PublishParallelism = 1,
@@ -63,7 +67,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public Deletions Deletions => new(Database, store, Options, GcPace.Full, NullLogger.Instance, Refused);
 
-    public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), Refused, clock, NullLogger.Instance, CancellationToken.None);
+    public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), Refused, clock,
+        NullLogger.Instance, CancellationToken.None);
 
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
@@ -84,9 +89,11 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         engine?.News);
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
-        caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
+        caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
+            new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
 
-    public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch }, GcPace.Full, clock);
+    public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch },
+        GcPace.Full, clock);
 
     public Task DiscardMultipartsAsync() => Housekeeper().DiscardMultipartsAsync(Cache, CancellationToken.None);
 
@@ -105,7 +112,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
             return await direct.StartRowAsync(request, operation);
         try
         {
-            return await GcCatalog.FindAsync(Cache, (await Over(engine).Collection.StartAsync(CacheName.Default, request, operation, CancellationToken.None)).Id, CancellationToken.None);
+            return await GcCatalog.FindAsync(Cache, (await Over(engine).Collection.StartAsync(CacheName.Default, request, operation,
+                CancellationToken.None)).Id, CancellationToken.None);
         }
         catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
         {
@@ -122,8 +130,10 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     }
 
     private CoreServices Over(IEngine over) =>
-        _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog), new GcOptions(), caches.Names));
+        _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog),
+            new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
+        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero,
+            null, clock, NullLogger.Instance);
 }

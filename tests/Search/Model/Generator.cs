@@ -22,7 +22,8 @@ internal sealed record Profile
     public double Hostile { get; init; }
 
     /// <summary>What Mallory lies about.</summary>
-    public IReadOnlyList<LieKind> Lies { get; init; } = [LieKind.Name, LieKind.Size, LieKind.References, LieKind.Nar, LieKind.Ca, LieKind.Noise, LieKind.Noise, LieKind.None];
+    public IReadOnlyList<LieKind> Lies { get; init; } = [LieKind.Name, LieKind.Size, LieKind.References, LieKind.Nar, LieKind.Ca,
+        LieKind.Noise, LieKind.Noise, LieKind.None];
 
     public double Collect { get; init; } = 3;
 
@@ -70,9 +71,11 @@ internal sealed record Profile
     /// <summary>Requests are likely to be held up before this.</summary>
     public string Slow { get; init; } = "";
 
-    public IReadOnlyList<Chore> Chores { get; init; } = [Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads, Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts, Chore.Withdrawals];
+    public IReadOnlyList<Chore> Chores { get; init; } = [Chore.Commits, Chore.Commits, Chore.Narinfos, Chore.Pins, Chore.FailedUploads,
+        Chore.Deletions, Chore.Deletions, Chore.Deletions, Chore.Multiparts, Chore.Withdrawals];
 
-    public IReadOnlyList<TimeSpan> Jumps { get; init; } = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6), TimeSpan.FromHours(2), TimeSpan.FromDays(2)];
+    public IReadOnlyList<TimeSpan> Jumps { get; init; } = [TimeSpan.FromSeconds(25), TimeSpan.FromMinutes(6), TimeSpan.FromHours(2),
+        TimeSpan.FromDays(2)];
 
     public IReadOnlyList<string> Universes { get; init; } = [.. Universe.All.Select(u => u.Name)];
 
@@ -145,7 +148,8 @@ internal sealed class Generator
         }
 
         if (_operations < _profile.Operations && (waiting.Count == 0 || schedule.Running < _profile.AtOnce && Chance(_profile.Start)))
-            return _operations < _profile.Opening.Count ? _profile.Opening[_operations++] : new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
+            return _operations < _profile.Opening.Count ? _profile.Opening[_operations++]
+                : new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
         return waiting.Count == 0 ? null : Step(waiting);
     }
 
@@ -155,7 +159,8 @@ internal sealed class Generator
         _last = flow.Operation;
         var isStore = flow.What.Length > 0 && char.IsAsciiLetterUpper(flow.What[0]);
         var isWrite = flow.What.StartsWith("PUT", StringComparison.Ordinal) || flow.What.StartsWith("DELETE", StringComparison.Ordinal);
-        return new StepDecision(flow.Operation, flow.Call, isStore && Chance(_profile.Fault) ? Any(isWrite ? WriteFaults : OtherFaults) : Fault.None);
+        return new StepDecision(flow.Operation, flow.Call, isStore && Chance(_profile.Fault) ? Any(isWrite ? WriteFaults : OtherFaults)
+            : Fault.None);
     }
 
     private Flow Weighted(IReadOnlyList<Flow> waiting)
@@ -174,17 +179,21 @@ internal sealed class Generator
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
         var pushes = _profile.Push + _profile.Niks3 + _profile.Nix + _profile.Hostile;
-        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive + _profile.Evict);
+        var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive
+            + _profile.Evict);
         if ((kind -= _profile.Push) < 0)
         {
             var (end, pin) = (End(), _profile.Pin > 0 && Chance(0.2) ? "p" : null);
-            return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15)) { By = pin is null ? Pusher() : Pinner() };
+            return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15)) { By = pin is null
+                ? Pusher() : Pinner() };
         }
 
         if ((kind -= _profile.Niks3) < 0)
-            return new Niks3Operation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip) ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
+            return new Niks3Operation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip)
+                ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
         if ((kind -= _profile.Nix) < 0)
-            return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()), Chance(_profile.Slip)) { By = Pusher() };
+            return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()),
+                Chance(_profile.Slip)) { By = Pusher() };
         if ((kind -= _profile.Hostile) < 0)
             return Hostile();
 
@@ -196,7 +205,8 @@ internal sealed class Generator
             return new KeepAliveOperation(id);
         if (kind - _profile.Evict < 0)
             return new EvictOperation(id, path, Chance(0.2), Chance(0.5));
-        return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback, PinChange.Delete }), path) { By = Pinner() };
+        return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback,
+            PinChange.Delete }), path) { By = Pinner() };
 
         Operation Hostile()
         {
@@ -205,9 +215,11 @@ internal sealed class Generator
             return _random.NextDouble() switch
             {
                 < 0.15 => new TrespassOperation(id, Any(Enum.GetValues<Trespass>())) { By = Party.Mallory },
-                < 0.35 => new NixOperation(id, root, _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), NixLog.None, Breaks: false) { By = Party.Mallory, Lie = lie },
+                < 0.35 => new NixOperation(id, root, _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), NixLog.None,
+                    Breaks: false) { By = Party.Mallory, Lie = lie },
                 < 0.45 => new Niks3Operation(id, root, _random.Next(2), End(), Slip.None) { By = Party.Mallory, Lie = lie },
-                _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15)) { By = Party.Mallory, Lie = lie, KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0 },
+                _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15)) { By = Party.Mallory, Lie = lie,
+                    KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0 },
             };
         }
 
@@ -215,7 +227,8 @@ internal sealed class Generator
 
         Party Pinner() => _profile.Hostile > 0 ? Any(Parties.Pinners) : Party.Anyone;
 
-        PushEnd End() => _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave ? PushEnd.Leave : PushEnd.Commit;
+        PushEnd End() => _random.NextDouble() is var e && e < _profile.Abort ? PushEnd.Abort : e < _profile.Abort + _profile.Leave
+            ? PushEnd.Leave : PushEnd.Commit;
 
         // Mostly the top, so that there is a closure.
         string Root() => Chance(0.6) ? schedule.Universe.Paths[^1] : path;

@@ -3,7 +3,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Model.Tests;
 
 /// <summary>
-/// What stock clients were told is there, and for how long they may rely on it: two hours from the last call of their credential, and a day at most, of which a hold
+/// What stock clients were told is there, and for how long they may rely on it: two hours from the last call of their credential, and a day
+/// at most, of which a hold
 /// that takes new promises has at least 23 hours left.
 /// </summary>
 internal sealed class Holds
@@ -28,12 +29,14 @@ internal sealed class Holds
     public void Check(CatalogState state, ModelStore store, Withdrawn withdrawn, Action<bool, string, string> check)
     {
         _held.RemoveAll(h => h.Until < state.Now);
-        foreach (var held in _held.Where(h => !(h.Key is not null && withdrawn.Key(h.Key, h.Made.UtcDateTime) || h.File is { } file && withdrawn.File(file, h.Made.UtcDateTime))))
+        foreach (var held in _held.Where(h => !(h.Key is not null && withdrawn.Key(h.Key, h.Made.UtcDateTime) || h.File is { } file
+            && withdrawn.File(file, h.Made.UtcDateTime))))
         {
             var isThere = held.Key is null
                 ? store.Objects.Any(o => o.Key.StartsWith("nar/", StringComparison.Ordinal) && Sha256Hash.Compute(o.Value) == held.File)
                 : store.Objects.TryGetValue(held.Key, out var body) && (held.File is null || Sha256Hash.Compute(body) == held.File);
-            check(isThere, "I3", $"{held.Credential} was told that {held.Key ?? $"the file {held.File}"} is there, and it is not in the bucket");
+            check(isThere, "I3",
+                $"{held.Credential} was told that {held.Key ?? $"the file {held.File}"} is there, and it is not in the bucket");
         }
     }
 

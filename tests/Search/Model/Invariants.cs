@@ -32,13 +32,15 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var push in state.Pushes)
             Check(push.State is "committed" or "aborted", "I6", $"push {push.Id} is {push.State} for ever");
         foreach (var path in state.Paths.Values)
-            Check(path.State is "gone" or "condemned" || path is { State: "live", Recorded: true }, "I6", $"{Name(path)} stays {path.State}{(path.Recorded ? "" : ", unwritten")}");
+            Check(path.State is "gone" or "condemned" || path is { State: "live", Recorded: true }, "I6",
+                $"{Name(path)} stays {path.State}{(path.Recorded ? "" : ", unwritten")}");
         foreach (var item in state.Objects.Values)
             Check(item.State is "live" or "condemned" or "gone", "I6", $"{item.Key} stays {item.State}");
         foreach (var pin in state.Pins)
         {
             Check(pin is { Recorded: true, Deleted: false }, "I7", $"pin {pin.Name} stays unwritten");
-            Check(_store.Objects.TryGetValue($"pins/{pin.Name}", out var body) && Encoding.UTF8.GetString(body).Contains($"{state.Paths[pin.Path].Hash}", StringComparison.Ordinal),
+            Check(_store.Objects.TryGetValue($"pins/{pin.Name}", out var body) && Encoding.UTF8.GetString(body)
+                .Contains($"{state.Paths[pin.Path].Hash}", StringComparison.Ordinal),
                 "I7", $"pin {pin.Name} says one thing in the bucket and another in the catalog");
         }
 
@@ -78,9 +80,11 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var path in state.Paths.Values.Where(p => p.State == "live"))
         {
             foreach (var reference in path.References)
-                Check(state.Paths.TryGetValue(reference, out var row) && row.State == "live", "I11", $"{Name(path)} is live, its reference {Name(reference)} is not");
+                Check(state.Paths.TryGetValue(reference, out var row) && row.State == "live", "I11",
+                    $"{Name(path)} is live, its reference {Name(reference)} is not");
             foreach (var item in path.Objects)
-                Check(state.Objects.TryGetValue(item, out var row) && row.State == "live", "I11", $"{Name(path)} is live, its object {item} is {state.Objects.GetValueOrDefault(item)?.State}");
+                Check(state.Objects.TryGetValue(item, out var row) && row.State == "live", "I11",
+                    $"{Name(path)} is live, its object {item} is {state.Objects.GetValueOrDefault(item)?.State}");
         }
     }
 
@@ -96,23 +100,30 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
                 continue;
             }
 
-            Check(key == $"{info.StorePath.Hash}.narinfo" && (schedule.HasLies || info.StorePath == Universe.Path(schedule.Universe.NameOf(info.StorePath.Hash))), "I10", $"{key} is that of {info.StorePath}");
-            Check(schedule.Signed.Contains(text) || info.Verify(Gateway.Key) && schedule.Signed.Add(text), "I10", $"the narinfo of {info.StorePath.Name} has no signature that is right");
-            Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1", $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
+            Check(key == $"{info.StorePath.Hash}.narinfo"
+                && (schedule.HasLies || info.StorePath == Universe.Path(schedule.Universe.NameOf(info.StorePath.Hash))), "I10",
+                $"{key} is that of {info.StorePath}");
+            Check(schedule.Signed.Contains(text) || info.Verify(Gateway.Key) && schedule.Signed.Add(text), "I10",
+                $"the narinfo of {info.StorePath.Name} has no signature that is right");
+            Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1",
+                $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
             if (nar is not null && !schedule.HasLies)
             {
-                Check(Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length && (info.FileHash is null || info.FileHash == Sha256Hash.Compute(nar)), "I10", $"the narinfo of {info.StorePath.Name} leads to other bytes");
+                Check(Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length && (info.FileHash is null
+                    || info.FileHash == Sha256Hash.Compute(nar)), "I10", $"the narinfo of {info.StorePath.Name} leads to other bytes");
             }
 
             foreach (var reference in info.References)
-                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo"), "I1", $"the narinfo of {info.StorePath.Name} is visible, that of its reference {reference.Name} is not");
+                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo"), "I1",
+                    $"the narinfo of {info.StorePath.Name} is visible, that of its reference {reference.Name} is not");
         }
 
         foreach (var (key, body) in _store.Objects.Where(o => o.Key.StartsWith("pins/", StringComparison.Ordinal)))
         {
             var path = StorePath.Parse(Encoding.UTF8.GetString(body).Split('/')[^1]);
             // A pin whose path was taken back keeps it, and says so.
-            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo") || state.Broken.Contains(path.Hash), "I7", $"{key} in the bucket names {path.Name}, whose narinfo is not there");
+            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo") || state.Broken.Contains(path.Hash), "I7",
+                $"{key} in the bucket names {path.Name}, whose narinfo is not there");
         }
     }
 
@@ -120,7 +131,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
     private void PinsChangeOnce()
     {
         foreach (var pin in state.Pins)
-            Check(pin.Revision <= schedule.PinChanges, "I12", $"pin {pin.Name} is at revision {pin.Revision}, and {schedule.PinChanges} changes were asked for");
+            Check(pin.Revision <= schedule.PinChanges, "I12",
+                $"pin {pin.Name} is at revision {pin.Revision}, and {schedule.PinChanges} changes were asked for");
     }
 
     // I2: what a pin, a retained closure or an open push reaches is live; so it is not deleted, and nothing can delete it.
@@ -138,7 +150,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
                 MustBeLive(root.Path, "a closure inside its retention");
         }
 
-        foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now && !schedule.Promises.HasLapsed(u.Key)))
+        foreach (var push in state.Pushes.Where(u => u.State == "committing" || u.State == "open" && u.Expires >= state.Now
+            && !schedule.Promises.HasLapsed(u.Key)))
         {
             foreach (var path in push.Paths.Where(p => !schedule.Withdrawn.Path(state.Paths[p].Hash, push.Created)))
                 MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);
@@ -150,12 +163,14 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
 
     // A stock client's hold takes a path when its narinfo is accepted: what is publishing goes nowhere but live.
     private void MustBeLive(long path, string root, bool orPublishing = false) =>
-        Check(state.Paths.TryGetValue(path, out var row) && (row.State == "live" || orPublishing && row.State == "publishing"), "I2", $"{Name(path)} is kept by {root}, and is {row?.State ?? "no row any more"}");
+        Check(state.Paths.TryGetValue(path, out var row) && (row.State == "live" || orPublishing && row.State == "publishing"), "I2",
+            $"{Name(path)} is kept by {root}, and is {row?.State ?? "no row any more"}");
 
     private void RowsAreInTheBucket()
     {
         foreach (var path in state.Paths.Values.Where(p => p.State is "live" or "condemned"))
-            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I3", $"{Name(path)} is {path.State}, its narinfo is not in the bucket");
+            Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo"), "I3",
+                $"{Name(path)} is {path.State}, its narinfo is not in the bucket");
         // That of a path whose narinfo is written anew comes with it.
         foreach (var path in state.Paths.Values.Where(p => p is { State: "live" or "condemned", HasListing: true, Recorded: true }))
             Check(_store.Objects.ContainsKey($"{path.Hash}.ls"), "I1", $"{Name(path)} is {path.State}, its listing is not in the bucket");
@@ -167,9 +182,11 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
     private void BarsHold()
     {
         foreach (var path in state.Paths.Values.Where(p => p.State == "live" && p.Touched == state.Epoch))
-            Check(!path.Barred && !path.References.Any(r => state.Paths[r].Barred), "I14", $"{Name(path)} is live at g and barred, or refers to what is");
+            Check(!path.Barred && !path.References.Any(r => state.Paths[r].Barred), "I14",
+                $"{Name(path)} is live at g and barred, or refers to what is");
         foreach (var nar in state.Evictions.Where(e => e.IsFinished).SelectMany(e => e.Objects))
-            Check(!state.Paths.Values.Any(p => p.State is "live" or "condemned" && p.Objects.Contains(nar)), "I14", "a path has a NAR that was taken back");
+            Check(!state.Paths.Values.Any(p => p.State is "live" or "condemned" && p.Objects.Contains(nar)), "I14",
+                "a path has a NAR that was taken back");
     }
 
     // I4
@@ -182,7 +199,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             else if (key.StartsWith("pins/", StringComparison.Ordinal))
                 Check(state.Pins.Any(p => key == $"pins/{p.Name}"), "I7", $"{key} is in the bucket, and there is no such pin");
             else
-                Check(_byKey.GetValueOrDefault(key) is { State: not "gone" }, "I4", $"{key} is in the bucket, its row is {_byKey.GetValueOrDefault(key)?.State ?? "not there"}");
+                Check(_byKey.GetValueOrDefault(key) is { State: not "gone" }, "I4",
+                    $"{key} is in the bucket, its row is {_byKey.GetValueOrDefault(key)?.State ?? "not there"}");
         }
     }
 

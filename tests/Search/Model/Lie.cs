@@ -39,7 +39,8 @@ internal sealed record Lie(LieKind Kind, string Path)
         _ => path,
     };
 
-    public StorePath NameOf(StorePath path) => Kind == LieKind.Name && path.Hash == Universe.Hash(Path) ? new StorePath(path.Hash, "wrong") : path;
+    public StorePath NameOf(StorePath path) => Kind == LieKind.Name && path.Hash == Universe.Hash(Path)
+        ? new StorePath(path.Hash, "wrong") : path;
 
     /// <summary>The NAR of a path, as it is said to be.</summary>
     public byte[] NarOf(string path, byte[] nar) => Kind == LieKind.Nar && path == Path ? Bodies.Nar($"evil {path}") : nar;

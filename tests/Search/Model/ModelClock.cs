@@ -1,6 +1,9 @@
 namespace OrleansCache.Model.Tests;
 
-/// <summary>The one clock of database, store and processes, which a schedule sets forward. Pauses are gates: they last as long as the schedule likes.</summary>
+/// <summary>
+/// The one clock of database, store and processes, which a schedule sets forward. Pauses are gates: they last as long as the schedule
+/// likes.
+/// </summary>
 internal sealed class ModelClock : TimeProvider
 {
     public TimeSpan Shift { get; set; }

@@ -8,13 +8,17 @@ namespace OrleansCache.Model.Tests;
 internal sealed class ModelCollection(GcCatalog catalog) : IGarbageCollection
 {
     public Task<GcRow?> StartRowAsync(GcRequest request, OperationId operation) => catalog.StartAsync(
-        Gateway.Cache, operation, false, request, TimeSpan.FromSeconds(request.OlderThanSeconds ?? 0), TimeSpan.Zero, TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, Caller.Server, CancellationToken.None);
+        Gateway.Cache, operation, false, request, TimeSpan.FromSeconds(request.OlderThanSeconds ?? 0), TimeSpan.Zero,
+            TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, Caller.Server, CancellationToken.None);
 
-    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel) =>
-        (await StartRowAsync(request, operation))?.Run ?? throw new CacheProblemException(ProblemKind.GcRunning, "Another run has just ended.");
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
+        CancellationToken cancel) =>
+        (await StartRowAsync(request, operation))?.Run ?? throw new CacheProblemException(ProblemKind.GcRunning,
+            "Another run has just ended.");
 
     public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        (await catalog.FindAsync(Gateway.Cache, run, cancel))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, "There is no such run.");
+        (await catalog.FindAsync(Gateway.Cache, run, cancel))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
+            "There is no such run.");
 
     public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => throw new NotSupportedException();
 

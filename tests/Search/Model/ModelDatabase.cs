@@ -76,12 +76,15 @@ internal sealed class ModelDatabase : IAsyncDisposable
     public async Task ClearAsync()
     {
         if (_schedules++ % SchedulesBetweenTruncations == 0)
-            await ExecuteAsync(_connection, "truncate push, push_path, push_object, root, pin, pin_revision, pin_operation, gc_run, object, store_path, moving_path, moving_object, tombstone, nar_alias, nix_pending, kept_object, eviction, bar, publisher, trust_group");
+            await ExecuteAsync(_connection,
+                "truncate push, push_path, push_object, root, pin, pin_revision, pin_operation, gc_run, object, store_path, moving_path, " +
+                "moving_object, tombstone, nar_alias, nix_pending, kept_object, eviction, bar, publisher, trust_group");
         await ExecuteAsync(_connection, Clear);
     }
 
     public Task SetClockAsync(TimeSpan shift) =>
-        ExecuteAsync(_connection, string.Create(CultureInfo.InvariantCulture, $"update model.clock set shift = make_interval(secs => {shift.TotalSeconds})"));
+        ExecuteAsync(_connection,
+            string.Create(CultureInfo.InvariantCulture, $"update model.clock set shift = make_interval(secs => {shift.TotalSeconds})"));
 
     public async Task<CatalogState> ReadAsync()
     {

@@ -46,7 +46,8 @@ internal static class ModelProgram
 
         var search = seed is { } one
             ? await Search.RunAsync(gateways, 1, one, most: 1, TimeSpan.MaxValue, cluster)
-            : await Search.RunAsync(gateways, workers, Random.Shared.Next(1, 1_000_000_000), most: int.MaxValue, TimeSpan.FromMinutes(minutes), cluster);
+            : await Search.RunAsync(gateways, workers, Random.Shared.Next(1, 1_000_000_000), most: int.MaxValue,
+                TimeSpan.FromMinutes(minutes), cluster);
         Console.WriteLine(search);
         return search.Finding is null ? 0 : 1;
     }

@@ -6,7 +6,9 @@ using OrleansCache.Core.Store;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>A bucket in memory that does with each call what the schedule says: answers, fails, loses the answer, or takes effect late.</summary>
+/// <summary>
+/// A bucket in memory that does with each call what the schedule says: answers, fails, loses the answer, or takes effect late.
+/// </summary>
 internal sealed class ModelStore(ModelClock clock) : IObjectStore
 {
     // A PUT that began before its URL expired may end so much later (PushOptions.LateUpload).
@@ -31,14 +33,16 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
 
     public IEnumerable<string> NarInfos => Objects.Keys.Where(k => k.EndsWith(".narinfo", StringComparison.Ordinal));
 
-    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         await Turns.ReachAsync($"PUT {key}");
         var bytes = body.ToArray();
         return Write([key.ToString()], fence, k => Objects[k] = bytes)[0];
     }
 
-    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         await Turns.ReachAsync($"DELETE {string.Join(' ', keys)}");
         return Write([.. keys.Select(k => k.ToString())], fence, k => Objects.Remove(k));
@@ -102,7 +106,8 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
             throw new ObjectStoreException($"{key} is there, with other bytes", isTransient: false);
     }
 
-    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancel)
     {
         await Turns.ReachAsync($"PUT part {number} of {key}");
         var bytes = body.ToArray();
@@ -116,11 +121,13 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
         var expires = clock.GetUtcNow() + life;
-        return new SignedUrl(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://bucket/{key}?expires={expires.UtcTicks}")), new Dictionary<string, string>(), expires);
+        return new SignedUrl(new Uri(string.Create(CultureInfo.InvariantCulture, $"http://bucket/{key}?expires={expires.UtcTicks}")),
+            new Dictionary<string, string>(), expires);
     }
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
-        [new Uri(string.Create(CultureInfo.InvariantCulture, $"http://bucket/{key}?upload={uploadId}&expires={(clock.GetUtcNow() + life).UtcTicks}"))];
+        [new Uri(string.Create(CultureInfo.InvariantCulture,
+            $"http://bucket/{key}?upload={uploadId}&expires={(clock.GetUtcNow() + life).UtcTicks}"))];
 
     public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
     {
@@ -134,7 +141,8 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         return id;
     }
 
-    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel)
     {
         await Turns.ReachAsync($"JOIN {key}");
         var fault = Turns.TakeFault();
@@ -218,7 +226,8 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     }
 
     private ObjectInfo Info(ObjectKey key, byte[] body) => new(
-        key, body.Length, Bodies.IsLarge(body) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1" : Convert.ToHexStringLower(MD5.HashData(body)), clock.GetUtcNow());
+        key, body.Length, Bodies.IsLarge(body) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1"
+            : Convert.ToHexStringLower(MD5.HashData(body)), clock.GetUtcNow());
 }
 
 internal sealed class Multipart(string key, DateTimeOffset initiated)

@@ -21,7 +21,9 @@ public sealed class ModelTests
         Assert.True(search.Schedules > 0);
     }
 
-    /// <summary>Those that are not hunted here are still what they say: a change of the catalog's functions has to take them along.</summary>
+    /// <summary>
+    /// Those that are not hunted here are still what they say: a change of the catalog's functions has to take them along.
+    /// </summary>
     [Fact]
     public void Every_mutant_finds_the_text_that_it_changes()
     {

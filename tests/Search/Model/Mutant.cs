@@ -37,7 +37,8 @@ internal sealed record Mutant(string Name)
     {
         var runner = gateway.Collector(batch);
         var cancel = CancellationToken.None;
-        if (this is { CondemnsReferencesFirst: false, MarksBeforeTheBarrier: false, SweepsReferencesFirst: false, SweepsObjectsAtOnce: false })
+        if (this is { CondemnsReferencesFirst: false, MarksBeforeTheBarrier: false, SweepsReferencesFirst: false,
+            SweepsObjectsAtOnce: false })
         {
             await runner.RunAsync(row, owner, progress, cancel);
             return;

@@ -15,7 +15,9 @@ internal enum Slip
     DeclaresOther,
 }
 
-/// <summary>A push as niks3's clients do it: opened with hashes, uploaded, and declared just before the commit. They neither wait nor renew.</summary>
+/// <summary>
+/// A push as niks3's clients do it: opened with hashes, uploaded, and declared just before the commit. They neither wait nor renew.
+/// </summary>
 internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd End, Slip Slip) : Operation(Id)
 {
     private const int Tries = 3;
@@ -27,7 +29,8 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
         var closure = Lie.Of(session.Universe.Closure(Root, Builder, null));
         var described = Slip == Slip.DeclaresOther ? Lie.Of(session.Universe.Closure(Root, Builder + 1, null)) : closure;
         var sayings = By.IsHonest() ? session.Truths.Declare(By.CallerOf(), described.Paths) : [];
-        var logs = closure.Paths.DistinctBy(p => DeriverOf(session, p)).ToDictionary(p => ObjectKey.Log(DeriverOf(session, p)), p => p.Path.Hash);
+        var logs = closure.Paths.DistinctBy(p => DeriverOf(session, p)).ToDictionary(p => ObjectKey.Log(DeriverOf(session, p)),
+            p => p.Path.Hash);
         var request = new Niks3Push
         {
             Root = Universe.Hash(Root),
@@ -48,9 +51,11 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
         foreach (var upload in opened.Uploads)
             await UploadAsync(session, opened.Id, upload);
         foreach (var path in closure.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)))
-            await session.TryAsync("keep listing", 1, g => g.Niks3Pushes.As(By.CallerOf()).KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
+            await session.TryAsync("keep listing", 1, g => g.Niks3Pushes.As(By.CallerOf())
+                .KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
         foreach (var key in logs.Keys.Where(opened.MissingObjects.Contains))
-            await session.TryAsync("keep log", 2, g => g.Niks3Pushes.As(By.CallerOf()).KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, key, Encoding.UTF8.GetBytes($"log {Id}"), CancellationToken.None));
+            await session.TryAsync("keep log", 2, g => g.Niks3Pushes.As(By.CallerOf()).KeepObjectAsync(CacheName.Default, opened.Id,
+                opened.Secret, key, Encoding.UTF8.GetBytes($"log {Id}"), CancellationToken.None));
 
         if (End == PushEnd.Leave)
             return;
@@ -69,14 +74,17 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
         if (Slip != Slip.DeclaresNothing)
         {
             var said = described.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)).Select(p => Declare(session, p)).ToList();
-            isDeclared = await session.TryAsync("declare", Tries, g => g.Niks3Pushes.As(By.CallerOf()).DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None)) is not null;
+            isDeclared = await session.TryAsync("declare", Tries, g => g.Niks3Pushes.As(By.CallerOf())
+                .DeclareAsync(CacheName.Default, opened.Id, said, CancellationToken.None)) is not null;
         }
 
         await session.TryAsync("commit", Tries, async g =>
         {
-            var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromDays(1), CancellationToken.None);
+            var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromDays(1),
+                CancellationToken.None);
             if (answer.State == PushState.Committed)
-                session.Truths.Committed(session.Promises.Committed(opened.Id, answer, isDeclared ? [.. sayings.Where(s => opened.Missing.Contains(s.Path))] : []));
+                session.Truths.Committed(session.Promises.Committed(opened.Id, answer, isDeclared
+                    ? [.. sayings.Where(s => opened.Missing.Contains(s.Path))] : []));
             return answer;
         });
     }
@@ -89,12 +97,14 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
     private async Task UploadAsync(Session session, PushId push, Niks3Upload upload)
     {
         var body = Bodies.Of(upload.NarHash, upload.Id, large: true, Lie.IsNoise);
-        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(upload.Parts[0], body) ? "" : throw new ConnectionLostException());
+        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(upload.Parts[0], body) ? ""
+            : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)
             return;
         await session.TryAsync("uploaded", Tries, async g =>
         {
-            await g.Niks3Pushes.As(By.CallerOf()).UploadedAsync(CacheName.Default, upload.Id, upload.NarHash, [Convert.ToHexStringLower(MD5.HashData(body))], CancellationToken.None);
+            await g.Niks3Pushes.As(By.CallerOf()).UploadedAsync(CacheName.Default, upload.Id, upload.NarHash,
+                [Convert.ToHexStringLower(MD5.HashData(body))], CancellationToken.None);
             session.Promises.Stored(push, upload.NarHash);
             return "";
         });

@@ -14,11 +14,14 @@ internal enum NixLog
     RealisationAfter,
 }
 
-/// <summary>A copy as stock Nix does it, object by object, references first. Whether its NARs are compressed changes their files and names.</summary>
+/// <summary>
+/// A copy as stock Nix does it, object by object, references first. Whether its NARs are compressed changes their files and names.
+/// </summary>
 /// <param name="Credential">Number of the one that several copies may share.</param>
 /// <param name="Remembers">Its Nix remembers that all but the top is there, and does not ask.</param>
 /// <param name="Breaks">The connection of each NAR breaks once before all of it was sent.</param>
-internal sealed record NixOperation(int Id, string Root, int Builder, int Credential, bool Compresses, bool Remembers, NixLog Log, bool Breaks) : Operation(Id)
+internal sealed record NixOperation(int Id, string Root, int Builder, int Credential, bool Compresses, bool Remembers, NixLog Log,
+    bool Breaks) : Operation(Id)
 {
     private const int Tries = 3;
 
@@ -57,7 +60,8 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         var known = session.Universe.NameOf(path.Path.Hash);
         var nar = Lie.NarOf(known, session.Universe.Nar(known, Builder));
         var file = Compresses ? Zstd.Compress(nar) : nar;
-        var name = NarFileName.TryParse($"{Sha256Hash.Compute(file).ToNix32()}.nar{(Compresses ? ".zst" : "")}", out var parsed) ? parsed : throw new InvalidOperationException();
+        var name = NarFileName.TryParse($"{Sha256Hash.Compute(file).ToNix32()}.nar{(Compresses ? ".zst" : "")}", out var parsed) ? parsed
+            : throw new InvalidOperationException();
 
         // 1. The NAR.
         var isThere = await AskAsync(session, $"HEAD nar of {path.Path.Name}", async (nix, told) =>
@@ -109,8 +113,11 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
         });
 
         Task KeepLogAsync(NixLog log, NixLog realisation) =>
-            Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(known)), NixExtraKind.Log, Universe.Deriver(known).Hash, null, Encoding.UTF8.GetBytes($"log {Id}")))
-            : Log == realisation ? KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{path.NarHash.ToHex()}!{path.Path.Name}")), NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
+            Log == log ? KeepAsync(new NixExtra(ObjectKey.Log(Universe.Deriver(known)), NixExtraKind.Log, Universe.Deriver(known).Hash,
+                null, Encoding.UTF8.GetBytes($"log {Id}")))
+            : Log == realisation
+                ? KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{path.NarHash.ToHex()}!{path.Path.Name}")),
+                NixExtraKind.Realisation, path.Path.Hash, null, Encoding.UTF8.GetBytes($"realisation {Id}")))
             : Task.CompletedTask;
 
         Task KeepAsync(NixExtra extra) => AskAsync(session, $"PUT {extra.Kind} of {path.Path.Name}", async (nix, told) =>
@@ -122,7 +129,8 @@ internal sealed record NixOperation(int Id, string Root, int Builder, int Creden
     }
 
     // An answer is a promise of a key (with the hash of its file), of a file of this hash wherever it is, or of nothing new.
-    private Task<bool> AskAsync(Session session, string what, Func<INixCopy, Action<string?, Sha256Hash?>, Task<bool>> request) => session.TryAsync(what, Tries, g =>
+    private Task<bool> AskAsync(Session session, string what, Func<INixCopy, Action<string?, Sha256Hash?>, Task<bool>> request) =>
+        session.TryAsync(what, Tries, g =>
     {
         var started = session.Now;
         return g.NixAsync(nix => request(nix, (key, file) => session.Holds.Told(Who, started, session.Now, key, file)));

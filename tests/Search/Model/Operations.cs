@@ -17,7 +17,8 @@ internal abstract record Operation(int Id)
 
     protected OperationId Key() => Key(Id);
 
-    protected static OperationId Key(int id) => OperationId.TryParse(string.Create(CultureInfo.InvariantCulture, $"op-{id}"), out var key) ? key : throw new InvalidOperationException();
+    protected static OperationId Key(int id) => OperationId.TryParse(string.Create(CultureInfo.InvariantCulture, $"op-{id}"), out var key)
+        ? key : throw new InvalidOperationException();
 }
 
 internal enum PushEnd
@@ -68,7 +69,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
             opened = await session.TryAsync($"begin {Root} again", 1, async g =>
             {
                 var answer = await g.Pushes.As(By.CallerOf()).BeginAsync(CacheName.Default, closure, key, CancellationToken.None);
-                session.Check(answer.Id == opened.Id, "I12", $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
+                session.Check(answer.Id == opened.Id, "I12",
+                    $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
                 session.Promises.Begun(answer, closure, said);
                 return answer;
             }) ?? opened;
@@ -88,7 +90,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
                 break;
             var answer = await session.TryAsync("wait", 1, async g =>
             {
-                var answer = await g.Pushes.As(By.CallerOf()).WaitAsync(CacheName.Default, push, new WaitRequest { Paths = waiting, TimeoutSeconds = 0 }, CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf())
+                    .WaitAsync(CacheName.Default, push, new WaitRequest { Paths = waiting, TimeoutSeconds = 0 }, CancellationToken.None);
                 session.Promises.Waited(push, answer, closure);
                 return answer;
             });
@@ -119,7 +122,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         {
             var answer = await session.TryAsync("commit", Tries, async g =>
             {
-                var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1), CancellationToken.None);
+                var answer = await g.Pushes.As(By.CallerOf()).CommitAsync(CacheName.Default, push, TimeSpan.FromDays(1),
+                    CancellationToken.None);
                 if (answer.State == PushState.Committed)
                     session.Truths.Committed(session.Promises.Committed(push, answer, said));
                 if (answer.State == PushState.Committed && Pin is not null)
@@ -147,7 +151,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         var parts = grant.Id.Split('~');
         var (key, narHash) = ($"nar/{parts[1]}", Sha256Hash.Parse($"sha256:{parts[3]}"));
         var body = Bodies.Of(narHash, key, grant.Url is null, Lie.IsNoise);
-        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(grant.Url ?? grant.Parts[0], body) ? "" : throw new ConnectionLostException());
+        var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(grant.Url ?? grant.Parts[0], body)
+            ? "" : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)
             return null;
         var path = closure.Paths.First(p => p.NarHash == narHash).Path.Hash;
@@ -155,7 +160,8 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
         {
             var answer = await g.Pushes.As(By.CallerOf()).ReportAsync(CacheName.Default, push, new UploadReport
             {
-                Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length + (misreports ? 1 : 0), Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
+                Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length
+                    + (misreports ? 1 : 0), Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] }],
                 Listings = [new PathListing { Path = path, Content = [1] }],
             }, CancellationToken.None);
             if (answer.Stored.Count == 1)
@@ -171,7 +177,8 @@ internal sealed record CollectOperation(int Id, bool Retention, int GraceSeconds
 {
     public override Task RunAsync(Session session) => session.TryAsync("gc", 1, async g =>
     {
-        var request = new GcRequest { OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0, GraceSeconds = GraceSeconds, FailedUploadsOlderThanSeconds = 0 };
+        var request = new GcRequest { OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0, GraceSeconds = GraceSeconds,
+            FailedUploadsOlderThanSeconds = 0 };
         var owner = Key().Value;
         var row = await g.StartRunAsync(request, Key());
         if (row?.Owner != owner)
@@ -217,7 +224,8 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
         {
             case Chore.Commits:
                 foreach (var push in await g.Database.ListAsync("select * from @fn@.lease_commits($1, null, $2, $3)",
-                    p => p.With(Gateway.Cache).With(Gateway.Options.CommitLease).With(100), r => new PushId(r.GetGuid(0)), CancellationToken.None))
+                    p => p.With(Gateway.Cache).With(Gateway.Options.CommitLease).With(100), r => new PushId(r.GetGuid(0)),
+                        CancellationToken.None))
                     await g.Publisher.PublishAsync(Gateway.Cache, push, CancellationToken.None);
                 break;
             case Chore.Narinfos:
@@ -249,7 +257,8 @@ internal sealed record KeepAliveOperation(int Id) : Operation(Id)
 {
     public override Task RunAsync(Session session) => session.TryAsync("keep alive", 1, async g =>
     {
-        var open = await g.Database.ListAsync("select public_id from push where state = 'open' and holder is null order by id limit 1", static _ => { }, r => new PushId(r.GetGuid(0)), CancellationToken.None);
+        var open = await g.Database.ListAsync("select public_id from push where state = 'open' and holder is null order by id limit 1",
+            static _ => { }, r => new PushId(r.GetGuid(0)), CancellationToken.None);
         foreach (var push in open)
             await g.Pushes.As(Caller.Server).RenewAsync(CacheName.Default, push, CancellationToken.None);
         return "";
@@ -276,14 +285,17 @@ internal sealed record PinOperation(int Id, PinChange Change, string Path) : Ope
         switch (Change)
         {
             case PinChange.Delete:
-                await g.Pins.As(By.CallerOf()).DeleteAsync(CacheName.Default, Name, PinCondition.None, Key(), Patience, CancellationToken.None);
+                await g.Pins.As(By.CallerOf()).DeleteAsync(CacheName.Default, Name, PinCondition.None, Key(), Patience,
+                    CancellationToken.None);
                 break;
             case PinChange.Rollback:
-                await g.Pins.As(By.CallerOf()).RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, Key(), Patience, CancellationToken.None);
+                await g.Pins.As(By.CallerOf()).RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, Key(), Patience,
+                    CancellationToken.None);
                 break;
             default:
                 var set = await g.Pins.As(By.CallerOf()).SetAsync(
-                    CacheName.Default, Name, new SetPin { Path = Universe.Path(Path), KeepRevisions = 2, ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null },
+                    CacheName.Default, Name, new SetPin { Path = Universe.Path(Path), KeepRevisions = 2,
+                        ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null },
                     PinCondition.None, Key(), Patience, CancellationToken.None);
                 if (Turns.IsHeard)
                     session.Truths.Pin(Name, set.Pin.Path, session.Store);

@@ -2,7 +2,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>Who asks. Alice, Bob and Dora are of one trust group, the others each of their own. Dora and Dan may pin. Mallory lies.</summary>
+/// <summary>
+/// Who asks. Alice, Bob and Dora are of one trust group, the others each of their own. Dora and Dan may pin. Mallory lies.
+/// </summary>
 internal enum Party
 {
     /// <summary>The one caller of schedules without Mallory.</summary>
@@ -21,11 +23,13 @@ internal static class Parties
 
     public static IReadOnlyList<Party> Pinners { get; } = [Party.Dora, Party.Dan];
 
-    public static Caller CallerOf(this Party party) => party == Party.Anyone ? Caller.Anonymous : new Caller($"{party}", party.Group(), party.Rank());
+    public static Caller CallerOf(this Party party) => party == Party.Anyone ? Caller.Anonymous
+        : new Caller($"{party}", party.Group(), party.Rank());
 
     /// <summary>As stock Nix: several copies may share a credential.</summary>
     public static Caller CredentialOf(this Party party, int number) =>
-        party == Party.Anyone ? new Caller($"credential-{number}", Caller.Anonymous.Group, 0) : new Caller($"{party}-{number}", party.Group(), party.Rank());
+        party == Party.Anyone ? new Caller($"credential-{number}", Caller.Anonymous.Group, 0)
+            : new Caller($"{party}-{number}", party.Group(), party.Rank());
 
     public static bool IsHonest(this Party party) => party != Party.Mallory;
 

@@ -3,7 +3,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>What clients were told and may rely on: that paths are present and NARs stored until their push ends or expires, and that commits are done.</summary>
+/// <summary>
+/// What clients were told and may rely on: that paths are present and NARs stored until their push ends or expires, and that commits are
+/// done.
+/// </summary>
 internal sealed class Promises
 {
     private readonly Dictionary<PushId, Promise> _promises = [];
@@ -36,7 +39,8 @@ internal sealed class Promises
         {
             Expires = answer.Expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
-            Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
+            Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored
+                && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
             True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !doubts.Contains(s.Path))],
             IsHonest = said.Count > 0,
         };
@@ -53,7 +57,8 @@ internal sealed class Promises
         {
             Expires = expires,
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !answer.Missing.Contains(p))],
-            Stored = [.. closure.Paths.Where(p => answer.Missing.Contains(p.Path.Hash) && !uploads.Contains(p.NarHash)).Select(p => p.NarHash)],
+            Stored = [.. closure.Paths.Where(p => answer.Missing.Contains(p.Path.Hash) && !uploads.Contains(p.NarHash))
+                .Select(p => p.NarHash)],
             IsHonest = honest,
             Keys = [.. keys.Where(k => !answer.MissingObjects.Contains(ObjectKey.Parse(k)))],
         };
@@ -94,7 +99,8 @@ internal sealed class Promises
     {
         Ends(push);
         _told.Add(push);
-        return [.. said.Where(s => !answer.Conflicts.Contains(s.Path) && !(_doubts.TryGetValue(push, out var doubts) && doubts.Contains(s.Path)))];
+        return [.. said.Where(s => !answer.Conflicts.Contains(s.Path)
+            && !(_doubts.TryGetValue(push, out var doubts) && doubts.Contains(s.Path)))];
     }
 
     /// <summary>The client gives it up.</summary>
@@ -117,21 +123,25 @@ internal sealed class Promises
             if (promise.Lapsed || row is { State: "committed" } or { IsWithdrawn: true })
                 continue;
             // One that declares or was promised what was taken back ends when it is begun again.
-            if (row is { State: "aborted" } && _closures[push].Paths.Any(p => withdrawn.Path(p.Path.Hash, row.Created) || withdrawn.Nar(p.NarHash, row.Created)))
+            if (row is { State: "aborted" } && _closures[push].Paths.Any(p => withdrawn.Path(p.Path.Hash, row.Created)
+                || withdrawn.Nar(p.NarHash, row.Created)))
                 continue;
             check(row is { State: not "aborted" }, "I3", $"push {push} is {row?.State}, and its client neither knows nor was silent");
             if (row is null)
                 continue;
             foreach (var path in promise.Present.Where(p => !withdrawn.Path(p, row.Created)))
-                check(store.Objects.ContainsKey($"{path}.narinfo"), "I3", $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
+                check(store.Objects.ContainsKey($"{path}.narinfo"), "I3",
+                    $"push {push} was told that {path} is present, and its narinfo is not in the bucket");
             // One that a commit has just superseded is being written; no commit is answered before that.
-            foreach (var saying in promise.True.Where(s => !withdrawn.Path(s.Path, row.Created) && state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
+            foreach (var saying in promise.True.Where(s => !withdrawn.Path(s.Path, row.Created)
+                && state.Paths.Values.Any(p => p.Hash == s.Path && p.Recorded)))
                 truths.Check(saying, "present", 1, store, check);
             foreach (var key in promise.Keys.Where(k => !withdrawn.Key(k, row.Created)))
                 check(store.Objects.ContainsKey(key), "I3", $"push {push} was told that {key} is there, and it is not in the bucket");
             foreach (var nar in promise.Stored.Where(n => !withdrawn.Nar(n, row.Created)))
             {
-                check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned" && store.Objects.TryGetValue(o.Key, out var body) && (!promise.IsHonest || Bodies.Is(body, o.Key, nar))),
+                check(state.Objects.Values.Any(o => o.NarHash == nar && o.State is "stored" or "live" or "condemned"
+                    && store.Objects.TryGetValue(o.Key, out var body) && (!promise.IsHonest || Bodies.Is(body, o.Key, nar))),
                     "I3", $"push {push} was told that the NAR {nar} is stored, and it is not");
             }
         }
@@ -141,13 +151,15 @@ internal sealed class Promises
         {
             foreach (var path in _closures[push.Key].Paths)
             {
-                check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live") && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
+                check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live")
+                    && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
                     "I5", $"push {push.Key} is committed, and {path.Path.Name} is not there");
             }
         }
 
         foreach (var push in _told)
-            check(state.Pushes.Exists(u => u.Key == push && u.State == "committed"), "I5", $"push {push} was told that it is committed, and it is not");
+            check(state.Pushes.Exists(u => u.Key == push && u.State == "committed"), "I5",
+                $"push {push} was told that it is committed, and it is not");
         _told.Clear();
     }
 

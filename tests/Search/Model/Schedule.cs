@@ -67,7 +67,8 @@ internal sealed class Schedule : IDisposable
     /// <summary>What was done, for people.</summary>
     public List<string> Trace { get; } = [];
 
-    public static async Task<Schedule> BeginAsync(ModelDatabase database, Universe universe, bool retains, Mutant mutant, IModelCluster? cluster = null)
+    public static async Task<Schedule> BeginAsync(ModelDatabase database, Universe universe, bool retains, Mutant mutant,
+        IModelCluster? cluster = null)
     {
         var schedule = new Schedule(database, universe, retains, mutant);
         await database.ClearAsync();
@@ -75,7 +76,8 @@ internal sealed class Schedule : IDisposable
             schedule.Turns.Settle = engines.SettleAsync;
         var gateways = new List<Gateway>();
         foreach (var catalog in database.Catalogs)
-            gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None), schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count]));
+            gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None),
+                schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count]));
         gateways.ForEach(g => g.Join());
         schedule.Gateways = gateways;
         return schedule;
@@ -184,7 +186,8 @@ internal sealed class Schedule : IDisposable
         PinChanges++;
         try
         {
-            await Gateways[0].Pins.DeleteAsync(CacheName.Default, PinOperation.Name, PinCondition.None, OperationId.New(), TimeSpan.FromDays(1), CancellationToken.None);
+            await Gateways[0].Pins.DeleteAsync(CacheName.Default, PinOperation.Name, PinCondition.None, OperationId.New(),
+                TimeSpan.FromDays(1), CancellationToken.None);
         }
         catch (CacheProblemException)
         {
@@ -209,11 +212,15 @@ internal sealed class Schedule : IDisposable
     }
 
     // What only reads needs no look afterwards.
-    private static bool Changes(Flow flow) => flow.IsFree || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list")
-        && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("LIST", StringComparison.Ordinal) && !flow.What.StartsWith("select", StringComparison.Ordinal);
+    private static bool Changes(Flow flow) => flow.IsFree
+        || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list")
+        && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("LIST", StringComparison.Ordinal)
+            && !flow.What.StartsWith("select", StringComparison.Ordinal);
 
-    // A gateway that stands still for more than a day between its claim of a key and its own call to the store is taken for dead: by then the key may be nobody's.
-    private static bool IsUpload(Flow flow) => flow.What.StartsWith("POST", StringComparison.Ordinal) || flow.What.StartsWith("PUT new", StringComparison.Ordinal);
+    // A gateway that stands still for more than a day between its claim of a key and its own call to the store is taken for dead: by then
+    // the key may be nobody's.
+    private static bool IsUpload(Flow flow) => flow.What.StartsWith("POST", StringComparison.Ordinal)
+        || flow.What.StartsWith("PUT new", StringComparison.Ordinal);
 
     private Flow? Find(int operation, int call) => Turns.Waiting.FirstOrDefault(f => f.Operation == operation && f.Call == call);
 

@@ -41,7 +41,8 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         for (var seed = first; seed < first + MostSchedulesForAMutant; seed++)
         {
             if (await explorer.ExploreAsync(seed) is { } finding)
-                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink ? await explorer.ShrinkAsync(finding) : finding);
+                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink
+                    ? await explorer.ShrinkAsync(finding) : finding);
         }
 
         return new Search(mutant.Name, first, MostSchedulesForAMutant, watch.Elapsed, null);
@@ -49,8 +50,11 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
 
     public override string ToString() => Name == "the product"
         ? string.Create(CultureInfo.InvariantCulture,
-            $"{Finding}{Schedules} schedules in {Time.TotalSeconds:0} s ({Schedules / Time.TotalSeconds:0.0} a second), {(Finding is null ? "nothing found" : "one finding")}; seeds from {First}")
+            $"{Finding}{Schedules} schedules in {Time.TotalSeconds:0} s ({Schedules / Time.TotalSeconds:0.0} a second), " +
+                $"{(Finding is null ? "nothing found" : "one finding")}; seeds from {First}")
         : Finding is null
             ? string.Create(CultureInfo.InvariantCulture, $"{Name}: NOT FOUND in {Schedules} schedules, {Time.TotalSeconds:0} s")
-            : string.Create(CultureInfo.InvariantCulture, $"{Name}: found by schedule {Schedules}, after {Time.TotalSeconds:0} s, in {Finding.Decisions.Count} decisions: {Finding.Violation.Message}");
+            : string.Create(CultureInfo.InvariantCulture,
+                $"{Name}: found by schedule {Schedules}, after {Time.TotalSeconds:0} s, in {Finding.Decisions.Count} decisions: " +
+                $"{Finding.Violation.Message}");
 }

@@ -27,7 +27,9 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
 
     public void Check(bool holds, string invariant, string message) => schedule.Check(holds, invariant, message);
 
-    /// <summary>Asks, again at the next gateway when the connection was lost; null when that was so each time, or when the answer was a refusal.</summary>
+    /// <summary>
+    /// Asks, again at the next gateway when the connection was lost; null when that was so each time, or when the answer was a refusal.
+    /// </summary>
     public async Task<T?> TryAsync<T>(string what, int tries, Func<Gateway, Task<T>> request)
     {
         for (var i = 0; i < tries; i++)
@@ -53,7 +55,8 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
     {
         var gateway = schedule.Gateways[(Operation.Id + _calls) % schedule.Gateways.Count];
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var flow = new Flow(schedule.Turns, Operation.Id, _calls++, gateway.Number, what) { IsFree = free, Lose = () => answer.TrySetException(new ConnectionLostException()), NextCall = () => _calls++ };
+        var flow = new Flow(schedule.Turns, Operation.Id, _calls++, gateway.Number, what) { IsFree = free, Lose = () =>
+            answer.TrySetException(new ConnectionLostException()), NextCall = () => _calls++ };
         schedule.Begun(flow);
         _ = Turns.RunAsync(flow, async () =>
         {

@@ -6,15 +6,21 @@ using OrleansCache.Nix;
 namespace OrleansCache.Model.Tests;
 
 /// <summary>
-/// I13: what an honest publisher was told or pinned stays whole and true. Its narinfo says what that publisher declared, is signed, and leads to the declared bytes:
-/// (1) present at begin, without being called a conflict or unverified: while the push is open; (2) committed, without being called so then or at begin: while the path is there;
-/// (3) pinned with a push: as (2), as a pin keeps its closure; (4) pinned without one: as it was when the pin was set, while the pin keeps it, and its bytes are the NAR's; (5) superseded: its NAR stays for thirty days.
+/// I13: what an honest publisher was told or pinned stays whole and true. Its narinfo says what that publisher declared, is signed, and
+/// leads to the declared bytes:
+/// (1) present at begin, without being called a conflict or unverified: while the push is open; (2) committed, without being called so then
+/// or at begin: while the path is there;
+/// (3) pinned with a push: as (2), as a pin keeps its closure; (4) pinned without one: as it was when the pin was set, while the pin keeps
+/// it, and its bytes are the NAR's; (5) superseded: its NAR stays for thirty days.
 /// </summary>
 /// <remarks>
-/// Allowed, since it is a withdrawal that the row records: what a publisher of a higher rank declares takes the place of (1) and (2). Of an equal rank nothing does, but for (1)
+/// Allowed, since it is a withdrawal that the row records: what a publisher of a higher rank declares takes the place of (1) and (2). Of an
+/// equal rank nothing does, but for (1)
 /// where the path was there on the word of a lower rank, which the commit tells, and for (4), which declares
-/// nothing: a push of the same rank that was past its commit when the pin was set publishes what it declares. That somebody publishes the same declaration anew with a NAR
-/// that a server has read changes nothing of what is compared here. 'present' in the answer to a wait says only that the path is there; the commit tells whether it is as declared.
+/// nothing: a push of the same rank that was past its commit when the pin was set publishes what it declares. That somebody publishes the
+/// same declaration anew with a NAR
+/// that a server has read changes nothing of what is compared here. 'present' in the answer to a wait says only that the path is there; the
+/// commit tells whether it is as declared.
 /// Clients of deferred pushes declare no names of what they do not bring, and are told nothing of it.
 /// </remarks>
 internal sealed class Truths
@@ -32,7 +38,10 @@ internal sealed class Truths
     public List<Saying> Declare(Caller caller, IReadOnlyList<PathDeclaration> closure)
     {
         var names = closure.ToDictionary(p => p.Path.Hash, p => p.Path);
-        List<Saying> said = [.. closure.Select(p => new Saying(p.Path.Hash, Text(p.Path, p.NarHash, p.NarSize, p.References.Select(r => names.TryGetValue(r, out var name) ? name : p.Path), p.Ca?.ToString()), caller.Rank, caller.Publisher, caller.Group))];
+        List<Saying> said =
+            [.. closure.Select(p =>
+            new Saying(p.Path.Hash, Text(p.Path, p.NarHash, p.NarSize, p.References.Select(r => names.TryGetValue(r, out var name) ? name
+            : p.Path), p.Ca?.ToString()), caller.Rank, caller.Publisher, caller.Group))];
         _declared.AddRange(said);
         return said;
     }
@@ -43,7 +52,9 @@ internal sealed class Truths
             _committed.AddRange(sayings);
     }
 
-    /// <summary>A push was committed with its pin, and was told of conflicts: builds of its own group, which a pin takes as they are.</summary>
+    /// <summary>
+    /// A push was committed with its pin, and was told of conflicts: builds of its own group, which a pin takes as they are.
+    /// </summary>
     public void PushedPin(Caller caller, IEnumerable<StorePathHash> conflicts, ModelStore store, Action<bool, string, string> check)
     {
         if (!Turns.IsHeard)
@@ -51,7 +62,8 @@ internal sealed class Truths
         foreach (var path in conflicts)
         {
             if (Read(store, path) is { } info && Text(info) is var text)
-                check(_declared.Exists(d => d.Path == path && d.Text == text && d.Group == caller.Group), "I13", $"the pin of {caller.Publisher} was moved, and nobody of its group declares what the narinfo says: {text}");
+                check(_declared.Exists(d => d.Path == path && d.Text == text && d.Group == caller.Group), "I13",
+                    $"the pin of {caller.Publisher} was moved, and nobody of its group declares what the narinfo says: {text}");
         }
     }
 
@@ -80,7 +92,8 @@ internal sealed class Truths
         _committed.RemoveAll(s => !there.Contains(s.Path));
         foreach (var saying in _committed)
             Check(saying, "committed", saying.Rank + 1, store, check);
-        _pinned.RemoveAll(k => !state.Pins.Any(p => p.Name == k.Pin && !p.Deleted && p.Kept.Any(path => state.Paths.TryGetValue(path, out var row) && row.Hash == k.Path)));
+        _pinned.RemoveAll(k => !state.Pins.Any(p => p.Name == k.Pin && !p.Deleted
+            && p.Kept.Any(path => state.Paths.TryGetValue(path, out var row) && row.Hash == k.Path)));
         foreach (var pinned in _pinned)
         {
             foreach (var (path, text) in pinned.Closure)
@@ -114,20 +127,25 @@ internal sealed class Truths
         var text = Text(info);
         check(text == saying.Text || _declared.Exists(d => d.Path == saying.Path && d.Rank >= above && d.Text == text),
             "I13", $"{saying.Publisher} was told that this is {told}: {saying.Text}; the narinfo says: {text}");
-        check(info.Verify(Gateway.Key), "I13", $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and its narinfo has no signature that is right");
-        check(!store.Objects.TryGetValue(info.Url, out var nar) || IsTrue(info, nar), "I13", $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and {info.Url} holds other bytes");
+        check(info.Verify(Gateway.Key), "I13",
+            $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and its narinfo has no signature that is right");
+        check(!store.Objects.TryGetValue(info.Url, out var nar) || IsTrue(info, nar), "I13",
+            $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and {info.Url} holds other bytes");
     }
 
     private static bool IsTrue(NarInfo info, byte[] nar) =>
-        Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length && (info.FileHash is null || info.FileHash == Sha256Hash.Compute(nar));
+        Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length
+            && (info.FileHash is null || info.FileHash == Sha256Hash.Compute(nar));
 
     private static NarInfo? Read(ModelStore store, StorePathHash path) =>
-        store.Objects.TryGetValue($"{path}.narinfo", out var text) && NarInfo.TryParse(Encoding.UTF8.GetString(text), out var info, out _) ? info : null;
+        store.Objects.TryGetValue($"{path}.narinfo", out var text) && NarInfo.TryParse(Encoding.UTF8.GetString(text), out var info, out _)
+            ? info : null;
 
     private static string Text(NarInfo info) => Text(info.StorePath, info.NarHash, info.NarSize, info.References, info.Ca?.ToString());
 
     private static string Text(StorePath path, Sha256Hash nar, long size, IEnumerable<StorePath> references, string? ca) =>
-        string.Create(CultureInfo.InvariantCulture, $"{path.Name} {nar} {size} [{string.Join(' ', references.Select(r => r.Name).Order(StringComparer.Ordinal))}] {ca}");
+        string.Create(CultureInfo.InvariantCulture,
+            $"{path.Name} {nar} {size} [{string.Join(' ', references.Select(r => r.Name).Order(StringComparer.Ordinal))}] {ca}");
 
     private sealed record Pinned(string Pin, StorePathHash Path, Dictionary<StorePathHash, string> Closure);
 }

@@ -34,7 +34,8 @@ internal sealed class Turns
     public IReadOnlyList<Flow> At(int gateway)
     {
         lock (_lock)
-            return [.. _parked.Concat(_waiting).Where(f => f.Gateway == gateway && !f.IsDead).OrderBy(f => _waiting.Contains(f)).ThenBy(f => f.Operation).ThenBy(f => f.Call)];
+            return [.. _parked.Concat(_waiting).Where(f => f.Gateway == gateway && !f.IsDead).OrderBy(f => _waiting.Contains(f))
+                .ThenBy(f => f.Operation).ThenBy(f => f.Call)];
     }
 
     public const string Pause = "pause";
@@ -42,7 +43,9 @@ internal sealed class Turns
     /// <summary>Who goes on just here; null outside a schedule.</summary>
     public static Flow? Now => Current.Value;
 
-    /// <summary>Reaches a gate: goes on when the schedule says so. At once outside a schedule; one that runs freely is held up by pauses only.</summary>
+    /// <summary>
+    /// Reaches a gate: goes on when the schedule says so. At once outside a schedule; one that runs freely is held up by pauses only.
+    /// </summary>
     /// <param name="always">Those that run freely, too.</param>
     public static Task ReachAsync(string what, bool always = false) =>
         Current.Value is { } flow && (always || what == Pause || !flow.IsFree) ? flow.Turns.WaitAsync(flow, what) : Task.CompletedTask;
@@ -102,7 +105,9 @@ internal sealed class Turns
         return UntilQuietAsync(gate.SetResult);
     }
 
-    /// <summary>Waits for another flow, or until nobody waits for that any longer. One whose process is killed meanwhile never returns.</summary>
+    /// <summary>
+    /// Waits for another flow, or until nobody waits for that any longer. One whose process is killed meanwhile never returns.
+    /// </summary>
     public async Task ParkAsync(Flow flow, Task until)
     {
         lock (_lock)

@@ -5,7 +5,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Model.Tests;
 
-/// <summary>A handful of store paths. Two builders may disagree about what one contains and refers to; two paths may have one NAR.</summary>
+/// <summary>
+/// A handful of store paths. Two builders may disagree about what one contains and refers to; two paths may have one NAR.
+/// </summary>
 internal sealed class Universe
 {
     private readonly Dictionary<string, Build[]> _builds;
@@ -20,7 +22,8 @@ internal sealed class Universe
         new("a diamond", ("a", [new("a")]), ("b", [new("b", "a")]), ("c", [new("c", "a")]), ("d", [new("d", "b", "c")])),
         new("shared NARs", ("a", [new("same")]), ("b", [new("same")]), ("c", [new("c", "a")]), ("d", [new("large d", "b")])),
         new("two builders", ("a", [new("a")]), ("x", [new("x")]), ("b", [new("b", "a"), new("b2", "x")]), ("c", [new("c", "b")])),
-        new("builders and shared NARs", ("a", [new("same")]), ("x", [new("same")]), ("b", [new("b", "a"), new("b", "a", "x")]), ("d", [new("d", "b")])),
+        new("builders and shared NARs", ("a", [new("same")]), ("x", [new("same")]), ("b", [new("b", "a"), new("b", "a", "x")]),
+            ("d", [new("d", "b")])),
         new("two tops", ("a", [new("a")]), ("b", [new("b", "a")]), ("c", [new("c", "a")])),
     ];
 
@@ -77,7 +80,9 @@ internal sealed class Universe
 
 internal sealed record Build(string Content, params string[] References);
 
-/// <summary>What clients upload: a NAR as it is or as zstd, or a text that says of itself which NAR it is, so that a bucket can be checked.</summary>
+/// <summary>
+/// What clients upload: a NAR as it is or as zstd, or a text that says of itself which NAR it is, so that a bucket can be checked.
+/// </summary>
 internal static class Bodies
 {
     /// <summary>A NAR that is larger goes up in parts.</summary>
@@ -87,7 +92,8 @@ internal static class Bodies
         Encoding.UTF8.GetBytes(content.StartsWith("large", StringComparison.Ordinal) ? content.PadRight(Large + Large / 2, '.') : content);
 
     /// <param name="noise">Not the NAR at all.</param>
-    public static byte[] Of(Sha256Hash narHash, string grant, bool large, bool noise = false) => Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{(noise ? "noise" : narHash.ToString())} {grant}");
+    public static byte[] Of(Sha256Hash narHash, string grant, bool large, bool noise = false) =>
+        Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{(noise ? "noise" : narHash.ToString())} {grant}");
 
     public static bool IsLarge(byte[] body) => body.AsSpan().StartsWith("large "u8);
 
@@ -96,7 +102,8 @@ internal static class Bodies
     {
         if (!key.EndsWith(".zst", StringComparison.Ordinal))
             return Sha256Hash.Compute(body) == narHash;
-        return body.AsSpan().StartsWith(ZstdMagic) ? Sha256Hash.Compute(Zstd.Decompress(body, 2 * Large)) == narHash : Encoding.UTF8.GetString(body).Contains(narHash.ToString(), StringComparison.Ordinal);
+        return body.AsSpan().StartsWith(ZstdMagic) ? Sha256Hash.Compute(Zstd.Decompress(body, 2 * Large)) == narHash
+            : Encoding.UTF8.GetString(body).Contains(narHash.ToString(), StringComparison.Ordinal);
     }
 
     private static ReadOnlySpan<byte> ZstdMagic => [0x28, 0xb5, 0x2f, 0xfd];

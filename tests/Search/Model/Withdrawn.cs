@@ -26,7 +26,8 @@ internal sealed class Withdrawn
         // Of what an eviction has taken the rows say no more.
         foreach (var nar in state.Objects.Values.Where(o => o.Kind == "nar" && o.NarHash is not null))
         {
-            if (store.Objects.TryGetValue(nar.Key, out var body) && !(_seen.TryGetValue(nar.Id, out var known) && ReferenceEquals(known.Body, body)))
+            if (store.Objects.TryGetValue(nar.Key, out var body)
+                && !(_seen.TryGetValue(nar.Id, out var known) && ReferenceEquals(known.Body, body)))
                 _seen[nar.Id] = (nar.Key, nar.NarHash!.Value, body);
         }
 

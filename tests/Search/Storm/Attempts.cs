@@ -31,7 +31,8 @@ internal sealed class Attempts(StormReport tally)
     /// <param name="once">One attempt. Told where to write its story.</param>
     /// <returns>Null: it failed for good, which was noted.</returns>
     /// <exception cref="OperationCanceledException">The storm was stopped by a violation.</exception>
-    public async Task<PushEnd?> UntilItEndsAsync(string client, StorePath root, Func<List<string>, CancellationToken, Task<PushEnd>> once, CancellationToken stopped)
+    public async Task<PushEnd?> UntilItEndsAsync(string client, StorePath root, Func<List<string>, CancellationToken, Task<PushEnd>> once,
+        CancellationToken stopped)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopped);
         limit.CancelAfter(Patience);
@@ -51,7 +52,8 @@ internal sealed class Attempts(StormReport tally)
                     }
 
                     if (clock.Elapsed > Slow)
-                        tally.Event($"{client}'s push of {root.BaseName} took {clock.Elapsed.TotalSeconds:0} s:\n  {string.Join("\n  ", story)}");
+                        tally.Event(
+                            $"{client}'s push of {root.BaseName} took {clock.Elapsed.TotalSeconds:0} s:\n  {string.Join("\n  ", story)}");
                     return end;
                 }
                 catch (BeginAgainException e)
@@ -63,7 +65,9 @@ internal sealed class Attempts(StormReport tally)
         }
         catch (Exception e) when (!stopped.IsCancellationRequested)
         {
-            tally.Violation($"{client}'s push of {root.BaseName} failed after {clock.Elapsed.TotalSeconds:0} s: {e.GetType().Name} {e.Message}\n  {string.Join("\n  ", story.TakeLast(30))}");
+            tally.Violation(
+                $"{client}'s push of {root.BaseName} failed after {clock.Elapsed.TotalSeconds:0} s: {e.GetType().Name} {e.Message}\n  " +
+                $"{string.Join("\n  ", story.TakeLast(30))}");
             return null;
         }
     }

@@ -10,7 +10,8 @@ internal sealed class Balancer(Fleet fleet, StormReport tally, Random random) : 
 {
     private const int OneAnswerLostOf = 100;
 
-    private readonly HttpMessageInvoker _inner = new(new SocketsHttpHandler { UseCookies = false, AutomaticDecompression = DecompressionMethods.GZip });
+    private readonly HttpMessageInvoker _inner =
+        new(new SocketsHttpHandler { UseCookies = false, AutomaticDecompression = DecompressionMethods.GZip });
     private readonly Lock _gate = new();
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -28,7 +29,9 @@ internal sealed class Balancer(Fleet fleet, StormReport tally, Random random) : 
             if (answer.StatusCode == HttpStatusCode.InternalServerError)
             {
                 tally.Count("answers 500");
-                tally.Event($"500 of gateway {gateway.Number} to {request.Method} {target.PathAndQuery}: {await answer.Content.ReadAsStringAsync(cancellationToken)}");
+                tally.Event(
+                    $"500 of gateway {gateway.Number} to {request.Method} {target.PathAndQuery}: " +
+                    $"{await answer.Content.ReadAsStringAsync(cancellationToken)}");
             }
 
             if (!loses)

@@ -58,13 +58,15 @@ internal sealed class BucketReader(HttpClient http, string bucketUrl, PublicKey 
     public async Task<string?> FindWrongNarAsync(NarInfo info, bool readNar, CancellationToken cancel)
     {
         if (!readNar)
-            return await SizeAsync(info.Url, cancel) is var size && size == info.FileSize ? null : $"{info.Url} of {info.StorePath.BaseName} has {(size is null ? "no" : $"{size}")} bytes instead of {info.FileSize}";
+            return await SizeAsync(info.Url, cancel) is var size && size == info.FileSize ? null
+                : $"{info.Url} of {info.StorePath.BaseName} has {(size is null ? "no" : $"{size}")} bytes instead of {info.FileSize}";
         if (await GetAsync(info.Url, cancel) is not { } file)
             return $"{info.Url} of {info.StorePath.BaseName} is not there";
         // Who does not tell the file's hash (niks3) has a narinfo without one.
         if (file.Length != info.FileSize || (info.FileHash is { } hash && Sha256Hash.Compute(file) != hash))
             return $"{info.Url} of {info.StorePath.BaseName} is not what FileHash and FileSize say";
         var nar = info.Compression == "none" ? file : Zstd.Decompress(file, checked((int)info.NarSize + 1));
-        return nar.Length == info.NarSize && Sha256Hash.Compute(nar) == info.NarHash ? null : $"the content of {info.Url} of {info.StorePath.BaseName} is not what NarHash and NarSize say";
+        return nar.Length == info.NarSize && Sha256Hash.Compute(nar) == info.NarHash ? null
+            : $"the content of {info.Url} of {info.StorePath.BaseName} is not what NarHash and NarSize say";
     }
 }

@@ -23,14 +23,16 @@ internal sealed class Chaos(Fleet fleet, bool silos, StormReport tally, Random r
             while (true)
             {
                 await Task.Delay(TimeSpan.FromSeconds(2 + (random.NextDouble() * 3)), end);
-                var (stops, seconds, kills, victim) = (random.Next(5) < 2, ShortestStop + (int)((LongestStop - ShortestStop) * Math.Pow(random.NextDouble(), 2)), random.Next(6) == 0, random.Next());
+                var (stops, seconds, kills, victim) = (random.Next(5) < 2, ShortestStop
+                    + (int)((LongestStop - ShortestStop) * Math.Pow(random.NextDouble(), 2)), random.Next(6) == 0, random.Next());
                 var standing = fleet.Gateways.Where(gateway => gateway is { IsBusy: false, IsHealthy: true }).ToList();
                 if (standing.Count < 2)
                     continue;
                 var gateway = standing[victim % standing.Count];
                 if (!gateway.TryTake())
                     continue;
-                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
+                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped
+                    ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
                     : kills ? DrainAsync(gateway)
                     : KillAsync(gateway, "killed"));
             }

@@ -6,9 +6,11 @@ using OrleansCache.Nix;
 namespace OrleansCache.Storm;
 
 /// <summary>
-/// I1 for whatever is in the bucket, pinned or not: a narinfo that stands there, unchanged, before and after something that it needs was found missing, is a lie.
+/// I1 for whatever is in the bucket, pinned or not: a narinfo that stands there, unchanged, before and after something that it needs was
+/// found missing, is a lie.
 /// </summary>
-internal sealed class ClosureScan(AmazonS3Client store, string bucketName, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random)
+internal sealed class ClosureScan(AmazonS3Client store, string bucketName, BucketReader bucket, RetryPolicy retry, StormReport tally,
+    Random random)
 {
     private const int AtOnce = 20;
 
@@ -40,24 +42,30 @@ internal sealed class ClosureScan(AmazonS3Client store, string bucketName, Bucke
     {
         // 1. When it was written, and what it needs.
         var before = await WrittenAsync(key, cancel);
-        if (before is null || await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(StorePathHash.Parse(key.AsSpan(0, StorePathHash.TextLength)), c), cancel) is not { } info)
+        if (before is null || await retry.RunAsync("reading a narinfo", c =>
+            bucket.NarInfoAsync(StorePathHash.Parse(key.AsSpan(0, StorePathHash.TextLength)), c), cancel) is not { } info)
             return;
         // 2. Whether that is there.
         var hole = await retry.RunAsync("looking for a NAR", c => bucket.FindWrongNarAsync(info, readNar: false, c), cancel);
         foreach (var reference in info.References)
-            hole ??= await retry.RunAsync("looking for a narinfo", c => bucket.SizeAsync($"{reference.Hash}.narinfo", c), cancel) is null ? $"its reference {reference.BaseName} is not there" : null;
+            hole ??= await retry.RunAsync("looking for a narinfo", c => bucket.SizeAsync($"{reference.Hash}.narinfo", c), cancel) is null
+                ? $"its reference {reference.BaseName} is not there" : null;
         tally.Count("narinfos checked");
         // 3. Whether it is still the same; the bytes are always the same, the moment is not.
-        if (hole is not null && await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(info.StorePath.Hash, c), cancel) is { } again && again == info && await WrittenAsync(key, cancel) == before)
+        if (hole is not null && await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(info.StorePath.Hash, c), cancel)
+            is { } again && again == info && await WrittenAsync(key, cancel) == before)
             tally.Violation($"I1: {key}, written {before:HH:mm:ss.fff}, is in the bucket: {hole}");
     }
 
-    private async Task<DateTime?> WrittenAsync(string key, CancellationToken cancel) => (await ListAsync(key, cancel)).TryGetValue(key, out var written) ? written : null;
+    private async Task<DateTime?> WrittenAsync(string key, CancellationToken cancel) => (await ListAsync(key, cancel))
+        .TryGetValue(key, out var written) ? written : null;
 
-    private Task<Dictionary<string, DateTime?>> ListAsync(string prefix, CancellationToken cancel) => retry.RunAsync("listing the bucket", async c =>
+    private Task<Dictionary<string, DateTime?>> ListAsync(string prefix, CancellationToken cancel) =>
+        retry.RunAsync("listing the bucket", async c =>
     {
         var keys = new Dictionary<string, DateTime?>(StringComparer.Ordinal);
-        await foreach (var item in store.Paginators.ListObjectsV2(new ListObjectsV2Request { BucketName = bucketName, Prefix = prefix }).S3Objects.WithCancellation(c))
+        await foreach (var item in store.Paginators.ListObjectsV2(new ListObjectsV2Request { BucketName = bucketName,
+            Prefix = prefix }).S3Objects.WithCancellation(c))
             keys[item.Key] = item.LastModified;
         return keys;
     }, cancel);

@@ -42,7 +42,8 @@ internal sealed class CollectLoop(Api api, StormReport tally, Random random)
     }
 
     /// <summary>One run to its end.</summary>
-    /// <param name="calm">Cancelled when nobody kills or stops gateways any more. Before, a run may be begun again and again by the next process; from then on it must end.</param>
+    /// <param name="calm">Cancelled when nobody kills or stops gateways any more. Before, a run may be begun again and again by the next
+    /// process; from then on it must end.</param>
     public async Task CollectAsync(GcRequest request, bool cancels, CancellationToken calm, CancellationToken cancel)
     {
         var clock = Stopwatch.StartNew();
@@ -62,7 +63,8 @@ internal sealed class CollectLoop(Api api, StormReport tally, Random random)
                 calmClock.Start();
             if (calmClock.Elapsed > RunPatience)
             {
-                tally.Violation($"GC run {run.Id} has not ended {calmClock.Elapsed.TotalSeconds:0} s after the last kill; it is {run.Phase}");
+                tally.Violation(
+                    $"GC run {run.Id} has not ended {calmClock.Elapsed.TotalSeconds:0} s after the last kill; it is {run.Phase}");
                 return;
             }
         }

@@ -4,7 +4,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Storm;
 
-/// <summary>Looks into the bucket whether a pinned closure is what the fleet declares of it, whoever else has pushed something under its paths.</summary>
+/// <summary>
+/// Looks into the bucket whether a pinned closure is what the fleet declares of it, whoever else has pushed something under its paths.
+/// </summary>
 internal sealed class Declared(Universe universe, BucketReader bucket, RetryPolicy retry, StormReport tally)
 {
     private readonly Dictionary<StorePathHash, Package> _packages = universe.Packages.ToDictionary(p => p.Path.Hash);
@@ -17,9 +19,12 @@ internal sealed class Declared(Universe universe, BucketReader bucket, RetryPoli
         while (left.TryPop(out var path))
         {
             var info = await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(path, c), cancel);
-            if (info is null || !_packages.TryGetValue(path, out var package) || package.Path != info.StorePath || !package.Builds.Any(build => Is(build, info)))
+            if (info is null || !_packages.TryGetValue(path, out var package) || package.Path != info.StorePath
+                || !package.Builds.Any(build => Is(build, info)))
             {
-                tally.Violation($"H10: pin {pin} was pushed with {root.BaseName}, and of {path} nobody of the fleet declares what is there: {(info is null ? "nothing" : info.Print())}");
+                tally.Violation(
+                    $"H10: pin {pin} was pushed with {root.BaseName}, and of {path} nobody of the fleet declares what is there: " +
+                    $"{(info is null ? "nothing" : info.Print())}");
                 return;
             }
 
@@ -29,5 +34,6 @@ internal sealed class Declared(Universe universe, BucketReader bucket, RetryPoli
     }
 
     private bool Is(Build build, NarInfo info) =>
-        build.NarHash == info.NarHash && build.Nar.Length == info.NarSize && info.Ca is null && info.References.ToHashSet().SetEquals(build.References.Select(r => universe.Packages[r].Path));
+        build.NarHash == info.NarHash && build.Nar.Length == info.NarSize && info.Ca is null && info.References.ToHashSet()
+            .SetEquals(build.References.Select(r => universe.Packages[r].Path));
 }

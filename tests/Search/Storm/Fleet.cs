@@ -67,7 +67,8 @@ internal sealed class Fleet : IAsyncDisposable
     /// <param name="options">More options.</param>
     public static async Task<Fleet> StartAsync(int count, bool silos, string? from, string[] options)
     {
-        Task<ServerProcess> start(string[] given) => ServerProcess.StartAsync(from is null ? Ours(silos) : ServerKind.Of(from, silos), given);
+        Task<ServerProcess> start(string[] given) =>
+            ServerProcess.StartAsync(from is null ? Ours(silos) : ServerKind.Of(from, silos), given);
         var fleet = new Fleet();
         try
         {
@@ -89,7 +90,10 @@ internal sealed class Fleet : IAsyncDisposable
 
     private static ServerKind Ours(bool silos) => silos ? ServerKind.Member : ServerKind.Gateway;
 
-    /// <summary>A rolling upgrade to our programs: one after the other is told to stop and replaced. Who is killed from now on comes back as ours, too: the first of them has brought the database to a schema that the others do not know.</summary>
+    /// <summary>
+    /// A rolling upgrade to our programs: one after the other is told to stop and replaced. Who is killed from now on comes back as ours,
+    /// too: the first of them has brought the database to a schema that the others do not know.
+    /// </summary>
     public async Task RollAsync(bool silos, string[] options, StormReport tally)
     {
         foreach (var gateway in _gateways)

@@ -11,10 +11,13 @@ internal sealed record ForeignAnswer(HttpStatusCode Status, string Text, string?
     public bool Is(params HttpStatusCode[] expected) => expected.Contains(Status);
 
     /// <exception cref="InvalidOperationException">It is none of those; a client that gets that gives up.</exception>
-    public ForeignAnswer OrThrow(string what, params HttpStatusCode[] expected) => Is(expected) ? this : throw new InvalidOperationException($"{what}: {(int)Status} {Text}");
+    public ForeignAnswer OrThrow(string what, params HttpStatusCode[] expected) => Is(expected) ? this
+        : throw new InvalidOperationException($"{what}: {(int)Status} {Text}");
 }
 
-/// <summary>Sends the requests of clients that are not ours through the balancer, again and again while the answer is a temporary one.</summary>
+/// <summary>
+/// Sends the requests of clients that are not ours through the balancer, again and again while the answer is a temporary one.
+/// </summary>
 internal sealed class ForeignHttp(HttpMessageInvoker balancer, RetryPolicy retry, AuthenticationHeaderValue credential, string userAgent)
 {
     private static readonly Uri Base = new("http://balancer.invalid");
@@ -22,12 +25,14 @@ internal sealed class ForeignHttp(HttpMessageInvoker balancer, RetryPolicy retry
     // As our own clients have it.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
 
-    public Task<ForeignAnswer> SendAsync(HttpMethod method, string path, Func<HttpContent>? content, CancellationToken cancel, bool anonymous = false) =>
+    public Task<ForeignAnswer> SendAsync(HttpMethod method, string path, Func<HttpContent>? content, CancellationToken cancel,
+        bool anonymous = false) =>
         retry.RunAsync($"{method} {path}", c => OnceAsync(method, path, content, anonymous, c), cancel);
 
     /// <summary>One attempt.</summary>
     /// <exception cref="TransientException">The answer says that another attempt may succeed.</exception>
-    public async Task<ForeignAnswer> OnceAsync(HttpMethod method, string path, Func<HttpContent>? content, bool anonymous, CancellationToken cancel)
+    public async Task<ForeignAnswer> OnceAsync(HttpMethod method, string path, Func<HttpContent>? content, bool anonymous,
+        CancellationToken cancel)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         timeout.CancelAfter(Timeout);

@@ -11,7 +11,10 @@ using Words = OrleansCache.EndToEnd.Tests.Trust.Protocol;
 
 namespace OrleansCache.Storm;
 
-/// <summary>The rows of the table of docs/trust.md's tests, on the paths that honest clients push. What an honest client alone may do, and this one is let do, is a violation.</summary>
+/// <summary>
+/// The rows of the table of docs/trust.md's tests, on the paths that honest clients push. What an honest client alone may do, and this one
+/// is let do, is a violation.
+/// </summary>
 /// <param name="fleet">An honest client's credential, as a browser sends it along for a page from elsewhere.</param>
 internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard overheard, StormReport tally, Random random)
 {
@@ -50,7 +53,8 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     private Task<IPush> NoiseAsync(SimulatedClosure cargo)
     {
         var noise = Of(cargo).WithNoise();
-        noise = random.Next(2) == 0 ? noise : noise with { Path = TrustPath.NewPath("noise"), ClaimedFileHash = Sha256Hash.Compute(noise.File), References = [] };
+        noise = random.Next(2) == 0 ? noise
+            : noise with { Path = TrustPath.NewPath("noise"), ClaimedFileHash = Sha256Hash.Compute(noise.File), References = [] };
         return m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, noise);
     }
 
@@ -66,7 +70,8 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         {
             await V1Push.RenewAsync(m, id),
             await V1Push.WaitAsync(m, id, [path.Path.Hash.ToString()], 0),
-            await V1Push.SendReportAsync(m, id, new JsonObject { ["listings"] = new JsonArray(V1Push.Listing(path with { Listing = "{}" })) }),
+            await V1Push.SendReportAsync(m, id,
+                new JsonObject { ["listings"] = new JsonArray(V1Push.Listing(path with { Listing = "{}" })) }),
             await Niks3Push.SendSignAsync(m, id, [path.Renamed("another")]),
         };
         foreach (var grant in leak.Grants.Take(2))
@@ -94,16 +99,19 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         switch (random.Next(3))
         {
             case 0:
-                await PushAsync(path with { Signatures = [random.Next(3) switch { 0 => $"two\nlines:{bytes}", 1 => $"spaced: {bytes}", _ => $"short:{bytes[..40]}" }] });
+                await PushAsync(path with { Signatures = [random.Next(3) switch { 0 => $"two\nlines:{bytes}", 1 => $"spaced: {bytes}", _ =>
+                    $"short:{bytes[..40]}" }] });
                 break;
             case 1:
-                await m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, path with { Ca = random.Next(2) == 0 ? "text:sha256:0\nSig: somebody" : "whatever" });
+                await m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, path with { Ca = random.Next(2) == 0 ? "text:sha256:0\nSig: somebody"
+                    : "whatever" });
                 break;
             default:
                 var isLarge = await Large.WaitAsync(TimeSpan.Zero);
                 try
                 {
-                    await PushAsync(path with { Signatures = [.. Enumerable.Range(0, isLarge ? ManySignatures : 17).Select(i => string.Create(CultureInfo.InvariantCulture, $"foreign-{i}:{bytes}"))] });
+                    await PushAsync(path with { Signatures = [.. Enumerable.Range(0, isLarge ? ManySignatures : 17)
+                        .Select(i => string.Create(CultureInfo.InvariantCulture, $"foreign-{i}:{bytes}"))] });
                 }
                 finally
                 {
@@ -118,15 +126,18 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     // H7: claimed, and left.
     private async Task SizesAsync(SimulatedClosure cargo)
     {
-        var path = Of(cargo) with { References = [], NarSize = random.Next(3) switch { 0 => long.MaxValue, 1 => 1L << 61, _ => 48L << 30 } };
+        var path = Of(cargo) with { References = [], NarSize = random.Next(3) switch { 0 => long.MaxValue, 1 => 1L << 61, _ =>
+            48L << 30 } };
         path = random.Next(2) == 0 ? path : path with { Path = TrustPath.NewPath("own") };
-        await (random.Next(2) == 0 ? V1Push.SendBeginAsync(m, V1Push.Body(path)) : m.PostAsync("/api/pending_closures", Niks3Push.CreateBody(path)));
+        await (random.Next(2) == 0 ? V1Push.SendBeginAsync(m, V1Push.Body(path))
+            : m.PostAsync("/api/pending_closures", Niks3Push.CreateBody(path)));
     }
 
     // H8
     private Task<IPush> RealisationsAsync(SimulatedClosure cargo)
     {
-        var id = random.Next(3) switch { 0 => $"{Guid.NewGuid():n}.doi/more", 1 => $"md5:{Guid.NewGuid():n}!out", _ => $"p-{Guid.NewGuid():n}" };
+        var id = random.Next(3) switch { 0 => $"{Guid.NewGuid():n}.doi/more", 1 => $"md5:{Guid.NewGuid():n}!out", _ =>
+            $"p-{Guid.NewGuid():n}" };
         return PushAsync(TrustPath.Make("own") with { Realisation = id, Deriver = cargo.Root });
     }
 
@@ -139,9 +150,13 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         {
             await Task.WhenAll(
                 m.SendAsync(HttpMethod.Post, $"{V1Push.Cache}/missing", Opened("application/json"), headers: ("Content-Encoding", "zstd")),
-                m.SendAsync(HttpMethod.Put, $"{NixPush.Write}/{TrustPath.NewPath("own").Hash}.ls", Opened("application/json"), asBasic: true, headers: ("Content-Encoding", "zstd")),
-                m.SendAsync(HttpMethod.Put, $"{NixPush.Write}/log/{TrustPath.NewPath("own.drv").BaseName}", Opened("text/plain"), asBasic: true, headers: ("Content-Encoding", "zstd")),
-                m.SendAsync(HttpMethod.Put, $"{NixPush.Write}/nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst", Opened("application/x-nix-nar"), asBasic: true));
+                m.SendAsync(HttpMethod.Put, $"{NixPush.Write}/{TrustPath.NewPath("own").Hash}.ls", Opened("application/json"),
+                    asBasic: true, headers: ("Content-Encoding", "zstd")),
+                m.SendAsync(HttpMethod.Put, $"{NixPush.Write}/log/{TrustPath.NewPath("own.drv").BaseName}", Opened("text/plain"),
+                    asBasic: true, headers: ("Content-Encoding", "zstd")),
+                m.SendAsync(HttpMethod.Put,
+                    $"{NixPush.Write}/nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst",
+                    Opened("application/x-nix-nar"), asBasic: true));
         }
         finally
         {
@@ -179,10 +194,13 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         List<Answer> answers =
         [
             await fleet.SendAsync(HttpMethod.Post, $"/pin/{cargo.Root.Hash}.narinfo", asBasic: true, headers: (header, value)),
-            await fleet.SendAsync(HttpMethod.Post, "/api/pins/own-0", Publisher.Bytes(Encoding.UTF8.GetBytes($$"""{"store_path":"{{cargo.Root}}"}"""), "text/plain"), asBasic: true, headers: (header, value)),
+            await fleet.SendAsync(HttpMethod.Post, "/api/pins/own-0",
+                Publisher.Bytes(Encoding.UTF8.GetBytes($$"""{"store_path":"{{cargo.Root}}"}"""), "text/plain"), asBasic: true,
+                headers: (header, value)),
         ];
         if (overheard.Any(random) is { } leak)
-            answers.Add(await fleet.SendAsync(HttpMethod.Delete, $"{V1Push.Cache}/pushes/{leak.Push}", asBasic: true, headers: (header, value)));
+            answers.Add(await fleet.SendAsync(HttpMethod.Delete, $"{V1Push.Cache}/pushes/{leak.Push}", asBasic: true,
+                headers: (header, value)));
         foreach (var answer in answers.Where(a => a.IsSuccess))
             tally.Violation($"a page from elsewhere was obeyed: {answer}");
     }
@@ -200,7 +218,8 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     {
         List<Answer> answers =
         [
-            await m.SendAsync(HttpMethod.Put, $"{V1Push.Cache}/pins/own-0", Publisher.Json(new JsonObject { ["path"] = cargo.Root.BaseName })),
+            await m.SendAsync(HttpMethod.Put, $"{V1Push.Cache}/pins/own-0",
+                Publisher.Json(new JsonObject { ["path"] = cargo.Root.BaseName })),
             await m.PostAsync("/api/pins/own-0", new JsonObject { ["store_path"] = cargo.Root.ToString() }),
             await m.PostAsync($"/c/default/pin/{cargo.Root.Hash}.narinfo"),
             await V1Push.SendBeginAsync(m, V1Push.Body(Of(cargo), "own-0")),
@@ -228,7 +247,8 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         foreach (var path in cargo.Paths)
         {
             var others = path.References.Where(r => r != path.Path).Select(r => made[r]);
-            made[path.Path] = new TrustPath(path.Path, path.Build.Nar) { File = path.Build.File, References = [.. others], Deriver = path.Package.Deriver };
+            made[path.Path] = new TrustPath(path.Path, path.Build.Nar) { File = path.Build.File, References = [.. others],
+                Deriver = path.Package.Deriver };
         }
 
         return made[cargo.Root];

@@ -2,9 +2,13 @@ using OrleansCache.EndToEnd.Tests.Trust;
 
 namespace OrleansCache.Storm;
 
-/// <summary>Has a token of the scope <c>push</c> and a trust group of its own, and does its worst, as often as an honest client asks for anything. It minds no answer.</summary>
+/// <summary>
+/// Has a token of the scope <c>push</c> and a trust group of its own, and does its worst, as often as an honest client asks for anything.
+/// It minds no answer.
+/// </summary>
 /// <param name="honest">How many requests an honest client has sent until now, on average.</param>
-internal sealed class HostileClient(HostileHandler handler, HostileAttempts attempts, Overheard overheard, Universe universe, Func<long> honest, StormReport tally, Random random)
+internal sealed class HostileClient(HostileHandler handler, HostileAttempts attempts, Overheard overheard, Universe universe,
+    Func<long> honest, StormReport tally, Random random)
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
@@ -39,7 +43,8 @@ internal sealed class HostileClient(HostileHandler handler, HostileAttempts atte
         done.TrySetResult();
     }
 
-    private Task PlayAsync((string Kind, Func<SimulatedClosure, Task> Play) attempt) => PlayAsync(attempt, universe.Load(random.Next(universe.Packages.Count), random));
+    private Task PlayAsync((string Kind, Func<SimulatedClosure, Task> Play) attempt) =>
+        PlayAsync(attempt, universe.Load(random.Next(universe.Packages.Count), random));
 
     private async Task PlayAsync((string Kind, Func<SimulatedClosure, Task> Play) attempt, SimulatedClosure cargo)
     {
@@ -49,7 +54,8 @@ internal sealed class HostileClient(HostileHandler handler, HostileAttempts atte
             await attempt.Play(cargo);
             tally.Count($"hostile attempts: {attempt.Kind}");
         }
-        catch (Exception e) when (e is RefusedException or TimeoutException or HttpRequestException or OperationCanceledException or IOException)
+        catch (Exception e) when (e
+            is RefusedException or TimeoutException or HttpRequestException or OperationCanceledException or IOException)
         {
             tally.Count($"hostile attempts: {attempt.Kind}");
             tally.Event($"hostile {attempt.Kind} of {cargo.Root.BaseName}: {e.Message}");

@@ -3,8 +3,11 @@ using System.Net;
 
 namespace OrleansCache.Storm;
 
-/// <summary>Sends what hostile clients send: to a gateway that answers its health check, or to the store. Counts by kind how gateways answer.</summary>
-internal sealed class HostileHandler(Fleet fleet, StormReport tally) : DelegatingHandler(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
+/// <summary>
+/// Sends what hostile clients send: to a gateway that answers its health check, or to the store. Counts by kind how gateways answer.
+/// </summary>
+internal sealed class HostileHandler(Fleet fleet, StormReport tally)
+    : DelegatingHandler(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
 {
     public static readonly Uri Balancer = new("http://balancer.invalid");
 
@@ -40,7 +43,9 @@ internal sealed class HostileHandler(Fleet fleet, StormReport tally) : Delegatin
             if (answer.StatusCode == HttpStatusCode.InternalServerError)
             {
                 tally.Count("answers 500");
-                tally.Event($"500 to a hostile client's {request.Method} {target.PathAndQuery} ({Kind.Value}): {await answer.Content.ReadAsStringAsync(cancellationToken)}");
+                tally.Event(
+                    $"500 to a hostile client's {request.Method} {target.PathAndQuery} ({Kind.Value}): " +
+                    $"{await answer.Content.ReadAsStringAsync(cancellationToken)}");
             }
 
             return answer;

@@ -22,7 +22,8 @@ internal sealed class LastChecks(StormOptions options, StormReport tally, Fleet 
         await AgreeAsync("after the storm");
         // 2
         var collector = new CollectLoop(api, tally, random);
-        await collector.CollectAsync(new GcRequest { OlderThanSeconds = 0.001, Force = true }, cancels: false, calm: new CancellationToken(canceled: true), tally.Violated);
+        await collector.CollectAsync(new GcRequest { OlderThanSeconds = 0.001, Force = true }, cancels: false,
+            calm: new CancellationToken(canceled: true), tally.Violated);
         await AgreeAsync("after everything that is not pinned was collected");
         // 3
         var pins = (await api.PinsAsync(tally.Violated)).Pins;
@@ -58,7 +59,8 @@ internal sealed class LastChecks(StormOptions options, StormReport tally, Fleet 
             tally.Event($"fsck {when}, {clock.Elapsed.TotalSeconds:0.0} s: {run.ExitCode}\n{run.Output}{run.Errors}");
             if (run.ExitCode == 0)
             {
-                say(string.Create(CultureInfo.InvariantCulture, $"fsck {when}: clean after {clock.Elapsed.TotalSeconds:0} s ({run.Output.Trim()})"));
+                say(string.Create(CultureInfo.InvariantCulture,
+                    $"fsck {when}: clean after {clock.Elapsed.TotalSeconds:0} s ({run.Output.Trim()})"));
                 return;
             }
 
@@ -82,6 +84,7 @@ internal sealed class LastChecks(StormOptions options, StormReport tally, Fleet 
         else if (await nix.VerifyAsync(store.Path) is { ExitCode: not 0 } wrong)
             tally.Violation($"what Nix got from {substituter} is wrong: {wrong.Output}{wrong.Errors}");
         else
-            say($"Nix got the closures of {pins.Count} pins from {substituter}: {Directory.GetFileSystemEntries(Path.Combine(store.Path, "nix/store")).Length} paths");
+            say($"Nix got the closures of {pins.Count} pins from {substituter}: " +
+                $"{Directory.GetFileSystemEntries(Path.Combine(store.Path, "nix/store")).Length} paths");
     }
 }

@@ -11,11 +11,13 @@ using OrleansCache.Nix;
 namespace OrleansCache.Storm;
 
 /// <summary>
-/// Pushes with the requests of niks3's clients, in their order: 1. create, 2. NARs in parts, 3. listings, logs, realisations, 4. sign, 5. complete. A NAR whose upload has ended is asked for,
+/// Pushes with the requests of niks3's clients, in their order: 1. create, 2. NARs in parts, 3. listings, logs, realisations, 4. sign, 5.
+/// complete. A NAR whose upload has ended is asked for,
 /// and left out when somebody else has finished it. Sometimes it pins what it has pushed, or starts a collection.
 /// </summary>
 /// <param name="pin">Moved by this client alone; null: it has none.</param>
-internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally, PinName? pin)
+internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry,
+    Promises promises, Attempts attempts, Overheard overheard, StormReport tally, PinName? pin)
 {
     private const int UploadsAtOnce = 4;
     private readonly ForeignHttp _http = new(balancer, retry, new AuthenticationHeaderValue("Bearer", token), "");
@@ -40,16 +42,20 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         var fate = random.Next(100);
         var created = await AskAsync("create", "pending_closures", CreateBody(cargo), cancel);
         var (id, pending) = ((string)created["id"]!, created["pending_objects"]!.AsObject());
-        story.Add(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} closure {id}: {pending.Count} objects pending"));
+        story.Add(string.Create(CultureInfo.InvariantCulture,
+            $"{DateTime.UtcNow:HH:mm:ss.fff} closure {id}: {pending.Count} objects pending"));
 
         // 2
         var byNar = cargo.Paths.DistinctBy(path => NarKey(path.Build)).ToDictionary(path => NarKey(path.Build), path => path.Build);
         var nars = pending.Where(item => (string)item.Value!["type"]! == "nar").ToList();
-        overheard.Note(new Leak(id, cargo, null, [], nars.ToDictionary(item => byNar[item.Key].NarHash, item => (string)item.Value!["multipart_info"]!["upload_id"]!)));
+        overheard.Note(new Leak(id, cargo, null, [],
+            nars.ToDictionary(item => byNar[item.Key].NarHash, item => (string)item.Value!["multipart_info"]!["upload_id"]!)));
         var (asksForMore, left) = (random.Next(20) == 0, 0);
         await Parallel.ForEachAsync(
-            fate == 0 ? nars.Take(nars.Count / 2) : nars, new ParallelOptions { MaxDegreeOfParallelism = UploadsAtOnce, CancellationToken = cancel },
-            async (item, c) => Interlocked.Add(ref left, await UploadNarAsync(item.Key, item.Value!["multipart_info"]!, byNar[item.Key].File, asksForMore, c) ? 0 : 1));
+            fate == 0 ? nars.Take(nars.Count / 2) : nars, new ParallelOptions { MaxDegreeOfParallelism = UploadsAtOnce,
+                CancellationToken = cancel },
+            async (item, c) => Interlocked.Add(ref left, await UploadNarAsync(item.Key, item.Value!["multipart_info"]!,
+                byNar[item.Key].File, asksForMore, c) ? 0 : 1));
         if (fate == 0)
             return Dies();
 
@@ -58,12 +64,16 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         {
             await PutIfPendingAsync(pending, ListingKey(path), path.Build.Listing, "application/octet-stream", cancel);
             if (path.Package.Deriver is { } deriver)
-                await PutIfPendingAsync(pending, LogKey(deriver), Zstd.Compress(Encoding.UTF8.GetBytes($"building {deriver}\n")), "text/plain; charset=utf-8", cancel);
+                await PutIfPendingAsync(pending, LogKey(deriver), Zstd.Compress(Encoding.UTF8.GetBytes($"building {deriver}\n")),
+                    "text/plain; charset=utf-8", cancel);
             if (path.Package.Realisation is { } realisation)
-                await PutIfPendingAsync(pending, realisation, Zstd.Compress(Encoding.UTF8.GetBytes($$"""{"outPath":"{{path.Path.BaseName}}"}""")), "application/octet-stream", cancel);
+                await PutIfPendingAsync(pending, realisation,
+                    Zstd.Compress(Encoding.UTF8.GetBytes($$"""{"outPath":"{{path.Path.BaseName}}"}""")),
+                    "application/octet-stream", cancel);
         }
 
-        await promises.CheckPresentAsync($"closure {id}", cargo.Paths.Where(path => !pending.ContainsKey(NarInfoKey(path))).Select(path => path.Path.Hash), random, cancel);
+        await promises.CheckPresentAsync($"closure {id}", cargo.Paths.Where(path => !pending.ContainsKey(NarInfoKey(path)))
+            .Select(path => path.Path.Hash), random, cancel);
 
         // 4
         var unsigned = cargo.Paths.Where(path => pending.ContainsKey(NarInfoKey(path))).ToList();
@@ -102,7 +112,8 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         var url = new Uri((string)multipart["part_urls"]![0]!);
         if (asksForMore)
         {
-            var more = await PostAsync("multipart/request-parts", new JsonObject { ["object_key"] = key, ["upload_id"] = upload, ["start_part_number"] = 1, ["num_parts"] = 1 }, cancel);
+            var more = await PostAsync("multipart/request-parts", new JsonObject { ["object_key"] = key, ["upload_id"] = upload,
+                ["start_part_number"] = 1, ["num_parts"] = 1 }, cancel);
             if (more.Is(HttpStatusCode.NotFound))
                 return await IsThereAsync(key, more, cancel);
             url = new Uri((string)JsonNode.Parse(more.OrThrow("request-parts", HttpStatusCode.OK).Text)!["part_urls"]![0]!);
@@ -111,7 +122,8 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         var part = await retry.RunAsync("uploading a part", async c =>
         {
             using var answer = await store.PutAsync(url, new ByteArrayContent(file), c);
-            return RetryPolicy.IsTransient(answer.StatusCode) ? throw new TransientException($"{answer.StatusCode}") : new ForeignAnswer(answer.StatusCode, "", answer.Headers.ETag?.Tag.Trim('"'));
+            return RetryPolicy.IsTransient(answer.StatusCode) ? throw new TransientException($"{answer.StatusCode}")
+                : new ForeignAnswer(answer.StatusCode, "", answer.Headers.ETag?.Tag.Trim('"'));
         }, cancel);
         if (part.Is(HttpStatusCode.NotFound))
             return await IsThereAsync(key, part, cancel);
@@ -161,16 +173,19 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
     private async Task CollectAsync(Random random, CancellationToken stopped)
     {
         var seconds = CollectLoop.ShortestRetention.TotalSeconds + random.Next(5);
-        var query = string.Create(CultureInfo.InvariantCulture, $"older-than={seconds:0}s&failed-uploads-older-than={random.Next(3)}s&force={(random.Next(4) == 0 ? "true" : "false")}");
+        var query = string.Create(CultureInfo.InvariantCulture,
+            $"older-than={seconds:0}s&failed-uploads-older-than={random.Next(3)}s&force={(random.Next(4) == 0 ? "true" : "false")}");
         tally.Count("gc by niks3");
-        (await _http.SendAsync(HttpMethod.Delete, $"{_prefix}/api/closures?{query}", null, stopped)).OrThrow("gc", HttpStatusCode.Accepted, HttpStatusCode.Conflict);
+        (await _http.SendAsync(HttpMethod.Delete, $"{_prefix}/api/closures?{query}", null, stopped))
+            .OrThrow("gc", HttpStatusCode.Accepted, HttpStatusCode.Conflict);
     }
 
     private async Task PutIfPendingAsync(JsonObject pending, string key, byte[] body, string type, CancellationToken cancel)
     {
         // The URL names a gateway, which is behind the balancer.
         if ((string?)pending[key]?["presigned_url"] is { } url)
-            (await _http.SendAsync(HttpMethod.Put, new Uri(url).PathAndQuery, ForeignHttp.Body(body, type, "zstd"), cancel, anonymous: true)).OrThrow($"PUT {key}", HttpStatusCode.OK);
+            (await _http.SendAsync(HttpMethod.Put, new Uri(url).PathAndQuery, ForeignHttp.Body(body, type, "zstd"), cancel,
+                anonymous: true)).OrThrow($"PUT {key}", HttpStatusCode.OK);
     }
 
     private async Task<JsonNode> AskAsync(string what, string path, JsonNode body, CancellationToken cancel) =>
@@ -185,9 +200,11 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         foreach (var path in cargo.Paths)
         {
             var (package, nar, listing) = (path.Package, NarKey(path.Build), ListingKey(path));
-            string[] references = [.. path.References.Select(r => $"{r.Hash}.narinfo"), nar, listing, .. package.Realisation is { } realised ? new[] { realised } : []];
+            string[] references = [.. path.References.Select(r => $"{r.Hash}.narinfo"), nar, listing,
+                .. package.Realisation is { } realised ? new[] { realised } : []];
             objects[NarInfoKey(path)] = Item(NarInfoKey(path), "narinfo", references);
-            objects[nar] = new JsonObject { ["key"] = nar, ["type"] = "nar", ["refs"] = new JsonArray(), ["nar_size"] = path.Build.Nar.Length };
+            objects[nar] = new JsonObject { ["key"] = nar, ["type"] = "nar", ["refs"] = new JsonArray(),
+                ["nar_size"] = path.Build.Nar.Length };
             objects[listing] = Item(listing, "listing");
             if (package.Deriver is { } deriver)
                 objects[LogKey(deriver)] = Item(LogKey(deriver), "build_log");
@@ -195,7 +212,8 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
                 objects[realisation] = Item(realisation, "realisation");
         }
 
-        return new JsonObject { ["closure"] = $"{cargo.Root.Hash}.narinfo", ["objects"] = new JsonArray([.. objects.Values]), ["verify_s3"] = false };
+        return new JsonObject { ["closure"] = $"{cargo.Root.Hash}.narinfo", ["objects"] = new JsonArray([.. objects.Values]),
+            ["verify_s3"] = false };
 
         static JsonObject Item(string key, string type, params string[] references) =>
             new() { ["key"] = key, ["type"] = type, ["refs"] = new JsonArray([.. references.Select(r => (JsonNode)r)]) };

@@ -12,11 +12,14 @@ namespace OrleansCache.Storm;
 internal sealed record NixCredential(string Id, string Secret);
 
 /// <summary>
-/// Copies with the requests of stock Nix, under a credential of its own: 1. what is there? 2. the rest, as an old Nix (one path after the other; a PUT that fails ends the command) or as a new one
-/// (all NARs, then the narinfos). What it was told is there is held, so nothing that it puts may ever be refused for want of a reference. Between two copies its holds lapse, now and then.
+/// Copies with the requests of stock Nix, under a credential of its own: 1. what is there? 2. the rest, as an old Nix (one path after the
+/// other; a PUT that fails ends the command) or as a new one
+/// (all NARs, then the narinfos). What it was told is there is held, so nothing that it puts may ever be refused for want of a reference.
+/// Between two copies its holds lapse, now and then.
 /// </summary>
 /// <param name="pins">It pins what it has copied, as ncps does, instead of what it copied before.</param>
-internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, StormReport tally, bool pins)
+internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises,
+    Attempts attempts, StormReport tally, bool pins)
 {
     private const int AtOnce = 5;
     private const string Write = "/c/default";
@@ -44,9 +47,11 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         // 1
         (await http.SendAsync(HttpMethod.Get, $"{Write}/nix-cache-info", null, cancel)).OrThrow("nix-cache-info", HttpStatusCode.OK);
         var there = new bool[cargo.Paths.Count];
-        await EachAsync(Enumerable.Range(0, there.Length), async (i, c) => there[i] = await IsThereAsync(http, $"{cargo.Paths[i].Path.Hash}.narinfo", c), cancel);
+        await EachAsync(Enumerable.Range(0, there.Length), async (i, c) =>
+            there[i] = await IsThereAsync(http, $"{cargo.Paths[i].Path.Hash}.narinfo", c), cancel);
         var files = cargo.Paths.Where((_, i) => !there[i]).Select(path => new NixFile(path, isPlain)).ToList();
-        story.Add(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} {(isOld ? "old" : "new")} Nix: {files.Count} of {there.Length} missing"));
+        story.Add(string.Create(CultureInfo.InvariantCulture,
+            $"{DateTime.UtcNow:HH:mm:ss.fff} {(isOld ? "old" : "new")} Nix: {files.Count} of {there.Length} missing"));
         if (fate == 0)
             files.RemoveRange(files.Count / 2, files.Count - (files.Count / 2));
 
@@ -62,14 +67,18 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         else
         {
             if (listings)
-                await EachAsync(files, (file, c) => PutAsync(_new, $"{file.Path.Path.Hash}.ls", ForeignHttp.Body(Zstd.Decompress(file.Path.Build.Listing, 1 << 20), "application/json"), isOld, c), cancel);
-            await EachAsync(files.DistinctBy(file => file.NarUrl).OrderByDescending(file => file.Body.Length), (file, c) => PutNarAsync(_new, file, isOld, c), cancel);
+                await EachAsync(files, (file, c) => PutAsync(_new, $"{file.Path.Path.Hash}.ls",
+                    ForeignHttp.Body(Zstd.Decompress(file.Path.Build.Listing, 1 << 20), "application/json"), isOld, c), cancel);
+            await EachAsync(files.DistinctBy(file => file.NarUrl).OrderByDescending(file => file.Body.Length), (file, c) =>
+                PutNarAsync(_new, file, isOld, c), cancel);
             // Those of one wave need only what is there or came in earlier ones.
             var left = files.Select(file => file.Path.Path).ToHashSet();
             while (left.Count > 0)
             {
-                var wave = files.Where(file => left.Contains(file.Path.Path) && file.Path.References.All(r => r == file.Path.Path || !left.Contains(r))).ToList();
-                await EachAsync(wave, (file, c) => PutAsync(_new, file.InfoUrl, ForeignHttp.Text(file.Info.Print(), "text/x-nix-narinfo"), isOld, c), cancel);
+                var wave = files.Where(file => left.Contains(file.Path.Path)
+                    && file.Path.References.All(r => r == file.Path.Path || !left.Contains(r))).ToList();
+                await EachAsync(wave, (file, c) => PutAsync(_new, file.InfoUrl, ForeignHttp.Text(file.Info.Print(), "text/x-nix-narinfo"),
+                    isOld, c), cancel);
                 left.ExceptWith(wave.Select(file => file.Path.Path));
             }
         }
@@ -81,7 +90,8 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         }
 
         await PutExtrasAsync(http, files, isOld, cancel);
-        await promises.CheckPresentAsync($"{credential.Id}", cargo.Paths.Where((_, i) => there[i]).Select(path => path.Path.Hash), random, cancel);
+        await promises.CheckPresentAsync($"{credential.Id}", cargo.Paths.Where((_, i) => there[i]).Select(path => path.Path.Hash),
+            random, cancel);
         await promises.CheckHeldAsync($"{credential.Id}", cargo.Root, random, cancel);
         return PushEnd.Committed;
     }
@@ -102,12 +112,14 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
             if (package.Deriver is { } deriver)
                 await PutAsync(http, $"log/{deriver.BaseName}", ForeignHttp.Text($"building {deriver}\n", "text/plain"), isOld, cancel);
             if (package.Realisation is { } realisation)
-                await PutAsync(http, realisation, ForeignHttp.Text(JsonSerializer.Serialize(new { outPath = path.Path.BaseName }), "application/json"), isOld, cancel);
+                await PutAsync(http, realisation, ForeignHttp.Text(JsonSerializer.Serialize(new { outPath = path.Path.BaseName }),
+                    "application/json"), isOld, cancel);
         }
     }
 
     private static async Task<bool> IsThereAsync(ForeignHttp http, string key, CancellationToken cancel, HttpMethod? method = null) =>
-        (await http.SendAsync(method ?? HttpMethod.Get, $"{Write}/{key}", null, cancel)).OrThrow($"{method} {key}", HttpStatusCode.OK, HttpStatusCode.NotFound).Status == HttpStatusCode.OK;
+        (await http.SendAsync(method ?? HttpMethod.Get, $"{Write}/{key}", null, cancel))
+            .OrThrow($"{method} {key}", HttpStatusCode.OK, HttpStatusCode.NotFound).Status == HttpStatusCode.OK;
 
     private static async Task PutAsync(ForeignHttp http, string key, Func<HttpContent> content, bool isOld, CancellationToken cancel)
     {
@@ -139,13 +151,16 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     {
         try
         {
-            (await _new.SendAsync(HttpMethod.Post, $"{Write}/pin/{path.Hash}.narinfo", null, stopped)).OrThrow("ncps's pin", HttpStatusCode.OK);
+            (await _new.SendAsync(HttpMethod.Post, $"{Write}/pin/{path.Hash}.narinfo", null, stopped))
+                .OrThrow("ncps's pin", HttpStatusCode.OK);
             tally.Count("pins moved");
-            var pinned = (await _new.SendAsync(HttpMethod.Get, $"{Write}/pins", null, stopped)).OrThrow("ncps's pins", HttpStatusCode.OK).Text;
+            var pinned = (await _new.SendAsync(HttpMethod.Get, $"{Write}/pins", null, stopped))
+                .OrThrow("ncps's pins", HttpStatusCode.OK).Text;
             if (!pinned.Contains(path.Hash.ToString(), StringComparison.Ordinal))
                 tally.Violation($"I7: {path.BaseName} was pinned as ncps does, and is not among {pinned}");
             if (_pinned is { } before && before != path)
-                (await _new.SendAsync(HttpMethod.Delete, $"{Write}/pin/{before.Hash}.narinfo", null, stopped)).OrThrow("the end of ncps's pin", HttpStatusCode.OK);
+                (await _new.SendAsync(HttpMethod.Delete, $"{Write}/pin/{before.Hash}.narinfo", null, stopped))
+                    .OrThrow("the end of ncps's pin", HttpStatusCode.OK);
             _pinned = path;
         }
         catch (Exception e) when (!stopped.IsCancellationRequested)
@@ -154,11 +169,14 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         }
     }
 
-    private static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> action, CancellationToken cancel) => Parallel.ForEachAsync(
-        items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (item, c) => await action(item, c));
+    private static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> action, CancellationToken cancel) =>
+        Parallel.ForEachAsync(
+        items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (item, c) =>
+            await action(item, c));
 
     private static ForeignHttp Http(HttpMessageInvoker balancer, NixCredential credential, RetryPolicy retry, string userAgent) => new(
-        balancer, retry, new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{credential.Secret}"))), userAgent);
+        balancer, retry,
+            new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{credential.Secret}"))), userAgent);
 
     /// <param name="IsPlain">Not compressed.</param>
     private sealed record NixFile(CargoPath Path, bool IsPlain)

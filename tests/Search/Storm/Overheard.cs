@@ -6,7 +6,8 @@ namespace OrleansCache.Storm;
 /// <param name="Key">Its idempotency key.</param>
 /// <param name="Grants">The ids of its uploads.</param>
 /// <param name="Multiparts">Of niks3's clients: the ids of its multipart uploads by NAR hash.</param>
-internal sealed record Leak(string Push, SimulatedClosure SimulatedClosure, string? Key, IReadOnlyList<string> Grants, IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts);
+internal sealed record Leak(string Push, SimulatedClosure SimulatedClosure, string? Key, IReadOnlyList<string> Grants,
+    IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts);
 
 /// <summary>All that hostile clients know of honest ones: the ids of their pushes, and what is about to be pinned.</summary>
 internal sealed class Overheard(bool listens)

@@ -8,7 +8,8 @@ namespace OrleansCache.Storm;
 /// Makes, moves, rolls back and deletes one pin. The only mover of a pin knows after each change what the pin must be, and looks;
 /// several movers of one pin only quarrel.
 /// </summary>
-internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, Overheard overheard, Declared declared, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random, PinName name, bool alone)
+internal sealed class PinMover(Api api, PushClient client, Universe universe, Committed committed, Overheard overheard, Declared declared,
+    BucketReader bucket, RetryPolicy retry, StormReport tally, Random random, PinName name, bool alone)
 {
     // What the pin is, as far as this mover knows; null: there is none.
     private Pin? _pin;
@@ -54,7 +55,8 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                     var cargo = universe.Load(random.Next(universe.Packages.Count), random);
                     if (random.Next(2) == 0)
                         await overheard.AnnounceAsync(cargo, cancel);
-                    if (await client.PushAsync(cargo, new PushPin { Name = name, ExpiresSeconds = expires, KeepRevisions = keep }, mayGiveUp: false, random, cancel) != PushEnd.Committed)
+                    if (await client.PushAsync(cargo, new PushPin { Name = name, ExpiresSeconds = expires, KeepRevisions = keep },
+                        mayGiveUp: false, random, cancel) != PushEnd.Committed)
                         return;
                     tally.Count("pins pushed");
                     if (!alone)
@@ -64,7 +66,8 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                     _isPushed = true;
                     return;
                 case < 6 when committed.Any(random) is { } path:
-                    _pin = Moved("moved", await api.SetPinAsync(name, new SetPin { Path = path, ExpiresSeconds = expires, KeepRevisions = keep }, expected, cancel));
+                    _pin = Moved("moved", await api.SetPinAsync(name,
+                        new SetPin { Path = path, ExpiresSeconds = expires, KeepRevisions = keep }, expected, cancel));
                     if (alone)
                         Expect("a move", _pin, path);
                     return;
@@ -123,7 +126,9 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
         {
             var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{name}", c), cancel);
             if (said is null || System.Text.Encoding.UTF8.GetString(said) != now.Path.ToString())
-                tally.Violation($"I7: pin {name} is {now}, and the bucket says '{(said is null ? "nothing" : System.Text.Encoding.UTF8.GetString(said))}'");
+                tally.Violation(
+                    $"I7: pin {name} is {now}, and the bucket says " +
+                    $"'{(said is null ? "nothing" : System.Text.Encoding.UTF8.GetString(said))}'");
         }
     }
 }

@@ -4,7 +4,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Storm;
 
 /// <summary>
-/// Deploys from pins, again and again: reads what a pin keeps from the bucket, narinfos and NARs. For a pin that was at the same revision before and after, nothing may be missing (I1, I2).
+/// Deploys from pins, again and again: reads what a pin keeps from the bucket, narinfos and NARs. For a pin that was at the same revision
+/// before and after, nothing may be missing (I1, I2).
 /// </summary>
 internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry, StormReport tally, Random random)
 {
@@ -44,7 +45,8 @@ internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry,
         var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{before.Name}", c), cancel);
         var hole = await retry.RunAsync("reading the closure", c => bucket.FindHoleAsync(path.Hash, readNars: true, c), cancel);
         var after = await ShowAsync(listed.Name, cancel);
-        if (after is null || after.Revision != before.Revision || after.Created != before.Created || after.Expires < DateTimeOffset.UtcNow + Margin
+        if (after is null || after.Revision != before.Revision || after.Created != before.Created
+            || after.Expires < DateTimeOffset.UtcNow + Margin
             || (revision is not null && !after.History!.Any(r => r.Revision == revision.Revision && r.Kept)))
         {
             tally.Count("walks of pins that moved");
@@ -53,9 +55,12 @@ internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry,
 
         tally.Count("walks");
         if (hole is not null)
-            tally.Violation($"I1, I2: pin {before}, {(revision is null ? "its path" : $"kept revision {revision.Revision}")} {path.BaseName}: {hole}");
+            tally.Violation(
+                $"I1, I2: pin {before}, {(revision is null ? "its path" : $"kept revision {revision.Revision}")} {path.BaseName}: {hole}");
         if (before.Written && (said is null || System.Text.Encoding.UTF8.GetString(said) != before.Path.ToString()))
-            tally.Violation($"I7: pin {before} was in the bucket, and pins/{before.Name} says '{(said is null ? "nothing" : System.Text.Encoding.UTF8.GetString(said))}'");
+            tally.Violation(
+                $"I7: pin {before} was in the bucket, and pins/{before.Name} says " +
+                $"'{(said is null ? "nothing" : System.Text.Encoding.UTF8.GetString(said))}'");
     }
 
     private async Task<Pin?> ShowAsync(PinName name, CancellationToken cancel)

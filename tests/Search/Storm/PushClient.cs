@@ -9,19 +9,23 @@ using OrleansCache.Nix;
 namespace OrleansCache.Storm;
 
 /// <summary>
-/// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push cannot go on, it begins again.
+/// One push from begin to commit, with NARs that are at hand; what it is told on the way is checked. When the server says that the push
+/// cannot go on, it begins again.
 /// </summary>
-internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
+internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard,
+    StormReport tally)
 {
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
-    public Task<PushEnd?> PushAsync(SimulatedClosure cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) => attempts.UntilItEndsAsync(
+    public Task<PushEnd?> PushAsync(SimulatedClosure cargo, PushPin? pin, bool mayGiveUp, Random random, CancellationToken stopped) =>
+        attempts.UntilItEndsAsync(
         "v1",
         cargo.Root,
         async (story, cancel) =>
         {
             try
             {
-                return await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random, story, cancel);
+                return await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random,
+                    story, cancel);
             }
             catch (CacheException e) when (e.BeginAgain)
             {
@@ -30,11 +34,13 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         },
         stopped);
 
-    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, BeginPush begin, int fate, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, BeginPush begin, int fate, Random random, List<string> story,
+        CancellationToken cancel)
     {
         var key = Guid.NewGuid().ToString("n");
         var opened = await api.BeginAsync(begin, key, cancel);
-        overheard.Note(new Leak(opened.Id, cargo, key, [.. opened.Uploads.Select(grant => grant.Id)], new Dictionary<Sha256Hash, string>()));
+        overheard.Note(new Leak(opened.Id, cargo, key, [.. opened.Uploads.Select(grant => grant.Id)],
+            new Dictionary<Sha256Hash, string>()));
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: {opened.Present} present, {opened.Missing.Count} missing");
         // A hundredth of the clients ends its push, a few die; what they have uploaded belongs to its paths.
         if (fate < 1)
@@ -89,10 +95,12 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
                 }
 
                 ofUpload[sharing.Key] = named;
-                sent.Add(new UploadedNar { Upload = sharing.Key, FileHash = build.FileHash, FileSize = build.File.Length, Md5 = [build.Md5] });
+                sent.Add(new UploadedNar { Upload = sharing.Key, FileHash = build.FileHash, FileSize = build.File.Length,
+                    Md5 = [build.Md5] });
             }
 
-            var listings = paths.Where(path => path.State == PathState.Stored).Select(path => path.Path).Concat(ofUpload.Values.SelectMany(named => named))
+            var listings = paths.Where(path => path.State == PathState.Stored).Select(path => path.Path)
+                .Concat(ofUpload.Values.SelectMany(named => named))
                 .Select(path => new PathListing { Path = path, Content = cargo.Builds[path].Listing }).ToList();
             if (sent.Count + listings.Count > 0)
             {
@@ -116,7 +124,8 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
     }
 
     /// <summary>False: the grant has ended, somebody else has done it or it was given up.</summary>
-    private Task<bool> PutAsync(string push, UploadGrant grant, byte[] file, CancellationToken cancel) => retry.RunAsync("uploading", async c =>
+    private Task<bool> PutAsync(string push, UploadGrant grant, byte[] file, CancellationToken cancel) =>
+        retry.RunAsync("uploading", async c =>
     {
         if (grant.Url is null)
             throw new InvalidOperationException($"push {push}: a grant without URL for {file.Length} bytes");
@@ -137,7 +146,8 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
             HttpStatusCode.NotFound or HttpStatusCode.Gone => false,
             HttpStatusCode.Conflict => throw new TransientException("409"),
             var status when RetryPolicy.IsTransient(status) => throw new TransientException($"{status}"),
-            var status => throw new CliException(1, $"the store answered {(int)status} to an upload: {await answer.Content.ReadAsStringAsync(c)}"),
+            var status =>
+                throw new CliException(1, $"the store answered {(int)status} to an upload: {await answer.Content.ReadAsStringAsync(c)}"),
         };
     }, cancel);
 }

@@ -18,7 +18,8 @@ public enum ClientKind
 
 /// <summary>Makes the pushers: of each kind as many as of the others.</summary>
 internal sealed class Pushers(
-    StormOptions options, Api admin, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds, RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
+    StormOptions options, Api admin, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds,
+        RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
 {
     /// <summary>One trust group: a fleet whose members rely on each other.</summary>
     public const string Fleet = "fleet";
@@ -27,7 +28,8 @@ internal sealed class Pushers(
     private const int Pinners = 4;
 
     /// <returns>What pushes, one push at a time.</returns>
-    public async Task<IReadOnlyList<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>> GatherAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>> GatherAsync(
+        CancellationToken cancel)
     {
         var pushers = new List<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>();
         for (var i = 0; i < options.Pushers; i++)
@@ -35,8 +37,10 @@ internal sealed class Pushers(
             var (kind, number) = (options.Clients[i % options.Clients.Count], i / options.Clients.Count);
             pushers.Add(kind switch
             {
-                ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, overheard, tally, number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
-                ClientKind.Nix => new NixClient(balancer, await CredentialAsync(admin, $"nix-{number}", Fleet, [TokenScope.Push, TokenScope.Pin], cancel), holds, retry, promises, attempts, tally, pins: number == 0).PushAsync,
+                ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, overheard, tally,
+                    number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
+                ClientKind.Nix => new NixClient(balancer, await CredentialAsync(admin, $"nix-{number}", Fleet,
+                    [TokenScope.Push, TokenScope.Pin], cancel), holds, retry, promises, attempts, tally, pins: number == 0).PushAsync,
                 _ => (cargo, random, stopped) => v1.PushAsync(cargo, null, mayGiveUp: true, random, stopped),
             });
         }
@@ -45,13 +49,15 @@ internal sealed class Pushers(
     }
 
     /// <param name="group">Null: its own.</param>
-    public static async Task<NixCredential> CredentialAsync(Api admin, string name, string? group, IReadOnlyList<TokenScope> scopes, CancellationToken cancel)
+    public static async Task<NixCredential> CredentialAsync(Api admin, string name, string? group, IReadOnlyList<TokenScope> scopes,
+        CancellationToken cancel)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                var made = await admin.CreateTokenAsync(new CreateToken { Name = $"{name}-{attempt}", Scopes = scopes, Group = group }, cancel);
+                var made = await admin.CreateTokenAsync(new CreateToken { Name = $"{name}-{attempt}", Scopes = scopes,
+                    Group = group }, cancel);
                 return new NixCredential($"token:{made.Token.Id}", made.Secret);
             }
             catch (CacheException e) when (e.Name == "token-exists")

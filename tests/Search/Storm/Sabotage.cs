@@ -3,10 +3,13 @@ using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Storm;
 
-/// <summary>Does to the bucket what the product must never do: takes the NARs of pinned paths away. For a look at whether the storm can fail.</summary>
+/// <summary>
+/// Does to the bucket what the product must never do: takes the NARs of pinned paths away. For a look at whether the storm can fail.
+/// </summary>
 internal static class Sabotage
 {
-    public static async Task RunAsync(TimeSpan after, Api api, BucketReader reader, AmazonS3Client store, string bucketName, StormReport tally, CancellationToken end)
+    public static async Task RunAsync(TimeSpan after, Api api, BucketReader reader, AmazonS3Client store, string bucketName,
+        StormReport tally, CancellationToken end)
     {
         try
         {

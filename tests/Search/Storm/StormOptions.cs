@@ -27,15 +27,23 @@ public sealed record StormOptions
     /// <summary>What the pushers speak, in equal shares. Who moves pins speaks our own protocol always.</summary>
     public IReadOnlyList<ClientKind> Clients { get; init; } = Enum.GetValues<ClientKind>();
 
-    /// <summary>Clients beside them that have a push token of their own each, and do what it must not let them. Null: two, where all kinds of clients are.</summary>
+    /// <summary>
+    /// Clients beside them that have a push token of their own each, and do what it must not let them. Null: two, where all kinds of
+    /// clients are.
+    /// </summary>
     public int? Hostile { get; init; }
 
     internal int HostileClients => Hostile ?? (Clients.Count == Enum.GetValues<ClientKind>().Length ? 2 : 0);
 
-    /// <summary>The folder of another build's programs: the gateways begin as these, and are replaced by ours after a third of the time.</summary>
+    /// <summary>
+    /// The folder of another build's programs: the gateways begin as these, and are replaced by ours after a third of the time.
+    /// </summary>
     public string? From { get; init; }
 
-    /// <summary>After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth nothing.</summary>
+    /// <summary>
+    /// After so many seconds a NAR of a pinned closure is deleted behind the gateways' backs: a storm that does not notice is worth
+    /// nothing.
+    /// </summary>
     public double? SabotageAfter { get; init; }
 
     /// <exception cref="FormatException">An argument is unknown or wrong.</exception>
@@ -48,21 +56,28 @@ public sealed record StormOptions
             var value = left.TryDequeue(out var given) ? given : throw new FormatException($"{argument} wants a value.");
             options = argument switch
             {
-                "--minutes" => options with { Minutes = double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes > 0 ? minutes : throw Wrong() },
+                "--minutes" => options with { Minutes = double.TryParse(value, CultureInfo.InvariantCulture, out var minutes)
+                    && minutes > 0 ? minutes : throw Wrong() },
                 "--seed" => options with { Seed = int.TryParse(value, CultureInfo.InvariantCulture, out var seed) ? seed : throw Wrong() },
                 "--pushers" => options with { Pushers = Positive() },
                 "--gateways" => options with { Gateways = Positive() is var gateways and > 1 ? gateways : throw Wrong() },
                 "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
-                "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() }, Gateways = value == "orleans" ? 3 : options.Gateways },
-                "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0 ? seconds : throw Wrong() },
-                "--clients" => options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true, out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
-                "--hostile" => options with { Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var hostile) ? hostile : throw Wrong() },
+                "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() },
+                    Gateways = value == "orleans" ? 3 : options.Gateways },
+                "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds)
+                    && seconds > 0 ? seconds : throw Wrong() },
+                "--clients" =>
+                    options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true,
+                    out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
+                "--hostile" => options with { Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var hostile) ? hostile : throw Wrong() },
                 "--from" => options with { From = Directory.Exists(value) ? Path.GetFullPath(value) : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };
 
-            int Positive() => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw Wrong();
+            int Positive() => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number
+                : throw Wrong();
             FormatException Wrong() => new($"{argument} {value} is not possible.");
         }
 

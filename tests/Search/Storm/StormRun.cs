@@ -10,7 +10,8 @@ using OrleansCache.Testing;
 namespace OrleansCache.Storm;
 
 /// <summary>
-/// Gateways as processes on one PostgreSQL and one S3, many pushers with overlapping closures, pins that move, a collector that hardly waits, and gateways that
+/// Gateways as processes on one PostgreSQL and one S3, many pushers with overlapping closures, pins that move, a collector that hardly
+/// waits, and gateways that
 /// are killed and stand still. 1. Start. 2. The storm. 3. Let everybody finish. 4. Nothing may be left that is wrong.
 /// </summary>
 public sealed class StormRun : IAsyncDisposable
@@ -62,13 +63,16 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task<bool> RunAsync()
     {
-        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers ({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.HostileClients} hostile, {_options.Gateways} {(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
+        Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers " +
+            $"({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.HostileClients} hostile, {_options.Gateways} " +
+            $"{(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
         // 1
         await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
         var database = await postgres.CreateDatabaseAsync();
         using var bucket = await ObjectBucket.CreateAsync();
         var universe = Universe.Make(_options.Seed, _options.Paths);
-        await using var fleet = await Fleet.StartAsync(_options.Gateways, _options.Orleans, _options.From, _serverOptions = ["--postgres", database, .. bucket.ServerOptions]);
+        await using var fleet = await Fleet.StartAsync(_options.Gateways, _options.Orleans, _options.From,
+            _serverOptions = ["--postgres", database, .. bucket.ServerOptions]);
         using var balancer = new Balancer(fleet, _tally, NextRandom());
         using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
@@ -76,7 +80,8 @@ public sealed class StormRun : IAsyncDisposable
         var token = File.ReadAllText(fleet.TokenFile).Trim();
         var admin = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
         // Who pushes and pins has the rank that this gives, and not the right to everything.
-        var honest = await Pushers.CredentialAsync(admin, "fleet", Pushers.Fleet, [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
+        var honest = await Pushers.CredentialAsync(admin, "fleet", Pushers.Fleet,
+            [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
         var api = new Api(http, new Uri("http://balancer.invalid"), "default", honest.Secret, _retry);
         var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
         var checks = new LastChecks(_options, _tally, fleet, bucket, admin, Say);
@@ -89,10 +94,13 @@ public sealed class StormRun : IAsyncDisposable
         try
         {
             // 2 and 3
-            var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3, bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            var pushers = await new Pushers(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts, overheard, _tally).GatherAsync(_tally.Violated);
+            var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3,
+                bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
+            var pushers = await new Pushers(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts,
+                overheard, _tally).GatherAsync(_tally.Violated);
             await StormAsync(
-                universe, fleet, postgres, api, client, pushers, reader, new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
+                universe, fleet, postgres, api, client, pushers, reader,
+                    new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
                 await GatherHostileAsync(fleet, admin, honest, overheard, universe));
             await sabotage;
             // What is held for hours would be what the last collection leaves.
@@ -123,12 +131,14 @@ public sealed class StormRun : IAsyncDisposable
         fleet.SaveLogs(_folder);
         if (well)
             return true;
-        Say($"What is needed to look closer is in {_folder}: events.log, gateway-N.log, postgres.log, catalog.sql, keys.txt. The same choices again: --seed {_options.Seed}");
+        Say($"What is needed to look closer is in {_folder}: events.log, gateway-N.log, postgres.log, catalog.sql, keys.txt. The same " +
+            $"choices again: --seed {_options.Seed}");
         return false;
     }
 
     private async Task StormAsync(
-        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client, IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
+        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client,
+            IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
         Overheard overheard, IReadOnlyList<HostileClient> hostile)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
@@ -136,11 +146,14 @@ public sealed class StormRun : IAsyncDisposable
         var declared = new Declared(universe, reader, _retry, _tally);
         _tally.PushingBegins();
         var pushers = clients.Select(push => PushLoopAsync(universe, push, NextRandom(), end.Token, stopped)).ToList();
-        foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true)).Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
-            pushers.Add(new PinMover(api, client, universe, _committed, overheard, declared, reader, _retry, _tally, NextRandom(), PinName.Parse(name), alone).RunAsync(end.Token, stopped));
+        foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true))
+            .Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
+            pushers.Add(new PinMover(api, client, universe, _committed, overheard, declared, reader, _retry, _tally, NextRandom(),
+                PinName.Parse(name), alone).RunAsync(end.Token, stopped));
         List<Task> attacking = [.. hostile.Select(client => client.RunAsync(end.Token, stopped))];
         var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
-        List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers).Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
+        List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers)
+            .Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
         var chaos = new Chaos(fleet, _options.Orleans, _tally, NextRandom()).RunAsync(end.Token);
 
         var length = TimeSpan.FromMinutes(_options.Minutes);
@@ -155,7 +168,8 @@ public sealed class StormRun : IAsyncDisposable
         await Task.WhenAll([.. pushers, collecting, .. watching, .. attacking]);
     }
 
-    private async Task<IReadOnlyList<HostileClient>> GatherHostileAsync(Fleet fleet, Api admin, NixCredential honest, Overheard overheard, Universe universe)
+    private async Task<IReadOnlyList<HostileClient>> GatherHostileAsync(Fleet fleet, Api admin, NixCredential honest, Overheard overheard,
+        Universe universe)
     {
         var clients = new List<HostileClient>();
         // Who moves pins asks, too.
@@ -192,7 +206,8 @@ public sealed class StormRun : IAsyncDisposable
     }
 
     private async Task PushLoopAsync(
-        Universe universe, Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end, CancellationToken stopped)
+        Universe universe, Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end,
+            CancellationToken stopped)
     {
         try
         {
@@ -236,9 +251,15 @@ public sealed class StormRun : IAsyncDisposable
     // By kind, how the gateways answered.
     private string Hostile()
     {
-        var kinds = _tally.Counts("hostile: ").Select(count => (Parts: count.Key.Split(": "), count.Value)).GroupBy(count => count.Parts[1], count => (Status: count.Parts[2], count.Value)).ToList();
-        return string.Create(CultureInfo.InvariantCulture, $"{kinds.Sum(kind => kind.Sum(answer => answer.Value))} requests of {_options.HostileClients}: ")
-            + string.Join("; ", kinds.Select(kind => string.Create(CultureInfo.InvariantCulture, $"{kind.Key} {kind.Sum(answer => answer.Value)} ({string.Join(", ", kind.Select(answer => string.Create(CultureInfo.InvariantCulture, $"{answer.Status} {answer.Value}")))})")));
+        var kinds = _tally.Counts("hostile: ").Select(count => (Parts: count.Key.Split(": "), count.Value))
+            .GroupBy(count => count.Parts[1], count => (Status: count.Parts[2], count.Value)).ToList();
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{kinds.Sum(kind => kind.Sum(answer => answer.Value))} requests of {_options.HostileClients}: ")
+            + string.Join("; ",
+                kinds.Select(kind =>
+                string.Create(CultureInfo.InvariantCulture,
+                $"{kind.Key} {kind.Sum(answer => answer.Value)} " +
+                $"({string.Join(", ", kind.Select(answer => string.Create(CultureInfo.InvariantCulture, $"{answer.Status} {answer.Value}")))})")));
     }
 
     private Random NextRandom() => _options.RandomFor(_actors++);

@@ -11,7 +11,8 @@ namespace OrleansCache.Storm;
 /// <param name="File">The NAR, compressed.</param>
 /// <param name="Listing">Compressed.</param>
 /// <param name="References">Indices of packages.</param>
-internal sealed record Build(Sha256Hash NarHash, byte[] Nar, byte[] File, Sha256Hash FileHash, string Md5, byte[] Listing, IReadOnlyList<int> References);
+internal sealed record Build(Sha256Hash NarHash, byte[] Nar, byte[] File, Sha256Hash FileHash, string Md5, byte[] Listing,
+    IReadOnlyList<int> References);
 
 /// <param name="Builds">More than one: builders disagree about it.</param>
 /// <param name="Deriver">Has a log; some packages share it.</param>
@@ -20,7 +21,8 @@ internal sealed record Package(StorePath Path, IReadOnlyList<Build> Builds, Stor
 
 /// <summary>What one push declares and has.</summary>
 /// <param name="Paths">References first.</param>
-internal sealed record SimulatedClosure(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds, IReadOnlyList<CargoPath> Paths);
+internal sealed record SimulatedClosure(StorePath Root, BeginPush Begin, IReadOnlyDictionary<StorePathHash, Build> Builds,
+    IReadOnlyList<CargoPath> Paths);
 
 internal sealed record CargoPath(Package Package, Build Build, IReadOnlyList<StorePath> References)
 {
@@ -59,8 +61,10 @@ internal sealed class Universe
                 : [MakeBuild(folder[$"{i}"], random, packages, references)];
             if (random.Next(10) == 0)
                 builds.Add(MakeBuild(folder[$"{i}-again"], random, packages, [.. references.Skip(1)]));
-            StorePath? deriver = random.Next(4) != 0 ? null : i > 0 && packages[i - 1].Deriver is { } shared ? shared : new StorePath(HashOf(seed, $"{i}.drv"), $"storm-{i}.drv");
-            packages.Add(new Package(path, builds, deriver, random.Next(6) == 0 ? $"realisations/sha256:{Sha256Hash.Compute(Encoding.UTF8.GetBytes(path.BaseName)).ToHex()}!out.doi" : null));
+            StorePath? deriver = random.Next(4) != 0 ? null : i > 0 && packages[i - 1].Deriver is { } shared ? shared
+                : new StorePath(HashOf(seed, $"{i}.drv"), $"storm-{i}.drv");
+            packages.Add(new Package(path, builds, deriver, random.Next(6) == 0
+                ? $"realisations/sha256:{Sha256Hash.Compute(Encoding.UTF8.GetBytes(path.BaseName)).ToHex()}!out.doi" : null));
         }
 
         return new Universe(packages);
@@ -99,11 +103,13 @@ internal sealed class Universe
         };
         return new SimulatedClosure(
             top, begin, builds.ToDictionary(pair => Packages[pair.Key].Path.Hash, pair => pair.Value),
-            [.. builds.OrderBy(pair => pair.Key).Select(pair => new CargoPath(Packages[pair.Key], pair.Value, [.. pair.Value.References.Select(r => Packages[r].Path).Order()]))]);
+            [.. builds.OrderBy(pair => pair.Key).Select(pair =>
+                new CargoPath(Packages[pair.Key], pair.Value, [.. pair.Value.References.Select(r => Packages[r].Path).Order()]))]);
     }
 
     private static StorePathHash HashOf(int seed, string name) =>
-        StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{name}"))).AsSpan(0, StorePathHash.ByteLength));
+        StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{seed}/{name}")))
+            .AsSpan(0, StorePathHash.ByteLength));
 
     // Most to neighbours, some to the first few, which nearly everything needs.
     private static (List<int> References, HashSet<int> Closure) ChooseReferences(Random random, List<HashSet<int>> closures)
@@ -126,7 +132,8 @@ internal sealed class Universe
     {
         Directory.CreateDirectory(Path.Combine(folder, "share"));
         // As a real build would: the paths that it refers to are named in it.
-        File.WriteAllLines(Path.Combine(folder, "share/needs"), references.Where(r => r < packages.Count).Select(r => packages[r].Path.ToString()));
+        File.WriteAllLines(Path.Combine(folder, "share/needs"), references.Where(r => r < packages.Count)
+            .Select(r => packages[r].Path.ToString()));
         var bytes = new byte[random.Next(200, 4000)];
         random.NextBytes(bytes);
         File.WriteAllBytes(Path.Combine(folder, "program"), bytes);
@@ -140,6 +147,7 @@ internal sealed class Universe
         var md5 = Convert.ToHexStringLower(MD5.HashData(file));
 #pragma warning restore CA5351
         return new Build(
-            Sha256Hash.Compute(nar.ToArray()), nar.ToArray(), file, Sha256Hash.Compute(file), md5, Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
+            Sha256Hash.Compute(nar.ToArray()), nar.ToArray(), file, Sha256Hash.Compute(file), md5,
+                Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
     }
 }

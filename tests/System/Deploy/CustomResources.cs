@@ -3,7 +3,8 @@ using k8s.Models;
 
 namespace OrleansCache.Deploy.Tests;
 
-// What we use of the kinds that cert-manager and the Prometheus operator define. A field that is not here is an error when manifests are read.
+// What we use of the kinds that cert-manager and the Prometheus operator define. A field that is not here is an error when manifests are
+// read.
 
 internal sealed class ServiceMonitor : IKubernetesObject<V1ObjectMeta>
 {

@@ -24,7 +24,8 @@ public class ManifestTests
     {
         var container = Assert.Single(Manifests.Overlay(overlay).Single<V1Deployment>().Spec.Template.Spec.Containers);
 
-        var probes = new[] { (container.StartupProbe, "/livez"), (container.LivenessProbe, "/livez"), (container.ReadinessProbe, "/readyz") };
+        var probes = new[] { (container.StartupProbe, "/livez"), (container.LivenessProbe, "/livez"),
+            (container.ReadinessProbe, "/readyz") };
 
         Assert.All(probes, p =>
         {
@@ -56,7 +57,8 @@ public class ManifestTests
             Assert.Equal(["ALL"], c.Container.SecurityContext.Capabilities.Drop);
             Assert.Empty(c.Container.SecurityContext.Capabilities.Add ?? []);
             // The runtime keeps small files there.
-            Assert.Contains(c.Container.VolumeMounts, m => m.MountPath == "/tmp" && c.Pod.Spec.Volumes.Single(v => v.Name == m.Name).EmptyDir is not null);
+            Assert.Contains(c.Container.VolumeMounts, m => m.MountPath == "/tmp"
+                && c.Pod.Spec.Volumes.Single(v => v.Name == m.Name).EmptyDir is not null);
         });
         Assert.All(manifests.All<V1ServiceAccount>(), a => Assert.False(a.AutomountServiceAccountToken));
         Assert.Equal("restricted", manifests.Single<V1Namespace>().Metadata.Labels["pod-security.kubernetes.io/enforce"]);
@@ -65,10 +67,12 @@ public class ManifestTests
     [ManifestTheory]
     [InlineData("production")]
     [InlineData("remote-region")]
-    public void Containers_ask_for_processor_and_memory_and_are_limited(string overlay) => Assert.All(Manifests.Overlay(overlay).Containers, c =>
+    public void Containers_ask_for_processor_and_memory_and_are_limited(string overlay) =>
+        Assert.All(Manifests.Overlay(overlay).Containers, c =>
     {
         foreach (var resource in new[] { "cpu", "memory" })
-            Assert.InRange(c.Container.Resources.Requests[resource].ToDecimal(), 0.001m, c.Container.Resources.Limits[resource].ToDecimal());
+            Assert.InRange(c.Container.Resources.Requests[resource].ToDecimal(), 0.001m, c.Container.Resources.Limits[resource]
+                .ToDecimal());
     });
 
     [ManifestTheory]
@@ -78,7 +82,8 @@ public class ManifestTests
     {
         var deployment = Manifests.Overlay(overlay).Single<V1Deployment>().Spec;
 
-        Assert.Equal(("RollingUpdate", "0", "1"), (deployment.Strategy.Type, deployment.Strategy.RollingUpdate.MaxUnavailable.Value, deployment.Strategy.RollingUpdate.MaxSurge.Value));
+        Assert.Equal(("RollingUpdate", "0", "1"), (deployment.Strategy.Type, deployment.Strategy.RollingUpdate.MaxUnavailable.Value,
+            deployment.Strategy.RollingUpdate.MaxSurge.Value));
         Assert.Null(deployment.Replicas);
         // The server drains for 30 s after the pause in which proxies forget it.
         var pause = deployment.Template.Spec.Containers[0].Lifecycle.PreStop.Sleep.Seconds;
@@ -100,8 +105,10 @@ public class ManifestTests
         Assert.True(Manifests.Selects(deployment.Spec.Selector, labels));
         Assert.True(Manifests.Selects(manifests.Single<V1PodDisruptionBudget>().Spec.Selector, labels));
         Assert.True(Manifests.Selects(new V1LabelSelector { MatchLabels = service.Spec.Selector }, labels));
-        Assert.All(pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, a => Assert.True(Manifests.Selects(a.PodAffinityTerm.LabelSelector, labels)));
-        Assert.Contains(pod.Spec.TopologySpreadConstraints, s => s.TopologyKey == "topology.kubernetes.io/zone" && Manifests.Selects(s.LabelSelector, labels));
+        Assert.All(pod.Spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, a =>
+            Assert.True(Manifests.Selects(a.PodAffinityTerm.LabelSelector, labels)));
+        Assert.Contains(pod.Spec.TopologySpreadConstraints, s => s.TopologyKey == "topology.kubernetes.io/zone"
+            && Manifests.Selects(s.LabelSelector, labels));
         Assert.All(service.Spec.Ports, p => Assert.Contains(pod.Spec.Containers[0].Ports, c => c.Name == p.TargetPort.Value));
         // Nobody else's pods: the Job must not get requests, nor count for the budget.
         Assert.All(manifests.Pods.Where(p => p.Owner != deployment.Metadata.Name), p =>
@@ -160,7 +167,8 @@ public class ManifestTests
         foreach (var (pod, container) in manifests.Containers)
         {
             Assert.All(container.EnvFrom ?? [], e => Assert.Contains(e.ConfigMapRef.Name, configMaps));
-            Assert.All((container.Env ?? []).Select(e => e.ValueFrom?.SecretKeyRef).OfType<V1SecretKeySelector>(), r => Assert.Contains(r.Key, secrets[r.Name]));
+            Assert.All((container.Env ?? []).Select(e => e.ValueFrom?.SecretKeyRef).OfType<V1SecretKeySelector>(), r =>
+                Assert.Contains(r.Key, secrets[r.Name]));
             Assert.All(container.VolumeMounts, m => Assert.Contains(pod.Spec.Volumes, v => v.Name == m.Name));
             Assert.All(pod.Spec.Volumes, v => Assert.Contains(container.VolumeMounts, m => m.Name == v.Name));
         }
@@ -182,7 +190,8 @@ public class ManifestTests
             Assert.Equal(scraped, refused.Path);
             Assert.Null(Assert.Single(manifests.All<V1Service>(), s => s.Metadata.Name == refused.Backend.Service.Name).Spec.Selector);
         });
-        Assert.False(Manifests.Selects(manifests.Single<ServiceMonitor>().Spec.Selector, manifests.All<V1Service>().Single(s => s.Spec.Selector is null).Metadata.Labels));
+        Assert.False(Manifests.Selects(manifests.Single<ServiceMonitor>().Spec.Selector, manifests.All<V1Service>()
+            .Single(s => s.Spec.Selector is null).Metadata.Labels));
     }
 
     [ManifestTheory]

@@ -5,7 +5,9 @@ using OrleansCache.Testing;
 
 namespace OrleansCache.Deploy.Tests;
 
-/// <summary>Alerts and dashboard ask for the metrics that <c>k8s/README.md</c> lists, by their labels and values, and for all of them.</summary>
+/// <summary>
+/// Alerts and dashboard ask for the metrics that <c>k8s/README.md</c> lists, by their labels and values, and for all of them.
+/// </summary>
 public partial class MetricTests
 {
     [ManifestFact]
@@ -59,7 +61,8 @@ public partial class MetricTests
         return
         [
             .. manifests.Single<PrometheusRule>().Spec.Groups.SelectMany(g => g.Rules).Select(r => r.Expr),
-            .. json.RootElement.GetProperty("panels").EnumerateArray().SelectMany(p => p.GetProperty("targets").EnumerateArray()).Select(t => t.GetProperty("expr").GetString()!),
+            .. json.RootElement.GetProperty("panels").EnumerateArray().SelectMany(p => p.GetProperty("targets").EnumerateArray())
+                .Select(t => t.GetProperty("expr").GetString()!),
         ];
     }
 
@@ -71,7 +74,8 @@ public partial class MetricTests
 
     // A histogram is read through the series that it consists of.
     private static string BaseName(string name, Dictionary<string, string> listed) =>
-        HistogramSeries().Match(name) is { Success: true } m && listed.TryGetValue(m.Groups["name"].Value, out var row) && row.Contains("| histogram |", StringComparison.Ordinal)
+        HistogramSeries().Match(name) is { Success: true } m && listed.TryGetValue(m.Groups["name"].Value, out var row)
+            && row.Contains("| histogram |", StringComparison.Ordinal)
             ? m.Groups["name"].Value
             : name;
 

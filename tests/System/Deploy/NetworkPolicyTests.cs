@@ -14,7 +14,8 @@ public class NetworkPolicyTests
 
         Assert.All(manifests.Pods, p =>
         {
-            var policies = manifests.All<V1NetworkPolicy>().Where(n => Manifests.Selects(n.Spec.PodSelector, p.Template.Metadata.Labels)).ToList();
+            var policies = manifests.All<V1NetworkPolicy>()
+                .Where(n => Manifests.Selects(n.Spec.PodSelector, p.Template.Metadata.Labels)).ToList();
             Assert.NotEmpty(policies);
             Assert.All(policies, n => Assert.Equal(["Ingress", "Egress"], n.Spec.PolicyTypes));
         });
@@ -42,12 +43,14 @@ public class NetworkPolicyTests
             Assert.Null(peer.NamespaceSelector);
             Assert.Null(peer.IpBlock);
             Assert.True(Manifests.Selects(peer.PodSelector, silos.Metadata.Labels));
-            Assert.All(manifests.Pods.Where(p => p.Template != silos), p => Assert.False(Manifests.Selects(peer.PodSelector, p.Template.Metadata.Labels)));
+            Assert.All(manifests.Pods.Where(p => p.Template != silos), p =>
+                Assert.False(Manifests.Selects(peer.PodSelector, p.Template.Metadata.Labels)));
         });
         Assert.Contains(
             EgressOf(manifests, silos).Where(r => r.Ports.Any(p => p.Port.Value == $"{port.ContainerPort}")),
             r => r.To.All(peer => peer.NamespaceSelector is null && Manifests.Selects(peer.PodSelector, silos.Metadata.Labels)));
-        Assert.DoesNotContain(manifests.Service.Spec.Ports, p => p.TargetPort.Value is "silo" || p.TargetPort.Value == $"{port.ContainerPort}");
+        Assert.DoesNotContain(manifests.Service.Spec.Ports, p => p.TargetPort.Value is "silo"
+            || p.TargetPort.Value == $"{port.ContainerPort}");
         Assert.Equal($"{port.ContainerPort}", manifests.Environment(silos.Spec.Containers[0])["ORLEANS_CACHE_SILO_PORT"]);
     }
 
@@ -59,7 +62,8 @@ public class NetworkPolicyTests
         Assert.All(manifests.Containers, c =>
         {
             Assert.Equal("http", Assert.Single(c.Container.Ports).Name);
-            Assert.DoesNotContain(manifests.Environment(c.Container).Keys, k => k.StartsWith("ORLEANS_CACHE_SILO", StringComparison.Ordinal));
+            Assert.DoesNotContain(manifests.Environment(c.Container).Keys, k =>
+                k.StartsWith("ORLEANS_CACHE_SILO", StringComparison.Ordinal));
         });
         Assert.Empty(manifests.All<V1Job>());
     }
@@ -74,7 +78,8 @@ public class NetworkPolicyTests
 
         var peers = PeersOf(manifests, pod, pod.Spec.Containers[0].Ports.Single(p => p.Name == "http"));
 
-        Assert.Equal(["ingress-nginx", "monitoring"], Assert.Single(peers).Select(p => p.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"]).Order());
+        Assert.Equal(["ingress-nginx", "monitoring"], Assert.Single(peers)
+            .Select(p => p.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"]).Order());
     }
 
     [ManifestTheory]
@@ -84,7 +89,8 @@ public class NetworkPolicyTests
     {
         var manifests = Manifests.Overlay(overlay);
 
-        var ports = EgressOf(manifests, manifests.Single<V1Deployment>().Spec.Template).SelectMany(r => r.Ports).Select(p => (p.Protocol, p.Port.Value)).ToHashSet();
+        var ports = EgressOf(manifests, manifests.Single<V1Deployment>().Spec.Template).SelectMany(r => r.Ports)
+            .Select(p => (p.Protocol, p.Port.Value)).ToHashSet();
 
         Assert.Superset(new HashSet<(string, string)> { ("UDP", "53"), ("TCP", "53"), ("TCP", "5432"), ("TCP", "443") }, ports);
     }
@@ -98,5 +104,6 @@ public class NetworkPolicyTests
             .Select(r => r.FromProperty)];
 
     private static IEnumerable<V1NetworkPolicyEgressRule> EgressOf(Manifests manifests, V1PodTemplateSpec pod) =>
-        manifests.All<V1NetworkPolicy>().Where(n => Manifests.Selects(n.Spec.PodSelector, pod.Metadata.Labels)).SelectMany(n => n.Spec.Egress ?? []);
+        manifests.All<V1NetworkPolicy>().Where(n => Manifests.Selects(n.Spec.PodSelector, pod.Metadata.Labels))
+            .SelectMany(n => n.Spec.Egress ?? []);
 }

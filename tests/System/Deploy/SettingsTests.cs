@@ -70,7 +70,8 @@ public class SettingsTests
 
         Assert.All(manifests.Containers, c =>
         {
-            var paths = manifests.Environment(c.Container).Values.SelectMany(v => v.Split(' ', ';', '=')).Where(v => v.StartsWith("/etc/", StringComparison.Ordinal));
+            var paths = manifests.Environment(c.Container).Values.SelectMany(v => v.Split(' ', ';', '='))
+                .Where(v => v.StartsWith("/etc/", StringComparison.Ordinal));
             Assert.All(paths, path => Assert.Contains(c.Container.VolumeMounts, m => m.MountPath == Path.GetDirectoryName(path)));
         });
     }
@@ -90,8 +91,10 @@ public class SettingsTests
         var user = Assert.Single(dockerfile, l => l.StartsWith("USER ", StringComparison.Ordinal))["USER ".Length..];
         var ports = Assert.Single(dockerfile, l => l.StartsWith("EXPOSE ", StringComparison.Ordinal)).Split(' ');
 
-        Assert.All(Manifests.Overlay(overlay).Pods, p => Assert.Equal(user, $"{p.Template.Spec.SecurityContext.RunAsUser}:{p.Template.Spec.SecurityContext.RunAsGroup}"));
-        Assert.All(Manifests.Overlay(overlay).Containers.SelectMany(c => c.Container.Ports ?? []), p => Assert.Contains($"{p.ContainerPort}", ports));
+        Assert.All(Manifests.Overlay(overlay).Pods, p =>
+            Assert.Equal(user, $"{p.Template.Spec.SecurityContext.RunAsUser}:{p.Template.Spec.SecurityContext.RunAsGroup}"));
+        Assert.All(Manifests.Overlay(overlay).Containers.SelectMany(c => c.Container.Ports ?? []), p =>
+            Assert.Contains($"{p.ContainerPort}", ports));
     }
 
     private static void WriteSecrets(V1PodSpec pod, TempFolder mounts)
@@ -124,7 +127,8 @@ public class SettingsTests
         var folder = mounts[pod.Containers[0].VolumeMounts.Single(m => m.Name == volume.Name).MountPath.TrimStart('/')];
         Directory.CreateDirectory(folder);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = new CertificateRequest("CN=orleans-cache-silo", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var certificate = new CertificateRequest("CN=orleans-cache-silo", key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
         File.WriteAllText(Path.Combine(folder, "tls.crt"), certificate.ExportCertificatePem());
         File.WriteAllText(Path.Combine(folder, "ca.crt"), certificate.ExportCertificatePem());
         File.WriteAllText(Path.Combine(folder, "tls.key"), key.ExportPkcs8PrivateKeyPem());

@@ -64,7 +64,8 @@ internal static class Content
         {
             var local = await NixTool.Installed!.RunAsync("nix-store", ["--read-log", path]);
             if (local.ExitCode != 0) continue;
-            var remote = (await NixTool.Installed.RunAsync("nix", ["log", "--store", cache.Substituter, path], settings: "substituters =")).OrThrow();
+            var remote = (await NixTool.Installed.RunAsync("nix", ["log", "--store", cache.Substituter, path], settings: "substituters ="))
+                .OrThrow();
             Assert.Equal(local.Output, remote.Output);
             logs++;
         }
@@ -79,7 +80,8 @@ internal static class Content
         {
             using var folder = new TempFolder("oc-nar-");
             (await ProcessRunner.RunAsync("sh", ["-c", $"nix-store --dump {path} > {folder["nar"]}"])).OrThrow();
-            var expected = (await NixTool.Installed!.RunAsync("nix", ["nar", "ls", "--json", "--recursive", folder["nar"], "/"])).OrThrow().Output;
+            var expected = (await NixTool.Installed!.RunAsync("nix", ["nar", "ls", "--json", "--recursive", folder["nar"], "/"]))
+                .OrThrow().Output;
             var stored = await DecodedAsync(cache, $"{StorePath.Parse(path).Hash}.ls");
             var listing = JsonNode.Parse(stored)!;
             Assert.Equal(1, (int)listing["version"]!);

@@ -84,7 +84,8 @@ public sealed partial class DeployPageTests : IAsyncLifetime, IDisposable
             """);
         var nix = NixTool.Installed!;
         var derivation = (await nix.RunAsync("nix-instantiate", [_folder["system.nix"]])).OrThrow().Output.Trim();
-        var system = (await nix.RunAsync("nix-store", ["--realise", derivation, "--add-root", _folder["result"]], settings: "substituters =")).OrThrow().Output.Trim();
+        var system = (await nix.RunAsync("nix-store", ["--realise", derivation, "--add-root", _folder["result"]],
+            settings: "substituters =")).OrThrow().Output.Trim();
         system = File.ResolveLinkTarget(_folder["result"], returnFinalTarget: true)?.FullName ?? system;
         await RunAsync("");
         File.Delete(_folder["result"]);
@@ -101,7 +102,8 @@ public sealed partial class DeployPageTests : IAsyncLifetime, IDisposable
     private async Task RunAsync(string block) => (await BashAsync(Block(block))).OrThrow();
 
     /// <summary>The commands of a block of the page; the addresses and places are those of the test.</summary>
-    private string Block(string name) => Local(Blocks().Single(b => b.Groups["lang"].Value == "sh" && b.Groups["name"].Value == name).Groups["text"].Value);
+    private string Block(string name) =>
+        Local(Blocks().Single(b => b.Groups["lang"].Value == "sh" && b.Groups["name"].Value == name).Groups["text"].Value);
 
     private MatchCollection Blocks() => FencedBlock().Matches(_page);
 
@@ -124,7 +126,8 @@ public sealed partial class DeployPageTests : IAsyncLifetime, IDisposable
             ["XDG_CACHE_HOME"] = _folder[$"cache-{Guid.NewGuid():n}"],
             ["XDG_CONFIG_HOME"] = _folder["no-config"],
             ["PATH"] = $"{Path.GetDirectoryName(BuiltProgram.Cli)}:{Environment.GetEnvironmentVariable("PATH")}",
-            ["NIX_CONFIG"] = $"build-users-group =\nsandbox = false\nsubstituters =\nmax-jobs = 0\nexperimental-features = nix-command\n{settings}",
+            ["NIX_CONFIG"] =
+                $"build-users-group =\nsandbox = false\nsubstituters =\nmax-jobs = 0\nexperimental-features = nix-command\n{settings}",
             ["ORLEANS_CACHE_URL"] = _server.Url.ToString(),
             ["ORLEANS_CACHE_TOKEN_FILE"] = _server.TokenFile,
         };

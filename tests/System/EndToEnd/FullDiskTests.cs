@@ -35,10 +35,12 @@ public sealed class FullDiskTests
         await disk.FillAsync();
 
         var doctor = await CacheCli.RunAsync("doctor", "--url", server.Url.ToString(), "--token-file", server.TokenFile);
-        var gc = await CacheCli.RunAsync("gc", "--url", server.Url.ToString(), "--token-file", server.TokenFile, "--force", "--older-than", "0s");
+        var gc = await CacheCli.RunAsync("gc", "--url", server.Url.ToString(), "--token-file", server.TokenFile, "--force",
+            "--older-than", "0s");
 
         Assert.Equal(3, doctor.ExitCode);
-        Assert.Contains("FAILED   pushes          would fail now: The disk that holds the objects has 0 MiB left", doctor.Output, StringComparison.Ordinal);
+        Assert.Contains("FAILED   pushes          would fail now: The disk that holds the objects has 0 MiB left", doctor.Output,
+            StringComparison.Ordinal);
         Assert.Equal(0, gc.ExitCode);
         Assert.True(disk.Free > 1_000_000, $"{disk.Free} bytes are free");
     }

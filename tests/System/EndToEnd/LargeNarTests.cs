@@ -20,7 +20,8 @@ public sealed class LargeNarTests
     public async Task A_NAR_beyond_what_one_PUT_may_have_comes_back_whole_from_the_bucket()
     {
         using var bucket = await ObjectBucket.CreateAsync();
-        await using var server = await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(), .. bucket.ServerOptions]);
+        await using var server = await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            .. bucket.ServerOptions]);
         await GoesInAndComesOutAsync(server, bucket, bucket.Url);
     }
 
@@ -43,7 +44,9 @@ public sealed class LargeNarTests
         }
     }
 
-    /// <summary>One block of random bytes again and again: at level 3 zstd does not look back as far as that, so nothing is compressed.</summary>
+    /// <summary>
+    /// One block of random bytes again and again: at level 3 zstd does not look back as far as that, so nothing is compressed.
+    /// </summary>
     private static async Task<string> AddFileAsync()
     {
         using var folder = new TempFolder("oc-large-");

@@ -19,7 +19,8 @@ public sealed class MissingLibraryTests : IDisposable
         // Nix has its own there.
         File.WriteAllText(_folder["bin/nix"], $"#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {Programs.Find("nix")} \"$@\"\n");
         File.SetUnixFileMode(_folder["bin/nix"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        _environment = new() { ["LD_LIBRARY_PATH"] = _folder["lib"], ["PATH"] = $"{_folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}", ["XDG_CONFIG_HOME"] = _folder["no-config"] };
+        _environment = new() { ["LD_LIBRARY_PATH"] = _folder["lib"],
+            ["PATH"] = $"{_folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}", ["XDG_CONFIG_HOME"] = _folder["no-config"] };
     }
 
     public void Dispose() => _folder.Dispose();
@@ -27,7 +28,8 @@ public sealed class MissingLibraryTests : IDisposable
     [NixFact]
     public async Task A_closure_goes_in_and_out_and_both_programs_say_what_compresses()
     {
-        await using var server = await ServerProcess.StartAsync(_environment, "--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync());
+        await using var server = await ServerProcess.StartAsync(_environment, "--postgres", await (await PostgresServer.Shared)
+            .CreateDatabaseAsync());
         await using var closure = await GeneratedClosure.MakeAsync(4);
 
         (await ClientAsync(server, "push", closure.Root)).OrThrow();
@@ -47,7 +49,8 @@ public sealed class MissingLibraryTests : IDisposable
         var push = (await ClientAsync(server, "push", set.Root)).OrThrow();
 
         // The set's last fifth was built with logs.
-        Assert.Equal(10, push.Errors.Split('\n').Count(line => line.Contains(".bz2 is not sent: libbz2.so.1 cannot be loaded", StringComparison.Ordinal)));
+        Assert.Equal(10, push.Errors.Split('\n')
+            .Count(line => line.Contains(".bz2 is not sent: libbz2.so.1 cannot be loaded", StringComparison.Ordinal)));
         Assert.Equal(set.Paths.Count, (await CacheScan.NarInfosAsync(server.Objects)).Count);
     }
 
@@ -61,5 +64,6 @@ public sealed class MissingLibraryTests : IDisposable
     }
 
     private Task<ProcessResult> ClientAsync(ServerProcess server, params string[] arguments) => ProcessRunner.RunAsync(
-        BuiltProgram.Cli, [.. arguments, "--url", server.Url.ToString(), "--token-file", server.TokenFile], _environment, timeout: TimeSpan.FromMinutes(2));
+        BuiltProgram.Cli, [.. arguments, "--url", server.Url.ToString(), "--token-file", server.TokenFile], _environment,
+            timeout: TimeSpan.FromMinutes(2));
 }

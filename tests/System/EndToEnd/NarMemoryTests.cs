@@ -20,7 +20,8 @@ public sealed class NarMemoryTests
     {
         await using var server = await ServerProcess.StartAsync();
         using var client = new HttpClient { BaseAddress = new Uri(server.Url, "/c/default/"), Timeout = TimeSpan.FromMinutes(5) };
-        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(server.TokenFile)).Trim());
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer",
+            (await File.ReadAllTextAsync(server.TokenFile)).Trim());
 
         await PutAllAsync(client, compression, 10);
         var small = server.PeakMemory;
@@ -31,14 +32,17 @@ public sealed class NarMemoryTests
         Assert.True(large - small < 96L * MiB, $"{small / MiB} MiB at most after 40 MiB, {large / MiB} MiB after 800 MiB more");
     }
 
-    private static Task PutAllAsync(HttpClient client, string compression, int blocks) => Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
+    private static Task PutAllAsync(HttpClient client, string compression, int blocks) =>
+        Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
     {
         using var nar = new RepeatedBlock(compression, blocks);
         using var answer = await client.PutAsync(nar.Url, nar);
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
     }));
 
-    /// <summary>A file of one block of a MiB again and again, which does not compress. Several frames of zstd in a row are one file.</summary>
+    /// <summary>
+    /// A file of one block of a MiB again and again, which does not compress. Several frames of zstd in a row are one file.
+    /// </summary>
     private sealed class RepeatedBlock : HttpContent
     {
         private readonly byte[] _block;
@@ -51,7 +55,8 @@ public sealed class NarMemoryTests
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             for (var i = 0; i < count; i++)
                 hash.AppendData(_block);
-            Url = new Uri($"nar/{Sha256Hash.FromBytes(hash.GetHashAndReset()).ToNix32()}.nar{(compression == "zstd" ? ".zst" : "")}", UriKind.Relative);
+            Url = new Uri($"nar/{Sha256Hash.FromBytes(hash.GetHashAndReset()).ToNix32()}.nar{(compression == "zstd" ? ".zst" : "")}",
+                UriKind.Relative);
         }
 
         public Uri Url { get; }

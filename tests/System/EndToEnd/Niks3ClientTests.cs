@@ -4,7 +4,10 @@ using Xunit;
 
 namespace OrleansCache.EndToEnd.Tests;
 
-/// <summary>niks3's own client, unmodified, of whichever version <c>ORLEANS_CACHE_TEST_NIKS3</c> names; it is not built here. What it sends is also sent by tests of the gateway, which need no such program.</summary>
+/// <summary>
+/// niks3's own client, unmodified, of whichever version <c>ORLEANS_CACHE_TEST_NIKS3</c> names; it is not built here. What it sends is also
+/// sent by tests of the gateway, which need no such program.
+/// </summary>
 public sealed class Niks3ClientTests
 {
     [Niks3Theory]
@@ -43,7 +46,8 @@ public sealed class Niks3ClientTests
 
         await ReadBack.ClosureAsync(NixTool.Installed!, cache.Server.Url.ToString(), cache.Server.PublicKey, closure.Root);
         (await RunAsync(cache.Server, "gc", "--older-than", "0s", "--force")).OrThrow();
-        await Eventually.BecomesTrueAsync(async () => (await cache.Objects.KeysAsync()).All(key => key is "nix-cache-info" or "index.html"));
+        await Eventually.BecomesTrueAsync(async () => (await cache.Objects.KeysAsync())
+            .All(key => key is "nix-cache-info" or "index.html"));
     }
 
     [Niks3Theory]
@@ -78,7 +82,8 @@ public sealed class Niks3ClientTests
         using var path = NixTool.Named(nix).OnPath();
         var (_, output) = await Realisations.BuildAsync();
 
-        await using var push = Start(cache.Server, new Dictionary<string, string?> { ["PATH"] = $"{path.Path}:{Environment.GetEnvironmentVariable("PATH")}" }, "push", output);
+        await using var push = Start(cache.Server,
+            new Dictionary<string, string?> { ["PATH"] = $"{path.Path}:{Environment.GetEnvironmentVariable("PATH")}" }, "push", output);
         Assert.True(await push.WaitAsync(TimeSpan.FromMinutes(5)) == 0, push.Errors);
 
         foreach (var reader in NixTool.All)
@@ -94,14 +99,18 @@ public sealed class Niks3ClientTests
         }
 
         var bucket = await ObjectBucket.CreateAsync();
-        return new Cache(await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(), .. bucket.ServerOptions]), bucket);
+        return new Cache(await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            .. bucket.ServerOptions]), bucket);
     }
 
-    private static async Task<string?> PinAsync(Cache cache, string name) => await cache.Objects.ReadAsync($"pins/{name}") is { } body ? Encoding.UTF8.GetString(body) : null;
+    private static async Task<string?> PinAsync(Cache cache, string name) => await cache.Objects.ReadAsync($"pins/{name}") is { } body
+        ? Encoding.UTF8.GetString(body) : null;
 
-    private static ProcessRunner Start(ServerProcess server, params string[] arguments) => Start(server, new Dictionary<string, string?>(), arguments);
+    private static ProcessRunner Start(ServerProcess server, params string[] arguments) =>
+        Start(server, new Dictionary<string, string?>(), arguments);
 
-    private static ProcessRunner Start(ServerProcess server, Dictionary<string, string?> more, params string[] arguments) => ProcessRunner.Start(Niks3TheoryAttribute.Client!, arguments, new Dictionary<string, string?>(more)
+    private static ProcessRunner Start(ServerProcess server, Dictionary<string, string?> more, params string[] arguments) =>
+        ProcessRunner.Start(Niks3TheoryAttribute.Client!, arguments, new Dictionary<string, string?>(more)
     {
         ["NIKS3_SERVER_URL"] = server.Url.ToString(),
         ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,
@@ -128,7 +137,9 @@ public sealed class Niks3ClientTests
 /// <summary>A test that needs niks3's client, a real Nix and a real S3; skipped, with the reason, where one is missing.</summary>
 public sealed class Niks3TheoryAttribute : TheoryAttribute
 {
-    public Niks3TheoryAttribute() => Skip = Client is null ? "ORLEANS_CACHE_TEST_NIKS3 names no niks3 client (its protocol is tested without one too)" : new BucketFactAttribute().Skip;
+    public Niks3TheoryAttribute() => Skip = Client is null
+        ? "ORLEANS_CACHE_TEST_NIKS3 names no niks3 client (its protocol is tested without one too)" : new BucketFactAttribute().Skip;
 
-    public static string? Client => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NIKS3") is { Length: > 0 } client ? client : null;
+    public static string? Client => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_NIKS3") is { Length: > 0 } client
+        ? client : null;
 }

@@ -11,7 +11,8 @@ internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through 
 
     /// <summary>Copies a closure out of the machine's store.</summary>
     public async Task<ProcessResult> CopyAsync(string path, string? more = null, string query = "") =>
-        await nix.RunAsync("nix", [.. Arguments(path, query), .. more is null ? Array.Empty<string>() : [more]], settings: Settings(), home: _home.Path);
+        await nix.RunAsync("nix", [.. Arguments(path, query), .. more is null ? Array.Empty<string>() : [more]], settings: Settings(),
+            home: _home.Path);
 
     /// <summary>Kills a copy once something has happened.</summary>
     public async Task KillAsync(string path, Func<Task<bool>> when)
@@ -36,7 +37,8 @@ internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through 
     public static async Task ForgetHoldsAsync(string database)
     {
         await using var source = NpgsqlDataSource.Create(database);
-        await using var command = source.CreateCommand("update push set expires = expires - interval '1 day', created = created - interval '1 day' where holder is not null");
+        await using var command = source.CreateCommand(
+            "update push set expires = expires - interval '1 day', created = created - interval '1 day' where holder is not null");
         await command.ExecuteNonQueryAsync();
     }
 

@@ -19,7 +19,8 @@ public sealed class NixCopyTests
         var closure = await Closures.GetAsync("edge");
 
         // With its listing a tree as deep as Nix takes them. (It cannot write one of names that are not UTF-8.)
-        (await copier.CopyAsync(closure.Paths.Single(p => p.EndsWith("-edge-deep", StringComparison.Ordinal)), query: "?write-nar-listing=true")).OrThrow();
+        (await copier.CopyAsync(closure.Paths.Single(p => p.EndsWith("-edge-deep", StringComparison.Ordinal)),
+            query: "?write-nar-listing=true")).OrThrow();
         Assert.Single(await server.Objects.KeysAsync(), k => k.EndsWith(".ls", StringComparison.Ordinal));
         // Nix takes half of the test's time for xz, which has a test of its own.
         const string Zstd = "?compression=zstd";
@@ -56,7 +57,8 @@ public sealed class NixCopyTests
     public async Task A_copy_goes_into_a_bucket_and_is_substituted_from_there(string nix)
     {
         using var bucket = await ObjectBucket.CreateAsync();
-        await using var server = await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(), .. bucket.ServerOptions]);
+        await using var server = await ServerProcess.StartAsync(["--postgres", await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            .. bucket.ServerOptions]);
         await using var copier = new NixCopier(server, NixTool.Named(nix));
         await using var closure = await GeneratedClosure.MakeAsync(5, fileBytes: 20_000_000);
 
@@ -76,7 +78,8 @@ public sealed class NixCopyTests
         await using var closure = await GeneratedClosure.MakeAsync(40, fileBytes: 200_000);
 
         await copier.KillAsync(closure.Root, async () => (await server.Objects.KeysAsync("nar/")).Count > 5);
-        Assert.InRange((await server.Objects.KeysAsync()).Count(k => k.EndsWith(".narinfo", StringComparison.Ordinal)), 0, closure.Count - 1);
+        Assert.InRange((await server.Objects.KeysAsync()).Count(k => k.EndsWith(".narinfo", StringComparison.Ordinal)), 0,
+            closure.Count - 1);
         (await copier.CopyAsync(closure.Root)).OrThrow();
 
         await ReadBack.ClosureAsync(NixTool.Installed!, server.Url.ToString(), server.PublicKey, closure.Root);
@@ -85,7 +88,8 @@ public sealed class NixCopyTests
 
     [NixTheory]
     [MemberData(nameof(Tools))]
-    public async Task A_copy_through_a_proxy_that_fails_once_ends_right_or_says_what_to_do_although_an_old_Nix_repeats_without_a_body(string nix)
+    public async Task A_copy_through_a_proxy_that_fails_once_ends_right_or_says_what_to_do_although_an_old_Nix_repeats_without_a_body(
+        string nix)
     {
         await using var server = await ServerProcess.StartAsync();
         await using var proxy = new FailOnce(server.Url.Port);
@@ -96,7 +100,8 @@ public sealed class NixCopyTests
         if (first.ExitCode != 0)
         {
             // A curl before 8.7 sends the empty body and waits; a newer one sees by itself that it has nothing to send.
-            Assert.True(first.Errors.Contains("run the command again", StringComparison.OrdinalIgnoreCase) || first.Errors.Contains("client read function EOF fail", StringComparison.Ordinal), first.Errors);
+            Assert.True(first.Errors.Contains("run the command again", StringComparison.OrdinalIgnoreCase)
+                || first.Errors.Contains("client read function EOF fail", StringComparison.Ordinal), first.Errors);
             (await copier.CopyAsync(closure.Root)).OrThrow();
         }
 
@@ -251,11 +256,14 @@ public sealed class NixCopyTests
                 while (await client.GetStream().ReadAsync(buffer, _stop.Token) is > 0 and var read)
                 {
                     // The head of a request comes in one piece: curl waits for the 100, or sends the body after it.
-                    if (System.Text.Encoding.Latin1.GetString(buffer, 0, read).StartsWith("PUT /c/default/nar/", StringComparison.Ordinal) && Interlocked.Exchange(ref _failed, 1) == 0)
+                    if (System.Text.Encoding.Latin1.GetString(buffer, 0, read).StartsWith("PUT /c/default/nar/", StringComparison.Ordinal)
+                        && Interlocked.Exchange(ref _failed, 1) == 0)
                     {
                         while (client.Available > 0)
                             read = await client.GetStream().ReadAsync(buffer, _stop.Token);
-                        await client.GetStream().WriteAsync("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(), _stop.Token);
+                        await client.GetStream()
+                            .WriteAsync("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(),
+                            _stop.Token);
                         return;
                     }
 

@@ -22,7 +22,8 @@ public sealed class PinTests(PinTests.EmptyServer fixture) : IClassFixture<PinTe
         Assert.Equal(closure.Root, await CurlAsync(name));
         var pin = JsonDocument.Parse((await PinsAsync("show", name, "--json")).OrThrow().Output).RootElement;
         Assert.Equal((1, 3), (pin.GetProperty("revision").GetInt32(), pin.GetProperty("keepRevisions").GetInt32()));
-        Assert.InRange(pin.GetProperty("expires").GetDateTimeOffset() - pin.GetProperty("updated").GetDateTimeOffset(), TimeSpan.FromDays(29.99), TimeSpan.FromDays(30.01));
+        Assert.InRange(pin.GetProperty("expires").GetDateTimeOffset() - pin.GetProperty("updated").GetDateTimeOffset(),
+            TimeSpan.FromDays(29.99), TimeSpan.FromDays(30.01));
     }
 
     [NixFact]
@@ -36,7 +37,8 @@ public sealed class PinTests(PinTests.EmptyServer fixture) : IClassFixture<PinTe
         Assert.Contains("(revision 2)", (await PinsAsync("create", name, closure.Root)).OrThrow().Output, StringComparison.Ordinal);
         var list = (await PinsAsync("list")).OrThrow();
         Assert.Matches(@"^NAME +STORE PATH +UPDATED AT$", list.Lines[0]);
-        Assert.Contains(list.Lines, line => Regex.IsMatch(line, $@"^{Regex.Escape(name)} +{Regex.Escape(closure.Root)} +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"));
+        Assert.Contains(list.Lines, line =>
+            Regex.IsMatch(line, $@"^{Regex.Escape(name)} +{Regex.Escape(closure.Root)} +\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"));
         Assert.Contains(name, (await PinsAsync("list", "--names-only")).OrThrow().Lines);
 
         (await PinsAsync("rollback", name)).OrThrow();
@@ -44,7 +46,8 @@ public sealed class PinTests(PinTests.EmptyServer fixture) : IClassFixture<PinTe
         (await PinsAsync("rollback", name, "2")).OrThrow();
         Assert.Equal(closure.Root, await CurlAsync(name));
         var shown = (await PinsAsync("show", name)).OrThrow();
-        Assert.Equal(["4", "3", "2", "1"], shown.Lines.SkipWhile(line => !line.StartsWith("REVISION", StringComparison.Ordinal)).Skip(1).Select(line => line.Split(' ')[0]));
+        Assert.Equal(["4", "3", "2", "1"], shown.Lines.SkipWhile(line => !line.StartsWith("REVISION", StringComparison.Ordinal)).Skip(1)
+            .Select(line => line.Split(' ')[0]));
 
         (await PinsAsync("delete", name)).OrThrow();
         Assert.Null(await CurlAsync(name));
@@ -75,9 +78,11 @@ public sealed class PinTests(PinTests.EmptyServer fixture) : IClassFixture<PinTe
     [NixFact]
     public async Task Help_shows_how_a_command_is_used()
     {
-        Assert.Contains("orleans-cache pins rollback app 7", (await CacheCli.RunAsync("pins", "rollback", "--help")).OrThrow().Output, StringComparison.Ordinal);
+        Assert.Contains("orleans-cache pins rollback app 7", (await CacheCli.RunAsync("pins", "rollback", "--help")).OrThrow().Output,
+            StringComparison.Ordinal);
         Assert.Contains("pins/app", (await CacheCli.RunAsync("pins", "--help")).OrThrow().Output, StringComparison.Ordinal);
-        Assert.Contains("rollback", (await CacheCli.RunAsync("[suggest:19]", "orleans-cache pins r")).OrThrow().Output, StringComparison.Ordinal);
+        Assert.Contains("rollback", (await CacheCli.RunAsync("[suggest:19]", "orleans-cache pins r")).OrThrow().Output,
+            StringComparison.Ordinal);
     }
 
     private static string NewName() => $"test-{Guid.NewGuid():n}";

@@ -83,11 +83,13 @@ public sealed class PushTests(PushTests.EmptyServer fixture) : IClassFixture<Pus
         Assert.Equal([closure.Root], (await PushAsync(folder["result"])).Roots);
     }
 
-    private async Task<PushOutcome> PushAsync(params string[] paths) => Parse((await CacheCli.PushAsync(Server, [.. paths, "--json"])).OrThrow());
+    private async Task<PushOutcome> PushAsync(params string[] paths) =>
+        Parse((await CacheCli.PushAsync(Server, [.. paths, "--json"])).OrThrow());
 
     private async Task<int> CountNarsAsync() => (await Server.Objects.KeysAsync("nar/")).Count;
 
-    private static PushOutcome Parse(ProcessResult push) => JsonSerializer.Deserialize<PushOutcome>(push.Output, JsonSerializerOptions.Web)!;
+    private static PushOutcome Parse(ProcessResult push) =>
+        JsonSerializer.Deserialize<PushOutcome>(push.Output, JsonSerializerOptions.Web)!;
 
     /// <summary>Some of what <c>--json</c> prints.</summary>
     private sealed record PushOutcome(string[] Roots, int Paths, int Present, int Uploaded, int Published);

@@ -99,7 +99,8 @@ public sealed class ReadTests(FilledFolder cache) : IDisposable
     [NixFact]
     public async Task A_write_without_the_token_is_refused()
     {
-        using var answer = await _http.PostAsync(UrlOf("v1/caches/default/pushes"), new StringContent("{}", Encoding.UTF8, "application/json"));
+        using var answer = await _http.PostAsync(UrlOf("v1/caches/default/pushes"),
+            new StringContent("{}", Encoding.UTF8, "application/json"));
         Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         Assert.Equal("application/problem+json", answer.Content.Headers.ContentType!.MediaType);
     }

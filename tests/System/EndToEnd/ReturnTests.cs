@@ -5,13 +5,15 @@ using Xunit;
 namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>
-/// A reader remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone. The path meanwhile was swept, and came back by a new push.
+/// A reader remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone. The path meanwhile was
+/// swept, and came back by a new push.
 /// </summary>
 public sealed class ReturnTests
 {
     [BucketTheory]
     [MemberData(nameof(NixCopyTests.Tools), MemberType = typeof(NixCopyTests))]
-    public async Task From_a_bucket_it_is_substituted_as_what_was_uploaded_a_day_before_its_sweep_comes_back_under_its_former_key(string nix)
+    public async Task From_a_bucket_it_is_substituted_as_what_was_uploaded_a_day_before_its_sweep_comes_back_under_its_former_key(
+        string nix)
     {
         using var bucket = await ObjectBucket.CreateAsync();
         var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
@@ -53,7 +55,8 @@ public sealed class ReturnTests
 
     private static async Task SweepAsync(ServerProcess server, IObjects objects)
     {
-        (await CacheCli.RunAsync(["gc", "--url", server.Url.ToString(), "--token-file", server.TokenFile, "--older-than", "0s", "--force"])).OrThrow();
+        (await CacheCli.RunAsync(["gc", "--url", server.Url.ToString(), "--token-file", server.TokenFile, "--older-than", "0s", "--force"]))
+            .OrThrow();
         await Eventually.BecomesTrueAsync(async () => (await objects.KeysAsync("nar/")).Count == 0);
     }
 
@@ -61,7 +64,8 @@ public sealed class ReturnTests
     private static async Task UploadedDaysAgoAsync(string database)
     {
         await using var source = NpgsqlDataSource.Create(database);
-        await using var command = source.CreateCommand("update object set claimed_at = claimed_at - interval '2 days', url_expires = url_expires - interval '2 days'");
+        await using var command = source.CreateCommand(
+            "update object set claimed_at = claimed_at - interval '2 days', url_expires = url_expires - interval '2 days'");
         await command.ExecuteNonQueryAsync();
     }
 

@@ -6,7 +6,8 @@ namespace OrleansCache.EndToEnd.Tests;
 public static class Sets
 {
     public static IReadOnlyList<string> Names { get; } =
-        Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? ["small", "edge", "ca", "python-like", "many"] : ["small", "edge", "ca"];
+        Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? ["small", "edge", "ca", "python-like", "many"]
+            : ["small", "edge", "ca"];
 
     /// <summary><see cref="Names"/> as theory data.</summary>
     public static TheoryData<string> All { get; } = [.. Names];

@@ -4,7 +4,9 @@ using Xunit;
 
 namespace OrleansCache.EndToEnd.Tests;
 
-/// <summary>How the programs end whatever state their surroundings are in: descriptors, roots of Nix, its database, the home directory.</summary>
+/// <summary>
+/// How the programs end whatever state their surroundings are in: descriptors, roots of Nix, its database, the home directory.
+/// </summary>
 public sealed partial class SurroundingsTests(PushTests.EmptyServer fixture) : IClassFixture<PushTests.EmptyServer>
 {
     private static readonly string[] Broken = ["<&-", "</dev/full", ">&-", ">/dev/full", "2>&-", "2>/dev/full"];
@@ -25,7 +27,8 @@ public sealed partial class SurroundingsTests(PushTests.EmptyServer fixture) : I
             {
                 var run = await ShellAsync($"\"$CLIENT\" {line} {(broken.StartsWith('<') ? "" : "</dev/null")} {broken}");
                 // Who only tells has failed when nobody was told; the secret of a token is lost for ever.
-                var failed = broken.StartsWith('>') && whole.ExitCode == 0 && whole.Output.Length > 0 && words is not ("push" or "gc" or "gc cancel" or "pins create" or "pins delete" or "pins rollback" or "tokens revoke");
+                var failed = broken.StartsWith('>') && whole.ExitCode == 0 && whole.Output.Length > 0
+                    && words is not ("push" or "gc" or "gc cancel" or "pins create" or "pins delete" or "pins rollback" or "tokens revoke");
                 if (run.ExitCode != (failed ? 1 : whole.ExitCode) || (run.Output + run.Errors).Contains("   at ", StringComparison.Ordinal))
                     wrong.Add($"{line} {broken}: {run.ExitCode}, without it {whole.ExitCode}\n{run.Output}{run.Errors}");
             }
@@ -49,7 +52,9 @@ public sealed partial class SurroundingsTests(PushTests.EmptyServer fixture) : I
     public async Task A_wrong_path_is_wrong_usage_though_nobody_can_be_told()
     {
         foreach (var broken in new[] { "2>&-", "2>/dev/full" })
-            Assert.Equal(2, (await ShellAsync($"\"$CLIENT\" {Options()} push /nix/store/00000000000000000000000000000000-no-such-path {broken}")).ExitCode);
+            Assert.Equal(2,
+                (await ShellAsync(
+                $"\"$CLIENT\" {Options()} push /nix/store/00000000000000000000000000000000-no-such-path {broken}")).ExitCode);
     }
 
     [NixFact]
@@ -58,7 +63,8 @@ public sealed partial class SurroundingsTests(PushTests.EmptyServer fixture) : I
         using var folder = new TempFolder();
         var root = folder["root"];
         var nix = NixTool.Installed!;
-        await File.WriteAllTextAsync(folder["d.nix"], $$"""derivation { name = "rooted"; system = builtins.currentSystem; builder = "/bin/sh"; id = "{{Guid.NewGuid():n}}"; }""");
+        await File.WriteAllTextAsync(folder["d.nix"],
+            $$"""derivation { name = "rooted"; system = builtins.currentSystem; builder = "/bin/sh"; id = "{{Guid.NewGuid():n}}"; }""");
         await File.WriteAllTextAsync(folder["file"], $"{Guid.NewGuid():n}");
         Directory.CreateDirectory(root);
         var derivation = (await nix.RunAsync("nix-instantiate", [folder["d.nix"]], root)).OrThrow().Output.Trim();
@@ -76,7 +82,8 @@ public sealed partial class SurroundingsTests(PushTests.EmptyServer fixture) : I
         using var read = new TempFolder();
         (await nix.SubstituteAsync(read["root"], Server.Url.ToString(), Server.PublicKey, [file])).OrThrow();
         using var http = new HttpClient { BaseAddress = Server.Url };
-        Assert.Contains(derivation, await http.GetStringAsync(new Uri($"{Path.GetFileName(derivation)[..32]}.narinfo", UriKind.Relative)), StringComparison.Ordinal);
+        Assert.Contains(derivation, await http.GetStringAsync(new Uri($"{Path.GetFileName(derivation)[..32]}.narinfo", UriKind.Relative)),
+            StringComparison.Ordinal);
     }
 
     [NixFact]

@@ -11,7 +11,8 @@ using OrleansCache.Testing;
 namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>
-/// Gives a role's temporary keys to who shows a token, as Amazon's STS does (AssumeRoleWithWebIdentity), and as the agent beside a container does. The keys are real: the S3
+/// Gives a role's temporary keys to who shows a token, as Amazon's STS does (AssumeRoleWithWebIdentity), and as the agent beside a
+/// container does. The keys are real: the S3
 /// server's own STS grants them. That server would check such tokens only with an identity provider beside it.
 /// </summary>
 internal sealed class TokenService : IAsyncDisposable
@@ -28,7 +29,8 @@ internal sealed class TokenService : IAsyncDisposable
     {
         (_role, _token) = (role, token);
         _granting = new AmazonSecurityTokenServiceClient(
-            new BasicAWSCredentials(s3.AccessKey, s3.SecretKey), new AmazonSecurityTokenServiceConfig { ServiceURL = s3.Endpoint.ToString(), AuthenticationRegion = s3.Region });
+            new BasicAWSCredentials(s3.AccessKey, s3.SecretKey), new AmazonSecurityTokenServiceConfig { ServiceURL = s3.Endpoint.ToString(),
+                AuthenticationRegion = s3.Region });
         Url = new Uri($"http://127.0.0.1:{FreePort.Next()}/");
         _listener.Prefixes.Add(Url.ToString());
         _listener.Start();
@@ -70,7 +72,8 @@ internal sealed class TokenService : IAsyncDisposable
 
             using var reader = new StreamReader(http.Request.InputStream);
             var asked = await reader.ReadToEndAsync();
-            var answer = Encoding.UTF8.GetBytes(http.Request.HttpMethod == "GET" ? await AnswerContainerAsync(http.Request.Headers["Authorization"] ?? "") : await AnswerAsync(asked));
+            var answer = Encoding.UTF8.GetBytes(http.Request.HttpMethod == "GET"
+                ? await AnswerContainerAsync(http.Request.Headers["Authorization"] ?? "") : await AnswerAsync(asked));
             http.Response.StatusCode = answer.Length == 0 ? 403 : 200;
             http.Response.ContentType = http.Request.HttpMethod == "GET" ? "application/json" : "text/xml";
             http.Response.ContentLength64 = answer.Length;
@@ -111,7 +114,8 @@ internal sealed class TokenService : IAsyncDisposable
 
     private async Task<Credentials> GrantAsync()
     {
-        var keys = (await _granting.AssumeRoleAsync(new AssumeRoleRequest { RoleArn = _role, RoleSessionName = "server", DurationSeconds = 900 })).Credentials;
+        var keys = (await _granting.AssumeRoleAsync(new AssumeRoleRequest { RoleArn = _role, RoleSessionName = "server",
+            DurationSeconds = 900 })).Credentials;
         Interlocked.Increment(ref _granted);
         return keys;
     }

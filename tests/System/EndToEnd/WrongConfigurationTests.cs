@@ -5,7 +5,9 @@ using Xunit;
 
 namespace OrleansCache.EndToEnd.Tests;
 
-/// <summary>What a new operator gets wrong first: each is answered by one sentence that leads to what is right, and by the exit code for it.</summary>
+/// <summary>
+/// What a new operator gets wrong first: each is answered by one sentence that leads to what is right, and by the exit code for it.
+/// </summary>
 public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting setting) : IClassFixture<WrongConfigurationTests.Setting>
 {
     [Theory]
@@ -22,7 +24,8 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
     [InlineData("--sign-key FOLDER/missing", "cannot be read")]
     [InlineData("--token-file FOLDER/missing", "cannot be read")]
     [InlineData("--token-file FOLDER/file", "write a longer one")]
-    [InlineData("--s3-bucket b --s3-endpoint http://127.0.0.1:FREE --s3-access-key-file FOLDER/file --s3-secret-key-file FOLDER/file", "The object store cannot be used")]
+    [InlineData("--s3-bucket b --s3-endpoint http://127.0.0.1:FREE --s3-access-key-file FOLDER/file --s3-secret-key-file FOLDER/file",
+        "The object store cannot be used")]
     [InlineData("--s3-endpoint http://127.0.0.1:1", "name the bucket too")]
     [InlineData("--publc-url http://x", "--help' lists the options")]
     [InlineData("--public-url cache.example.org", "such as https://cache.example.org")]
@@ -47,7 +50,8 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         (await ProcessRunner.RunAsync("chmod", ["711", folder.Path])).OrThrow();
         Directory.CreateDirectory(folder["data"]);
 
-        var run = await ProcessRunner.RunAsync("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", BuiltProgram.Server, "--data", folder["data"], "--listen", "127.0.0.1:0"], folder: "/");
+        var run = await ProcessRunner.RunAsync("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", BuiltProgram.Server,
+            "--data", folder["data"], "--listen", "127.0.0.1:0"], folder: "/");
 
         Assert.Equal(2, run.ExitCode);
         AssertSentence(run, "Let the user 'nobody' own it");
@@ -62,7 +66,8 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
 
         await using var server = await ServerProcess.StartAsync("--sign-key", folder["key"]);
 
-        Assert.Contains($"The file {folder["key"]} of --sign-key can be read by everybody on this machine: chmod 600 it.", server.Log, StringComparison.Ordinal);
+        Assert.Contains($"The file {folder["key"]} of --sign-key can be read by everybody on this machine: chmod 600 it.", server.Log,
+            StringComparison.Ordinal);
         Assert.DoesNotContain("can be read by everybody", setting.Server.Log, StringComparison.Ordinal);
     }
 
@@ -73,7 +78,8 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
     [InlineData("info --url URL --cache other", 1, "There is no cache 'other'")]
     [InlineData("pins list --url URL --token-file FOLDER/missing", 2, "cannot be read")]
     [InlineData("pins list --url URL --token-file FOLDER/empty", 2, "is empty")]
-    [InlineData("pins create x /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-x --url URL --token-file FOLDER/file", 4, "is not one that this server accepts")]
+    [InlineData("pins create x /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-x --url URL --token-file FOLDER/file", 4,
+        "is not one that this server accepts")]
     [InlineData("push --url URL --token-file FOLDER/file --levle", 2, "'orleans-cache push --help' lists the options")]
     [InlineData("push --url URL --token-file FOLDER/file", 2, "For example: orleans-cache push ./result")]
     public async Task The_client_says_in_a_sentence_what_is_wrong_and_what_is_right(string arguments, int exitCode, string leadsTo)
@@ -92,8 +98,10 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         File.Copy(BuiltProgram.Server, folder["server"]);
         // It reads keys, with libsodium, before it asks for the database, which is not there.
         var run = await ProcessRunner.RunAsync(
-            folder["server"], [.. "--data FOLDER/data --listen 127.0.0.1:0 --sign-key KEY --postgres Host=127.0.0.1;Port=FREE;Username=cache".Split(' ')
-                .Select(o => setting.Fill(o.Replace("FOLDER", folder.Path, StringComparison.Ordinal).Replace("KEY", setting.Server.KeyFile, StringComparison.Ordinal)))],
+            folder["server"],
+                [.. "--data FOLDER/data --listen 127.0.0.1:0 --sign-key KEY --postgres Host=127.0.0.1;Port=FREE;Username=cache".Split(' ')
+                .Select(o => setting.Fill(o.Replace("FOLDER", folder.Path, StringComparison.Ordinal)
+                    .Replace("KEY", setting.Server.KeyFile, StringComparison.Ordinal)))],
             new Dictionary<string, string?> { ["HOME"] = "/proc", ["DOTNET_BUNDLE_EXTRACT_BASE_DIR"] = null }, folder: "/");
 
         Assert.Equal(2, run.ExitCode);
@@ -125,8 +133,10 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         }
 
         public string Fill(string text) => text
-            .Replace("TAKEN", $"{((IPEndPoint)_taken.LocalEndpoint).Port}", StringComparison.Ordinal).Replace("FREE", $"{FreePort.Next()}", StringComparison.Ordinal)
-            .Replace("FOLDER", _folder.Path, StringComparison.Ordinal).Replace("DATA", Server.Data, StringComparison.Ordinal).Replace("URL", Server.Url.AbsoluteUri.TrimEnd('/'), StringComparison.Ordinal);
+            .Replace("TAKEN", $"{((IPEndPoint)_taken.LocalEndpoint).Port}", StringComparison.Ordinal)
+                .Replace("FREE", $"{FreePort.Next()}", StringComparison.Ordinal)
+            .Replace("FOLDER", _folder.Path, StringComparison.Ordinal).Replace("DATA", Server.Data, StringComparison.Ordinal)
+                .Replace("URL", Server.Url.AbsoluteUri.TrimEnd('/'), StringComparison.Ordinal);
 
         public async Task DisposeAsync()
         {

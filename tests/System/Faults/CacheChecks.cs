@@ -18,7 +18,8 @@ internal static class CacheChecks
     public static async Task WholeAsync(IObjects objects, string root, string when)
     {
         foreach (var path in (await NixTool.Installed!.RunAsync("nix-store", ["--query", "--requisites", root])).OrThrow().Lines)
-            Assert.True(await objects.SizeAsync($"{StorePath.Parse(path).Hash}.narinfo") is not null, $"{when}: {path} was committed and is not there");
+            Assert.True(await objects.SizeAsync($"{StorePath.Parse(path).Hash}.narinfo") is not null,
+                $"{when}: {path} was committed and is not there");
     }
 
     /// <summary>A real Nix reads the whole closure, and every byte in the cache is right.</summary>

@@ -48,7 +48,8 @@ public sealed class CommitFaultTests
 
         // 1. Without any client's help, once the lease of the one that stands still has run out.
         await Eventually.BecomesTrueAsync(
-            async () => await bucket.SizeAsync(NarInfoOf(closure.Root)) is not null, TimeSpan.FromMinutes(2), () => $"the end of the commit. The other gateway's log:\n{other.Log}");
+            async () => await bucket.SizeAsync(NarInfoOf(closure.Root)) is not null, TimeSpan.FromMinutes(2), () =>
+                $"the end of the commit. The other gateway's log:\n{other.Log}");
         await CacheChecks.NoHolesAsync(bucket, "while a gateway stands still");
         (await CacheCli.RunAsync("push", "--url", other.Url.ToString(), "--token-file", stopped.TokenFile, closure.Root)).OrThrow();
         var narInfos = await NarInfosAsync(bucket);
@@ -70,7 +71,8 @@ public sealed class CommitFaultTests
             var closure = await GeneratedClosure.MakeAsync(Tops);
             var push = CacheCli.StartPush(server, closure.Root);
             // Looked at without rests: all of it may take no more than a fifth of a second.
-            for (var clock = Stopwatch.StartNew(); !push.HasExited && await objects.SizeAsync(NarInfoOf(closure.Tops[0])) is null; await Task.Delay(1))
+            for (var clock = Stopwatch.StartNew(); !push.HasExited && await objects.SizeAsync(NarInfoOf(closure.Tops[0]))
+                is null; await Task.Delay(1))
                 Assert.True(clock.Elapsed < TimeSpan.FromMinutes(1), $"no narinfo after a minute. The push:\n{push.Errors}");
             server.Pause();
             if (await objects.SizeAsync(NarInfoOf(closure.Root)) is null)

@@ -7,7 +7,8 @@ using Xunit.Abstractions;
 namespace OrleansCache.Faults.Tests;
 
 /// <summary>
-/// kill -9 of the client, of the gateway and of its PostgreSQL at random moments, push after push. Each push goes on from what the one before left,
+/// kill -9 of the client, of the gateway and of its PostgreSQL at random moments, push after push. Each push goes on from what the one
+/// before left,
 /// so that every round begins with paths that are live, uploaded, half uploaded, and half published.
 /// </summary>
 /// <remarks>A run prints its seed; <c>ORLEANS_CACHE_TEST_SEED</c> repeats its choices, though not the scheduler's.</remarks>
@@ -30,7 +31,8 @@ public sealed class KillLoopTests(ITestOutputHelper output)
     [InlineData(30_000)]
     public async Task Whatever_is_killed_no_narinfo_is_visible_without_its_closure_and_the_next_push_goes_on(int fileBytes)
     {
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_SEED"), CultureInfo.InvariantCulture, out var given) ? given : Random.Shared.Next();
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_SEED"), CultureInfo.InvariantCulture, out var given)
+            ? given : Random.Shared.Next();
         output.WriteLine($"ORLEANS_CACHE_TEST_SEED={seed}");
         var random = new Random(seed);
         await using var closure = await GeneratedClosure.MakeAsync((Rounds + 1) * TopsPerRound, fileBytes);
@@ -47,7 +49,9 @@ public sealed class KillLoopTests(ITestOutputHelper output)
             var faults = Enumerable.Range(0, random.Next(1, 3))
                 .Select(_ => (After: span * random.NextDouble(), Victim: (Victim)random.Next(3)))
                 .OrderBy(fault => fault.After).ToList();
-            var story = $"seed {seed}, round {round}: {string.Join(", ", faults.Select(fault => $"{fault.Victim} after {fault.After.TotalMilliseconds:0} ms"))}";
+            var story =
+                $"seed {seed}, round {round}: " +
+                $"{string.Join(", ", faults.Select(fault => $"{fault.Victim} after {fault.After.TotalMilliseconds:0} ms"))}";
             output.WriteLine(story);
             await using var push = CacheCli.StartPush(server, top);
             await InflictAsync(faults, push, server);
@@ -58,7 +62,8 @@ public sealed class KillLoopTests(ITestOutputHelper output)
             if (code == 0)
                 await CacheChecks.WholeAsync(server.Objects, top, story);
             else
-                Assert.True(code == 128 + 9 && faults.Exists(fault => fault.Victim == Victim.Client), $"{story}: exit code {code}\n{push.Errors}\n{server.Log}");
+                Assert.True(code == 128 + 9 && faults.Exists(fault => fault.Victim == Victim.Client),
+                    $"{story}: exit code {code}\n{push.Errors}\n{server.Log}");
         }
 
         (await CacheCli.PushAsync(server, closure.Root)).OrThrow();

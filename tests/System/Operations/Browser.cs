@@ -19,7 +19,8 @@ internal sealed class Browser : IDisposable
     {
         var options = new ChromeOptions { BinaryLocation = Programs.Find("chromium")! };
         options.AddArguments(
-            "--headless=new", $"--user-data-dir={_profile.Path}", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+            "--headless=new", $"--user-data-dir={_profile.Path}", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
+                "--hide-scrollbars",
             // Nothing but the server is asked: neither the maker of the browser nor a proxy.
             "--disable-background-networking", "--disable-component-update", "--no-proxy-server", $"--host-resolver-rules={hosts}");
         // Chromium's own sandbox does not work for root.
@@ -30,8 +31,11 @@ internal sealed class Browser : IDisposable
         _service.SuppressInitialDiagnosticInformation = true;
         Driver = new ChromeDriver(_service, options);
         // Windows have a least width that phones are below.
-        Command("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = scale, ["mobile"] = width < 600 });
-        Command("Emulation.setEmulatedMedia", new() { ["features"] = (object[])[new Dictionary<string, object> { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark" : "light" }] });
+        Command("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = scale,
+            ["mobile"] = width < 600 });
+        Command("Emulation.setEmulatedMedia",
+            new() { ["features"] = (object[])[new Dictionary<string, object> { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark"
+            : "light" }] });
     }
 
     public ChromeDriver Driver { get; }
@@ -44,7 +48,9 @@ internal sealed class Browser : IDisposable
     public object? Run(string script) => Driver.ExecuteScript(script);
 
     /// <summary>The whole page, however long it is.</summary>
-    public byte[] Picture() => Convert.FromBase64String((string)((IDictionary<string, object>)Command("Page.captureScreenshot", new() { ["captureBeyondViewport"] = true })!)["data"]);
+    public byte[] Picture() =>
+        Convert.FromBase64String(
+        (string)((IDictionary<string, object>)Command("Page.captureScreenshot", new() { ["captureBeyondViewport"] = true })!)["data"]);
 
     /// <summary>What the console has said, which is nothing when all is well.</summary>
     public IReadOnlyList<string> Complaints() => [.. Driver.Manage().Logs.GetLog(LogType.Browser).Select(l => l.Message)];

@@ -43,8 +43,12 @@ public class DrainTests
         Assert.Contains("200 OK", await ReadUntilAsync(idle, "0\r\n\r\n"), StringComparison.Ordinal);
         using var busy = await ConnectAsync(server);
         // Half of its body: the server waits for the rest.
-        await SendAsync(busy, $"POST /v1/caches/default/missing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.Token}\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{{\"paths\"");
-        await Eventually.BecomesTrueAsync(async () => (await server.MetricsAsync()).Exists(l => l.StartsWith("http_server_active_requests{http_request_method=\"POST\"", StringComparison.Ordinal) && l.EndsWith(" 1", StringComparison.Ordinal)), describe: () => "the request to begin");
+        await SendAsync(busy,
+            $"POST /v1/caches/default/missing HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {server.Token}\r\nContent-Type: " +
+            $"application/json\r\nContent-Length: 12\r\n\r\n{{\"paths\"");
+        await Eventually.BecomesTrueAsync(async () => (await server.MetricsAsync())
+            .Exists(l => l.StartsWith("http_server_active_requests{http_request_method=\"POST\"", StringComparison.Ordinal)
+            && l.EndsWith(" 1", StringComparison.Ordinal)), describe: () => "the request to begin");
 
         server.Process.Terminate();
 
@@ -79,7 +83,8 @@ public class DrainTests
     {
         var text = "";
         var buffer = new byte[4096];
-        while (!text.EndsWith(end, StringComparison.Ordinal) && await socket.ReceiveAsync(buffer).WaitAsync(TimeSpan.FromSeconds(30)) is > 0 and var count)
+        while (!text.EndsWith(end, StringComparison.Ordinal) && await socket.ReceiveAsync(buffer).WaitAsync(TimeSpan.FromSeconds(30))
+            is > 0 and var count)
             text += Encoding.ASCII.GetString(buffer, 0, count);
         return text;
     }

@@ -19,7 +19,8 @@ public sealed class FilledServer : IAsyncLifetime, IDisposable
     /// <summary>By name; the last is as long as names can be.</summary>
     public static (string Name, string Path)[] Pins { get; } =
     [
-        ("dev-shell", "project-dev-shell"), ("website-prod", "nixos-system-web-25.11.20261120.4f0bd9f"), ("website-staging", "nixos-system-web-25.11.20261123.e21ba7d"),
+        ("dev-shell", "project-dev-shell"), ("website-prod", "nixos-system-web-25.11.20261120.4f0bd9f"),
+            ("website-staging", "nixos-system-web-25.11.20261123.e21ba7d"),
         (new string('z', LongestPin), new string('n', 180)),
     ];
 
@@ -29,12 +30,14 @@ public sealed class FilledServer : IAsyncLifetime, IDisposable
         _server = await RunningServer.StartAsync("--public-url", $"http://{Host}", "--sign-key", _folder["key"]);
         foreach (var (pin, path) in Pins)
             await HttpPush.RunAsync(_server.Client, path, pin);
-        using (var collected = await _server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative), new StringContent("{}", Encoding.UTF8, "application/json")))
+        using (var collected = await _server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative),
+            new StringContent("{}", Encoding.UTF8, "application/json")))
             collected.EnsureSuccessStatusCode();
         var page = "";
         // The numbers are asked for once a minute.
         await Eventually.BecomesTrueAsync(
-            async () => (page = await _server.Client.GetStringAsync(new Uri("/", UriKind.Relative))).Contains("<dt>Store paths</dt><dd>4</dd>", StringComparison.Ordinal)
+            async () => (page = await _server.Client.GetStringAsync(new Uri("/", UriKind.Relative)))
+                .Contains("<dt>Store paths</dt><dd>4</dd>", StringComparison.Ordinal)
                 && page.Contains("Last run", StringComparison.Ordinal),
             TimeSpan.FromSeconds(100), () => page);
     }

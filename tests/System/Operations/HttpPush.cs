@@ -20,10 +20,12 @@ internal static class HttpPush
         var path = StorePath.Parse($"{StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(20))}-{name}");
         var declaration = new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar), NarSize = nar.Length };
         var opened = await PostAsync(client, "pushes", traceparent, JsonContent.Create(
-            new BeginPush { Roots = [path.Hash], Paths = [declaration], Pin = pin is null ? null : new PushPin { Name = PinName.Parse(pin) } }, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened);
+            new BeginPush { Roots = [path.Hash], Paths = [declaration], Pin = pin is null ? null
+                : new PushPin { Name = PinName.Parse(pin) } }, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened);
 
         var grant = Assert.Single(opened.Uploads);
-        using (var upload = Request(HttpMethod.Put, new Uri(client.BaseAddress!, grant.Url!.PathAndQuery), traceparent, new ByteArrayContent(file)))
+        using (var upload = Request(HttpMethod.Put, new Uri(client.BaseAddress!, grant.Url!.PathAndQuery), traceparent,
+            new ByteArrayContent(file)))
         {
             // The signature is the credential.
             upload.Headers.Authorization = null;
@@ -32,14 +34,16 @@ internal static class HttpPush
         }
 
         var report = await PostAsync(client, $"pushes/{opened.Id}/uploaded", traceparent, JsonContent.Create(
-            new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file), FileSize = file.Length }] }, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer);
+            new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file),
+                FileSize = file.Length }] }, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer);
         Assert.Empty(report.Rejected);
         var committed = await PostAsync(client, $"pushes/{opened.Id}/commit", traceparent, null, ProtocolJson.Default.CommitAnswer);
         Assert.Equal(PushState.Committed, committed.State);
         return path.Hash;
     }
 
-    private static async Task<T> PostAsync<T>(HttpClient client, string route, string? traceparent, HttpContent? body, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+    private static async Task<T> PostAsync<T>(HttpClient client, string route, string? traceparent, HttpContent? body,
+        System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
     {
         using var request = Request(HttpMethod.Post, new Uri($"/v1/caches/default/{route}", UriKind.Relative), traceparent, body);
         using var answer = await client.SendAsync(request);
@@ -58,7 +62,8 @@ internal static class HttpPush
     private static byte[] Nar(byte[] content)
     {
         using var nar = new MemoryStream();
-        foreach (var text in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(), "contents"u8.ToArray(), content, ")"u8.ToArray()])
+        foreach (var text in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(),
+            "contents"u8.ToArray(), content, ")"u8.ToArray()])
         {
             nar.Write(BitConverter.GetBytes((long)text.Length));
             nar.Write(text);

@@ -16,7 +16,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         using var anybody = new HttpClient { BaseAddress = server.Url };
         var text = "";
 
-        await Eventually.BecomesTrueAsync(async () => (text = await anybody.GetStringAsync(new Uri("/", UriKind.Relative))).Contains("-</span>hello-2.12", StringComparison.Ordinal), describe: () => text);
+        await Eventually.BecomesTrueAsync(async () => (text = await anybody.GetStringAsync(new Uri("/", UriKind.Relative)))
+            .Contains("-</span>hello-2.12", StringComparison.Ordinal), describe: () => text);
         using var page = await anybody.GetAsync(new Uri("/", UriKind.Relative));
 
         Assert.Equal("text/html; charset=utf-8", page.Content.Headers.ContentType?.ToString());
@@ -24,7 +25,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         Assert.NotNull(page.Headers.ETag);
         Assert.Contains("default-src 'none'", page.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
         Assert.Contains($"extra-substituters = <span data-url>{server.Url.ToString().TrimEnd('/')}</span>", text, StringComparison.Ordinal);
-        Assert.Contains($"extra-trusted-public-keys = <span class=\"key\">{WebUtility.HtmlEncode(key).Replace("+", "&#x2B;", StringComparison.Ordinal)}", text, StringComparison.Ordinal);
+        Assert.Contains(
+            $"extra-trusted-public-keys = <span class=\"key\">{WebUtility.HtmlEncode(key).Replace("+", "&#x2B;", StringComparison.Ordinal)}", text, StringComparison.Ordinal);
         Assert.DoesNotMatch("(src|href)=[\"']?(http|//)", text);
         Assert.Equal(text, await anybody.GetStringAsync(new Uri("/c/default/", UriKind.Relative)));
         using var other = await anybody.GetAsync(new Uri("/c/other/", UriKind.Relative));
@@ -32,7 +34,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
 
         // Written by itself, at the latest two minutes after what it tells of.
         await Eventually.BecomesTrueAsync(
-            async () => await File.ReadAllTextAsync(Path.Combine(server.Data, "store", "index.html")) == await anybody.GetStringAsync(new Uri("/index.html", UriKind.Relative)),
+            async () => await File.ReadAllTextAsync(Path.Combine(server.Data, "store", "index.html")) == await anybody.GetStringAsync(
+                new Uri("/index.html", UriKind.Relative)),
             TimeSpan.FromMinutes(3), () => "index.html in the store");
     }
 
@@ -67,7 +70,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         await using var server = await RunningServer.StartAsync();
         var key = (await File.ReadAllTextAsync(Path.Combine(server.Data, "key.pub"))).Trim();
         using var browser = new Browser();
-        browser.Command("Browser.grantPermissions", new() { ["permissions"] = (object[])["clipboardReadWrite", "clipboardSanitizedWrite"], ["origin"] = server.Url.ToString() });
+        browser.Command("Browser.grantPermissions", new() { ["permissions"] = (object[])["clipboardReadWrite", "clipboardSanitizedWrite"],
+            ["origin"] = server.Url.ToString() });
         browser.Driver.Navigate().GoToUrl(server.Url);
 
         var button = browser.Driver.FindElement(By.Id("copy"));
@@ -87,7 +91,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
 
         browser.Driver.Navigate().GoToUrl(new Uri(server.Url, "/c/default/index.html"));
 
-        Assert.StartsWith($"extra-substituters = {server.Url}c/default\n", browser.Driver.FindElement(By.Id("nix-conf")).Text, StringComparison.Ordinal);
+        Assert.StartsWith($"extra-substituters = {server.Url}c/default\n", browser.Driver.FindElement(By.Id("nix-conf")).Text,
+            StringComparison.Ordinal);
     }
 
     [BrowserTheory]
@@ -97,7 +102,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
     [InlineData("phone", 375, true)]
     public async Task It_is_readable_at_every_width_in_light_and_dark(string device, int width, bool dark)
     {
-        using var browser = new Browser(width, device == "phone" ? 812 : 1000, scale: 1.5, dark, $"MAP {FilledServer.Host} {filled.Server.Url.Authority}");
+        using var browser = new Browser(width, device == "phone" ? 812 : 1000, scale: 1.5, dark,
+            $"MAP {FilledServer.Host} {filled.Server.Url.Authority}");
         browser.Driver.Navigate().GoToUrl($"http://{FilledServer.Host}/");
 
         // Nothing is wider than the window, and text differs from what it stands on.
@@ -106,7 +112,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         var row = browser.Driver.FindElement(By.XPath("//tr[td[@class='name' and .='website-prod']]"));
         Assert.Contains("nixos-system-web-25.11.20261120.4f0bd9f", row.Text, StringComparison.Ordinal);
         Assert.Contains("never", row.Text, StringComparison.Ordinal);
-        Assert.True(Contrast(browser, "p.lead") >= 4.5 && Contrast(browser, "td.path .hash") >= 4.5 && Contrast(browser, "a") >= 4.5, "text is too faint");
+        Assert.True(Contrast(browser, "p.lead") >= 4.5 && Contrast(browser, "td.path .hash") >= 4.5 && Contrast(browser, "a") >= 4.5,
+            "text is too faint");
         Assert.Equal(dark, Luminance((string)browser.Run("return getComputedStyle(document.body).backgroundColor")!) < 0.2);
         Assert.Empty(browser.Complaints());
         // That no name is too long has been seen; the picture is for people.
@@ -128,7 +135,8 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
     private static double Luminance(string color)
     {
         var parts = color[(color.IndexOf('(', StringComparison.Ordinal) + 1)..color.IndexOf(')', StringComparison.Ordinal)].Split(',')
-            .Select(p => double.Parse(p, System.Globalization.CultureInfo.InvariantCulture) / 255).Select(c => c <= 0.04045 ? c / 12.92 : Math.Pow((c + 0.055) / 1.055, 2.4)).ToList();
+            .Select(p => double.Parse(p, System.Globalization.CultureInfo.InvariantCulture) / 255)
+                .Select(c => c <= 0.04045 ? c / 12.92 : Math.Pow((c + 0.055) / 1.055, 2.4)).ToList();
         return (0.2126 * parts[0]) + (0.7152 * parts[1]) + (0.0722 * parts[2]);
     }
 }

@@ -18,7 +18,8 @@ public class MetricsTests
 
         // The numbers of the catalog are read once a minute.
         await Eventually.BecomesTrueAsync(
-            async () => (served = await server.MetricsAsync()).Exists(l => l.StartsWith("orleans_cache_gc_last_success_timestamp_seconds", StringComparison.Ordinal)),
+            async () => (served = await server.MetricsAsync())
+                .Exists(l => l.StartsWith("orleans_cache_gc_last_success_timestamp_seconds", StringComparison.Ordinal)),
             TimeSpan.FromSeconds(100), () => string.Join('\n', served));
 
         foreach (var (name, row) in Listed().Where(l => l.Name != OnlyInSilos))
@@ -46,13 +47,19 @@ public class MetricsTests
         Assert.Contains("orleans_cache_claims_total{outcome=\"upload\"} 1", served);
         Assert.Contains("orleans_cache_gc_runs_total{outcome=\"succeeded\"} 1", served);
         Assert.Contains("orleans_cache_ready{} 1", served);
-        Assert.Contains(served, l => l.StartsWith("orleans_cache_uploaded_bytes_total{} ", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
-        Assert.Contains(served, l => l.StartsWith("orleans_cache_store_requests_total{operation=\"put\",outcome=\"ok\"}", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
-        Assert.Contains(served, l => l.StartsWith("orleans_cache_gc_phase_duration_seconds_count{phase=\"marking\"} 1", StringComparison.Ordinal));
-        Assert.Contains(served, l => l.StartsWith("http_server_request_duration_seconds_count{", StringComparison.Ordinal) && l.Contains("http_route=\"/v1/caches/{cache}/pushes/{push}/commit\"", StringComparison.Ordinal));
-        Assert.Contains(served, l => l.StartsWith("orleans_cache_database_connections{state=\"idle\"} ", StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("orleans_cache_uploaded_bytes_total{} ", StringComparison.Ordinal)
+            && !l.EndsWith(" 0", StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("orleans_cache_store_requests_total{operation=\"put\",outcome=\"ok\"}",
+            StringComparison.Ordinal) && !l.EndsWith(" 0", StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("orleans_cache_gc_phase_duration_seconds_count{phase=\"marking\"} 1",
+            StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("http_server_request_duration_seconds_count{", StringComparison.Ordinal)
+            && l.Contains("http_route=\"/v1/caches/{cache}/pushes/{push}/commit\"", StringComparison.Ordinal));
+        Assert.Contains(served, l => l.StartsWith("orleans_cache_database_connections{state=\"idle\"} ", StringComparison.Ordinal)
+            && !l.EndsWith(" 0", StringComparison.Ordinal));
         // Nor is anything told of where the database is.
-        Assert.DoesNotContain(served, l => l.Contains("Host=", StringComparison.Ordinal) || l.Contains("Username", StringComparison.Ordinal));
+        Assert.DoesNotContain(served, l => l.Contains("Host=", StringComparison.Ordinal)
+            || l.Contains("Username", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -74,13 +81,16 @@ public class MetricsTests
 
     private static async Task CollectAsync(RunningServer server)
     {
-        using var started = await server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative), new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
+        using var started = await server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative),
+            new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
         Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
         await Eventually.BecomesTrueAsync(
-            async () => (await server.MetricsAsync()).Contains("orleans_cache_gc_runs_total{outcome=\"succeeded\"} 1"), describe: () => "the end of the collection");
+            async () => (await server.MetricsAsync()).Contains("orleans_cache_gc_runs_total{outcome=\"succeeded\"} 1"), describe: () =>
+                "the end of the collection");
     }
 
-    private static async Task<HashSet<string>> SeriesAsync(RunningServer server) => [.. (await server.MetricsAsync()).Select(l => l[..l.LastIndexOf(' ')])];
+    private static async Task<HashSet<string>> SeriesAsync(RunningServer server) =>
+        [.. (await server.MetricsAsync()).Select(l => l[..l.LastIndexOf(' ')])];
 
     private static List<(string Name, string Row)> Listed() =>
     [
@@ -92,5 +102,6 @@ public class MetricsTests
     private static IEnumerable<string> Labels(string row) => row.Split('|')[3].Split('`').Where((_, i) => i % 2 == 1).Order();
 
     private static IEnumerable<string> LabelsOf(string line) =>
-        line[(line.IndexOf('{', StringComparison.Ordinal) + 1)..line.IndexOf('}', StringComparison.Ordinal)].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('=')[0]);
+        line[(line.IndexOf('{', StringComparison.Ordinal) + 1)..line.IndexOf('}', StringComparison.Ordinal)]
+            .Split(',', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('=')[0]);
 }

@@ -57,28 +57,34 @@ internal sealed class OtlpReceiver : IAsyncDisposable
 }
 
 /// <summary>One span of an ExportTraceServiceRequest, as opentelemetry-proto numbers its fields.</summary>
-internal sealed record Span(string Trace, string Id, string Parent, string Name, string Service, string Scope, IReadOnlyDictionary<string, string> Attributes)
+internal sealed record Span(string Trace, string Id, string Parent, string Name, string Service, string Scope,
+    IReadOnlyDictionary<string, string> Attributes)
 {
     public static IEnumerable<Span> ReadAll(byte[] request)
     {
         foreach (var resource in Fields(request).Where(f => f.Number == 1))
         {
-            var service = Fields(resource.Bytes).Where(f => f.Number == 1).SelectMany(r => AttributesOf(r.Bytes, 1)).First(a => a.Key == "service.name").Value;
+            var service = Fields(resource.Bytes).Where(f => f.Number == 1).SelectMany(r => AttributesOf(r.Bytes, 1))
+                .First(a => a.Key == "service.name").Value;
             foreach (var scope in Fields(resource.Bytes).Where(f => f.Number == 2))
             {
                 var scopeName = Text(Fields(scope.Bytes).Single(f => f.Number == 1).Bytes, 1);
                 foreach (var (_, span) in Fields(scope.Bytes).Where(f => f.Number == 2))
-                    yield return new Span(Hex(span, 1), Hex(span, 2), Hex(span, 4), Text(span, 5), service, scopeName, AttributesOf(span, 9).ToDictionary());
+                    yield return new Span(Hex(span, 1), Hex(span, 2), Hex(span, 4), Text(span, 5), service, scopeName, AttributesOf(span, 9)
+                        .ToDictionary());
             }
         }
     }
 
     private static IEnumerable<KeyValuePair<string, string>> AttributesOf(byte[] message, int number) =>
-        Fields(message).Where(f => f.Number == number).Select(f => KeyValuePair.Create(Text(f.Bytes, 1), Text(Fields(f.Bytes).FirstOrDefault(v => v.Number == 2).Bytes ?? [], 1)));
+        Fields(message).Where(f => f.Number == number)
+            .Select(f => KeyValuePair.Create(Text(f.Bytes, 1), Text(Fields(f.Bytes).FirstOrDefault(v => v.Number == 2).Bytes ?? [], 1)));
 
-    private static string Hex(byte[] message, int number) => Convert.ToHexStringLower(Fields(message).FirstOrDefault(f => f.Number == number).Bytes ?? []);
+    private static string Hex(byte[] message, int number) =>
+        Convert.ToHexStringLower(Fields(message).FirstOrDefault(f => f.Number == number).Bytes ?? []);
 
-    private static string Text(byte[] message, int number) => Encoding.UTF8.GetString(Fields(message).FirstOrDefault(f => f.Number == number).Bytes ?? []);
+    private static string Text(byte[] message, int number) =>
+        Encoding.UTF8.GetString(Fields(message).FirstOrDefault(f => f.Number == number).Bytes ?? []);
 
     // The fields that have bytes; numbers are passed over.
     private static IEnumerable<(int Number, byte[] Bytes)> Fields(byte[] message)

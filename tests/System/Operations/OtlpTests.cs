@@ -35,19 +35,23 @@ public class OtlpTests
         Assert.DoesNotContain(token, receiver.Everything, StringComparison.Ordinal);
         Assert.DoesNotContain("signature=", receiver.Everything, StringComparison.OrdinalIgnoreCase);
 
-        bool IsUnder(Span? span, Span ancestor) => span is not null && (span.Parent == ancestor.Id || IsUnder(byId.GetValueOrDefault(span.Parent), ancestor));
+        bool IsUnder(Span? span, Span ancestor) => span is not null
+            && (span.Parent == ancestor.Id || IsUnder(byId.GetValueOrDefault(span.Parent), ancestor));
     }
 
     [Fact]
     public async Task Metrics_and_logs_are_exported_too()
     {
         await using var receiver = await OtlpReceiver.StartAsync();
-        await using var server = await RunningServer.StartAsync(Variables(receiver, ("OTEL_METRIC_EXPORT_INTERVAL", "200"), ("OTEL_BLRP_SCHEDULE_DELAY", "100")));
+        await using var server = await RunningServer.StartAsync(Variables(receiver, ("OTEL_METRIC_EXPORT_INTERVAL", "200"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "100")));
         await HttpPush.RunAsync(server.Client, "measured");
         await RunCollectionAsync(server);
 
-        await Eventually.BecomesTrueAsync(() => receiver.Metrics.Contains("orleans_cache.pushes", StringComparison.Ordinal), describe: () => "metrics");
-        await Eventually.BecomesTrueAsync(() => receiver.Logs.Contains("garbage collection", StringComparison.Ordinal), describe: () => "the log line of the collection");
+        await Eventually.BecomesTrueAsync(() => receiver.Metrics.Contains("orleans_cache.pushes", StringComparison.Ordinal),
+            describe: () => "metrics");
+        await Eventually.BecomesTrueAsync(() => receiver.Logs.Contains("garbage collection", StringComparison.Ordinal), describe: () =>
+            "the log line of the collection");
     }
 
     [Theory]
@@ -79,7 +83,8 @@ public class OtlpTests
     {
         await using var server = await RunningServer.StartAsync("--log", "json");
         await RunCollectionAsync(server);
-        await Eventually.BecomesTrueAsync(() => server.Process.Errors.Contains("garbage collection", StringComparison.Ordinal), describe: () => server.Process.Errors);
+        await Eventually.BecomesTrueAsync(() => server.Process.Errors.Contains("garbage collection", StringComparison.Ordinal),
+            describe: () => server.Process.Errors);
 
         foreach (var line in server.Process.Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
@@ -90,13 +95,15 @@ public class OtlpTests
 
     private static async Task RunCollectionAsync(RunningServer server)
     {
-        using var started = await server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative), new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
+        using var started = await server.Client.PostAsync(new Uri("/v1/caches/default/gc", UriKind.Relative),
+            new StringContent("{}", System.Text.Encoding.UTF8, "application/json"));
         Assert.True(started.IsSuccessStatusCode, await started.Content.ReadAsStringAsync());
     }
 
     private static Dictionary<string, string?> Variables(OtlpReceiver receiver, params (string Name, string Value)[] more)
     {
-        var all = new Dictionary<string, string?> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Endpoint, ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf", ["OTEL_BSP_SCHEDULE_DELAY"] = "100" };
+        var all = new Dictionary<string, string?> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Endpoint,
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf", ["OTEL_BSP_SCHEDULE_DELAY"] = "100" };
         foreach (var (name, value) in more)
             all[name] = value;
         return all;

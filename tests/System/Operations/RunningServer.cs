@@ -33,7 +33,8 @@ internal sealed class RunningServer : IAsyncDisposable
 
     /// <summary>What the machine's environment says must not reach it.</summary>
     public static Dictionary<string, string?> CleanEnvironment() => Environment.GetEnvironmentVariables().Keys.Cast<string>()
-        .Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal) || n.StartsWith("OTEL_", StringComparison.Ordinal) || n is "NOTIFY_SOCKET" or "LISTEN_FDS")
+        .Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal) || n.StartsWith("OTEL_", StringComparison.Ordinal)
+            || n is "NOTIFY_SOCKET" or "LISTEN_FDS")
         .ToDictionary(n => n, _ => (string?)null);
 
     public static Task<RunningServer> StartAsync(params string[] options) => StartAsync(null, options);
@@ -46,7 +47,8 @@ internal sealed class RunningServer : IAsyncDisposable
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             all[name] = value;
         var listen = $"127.0.0.1:{FreePort.Next()}";
-        var process = ProcessRunner.Start(Program, ["--data", folder["data"], "--listen", listen, .. options], all, folder: "/", signalAtExit: "TERM");
+        var process = ProcessRunner.Start(Program, ["--data", folder["data"], "--listen", listen, .. options], all, folder: "/",
+            signalAtExit: "TERM");
         await process.WaitForLineAsync(l => l.StartsWith(ReadyLine, StringComparison.Ordinal));
         return new RunningServer(folder, process, new Uri($"http://{listen}"));
     }
@@ -73,6 +75,8 @@ internal sealed class RunningServer : IAsyncDisposable
     {
         var file = Path.Combine(data, "postgres/data/postmaster.pid");
         await Eventually.BecomesTrueAsync(
-            () => !File.Exists(file) || !Directory.Exists($"/proc/{int.Parse(File.ReadLines(file).First(), CultureInfo.InvariantCulture)}/cwd"), describe: () => "the end of PostgreSQL");
+            () => !File.Exists(file)
+                || !Directory.Exists($"/proc/{int.Parse(File.ReadLines(file).First(), CultureInfo.InvariantCulture)}/cwd"), describe: () =>
+                "the end of PostgreSQL");
     }
 }

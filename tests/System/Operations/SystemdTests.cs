@@ -7,7 +7,9 @@ using OrleansCache.Testing;
 
 namespace OrleansCache.Operations.Tests;
 
-/// <summary>The server as a service of systemd: what it tells the manager, the socket that it takes, and the units in the repository.</summary>
+/// <summary>
+/// The server as a service of systemd: what it tells the manager, the socket that it takes, and the units in the repository.
+/// </summary>
 public class SystemdTests
 {
     private const double MostExposure = 3;
@@ -20,10 +22,12 @@ public class SystemdTests
         manager.Bind(new UnixDomainSocketEndPoint(folder["notify"]));
         var told = new ConcurrentQueue<string>();
         var listening = ListenAsync(manager, told);
-        await using (await RunningServer.StartAsync(new Dictionary<string, string?> { ["NOTIFY_SOCKET"] = folder["notify"], ["WATCHDOG_USEC"] = "300000" }))
+        await using (await RunningServer.StartAsync(new Dictionary<string, string?> { ["NOTIFY_SOCKET"] = folder["notify"],
+            ["WATCHDOG_USEC"] = "300000" }))
             await Eventually.BecomesTrueAsync(() => told.Count(t => t == "WATCHDOG=1") >= 3, describe: () => string.Join('\n', told));
 
-        await Eventually.BecomesTrueAsync(() => told.Any(t => t.StartsWith("STOPPING=1\nSTATUS=", StringComparison.Ordinal)), describe: () => string.Join('\n', told));
+        await Eventually.BecomesTrueAsync(() => told.Any(t => t.StartsWith("STOPPING=1\nSTATUS=", StringComparison.Ordinal)),
+            describe: () => string.Join('\n', told));
         Assert.StartsWith("READY=1\nSTATUS=Serving http://127.0.0.1:", told.First(), StringComparison.Ordinal);
         // PostgreSQL knows the same variable, and would speak of itself.
         Assert.Single(told, t => t.Contains("READY=1", StringComparison.Ordinal));
@@ -37,8 +41,10 @@ public class SystemdTests
         using var folder = new TempFolder();
         var port = FreePort.Next();
         await using var server = ProcessRunner.Start(
-            "systemd-socket-activate", ["-l", $"127.0.0.1:{port}", RunningServer.Program, "--data", folder["data"], "--listen", "127.0.0.1:0"], RunningServer.CleanEnvironment(), folder: "/", signalAtExit: "TERM");
-        await Eventually.BecomesTrueAsync(() => server.Errors.Contains("Listening on", StringComparison.Ordinal), describe: () => server.Errors);
+            "systemd-socket-activate", ["-l", $"127.0.0.1:{port}", RunningServer.Program, "--data", folder["data"], "--listen",
+                "127.0.0.1:0"], RunningServer.CleanEnvironment(), folder: "/", signalAtExit: "TERM");
+        await Eventually.BecomesTrueAsync(() => server.Errors.Contains("Listening on", StringComparison.Ordinal), describe: () =>
+            server.Errors);
         using var client = new HttpClient();
 
         // Nothing runs yet: the connection is what starts it, and it waits.
@@ -56,7 +62,8 @@ public class SystemdTests
     {
         using var folder = new TempFolder();
         var run = await ProcessRunner.RunAsync(
-            "/bin/sh", ["-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" --data \"$1\"", RunningServer.Program, folder["data"]], RunningServer.CleanEnvironment());
+            "/bin/sh", ["-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" --data \"$1\"", RunningServer.Program, folder["data"]],
+                RunningServer.CleanEnvironment());
 
         Assert.Equal((2, "orleans-cache-server: systemd passed on 2 sockets: one ListenStream= is wanted.\n"), (run.ExitCode, run.Errors));
     }
@@ -67,7 +74,8 @@ public class SystemdTests
     {
         var path = Path.Combine(Repository.Root, "packaging", "systemd", unit);
 
-        var judged = await ProcessRunner.RunAsync("systemd-analyze", ["security", "--offline=true", $"--threshold={(int)(MostExposure * 10)}", "--no-pager", path]);
+        var judged = await ProcessRunner.RunAsync("systemd-analyze",
+            ["security", "--offline=true", $"--threshold={(int)(MostExposure * 10)}", "--no-pager", path]);
 
         Assert.True(judged.ExitCode == 0, judged.Output + judged.Errors);
         var exposure = judged.Output.Split(unit + ": ")[^1].Split(' ')[0];
@@ -114,7 +122,8 @@ public class SystemdTests
             "setpriv",
             [
                 "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--regid=65534", "--clear-groups",
-                "/bin/sh", "-c", "umask 077; cd /; exec \"$0\" --data \"$1\" --listen 127.0.0.1:0", RunningServer.Program, folder["state/data"],
+                "/bin/sh", "-c", "umask 077; cd /; exec \"$0\" --data \"$1\" --listen 127.0.0.1:0", RunningServer.Program,
+                    folder["state/data"],
             ],
             RunningServer.CleanEnvironment(), folder: "/", signalAtExit: "TERM");
 

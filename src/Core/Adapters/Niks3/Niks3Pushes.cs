@@ -12,9 +12,13 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Adapters.Niks3;
 
-/// <summary>Pushes of niks3's clients, in process. Whatever a later request needs is in the catalog or in the ids that it brings, so any process may take it.</summary>
+/// <summary>
+/// Pushes of niks3's clients, in process. Whatever a later request needs is in the catalog or in the ids that it brings, so any process may
+/// take it.
+/// </summary>
 internal sealed class Niks3Pushes(
-    CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants, UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
+    CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
+        UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
 {
     private const string OperationPrefix = "deferred:";
     private const int SecretBytes = 16;
@@ -24,7 +28,8 @@ internal sealed class Niks3Pushes(
     private const int MostKnown = 10_000;
     private const int KnownSeconds = 60;
     private static readonly TimeSpan ClaimPause = TimeSpan.FromMilliseconds(20);
-    // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks the catalog.
+    // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks
+    // the catalog.
     private readonly ConcurrentDictionary<(int Cache, PushId Push, string Secret), long> _known = new();
 
     private Caller _caller = Caller.Anonymous;
@@ -43,7 +48,8 @@ internal sealed class Niks3Pushes(
 
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
-        var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life, [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancel);
+        var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life,
+            [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancel);
         Quotas.Check(opened.State, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
@@ -55,11 +61,13 @@ internal sealed class Niks3Pushes(
         var push = Own(opened.Id);
         var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancel);
         var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
-        var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)], [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancel);
+        var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)],
+            [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancel);
         if (claims.Exists(c => c.Status == "withdrawn"))
         {
             await catalog.EndAsync(id, push, cancel);
-            throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == "withdrawn")).Select(m => request.Paths[m.Index].Path)]);
+            throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == "withdrawn"))
+                .Select(m => request.Paths[m.Index].Path)]);
         }
 
         var uploads = await grants.GrantForNiks3Async(id, push, claims, cancel);
@@ -73,10 +81,12 @@ internal sealed class Niks3Pushes(
         var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancel) ?? throw Ended(opened.Id);
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
-            [.. uploads.Values.Select(u => new Niks3Upload(u.Token.NarHash, $"{opened.Id}~{u.Token.ToText(opened.Id, caches.SecretOf(id))}", u.Parts))], missingObjects);
+            [.. uploads.Values.Select(u => new Niks3Upload(u.Token.NarHash, $"{opened.Id}~{u.Token.ToText(opened.Id, caches.SecretOf(id))}",
+                u.Parts))], missingObjects);
     }
 
-    public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push, IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel)
+    public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
+        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         if (paths.Count == 0)
@@ -87,7 +97,8 @@ internal sealed class Niks3Pushes(
         if (declared[0].Outcome == "push-ended")
             throw Ended(push);
         if (declared.FindIndex(d => d.Outcome == "unnamed") is >= 0 and var at)
-            throw new CacheProblemException(ProblemKind.NotOfThisPush, $"{paths[at].Path.Path} is none of the paths that push {push} was opened with.");
+            throw new CacheProblemException(ProblemKind.NotOfThisPush,
+                $"{paths[at].Path.Path} is none of the paths that push {push} was opened with.");
         if (declared.FindIndex(d => d.Outcome is "differs" or "other-name") is >= 0 and var wrong)
         {
             throw new CacheProblemException(ProblemKind.BadRequest, declared[wrong].Outcome == "differs"
@@ -104,7 +115,8 @@ internal sealed class Niks3Pushes(
         })).ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
     }
 
-    public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel)
+    public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
+        CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var (push, token) = Parse(upload, nar, caches.SecretOf(id));
@@ -141,10 +153,12 @@ internal sealed class Niks3Pushes(
             throw NoUpload();
     }
 
-    public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content, CancellationToken cancel) =>
+    public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
+        CancellationToken cancel) =>
         catalog.KeepListingAsync(caches.IdOf(cache), push, OperationPrefix + secret, path, content, cancel);
 
-    public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content, CancellationToken cancel) =>
+    public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content,
+        CancellationToken cancel) =>
         catalog.KeepObjectAsync(caches.IdOf(cache), push, OperationPrefix + secret, key, content, cancel);
 
     public async Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel)
@@ -179,48 +193,59 @@ internal sealed class Niks3Pushes(
     private Dictionary<StorePathHash, int> Check(Niks3Push request)
     {
         if (request.Paths.Count > options.MaxPaths)
-            throw new CacheProblemException(ProblemKind.TooLarge, $"The closure has {request.Paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+            throw new CacheProblemException(ProblemKind.TooLarge,
+                $"The closure has {request.Paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
         var index = new Dictionary<StorePathHash, int>(request.Paths.Count);
         var sizes = new Dictionary<Sha256Hash, long>(request.Paths.Count);
         for (var i = 0; i < request.Paths.Count; i++)
         {
             var (path, narHash, narSize) = (request.Paths[i].Path, request.Paths[i].NarHash, request.Paths[i].NarSize);
             if (narSize is <= 0 or > NarInfo.MaxNarSize)
-                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: the size of its NAR is {narSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
+                throw new CacheProblemException(ProblemKind.BadRequest,
+                    $"{path}: the size of its NAR is {narSize}; 1 to {NarInfo.MaxNarSize} is wanted.");
             if (sizes.TryGetValue(narHash, out var other) && other != narSize)
-                throw new CacheProblemException(ProblemKind.BadRequest, $"{path}: its NAR has {narSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
+                throw new CacheProblemException(ProblemKind.BadRequest,
+                    $"{path}: its NAR has {narSize} bytes, and another path's NAR of the same hash {other}: one of them is wrong.");
             sizes[narHash] = narSize;
             if (!index.TryAdd(request.Paths[i].Path, i))
                 throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path} is declared twice.");
         }
 
-        var absent = request.Paths.SelectMany(p => p.References).Append(request.Root).Concat(request.Objects.Select(o => o.Path)).Where(h => !index.ContainsKey(h)).Distinct().ToList();
+        var absent = request.Paths.SelectMany(p => p.References).Append(request.Root).Concat(request.Objects.Select(o => o.Path))
+            .Where(h => !index.ContainsKey(h)).Distinct().ToList();
         if (absent.Count > 0)
-            throw new CacheProblemException(ProblemKind.ClosureIncomplete, $"{absent.Count} paths are referred to but not declared, {absent[0]} for one. Send the whole closure.", absent);
+            throw new CacheProblemException(ProblemKind.ClosureIncomplete,
+                $"{absent.Count} paths are referred to but not declared, {absent[0]} for one. Send the whole closure.", absent);
         return Closure.FindCycle([.. request.Paths.Select(p => p.References)], index) is { } cyclic
             ? throw new CacheProblemException(ProblemKind.BadRequest, $"The references form a cycle through {request.Paths[cyclic].Path}.")
             : index;
     }
 
     private static Declaration Declare(Niks3Path path, long[] ids, Dictionary<StorePathHash, int> index, bool supersedes) =>
-        new("", path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[index[r]]).Order()], null, null, "", null, supersedes);
+        new("", path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[index[r]]).Order()], null, null, "",
+            null, supersedes);
 
-    /// <summary>Live paths that this push brings anew, by id. What else differs from what it declares stays as it is: such a client cannot be told.</summary>
+    /// <summary>
+    /// Live paths that this push brings anew, by id. What else differs from what it declares stays as it is: such a client cannot be told.
+    /// </summary>
     private async Task<HashSet<long>> FindSupersededAsync(
-        int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index, CancellationToken cancel)
+        int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
+            CancellationToken cancel)
     {
         var promised = opened.Paths.Where(p => p.Promised).ToList();
         if (promised.Count == 0)
             return [];
         var found = await catalog.CompareAsync(
-            cache, push, [.. promised.Select(p => p.Id)], [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false, cancel);
+            cache, push, [.. promised.Select(p => p.Id)],
+                [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false, cancel);
         return found.Where(f => f.Verdict == "supersede").Select(f => f.Path).ToHashSet();
     }
 
     private OwnPush Own(PushId push) => new(push, _caller);
 
     // A NAR that arrived between two steps of the claim is told by 'wait': the next look holds it.
-    private async Task<List<Claim>> ClaimAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, CancellationToken cancel)
+    private async Task<List<Claim>> ClaimAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations,
+        CancellationToken cancel)
     {
         var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancel);
         for (var attempt = 0; ; attempt++)
@@ -237,7 +262,8 @@ internal sealed class Niks3Pushes(
             if (waiting.Count == 0)
                 return claims;
             if (attempt == ClaimAttempts)
-                throw new CacheProblemException(ProblemKind.Unavailable, "Others change what this push needs just now. Send the same request again.");
+                throw new CacheProblemException(ProblemKind.Unavailable,
+                    "Others change what this push needs just now. Send the same request again.");
             await Task.Delay(ClaimPause, cancel);
             claims.RemoveAll(c => c.Status == "wait");
             claims.AddRange(await catalog.ClaimAllAsync(cache, push, waiting, null, options, cancel));
@@ -247,22 +273,27 @@ internal sealed class Niks3Pushes(
     private async Task VerifyAsync(IReadOnlyList<long> paths, CancellationToken cancel)
     {
         var keys = (await catalog.KeysAsync(paths, cancel)).SelectMany(k => new[] { ObjectKey.NarInfo(k.Path), k.Nar }).Distinct().ToList();
-        await Parallel.ForEachAsync(keys, new ParallelOptions { MaxDegreeOfParallelism = VerifiedAtOnce, CancellationToken = cancel }, async (key, stop) =>
+        await Parallel.ForEachAsync(keys, new ParallelOptions { MaxDegreeOfParallelism = VerifiedAtOnce, CancellationToken = cancel },
+            async (key, stop) =>
         {
             if (await store.HeadAsync(key, stop) is null)
-                throw new CacheProblemException(ProblemKind.MissingPaths, $"The catalog has {key}, and the store has not: the store was changed by somebody else. 'orleans-cache fsck' tells all that is missing.");
+                throw new CacheProblemException(ProblemKind.MissingPaths,
+                    $"The catalog has {key}, and the store has not: the store was changed by somebody else. 'orleans-cache fsck' tells " +
+                    "all that is missing.");
         });
     }
 
     private (OwnPush Push, UploadToken Token) Parse(string upload, Sha256Hash nar, byte[] secret)
     {
         var at = upload.IndexOf('~', StringComparison.Ordinal);
-        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadToken.TryParse(upload[(at + 1)..], push, secret, out var token) && token.Multipart is not null && token.NarHash == nar
+        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadToken.TryParse(upload[(at + 1)..], push, secret,
+            out var token) && token.Multipart is not null && token.NarHash == nar
             ? (Own(push), token)
             : throw NoUpload();
     }
 
-    private static CacheProblemException Ended(PushId push) => new(ProblemKind.PushEnded, string.Create(CultureInfo.InvariantCulture, $"Push {push} is not open, or never was. Push again."));
+    private static CacheProblemException Ended(PushId push) =>
+        new(ProblemKind.PushEnded, string.Create(CultureInfo.InvariantCulture, $"Push {push} is not open, or never was. Push again."));
 
     private static CacheProblemException NoUpload() => new(ProblemKind.PushEnded, "There is no such upload, or it has ended.");
 }

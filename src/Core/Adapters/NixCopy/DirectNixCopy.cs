@@ -12,7 +12,8 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>The contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectNixCopy(
-    CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time, RefusedDeletions refused, CancellationToken stopping) : INixCopy
+    CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time,
+        RefusedDeletions refused, CancellationToken stopping) : INixCopy
 {
     private const int MostNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -27,12 +28,14 @@ internal sealed class DirectNixCopy(
     public async Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        // A file of that hash that is there is that file: what is sent again after a lost answer need not arrive again, and an old Nix sends nothing.
+        // A file of that hash that is there is that file: what is sent again after a lost answer need not arrive again, and an old Nix
+        // sends nothing.
         if (!(await catalog.PromiseAsync(id, caller, null, name, cancel)).Present)
             await receiver.ReceiveAsync(id, caller, name, body, length, cancel);
     }
 
-    public async Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancel)
+    public async Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience,
+        CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
         var file = FileOf(info);
@@ -51,7 +54,8 @@ internal sealed class DirectNixCopy(
         switch (put.Outcome)
         {
             case "publishing":
-                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancel) == "overtaken" ? NarInfoOutcome.Conflict : NarInfoOutcome.Published;
+                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancel) == "overtaken" ? NarInfoOutcome.Conflict
+                    : NarInfoOutcome.Published;
             case "conflict":
                 return NarInfoOutcome.Conflict;
             case "present":
@@ -66,15 +70,20 @@ internal sealed class DirectNixCopy(
                 throw Missing(info, put.Paths);
             case "nar":
                 throw new CacheProblemException(ProblemKind.BadRequest, put.NarHash is { } found
-                    ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
-                    : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been deleted. Run the command again, with --refresh.");
+                    ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} " +
+                        $"says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
+                    : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been " +
+                        "deleted. Run the command again, with --refresh.");
             case "withdrawn":
                 throw DirectPushes.Withdrawn([info.StorePath.Hash]);
             case "name":
-                throw new CacheProblemException(ProblemKind.BadRequest, $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
+                throw new CacheProblemException(ProblemKind.BadRequest,
+                    $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
             default:
                 Quotas.Check(put.Outcome, caller);
-                throw new CacheProblemException(ProblemKind.Unavailable, $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. {WhyNotDeleted()}Run the command again.");
+                throw new CacheProblemException(ProblemKind.Unavailable,
+                    $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. " +
+                    $"{WhyNotDeleted()}Run the command again.");
         }
 
         async Task<NarInfoPut> PutAsync()
@@ -93,22 +102,27 @@ internal sealed class DirectNixCopy(
     public async Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancel)
     {
         var id = caches.IdOf(cache);
-        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancel), a => a.Outcome == "busy", patience, cancel);
+        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancel), a => a.Outcome == "busy",
+            patience, cancel);
         if (outcome == "busy")
-            throw new CacheProblemException(ProblemKind.Unavailable, $"{extra.Key} is just being deleted. {WhyNotDeleted()}Run the command again.");
+            throw new CacheProblemException(ProblemKind.Unavailable,
+                $"{extra.Key} is just being deleted. {WhyNotDeleted()}Run the command again.");
         if (push is { } publishing && outcome == "publishing")
             await PublishedAsync(id, publishing, null, patience, cancel);
     }
 
-    public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancel) => catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancel);
+    public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancel) =>
+        catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancel);
 
     // A NAR may be named by its key too: who adds a signature to a narinfo that it has read sends back what it has read.
     private static NarFileName FileOf(NarInfo info)
     {
         if (!info.Url.StartsWith("nar/", StringComparison.Ordinal) || !NarFileName.TryParse(info.Url["nar/".Length..], out var file))
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The URL of a NAR is 'nar/' with the SHA-256 of its file and its ending; '{info.Url}' is not.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"The URL of a NAR is 'nar/' with the SHA-256 of its file and its ending; '{info.Url}' is not.");
         if (file.Compression != info.Compression)
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The narinfo says Compression: {info.Compression}, and its URL ends as one of {file.Compression}.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"The narinfo says Compression: {info.Compression}, and its URL ends as one of {file.Compression}.");
         return file;
     }
 
@@ -120,15 +134,22 @@ internal sealed class DirectNixCopy(
             // Goes on without this request: the catalog owns it.
             var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel);
             return ended != "withdrawn" ? ended
-                : throw new CacheProblemException(ProblemKind.Withdrawn, $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was published. Nothing was published.", path is { } one ? [one.Hash] : null);
+                : throw new CacheProblemException(ProblemKind.Withdrawn,
+                    $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was " +
+                    "published. Nothing was published.", path is { } one ? [one.Hash] : null);
         }
         catch (ObjectStoreException e) when (FullDisk.Is(e))
         {
-            throw new CacheProblemException(ProblemKind.DiskFull, $"{path?.ToString() ?? "It"} is recorded and will be published as soon as there is room. {FullDisk.Sentence}", inner: e);
+            throw new CacheProblemException(ProblemKind.DiskFull,
+                $"{path?.ToString() ?? "It"} is recorded and will be published as soon as there is room. {FullDisk.Sentence}", inner: e);
         }
-        catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
+        catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException
+            && !cancel.IsCancellationRequested)
         {
-            throw new CacheProblemException(ProblemKind.Unavailable, $"{path?.ToString() ?? "It"} is recorded and will be published, but {(e is ObjectStoreException store ? $"not yet: {store.Told}" : "the store is slow to take it.")} Run the command again.", inner: e);
+            throw new CacheProblemException(ProblemKind.Unavailable,
+                $"{path?.ToString() ?? "It"} is recorded and will be published, but " +
+                $"{(e is ObjectStoreException store ? $"not yet: {store.Told}" : "the store is slow to take it.")} Run the command again.",
+                inner: e);
         }
     }
 
@@ -152,6 +173,7 @@ internal sealed class DirectNixCopy(
         var names = info.References.Where(r => hashes.Contains(r.Hash)).Select(r => r.ToString()).ToList();
         var listed = string.Join(", ", names.Take(MostNamed)) + (names.Count > MostNamed ? $" and {names.Count - MostNamed} more" : "");
         return new CacheProblemException(ProblemKind.MissingPaths,
-            $"{info.StorePath} needs {listed}, which {(names.Count == 1 ? "is" : "are")} not in this cache (any more); your Nix remembers otherwise. Run the same command with --refresh: it then copies what is missing.", missing);
+            $"{info.StorePath} needs {listed}, which {(names.Count == 1 ? "is" : "are")} not in this cache (any more); your Nix " +
+                "remembers otherwise. Run the same command with --refresh: it then copies what is missing.", missing);
     }
 }

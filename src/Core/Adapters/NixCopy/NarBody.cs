@@ -6,8 +6,10 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>
-/// The body of a NAR on its way: whoever reads it (the decompressor) drives it. What is read is hashed and collected; each time a part is full and more is to come,
-/// the part is handed on and the next one begun, so that at most two parts are in memory. A body that ends before its declared length is an error.
+/// The body of a NAR on its way: whoever reads it (the decompressor) drives it. What is read is hashed and collected; each time a part is
+/// full and more is to come,
+/// the part is handed on and the next one begun, so that at most two parts are in memory. A body that ends before its declared length is an
+/// error.
 /// </summary>
 internal sealed class NarBody(Stream inner, long length, int partSize, Func<ReadOnlyMemory<byte>, Task> sendPart) : ReadOnlyStream
 {
@@ -41,7 +43,8 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
         var most = (int)Math.Min(Math.Min(buffer.Length, length - _read), partSize - _filled);
         var read = await inner.ReadAsync(buffer[..most], cancellationToken);
         if (read == 0)
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The body ended after {_read} of {length} bytes; nothing was stored. Send it again, whole: run the command again.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"The body ended after {_read} of {length} bytes; nothing was stored. Send it again, whole: run the command again.");
         _hash.AppendData(buffer.Span[..read]);
         Grow(_filled + read);
         buffer.Span[..read].CopyTo(_part.AsSpan(_filled));

@@ -12,13 +12,17 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>
-/// Takes a NAR of stock Nix: 1. The body is read once: hashed, decompressed and hashed again, and collected in parts. 2. A body of one part is put when all of it is known
-/// to be right. A larger one is a multipart upload, joined when all of it is known to be right: before that nothing is there. 3. The row says that it has arrived.
-/// The row comes before the first byte in the store. Each call to the store has its bytes in memory and is repeated there: the client need not send anything twice.
+/// Takes a NAR of stock Nix: 1. The body is read once: hashed, decompressed and hashed again, and collected in parts. 2. A body of one part
+/// is put when all of it is known
+/// to be right. A larger one is a multipart upload, joined when all of it is known to be right: before that nothing is there. 3. The row
+/// says that it has arrived.
+/// The row comes before the first byte in the store. Each call to the store has its bytes in memory and is repeated there: the client need
+/// not send anything twice.
 /// </summary>
 internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PushOptions options, ILogger logger) : IDisposable
 {
-    // Two parts of memory each; further bodies wait in their sockets. Of one credential never all: a slow one keeps its places for as long as it sends.
+    // Two parts of memory each; further bodies wait in their sockets. Of one credential never all: a slow one keeps its places for as long
+    // as it sends.
     private const int AtOnce = 16;
     private const int AtOnceOfOne = 8;
     private const int PlannedParts = 9_000;
@@ -33,7 +37,8 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
     {
         if (length <= 0)
             throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
-        // What is compressed badly may be a little larger than what it holds. The size of a part follows this length, so it must not be any number.
+        // What is compressed badly may be a little larger than what it holds. The size of a part follows this length, so it must not be any
+        // number.
         if (length - (length / 64) - MiB > _options.MaxNarSize)
             throw TooLarge("The body");
         // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
@@ -78,11 +83,13 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
     }
 
     private CacheProblemException TooLarge(string what) =>
-        new(ProblemKind.TooLarge, string.Create(CultureInfo.InvariantCulture, $"{what} is larger than {_options.MaxNarSize >> 30} GiB, which is what this server takes of one NAR."));
+        new(ProblemKind.TooLarge, string.Create(CultureInfo.InvariantCulture,
+            $"{what} is larger than {_options.MaxNarSize >> 30} GiB, which is what this server takes of one NAR."));
 
     private static CacheProblemException Bad(string message, Exception? inner = null) => new(ProblemKind.BadRequest, message, inner: inner);
 
-    private static CacheProblemException Ended() => new(ProblemKind.PushEnded, "The upload took longer than a day and was given up. Run the command again.");
+    private static CacheProblemException Ended() =>
+        new(ProblemKind.PushEnded, "The upload took longer than a day and was given up. Run the command again.");
 
     private sealed class Upload(NarReceiver receiver, int cache, Caller caller, NarFileName name, long length)
     {
@@ -100,7 +107,9 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                 await file.DrainAsync(cancel);
                 var fileHash = file.Finish();
                 if (fileHash != name.FileHash)
-                    throw Bad($"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. It was changed on its way: run the command again.");
+                    throw Bad(
+                        $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
+                        "It was changed on its way: run the command again.");
                 await StoreAsync(file, narHash, narSize, cancel);
                 if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, narHash, narSize, cancel))
                     throw Ended();
@@ -130,7 +139,9 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancel)
-                ?? throw Bad($"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to 'http://…?compression=zstd'.");
+                ?? throw Bad(
+                    $"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
+                    "'http://…?compression=zstd'.");
             var nar = opened.Nar;
             var buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
             try
@@ -143,11 +154,13 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                     hash.AppendData(buffer, 0, read);
                 }
 
-                return size > 0 ? (Sha256Hash.FromBytes(hash.GetHashAndReset()), size) : throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
+                return size > 0 ? (Sha256Hash.FromBytes(hash.GetHashAndReset()), size)
+                    : throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
             }
             catch (InvalidDataException e)
             {
-                throw Bad($"The body is not a whole file of {name.Compression}: {e.Message.TrimEnd('.')}; nothing was stored. Run the command again.", e);
+                throw Bad(
+                    $"The body is not a whole file of {name.Compression}: {e.Message.TrimEnd('.')}; nothing was stored. Run the command again.", e);
             }
             finally
             {

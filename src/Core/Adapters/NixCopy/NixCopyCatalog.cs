@@ -26,7 +26,8 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         _promises.SubmitAsync(new Promise(cache, caller, path, file), cancel);
 
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
-    public Task<NarClaim> ClaimAsync(int cache, Caller caller, NarFileName name, ObjectKey key, Sha256Hash? narHash, long? narSize, CancellationToken cancel) =>
+    public Task<NarClaim> ClaimAsync(int cache, Caller caller, NarFileName name, ObjectKey key, Sha256Hash? narHash, long? narSize,
+        CancellationToken cancel) =>
         database.SingleAsync(
             "select push_id, object_id, key, exceeded from @fn@.nix_claim($1, $2, $3, $4, $5, $6, $9, $10, $7, $8, $11)",
             p => p.With(cache).WithCaller(caller).With(name.Text).With(key.ToString()).With(HoldLife).With(options.UrlLife)
@@ -44,41 +45,52 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancel);
 
     /// <summary>False: the claim has ended.</summary>
-    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, Sha256Hash narHash, long narSize, CancellationToken cancel) =>
+    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, Sha256Hash narHash, long narSize,
+        CancellationToken cancel) =>
         database.SingleAsync(
             "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8)",
-            p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize).With(narHash.ToArray()).With(narSize),
+            p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize)
+                .With(narHash.ToArray()).With(narSize),
             r => r.GetBoolean(0), cancel);
 
     public Task DropAsync(int cache, NarClaim claim, CancellationToken cancel) =>
         database.RunAsync("select @fn@.nix_drop($1, $2, $3)", p => p.With(cache).With(claim.Push).With(claim.Object), cancel);
 
-    public Task<NarInfoPut> PutAsync(int cache, Caller caller, NarInfo info, NarFileName file, string signatures, byte[] digest, CancellationToken cancel) =>
+    public Task<NarInfoPut> PutAsync(int cache, Caller caller, NarInfo info, NarFileName file, string signatures, byte[] digest,
+        CancellationToken cancel) =>
         database.SingleAsync(
-            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, $3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22)",
-            p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name).With(info.References.Select(r => r.Hash.ToArray()).ToArray())
+            "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, " +
+                "$3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22)",
+            p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name)
+                .With(info.References.Select(r => r.Hash.ToArray()).ToArray())
                 .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
-                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea).WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas)
+                .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea)
+                    .WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas)
                 .With(info.References.Select(r => r.Name).ToArray()),
             r => new NarInfoPut(
                 r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
                 r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],
-                r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6) ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7)), cancel);
+                r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6)
+                    ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7)), cancel);
 
     public Task<(string Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra, CancellationToken cancel) =>
         database.SingleAsync(
             "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10, $12)",
-            p => p.With(cache).WithCaller(caller).With(extra.Key.ToString()).With(KindOf(extra.Kind)).With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
-                .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
+            p => p.With(cache).WithCaller(caller).With(extra.Key.ToString()).With(KindOf(extra.Kind))
+                .With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
+                .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log
+                    ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
             r => (r.GetString(0), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))), cancel);
 
     public async Task<byte[]?> WaitingAsync(int cache, Caller caller, ObjectKey key, CancellationToken cancel) =>
-        (await database.ListAsync("select c from @fn@.nix_waiting($1, $2, $3) c", p => p.With(cache).With(caller.Publisher).With(key.ToString()), r => r.GetFieldValue<byte[]>(0), cancel)).FirstOrDefault();
+        (await database.ListAsync("select c from @fn@.nix_waiting($1, $2, $3) c", p => p.With(cache).With(caller.Publisher)
+            .With(key.ToString()), r => r.GetFieldValue<byte[]>(0), cancel)).FirstOrDefault();
 
     public ValueTask DisposeAsync() => _promises.DisposeAsync();
 
-    private static async Task<IReadOnlyList<Promised>> PromiseAsync(CatalogDatabase database, IReadOnlyList<Promise> items, CancellationToken cancel)
+    private static async Task<IReadOnlyList<Promised>> PromiseAsync(CatalogDatabase database, IReadOnlyList<Promise> items,
+        CancellationToken cancel)
     {
         // One cache at a time: nearly always there is one.
         var answers = new Promised[items.Count];
@@ -87,7 +99,8 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             var asked = cache.ToList();
             await database.RunAsync(
                 "select item, present, key, file_size from @fn@.nix_promise($1, $2, $3, $4, $6, $7, $5)",
-                p => p.With(cache.Key).With(asked.Select(a => a.Item.Caller.Publisher).ToArray()).With(asked.Select(a => a.Item.Caller.Group).ToArray())
+                p => p.With(cache.Key).With(asked.Select(a => a.Item.Caller.Publisher).ToArray())
+                    .With(asked.Select(a => a.Item.Caller.Group).ToArray())
                     .With(asked.Select(a => a.Item.Caller.Rank).ToArray()).With(HoldLife)
                     .WithNullable(asked.Select(a => a.Item.Path?.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                     .WithNullable(asked.Select(a => a.Item.File?.Text).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
@@ -125,4 +138,5 @@ internal sealed record NarClaim(long Push, long Object, ObjectKey Key);
 
 /// <param name="Outcome">See <c>nix_put.sql</c>.</param>
 /// <param name="Paths">With <c>references</c>: which are missing; with <c>busy</c>: what is waited for.</param>
-internal sealed record NarInfoPut(string Outcome, PushId? Push, long Path, IReadOnlyList<StorePathHash> Paths, Sha256Hash? NarHash, long NarSize, string[] Signatures, bool IsOwn);
+internal sealed record NarInfoPut(string Outcome, PushId? Push, long Path, IReadOnlyList<StorePathHash> Paths, Sha256Hash? NarHash,
+    long NarSize, string[] Signatures, bool IsOwn);

@@ -8,7 +8,8 @@ using OrleansCache.Core.Collect.Order;
 namespace OrleansCache.Core.Collect.Mark;
 
 /// <summary>
-/// Streams a cache's graph out of one snapshot by binary COPY. A row of the answer is all that a few pages of the table have: a message for each node, and a wake-up for each
+/// Streams a cache's graph out of one snapshot by binary COPY. A row of the answer is all that a few pages of the table have: a message for
+/// each node, and a wake-up for each
 /// piece of a few kilobytes, cost more than what they bring.
 /// </summary>
 internal static class GraphReader
@@ -21,21 +22,26 @@ internal static class GraphReader
 
     // Aggregates over the same rows meet them in the same order.
     public static Task ReadPathsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
-        CopyAsync(connection, Blocks("store_path", "array_agg(id), array_agg(id) filter (where state <> 'live'), string_agg(array_send(refs), ''), string_agg(array_send(objects), '')", cache), 4,
+        CopyAsync(connection,
+            Blocks("store_path",
+            "array_agg(id), array_agg(id) filter (where state <> 'live'), string_agg(array_send(refs), ''), " +
+            "string_agg(array_send(objects), '')", cache), 4,
             static (graph, row) => graph.AddPaths(row.Array(), row.Array(), row.Arrays(), row.Arrays()), graph, pace, cancel);
 
     public static Task ReadObjectsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
         CopyAsync(connection, Blocks("object", "array_agg(id), array_agg(id) filter (where state <> 'live')", cache), 2,
             static (graph, row) => graph.AddObjects(row.Array(), row.Array()), graph, pace, cancel);
 
-    // What the snapshot sees was there when it was taken, so the table had those pages already. PostgreSQL reads a range of ctids as such (a TID range scan).
+    // What the snapshot sees was there when it was taken, so the table had those pages already. PostgreSQL reads a range of ctids as such
+    // (a TID range scan).
     private static string Blocks(string table, string columns, int cache) => string.Create(CultureInfo.InvariantCulture, $"""
         select b.* from generate_series(0, pg_relation_size('{table}') / current_setting('block_size')::int, {Pages}) p cross join lateral (
           select {columns} from {table}
           where ctid >= format('(%s,0)', p)::tid and ctid < format('(%s,0)', p + {Pages})::tid and cache_id = {cache} and state in ('live', 'publishing', 'condemned')) b
         """);
 
-    private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, GcPace pace, CancellationToken cancel)
+    private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, GcPace pace,
+        CancellationToken cancel)
     {
         await using var stream = await connection.BeginRawBinaryCopyAsync($"copy ({query}) to stdout (format binary)", cancel);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
@@ -77,7 +83,8 @@ internal static class GraphReader
     }
 
     private static async ValueTask<int> ReadAsync(Stream stream, Memory<byte> into, CancellationToken cancel) =>
-        await stream.ReadAsync(into, cancel) is > 0 and var read ? read : throw new EndOfStreamException("the database ended the graph early");
+        await stream.ReadAsync(into, cancel) is > 0 and var read ? read
+            : throw new EndOfStreamException("the database ended the graph early");
 
     private delegate void RowAction(MarkGraph graph, Row row);
 

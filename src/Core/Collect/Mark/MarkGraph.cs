@@ -76,8 +76,10 @@ internal sealed class MarkGraph
     public long IdOf(int rank) => _rowIds[_rows[rank]];
 
     /// <summary>
-    /// What the roots reach. A root that is not in the graph protects nothing: a closure that an earlier run with a shorter retention has taken.
-    /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned. Whether the objects are there is asked by <see cref="CheckObjects"/>.
+    /// What the roots reach. A root that is not in the graph protects nothing: a closure that an earlier run with a shorter retention has
+    /// taken.
+    /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned. Whether the objects are there is
+    /// asked by <see cref="CheckObjects"/>.
     /// </summary>
     /// <exception cref="GraphDamagedException">A path mentions a path that is not there.</exception>
     public async Task<ReachableSet> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
@@ -133,7 +135,8 @@ internal sealed class MarkGraph
     {
         foreach (var missing in marks.Objects.Except(_objects))
         {
-            var rank = Enumerable.Range(0, _rows.Length).First(r => marks.HasPath(r) && EdgesOf(r) is var (from, to) && Enumerable.Range(from, to - from).Any(i => _edges[i] == ~missing));
+            var rank = Enumerable.Range(0, _rows.Length).First(r => marks.HasPath(r) && EdgesOf(r) is var (from, to)
+                && Enumerable.Range(from, to - from).Any(i => _edges[i] == ~missing));
             throw Damaged(IdOf(rank), $"object {missing}");
         }
     }
@@ -174,5 +177,6 @@ internal sealed class MarkGraph
         return (row == 0 ? 0 : _rowEnds[row - 1], _rowEnds[row]);
     }
 
-    private static GraphDamagedException Damaged(long path, string mentions) => new($"path {path} mentions {mentions}, which is not there; nothing was condemned. 'fsck' tells more.");
+    private static GraphDamagedException Damaged(long path, string mentions) =>
+        new($"path {path} mentions {mentions}, which is not there; nothing was condemned. 'fsck' tells more.");
 }

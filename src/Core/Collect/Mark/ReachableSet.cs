@@ -52,5 +52,7 @@ internal sealed class ReachableSet(int paths, bool trace)
     }
 }
 
-/// <summary>The catalog mentions something that it does not have. Nothing may be collected before that is understood; fsck tells more.</summary>
+/// <summary>
+/// The catalog mentions something that it does not have. Nothing may be collected before that is understood; fsck tells more.
+/// </summary>
 public sealed class GraphDamagedException(string message) : Exception(message);

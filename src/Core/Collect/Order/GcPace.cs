@@ -4,7 +4,8 @@ using OrleansCache.Core.Catalog;
 namespace OrleansCache.Core.Collect.Order;
 
 /// <summary>
-/// Keeps the collector out of the way of pushes. Nobody waits for a collection, so while pushes come, through whichever process, it works in small steps and
+/// Keeps the collector out of the way of pushes. Nobody waits for a collection, so while pushes come, through whichever process, it works
+/// in small steps and
 /// rests after each one for a multiple of the time that it took: database and processors are left to the pushes for most of the time.
 /// When none come it does not rest at all.
 /// </summary>
@@ -59,10 +60,12 @@ internal sealed class GcPace(CatalogDatabase? database)
     public async ValueTask LookAsync(CancellationToken cancel)
     {
         var asked = Volatile.Read(ref _asked);
-        if (database is null || asked != 0 && Stopwatch.GetElapsedTime(asked) < AskEvery || Interlocked.CompareExchange(ref _asked, Stopwatch.GetTimestamp(), asked) != asked)
+        if (database is null || asked != 0 && Stopwatch.GetElapsedTime(asked) < AskEvery
+            || Interlocked.CompareExchange(ref _asked, Stopwatch.GetTimestamp(), asked) != asked)
             return;
         // Of any cache: they share the database.
         _pushesCome = await database.SingleAsync(
-            "select coalesce((select u.created > clock_timestamp() - $1 from push u order by u.id desc limit 1), false)", p => p.With(Lately), r => r.GetBoolean(0), cancel);
+            "select coalesce((select u.created > clock_timestamp() - $1 from push u order by u.id desc limit 1), false)", p =>
+                p.With(Lately), r => r.GetBoolean(0), cancel);
     }
 }

@@ -3,8 +3,10 @@ using System.Numerics;
 namespace OrleansCache.Core.Collect.Order;
 
 /// <summary>
-/// An order that keeps neighbours apart, however it is cut into batches. Rows that were written together lie in one page, which has room for a few new versions
-/// of them; it has room again as soon as the transaction has ended. A batch that changes all rows of a page writes most of them elsewhere, and into every index.
+/// An order that keeps neighbours apart, however it is cut into batches. Rows that were written together lie in one page, which has room
+/// for a few new versions
+/// of them; it has room again as soon as the transaction has ended. A batch that changes all rows of a page writes most of them elsewhere,
+/// and into every index.
 /// </summary>
 internal static class HeapPageSpread
 {

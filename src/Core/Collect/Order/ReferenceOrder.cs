@@ -11,10 +11,14 @@ internal static class ReferenceOrder
     /// <summary>What an edge function answers behind the last edge.</summary>
     public const int End = -2;
 
-    /// <summary>First what nothing refers to, then what only those refer to, and so on; among these, neighbours apart (<see cref="HeapPageSpread"/>).</summary>
+    /// <summary>
+    /// First what nothing refers to, then what only those refer to, and so on; among these, neighbours apart
+    /// (<see cref="HeapPageSpread"/>).
+    /// </summary>
     /// <param name="nodes">Those to be ordered; each is below <paramref name="size"/>.</param>
     /// <param name="size">One more than the greatest node.</param>
-    /// <param name="edge">The target of a node's n-th edge, <see cref="Outside"/> or <see cref="End"/>. No cycles but of a node to itself, which must be left out.</param>
+    /// <param name="edge">The target of a node's n-th edge, <see cref="Outside"/> or <see cref="End"/>. No cycles but of a node to itself,
+    /// which must be left out.</param>
     public static List<int> ReferrersFirst(IReadOnlyCollection<int> nodes, int size, Func<int, int, int> edge)
     {
         var seen = new BitArray(size);

@@ -7,19 +7,22 @@ namespace OrleansCache.Core.Collect.Schedule;
 internal readonly record struct CronField(ulong Bits, bool IsStar)
 {
     /// <param name="name">What the field is, for errors.</param>
-    /// <param name="text">A list of <c>*</c>, values and ranges, each with a step perhaps: <c>*/5</c>, <c>1-5</c>, <c>mon,fri</c>, <c>10-30/10</c>.</param>
+    /// <param name="text">A list of <c>*</c>, values and ranges, each with a step perhaps: <c>*/5</c>, <c>1-5</c>, <c>mon,fri</c>,
+    /// <c>10-30/10</c>.</param>
     /// <param name="least">The least value.</param>
     /// <param name="most">The greatest value.</param>
     /// <param name="names">Names of the values from <paramref name="least"/> on.</param>
     /// <param name="field">The field.</param>
     /// <param name="error">What is wrong.</param>
-    public static bool TryParse(string name, string text, int least, int most, string[] names, out CronField field, [NotNullWhen(false)] out string? error)
+    public static bool TryParse(string name, string text, int least, int most, string[] names, out CronField field,
+        [NotNullWhen(false)] out string? error)
     {
         field = default;
         ulong bits = 0;
         foreach (var item in text.Split(','))
         {
-            var (range, step) = item.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0 ? (item[..slash], item[(slash + 1)..]) : (item, null);
+            var (range, step) = item.IndexOf('/', StringComparison.Ordinal) is var slash and >= 0 ? (item[..slash], item[(slash + 1)..])
+                : (item, null);
             var dash = range.IndexOf('-', StringComparison.Ordinal);
             int? by = step is null ? 1 : Number(step) is > 0 and var given ? given : null;
             // As in cron, a single value with a step is no range; it would be read differently by different people.
@@ -28,7 +31,9 @@ internal readonly record struct CronField(ulong Bits, bool IsStar)
                 : step is null ? (Value(range), Value(range)) : (null, null);
             if (by is null || first is not { } from || last is not { } to || from < least || to > most || from > to)
             {
-                error = $"has '{item}' as {name}: a number from {least} to {most}{(names.Length == 0 ? "" : $" or a name such as {names[1]}")} is wanted, a range such as {least + 1}-{least + 3}, or *, with a step such as */2 perhaps";
+                error = $"has '{item}' as {name}: a number from {least} to " +
+                    $"{most}{(names.Length == 0 ? "" : $" or a name such as {names[1]}")} is wanted, a range such as " +
+                    $"{least + 1}-{least + 3}, or *, with a step such as */2 perhaps";
                 return false;
             }
 
@@ -40,8 +45,10 @@ internal readonly record struct CronField(ulong Bits, bool IsStar)
         error = null;
         return true;
 
-        int? Value(string part) => Array.FindIndex(names, n => n.Equals(part, StringComparison.OrdinalIgnoreCase)) is var index and >= 0 ? least + index : Number(part);
+        int? Value(string part) => Array.FindIndex(names, n => n.Equals(part, StringComparison.OrdinalIgnoreCase)) is var index and >= 0
+            ? least + index : Number(part);
 
-        static int? Number(string part) => part.Length <= 3 && int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+        static int? Number(string part) => part.Length <= 3 && int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture,
+            out var number) ? number : null;
     }
 }

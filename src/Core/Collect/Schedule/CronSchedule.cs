@@ -10,7 +10,8 @@ namespace OrleansCache.Core.Collect.Schedule;
 /// </summary>
 public sealed class CronSchedule
 {
-    // 29 February may be eight years away (1896, 1904); on a certain day of the week, which "*/7" asks for together with it, forty (on a Sunday: 2280, 2320).
+    // 29 February may be eight years away (1896, 1904); on a certain day of the week, which "*/7" asks for together with it, forty (on a
+    // Sunday: 2280, 2320).
     private const int MaxYears = 40;
 
     private static readonly string[] Months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];

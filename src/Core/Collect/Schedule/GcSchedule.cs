@@ -13,7 +13,8 @@ public static class GcSchedule
     public const string Prefix = "schedule:";
 
     /// <summary>
-    /// The run that was due within the window before now, or null. It begins up to the jitter later; how much is drawn from its time, so that it is the same for
+    /// The run that was due within the window before now, or null. It begins up to the jitter later; how much is drawn from its time, so
+    /// that it is the same for
     /// whoever asks, and however often.
     /// </summary>
     public static OperationId? DueBy(GcOptions options, DateTimeOffset now, TimeSpan window)

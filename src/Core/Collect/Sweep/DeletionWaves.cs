@@ -2,7 +2,10 @@ using OrleansCache.Core.Collect.Order;
 
 namespace OrleansCache.Core.Collect.Sweep;
 
-/// <summary>Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart (<see cref="HeapPageSpread"/>).</summary>
+/// <summary>
+/// Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart
+/// (<see cref="HeapPageSpread"/>).
+/// </summary>
 internal sealed class DeletionWaves
 {
     private readonly Dictionary<long, DeletingPath> _paths;
@@ -47,7 +50,8 @@ internal sealed class DeletionWaves
             _ready.Enqueue(path);
     }
 
-    private static IEnumerable<DeletingPath> Scattered(IEnumerable<DeletingPath> paths) => HeapPageSpread.NeighboursApart(paths.OrderBy(p => p.Id).ToList());
+    private static IEnumerable<DeletingPath> Scattered(IEnumerable<DeletingPath> paths) =>
+        HeapPageSpread.NeighboursApart(paths.OrderBy(p => p.Id).ToList());
 
     private IEnumerable<long> References(DeletingPath path) => path.References.Where(r => r != path.Id && _paths.ContainsKey(r));
 }

@@ -11,10 +11,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Collect.Sweep;
 
 /// <summary>
-/// Rule 10: takes out of the bucket what is being deleted, whoever left it: narinfos in waves, referrers first, then objects. Any number of processes may
+/// Rule 10: takes out of the bucket what is being deleted, whoever left it: narinfos in waves, referrers first, then objects. Any number of
+/// processes may
 /// do so at once; each deletion is an intent in the catalog, under a fence.
 /// </summary>
-internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger, RefusedDeletions refused)
+internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger,
+    RefusedDeletions refused)
 {
     // What a bucket deletes in one request.
     private const int Batch = 1_000;
@@ -23,7 +25,10 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     /// <summary>What the store refuses to delete.</summary>
     public RefusedDeletions Refused => refused;
 
-    /// <summary>Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store answers nothing.</summary>
+    /// <summary>
+    /// Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store
+    /// answers nothing.
+    /// </summary>
     public async Task RunAsync(int cache, CancellationToken cancel)
     {
         await pace.LookAsync(cancel);
@@ -39,7 +44,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         // Read anew each time: a wave of another run may have been left.
         var rows = await database.ListAsync("select id, hash, has_listing, refs, condemned_at, held from @fn@.delete_list($1, $2)",
             p => p.With(cache).With(options.FenceMargin),
-            r => new DeletingPath(r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetBoolean(2), r.GetFieldValue<long[]>(3), r.GetDateTime(4), r.GetBoolean(5)), cancel);
+            r => new DeletingPath(r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetBoolean(2),
+                r.GetFieldValue<long[]>(3), r.GetDateTime(4), r.GetBoolean(5)), cancel);
         if (rows.Count == 0)
             return;
 
@@ -50,7 +56,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         {
             while (true)
             {
-                while (answers && running.Count < (pace.PushesCome ? 1 : Parallel) && waves.TakeReady(pace.Step(Batch)) is { Count: > 0 } batch)
+                while (answers && running.Count < (pace.PushesCome ? 1 : Parallel) && waves.TakeReady(pace.Step(Batch))
+                    is { Count: > 0 } batch)
                     running.Add(DeleteBatchAsync(cache, batch, cancel));
                 if (running.Count == 0)
                     return;
@@ -73,7 +80,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     {
         var started = Stopwatch.GetTimestamp();
         var intents = await database.ListAsync("select id, generation, fence from @fn@.delete_take_paths($1, $2, $3, $4)",
-            p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence).With(options.FenceMargin),
+            p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence)
+                .With(options.FenceMargin),
             r => (Id: r.GetInt64(0), Generation: r.GetInt64(1), Fence: r.GetDateTime(2)), cancel);
         if (intents.Count == 0)
             return new Deleted([], true, started);
@@ -91,11 +99,13 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
                 outcomes[listed[i]] = listings[i];
         }
 
-        var keys = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done).SelectMany(i => new[] { ObjectKey.NarInfo(taken[i].Hash), ObjectKey.Listing(taken[i].Hash) });
+        var keys = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done)
+            .SelectMany(i => new[] { ObjectKey.NarInfo(taken[i].Hash), ObjectKey.Listing(taken[i].Hash) });
         await store.SyncAsync([.. keys], cancel);
         var answered = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] != FencedOutcome.Unknown).ToList();
         var gone = await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3, $4)",
-            p => p.With(cache).With(answered.Select(i => intents[i].Id).ToArray()).With(answered.Select(i => intents[i].Generation).ToArray())
+            p => p.With(cache).With(answered.Select(i => intents[i].Id).ToArray())
+                .With(answered.Select(i => intents[i].Generation).ToArray())
                 .With(answered.Select(i => outcomes[i] == FencedOutcome.Done).ToArray()),
             r => r.GetInt64(0), cancel);
         return new Deleted(gone, answered.Count > 0, started);
@@ -114,7 +124,9 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         return true;
     }
 
-    /// <summary>Takes objects out of the bucket that were taken for it in the catalog: whether the store answers at all, and how many are gone.</summary>
+    /// <summary>
+    /// Takes objects out of the bucket that were taken for it in the catalog: whether the store answers at all, and how many are gone.
+    /// </summary>
     public async Task<(bool Answered, int Gone)> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancel)
     {
         foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
@@ -139,7 +151,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var outcomes = await TryDeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
         await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
-        await database.RunAsync("select @fn@.delete_record($1, $2, $3)", p => p.With(cache).With(done.Select(d => d.Id).ToArray()).With(done.Select(d => d.Generation).ToArray()), cancel);
+        await database.RunAsync("select @fn@.delete_record($1, $2, $3)", p => p.With(cache).With(done.Select(d => d.Id).ToArray())
+            .With(done.Select(d => d.Generation).ToArray()), cancel);
         return (outcomes.Any(o => o != FencedOutcome.Unknown), done.Count);
     }
 
@@ -179,7 +192,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
 internal sealed record DeletingObject(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence)
 {
     public static DeletingObject Read(NpgsqlDataReader r) =>
-        new(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.IsDBNull(4) ? DateTime.MinValue : r.GetDateTime(4));
+        new(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2), r.GetInt64(3), r.IsDBNull(4)
+            ? DateTime.MinValue : r.GetDateTime(4));
 }
 
 /// <param name="CondemnedAt">Tells this deletion of the path from a later one.</param>

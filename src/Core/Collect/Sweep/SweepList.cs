@@ -2,7 +2,9 @@ using OrleansCache.Core.Collect.Order;
 
 namespace OrleansCache.Core.Collect.Sweep;
 
-/// <summary>What may be deleted now: condemned past the grace, and all of its condemned referrers too. Paths come referrers first, then objects.</summary>
+/// <summary>
+/// What may be deleted now: condemned past the grace, and all of its condemned referrers too. Paths come referrers first, then objects.
+/// </summary>
 internal sealed record SweepList(List<long> Paths, List<long> Objects)
 {
     public static SweepList Of(IReadOnlyList<CondemnedNode> condemned)
@@ -24,7 +26,8 @@ internal sealed record SweepList(List<long> Paths, List<long> Objects)
             keptObjects.UnionWith(path.Objects);
         }
 
-        return new SweepList(due, [.. HeapPageSpread.NeighboursApart(condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id)).Select(c => c.Id).Order().ToList())]);
+        return new SweepList(due, [.. HeapPageSpread.NeighboursApart(condemned.Where(c => !c.IsPath && c.Due && !keptObjects.Contains(c.Id))
+            .Select(c => c.Id).Order().ToList())]);
     }
 }
 

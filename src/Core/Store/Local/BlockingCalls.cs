@@ -1,7 +1,8 @@
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// A few threads for calls that wait for the disk (fsync). On the thread pool they would starve everything else, and many at once are what makes fsync cheap:
+/// A few threads for calls that wait for the disk (fsync). On the thread pool they would starve everything else, and many at once are what
+/// makes fsync cheap:
 /// the file system commits them together. The threads live as long as the process; idle ones cost their stacks.
 /// </summary>
 internal static class BlockingCalls

@@ -2,13 +2,18 @@ using System.Buffers;
 
 namespace OrleansCache.Core.Store.Local;
 
-/// <summary>Many small uploads to a directory store at once: written one after the other, synced together, each then given its name unless that is taken.</summary>
+/// <summary>
+/// Many small uploads to a directory store at once: written one after the other, synced together, each then given its name unless that is
+/// taken.
+/// </summary>
 internal static class DirectoryBatch
 {
     /// <param name="uploads">Null tickets were refused; their bytes are read and forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
-    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of the batch is there.</returns>
-    public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel)
+    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
+    /// the batch is there.</returns>
+    public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads,
+        Stream bodies, CancellationToken cancel)
     {
         var outcomes = new UploadStatus?[uploads.Count];
         var added = new List<int>(uploads.Count); // index of the file → of the upload
@@ -22,7 +27,8 @@ internal static class DirectoryBatch
                 var body = buffer.AsMemory(0, length);
                 if (await bodies.ReadAtLeastAsync(body, length, throwOnEndOfStream: false, cancel) < length)
                     return null;
-                outcomes[i] = ticket is null ? null : length > ticket.MaxSize ? UploadStatus.TooLarge : Posix.FileExists(tree.PathOf(ticket.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
+                outcomes[i] = ticket is null ? null : length > ticket.MaxSize ? UploadStatus.TooLarge
+                    : Posix.FileExists(tree.PathOf(ticket.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
                 if (outcomes[i] != UploadStatus.Stored)
                     continue;
                 await files.AddAsync(body);

@@ -7,11 +7,14 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// Multipart uploads of a directory store. An upload is a folder with <c>meta</c> (key, part size, start), <c>data</c> (part n at (n−1)·part size; becomes the object)
+/// Multipart uploads of a directory store. An upload is a folder with <c>meta</c> (key, part size, start), <c>data</c> (part n at
+/// (n−1)·part size; becomes the object)
 /// and <c>parts</c> (a 32-byte record per part: whether it is whole, who writes or wrote it, its length).
 /// <para>
-/// Who writes a part locks its range of <c>data</c> for each piece, and under the lock looks again: <c>data</c> still has its name, and the record still names this
-/// writer. Who completes or aborts locks all of it and takes the name away. So a late writer, in any process, cannot alter a finished object, nor a part that was sent again.
+/// Who writes a part locks its range of <c>data</c> for each piece, and under the lock looks again: <c>data</c> still has its name, and the
+/// record still names this
+/// writer. Who completes or aborts locks all of it and takes the name away. So a late writer, in any process, cannot alter a finished
+/// object, nor a part that was sent again.
 /// </para>
 /// </summary>
 internal sealed class DirectoryMultipart(DirectoryTree tree)
@@ -39,7 +42,8 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
             throw;
         }
 
-        return Posix.TryReplace(draft, FolderOf(id)) ? id : throw new ObjectStoreException($"the multipart upload of '{key}' vanished while it was begun", isTransient: true);
+        return Posix.TryReplace(draft, FolderOf(id)) ? id
+            : throw new ObjectStoreException($"the multipart upload of '{key}' vanished while it was begun", isTransient: true);
     }
 
     private static async Task DraftAsync(string draft, FormattableString meta)
@@ -232,7 +236,9 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         return true;
     }
 
-    /// <summary>The size that so many parts make up when all but the last are full; whether they are is <see cref="IsWhole"/>'s to say.</summary>
+    /// <summary>
+    /// The size that so many parts make up when all but the last are full; whether they are is <see cref="IsWhole"/>'s to say.
+    /// </summary>
     private static long SizeOf(string folder, long partSize, int parts)
     {
         using var records = Posix.TryOpen(folder + "/parts", Posix.ReadOnly);

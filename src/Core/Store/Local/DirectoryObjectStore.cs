@@ -5,8 +5,10 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// A directory that acts as a bucket: files below a root, named by their keys. Safe with several processes on one root, on one machine: an object appears whole
-/// (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names durable. Clients upload through the gateway,
+/// A directory that acts as a bucket: files below a root, named by their keys. Safe with several processes on one root, on one machine: an
+/// object appears whole
+/// (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names durable. Clients
+/// upload through the gateway,
 /// which calls <see cref="TryVerify"/> and <see cref="ReceiveAsync"/>.
 /// </summary>
 public sealed class DirectoryObjectStore : IObjectStore
@@ -34,14 +36,19 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     public string? FindWriteTrouble() => FullDisk.FindTrouble(_tree.Root);
 
-    /// <summary>Appended to an upload URL: the answer has an <c>ETag</c>, the MD5 of the body. Not signed: it changes nothing but the work that the server has.</summary>
+    /// <summary>
+    /// Appended to an upload URL: the answer has an <c>ETag</c>, the MD5 of the body. Not signed: it changes nothing but the work that the
+    /// server has.
+    /// </summary>
     public const string WithETag = "&etag=md5";
 
     public bool IsLocal => true;
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) => StoreCall.RunAsync(StoreCall.Head, key, () => Task.FromResult(Head(key)), cancel);
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
+        StoreCall.RunAsync(StoreCall.Head, key, () => Task.FromResult(Head(key)), cancel);
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => StoreCall.RunAsync(StoreCall.Get, key, () => Task.FromResult(Get(key, range)), cancel);
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
+        StoreCall.RunAsync(StoreCall.Get, key, () => Task.FromResult(Get(key, range)), cancel);
 
     private ObjectInfo? Head(ObjectKey key)
     {
@@ -76,7 +83,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel) =>
+    public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel) =>
         StoreCall.RunAsync(StoreCall.Put, key, () => WriteAsync(key, body, fence, cancel), cancel);
 
     private async Task<FencedOutcome> WriteAsync(ObjectKey key, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
@@ -125,7 +133,8 @@ public sealed class DirectoryObjectStore : IObjectStore
     public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
         StoreCall.RunAsync(StoreCall.Delete, $"{keys.Count} keys", () => RemoveAsync(keys, fence, cancel), cancel);
 
-    private async Task<IReadOnlyList<FencedOutcome>> RemoveAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    private async Task<IReadOnlyList<FencedOutcome>> RemoveAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         var outcomes = new FencedOutcome[keys.Count];
         for (var i = 0; i < keys.Count; i++)
@@ -149,14 +158,17 @@ public sealed class DirectoryObjectStore : IObjectStore
     {
         using var stream = MemoryBody.AsStream(body);
         // One that is there already is of the same request: nobody else is granted this key.
-        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancel) is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
+        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancel)
+            is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
             throw new ObjectStoreException($"PUT {key}: {status}", isTransient: false);
     }
 
-    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancel)
     {
         using var stream = MemoryBody.AsStream(body);
-        if (await _multipart.ReceiveAsync(new UploadPart(uploadId, number, partSize), stream, body.Length, cancel) is not UploadStatus.Stored and var status)
+        if (await _multipart.ReceiveAsync(new UploadPart(uploadId, number, partSize), stream, body.Length, cancel)
+            is not UploadStatus.Stored and var status)
             throw new ObjectStoreException($"PUT of part {number} of {key}: {status}", isTransient: false);
     }
 
@@ -179,7 +191,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         return urls;
     }
 
-    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel) =>
+    public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel) =>
         StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancel), cancel);
 
     public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
@@ -194,7 +207,10 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    /// <summary>What the upload URL with this key (unescaped, after <c>/upload/</c>) and query allows; null when it was not signed here or has expired: 403.</summary>
+    /// <summary>
+    /// What the upload URL with this key (unescaped, after <c>/upload/</c>) and query allows; null when it was not signed here or has
+    /// expired: 403.
+    /// </summary>
     /// <param name="keyPath">The path after <c>/upload/</c>, unescaped once.</param>
     /// <param name="query">The value of a query parameter, unescaped; null when there is none.</param>
     /// <param name="now">The time to judge its expiry by.</param>
@@ -202,7 +218,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         _urls.TryVerify(keyPath, query, now) is { } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
 
     /// <summary>
-    /// Stores a body under a verified ticket. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole and synced.
+    /// Stores a body under a verified ticket. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole
+    /// and synced.
     /// An object that exists is never replaced.
     /// </summary>
     /// <param name="ticket">From <see cref="TryVerify"/>.</param>
@@ -247,22 +264,31 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    /// <summary>What the upload URL of a whole object allows, to the letter as it was signed; null as in <see cref="TryVerify"/>, or when it is the URL of a part.</summary>
+    /// <summary>
+    /// What the upload URL of a whole object allows, to the letter as it was signed; null as in <see cref="TryVerify"/>, or when it is the
+    /// URL of a part.
+    /// </summary>
     public UploadTicket? TryVerifyWhole(string url, DateTimeOffset now) =>
         _urls.TryVerify(url, now) is { Part: null } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
 
-    /// <summary>Stores many small bodies under verified tickets, each as <see cref="ReceiveAsync"/> does; one sync is for all of them.</summary>
-    /// <param name="uploads">At least one, each with its length in bytes. Null tickets were refused; their bytes are read and forgotten.</param>
+    /// <summary>
+    /// Stores many small bodies under verified tickets, each as <see cref="ReceiveAsync"/> does; one sync is for all of them.
+    /// </summary>
+    /// <param name="uploads">At least one, each with its length in bytes. Null tickets were refused; their bytes are read and
+    /// forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
     /// <param name="cancel">Stops the upload; nothing remains of it.</param>
-    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of the batch is there.</returns>
-    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies, CancellationToken cancel)
+    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
+    /// the batch is there.</returns>
+    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies,
+        CancellationToken cancel)
     {
         FullDisk.RequireRoom(_tree.Root, uploads.Sum(upload => (long)upload.Length));
         return DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancel);
     }
 
-    // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence waits for it, so its write is the older one.
+    // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence
+    // waits for it, so its write is the older one.
     private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancel)
     {
         while (true)
@@ -294,7 +320,8 @@ public sealed class DirectoryObjectStore : IObjectStore
             new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false })
         {
             ShouldIncludePredicate = (ref FileSystemEntry e) => !(folder.Length == 0 && e.FileName[0] == '.')
-                && (slash < 0 ? e.FileName.StartsWith(begins, StringComparison.Ordinal) : e.IsDirectory && e.FileName.SequenceEqual(begins)),
+                && (slash < 0 ? e.FileName.StartsWith(begins, StringComparison.Ordinal) : e.IsDirectory
+                    && e.FileName.SequenceEqual(begins)),
         };
         List<(string Name, bool IsFolder)> names;
         try

@@ -3,7 +3,9 @@ namespace OrleansCache.Core.Store.Local;
 /// <summary>Settings of a <see cref="DirectoryObjectStore"/>.</summary>
 public sealed record DirectoryOptions
 {
-    /// <summary>The folder that holds the objects; made when it is missing. Names at its top that begin with a dot are the store's own.</summary>
+    /// <summary>
+    /// The folder that holds the objects; made when it is missing. Names at its top that begin with a dot are the store's own.
+    /// </summary>
     public required string Root { get; init; }
 
     /// <summary>What clients reach this cache's routes under; upload URLs are <c>{PublicUrl}/upload/{key}?…</c>.</summary>

@@ -41,7 +41,8 @@ internal sealed class DirectoryTree
     {
         var text = key.ToString();
         if (IsReserved(key))
-            throw new ObjectStoreException($"'{text}' cannot be an object: names that begin with a dot are the directory store's own", isTransient: false);
+            throw new ObjectStoreException($"'{text}' cannot be an object: names that begin with a dot are the directory store's own",
+                isTransient: false);
         return string.Concat(Root, "/", text);
     }
 

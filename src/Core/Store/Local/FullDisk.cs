@@ -7,7 +7,8 @@ namespace OrleansCache.Core.Store.Local;
 public static class FullDisk
 {
     public const string Sentence =
-        "The disk that holds the objects is full, or its quota is used up; nothing that was acknowledged is lost. Make room there, or collect garbage ('orleans-cache gc --force').";
+        "The disk that holds the objects is full, or its quota is used up; nothing that was acknowledged is lost. Make room there, or " +
+            "collect garbage ('orleans-cache gc --force').";
 
     private const int NoSpace = 28;
     private const int OverQuota = 122;
@@ -16,19 +17,26 @@ public static class FullDisk
 
     /// <summary>Whether an operation failed for want of space.</summary>
     public static bool Is(Exception e) =>
-        e is Win32Exception { NativeErrorCode: NoSpace or OverQuota } or IOException { HResult: NoSpace or OverQuota } || (e.InnerException is { } inner && Is(inner));
+        e is Win32Exception { NativeErrorCode: NoSpace or OverQuota } or IOException { HResult: NoSpace or OverQuota }
+            || (e.InnerException is { } inner && Is(inner));
 
-    /// <summary>Uploads leave a little of the disk alone: what publishes them needs it, and so do collections and a database beside it.</summary>
+    /// <summary>
+    /// Uploads leave a little of the disk alone: what publishes them needs it, and so do collections and a database beside it.
+    /// </summary>
     /// <exception cref="ObjectStoreException">So many more bytes do not fit.</exception>
     internal static void RequireRoom(string folder, long bytes)
     {
         if (Room(folder) is { } room && room < bytes)
-            throw new ObjectStoreException($"{bytes} bytes do not fit on the disk of {folder}: {Math.Max(0, room)} are left beside what is kept free", isTransient: false, new Win32Exception(NoSpace));
+            throw new ObjectStoreException(
+                $"{bytes} bytes do not fit on the disk of {folder}: {Math.Max(0, room)} are left beside what is kept free",
+                isTransient: false, new Win32Exception(NoSpace));
     }
 
-    /// <returns>What keeps uploads from succeeding, in a sentence: hardly anything is free (less than 64 MiB, or 2 % of a small disk). Null when there is room, or when the disk does not tell.</returns>
+    /// <returns>What keeps uploads from succeeding, in a sentence: hardly anything is free (less than 64 MiB, or 2 % of a small disk). Null
+    /// when there is room, or when the disk does not tell.</returns>
     public static string? FindTrouble(string folder) => Room(folder) is not <= 0 ? null
-        : Invariant($"The disk that holds the objects has {new DriveInfo(folder).AvailableFreeSpace >> 20} MiB left, which uploads leave alone. Make room there, or collect garbage ('orleans-cache gc --force').");
+        : Invariant($"The disk that holds the objects has {new DriveInfo(folder).AvailableFreeSpace >> 20} MiB left, ") +
+            "which uploads leave alone. Make room there, or collect garbage ('orleans-cache gc --force').";
 
     // What uploads may take; null when the disk does not tell.
     private static long? Room(string folder)

@@ -3,8 +3,10 @@ using Microsoft.Win32.SafeHandles;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// Temporary files of a directory store that become durable together. For a thousand small files one sync of their whole file system takes a tenth of the time that a
-/// thousand fsyncs take, even 16 at once. It writes what others have left there too: it is chosen only while that is little, and only where it is known to do what fsync does.
+/// Temporary files of a directory store that become durable together. For a thousand small files one sync of their whole file system takes
+/// a tenth of the time that a
+/// thousand fsyncs take, even 16 at once. It writes what others have left there too: it is chosen only while that is little, and only where
+/// it is known to do what fsync does.
 /// </summary>
 internal sealed class NewFiles : IAsyncDisposable
 {
@@ -67,7 +69,8 @@ internal sealed class NewFiles : IAsyncDisposable
 
     /// <summary>Returns when all are durable.</summary>
     /// <exception cref="ObjectStoreException">Some file may not be; perhaps none of these, but another one of the file system.</exception>
-    public Task SyncAsync() => _fileSystem is { } any ? BlockingCalls.RunAsync(() => Posix.SyncFileSystem(any, _tree.Root)) : Task.WhenAll(_syncing);
+    public Task SyncAsync() => _fileSystem is { } any ? BlockingCalls.RunAsync(() => Posix.SyncFileSystem(any, _tree.Root))
+        : Task.WhenAll(_syncing);
 
     /// <summary>Gives a file to a function that renames it. It is not deleted any more when that answers true.</summary>
     public bool Move(int index, Func<string, bool> rename)
@@ -81,7 +84,8 @@ internal sealed class NewFiles : IAsyncDisposable
     /// <summary>Deletes what was not moved.</summary>
     public async ValueTask DisposeAsync()
     {
-        await Task.WhenAll(_syncing).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await Task.WhenAll(_syncing).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         _fileSystem?.Dispose();
         foreach (var path in _paths)
         {
@@ -100,7 +104,8 @@ internal sealed class NewFiles : IAsyncDisposable
             {
                 if (!line.StartsWith("Dirty:", StringComparison.Ordinal) && !line.StartsWith("Writeback:", StringComparison.Ordinal))
                     continue;
-                kibibytes += long.Parse(line.AsSpan(line.IndexOf(':', StringComparison.Ordinal) + 1).TrimEnd("kB ").Trim(), System.Globalization.CultureInfo.InvariantCulture);
+                kibibytes += long.Parse(line.AsSpan(line.IndexOf(':', StringComparison.Ordinal) + 1).TrimEnd("kB ").Trim(),
+                    System.Globalization.CultureInfo.InvariantCulture);
                 if (++found == 2)
                     return kibibytes << 10;
             }

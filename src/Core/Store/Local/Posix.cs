@@ -6,7 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// The few Linux calls that .NET has no words for: files without its implicit locks, byte-range locks that belong to an open file (so they hold between threads
+/// The few Linux calls that .NET has no words for: files without its implicit locks, byte-range locks that belong to an open file (so they
+/// hold between threads
 /// and between processes alike, and end with kill -9), rename that replaces nothing, and fsync of directories.
 /// </summary>
 internal static class Posix
@@ -60,7 +61,10 @@ internal static class Posix
 
     public static SafeFileHandle Open(string path, int flags) => TryOpen(path, flags) ?? throw Failure("open", path, NoEntry);
 
-    /// <summary>Locks bytes of an open file for writing, unless another open file (of this process or another) holds one of them. Closing the handle unlocks.</summary>
+    /// <summary>
+    /// Locks bytes of an open file for writing, unless another open file (of this process or another) holds one of them. Closing the handle
+    /// unlocks.
+    /// </summary>
     /// <param name="length">0: all bytes from <paramref name="start"/> on.</param>
     public static bool TryLock(SafeFileHandle file, long start, long length)
     {
@@ -93,7 +97,10 @@ internal static class Posix
         return error == NoEntry ? false : throw Failure("rename to", to, error);
     }
 
-    /// <summary>Renames unless the target exists: atomically, one of several that race wins. Null when the source or the target's directory does not exist.</summary>
+    /// <summary>
+    /// Renames unless the target exists: atomically, one of several that race wins. Null when the source or the target's directory does not
+    /// exist.
+    /// </summary>
     public static bool? TryRenameToNew(string from, string to)
     {
         if (Rename2(AtCurrentDirectory, Text(from), AtCurrentDirectory, Text(to), RenameNoReplace) == 0)
@@ -133,7 +140,10 @@ internal static class Posix
         }
     }
 
-    /// <summary>Writes all that is dirty on the file system of an open file, and waits for it. Fails when something could not be written since the file was opened.</summary>
+    /// <summary>
+    /// Writes all that is dirty on the file system of an open file, and waits for it. Fails when something could not be written since the
+    /// file was opened.
+    /// </summary>
     public static void SyncFileSystem(SafeFileHandle file, string path)
     {
         while (Syncfs(file) < 0)
@@ -144,7 +154,9 @@ internal static class Posix
         }
     }
 
-    /// <summary>The kernel's number for the kind of file system that holds a path, such as <see cref="Ext"/>; 0 when it does not tell.</summary>
+    /// <summary>
+    /// The kernel's number for the kind of file system that holds a path, such as <see cref="Ext"/>; 0 when it does not tell.
+    /// </summary>
     public static long FileSystemOf(string path)
     {
         // The kind is the first field, as wide as a pointer; the structure is smaller than this everywhere.
@@ -163,7 +175,8 @@ internal static class Posix
     }
 
     /// <summary>Gives the space of a file's bytes back; they read as zero. Nothing where the file system does not know how.</summary>
-    public static void PunchHole(SafeFileHandle file, long offset, long length) => _ = Fallocate(file, KeepSize | PunchesHole, offset, length);
+    public static void PunchHole(SafeFileHandle file, long offset, long length) =>
+        _ = Fallocate(file, KeepSize | PunchesHole, offset, length);
 
     public static void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset, string path)
     {

@@ -16,10 +16,12 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
     /// <param name="what">For the message: the operation and the key.</param>
     /// <param name="call">The call.</param>
     /// <param name="cancel">Stops it.</param>
-    /// <param name="understands">Which answers about the object (<see cref="StoreStep.Understand"/>) the caller makes something of; null: none.</param>
+    /// <param name="understands">Which answers about the object (<see cref="StoreStep.Understand"/>) the caller makes something of; null:
+    /// none.</param>
     /// <exception cref="AmazonServiceException">One of those.</exception>
     /// <exception cref="ObjectStoreException">All else.</exception>
-    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel, Func<AmazonServiceException, bool>? understands = null)
+    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel,
+        Func<AmazonServiceException, bool>? understands = null)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -65,7 +67,8 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
     }
 
     private static bool IsThrottling(Exception e, StoreAnswer answer) =>
-        e is AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable } || answer.Code == "SlowDown";
+        e is AmazonServiceException { StatusCode: HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable }
+            || answer.Code == "SlowDown";
 
     /// <summary>Null: no exception of a call to a store.</summary>
     private static StoreAnswer? AnswerIn(Exception e) => e switch

@@ -9,7 +9,8 @@ using Amazon.SecurityToken;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Keys that somebody else gives for a while: a role's, a container's, an instance's. Where they cannot be had, that is said, as what it is: the bucket has refused nothing.
+/// Keys that somebody else gives for a while: a role's, a container's, an instance's. Where they cannot be had, that is said, as what it
+/// is: the bucket has refused nothing.
 /// </summary>
 internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
 {
@@ -20,7 +21,8 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
         if (options.AccessKey is { } access)
         {
             var secret = options.SecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options));
-            return options.SessionToken is { } token ? new SessionAWSCredentials(access, secret, token) : new BasicAWSCredentials(access, secret);
+            return options.SessionToken is { } token ? new SessionAWSCredentials(access, secret, token)
+                : new BasicAWSCredentials(access, secret);
         }
 
         try
@@ -31,13 +33,15 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
         catch (AmazonClientException e)
         {
             throw new ObjectStoreException(
-                $"no keys for S3: give an access key and a secret key, or run where the AWS SDK finds credentials ({e.Message.ReplaceLineEndings(" ").Trim()})", isTransient: false, e);
+                $"no keys for S3: give an access key and a secret key, or run where the AWS SDK finds credentials " +
+                    $"({e.Message.ReplaceLineEndings(" ").Trim()})", isTransient: false, e);
         }
     }
 
     /// <summary>The key that signs clients' URLs; null where that is the server's own.</summary>
     public static AWSCredentials? FindForUploads(S3Options options) => options.UploadAccessKey is { } access
-        ? new BasicAWSCredentials(access, options.UploadSecretKey ?? throw new ArgumentException("an access key needs its secret key", nameof(options)))
+        ? new BasicAWSCredentials(access, options.UploadSecretKey ?? throw new ArgumentException("an access key needs its secret key",
+            nameof(options)))
         : null;
 
     public override DateTime? Expiration => source.Expiration;
@@ -72,7 +76,8 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
         var isRefused = answer is { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError };
         // What lies below an answer is the SDK's.
         var cause = answer is { StatusCode: not 0 } ? answer : e.GetBaseException();
-        return new ObjectStoreException($"no keys for S3: {e.Message.Trim()}{(cause == e ? "" : $" ({cause.Message.Trim()})")}", !isRefused, e);
+        return new ObjectStoreException($"no keys for S3: {e.Message.Trim()}{(cause == e ? "" : $" ({cause.Message.Trim()})")}",
+            !isRefused, e);
     }
 
     /// <summary>The SDK's own looks for the token service's client by name, which a native program does not have.</summary>
@@ -81,6 +86,7 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
     {
         // The token is all that the service asks for.
         protected override ICoreAmazonSTS CreateClient() =>
-            new AmazonSecurityTokenServiceClient(new AnonymousAWSCredentials(), FallbackRegionFactory.GetRegionEndpoint() ?? RegionEndpoint.USEast1);
+            new AmazonSecurityTokenServiceClient(new AnonymousAWSCredentials(), FallbackRegionFactory.GetRegionEndpoint()
+                ?? RegionEndpoint.USEast1);
     }
 }

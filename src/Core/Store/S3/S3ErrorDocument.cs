@@ -6,7 +6,10 @@ namespace OrleansCache.Core.Store.S3;
 /// <summary>Error documents of S3, by the names of their elements alone: servers differ in their XML namespaces.</summary>
 internal static class S3ErrorDocument
 {
-    /// <summary>The code and the message of an answer; the code is null when the text is no error document, and empty when that says none: then the status tells.</summary>
+    /// <summary>
+    /// The code and the message of an answer; the code is null when the text is no error document, and empty when that says none: then the
+    /// status tells.
+    /// </summary>
     public static (string? Code, string? Words) Read(string text) =>
         Parse(text) is { Name.LocalName: "Error" } error ? (Child(error, "Code") ?? "", Child(error, "Message")) : (null, null);
 

@@ -7,7 +7,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// PUTs and deletions that the store itself refuses after a fence, because their presigned URL has expired: a request that is stuck in a stopped process, a socket or
+/// PUTs and deletions that the store itself refuses after a fence, because their presigned URL has expired: a request that is stuck in a
+/// stopped process, a socket or
 /// a proxy can do nothing later. Sent with an HttpClient of their own, because each attempt must be known: the SDK repeats on its own.
 /// </summary>
 internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, AdaptiveLimit limit, TimeProvider clock, string keyPrefix)
@@ -16,16 +17,20 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     private const int MostAtOnce = 16;
 
     private static readonly StoreAnswer NoDeleteResult = new(
-        StoreStep.Refuse, "no DeleteResult", "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer in the store's place.");
+        StoreStep.Refuse, "no DeleteResult",
+            "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer " +
+            "in the store's place.");
 
-    // No answer within this: the attempt counts as not answered. An answer after the fence can only be a refusal, so it is not waited for much longer.
+    // No answer within this: the attempt counts as not answered. An answer after the fence can only be a refusal, so it is not waited for
+    // much longer.
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AfterFence = TimeSpan.FromSeconds(2);
 
     /// <summary>The store deletes many keys in one request. Off: one request a key.</summary>
     public bool DeletesMany { get; set; } = true;
 
-    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         var sent = new Dictionary<string, string>
         {
@@ -52,21 +57,26 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     public async Task<FencedOutcome[]> DeleteEachAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
     {
         var outcomes = new FencedOutcome[keys.Count];
-        await Parallel.ForAsync(0, keys.Count, new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancel }, async (i, stop) =>
+        await Parallel.ForAsync(0, keys.Count, new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancel },
+            async (i, stop) =>
             outcomes[i] = (await TryDeleteAsync($"DELETE of {keys[i]}", "DELETE", keys[i], [], [], default, fence, stop)).Outcome);
         return outcomes;
     }
 
-    private async Task DeleteManyAsync(IReadOnlyList<ObjectKey> keys, int from, int count, FencedOutcome[] outcomes, DateTimeOffset fence, CancellationToken cancel)
+    private async Task DeleteManyAsync(IReadOnlyList<ObjectKey> keys, int from, int count, FencedOutcome[] outcomes, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         var open = Enumerable.Range(from, count).ToList();
         var uncertain = new HashSet<int>();
         for (var attempt = 0; open.Count > 0; attempt++)
         {
             var body = Encoding.UTF8.GetBytes(new XElement("Delete", new XElement("Quiet", "true"),
-                open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i])))).ToString(SaveOptions.DisableFormatting));
-            var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)), ["content-type"] = "application/xml" };
-            var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", "POST", null, [("delete", "")], headers, body, fence, cancel);
+                open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i]))))
+                    .ToString(SaveOptions.DisableFormatting));
+            var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)),
+                ["content-type"] = "application/xml" };
+            var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", "POST", null,
+                [("delete", "")], headers, body, fence, cancel);
             if (answer.IsSuccess && !S3ErrorDocument.IsDeleteResult(answer.Body))
             {
                 // A narinfo that is taken for deleted and is not would lose its NAR.
@@ -100,9 +110,11 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         }
     }
 
-    // Each key has its outcome, also when the store refuses the request as a whole: an earlier attempt may have left some of them uncertain.
+    // Each key has its outcome, also when the store refuses the request as a whole: an earlier attempt may have left some of them
+    // uncertain.
     private async Task<Answer> TryDeleteAsync(
-        string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
+        string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
+            DateTimeOffset fence, CancellationToken cancel)
     {
         try
         {
@@ -115,11 +127,14 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     }
 
     /// <summary>
-    /// Sends until it is answered for good or the fence has passed. <see cref="FencedOutcome.Done"/> and <see cref="FencedOutcome.Refused"/> only when every attempt was
-    /// answered (rule 5 of the life of a path: a success after an attempt that was not answered is still unknown, for that attempt may yet take effect).
+    /// Sends until it is answered for good or the fence has passed. <see cref="FencedOutcome.Done"/> and
+    /// <see cref="FencedOutcome.Refused"/> only when every attempt was
+    /// answered (rule 5 of the life of a path: a success after an attempt that was not answered is still unknown, for that attempt may yet
+    /// take effect).
     /// </summary>
     private async Task<Answer> SendAsync(
-        string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
+        string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
+            DateTimeOffset fence, CancellationToken cancel)
     {
         var unanswered = false;
         StoreAnswer? last = null;
@@ -132,7 +147,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             var observation = StoreCall.Failed;
             try
             {
-                using var request = new HttpRequestMessage(new HttpMethod(method), presigner.UntilFence(method, key, query, headers, fence, clock.GetUtcNow()))
+                using var request = new HttpRequestMessage(new HttpMethod(method),
+                    presigner.UntilFence(method, key, query, headers, fence, clock.GetUtcNow()))
                 {
                     Content = new ReadOnlyMemoryContent(body),
                 };
@@ -165,7 +181,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 last.Count();
                 observation = last.Outcome;
                 // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.
-                var hasExpired = (response.StatusCode == HttpStatusCode.Forbidden && text.Contains("expired", StringComparison.OrdinalIgnoreCase))
+                var hasExpired = (response.StatusCode == HttpStatusCode.Forbidden
+                    && text.Contains("expired", StringComparison.OrdinalIgnoreCase))
                     || response.Headers.Date >= fence.AddSeconds(-1) || clock.GetUtcNow() >= fence;
                 switch (last.Step)
                 {
@@ -183,12 +200,14 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                         throw new ObjectStoreException(what, last);
                 }
             }
-            catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
+            catch (HttpRequestException e) when (e.HttpRequestError
+                is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
             {
                 // There was no connection, so nothing was sent.
                 (last = StoreAnswer.None).Count();
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !cancel.IsCancellationRequested)
+            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException
+                && !cancel.IsCancellationRequested)
             {
                 (last = StoreAnswer.None).Count();
                 unanswered = true;

@@ -9,7 +9,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store.S3;
 
-/// <summary>A bucket of S3 or of a server that speaks it, or the part of one below a prefix. Clients upload to it directly, with presigned URLs.</summary>
+/// <summary>
+/// A bucket of S3 or of a server that speaks it, or the part of one below a prefix. Clients upload to it directly, with presigned URLs.
+/// </summary>
 public sealed class S3ObjectStore : IObjectStore, IDisposable
 {
     private static readonly Dictionary<string, string> NoHeaders = [];
@@ -29,7 +31,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     private readonly S3BucketSettings _bucket;
 
     /// <param name="options">Where the bucket is and who we are.</param>
-    /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a fence.</param>
+    /// <param name="clock">Our idea of the time: dates requests and URLs and decides when trying is in vain. It does not move a
+    /// fence.</param>
     /// <exception cref="ObjectStoreException">No credentials were given and the SDK's chain finds none.</exception>
     public S3ObjectStore(S3Options options, TimeProvider? clock = null)
     {
@@ -63,25 +66,31 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _calls = new S3Calls(_limit, _clock, answer => WriteRefused?.Invoke(answer));
         var uploadKey = S3Credentials.FindForUploads(options);
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
-        _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit, _clock, _prefix);
+        _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit,
+            _clock, _prefix);
         // By the server's own way: the clients' may not be open to it.
         _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
         _probe = new S3StoreProbe(this, _fenced, Requests(credentials), _clock);
         _bucket = new S3BucketSettings(_client, options.Bucket);
 
-        S3ProbeRequests Requests(AWSCredentials key) => new(new S3Presigner(options.BucketUrl, _prefix, options.Region, key), _http, _clock, _prefix);
+        S3ProbeRequests Requests(AWSCredentials key) => new(new S3Presigner(options.BucketUrl, _prefix, options.Region, key), _http,
+            _clock, _prefix);
     }
 
     public bool IsLocal => false;
 
     /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
-    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null : await _uploadKey.RunAsync(cancel);
+    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null
+        : await _uploadKey.RunAsync(cancel);
 
-    /// <summary>What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.</summary>
+    /// <summary>
+    /// What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.
+    /// </summary>
     /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
     public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) =>
-        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancel), cancel) with { KeepsOldVersions = await _bucket.HasVersionsAsync(cancel) };
+        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancel),
+            cancel) with { KeepsOldVersions = await _bucket.HasVersionsAsync(cancel) };
 
     /// <summary>From now on uses what the store has, and no more.</summary>
     public void Adapt(StoreTraits traits)
@@ -108,7 +117,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         try
         {
-            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () => _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel, IsMissing);
+            var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () =>
+                _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel, IsMissing);
             return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
         }
         catch (AmazonServiceException)
@@ -126,12 +136,16 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             if (range is null && !_options.EtagIsMd5)
                 request.ByteRange = new Amazon.S3.Model.ByteRange("bytes=0-");
             if (range is { } wanted)
-                request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}" : $"bytes={wanted.First}-{wanted.Last}");
-            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e => IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
+                request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}"
+                    : $"bytes={wanted.First}-{wanted.Last}");
+            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e =>
+                IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
             var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
             var headers = new ObjectHeaders(
-                answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "", answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
-            return new ObjectBody(answer.ResponseStream, offset, answer.ContentLength, new ObjectInfo(key, size, ETag(answer.ETag), Time(answer.LastModified)), headers);
+                answer.Headers.ContentType ?? "application/octet-stream", answer.Headers.CacheControl ?? "",
+                    answer.Headers.ContentEncoding is { Length: > 0 } encoding ? encoding : null);
+            return new ObjectBody(answer.ResponseStream, offset, answer.ContentLength,
+                new ObjectInfo(key, size, ETag(answer.ETag), Time(answer.LastModified)), headers);
         }
         catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
@@ -161,7 +175,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         while (request.ContinuationToken is not null);
     }
 
-    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         try
         {
@@ -174,7 +189,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
     }
 
-    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancel)
     {
         var outcomes = await _fenced.DeleteAsync(keys, fence, cancel);
         if (outcomes.Select(o => o.Answer).FirstOrDefault(a => a is { IsRefusal: true }) is { } refusal)
@@ -210,16 +226,19 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         catch (AmazonServiceException e)
         {
             // An attempt whose answer was lost has arrived: nobody else is granted this key.
-            if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
+            if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length
+                || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
                 throw new ObjectStoreException($"PUT {key}", StoreAnswer.Of(e).AsRefusal(), e);
         }
     }
 
-    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel) =>
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancel) =>
         _calls.RunAsync(StoreCall.Put, $"PUT of part {number} of {key}", async () =>
         {
             using var stream = MemoryBody.AsStream(body);
-            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId, PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false, MD5Digest = Digest(body) };
+            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId,
+                PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false, MD5Digest = Digest(body) };
             return await _client.UploadPartAsync(request, cancel);
         }, cancel);
 
@@ -237,9 +256,11 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
     {
         var headers = KeyHeaders.For(key);
-        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, ContentType = headers.ContentType };
+        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key,
+            ContentType = headers.ContentType };
         request.Headers.CacheControl = headers.CacheControl;
-        return (await _calls.RunAsync(StoreCall.Multipart, $"begin of the multipart upload of {key}", () => _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
+        return (await _calls.RunAsync(StoreCall.Multipart, $"begin of the multipart upload of {key}", () =>
+            _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
     }
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
@@ -255,15 +276,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         return urls;
     }
 
-    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel)
+    public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancel)
     {
         if (partMd5.Count == 0 || !partMd5.All(md5 => md5.Length == 32 && md5.All(char.IsAsciiHexDigitLower)))
             return false;
         try
         {
             var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
-            request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))] : await PartsAsync(key, uploadId, partMd5.Count, cancel);
-            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel), cancel, static _ => true);
+            request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))]
+                : await PartsAsync(key, uploadId, partMd5.Count, cancel);
+            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel),
+                cancel, static _ => true);
             return true;
         }
         catch (AmazonServiceException)
@@ -286,14 +310,16 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
 
         // It may have been completed before, by a request whose answer was lost.
-        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancel) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5));
+        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancel) is { } info
+            && (info.ETag is null || info.ETag == JoinedETag(partMd5));
     }
 
     public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
     {
         try
         {
-            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () => _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel, static _ => true);
+            await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () =>
+                _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel, static _ => true);
         }
         catch (AmazonServiceException)
         {
@@ -306,7 +332,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = _prefix };
         while (true)
         {
-            var page = await _calls.RunAsync(StoreCall.Multipart, "LIST of multipart uploads", () => _client.ListMultipartUploadsAsync(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.Multipart, "LIST of multipart uploads", () =>
+                _client.ListMultipartUploadsAsync(request, cancel), cancel);
             foreach (var upload in page.MultipartUploads ?? [])
             {
                 if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
@@ -331,7 +358,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         var parts = new List<PartETag>();
         while (true)
         {
-            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () => _client.ListPartsAsync(request, cancel), cancel, static _ => true);
+            var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () =>
+                _client.ListPartsAsync(request, cancel), cancel, static _ => true);
             parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
             if (page.IsTruncated != true)
                 return parts;

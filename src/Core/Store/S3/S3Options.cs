@@ -8,7 +8,9 @@ public sealed record S3Options
     /// <summary>The server's base URL; null: Amazon's, of the region.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>The same server by the base URL that clients reach it under, for the URLs that are given out; null: <see cref="Endpoint"/>.</summary>
+    /// <summary>
+    /// The same server by the base URL that clients reach it under, for the URLs that are given out; null: <see cref="Endpoint"/>.
+    /// </summary>
     public Uri? UploadEndpoint { get; init; }
 
     public string Region { get; init; } = "us-east-1";
@@ -34,10 +36,14 @@ public sealed record S3Options
     /// <summary>Clients' PUTs carry <c>If-None-Match: *</c>. Off only for a server that does not know it.</summary>
     public bool IfNoneMatch { get; init; } = true;
 
-    /// <summary>An ETag is the MD5 of the body. Off where it is not (SSE-KMS, SSE-C): then nothing vouches for a presigned body but its size.</summary>
+    /// <summary>
+    /// An ETag is the MD5 of the body. Off where it is not (SSE-KMS, SSE-C): then nothing vouches for a presigned body but its size.
+    /// </summary>
     public bool EtagIsMd5 { get; init; } = true;
 
-    /// <summary><c>If-None-Match: *</c> keeps a URL from being used twice. Where it does not, no URL for a PUT of a whole object is given out.</summary>
+    /// <summary>
+    /// <c>If-None-Match: *</c> keeps a URL from being used twice. Where it does not, no URL for a PUT of a whole object is given out.
+    /// </summary>
     public bool SingleUse { get; init; } = true;
 
     /// <summary>Each PUT of the server carries <c>Content-MD5</c>, as Object Lock wants it.</summary>

@@ -7,7 +7,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// AWS Signature Version 4 in the query (<c>X-Amz-Signature</c>), as "Authenticating Requests: Using Query Parameters" of the S3 API reference describes it.
+/// AWS Signature Version 4 in the query (<c>X-Amz-Signature</c>), as "Authenticating Requests: Using Query Parameters" of the S3 API
+/// reference describes it.
 /// The SDK's presigner cannot sign a multi-object delete, nor take the signing time from its caller, on which fences depend.
 /// </summary>
 internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, AWSCredentials credentials)
@@ -18,9 +19,12 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     private readonly string _host = bucket.IsDefaultPort ? bucket.Host : $"{bucket.Host}:{bucket.Port}";
     private SigningKey? _key; // The last one derived; races only derive it twice.
 
-    /// <summary>A URL that is valid from now for <paramref name="life"/> (at most 7 days, and no longer than session credentials); and when it ends.</summary>
+    /// <summary>
+    /// A URL that is valid from now for <paramref name="life"/> (at most 7 days, and no longer than session credentials); and when it ends.
+    /// </summary>
     public (Uri Url, DateTimeOffset Expires) ForLife(
-        string method, ObjectKey key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers, DateTimeOffset now, TimeSpan life)
+        string method, ObjectKey key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers, DateTimeOffset now,
+            TimeSpan life)
     {
         var signed = Truncate(now);
         var seconds = (long)(life < MostLife ? life : MostLife).TotalSeconds;
@@ -30,7 +34,8 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     }
 
     /// <summary>
-    /// A URL that dies at <paramref name="fence"/> exactly (whole seconds, rounded down), whatever our clock says: the signing time is the fence minus the duration.
+    /// A URL that dies at <paramref name="fence"/> exactly (whole seconds, rounded down), whatever our clock says: the signing time is the
+    /// fence minus the duration.
     /// Taken as far back that it lies in the store's past even when our clock is wrong.
     /// </summary>
     /// <param name="method">The HTTP method.</param>
@@ -40,7 +45,8 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     /// <param name="fence">When it dies.</param>
     /// <param name="now">Our clock, which only chooses how far back it is dated.</param>
     public Uri UntilFence(
-        string method, ObjectKey? key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers, DateTimeOffset fence, DateTimeOffset now)
+        string method, ObjectKey? key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers,
+            DateTimeOffset fence, DateTimeOffset now)
     {
         var end = Truncate(fence);
         var seconds = Math.Clamp((long)Math.Ceiling((end - now).TotalSeconds), 60, (long)MostLife.TotalSeconds);
@@ -48,7 +54,8 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     }
 
     private Uri Sign(
-        string method, string path, IEnumerable<(string Name, string Value)> query, IReadOnlyDictionary<string, string> headers, DateTimeOffset signed, long seconds)
+        string method, string path, IEnumerable<(string Name, string Value)> query, IReadOnlyDictionary<string, string> headers,
+            DateTimeOffset signed, long seconds)
     {
         var secret = credentials.GetCredentials();
         var time = signed.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
@@ -65,12 +72,14 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
         var canonicalQuery = string.Join('&', parameters.Select(p => (Name: UriText.Escape(p.Name), Value: UriText.Escape(p.Value)))
             .OrderBy(p => p.Name, StringComparer.Ordinal).Select(p => $"{p.Name}={p.Value}"));
 
-        var canonical = new StringBuilder().Append(method).Append('\n').Append(bucket.AbsolutePath).Append(path).Append('\n').Append(canonicalQuery).Append('\n');
+        var canonical = new StringBuilder().Append(method).Append('\n').Append(bucket.AbsolutePath).Append(path).Append('\n')
+            .Append(canonicalQuery).Append('\n');
         foreach (var (name, value) in allHeaders)
             canonical.Append(name).Append(':').Append(value.Trim()).Append('\n');
         canonical.Append('\n').Append(signedHeaders).Append("\nUNSIGNED-PAYLOAD");
 
-        var toSign = $"AWS4-HMAC-SHA256\n{time}\n{scope}\n{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical.ToString())))}";
+        var toSign =
+            $"AWS4-HMAC-SHA256\n{time}\n{scope}\n{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(canonical.ToString())))}";
         var signature = Convert.ToHexStringLower(HMACSHA256.HashData(KeyFor(secret.SecretKey, time[..8]), Encoding.UTF8.GetBytes(toSign)));
         return new Uri($"{bucket.AbsoluteUri}{path}?{canonicalQuery}&X-Amz-Signature={signature}");
     }

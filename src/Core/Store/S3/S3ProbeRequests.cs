@@ -2,7 +2,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store.S3;
 
-/// <summary>Single presigned requests, as a client would send them, for those who ask a store what it does. Each is sent again while it is not answered.</summary>
+/// <summary>
+/// Single presigned requests, as a client would send them, for those who ask a store what it does. Each is sent again while it is not
+/// answered.
+/// </summary>
 internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, TimeProvider clock, string keyPrefix)
 {
     private const int Attempts = 4;
@@ -19,7 +22,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="ObjectStoreException">It was not answered.</exception>
     public async Task<ProbeReply> SendAsync(
-        string method, ObjectKey? key, byte[]? body, CancellationToken cancel, IReadOnlyDictionary<string, string>? headers = null, byte[]? md5 = null, string? range = null, string listed = "")
+        string method, ObjectKey? key, byte[]? body, CancellationToken cancel, IReadOnlyDictionary<string, string>? headers = null,
+            byte[]? md5 = null, string? range = null, string listed = "")
     {
         headers ??= new Dictionary<string, string>();
         for (var attempt = 1; ; attempt++)
@@ -29,7 +33,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
             {
                 var now = clock.GetUtcNow();
                 (string, string)[] query = key is null ? [("list-type", "2"), ("max-keys", "1"), ("prefix", keyPrefix + listed)] : [];
-                using var request = new HttpRequestMessage(new HttpMethod(method), presigner.UntilFence(method, key, query, headers, now + Life, now));
+                using var request = new HttpRequestMessage(new HttpMethod(method),
+                    presigner.UntilFence(method, key, query, headers, now + Life, now));
                 if (body is not null)
                 {
                     request.Content = new ByteArrayContent(body);
@@ -44,7 +49,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                 timeout.CancelAfter(AttemptTimeout);
                 using var response = await http.SendAsync(request, timeout.Token);
                 var bytes = await response.Content.ReadAsByteArrayAsync(timeout.Token);
-                var reply = new ProbeReply((int)response.StatusCode, null, bytes, response.Headers.ETag?.Tag.Trim('"'), response.Headers.Date);
+                var reply = new ProbeReply((int)response.StatusCode, null, bytes, response.Headers.ETag?.Tag.Trim('"'),
+                    response.Headers.Date);
                 if (response.IsSuccessStatusCode)
                     return reply;
                 var (code, words) = S3ErrorDocument.Read(System.Text.Encoding.UTF8.GetString(bytes));
@@ -53,7 +59,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                 if (trouble.Step is not (StoreStep.Repeat or StoreStep.Ask) || (md5 is not null && reply.Status == 400))
                     return reply with { Answer = trouble };
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException && !cancel.IsCancellationRequested)
+            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException
+                && !cancel.IsCancellationRequested)
             {
                 trouble = StoreAnswer.None;
             }

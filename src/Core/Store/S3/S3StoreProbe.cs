@@ -4,10 +4,15 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store.S3;
 
-/// <summary>Asks the store what it does in this bucket, by doing on one object what pushes, readers and collections do: servers of S3 differ, and so do settings of buckets.</summary>
+/// <summary>
+/// Asks the store what it does in this bucket, by doing on one object what pushes, readers and collections do: servers of S3 differ, and so
+/// do settings of buckets.
+/// </summary>
 /// <remarks>
-/// 1. A listing. 2. A PUT by a presigned URL, as clients of niks3 send it. 3. The same again: is <c>If-None-Match</c> heeded? 4. With its MD5, as our clients send it, and with another one.
-/// 5. GET, whole and in part; the ETag. 6. Is it listed? 7. The deletion, as collections do it; where the store refuses that, the deletion of one key.
+/// 1. A listing. 2. A PUT by a presigned URL, as clients of niks3 send it. 3. The same again: is <c>If-None-Match</c> heeded? 4. With its
+/// MD5, as our clients send it, and with another one.
+/// 5. GET, whole and in part; the ETag. 6. Is it listed? 7. The deletion, as collections do it; where the store refuses that, the deletion
+/// of one key.
 /// Nothing is written where a retention would keep it.
 /// </remarks>
 internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3ProbeRequests requests, TimeProvider clock)
@@ -15,7 +20,8 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     private const int Attempts = 5;
     private static readonly ObjectKey Key = ObjectKey.Parse("store-probe");
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(10);
-    private static readonly byte[] Body = Encoding.UTF8.GetBytes("A server of the cache asks what this store can do. This may be deleted.\n");
+    private static readonly byte[] Body =
+        Encoding.UTF8.GetBytes("A server of the cache asks what this store can do. This may be deleted.\n");
     private static readonly Dictionary<string, string> Once = new() { ["if-none-match"] = "*" };
 
     /// <exception cref="ObjectStoreException">The store did not tell, or refuses what a cache needs.</exception>
@@ -48,7 +54,8 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         try
         {
             // 3. Asked twice, as another server's probe may delete the object in between. It may also have been left by one.
-            var holds = knows && (put.Status == 412 || (await PutAsync(Once, cancel)).Status == 412 || (await PutAsync(Once, cancel)).Status == 412);
+            var holds = knows && (put.Status == 412 || (await PutAsync(Once, cancel)).Status == 412
+                || (await PutAsync(Once, cancel)).Status == 412);
 
             // 4.
             var summed = await PutAsync(null, cancel, MD5.HashData(Body));
@@ -63,7 +70,8 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
             if (!get.IsSuccess)
                 throw Refused("GET", get.Answer!);
             if (!get.Body.AsSpan().SequenceEqual(Body))
-                throw Refused("GET", new StoreAnswer(StoreStep.Refuse, "other bytes", "What was put is not what is there. Let no proxy before the store change bodies."));
+                throw Refused("GET", new StoreAnswer(StoreStep.Refuse, "other bytes",
+                    "What was put is not what is there. Let no proxy before the store change bodies."));
             var part = await requests.SendAsync("GET", Key, null, cancel, range: "bytes=2-5");
 
             // 6.
@@ -71,7 +79,9 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
             if (!isListed && !isLast)
                 return null;
             if (!isListed)
-                throw Refused("LIST", new StoreAnswer(StoreStep.Refuse, "other keys", "The bucket does not list what was put into it. Is --s3-endpoint the URL of the store's S3 service, without the bucket?"));
+                throw Refused("LIST",
+                    new StoreAnswer(StoreStep.Refuse, "other keys",
+                    "The bucket does not list what was put into it. Is --s3-endpoint the URL of the store's S3 service, without the bucket?"));
 
             // 7.
             var (deletion, deletesMany) = await DeleteAsync(cancel);
@@ -100,10 +110,12 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         var get = await requests.SendAsync("GET", ObjectKey.NixCacheInfo, null, cancel);
         if (!get.IsSuccess && get.Status != 404)
             throw Refused("GET", get.Answer!);
-        return new StoreTraits { HasRetention = true, WantsMd5 = true, HoldsIfNoneMatch = false, EtagIsMd5 = !get.IsSuccess || get.ETag == Convert.ToHexStringLower(MD5.HashData(get.Body)) };
+        return new StoreTraits { HasRetention = true, WantsMd5 = true, HoldsIfNoneMatch = false, EtagIsMd5 = !get.IsSuccess
+            || get.ETag == Convert.ToHexStringLower(MD5.HashData(get.Body)) };
     }
 
-    private Task<ProbeReply> PutAsync(Dictionary<string, string>? headers, CancellationToken cancel, byte[]? md5 = null) => requests.SendAsync("PUT", Key, Body, cancel, headers, md5);
+    private Task<ProbeReply> PutAsync(Dictionary<string, string>? headers, CancellationToken cancel, byte[]? md5 = null) =>
+        requests.SendAsync("PUT", Key, Body, cancel, headers, md5);
 
     private async Task<bool> IsListedAsync(CancellationToken cancel)
     {
@@ -127,12 +139,17 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     }
 
     private static bool IsLocked(ProbeReply put) => put.Answer is { } answer
-        && (answer.Code == "MissingContentMD5" || (answer.Code == "InvalidRequest" && Encoding.UTF8.GetString(put.Body) is var words && (words.Contains("MD5", StringComparison.OrdinalIgnoreCase) || words.Contains("checksum", StringComparison.OrdinalIgnoreCase))));
+        && (answer.Code == "MissingContentMD5" || (answer.Code == "InvalidRequest" && Encoding.UTF8.GetString(put.Body) is var words
+            && (words.Contains("MD5", StringComparison.OrdinalIgnoreCase)
+            || words.Contains("checksum", StringComparison.OrdinalIgnoreCase))));
 
     private static ObjectStoreException Refused(string what, StoreAnswer answer) => new($"{what} {Key}", answer.AsRefusal());
 
     private static ObjectStoreException RefusedMd5(StoreAnswer answer) => new(
-        $"PUT {Key} with Content-MD5", new StoreAnswer(StoreStep.Refuse, answer.Code, "Clients and the server send the MD5 of what they upload. Let the store, and each proxy before it, take that header and leave bodies as they are."));
+        $"PUT {Key} with Content-MD5",
+            new StoreAnswer(StoreStep.Refuse, answer.Code,
+            "Clients and the server send the MD5 of what they upload. Let the store, and each proxy before it, take that header and " +
+            "leave bodies as they are."));
 }
 
 /// <summary>What a store does in a bucket. A store as it should be has the defaults.</summary>

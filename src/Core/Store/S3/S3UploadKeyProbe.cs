@@ -5,7 +5,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Asks the store what a key may do, by trying each request with it. Only two objects of the probe's own are touched, under new names, and the server's key removes both:
+/// Asks the store what a key may do, by trying each request with it. Only two objects of the probe's own are touched, under new names, and
+/// the server's key removes both:
 /// one below <c>nar/</c>, which the probed key puts, and one outside, which the server puts.
 /// </summary>
 internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests requests, TimeProvider clock)
@@ -14,7 +15,8 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
     public const string Name = "upload-key-probe-";
 
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(10);
-    private static readonly byte[] Body = Encoding.UTF8.GetBytes("The server asks whether the upload key may do more than put NARs. This may be deleted.\n");
+    private static readonly byte[] Body =
+        Encoding.UTF8.GetBytes("The server asks whether the upload key may do more than put NARs. This may be deleted.\n");
 
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
     public async Task<UploadKeyRights> RunAsync(CancellationToken cancel)
@@ -35,7 +37,8 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
             var isReadable = await IsReadableAsync(inside, cancel);
             // Not short-circuited: on Ceph who puts an object owns it, and may do more with it than with others.
             var deletes = await MayAsync("DELETE", inside, cancel) | await MayAsync("DELETE", outside, cancel);
-            return new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = putsElsewhere, HidesFromServer = !isReadable };
+            return new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = putsElsewhere,
+                HidesFromServer = !isReadable };
         }
         finally
         {
@@ -44,7 +47,8 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         }
     }
 
-    private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancel) => await AskAsync(method, key, cancel) is null;
+    private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancel) =>
+        await AskAsync(method, key, cancel) is null;
 
     // Where ACLs count, an object that another key has put is that key's.
     private async Task<bool> IsReadableAsync(ObjectKey key, CancellationToken cancel)
@@ -65,7 +69,8 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         var reply = await requests.SendAsync(method, key, method == "PUT" ? Body : null, cancel);
         if (reply.IsSuccess || reply.Status == 404)
             return null;
-        return reply.Status is 401 or 403 ? reply.Answer!.Code : throw new ObjectStoreException($"{method} with the upload key", reply.Answer!.AsRefusal());
+        return reply.Status is 401 or 403 ? reply.Answer!.Code : throw new ObjectStoreException($"{method} with the upload key",
+            reply.Answer!.AsRefusal());
     }
 }
 

@@ -9,7 +9,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.Ncps;
 
 /// <summary>
-/// Pins as ncps has them: a path is pinned by its hash and has no other name. Such a pin is one of ours that is called <c>ncps-&lt;hash&gt;</c>; <c>GET /pins</c> lists those.
+/// Pins as ncps has them: a path is pinned by its hash and has no other name. Such a pin is one of ours that is called
+/// <c>ncps-&lt;hash&gt;</c>; <c>GET /pins</c> lists those.
 /// </summary>
 internal static class NcpsRoutes
 {
@@ -31,14 +32,16 @@ internal static class NcpsRoutes
         var (cache, hash) = (Cache(http), Hash(http));
         if (hash is not { } path || await FindAsync(parts.Store, path, http.RequestAborted) is not { } info)
         {
-            await Problems.WriteAsync(http, HttpProblem.Of(ProblemKind.UnknownPath), $"There is no '{http.GetRouteValue("hash")}.narinfo' in this cache: push the path first.");
+            await Problems.WriteAsync(http, HttpProblem.Of(ProblemKind.UnknownPath),
+                $"There is no '{http.GetRouteValue("hash")}.narinfo' in this cache: push the path first.");
             return;
         }
 
         http.Credential().DemandPin(Name(path));
         try
         {
-            await parts.Pins.As(http.Credential().Caller).SetAsync(cache, Name(path), new SetPin { Path = info.StorePath }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await parts.Pins.As(http.Credential().Caller).SetAsync(cache, Name(path), new SetPin { Path = info.StorePath },
+                PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
             http.Response.ContentLength = 0;
         }
         catch (CacheProblemException e) when (e.Kind == ProblemKind.PathNotInCache)
@@ -55,7 +58,8 @@ internal static class NcpsRoutes
             if (Hash(http) is { } path)
             {
                 http.Credential().DemandPin(Name(path));
-                await parts.Pins.As(http.Credential().Caller).DeleteAsync(cache, Name(path), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+                await parts.Pins.As(http.Credential().Caller).DeleteAsync(cache, Name(path), PinCondition.None, OperationId.New(),
+                    parts.PinPatience, http.RequestAborted);
             }
         }
         catch (CacheProblemException e) when (e.Kind is ProblemKind.UnknownPin or ProblemKind.PinChanged)
@@ -69,7 +73,8 @@ internal static class NcpsRoutes
     private static async Task ListAsync(HttpContext http, GatewayParts parts)
     {
         var pins = await parts.Pins.ListAsync(Cache(http), http.RequestAborted);
-        var hashes = pins.Pins.Where(p => http.Credential().AllowsPin(p.Name)).Select(p => p.Name.ToString()).Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..]);
+        var hashes = pins.Pins.Where(p => http.Credential().AllowsPin(p.Name)).Select(p => p.Name.ToString())
+            .Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Select(n => n[Prefix.Length..]);
         http.Response.ContentType = "application/json";
         http.Response.Headers.CacheControl = "no-store";
         // Hashes need no escapes.
@@ -86,9 +91,11 @@ internal static class NcpsRoutes
         return NarInfo.TryParse(await reader.ReadToEndAsync(cancel), out var info, out _) ? info : null;
     }
 
-    private static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name) : CacheName.Default;
+    private static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name)
+        : CacheName.Default;
 
-    private static StorePathHash? Hash(HttpContext http) => StorePathHash.TryParse((string)http.GetRouteValue("hash")!, out var hash) ? hash : null;
+    private static StorePathHash? Hash(HttpContext http) => StorePathHash.TryParse((string)http.GetRouteValue("hash")!, out var hash)
+        ? hash : null;
 
     private static PinName Name(StorePathHash hash) => PinName.Parse(Prefix + hash);
 }

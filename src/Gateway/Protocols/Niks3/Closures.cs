@@ -64,7 +64,8 @@ internal static class Closures
         }
 
         // 3. Nothing refers to a log: the root keeps it, until it is known which path it tells of.
-        return new Niks3Push { Root = root, Paths = paths, Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))], Verify = request.VerifyS3 };
+        return new Niks3Push { Root = root, Paths = paths,
+            Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))], Verify = request.VerifyS3 };
     }
 
     /// <param name="request">What was asked.</param>
@@ -87,7 +88,8 @@ internal static class Closures
                 _ => opened.MissingObjects.Contains(ObjectKey.Parse(key)),
             };
             if (isPending)
-                pending[key] = multipart is null ? new PendingObject(item.Type!, urlOf(key), null) : new PendingObject(item.Type!, null, new MultipartInfo(multipart.Id, multipart.Parts.Select(p => p.AbsoluteUri)));
+                pending[key] = multipart is null ? new PendingObject(item.Type!, urlOf(key), null)
+                    : new PendingObject(item.Type!, null, new MultipartInfo(multipart.Id, multipart.Parts.Select(p => p.AbsoluteUri)));
         }
 
         return new CreateAnswer(opened.Id.ToString(), Time(now), pending);
@@ -96,26 +98,32 @@ internal static class Closures
     /// <exception cref="CacheProblemException">What is said does not fit the key, or is malformed.</exception>
     public static Niks3Declaration Read(string key, NarInfoContent? content)
     {
-        if (content is null || !Keys.TryNarInfo(key, out var hash) || !StorePath.TryParse(content.StorePath, out var path) || path.Hash != hash)
+        if (content is null || !Keys.TryNarInfo(key, out var hash) || !StorePath.TryParse(content.StorePath, out var path)
+            || path.Hash != hash)
             throw Bad($"{key} does not fit the store path '{content?.StorePath}'");
         if (!Sha256Hash.TryParse(content.NarHash, out var nar))
             throw Bad($"{key}: '{content.NarHash}' is not a NAR hash: sha256:<nix32> is wanted");
         if (content.Compression != ZstdCompression)
             throw Bad($"{key}: the compression is '{content.Compression}'; only zstd is taken here");
-        var references = (content.References ?? []).ConvertAll(r => StorePath.TryParse(r, out var reference) ? reference : throw Bad($"{key}: the reference '{r}' is not a store path"));
+        var references = (content.References ?? []).ConvertAll(r => StorePath.TryParse(r, out var reference) ? reference
+            : throw Bad($"{key}: the reference '{r}' is not a store path"));
         return new Niks3Declaration(
             new PathDeclaration
             {
                 Path = path,
                 NarHash = nar,
-                NarSize = content.NarSize is > 0 and <= NarInfo.MaxNarSize ? (long)content.NarSize : throw Bad($"{key}: the NAR size is {content.NarSize}"),
+                NarSize = content.NarSize is > 0 and <= NarInfo.MaxNarSize ? (long)content.NarSize
+                    : throw Bad($"{key}: the NAR size is {content.NarSize}"),
                 References = references.ConvertAll(r => r.Hash),
-                Deriver = content.Deriver is not { Length: > 0 } text || text == "unknown-deriver" ? null : StorePath.TryParse(text, out var deriver) ? deriver : throw Bad($"{key}: the deriver '{text}' is not a store path"),
-                Ca = string.IsNullOrEmpty(content.Ca) ? null : ContentAddress.TryParse(content.Ca, out var ca) ? ca : throw Bad($"{key}: '{content.Ca}' is not a content address: {ContentAddress.Rule}"),
+                Deriver = content.Deriver is not { Length: > 0 } text || text == "unknown-deriver" ? null
+                    : StorePath.TryParse(text, out var deriver) ? deriver : throw Bad($"{key}: the deriver '{text}' is not a store path"),
+                Ca = string.IsNullOrEmpty(content.Ca) ? null : ContentAddress.TryParse(content.Ca, out var ca) ? ca
+                    : throw Bad($"{key}: '{content.Ca}' is not a content address: {ContentAddress.Rule}"),
                 Signatures = content.Signatures ?? [],
             },
             [.. references.Distinct().Order()]);
     }
 
-    private static long NarSize(RequestedObject item) => item.NarSize is > 0 and <= NarInfo.MaxNarSize and var size ? (long)size : throw Bad($"{item.Key}: its nar_size is missing, zero or more than {NarInfo.MaxNarSize}");
+    private static long NarSize(RequestedObject item) => item.NarSize is > 0 and <= NarInfo.MaxNarSize and var size ? (long)size
+        : throw Bad($"{item.Key}: its nar_size is missing, zero or more than {NarInfo.MaxNarSize}");
 }

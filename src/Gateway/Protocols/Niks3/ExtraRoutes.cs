@@ -9,8 +9,10 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c>: where everything but NARs is sent. The secret is the push's own and ends with it. Nothing gets a key of the
-/// client's choice: listings, logs and realisations are kept until the commit, a narinfo is not, as the gateway writes it from what was signed.
+/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c>: where everything but NARs is sent. The secret is the push's own and ends with
+/// it. Nothing gets a key of the
+/// client's choice: listings, logs and realisations are kept until the commit, a narinfo is not, as the gateway writes it from what was
+/// signed.
 /// </summary>
 internal static class ExtraRoutes
 {
@@ -32,24 +34,30 @@ internal static class ExtraRoutes
     private static async Task ReceiveAsync(HttpContext http, INiks3Pushes pushes)
     {
         // 1. Whose is it? Nothing is read before that is known.
-        var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(), http.GetRouteValue("key") as string);
+        var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(),
+            http.GetRouteValue("key") as string);
         if (!await pushes.IsOpenAsync(cache, push, secret, http.RequestAborted))
         {
-            await Problems.WriteAsync(http, HttpProblem.UrlRefused, "The upload URL is not of an open push: it has ended, or was never there. Push again.");
+            await Problems.WriteAsync(http, HttpProblem.UrlRefused,
+                "The upload URL is not of an open push: it has ended, or was never there. Push again.");
             return;
         }
 
         // 2. The body.
-        var limit = Keys.TryNarInfo(key, out _) ? MostNarInfo : Keys.TryListing(key, out var path) ? MostListing : Keys.TryLog(key, out _) ? MostLog : Keys.TryRealisation(key, out _) ? MostRealisation
+        var limit = Keys.TryNarInfo(key, out _) ? MostNarInfo : Keys.TryListing(key, out var path) ? MostListing : Keys.TryLog(key, out _)
+            ? MostLog : Keys.TryRealisation(key, out _) ? MostRealisation
             : throw Bad($"'{key}' is not a key that can be uploaded here");
         using var body = await ReadAsync(http, limit);
 
         // 3. What is to be done with it.
         var kept = key switch
         {
-            _ when Keys.TryListing(key, out path) => await pushes.KeepListingAsync(cache, push, secret, path, Zstandard(body), http.RequestAborted),
-            _ when Keys.TryLog(key, out var log) => await pushes.KeepObjectAsync(cache, push, secret, log, Zstandard(body), http.RequestAborted),
-            _ when Keys.TryRealisation(key, out var realisation) => await pushes.KeepObjectAsync(cache, push, secret, realisation, Json(body), http.RequestAborted),
+            _ when Keys.TryListing(key, out path) => await pushes.KeepListingAsync(cache, push, secret, path, Zstandard(body),
+                http.RequestAborted),
+            _ when Keys.TryLog(key, out var log) => await pushes.KeepObjectAsync(cache, push, secret, log, Zstandard(body),
+                http.RequestAborted),
+            _ when Keys.TryRealisation(key, out var realisation) => await pushes.KeepObjectAsync(cache, push, secret, realisation,
+                Json(body), http.RequestAborted),
             _ => true,
         };
         if (!kept)
@@ -60,7 +68,9 @@ internal static class ExtraRoutes
     {
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = limit;
         if (http.Request.ContentLength is not { } length)
-            throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
+            throw new BadHttpRequestException(
+                "Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.",
+                StatusCodes.Status411LengthRequired);
         if (length > limit)
             throw new CacheProblemException(ProblemKind.TooLarge, $"At most {limit} bytes are taken here, and {length} were declared.");
         var lease = http.LeaseBody();
@@ -77,7 +87,8 @@ internal static class ExtraRoutes
         if (!body.StartsWith(ZstdMagic))
             return body.Compress();
         var frames = body.ToArray();
-        return ZstdFrames.FindFault(frames, Zstd.BodyWindowLog) is { } fault ? throw Bad($"The body begins as zstd does, and {fault}.") : frames;
+        return ZstdFrames.FindFault(frames, Zstd.BodyWindowLog) is { } fault
+            ? throw Bad($"The body begins as zstd does, and {fault}.") : frames;
     }
 
     private static byte[] Json(BodyBytes body)

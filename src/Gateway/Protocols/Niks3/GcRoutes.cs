@@ -5,7 +5,9 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>The collector: runs of ours in niks3's words. Its grace is, as with niks3, the age of failed uploads; none with force.</summary>
+/// <summary>
+/// The collector: runs of ours in niks3's words. Its grace is, as with niks3, the age of failed uploads; none with force.
+/// </summary>
 internal static class GcRoutes
 {
     private const string UsualFailedUploads = "6h";
@@ -30,7 +32,8 @@ internal static class GcRoutes
             {
                 try
                 {
-                    await AnswerAsync(http, Task(await collection.StartAsync(cache, http.Credential().Caller, request, OperationId.New(), http.RequestAborted), parts.Time), Wire.GcTask, StatusCodes.Status202Accepted);
+                    await AnswerAsync(http, Task(await collection.StartAsync(cache, http.Credential().Caller, request, OperationId.New(),
+                        http.RequestAborted), parts.Time), Wire.GcTask, StatusCodes.Status202Accepted);
                     return;
                 }
                 catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
@@ -41,7 +44,8 @@ internal static class GcRoutes
                     if (IsSame(current, request))
                         await AnswerAsync(http, Task(current, parts.Time), Wire.GcTask, StatusCodes.Status202Accepted);
                     else
-                        await AnswerAsync(http, new GcConflict("a different garbage collection is already running", Task(current, parts.Time)), Wire.GcConflict, StatusCodes.Status409Conflict);
+                        await AnswerAsync(http, new GcConflict("a different garbage collection is already running",
+                            Task(current, parts.Time)), Wire.GcConflict, StatusCodes.Status409Conflict);
                     return;
                 }
             }
@@ -51,20 +55,24 @@ internal static class GcRoutes
         {
             var status = await collection.StatusAsync(Cache(http), http.RequestAborted);
             await AnswerAsync(
-                http, Task(status.Current ?? status.Last ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, "no garbage collection has run yet"), parts.Time), Wire.GcTask);
+                http, Task(status.Current ?? status.Last ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
+                    "no garbage collection has run yet"), parts.Time), Wire.GcTask);
         }).Needs(Access.Gc);
     }
 
     private static string First(params string?[] texts) => texts.First(t => !string.IsNullOrEmpty(t))!;
 
     private static bool IsSame(GcRun run, GcRequest request) =>
-        !run.DryRun && run.OlderThanSeconds == request.OlderThanSeconds && run.FailedUploadsOlderThanSeconds == request.FailedUploadsOlderThanSeconds && run.GraceSeconds == (request.GraceSeconds ?? 0);
+        !run.DryRun && run.OlderThanSeconds == request.OlderThanSeconds
+            && run.FailedUploadsOlderThanSeconds == request.FailedUploadsOlderThanSeconds
+            && run.GraceSeconds == (request.GraceSeconds ?? 0);
 
     private static GcTask Task(GcRun run, TimeProvider time) => new(
         run.State switch { GcState.Running => "running", GcState.Done => "succeeded", _ => "failed" },
         run.Phase switch { "starting" => "cleanup_pending_uploads", "marking" => "cleanup_old_closures", _ => "cleanup_orphan_objects" },
         new GcParams(GoDuration.Print(run.OlderThanSeconds), GoDuration.Print(run.FailedUploadsOlderThanSeconds), run.GraceSeconds == 0),
-        new GcStats(run.FailedUploadsDeleted, run.OldClosuresDeleted, run.ObjectsMarkedForDeletion, run.ObjectsDeletedAfterGracePeriod, run.ObjectsFailedToDelete),
+        new GcStats(run.FailedUploadsDeleted, run.OldClosuresDeleted, run.ObjectsMarkedForDeletion, run.ObjectsDeletedAfterGracePeriod,
+            run.ObjectsFailedToDelete),
         run.State == GcState.Cancelled ? "cancelled" : run.Error,
         Time(run.Started), Time(run.Finished ?? time.GetUtcNow()), run.Finished is { } finished ? Time(finished) : null);
 }

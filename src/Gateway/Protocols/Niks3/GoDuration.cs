@@ -8,11 +8,14 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 internal static class GoDuration
 {
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789.");
-    private static readonly (string Unit, double Seconds)[] Units = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600)];
+    private static readonly (string Unit, double Seconds)[] Units = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1),
+        ("m", 60), ("h", 3600)];
 
     /// <exception cref="CacheProblemException">Absent, malformed or negative.</exception>
     public static TimeSpan Parse(string name, string? text) =>
-        TryParse(text, out var duration) ? duration : throw Requests.Bad(string.IsNullOrEmpty(text) ? $"{name} is missing: a duration such as 720h is wanted" : $"{name} is '{text}': a duration such as 720h or 1h30m is wanted, not below zero");
+        TryParse(text, out var duration) ? duration
+            : throw Requests.Bad(string.IsNullOrEmpty(text) ? $"{name} is missing: a duration such as 720h is wanted"
+            : $"{name} is '{text}': a duration such as 720h or 1h30m is wanted, not below zero");
 
     public static bool TryParse(string? text, out TimeSpan duration)
     {

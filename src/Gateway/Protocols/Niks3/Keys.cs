@@ -3,7 +3,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>The keys by which niks3's clients name what they upload. None of them is a key of ours but those of narinfos, listings, logs and realisations.</summary>
+/// <summary>
+/// The keys by which niks3's clients name what they upload. None of them is a key of ours but those of narinfos, listings, logs and
+/// realisations.
+/// </summary>
 internal static class Keys
 {
     private const string NarPrefix = "nar/";
@@ -24,14 +27,16 @@ internal static class Keys
     public static bool TryNar(string? key, out Sha256Hash nar)
     {
         nar = default;
-        return key is not null && key.Length == NarPrefix.Length + 52 + NarSuffix.Length && key.StartsWith(NarPrefix, StringComparison.Ordinal) && key.EndsWith(NarSuffix, StringComparison.Ordinal)
+        return key is not null && key.Length == NarPrefix.Length + 52 + NarSuffix.Length
+            && key.StartsWith(NarPrefix, StringComparison.Ordinal) && key.EndsWith(NarSuffix, StringComparison.Ordinal)
             && Sha256Hash.TryParse($"sha256:{key.AsSpan(NarPrefix.Length, 52)}", out nar);
     }
 
     public static bool TryLog(string? key, out ObjectKey log)
     {
         log = default;
-        return key is not null && key.StartsWith("log/", StringComparison.Ordinal) && StorePath.TryParse(key.AsSpan(4), out var derivation) && derivation.IsDerivation && key == $"log/{derivation.BaseName}"
+        return key is not null && key.StartsWith("log/", StringComparison.Ordinal) && StorePath.TryParse(key.AsSpan(4), out var derivation)
+            && derivation.IsDerivation && key == $"log/{derivation.BaseName}"
             && ObjectKey.TryParse(key, out log);
     }
 

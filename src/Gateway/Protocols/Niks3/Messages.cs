@@ -2,8 +2,11 @@ using System.Text.Json.Serialization;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>The JSON of niks3's clients: snake_case, unknown members ignored. They are written in Go, which sends null for an empty list.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+/// <summary>
+/// The JSON of niks3's clients: snake_case, unknown members ignored. They are written in Go, which sends null for an empty list.
+/// </summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(CreateRequest))]
 [JsonSerializable(typeof(CreateAnswer))]
 [JsonSerializable(typeof(SignRequest))]
@@ -39,7 +42,8 @@ internal sealed record SignRequest(Dictionary<string, NarInfoContent?>? Narinfos
 /// <param name="StorePath">With the store directory, as all paths here.</param>
 /// <param name="Url">The key that the client has for the NAR.</param>
 internal sealed record NarInfoContent(
-    string? StorePath, string? Url, string? Compression, string? NarHash, ulong NarSize, List<string>? References, string? Deriver, List<string>? Signatures, string? Ca);
+    string? StorePath, string? Url, string? Compression, string? NarHash, ulong NarSize, List<string>? References, string? Deriver,
+        List<string>? Signatures, string? Ca);
 
 internal sealed record SignAnswer(Dictionary<string, IReadOnlyList<string>> Signatures);
 
@@ -56,11 +60,13 @@ internal sealed record CompletedPart(int PartNumber, string? Etag);
 internal sealed record ClosureAnswer(string Id, string UpdatedAt, IReadOnlyList<string> Objects);
 
 /// <param name="State"><c>running</c>, <c>succeeded</c> or <c>failed</c>.</param>
-internal sealed record GcTask(string State, string? Phase, GcParams Params, GcStats Stats, string? Error, string StartedAt, string UpdatedAt, string? FinishedAt);
+internal sealed record GcTask(string State, string? Phase, GcParams Params, GcStats Stats, string? Error, string StartedAt,
+    string UpdatedAt, string? FinishedAt);
 
 internal sealed record GcParams(string OlderThan, string FailedUploadsOlderThan, bool Force);
 
-internal sealed record GcStats(long FailedUploadsDeleted, long OldClosuresDeleted, long ObjectsMarkedForDeletion, long ObjectsDeletedAfterGracePeriod, long ObjectsFailedToDelete);
+internal sealed record GcStats(long FailedUploadsDeleted, long OldClosuresDeleted, long ObjectsMarkedForDeletion,
+    long ObjectsDeletedAfterGracePeriod, long ObjectsFailedToDelete);
 
 internal sealed record GcConflict(string Error, GcTask ActiveTask);
 

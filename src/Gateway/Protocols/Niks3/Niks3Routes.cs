@@ -6,7 +6,8 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// The protocol of niks3's clients (push, pins, gc, and the queue of its hook), unmodified, under <c>/api</c> for cache <c>default</c> and under <c>/c/{cache}/api</c> for any.
+/// The protocol of niks3's clients (push, pins, gc, and the queue of its hook), unmodified, under <c>/api</c> for cache <c>default</c> and
+/// under <c>/c/{cache}/api</c> for any.
 /// Thin over the same contracts as our own; <c>docs/niks3.md</c> says what differs from niks3.
 /// </summary>
 internal static class Niks3Routes
@@ -40,7 +41,8 @@ internal static class Niks3Routes
                 CacheInfos.Describe(parts, cache);
                 var numbers = await parts.ReadNumbers(cache, http.RequestAborted);
                 http.Response.Headers.AccessControlAllowOrigin = "*";
-                await AnswerAsync(http, new CacheStats(numbers is null ? 0 : numbers.Paths + numbers.Objects, numbers?.NarBytes ?? 0), Wire.CacheStats);
+                await AnswerAsync(http, new CacheStats(numbers is null ? 0 : numbers.Paths + numbers.Objects, numbers?.NarBytes ?? 0),
+                    Wire.CacheStats);
             }).Needs(Access.Open);
         }
     }

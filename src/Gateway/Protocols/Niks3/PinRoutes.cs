@@ -16,7 +16,10 @@ internal static class PinRoutes
         api.MapGet("/pins", async http =>
         {
             var list = await pins.ListAsync(Cache(http), http.RequestAborted);
-            await AnswerAsync(http, [.. list.Pins.Where(p => http.Credential().AllowsPin(p.Name)).Select(p => new PinAnswer(p.Name.ToString(), p.Path.ToString(), Keys.NarInfo(p.Path.Hash), Time(p.Created), Time(p.Updated)))], Wire.ListPinAnswer);
+            await AnswerAsync(http,
+                [.. list.Pins.Where(p => http.Credential().AllowsPin(p.Name))
+                .Select(p => new PinAnswer(p.Name.ToString(), p.Path.ToString(), Keys.NarInfo(p.Path.Hash), Time(p.Created),
+                Time(p.Updated)))], Wire.ListPinAnswer);
         }).Needs(Access.Pin);
 
         api.MapPost("/pins/{name}", async http =>
@@ -25,13 +28,15 @@ internal static class PinRoutes
             var request = await ReadAsync<CreatePinRequest>(http, SmallBody);
             if (!StorePath.TryParse(request.StorePath, out var path))
                 throw Bad($"store_path is '{request.StorePath}': a store path is wanted");
-            await pins.As(http.Credential().Caller).SetAsync(Cache(http), name, new SetPin { Path = path }, PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await pins.As(http.Credential().Caller).SetAsync(Cache(http), name, new SetPin { Path = path }, PinCondition.None,
+                OperationId.New(), parts.PinPatience, http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Pin);
 
         api.MapDelete("/pins/{name}", async http =>
         {
-            await pins.As(http.Credential().Caller).DeleteAsync(Cache(http), Demanded(http), PinCondition.None, OperationId.New(), parts.PinPatience, http.RequestAborted);
+            await pins.As(http.Credential().Caller).DeleteAsync(Cache(http), Demanded(http), PinCondition.None, OperationId.New(),
+                parts.PinPatience, http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Pin);
     }
@@ -43,5 +48,6 @@ internal static class PinRoutes
         return name;
     }
 
-    private static PinName Name(HttpContext http) => PinName.TryParse(http.GetRouteValue("name") as string, out var name) ? name : throw Bad($"invalid pin name: {PinName.Rule}");
+    private static PinName Name(HttpContext http) => PinName.TryParse(http.GetRouteValue("name") as string, out var name) ? name
+        : throw Bad($"invalid pin name: {PinName.Rule}");
 }

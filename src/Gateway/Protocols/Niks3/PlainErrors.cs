@@ -10,7 +10,8 @@ internal sealed class PlainErrors : IErrorForm
     public bool IsWantedBy(HttpRequest request)
     {
         var path = request.Path;
-        if (path.StartsWithSegments("/c", StringComparison.Ordinal, out var rest) && rest.Value is { Length: > 1 } value && value.IndexOf('/', 1) is > 0 and var slash)
+        if (path.StartsWithSegments("/c", StringComparison.Ordinal, out var rest) && rest.Value is { Length: > 1 } value
+            && value.IndexOf('/', 1) is > 0 and var slash)
             path = value[slash..];
         return path.StartsWithSegments("/api", StringComparison.Ordinal);
     }
@@ -28,6 +29,7 @@ internal sealed class PlainErrors : IErrorForm
         http.Response.ContentType = "text/plain; charset=utf-8";
         http.Response.Headers.CacheControl = "no-store";
         http.Response.ContentLength = body.Length;
-        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : http.Response.Body.WriteAsync(body, http.RequestAborted).AsTask();
+        return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask
+            : http.Response.Body.WriteAsync(body, http.RequestAborted).AsTask();
     }
 }

@@ -5,7 +5,10 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>Pushes: create, upload, sign, complete. The id of a pending closure is that of the push; whatever a request needs it brings, or the catalog knows.</summary>
+/// <summary>
+/// Pushes: create, upload, sign, complete. The id of a pending closure is that of the push; whatever a request needs it brings, or the
+/// catalog knows.
+/// </summary>
 internal static class PushRoutes
 {
     private const int MostPartsAtOnce = 1_000;
@@ -21,7 +24,8 @@ internal static class PushRoutes
             var request = await ReadAsync<CreateRequest>(http, LargeBody);
             var cache = Cache(http);
             var opened = await Of(http).OpenAsync(cache, Closures.Read(request), http.RequestAborted);
-            await AnswerAsync(http, Closures.Answer(request, opened, key => ExtraRoutes.Url(parts, cache, opened, key), parts.Time.GetUtcNow()), Wire.CreateAnswer);
+            await AnswerAsync(http, Closures.Answer(request, opened, key => ExtraRoutes.Url(parts, cache, opened, key),
+                parts.Time.GetUtcNow()), Wire.CreateAnswer);
         }).Needs(Access.Push);
 
         api.MapPost("/pending_closures/{id}/sign", async http =>
@@ -37,7 +41,8 @@ internal static class PushRoutes
         {
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
             await http.Credential().DemandPinOfAsync(parts.Pushes.As(http.Credential().Caller), Cache(http), Push(http), linked.Token);
-            while ((await parts.Pushes.As(http.Credential().Caller).CommitAsync(Cache(http), Push(http), parts.CommitPatience, linked.Token)).State != PushState.Committed)
+            while ((await parts.Pushes.As(http.Credential().Caller).CommitAsync(Cache(http), Push(http), parts.CommitPatience,
+                linked.Token)).State != PushState.Committed)
             {
             }
 
@@ -46,7 +51,8 @@ internal static class PushRoutes
 
         api.MapDelete("/pending_closures", async http =>
         {
-            await Of(http).EndSilentAsync(Cache(http), GoDuration.Parse("older-than", http.Request.Query["older-than"]), http.RequestAborted);
+            await Of(http).EndSilentAsync(Cache(http), GoDuration.Parse("older-than", http.Request.Query["older-than"]),
+                http.RequestAborted);
             NoContent(http);
         }).Needs(Access.Gc);
 
@@ -55,8 +61,10 @@ internal static class PushRoutes
             var request = await ReadAsync<MorePartsRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload)
                 throw Bad("object_key of a NAR and upload_id are wanted");
-            if (request.NumParts is < 1 or > MostPartsAtOnce || request.StartPartNumber < 1 || request.StartPartNumber > MostParts - request.NumParts + 1)
-                throw Bad($"parts {request.StartPartNumber} and on, {request.NumParts} of them: 1 to {MostPartsAtOnce} at once, and none above {MostParts}");
+            if (request.NumParts is < 1 or > MostPartsAtOnce || request.StartPartNumber < 1
+                || request.StartPartNumber > MostParts - request.NumParts + 1)
+                throw Bad(
+                    $"parts {request.StartPartNumber} and on, {request.NumParts} of them: 1 to {MostPartsAtOnce} at once, and none above {MostParts}");
             var urls = await Of(http).PartsAsync(Cache(http), upload, nar, request.StartPartNumber, request.NumParts, http.RequestAborted);
             await AnswerAsync(http, new MorePartsAnswer(urls.Select(u => u.AbsoluteUri), request.StartPartNumber), Wire.MorePartsAnswer);
         }).Needs(Access.Push);
@@ -64,9 +72,11 @@ internal static class PushRoutes
         api.MapPost("/multipart/complete", async http =>
         {
             var request = await ReadAsync<CompleteMultipartRequest>(http, SmallBody);
-            if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload || request.Parts is not { Count: > 0 } sent)
+            if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload
+                || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
-            if (sent.Count > MostParts || sent.Any(p => p.Etag is { } etag && (etag.Length > MostEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+            if (sent.Count > MostParts
+                || sent.Any(p => p.Etag is { } etag && (etag.Length > MostEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
                 throw Bad($"at most {MostParts} parts are wanted, each with the ETag that its PUT answered");
             var ordered = sent.OrderBy(p => p.PartNumber).ToList();
             if (ordered.Where((p, i) => p.PartNumber != i + 1).Any())
@@ -89,10 +99,13 @@ internal static class PushRoutes
         api.MapGet("/closures/{key}", async http =>
         {
             var key = (string)http.GetRouteValue("key")!;
-            if (!Keys.TryNarInfo(key, out var root) || await contents.ClosureAsync(Cache(http), root, http.RequestAborted) is not { } closure)
+            if (!Keys.TryNarInfo(key, out var root) || await contents.ClosureAsync(Cache(http), root, http.RequestAborted)
+                is not { } closure)
                 throw new CacheProblemException(ProblemKind.UnknownPath, $"no closure '{key}' was pushed here");
-            var objects = closure.Paths.SelectMany(p => (string?[])[Keys.NarInfo(p.Path), Keys.Nar(p.NarHash), p.HasListing ? Keys.Listing(p.Path) : null, .. p.Objects.Select(o => o.ToString())]);
-            await AnswerAsync(http, new ClosureAnswer(key, Time(closure.Pushed), [.. objects.OfType<string>().Distinct()]), Wire.ClosureAnswer);
+            var objects = closure.Paths.SelectMany(p => (string?[])[Keys.NarInfo(p.Path), Keys.Nar(p.NarHash), p.HasListing
+                ? Keys.Listing(p.Path) : null, .. p.Objects.Select(o => o.ToString())]);
+            await AnswerAsync(http, new ClosureAnswer(key, Time(closure.Pushed), [.. objects.OfType<string>().Distinct()]),
+                Wire.ClosureAnswer);
         }).Needs(Access.Push);
 
         INiks3Pushes Of(HttpContext http) => parts.Niks3Pushes.As(http.Credential().Caller);

@@ -10,9 +10,11 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 internal static class Requests
 {
     /// <summary>Keys and URLs stay as they are: nothing here is shown as HTML.</summary>
-    public static Niks3Json Wire { get; } = new(new JsonSerializerOptions(Niks3Json.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static Niks3Json Wire { get; } =
+        new(new JsonSerializerOptions(Niks3Json.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    private static readonly JsonSerializerOptions Read = new(Niks3Json.Default.Options) { TypeInfoResolver = Niks3Json.Default.WithAddedModifier(WireJson.RefuseNullItems) };
+    private static readonly JsonSerializerOptions Read =
+        new(Niks3Json.Default.Options) { TypeInfoResolver = Niks3Json.Default.WithAddedModifier(WireJson.RefuseNullItems) };
 
     /// <summary>For create and sign: some 190 bytes for each object of a closure.</summary>
     public const long LargeBody = 128 << 20;
@@ -23,7 +25,8 @@ internal static class Requests
     /// <summary>For everything else: ten thousand parts are 700 kB.</summary>
     public const long SmallBody = 8 << 20;
 
-    public static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name) : CacheName.Default;
+    public static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name)
+        : CacheName.Default;
 
     public static PushId Push(HttpContext http) => PushId.TryParse(http.GetRouteValue("id") as string, out var id)
         ? id
@@ -35,7 +38,8 @@ internal static class Requests
     {
         try
         {
-            return await BodyReader.ReadJsonAsync(http.Request.Body, "", limit, ObjectBytes, (JsonTypeInfo<T>)Read.GetTypeInfo(typeof(T)), http.LeaseBody(), http.RequestAborted)
+            return await BodyReader.ReadJsonAsync(http.Request.Body, "", limit, ObjectBytes, (JsonTypeInfo<T>)Read.GetTypeInfo(typeof(T)),
+                http.LeaseBody(), http.RequestAborted)
                 ?? throw Bad("The body is JSON's null; an object is wanted.");
         }
         catch (JsonException e)
@@ -54,5 +58,6 @@ internal static class Requests
 
     public static void NoContent(HttpContext http) => http.Response.StatusCode = StatusCodes.Status204NoContent;
 
-    public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
+    public static string Time(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -8,7 +8,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// GET and HEAD under the write URL by who may write: a 200 makes stock Nix leave a path or NAR out, so it is a promise, held before it is given. A NAR may be named by its
+/// GET and HEAD under the write URL by who may write: a 200 makes stock Nix leave a path or NAR out, so it is a promise, held before it is
+/// given. A NAR may be named by its
 /// file's hash, as such a client names it.
 /// </summary>
 internal static class NixCopyReads
@@ -20,7 +21,8 @@ internal static class NixCopyReads
     {
         var caller = http.Credential().Caller;
         var text = key.ToString();
-        if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length), out var path))
+        if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length),
+            out var path))
         {
             if (!await parts.NixCopy.PromisePathAsync(CacheName.Default, caller, path, http.RequestAborted))
             {

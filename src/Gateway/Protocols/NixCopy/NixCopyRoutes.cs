@@ -15,8 +15,10 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// What stock Nix puts: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Success is 201, or 200 where it was there; nothing else counts as such with Nix. What Nix asks before
-/// is in <see cref="NixCopyReads"/>. An answer that would make an old Nix repeat a PUT without its body is never given: see <see cref="NixUserAgent"/>.
+/// What stock Nix puts: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Success is 201, or 200 where it was there; nothing else counts as
+/// such with Nix. What Nix asks before
+/// is in <see cref="NixCopyReads"/>. An answer that would make an old Nix repeat a PUT without its body is never given: see
+/// <see cref="NixUserAgent"/>.
 /// </summary>
 internal static class NixCopyRoutes
 {
@@ -31,7 +33,8 @@ internal static class NixCopyRoutes
     private const int DocumentBytes = 8;
 
     // It sends nothing at all, and waits: the sooner it is told, the better. Who sends goes on sending.
-    private static readonly Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate FirstBytesSoon = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+    private static readonly Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate FirstBytesSoon = new(bytesPerSecond: 240,
+        gracePeriod: TimeSpan.FromSeconds(5));
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
@@ -60,16 +63,20 @@ internal static class NixCopyRoutes
         catch (BadHttpRequestException e) when (isOld && e.StatusCode == StatusCodes.Status408RequestTimeout && !http.Response.HasStarted)
         {
             await Problems.WriteAsync(http, HttpProblem.BadRequest,
-                "The body did not come, or not all of it; nothing was stored. A Nix before 2.33.2 sends none when it repeats a PUT: run the command again.");
+                "The body did not come, or not all of it; nothing was stored. A Nix before 2.33.2 sends none when it repeats a PUT: run " +
+                    "the command again.");
         }
-        catch (Exception e) when (isOld && (e is CacheProblemException { Kind: ProblemKind.DiskFull } || FullDisk.Is(e)) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
+        catch (Exception e) when (isOld && (e is CacheProblemException { Kind: ProblemKind.DiskFull } || FullDisk.Is(e))
+            && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
-            await Problems.WriteAsync(http, HttpProblem.RunAgain with { Title = HttpProblem.DiskFull.Title }, $"{(e as CacheProblemException)?.Message ?? FullDisk.Sentence} Then run the command again.");
+            await Problems.WriteAsync(http, HttpProblem.RunAgain with { Title = HttpProblem.DiskFull.Title },
+                $"{(e as CacheProblemException)?.Message ?? FullDisk.Sentence} Then run the command again.");
         }
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
             // All that can be repeated was repeated behind this answer.
-            await Problems.WriteAsync(http, HttpProblem.RunAgain, $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => store.Told, _ => "The database or the store did not answer in time." }} Run the command again.");
+            await Problems.WriteAsync(http, HttpProblem.RunAgain,
+                $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => store.Told, _ => "The database or the store did not answer in time." }} Run the command again.");
         }
     }
 
@@ -80,9 +87,12 @@ internal static class NixCopyRoutes
     {
         var file = (string)http.GetRouteValue("file")!;
         if (!NarFileName.TryParse(file, out var name))
-            throw Bad($"'{file}' is not the name of a NAR: 52 nix32 characters, which are the SHA-256 of the file, and .nar with the ending of its compression.");
+            throw Bad(
+                $"'{file}' is not the name of a NAR: 52 nix32 characters, which are the SHA-256 of the file, and .nar with the ending of its compression.");
         if (http.Request.ContentLength is not { } length)
-            throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.", StatusCodes.Status411LengthRequired);
+            throw new BadHttpRequestException(
+                "Send the body's size as Content-Length, not chunked: a body that was cut short must not look whole.",
+                StatusCodes.Status411LengthRequired);
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
         await parts.NixCopy.ReceiveNarAsync(cache, http.Credential().Caller, name, http.Request.Body, length, http.RequestAborted);
         Accepted(http);
@@ -101,7 +111,8 @@ internal static class NixCopyRoutes
         {
             http.Response.ContentLength = null;
             http.Response.ContentType = "text/plain; charset=utf-8";
-            await http.Response.WriteAsync($"{info.StorePath} is here with another NAR, which stays: two builds of it differ.\n", http.RequestAborted);
+            await http.Response.WriteAsync($"{info.StorePath} is here with another NAR, which stays: two builds of it differ.\n",
+                http.RequestAborted);
         }
     }
 
@@ -127,13 +138,17 @@ internal static class NixCopyRoutes
         const string Ending = ".doi";
         var isTrace = values.ContainsKey("output");
         var text = isTrace ? $"{values["drv"]}^{values["output"]}" : $"{values["id"]}";
-        if (!text.EndsWith(Ending, StringComparison.Ordinal) || !RealisationId.TryParse(text[..^Ending.Length], out var id) || id.Derivation is not null != isTrace)
-            throw Bad("The URL of a realisation is 'realisations/sha256:<64 hex digits>!<output>.doi' or 'build-trace-v2/<hash-name.drv>/<output>.doi'.");
+        if (!text.EndsWith(Ending, StringComparison.Ordinal) || !RealisationId.TryParse(text[..^Ending.Length], out var id)
+            || id.Derivation is not null != isTrace)
+            throw Bad(
+                "The URL of a realisation is 'realisations/sha256:<64 hex digits>!<output>.doi' or " +
+                "'build-trace-v2/<hash-name.drv>/<output>.doi'.");
         var key = ObjectKey.Realisation(id);
         var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
         // Newer ones have what is realised in "value", beside its "key".
-        var path = TextOf(json.RootElement, "outPath") ?? (json.RootElement.TryGetProperty("value", out var value) ? TextOf(value, "outPath") : null);
+        var path = TextOf(json.RootElement, "outPath") ?? (json.RootElement.TryGetProperty("value", out var value)
+            ? TextOf(value, "outPath") : null);
         if (!StorePath.TryParse(path, out var output))
             throw Bad("The realisation does not say which store path it is about (outPath).");
         await KeepAsync(http, cache, parts, new NixExtra(key, NixExtraKind.Realisation, output.Hash, null, content));
@@ -145,7 +160,8 @@ internal static class NixCopyRoutes
             throw Bad("The URL of debug info is 'debuginfo/' with a build id.");
         var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
-        if (TextOf(json.RootElement, "archive") is not { } archive || !NarFileName.TryParse(archive[(archive.LastIndexOf('/') + 1)..], out var file))
+        if (TextOf(json.RootElement, "archive") is not { } archive || !NarFileName.TryParse(archive[(archive.LastIndexOf('/') + 1)..],
+            out var file))
             throw Bad("The debug info does not say which NAR it is in (archive).");
         await KeepAsync(http, cache, parts, new NixExtra(key, NixExtraKind.DebugInfo, null, file.FileHash, content));
     }
@@ -185,7 +201,8 @@ internal static class NixCopyRoutes
     }
 
     private static string? TextOf(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
+            ? value.GetString() : null;
 
     private static void Accepted(HttpContext http, int status = StatusCodes.Status201Created)
     {

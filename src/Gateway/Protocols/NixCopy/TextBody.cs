@@ -4,7 +4,10 @@ using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
-/// <summary>A small body of stock Nix, whole in memory: it may be compressed, as its settings narinfo-compression, ls-compression and log-compression say.</summary>
+/// <summary>
+/// A small body of stock Nix, whole in memory: it may be compressed, as its settings narinfo-compression, ls-compression and
+/// log-compression say.
+/// </summary>
 internal static class TextBody
 {
     // A listing has two levels for each directory.
@@ -20,7 +23,8 @@ internal static class TextBody
             throw new BadHttpRequestException("Send the body's size as Content-Length, not chunked.", StatusCodes.Status411LengthRequired);
         var coding = http.Request.Headers.ContentEncoding.ToString().ToLowerInvariant();
         if (coding is not ("" or "identity" or ContentCoding.Gzip or ContentCoding.Zstd or "br" or "xz" or "bzip2"))
-            throw new CacheProblemException(ProblemKind.BadRequest, $"The body's Content-Encoding is '{coding}': set the compression to br, gzip, zstd, xz, bzip2 or none.");
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"The body's Content-Encoding is '{coding}': set the compression to br, gzip, zstd, xz, bzip2 or none.");
         var lease = http.LeaseBody();
         try
         {
@@ -36,7 +40,9 @@ internal static class TextBody
         }
     }
 
-    /// <summary>Is it an object of JSON? Nothing is made of it: a document of many small values would need more memory than its text.</summary>
+    /// <summary>
+    /// Is it an object of JSON? Nothing is made of it: a document of many small values would need more memory than its text.
+    /// </summary>
     /// <exception cref="CacheProblemException">It is not.</exception>
     public static void RequireJsonObject(this BodyBytes body)
     {
@@ -55,5 +61,6 @@ internal static class TextBody
         }
     }
 
-    public static CacheProblemException NoJson(JsonException e) => new(ProblemKind.BadRequest, $"The body is not JSON: {e.Message}", inner: e);
+    public static CacheProblemException NoJson(JsonException e) =>
+        new(ProblemKind.BadRequest, $"The body is not JSON: {e.Message}", inner: e);
 }

@@ -14,9 +14,11 @@ internal static class AuditRoutes
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts) =>
         app.MapGroup("/v1/caches/{cache}").WithTags("audit")
-            .MapGet("/audit", async (string cache, string? since, string? until, string? by, string? action, string? limit, string? after, CancellationToken cancel) =>
+            .MapGet("/audit", async (string cache, string? since, string? until, string? by, string? action, string? limit, string? after,
+                CancellationToken cancel) =>
                 new JsonAnswer<AuditPage>(await parts.Audit.ReadAsync(
-                    Cache(cache), new AuditQuery(Time(nameof(since), since), Time(nameof(until), until), by, action, after, Limit(limit)), cancel)))
+                    Cache(cache), new AuditQuery(Time(nameof(since), since), Time(nameof(until), until), by, action, after,
+                        Limit(limit)), cancel)))
             .Needs(Access.Admin).Answers<AuditPage>(200, "Who did what, newest first").Fails(400, 404);
 
     private static DateTimeOffset? Time(string name, string? text) => text is null ? null
@@ -24,6 +26,8 @@ internal static class AuditRoutes
         : throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is '{text}': a time such as 2030-01-31T12:00:00Z is wanted.");
 
     private static int Limit(string? text) => text is null ? DefaultLimit
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is > 0 and <= AuditQuery.MaxLimit ? limit
-        : throw new CacheProblemException(ProblemKind.BadRequest, $"limit is '{text}': a number from 1 to {AuditQuery.MaxLimit} is wanted.");
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
+            && limit is > 0 and <= AuditQuery.MaxLimit ? limit
+        : throw new CacheProblemException(ProblemKind.BadRequest,
+            $"limit is '{text}': a number from 1 to {AuditQuery.MaxLimit} is wanted.");
 }

@@ -16,7 +16,8 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 namespace OrleansCache.Gateway.Protocols.V1;
 
 /// <summary>
-/// <c>POST /v1/caches/{cache}/uploads</c>: many small NARs in one request, for a directory store. The body is a line <c>URL SIZE</c> for each, an empty line, and the bytes of all.
+/// <c>POST /v1/caches/{cache}/uploads</c>: many small NARs in one request, for a directory store. The body is a line <c>URL SIZE</c> for
+/// each, an empty line, and the bytes of all.
 /// The token lets the request in; what may be written each signed URL says for itself.
 /// </summary>
 internal static class BatchRoutes
@@ -28,15 +29,18 @@ internal static class BatchRoutes
             app.MapPost("/v1/caches/{cache}/uploads", async (string cache, HttpContext http) =>
                 {
                     _ = CacheInfos.Describe(parts, Cache(cache));
-                    http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = BatchLimits.Bytes + (BatchLimits.Objects * (long)BatchLimits.LineBytes);
-                    return new JsonAnswer<BatchAnswer>(await ReceiveAsync(http.Request.BodyReader, store, parts.Time.GetUtcNow(), http.RequestAborted));
+                    http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = BatchLimits.Bytes
+                        + (BatchLimits.Objects * (long)BatchLimits.LineBytes);
+                    return new JsonAnswer<BatchAnswer>(await ReceiveAsync(http.Request.BodyReader, store, parts.Time.GetUtcNow(),
+                        http.RequestAborted));
                 })
                 .WithTags("push").Accepts<Stream>("application/octet-stream").Needs(Access.Push).IsUpload()
                 .Answers<BatchAnswer>(200, "Upload many small NARs at once, to a directory store").Fails(400, 404, 413);
         }
     }
 
-    private static async Task<BatchAnswer> ReceiveAsync(PipeReader body, DirectoryObjectStore store, DateTimeOffset now, CancellationToken cancel)
+    private static async Task<BatchAnswer> ReceiveAsync(PipeReader body, DirectoryObjectStore store, DateTimeOffset now,
+        CancellationToken cancel)
     {
         var uploads = new List<(UploadTicket? Ticket, int Length)>();
         var bytes = 0L;
@@ -48,7 +52,8 @@ internal static class BatchRoutes
             if (length > BatchLimits.ObjectBytes || uploads.Count == BatchLimits.Objects || (bytes += length) > BatchLimits.Bytes)
             {
                 throw new CacheProblemException(ProblemKind.TooLarge,
-                    $"At most {BatchLimits.Objects} NARs of at most {BatchLimits.ObjectBytes} bytes each, and {BatchLimits.Bytes} bytes together, are taken in one request: send fewer, and larger ones by themselves.");
+                    $"At most {BatchLimits.Objects} NARs of at most {BatchLimits.ObjectBytes} bytes each, and {BatchLimits.Bytes} bytes " +
+                        "together, are taken in one request: send fewer, and larger ones by themselves.");
             }
 
             uploads.Add((store.TryVerifyWhole(line[..space], now), length));
@@ -56,7 +61,8 @@ internal static class BatchRoutes
 
         if (uploads.Count == 0)
             throw Malformed("the line of one NAR at least is wanted");
-        var outcomes = await store.ReceiveBatchAsync(uploads, body.AsStream(leaveOpen: true), cancel) ?? throw Malformed("the bytes are fewer or more than the lines declare");
+        var outcomes = await store.ReceiveBatchAsync(uploads, body.AsStream(leaveOpen: true), cancel)
+            ?? throw Malformed("the bytes are fewer or more than the lines declare");
         return new BatchAnswer
         {
             Statuses = [.. outcomes.Select(outcome => outcome switch
@@ -92,5 +98,6 @@ internal static class BatchRoutes
         }
     }
 
-    private static CacheProblemException Malformed(string why) => new(ProblemKind.BadRequest, $"The body is not a batch of uploads: {why}. Nothing was stored.");
+    private static CacheProblemException Malformed(string why) =>
+        new(ProblemKind.BadRequest, $"The body is not a batch of uploads: {why}. Nothing was stored.");
 }

@@ -62,11 +62,15 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
         await WriteLineAsync(response, new FsckSummary { Checked = tally.ToWire(), Findings = count }, linked.Token);
     }
 
-    // The catalog knows nothing of it: each server writes it when it starts. index.html needs no check, as it is written again within two minutes.
-    private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancel) => await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancel) switch
+    // The catalog knows nothing of it: each server writes it when it starts. index.html needs no check, as it is written again within two
+    // minutes.
+    private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancel) =>
+        await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancel) switch
     {
-        null => new FsckFinding { Kind = FsckKind.MissingObject, Key = ObjectKey.NixCacheInfo.ToString(), Detail = "It is not in the bucket, and who reads from there needs it." },
-        false => new FsckFinding { Kind = FsckKind.WrongCacheInfo, Key = ObjectKey.NixCacheInfo.ToString(), Detail = "It says something else than this server does." },
+        null => new FsckFinding { Kind = FsckKind.MissingObject, Key = ObjectKey.NixCacheInfo.ToString(),
+            Detail = "It is not in the bucket, and who reads from there needs it." },
+        false => new FsckFinding { Kind = FsckKind.WrongCacheInfo, Key = ObjectKey.NixCacheInfo.ToString(),
+            Detail = "It says something else than this server does." },
         true => null,
     };
 

@@ -22,27 +22,33 @@ internal static class GcRoutes
 
         cacheRoute.MapPost("/gc", async (string cache, JsonBody<GcRequest> body, HttpContext http) =>
             {
-                var run = await collection.StartAsync(Cache(cache), http.Credential().Caller, body.Value, NotScheduled(Operation(http.Request)), http.RequestAborted);
-                http.Response.Headers.Location = RelativeLocations.From(http.Request, $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}");
+                var run = await collection.StartAsync(Cache(cache), http.Credential().Caller, body.Value,
+                    NotScheduled(Operation(http.Request)), http.RequestAborted);
+                http.Response.Headers.Location = RelativeLocations.From(http.Request,
+                    $"/v1/caches/{cache}/gc/runs/{run.Id.ToString(CultureInfo.InvariantCulture)}");
                 return new JsonAnswer<GcRun>(run, StatusCodes.Status202Accepted);
             })
             .Needs(Access.Gc).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
 
-        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) => new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
+        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) =>
+            new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
             .Needs(Access.Gc).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
         cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancel) =>
                 new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache), Limit(limit), cancel)))
             .Needs(Access.Gc).Answers<GcHistory>(200, "Runs, newest first").Fails(400, 404);
 
-        cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancel) => new JsonAnswer<GcRun>(await collection.RunAsync(Cache(cache), Run(run), cancel)))
+        cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancel) =>
+            new JsonAnswer<GcRun>(await collection.RunAsync(Cache(cache), Run(run), cancel)))
             .Needs(Access.Gc).Answers<GcRun>(200, "A run as it is now").Fails(404);
 
         cacheRoute.MapPost("/gc/cancel", async (string cache, CancellationToken cancel) => new JsonAnswer<GcRun>(
-                await collection.CancelAsync(Cache(cache), cancel) ?? throw new CacheProblemException(ProblemKind.UnknownGcRun, "No run is under way: there is nothing to cancel.")))
+                await collection.CancelAsync(Cache(cache), cancel) ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
+                    "No run is under way: there is nothing to cancel.")))
             .Needs(Access.Gc).Answers<GcRun>(200, "Ask the run under way to stop").Fails(404);
 
-        cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancel) => new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancel)))
+        cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancel) =>
+            new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancel)))
             .Needs(Access.Gc).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
 
         cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts, Cache(cache), stopping))
@@ -52,12 +58,14 @@ internal static class GcRoutes
 
     // The schedule's own: a client that knew the next one could start it early, or keep it from starting.
     private static OperationId NotScheduled(OperationId operation) => GcSchedule.IsScheduled(operation)
-        ? throw new CacheProblemException(ProblemKind.BadRequest, $"An Idempotency-Key that begins with '{GcSchedule.Prefix}' belongs to the server's schedule: send another.")
+        ? throw new CacheProblemException(ProblemKind.BadRequest,
+            $"An Idempotency-Key that begins with '{GcSchedule.Prefix}' belongs to the server's schedule: send another.")
         : operation;
 
     private static long Run(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
         ? id
-        : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"'{text}' is not the id of a run: it is the number that starting one answered.");
+        : throw new CacheProblemException(ProblemKind.UnknownGcRun,
+            $"'{text}' is not the id of a run: it is the number that starting one answered.");
 
     private static int Limit(string? text) => text is null ? DefaultHistory
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is > 0 and <= MaxHistory ? limit

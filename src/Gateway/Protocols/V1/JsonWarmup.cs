@@ -6,7 +6,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.V1;
 
 /// <summary>
-/// Reads and writes the messages of one small push, and forgets them. Code that reads and writes JSON of our types is compiled when it is first used: by the
+/// Reads and writes the messages of one small push, and forgets them. Code that reads and writes JSON of our types is compiled when it is
+/// first used: by the
 /// first push, unless that is done while the server waits for its database.
 /// </summary>
 internal static class JsonWarmup
@@ -19,7 +20,8 @@ internal static class JsonWarmup
         await ReadAsync(new BeginPush
         {
             Roots = [path.Hash],
-            Paths = [new PathDeclaration { Path = path, NarHash = hash, NarSize = 1, References = [path.Hash], Deriver = path, Ca = ContentAddress.Parse($"fixed:r:{hash}"), Signatures = [""] }],
+            Paths = [new PathDeclaration { Path = path, NarHash = hash, NarSize = 1, References = [path.Hash], Deriver = path,
+                Ca = ContentAddress.Parse($"fixed:r:{hash}"), Signatures = [""] }],
             Logs = [new LogDeclaration { Drv = path, Path = path.Hash }],
             Realisations = [new RealisationDeclaration { Id = realisation, Path = path.Hash }],
         });
@@ -37,7 +39,8 @@ internal static class JsonWarmup
             RenewAfterSeconds = 1,
             Present = 1,
             Missing = [new PathStatus { Path = path.Hash, State = PathState.Upload, Upload = "" }],
-            Uploads = [new UploadGrant { Id = "", Url = new Uri("http://localhost/"), Headers = new Dictionary<string, string> { [""] = "" }, Expires = default }],
+            Uploads = [new UploadGrant { Id = "", Url = new Uri("http://localhost/"),
+                Headers = new Dictionary<string, string> { [""] = "" }, Expires = default }],
             Conflicts = [path.Hash],
             MissingLogs = [path],
             MissingRealisations = [realisation],
@@ -50,7 +53,8 @@ internal static class JsonWarmup
     private static async Task ReadAsync<T>(T message) where T : class
     {
         using var body = new MemoryStream();
-        await using (var coder = new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionLevel.Fastest, leaveOpen: true))
+        await using (var coder = new System.IO.Compression.GZipStream(body, System.IO.Compression.CompressionLevel.Fastest,
+            leaveOpen: true))
             await JsonSerializer.SerializeAsync(coder, message, WireJson.Of<T>());
         body.Position = 0;
         using var lease = new BodyBudget(new RequestLimits(), TimeProvider.System).Open("");

@@ -14,7 +14,8 @@ internal static class OpenApi
     {
         services.ConfigureHttpJsonOptions(json =>
         {
-            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict.TypeInfoResolver, DocumentedTypes.Default, json.SerializerOptions.TypeInfoResolver);
+            json.SerializerOptions.TypeInfoResolver = JsonTypeInfoResolver.Combine(WireJson.Strict.TypeInfoResolver,
+                DocumentedTypes.Default, json.SerializerOptions.TypeInfoResolver);
             foreach (var converter in WireJson.Strict.Converters)
                 json.SerializerOptions.Converters.Add(converter);
         });
@@ -27,13 +28,16 @@ internal static class OpenApi
                 {
                     Title = "OrleansCache",
                     Version = "v1",
-                    Description = "The write path of a Nix binary cache. Bodies may be sent with Content-Encoding gzip or zstd; every error is an RFC 9457 problem document of type urn:orleans-cache:error:<name>.",
+                    Description =
+                        "The write path of a Nix binary cache. Bodies may be sent with Content-Encoding gzip or zstd; every error is an " +
+                        "RFC 9457 problem document of type urn:orleans-cache:error:<name>.",
                 };
                 // From where the document is: below a path that a proxy strips, and by any name.
                 document.Servers = [new OpenApiServer { Url = ".." }];
                 document.Components ??= new OpenApiComponents();
                 document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
-                document.Components.SecuritySchemes["token"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer" };
+                document.Components.SecuritySchemes["token"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http,
+                    Scheme = "bearer" };
                 document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("token", document)] = [] }];
                 return Task.CompletedTask;
             });
@@ -49,9 +53,11 @@ internal static class OpenApi
                 else if (type == typeof(PinPattern))
                     (schema.Type, schema.Pattern) = (JsonSchemaType.String, "^[A-Za-z0-9._*?-]{1,255}$");
                 else if (type == typeof(ContentAddress))
-                    (schema.Type, schema.Description) = (JsonSchemaType.String, "As Nix renders it: text:sha256:<nix32>, or fixed:[r:|git:]<algorithm>:<nix32>");
+                    (schema.Type, schema.Description) = (JsonSchemaType.String,
+                        "As Nix renders it: text:sha256:<nix32>, or fixed:[r:|git:]<algorithm>:<nix32>");
                 else if (type == typeof(RealisationId))
-                    (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<64 hex digits>!<output>, or <hash-name.drv>^<output>");
+                    (schema.Type, schema.Description) = (JsonSchemaType.String,
+                        "sha256:<64 hex digits>!<output>, or <hash-name.drv>^<output>");
                 else if (type == typeof(Sha256Hash))
                     (schema.Type, schema.Description) = (JsonSchemaType.String, "sha256:<nix32 or hex>, or sha256-<base64>");
                 return Task.CompletedTask;

@@ -23,22 +23,26 @@ internal static class PinRoutes
             })
             .Needs(Access.Pin).Answers<PinList>(200, "The pins that the token is for, by name").Fails(404);
 
-        group.MapGet("/{name}", async (string cache, string name, HttpContext http) => Answer(http, await pins.ShowAsync(Cache(cache), Name(name, http), http.RequestAborted)))
+        group.MapGet("/{name}", async (string cache, string name, HttpContext http) =>
+            Answer(http, await pins.ShowAsync(Cache(cache), Name(name, http), http.RequestAborted)))
             .Needs(Access.Pin).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
 
         group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
             {
-                var set = await pins.As(http.Credential().Caller).SetAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
+                var set = await pins.As(http.Credential().Caller).SetAsync(Cache(cache), Name(name, http), body.Value,
+                    Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted);
                 return Answer(http, set.Pin, set.Made ? StatusCodes.Status201Created : StatusCodes.Status200OK);
             })
             .Needs(Access.Pin).Answers<Pin>(201, "Make or move a pin").Answers<Pin>(200).Fails(400, 404, 409, 412);
 
         group.MapPost("/{name}/rollback", async (string cache, string name, JsonBody<RollbackPin> body, HttpContext http) =>
-                Answer(http, (await pins.As(http.Credential().Caller).RollbackAsync(Cache(cache), Name(name, http), body.Value, Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
+                Answer(http, (await pins.As(http.Credential().Caller).RollbackAsync(Cache(cache), Name(name, http), body.Value,
+                    Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)).Pin))
             .Needs(Access.Pin).Answers<Pin>(200, "Move a pin back to the path of an earlier revision").Fails(400, 404, 409, 412);
 
         group.MapDelete("/{name}", async (string cache, string name, HttpContext http) =>
-                await pins.As(http.Credential().Caller).DeleteAsync(Cache(cache), Name(name, http), Condition(http.Request), Operation(http.Request), parts.PinPatience, http.RequestAborted)
+                await pins.As(http.Credential().Caller).DeleteAsync(Cache(cache), Name(name, http), Condition(http.Request),
+                    Operation(http.Request), parts.PinPatience, http.RequestAborted)
                     ? Results.NoContent()
                     : Results.StatusCode(StatusCodes.Status202Accepted))
             .Needs(Access.Pin).WithSummary("Delete a pin").Produces(204).Produces(202).Fails(400, 404, 409, 412);
@@ -68,8 +72,10 @@ internal static class PinRoutes
             ("", "*") => PinCondition.Absent,
             ("*", "") => PinCondition.Present,
             (_, "") when EntityTagHeaderValue.TryParse(match, out var tag) && !tag.IsWeak
-                && long.TryParse(tag.Tag.AsSpan().Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var revision) && revision > 0 => PinCondition.AtRevision(revision),
-            _ => throw new CacheProblemException(ProblemKind.BadRequest, "A pin's condition is If-Match with its revision in quotes (\"3\") or *, or If-None-Match: *, and one of the two."),
+                && long.TryParse(tag.Tag.AsSpan().Trim('"'), NumberStyles.None, CultureInfo.InvariantCulture, out var revision)
+                    && revision > 0 => PinCondition.AtRevision(revision),
+            _ => throw new CacheProblemException(ProblemKind.BadRequest,
+                "A pin's condition is If-Match with its revision in quotes (\"3\") or *, or If-None-Match: *, and one of the two."),
         };
     }
 }

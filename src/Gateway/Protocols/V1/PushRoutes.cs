@@ -8,7 +8,9 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>Our own protocol, under <c>/v1/caches/{cache}</c>: JSON in and out, every error a problem document. <c>docs/api.md</c> describes it.</summary>
+/// <summary>
+/// Our own protocol, under <c>/v1/caches/{cache}</c>: JSON in and out, every error a problem document. <c>docs/api.md</c> describes it.
+/// </summary>
 internal static class PushRoutes
 {
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, CancellationToken stopping)
@@ -29,22 +31,28 @@ internal static class PushRoutes
             {
                 if (body.Value.Pin is { } pin)
                     http.Credential().DemandPin(pin.Name);
-                return new JsonAnswer<PushOpened>(await Of(http).BeginAsync(Cache(cache), body.Value, Operation(http.Request), http.RequestAborted), StatusCodes.Status201Created);
+                return new JsonAnswer<PushOpened>(await Of(http).BeginAsync(Cache(cache), body.Value, Operation(http.Request),
+                    http.RequestAborted), StatusCodes.Status201Created);
             })
             .Needs(Access.Push).Answers<PushOpened>(201, "Open a push of a whole closure").Fails(400, 404, 409, 413, 422);
 
         cacheRoute.MapPost("/pushes/{push}/uploaded", async (string cache, string push, JsonBody<UploadReport> body, HttpContext http) =>
-                new JsonAnswer<ReportAnswer>(await Of(http).ReportAsync(Cache(cache), Push(push), body.Value.Checked(), http.RequestAborted)))
-            .Needs(Access.Push).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations").Fails(400, 404, 410, 413);
+                new JsonAnswer<ReportAnswer>(await Of(http).ReportAsync(Cache(cache), Push(push), body.Value.Checked(),
+                    http.RequestAborted)))
+            .Needs(Access.Push).Answers<ReportAnswer>(200, "Report finished uploads, listings, logs and realisations")
+                .Fails(400, 404, 410, 413);
 
         cacheRoute.MapPost("/pushes/{push}/wait", async (string cache, string push, JsonBody<WaitRequest> body, HttpContext http) =>
             {
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
-                return new JsonAnswer<WaitAnswer>(await Of(http).WaitAsync(Cache(cache), Push(push), body.Value.Checked(parts.Limits.Paths), linked.Token));
+                return new JsonAnswer<WaitAnswer>(await Of(http).WaitAsync(Cache(cache), Push(push), body.Value.Checked(parts.Limits.Paths),
+                    linked.Token));
             })
-            .WithMetadata(WaitsByDesign.Instance).Needs(Access.Push).Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410, 413);
+            .WithMetadata(WaitsByDesign.Instance).Needs(Access.Push)
+                .Answers<WaitAnswer>(200, "Wait for paths that another push is uploading").Fails(400, 404, 410, 413);
 
-        cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls", async (string cache, string push, string upload, JsonBody<UrlsRequest> body, HttpContext http) =>
+        cacheRoute.MapPost("/pushes/{push}/uploads/{upload}/urls",
+            async (string cache, string push, string upload, JsonBody<UrlsRequest> body, HttpContext http) =>
                 new JsonAnswer<UrlsAnswer>(await Of(http).UrlsAsync(Cache(cache), Push(push), upload, body.Value, http.RequestAborted)))
             .Needs(Access.Push).Answers<UrlsAnswer>(200, "Fresh upload URLs of a grant").Fails(400, 404, 410);
 
@@ -58,7 +66,8 @@ internal static class PushRoutes
                 http.Response.Headers.RetryAfter = "1";
                 return new JsonAnswer<CommitAnswer>(answer, StatusCodes.Status202Accepted);
             })
-            .Needs(Access.Push).Answers<CommitAnswer>(200, "Publish the closure, all or nothing").Answers<CommitAnswer>(202).Fails(404, 409, 410);
+            .Needs(Access.Push).Answers<CommitAnswer>(200, "Publish the closure, all or nothing").Answers<CommitAnswer>(202)
+                .Fails(404, 409, 410);
 
         cacheRoute.MapPost("/pushes/{push}/renew", async (string cache, string push, HttpContext http) =>
                 new JsonAnswer<RenewAnswer>(await Of(http).RenewAsync(Cache(cache), Push(push), http.RequestAborted)))
@@ -80,5 +89,6 @@ internal static class PushRoutes
 
     private static PushId Push(string text) => PushId.TryParse(text, out var id)
         ? id
-        : throw new CacheProblemException(ProblemKind.UnknownPush, $"'{text}' is not the id of a push: it is what opening a push answered.");
+        : throw new CacheProblemException(ProblemKind.UnknownPush,
+            $"'{text}' is not the id of a push: it is what opening a push answered.");
 }

@@ -17,7 +17,8 @@ internal static class RequestChecks
 
     private static readonly SearchValues<char> Hex = SearchValues.Create("0123456789abcdefABCDEF");
 
-    /// <exception cref="CacheProblemException">It carries something malformed (<see cref="ProblemKind.BadRequest"/>) or too large (<see cref="ProblemKind.TooLarge"/>).</exception>
+    /// <exception cref="CacheProblemException">It carries something malformed (<see cref="ProblemKind.BadRequest"/>) or too large
+    /// (<see cref="ProblemKind.TooLarge"/>).</exception>
     public static UploadReport Checked(this UploadReport report)
     {
         foreach (var upload in report.Uploads)
@@ -25,7 +26,8 @@ internal static class RequestChecks
             if (upload.FileSize is < 1 or > NarInfo.MaxNarSize)
                 throw Bad($"fileSize of the upload '{upload.Upload}' is {upload.FileSize}: 1 to {NarInfo.MaxNarSize} is wanted.");
             if (upload.Md5.Count > MostParts || upload.Md5.Any(m => m.Length != Md5Digits || m.AsSpan().ContainsAnyExcept(Hex)))
-                throw Bad($"md5 of the upload '{upload.Upload}' is not a list of at most {MostParts} MD5s of {Md5Digits} hexadecimal digits.");
+                throw Bad(
+                    $"md5 of the upload '{upload.Upload}' is not a list of at most {MostParts} MD5s of {Md5Digits} hexadecimal digits.");
         }
 
         foreach (var listing in report.Listings)
@@ -45,7 +47,8 @@ internal static class RequestChecks
     /// <exception cref="CacheProblemException">It asks about more paths than a push may have.</exception>
     public static WaitRequest Checked(this WaitRequest request, int maxPaths) => request.Paths.Count <= maxPaths
         ? request
-        : throw new CacheProblemException(ProblemKind.TooLarge, $"{request.Paths.Count} paths were asked about; a push has at most {maxPaths}.");
+        : throw new CacheProblemException(ProblemKind.TooLarge,
+            $"{request.Paths.Count} paths were asked about; a push has at most {maxPaths}.");
 
     private static void CheckFrames(string what, byte[] content, int most)
     {
@@ -58,7 +61,8 @@ internal static class RequestChecks
     private static void CheckRealisation(RealisationContent realisation)
     {
         if (Encoding.UTF8.GetByteCount(realisation.Content) is > MostRealisation and var length)
-            throw new CacheProblemException(ProblemKind.TooLarge, $"The realisation {realisation.Id} has {length} bytes; at most {MostRealisation} are taken.");
+            throw new CacheProblemException(ProblemKind.TooLarge,
+                $"The realisation {realisation.Id} has {length} bytes; at most {MostRealisation} are taken.");
         try
         {
             using var json = JsonDocument.Parse(realisation.Content);

@@ -16,7 +16,8 @@ internal static class TokenRoutes
         var group = app.MapGroup("/v1/caches/{cache}/tokens").WithTags("tokens");
 
         group.MapPost("", async (string cache, JsonBody<CreateToken> body, HttpContext http) =>
-                new JsonAnswer<CreatedToken>(await tokens.As(http.Credential().Caller).CreateAsync(Cache(cache), body.Value, http.RequestAborted), StatusCodes.Status201Created))
+                new JsonAnswer<CreatedToken>(await tokens.As(http.Credential().Caller)
+                    .CreateAsync(Cache(cache), body.Value, http.RequestAborted), StatusCodes.Status201Created))
             .Needs(Access.Admin).Answers<CreatedToken>(201, "Make a token; its secret is told only here").Fails(400, 404, 409);
 
         group.MapGet("", async (string cache, string? revoked, CancellationToken cancel) =>
@@ -33,5 +34,6 @@ internal static class TokenRoutes
 
     private static long Token(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
         ? id
-        : throw new CacheProblemException(ProblemKind.UnknownToken, "This is not the id of a token: it is the number that the list of tokens tells.");
+        : throw new CacheProblemException(ProblemKind.UnknownToken,
+            "This is not the id of a token: it is the number that the list of tokens tells.");
 }

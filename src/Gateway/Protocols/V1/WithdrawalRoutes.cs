@@ -7,7 +7,9 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>Taking back what was published, under <c>/v1/caches/{cache}</c>: who published what, evictions, and the bars that they leave.</summary>
+/// <summary>
+/// Taking back what was published, under <c>/v1/caches/{cache}</c>: who published what, evictions, and the bars that they leave.
+/// </summary>
 internal static class WithdrawalRoutes
 {
     private const int DefaultPage = 100;
@@ -18,19 +20,22 @@ internal static class WithdrawalRoutes
         var group = app.MapGroup("/v1/caches/{cache}").WithTags("withdrawals");
 
         group.MapGet("/paths", async (string cache, string? by, string? since, string? after, string? limit, CancellationToken cancel) =>
-                new JsonAnswer<PublishedPaths>(await withdrawals.ListPathsAsync(Cache(cache), By(by), Since(since), after, Limit(limit), cancel)))
+                new JsonAnswer<PublishedPaths>(await withdrawals.ListPathsAsync(Cache(cache), By(by), Since(since), after,
+                    Limit(limit), cancel)))
             .Needs(Access.Admin).Answers<PublishedPaths>(200, "What a publisher has published").Fails(400, 404);
 
         group.MapPost("/evictions", async (string cache, JsonBody<EvictRequest> body, HttpContext http) =>
             {
                 using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
-                var eviction = await withdrawals.EvictAsync(Cache(cache), body.Value, http.Credential().Caller, Operation(http.Request), parts.CommitPatience, linked.Token);
+                var eviction = await withdrawals.EvictAsync(Cache(cache), body.Value, http.Credential().Caller, Operation(http.Request),
+                    parts.CommitPatience, linked.Token);
                 if (eviction.State != EvictionState.Running)
                     return new JsonAnswer<Eviction>(eviction);
                 http.Response.Headers.RetryAfter = "1";
                 return new JsonAnswer<Eviction>(eviction, StatusCodes.Status202Accepted);
             })
-            .Needs(Access.Admin).Answers<Eviction>(200, "Take paths back, with all that refers to them; or tell what would go").Answers<Eviction>(202).Fails(400, 404, 409);
+            .Needs(Access.Admin).Answers<Eviction>(200, "Take paths back, with all that refers to them; or tell what would go")
+                .Answers<Eviction>(202).Fails(400, 404, 409);
 
         group.MapGet("/bars", async (string cache, string? lifted, CancellationToken cancel) =>
                 new JsonAnswer<BarList>(await withdrawals.ListBarsAsync(Cache(cache), Flag(nameof(lifted), lifted), cancel)))
@@ -58,5 +63,6 @@ internal static class WithdrawalRoutes
 
     private static long Bar(string text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var id)
         ? id
-        : throw new CacheProblemException(ProblemKind.UnknownBar, "This is not the id of a bar: it is the number that the list of bars tells.");
+        : throw new CacheProblemException(ProblemKind.UnknownBar,
+            "This is not the id of a bar: it is the number that the list of bars tells.");
 }

@@ -127,7 +127,8 @@ public sealed class NixCopyScheduleTests
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
         await nix.PutNarAsync("a");
-        Assert.Equal(ProblemKind.MissingPaths, (await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("a", ["dependency"]))).Kind);
+        Assert.Equal(ProblemKind.MissingPaths,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("a", ["dependency"]))).Kind);
         Assert.False(await nix.AskAsync("dependency"));
         // Two days later its former key is free, and readers that remember the narinfo find the NAR again.
         await world.TravelAsync(TimeSpan.FromDays(2));
@@ -238,8 +239,10 @@ public sealed class NixCopyScheduleTests
         var nix = new StockNix(world);
         await nix.PutNarAsync("a");
         // The store does not answer the narinfo's write: it is not known whether it was done.
-        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().EndsWith(".narinfo", StringComparison.Ordinal) ? MemoryObjectStore.Answer.Lost : MemoryObjectStore.Answer.Normal);
-        await Assert.ThrowsAnyAsync<Exception>(() => world.Core.NixCopy.PublishAsync(CacheName.Default, StockNix.Caller(), StockNix.Info("a"), TimeSpan.Zero, CancellationToken.None));
+        world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().EndsWith(".narinfo", StringComparison.Ordinal)
+            ? MemoryObjectStore.Answer.Lost : MemoryObjectStore.Answer.Normal);
+        await Assert.ThrowsAnyAsync<Exception>(() => world.Core.NixCopy.PublishAsync(CacheName.Default, StockNix.Caller(),
+            StockNix.Info("a"), TimeSpan.Zero, CancellationToken.None));
         Assert.Equal("publishing", await world.StateOfAsync("a"));
         await world.StopAsync(world.Core);
         world.Store.OnWrite = (_, _) => Task.FromResult(MemoryObjectStore.Answer.Normal);
@@ -293,7 +296,8 @@ public sealed class NixCopyScheduleTests
         var nix = new StockNix(world);
         await nix.PutNarAsync("a");
         await nix.PutInfoAsync("a", deriver: "a.drv");
-        var log = new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null, Zstd.Compress("log"u8));
+        var log = new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null,
+            Zstd.Compress("log"u8));
         await nix.KeepAsync(log);
 
         // Whoever has the path's lock wants the log's next, as all do: it must be free, or the two wait for each other.

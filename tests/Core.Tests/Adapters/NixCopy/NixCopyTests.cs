@@ -69,23 +69,31 @@ public sealed class NixCopyTests
         var nix = new StockNix(world);
         var (file, _) = StockNix.File("a");
         var debug = Encoding.UTF8.GetBytes($$"""{"archive":"../nar/{{file}}","member":"lib/debug/x.debug"}""");
-        await nix.KeepAsync(new NixExtra(ObjectKey.Listing(World.Hash("a")), NixExtraKind.Listing, World.Hash("a"), null, Zstd.Compress("{}"u8)));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Listing(World.Hash("a")), NixExtraKind.Listing, World.Hash("a"), null,
+            Zstd.Compress("{}"u8)));
         await nix.KeepAsync(new NixExtra(ObjectKey.Parse("debuginfo/aabb"), NixExtraKind.DebugInfo, null, file.FileHash, debug));
-        await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"), null, Zstd.Compress("early"u8)));
-        Assert.NotNull(await world.Core.NixCopy.FindWaitingAsync(CacheName.Default, StockNix.Caller(), ObjectKey.Listing(World.Hash("a")), CancellationToken.None));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("a.drv"), "a.drv")), NixExtraKind.Log, World.Hash("a.drv"),
+            null, Zstd.Compress("early"u8)));
+        Assert.NotNull(await world.Core.NixCopy.FindWaitingAsync(CacheName.Default, StockNix.Caller(), ObjectKey.Listing(World.Hash("a")),
+            CancellationToken.None));
         Assert.Empty(world.Store.Objects);
 
         await nix.PutNarAsync("a");
         await nix.PutInfoAsync("a", deriver: "a.drv");
-        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{new string('0', 64)}!out")), NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Realisation(RealisationId.Parse($"sha256:{new string('0', 64)}!out")),
+            NixExtraKind.Realisation, World.Hash("a"), null, "{}"u8.ToArray()));
         await nix.CopyAsync("b");
         await nix.PutNarAsync("c");
         await nix.PutInfoAsync("c", deriver: "c.drv");
-        await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("c.drv"), "c.drv")), NixExtraKind.Log, World.Hash("c.drv"), null, Zstd.Compress("late"u8)));
+        await nix.KeepAsync(new NixExtra(ObjectKey.Log(new StorePath(World.Hash("c.drv"), "c.drv")), NixExtraKind.Log, World.Hash("c.drv"),
+            null, Zstd.Compress("late"u8)));
 
-        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv", $"log/{World.Hash("c.drv")}-c.drv", $"realisations/sha256:{new string('0', 64)}!out.doi"];
-        Assert.Equal(extras.Order(), world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal) && !k.StartsWith("nar/", StringComparison.Ordinal)).Order());
-        Assert.Contains($"../{world.NarInfoOf("a")!.Url}", Encoding.UTF8.GetString(world.Store.Objects["debuginfo/aabb"]), StringComparison.Ordinal);
+        string[] extras = [$"{World.Hash("a")}.ls", "debuginfo/aabb", $"log/{World.Hash("a.drv")}-a.drv",
+            $"log/{World.Hash("c.drv")}-c.drv", $"realisations/sha256:{new string('0', 64)}!out.doi"];
+        Assert.Equal(extras.Order(), world.Store.Objects.Keys.Where(k => !k.EndsWith(".narinfo", StringComparison.Ordinal)
+            && !k.StartsWith("nar/", StringComparison.Ordinal)).Order());
+        Assert.Contains($"../{world.NarInfoOf("a")!.Url}", Encoding.UTF8.GetString(world.Store.Objects["debuginfo/aabb"]),
+            StringComparison.Ordinal);
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from nix_pending"));
         Assert.Equal("", await world.FsckAsync());
 
@@ -121,7 +129,8 @@ public sealed class NixCopyTests
         Assert.Equal(nar, Assert.Single(world.Store.Objects).Value);
         Assert.EndsWith(".nar", world.Store.Objects.Keys.Single(), StringComparison.Ordinal);
 
-        Task ReceiveAsync(byte[] body) => world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(body), nar.Length, CancellationToken.None);
+        Task ReceiveAsync(byte[] body) => world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name,
+            new MemoryStream(body), nar.Length, CancellationToken.None);
     }
 
     [Fact]
@@ -131,7 +140,8 @@ public sealed class NixCopyTests
         var nix = new StockNix(world);
         var nar = "some contents"u8.ToArray();
         var name = StockNix.Name(nar, ".nar");
-        await world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(nar), nar.Length, CancellationToken.None);
+        await world.Core.NixCopy.ReceiveNarAsync(CacheName.Default, StockNix.Caller(), name, new MemoryStream(nar), nar.Length,
+            CancellationToken.None);
 
         var push = await world.BeginAsync(World.Closure(World.Path("a", content: "some contents", size: nar.Length)));
         Assert.Empty(push.Uploads);
@@ -154,7 +164,8 @@ public sealed class NixCopyTests
     public async Task A_path_that_somebody_called_wrongly_and_never_brought_is_published_under_its_name()
     {
         await using var world = await World.CreateAsync();
-        await world.AbortAsync(await world.BeginAsync(World.Closure(World.Path("a") with { Path = new StorePath(World.Hash("a"), "wrong") })));
+        await world.AbortAsync(
+            await world.BeginAsync(World.Closure(World.Path("a") with { Path = new StorePath(World.Hash("a"), "wrong") })));
 
         await new StockNix(world).CopyAsync("a");
 

@@ -20,7 +20,8 @@ internal sealed class StockNix(World world, string credential = "ci", CacheCore?
     private INixCopy Writer => (gateway ?? world.Core).NixCopy;
 
     /// <summary><c>GET &lt;hash&gt;.narinfo</c>: true for 200.</summary>
-    public Task<bool> AskAsync(string name) => Writer.PromisePathAsync(CacheName.Default, _caller, World.Hash(name), CancellationToken.None);
+    public Task<bool> AskAsync(string name) => Writer.PromisePathAsync(CacheName.Default, _caller, World.Hash(name),
+        CancellationToken.None);
 
     /// <summary><c>HEAD nar/…</c>: true for 200.</summary>
     public async Task<bool> AskNarAsync(string name, string? content = null) =>
@@ -32,8 +33,10 @@ internal sealed class StockNix(World world, string credential = "ci", CacheCore?
         return Writer.ReceiveNarAsync(CacheName.Default, _caller, file, new MemoryStream(body), body.Length, CancellationToken.None);
     }
 
-    public Task<NarInfoOutcome> PutInfoAsync(string name, string[]? references = null, string? content = null, string[]? signatures = null, string? deriver = null) =>
-        Writer.PublishAsync(CacheName.Default, _caller, Info(name, references, content, signatures, deriver), Patience, CancellationToken.None);
+    public Task<NarInfoOutcome> PutInfoAsync(string name, string[]? references = null, string? content = null, string[]? signatures = null,
+        string? deriver = null) =>
+        Writer.PublishAsync(CacheName.Default, _caller, Info(name, references, content, signatures, deriver), Patience,
+            CancellationToken.None);
 
     public Task KeepAsync(NixExtra extra) => Writer.KeepAsync(CacheName.Default, _caller, extra, Patience, CancellationToken.None);
 
@@ -57,7 +60,8 @@ internal sealed class StockNix(World world, string credential = "ci", CacheCore?
         return file;
     }
 
-    public static NarInfo Info(string name, string[]? references = null, string? content = null, string[]? signatures = null, string? deriver = null)
+    public static NarInfo Info(string name, string[]? references = null, string? content = null, string[]? signatures = null,
+        string? deriver = null)
     {
         var (file, body) = File(name, content);
         var nar = Encoding.UTF8.GetBytes(content ?? name);

@@ -137,9 +137,11 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
         await PutAsync("nar/there", Bytes(3));
 
         var outcomes = await Directory.ReceiveBatchAsync(
-            [(Ticket("nar/a", 10), 10), (null, 7), (Ticket("nar/there", 10), 5), (Ticket("nar/large", 10), 11), (Ticket("nar/b", 10), 4), (Ticket("nar/b", 10), 2)], Bodies([10, 7, 5, 11, 4, 2]), None);
+            [(Ticket("nar/a", 10), 10), (null, 7), (Ticket("nar/there", 10), 5), (Ticket("nar/large", 10), 11), (Ticket("nar/b", 10), 4),
+                (Ticket("nar/b", 10), 2)], Bodies([10, 7, 5, 11, 4, 2]), None);
 
-        Assert.Equal([UploadStatus.Stored, null, UploadStatus.Exists, UploadStatus.TooLarge, UploadStatus.Stored, UploadStatus.Exists], outcomes!);
+        Assert.Equal([UploadStatus.Stored, null, UploadStatus.Exists, UploadStatus.TooLarge, UploadStatus.Stored,
+            UploadStatus.Exists], outcomes!);
         Assert.Equal(["nar/a", "nar/b", "nar/there"], (await ListAsync("")).Select(o => o.Key.ToString()));
         Assert.Equal(Bytes(10), await ReadAsync(Key("nar/a")));
         Assert.Equal(Bytes(4), await ReadAsync(Key("nar/b")));
@@ -172,7 +174,8 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
 
     private static MemoryStream Bodies(IEnumerable<int> sizes) => new([.. sizes.SelectMany(size => Bytes(size))]);
 
-    private UploadTicket? Ticket(string key, long max) => Directory.TryVerifyWhole(Store.SignPut(Key(key), max, TimeSpan.FromMinutes(1)).Url.AbsoluteUri, _clock.Now);
+    private UploadTicket? Ticket(string key, long max) =>
+        Directory.TryVerifyWhole(Store.SignPut(Key(key), max, TimeSpan.FromMinutes(1)).Url.AbsoluteUri, _clock.Now);
 
     [Fact]
     public async Task A_part_under_way_cannot_alter_the_object_once_it_is_complete()
@@ -293,14 +296,16 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
 
     private static Task<UploadStatus?> UploadAsync(DirectoryObjectStore store, Uri url, Stream body, long length, DateTimeOffset now)
     {
-        var query = url.Query.TrimStart('?').Split('&').Select(p => p.Split('=', 2)).ToDictionary(p => p[0], p => p.Length > 1 ? Uri.UnescapeDataString(p[1]) : "");
+        var query = url.Query.TrimStart('?').Split('&').Select(p => p.Split('=', 2))
+            .ToDictionary(p => p[0], p => p.Length > 1 ? Uri.UnescapeDataString(p[1]) : "");
         var path = Uri.UnescapeDataString(url.AbsolutePath[(url.AbsolutePath.IndexOf("/upload/", StringComparison.Ordinal) + 8)..]);
         return store.TryVerify(path, query.GetValueOrDefault, now) is { } ticket ? Receive(ticket) : Task.FromResult<UploadStatus?>(null);
 
         async Task<UploadStatus?> Receive(UploadTicket ticket) => await store.ReceiveAsync(ticket, body, length, None);
     }
 
-    private Task<UploadStatus?> UploadAsync(DirectoryObjectStore store, Uri url, Stream body, long length) => UploadAsync(store, url, body, length, _clock.Now);
+    private Task<UploadStatus?> UploadAsync(DirectoryObjectStore store, Uri url, Stream body, long length) =>
+        UploadAsync(store, url, body, length, _clock.Now);
 
     private static int StatusOf(UploadStatus status) => status switch
     {
@@ -313,7 +318,8 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
     };
 
     private DirectoryObjectStore Open(string scope = "default", byte secret = 1) => new(
-        new DirectoryOptions { Root = _root, PublicUrl = new Uri("http://127.0.0.1:5751/v1/caches/default/"), UrlSecret = [.. Enumerable.Repeat(secret, 32)], Scope = scope }, _clock);
+        new DirectoryOptions { Root = _root, PublicUrl = new Uri("http://127.0.0.1:5751/v1/caches/default/"),
+            UrlSecret = [.. Enumerable.Repeat(secret, 32)], Scope = scope }, _clock);
 
     private void AssertNoTempFiles() => Assert.Empty(System.IO.Directory.EnumerateFileSystemEntries(Path.Combine(_root, ".tmp")));
 }

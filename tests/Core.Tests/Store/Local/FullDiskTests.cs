@@ -22,7 +22,8 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
         if (SmallDisk.MissingReason is not null)
             return;
         _disk = await SmallDisk.OnAsync(_folder.Path, 8);
-        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://cache"), UrlSecret = new byte[32] });
+        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://cache"),
+            UrlSecret = new byte[32] });
         await _store.PutAsync(ObjectKey.Parse("nar/there"), new byte[10], Text, Fence, None);
     }
 
@@ -50,7 +51,8 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
     {
         var free = _disk.Free;
 
-        var e = await Assert.ThrowsAsync<ObjectStoreException>(() => _store.ReceiveAsync(Ticket("nar/a"), new FillingStream(_disk, new byte[2 << 20]), 2 << 20, None));
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(() =>
+            _store.ReceiveAsync(Ticket("nar/a"), new FillingStream(_disk, new byte[2 << 20]), 2 << 20, None));
 
         Assert.True(FullDisk.Is(e));
         File.Delete(Path.Combine(_disk.Folder, ".ballast"));
@@ -66,13 +68,15 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
         var free = _disk.Free;
 
         var e = await Assert.ThrowsAsync<ObjectStoreException>(() =>
-            _store.ReceiveAsync(new UploadTicket(ObjectKey.Parse("nar/a"), null, new UploadPart(id, 2, PartSize), default), new FillingStream(_disk, new byte[PartSize]), PartSize, None));
+            _store.ReceiveAsync(new UploadTicket(ObjectKey.Parse("nar/a"), null, new UploadPart(id, 2, PartSize), default),
+                new FillingStream(_disk, new byte[PartSize]), PartSize, None));
 
         Assert.True(FullDisk.Is(e));
         File.Delete(Path.Combine(_disk.Folder, ".ballast"));
         Assert.Equal(free, _disk.Free);
         await _store.PutPartAsync(ObjectKey.Parse("nar/a"), id, PartSize, 2, new byte[PartSize], None);
-        Assert.True(await _store.CompleteMultipartAsync(ObjectKey.Parse("nar/a"), id, 2 * PartSize, [new string('0', 32), new string('0', 32)], None));
+        Assert.True(await _store.CompleteMultipartAsync(ObjectKey.Parse("nar/a"), id, 2 * PartSize,
+            [new string('0', 32), new string('0', 32)], None));
     }
 
     [SmallDiskFact]
@@ -84,7 +88,8 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
         [
             () => _store.PutAsync(ObjectKey.Parse("pins/x"), body, Text, Fence, None),
             () => _store.StageAsync([new ObjectWrite(ObjectKey.Parse("pins/x"), body, Text)], None),
-            () => _store.StageAsync([.. Enumerable.Range(0, 40).Select(i => new ObjectWrite(ObjectKey.Parse($"log/{i}"), body, Text))], None),
+            () => _store.StageAsync([.. Enumerable.Range(0, 40).Select(i => new ObjectWrite(ObjectKey.Parse($"log/{i}"), body, Text))],
+                None),
             () => _store.PutNewAsync(ObjectKey.Parse("nar/x"), body, None),
             () => _store.ReceiveBatchAsync([(Ticket("nar/x"), body.Length)], new MemoryStream(body), None),
             () => _store.BeginMultipartAsync(ObjectKey.Parse("nar/x"), 5 << 20, None),
@@ -115,15 +120,18 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
     [InlineData(28, true)]
     [InlineData(122, true)]
     [InlineData(13, false)]
-    public void A_quota_is_as_good_as_a_full_disk(int error, bool isFull) => Assert.Equal(isFull, FullDisk.Is(new ObjectStoreException("x", isTransient: false, new Win32Exception(error))));
+    public void A_quota_is_as_good_as_a_full_disk(int error, bool isFull) =>
+        Assert.Equal(isFull, FullDisk.Is(new ObjectStoreException("x", isTransient: false, new Win32Exception(error))));
 
     private static UploadTicket Ticket(string key) => new(ObjectKey.Parse(key), null, null, default);
 
-    private Task<UploadStatus> PutAsync(string key, int size) => _store.ReceiveAsync(Ticket(key), new MemoryStream(new byte[size]), size, None);
+    private Task<UploadStatus> PutAsync(string key, int size) =>
+        _store.ReceiveAsync(Ticket(key), new MemoryStream(new byte[size]), size, None);
 
     private sealed class UnreadableStream : MemoryStream
     {
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new InvalidOperationException("nobody should read this");
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            throw new InvalidOperationException("nobody should read this");
     }
 
     /// <summary>Fills the disk before its second half is read.</summary>

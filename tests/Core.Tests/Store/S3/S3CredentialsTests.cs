@@ -21,7 +21,8 @@ public sealed class S3CredentialsTests
         await keys.GetCredentialsAsync();
 
         var presigner = new S3Presigner(new Uri("https://b.example.org/"), "", "us-east-1", keys);
-        var (_, expires) = presigner.ForLife("PUT", ObjectKey.Parse("a"), [], new Dictionary<string, string>(), DateTimeOffset.UtcNow, TimeSpan.FromDays(1));
+        var (_, expires) = presigner.ForLife("PUT", ObjectKey.Parse("a"), [], new Dictionary<string, string>(), DateTimeOffset.UtcNow,
+            TimeSpan.FromDays(1));
         // The SDK takes a minute off.
         Assert.InRange(expires.UtcDateTime, ends - TimeSpan.FromMinutes(2), ends);
     }
@@ -33,7 +34,8 @@ public sealed class S3CredentialsTests
     [InlineData(503, true)]
     public async Task What_the_token_service_answers_tells_whether_another_attempt_may_help(int status, bool isTransient)
     {
-        var answer = new AmazonServiceException("as it says", new IOException("of the SDK"), ErrorType.Unknown, "Code", "1", (System.Net.HttpStatusCode)status);
+        var answer = new AmazonServiceException("as it says", new IOException("of the SDK"), ErrorType.Unknown, "Code", "1",
+            (System.Net.HttpStatusCode)status);
         using var plain = new Source(() => throw answer);
         using var wrapped = new Source(() => throw new AmazonClientException("Error calling AssumeRole", answer));
 
@@ -47,7 +49,8 @@ public sealed class S3CredentialsTests
     [Fact]
     public void What_went_wrong_is_named_down_to_its_cause()
     {
-        using var source = new Source(() => throw new InvalidOperationException("A token could not be loaded.", new FileNotFoundException("no file '/token'")));
+        using var source = new Source(() => throw new InvalidOperationException("A token could not be loaded.",
+            new FileNotFoundException("no file '/token'")));
 
         var failed = Assert.Throws<ObjectStoreException>(() => new S3Credentials(source).GetCredentials());
 
@@ -61,6 +64,7 @@ public sealed class S3CredentialsTests
 
         public Source(Func<DateTime> ends) => (_ends, PreemptExpiryTime) = (ends, TimeSpan.FromMinutes(15));
 
-        protected override CredentialsRefreshState GenerateNewCredentials() => new(new ImmutableCredentials("access", "secret", "token"), _ends());
+        protected override CredentialsRefreshState GenerateNewCredentials() =>
+            new(new ImmutableCredentials("access", "secret", "token"), _ends());
     }
 }

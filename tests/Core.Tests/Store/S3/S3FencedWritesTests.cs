@@ -37,7 +37,8 @@ public sealed class S3FencedWritesTests
     [Fact]
     public async Task Slow_down_is_an_answer_and_is_tried_again()
     {
-        await using var server = new ScriptedStore(SlowDown, ScriptedStore.Error("429 Too Many Requests", "TooManyRequests"), ScriptedStore.Ok);
+        await using var server = new ScriptedStore(SlowDown, ScriptedStore.Error("429 Too Many Requests", "TooManyRequests"),
+            ScriptedStore.Ok);
 
         Assert.Equal(FencedOutcome.Done, await PutAsync(server));
         Assert.Equal(3, server.Requests);
@@ -147,7 +148,8 @@ public sealed class S3FencedWritesTests
 
         await using var worse = new ScriptedStore(ScriptedStore.Error("403 Forbidden", "InvalidAccessKeyId"));
         using var refused = Open(worse.Url);
-        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await refused.ListAsync("", default).GetAsyncEnumerator().MoveNextAsync());
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await refused.ListAsync("", default).GetAsyncEnumerator()
+            .MoveNextAsync());
         Assert.False(e.IsTransient);
         Assert.Contains("InvalidAccessKeyId", e.Message, StringComparison.Ordinal);
         Assert.Equal(1, worse.Requests);

@@ -108,7 +108,8 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
     [Fact]
     public async Task A_fence_passes_and_what_was_accepted_before_it_stays()
     {
-        var presigner = new S3Presigner(_options.BucketUrl, _options.KeyPrefix, _options.Region, new BasicAWSCredentials(_options.AccessKey, _options.SecretKey));
+        var presigner = new S3Presigner(_options.BucketUrl, _options.KeyPrefix, _options.Region,
+            new BasicAWSCredentials(_options.AccessKey, _options.SecretKey));
         var fence = DateTimeOffset.UtcNow.AddSeconds(3);
         var url = presigner.UntilFence("PUT", Key("a"), [], NoHeaders, fence, DateTimeOffset.UtcNow);
         Assert.Equal(200, (await UploadAsync(url, NoHeaders, Bytes(1))).Status);
@@ -161,10 +162,12 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
 
         using var other = (await CephServer.Shared).CreateSecondClient();
         var seen = new Dictionary<string, byte[]>();
-        await foreach (var item in other.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(_options.Bucket).WithPrefix(_options.Prefix).WithRecursive(true)))
+        await foreach (var item in other.ListObjectsEnumAsync(new ListObjectsArgs().WithBucket(_options.Bucket).WithPrefix(_options.Prefix)
+            .WithRecursive(true)))
         {
             using var bytes = new MemoryStream();
-            var stat = await other.GetObjectAsync(new GetObjectArgs().WithBucket(_options.Bucket).WithObject(item.Key).WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
+            var stat = await other.GetObjectAsync(new GetObjectArgs().WithBucket(_options.Bucket).WithObject(item.Key)
+                .WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
             Assert.Equal((bytes.Length, (ulong)bytes.Length), (stat.Size, item.Size));
             seen.Add(item.Key[(_options.Prefix.Length + 1)..], bytes.ToArray());
         }
@@ -212,7 +215,8 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         using var store = new S3ObjectStore(_options with { Bucket = "no-such-bucket" });
 
         Assert.Null(await store.HeadAsync(Key("a"), None));
-        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await store.ListAsync("", None).GetAsyncEnumerator().MoveNextAsync());
+        var e = await Assert.ThrowsAsync<ObjectStoreException>(async () => await store.ListAsync("", None).GetAsyncEnumerator()
+            .MoveNextAsync());
         Assert.Contains("NoSuchBucket", e.Message, StringComparison.Ordinal);
         e = await Assert.ThrowsAsync<ObjectStoreException>(() => store.PutAsync(Key("a"), Bytes(1), Text, Later, None));
         Assert.Contains("NoSuchBucket", e.Message, StringComparison.Ordinal);

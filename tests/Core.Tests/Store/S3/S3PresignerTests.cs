@@ -12,14 +12,16 @@ public sealed class S3PresignerTests
     private static readonly DateTimeOffset Day = new(2013, 5, 24, 0, 0, 0, TimeSpan.Zero);
 
     private readonly S3Presigner _presigner = new(
-        new Uri("https://examplebucket.s3.amazonaws.com/"), "", "us-east-1", new BasicAWSCredentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"));
+        new Uri("https://examplebucket.s3.amazonaws.com/"), "", "us-east-1",
+            new BasicAWSCredentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"));
 
     [Fact]
     public void The_example_of_the_S3_reference_has_its_signature()
     {
         var (url, expires) = _presigner.ForLife("GET", ObjectKey.Parse("test.txt"), [], NoHeaders, Day, TimeSpan.FromDays(1));
 
-        Assert.Contains("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404", url.Query, StringComparison.Ordinal);
+        Assert.Contains("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404", url.Query,
+            StringComparison.Ordinal);
         Assert.Equal(Day.AddDays(1), expires);
     }
 
@@ -35,8 +37,10 @@ public sealed class S3PresignerTests
         var url = _presigner.UntilFence("PUT", ObjectKey.Parse("a"), [], NoHeaders, fence, Day.AddSeconds(skewSeconds));
 
         var query = HttpUtility.ParseQueryString(url.Query);
-        var signed = DateTimeOffset.ParseExact(query["X-Amz-Date"]!, "yyyyMMdd'T'HHmmss'Z'", null, System.Globalization.DateTimeStyles.AssumeUniversal);
-        Assert.Equal(Day.AddSeconds(20), signed.AddSeconds(int.Parse(query["X-Amz-Expires"]!, System.Globalization.CultureInfo.InvariantCulture)));
+        var signed = DateTimeOffset.ParseExact(query["X-Amz-Date"]!, "yyyyMMdd'T'HHmmss'Z'", null,
+            System.Globalization.DateTimeStyles.AssumeUniversal);
+        Assert.Equal(Day.AddSeconds(20),
+            signed.AddSeconds(int.Parse(query["X-Amz-Expires"]!, System.Globalization.CultureInfo.InvariantCulture)));
         Assert.True(signed < Day, "a signing time in the store's future would be refused");
     }
 

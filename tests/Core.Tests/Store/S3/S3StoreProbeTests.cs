@@ -10,7 +10,10 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Store.S3;
 
-/// <summary>What the probe finds out about a real bucket, and about the same through a proxy that does as other stores do; and that what follows from it works.</summary>
+/// <summary>
+/// What the probe finds out about a real bucket, and about the same through a proxy that does as other stores do; and that what follows
+/// from it works.
+/// </summary>
 public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
 {
     private static readonly ObjectKey Key = ObjectKey.Parse("nar/a");
@@ -53,7 +56,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_bucket_with_versions_is_tried_as_it_is_and_no_URL_works_twice_in_it()
     {
         using var client = _server.CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = _bucket, VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = _bucket,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
         using var store = Open();
 
         var traits = await store.ProbeAsync(default);
@@ -70,12 +74,14 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     [S3Fact]
     public async Task A_refused_deletion_is_found_and_does_not_keep_the_server_from_starting()
     {
-        await _server.SetPolicyAsync(_bucket, $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{_bucket}}/*"]}]}""");
+        await _server.SetPolicyAsync(_bucket,
+            $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{_bucket}}/*"]}]}""");
         using var store = Open();
 
         Assert.Equal("AccessDenied", (await store.ProbeAsync(default)).DeletionRefused?.Code);
         // What is left of it is no trouble to the next one.
-        Assert.Equal((true, "AccessDenied"), ((await store.ProbeAsync(default)) is var again && again.HoldsIfNoneMatch, again.DeletionRefused?.Code));
+        Assert.Equal((true, "AccessDenied"), ((await store.ProbeAsync(default)) is var again && again.HoldsIfNoneMatch,
+            again.DeletionRefused?.Code));
     }
 
     [S3Theory]
@@ -83,7 +89,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     [InlineData(false)]
     public async Task Where_ETags_are_no_MD5_all_that_a_cache_does_works(bool looksLikeOne)
     {
-        _proxy.ETag = etag => etag.Contains('-', StringComparison.Ordinal) ? etag : looksLikeOne ? new string([.. etag.Reverse()]) : $"kms+{etag[..7]}";
+        _proxy.ETag = etag => etag.Contains('-', StringComparison.Ordinal) ? etag : looksLikeOne ? new string([.. etag.Reverse()])
+            : $"kms+{etag[..7]}";
         using var store = Open(_proxy.Url);
 
         var traits = await store.ProbeAsync(default);
@@ -125,7 +132,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
                 ? (200, "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>GOVERNANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>")
                 : S3Proxy.Error(403, "AccessDenied"),
             { HttpMethod: "PUT" } when request.Headers["Content-MD5"] is null =>
-                S3Proxy.Error(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"),
+                S3Proxy.Error(400, "InvalidRequest",
+                    "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"),
             _ => null,
         };
         using var store = Open(_proxy.Url);
@@ -150,7 +158,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     [InlineData(403, "AccessDenied")]
     public async Task Where_many_objects_cannot_be_deleted_by_one_request_each_is_deleted_by_its_own(int status, string code)
     {
-        _proxy.Answer = request => request is { HttpMethod: "POST" } && request.RawUrl!.Contains("delete=", StringComparison.Ordinal) ? S3Proxy.Error(status, code) : null;
+        _proxy.Answer = request => request is { HttpMethod: "POST" } && request.RawUrl!.Contains("delete=", StringComparison.Ordinal)
+            ? S3Proxy.Error(status, code) : null;
         using var store = Open(_proxy.Url);
 
         var traits = await store.ProbeAsync(default);
@@ -161,7 +170,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         foreach (var key in keys[..^1])
             await store.PutNewAsync(key, Bytes, default);
         // The last one is not there, and counts as deleted.
-        Assert.All(await store.DeleteAsync(keys, DateTimeOffset.UtcNow.AddSeconds(30), default), outcome => Assert.Equal(FencedOutcome.Done, outcome));
+        Assert.All(await store.DeleteAsync(keys, DateTimeOffset.UtcNow.AddSeconds(30), default), outcome =>
+            Assert.Equal(FencedOutcome.Done, outcome));
         await foreach (var left in store.ListAsync("", default))
             Assert.Fail($"{left}");
         Assert.Equal([FencedOutcome.Refused], await store.DeleteAsync(keys[..1], DateTimeOffset.UtcNow.AddSeconds(-1), default));
@@ -170,7 +180,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     [S3Fact]
     public async Task A_store_that_refuses_a_body_with_its_MD5_is_refused_with_what_to_do()
     {
-        _proxy.Answer = request => request is { HttpMethod: "PUT" } && request.Headers["Content-MD5"] is not null ? S3Proxy.Error(400, "InvalidArgument") : null;
+        _proxy.Answer = request => request is { HttpMethod: "PUT" } && request.Headers["Content-MD5"] is not null
+            ? S3Proxy.Error(400, "InvalidArgument") : null;
         using var store = Open(_proxy.Url);
 
         var e = await Assert.ThrowsAsync<ObjectStoreException>(() => store.ProbeAsync(default));
@@ -200,7 +211,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         _proxy.Answer = request =>
         {
             // What is listed first is not put yet.
-            if (request.HttpMethod != method || !request.RawUrl!.Contains(part, StringComparison.Ordinal) || !first || !_proxy.Requests.Any(r => r.StartsWith("PUT", StringComparison.Ordinal)))
+            if (request.HttpMethod != method || !request.RawUrl!.Contains(part, StringComparison.Ordinal) || !first
+                || !_proxy.Requests.Any(r => r.StartsWith("PUT", StringComparison.Ordinal)))
                 return null;
             first = false;
             DeleteNow(ObjectKey.Parse("store-probe"));
@@ -224,7 +236,9 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         for (at = 0; at < requests; at++)
         {
             // One of each sort.
-            foreach (var (status, code, mends) in new[] { (403, "AccessDenied", false), (400, "MissingContentMD5", false), (501, "NotImplemented", false), (404, "NoSuchKey", false), (400, "BadDigest", false), (503, "SlowDown", true), (500, "InternalError", true) })
+            foreach (var (status, code, mends) in new[] { (403, "AccessDenied", false), (400, "MissingContentMD5", false),
+                (501, "NotImplemented", false), (404, "NoSuchKey", false), (400, "BadDigest", false), (503, "SlowDown", true),
+                (500, "InternalError", true) })
             {
                 (request, answer) = (0, S3Proxy.Error(status, code));
                 var (traits, e) = (default(StoreTraits), default(Exception));
@@ -239,7 +253,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
                 }
 
                 if (mends)
-                    Assert.True(traits == new StoreTraits { Ahead = traits?.Ahead ?? default }, $"request {at} of {requests}, {code}: {traits} {e}");
+                    Assert.True(traits == new StoreTraits { Ahead = traits?.Ahead ?? default },
+                        $"request {at} of {requests}, {code}: {traits} {e}");
             }
         }
 
@@ -256,7 +271,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         Assert.Equal(HttpStatusCode.BadRequest, await UploadAsync(url.Url, url.Headers, Bytes, MD5.HashData([1])));
         Assert.Equal(HttpStatusCode.OK, await UploadAsync(url.Url, url.Headers, Bytes, MD5.HashData(Bytes)));
         var upload = await store.BeginMultipartAsync(Key, 5_000, default);
-        Assert.Equal(HttpStatusCode.OK, await UploadAsync(store.SignParts(Key, upload, 5_000, 1, 1, TimeSpan.FromMinutes(1))[0], new Dictionary<string, string>(), Bytes, MD5.HashData(Bytes)));
+        Assert.Equal(HttpStatusCode.OK, await UploadAsync(store.SignParts(Key, upload, 5_000, 1, 1, TimeSpan.FromMinutes(1))[0],
+            new Dictionary<string, string>(), Bytes, MD5.HashData(Bytes)));
     }
 
     [S3Fact]
@@ -269,7 +285,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         Assert.Contains(await RefusalAsync(options with { AccessKey = "nobody" }), (string[])["InvalidAccessKeyId", "AccessDenied"]);
         Assert.NotNull(await RefusalAsync(options with { Endpoint = new Uri(_server.Endpoint, _bucket) }));
 
-        _proxy.Answer = request => request.HttpMethod == "GET" && request.RawUrl!.Contains("list-type", StringComparison.Ordinal) ? S3Proxy.Error(403, "AccessDenied") : null;
+        _proxy.Answer = request => request.HttpMethod == "GET" && request.RawUrl!.Contains("list-type", StringComparison.Ordinal)
+            ? S3Proxy.Error(403, "AccessDenied") : null;
         Assert.Equal("AccessDenied", await RefusalAsync(options with { Endpoint = _proxy.Url }));
         _proxy.Answer = _ => S3Proxy.Error(403, "RequestTimeTooSkewed");
         Assert.Equal("RequestTimeTooSkewed", await RefusalAsync(options with { Endpoint = _proxy.Url }));
@@ -299,7 +316,8 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
         return bytes.ToArray();
     }
 
-    private static async Task<HttpStatusCode> UploadAsync(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body, byte[]? md5 = null)
+    private static async Task<HttpStatusCode> UploadAsync(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body,
+        byte[]? md5 = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, url) { Content = new ByteArrayContent(body) };
         request.Content.Headers.ContentMD5 = md5;
@@ -315,5 +333,6 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
 
     private S3ObjectStore Open(Uri? endpoint = null) => new(Options(endpoint ?? _server.Endpoint));
 
-    private S3Options Options(Uri endpoint) => new() { Endpoint = endpoint, Region = _server.Region, AccessKey = _server.AccessKey, SecretKey = _server.SecretKey, Bucket = _bucket };
+    private S3Options Options(Uri endpoint) => new() { Endpoint = endpoint, Region = _server.Region, AccessKey = _server.AccessKey,
+        SecretKey = _server.SecretKey, Bucket = _bucket };
 }

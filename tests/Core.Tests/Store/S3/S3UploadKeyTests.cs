@@ -8,7 +8,9 @@ using Xunit;
 
 namespace OrleansCache.Core.Tests.Store.S3;
 
-/// <summary>What the key that signs clients' URLs may do in a bucket with the policy of docs/server.md, and what the server finds out about it.</summary>
+/// <summary>
+/// What the key that signs clients' URLs may do in a bucket with the policy of docs/server.md, and what the server finds out about it.
+/// </summary>
 public sealed class S3UploadKeyTests : IAsyncLifetime
 {
     private const string Prefix = "cache/";
@@ -86,10 +88,13 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
         await store.PutNewAsync(Key("nar/servers"), _body, None);
         await store.PutNewAsync(Key("servers.narinfo"), _body, None);
         var before = await StateAsync(store);
-        var presigner = new S3Presigner(_options.BucketUrl, Prefix, _options.Region, new BasicAWSCredentials(_user.AccessKey, _user.SecretKey));
-        var url = presigner.UntilFence(method, key is null ? null : Key(key), [], NoHeaders, DateTimeOffset.UtcNow.AddMinutes(1), DateTimeOffset.UtcNow);
+        var presigner = new S3Presigner(_options.BucketUrl, Prefix, _options.Region,
+            new BasicAWSCredentials(_user.AccessKey, _user.SecretKey));
+        var url = presigner.UntilFence(method, key is null ? null : Key(key), [], NoHeaders, DateTimeOffset.UtcNow.AddMinutes(1),
+            DateTimeOffset.UtcNow);
 
-        var status = await SendAsync(new HttpMethod(method), url, source is null ? NoHeaders : new() { ["x-amz-copy-source"] = $"/{_options.Bucket}/{Prefix}{source}" });
+        var status = await SendAsync(new HttpMethod(method), url, source is null ? NoHeaders
+            : new() { ["x-amz-copy-source"] = $"/{_options.Bucket}/{Prefix}{source}" });
 
         Assert.Equal(403, status);
         Assert.Equal(before, await StateAsync(store));
@@ -111,7 +116,8 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
         using var store = new S3ObjectStore(_options with { UploadAccessKey = _ceph.AccessKey, UploadSecretKey = _ceph.SecretKey });
         await store.PutNewAsync(Key("nar/servers"), _body, None);
 
-        Assert.Equal(new UploadKeyRights { Gets = true, Lists = true, Deletes = true, PutsElsewhere = true }, await store.ProbeUploadKeyAsync(None));
+        Assert.Equal(new UploadKeyRights { Gets = true, Lists = true, Deletes = true, PutsElsewhere = true },
+            await store.ProbeUploadKeyAsync(None));
 
         Assert.Equal("nar/servers", Assert.Single(await StateAsync(store)).Key.ToString());
     }
@@ -125,20 +131,25 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
     public async Task Each_right_too_many_is_found(string action, string on, bool gets, bool lists, bool deletes, bool puts)
     {
         var resource = action == "s3:ListBucket" ? _options.Bucket : $"{_options.Bucket}/{Prefix}{on}";
-        var allowed = $$"""{"Effect":"Allow","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["{{action}}"],"Resource":["arn:aws:s3:::{{resource}}"]}""";
+        var allowed =
+            $$"""{"Effect":"Allow","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["{{action}}"],"Resource":["arn:aws:s3:::{{resource}}"]}""";
         // What is allowed explicitly may not be denied.
-        var policy = _user.Policy(_options.Bucket, Prefix, allowed).Replace("s3:Get*", gets ? "s3:GetObjectAcl" : "s3:Get*", StringComparison.Ordinal)
-            .Replace("s3:List*", lists ? "s3:GetObjectAcl" : "s3:List*", StringComparison.Ordinal).Replace("s3:Delete*", deletes ? "s3:GetObjectAcl" : "s3:Delete*", StringComparison.Ordinal);
+        var policy = _user.Policy(_options.Bucket, Prefix, allowed).Replace("s3:Get*", gets ? "s3:GetObjectAcl" : "s3:Get*",
+            StringComparison.Ordinal)
+            .Replace("s3:List*", lists ? "s3:GetObjectAcl" : "s3:List*", StringComparison.Ordinal)
+                .Replace("s3:Delete*", deletes ? "s3:GetObjectAcl" : "s3:Delete*", StringComparison.Ordinal);
         await _ceph.SetPolicyAsync(_options.Bucket, policy);
         using var store = new S3ObjectStore(_options);
 
-        Assert.Equal(new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = puts }, await store.ProbeUploadKeyAsync(None));
+        Assert.Equal(new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = puts },
+            await store.ProbeUploadKeyAsync(None));
     }
 
     [UploadUserFact]
     public async Task Without_the_denial_an_uploader_reads_what_it_has_put()
     {
-        await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(_options.Bucket, Prefix).Replace("\"s3:Get*\",", "", StringComparison.Ordinal));
+        await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(_options.Bucket, Prefix)
+            .Replace("\"s3:Get*\",", "", StringComparison.Ordinal));
         using var store = new S3ObjectStore(_options);
 
         Assert.Equal(new UploadKeyRights { Gets = true }, await store.ProbeUploadKeyAsync(None));
@@ -151,7 +162,8 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
         await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(
             _options.Bucket, Prefix,
             $$"""{"Effect":"Allow","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["s3:GetObject"],"Resource":["{{all}}"]}""",
-            $$"""{"Effect":"Deny","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["s3:GetObject"],"Resource":["{{nars}}"]}""").Replace("\"s3:Get*\",", "", StringComparison.Ordinal));
+            $$"""{"Effect":"Deny","Principal":{"AWS":["{{_user.Arn}}"]},"Action":["s3:GetObject"],"Resource":["{{nars}}"]}""")
+                .Replace("\"s3:Get*\",", "", StringComparison.Ordinal));
         using var store = new S3ObjectStore(_options);
 
         Assert.Equal(new UploadKeyRights { Gets = true }, await store.ProbeUploadKeyAsync(None));
@@ -173,7 +185,8 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
     [UploadUserFact]
     public async Task Uploads_that_the_server_cannot_read_are_found()
     {
-        await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(_options.Bucket, Prefix).Replace($"\"{_user.ServerArn}\"", "\"arn:aws:iam:::user/nobody\"", StringComparison.Ordinal));
+        await _ceph.SetPolicyAsync(_options.Bucket, _user.Policy(_options.Bucket, Prefix)
+            .Replace($"\"{_user.ServerArn}\"", "\"arn:aws:iam:::user/nobody\"", StringComparison.Ordinal));
         using var store = new S3ObjectStore(_options);
 
         Assert.True((await store.ProbeUploadKeyAsync(None))!.HidesFromServer);
@@ -199,7 +212,8 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
 
     private async Task<int> SendAsync(HttpMethod method, Uri url, IReadOnlyDictionary<string, string> headers)
     {
-        using var request = new HttpRequestMessage(method, url) { Content = method != HttpMethod.Put ? null : new ByteArrayContent(headers.ContainsKey("x-amz-copy-source") ? [] : _body) };
+        using var request = new HttpRequestMessage(method, url) { Content = method != HttpMethod.Put ? null
+            : new ByteArrayContent(headers.ContainsKey("x-amz-copy-source") ? [] : _body) };
         foreach (var (name, value) in headers)
         {
             if (!request.Headers.TryAddWithoutValidation(name, value))

@@ -40,7 +40,8 @@ internal sealed class Niks3Cache : IAsyncDisposable
     public IReadOnlyList<Uri> Urls => [.. _gateways.Select(g => new Uri(g.App.Urls.First()))];
 
     /// <param name="uploader">Who signs the URLs that clients upload to, on S3; null: the servers' own user.</param>
-    public static async Task<Niks3Cache> StartAsync(bool onS3 = false, Func<IObjectStore, IObjectStore>? through = null, UploadUser? uploader = null)
+    public static async Task<Niks3Cache> StartAsync(bool onS3 = false, Func<IObjectStore, IObjectStore>? through = null,
+        UploadUser? uploader = null)
     {
         var cache = new Niks3Cache { Through = through ?? (store => store) };
         cache._database = await (await PostgresServer.Shared).CreateDatabaseAsync();
@@ -72,7 +73,8 @@ internal sealed class Niks3Cache : IAsyncDisposable
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var url = new Uri($"http://{listener.LocalEndPoint}");
         _uploads ??= url;
-        IObjectStore store = _s3 is not null ? new S3ObjectStore(_s3) : new DirectoryObjectStore(new DirectoryOptions { Root = _folder["store"], PublicUrl = _uploads, UrlSecret = new byte[32] });
+        IObjectStore store = _s3 is not null ? new S3ObjectStore(_s3)
+            : new DirectoryObjectStore(new DirectoryOptions { Root = _folder["store"], PublicUrl = _uploads, UrlSecret = new byte[32] });
         Store ??= store;
         var core = await CacheCore.StartAsync(
             new CoreOptions
@@ -80,7 +82,8 @@ internal sealed class Niks3Cache : IAsyncDisposable
                 ConnectionString = _database,
                 Store = Through(store),
                 SigningKeys = [Key],
-                Pushes = new PushOptions { CommitLease = TimeSpan.FromSeconds(1), Fence = TimeSpan.FromSeconds(2), FenceMargin = TimeSpan.FromSeconds(1) },
+                Pushes = new PushOptions { CommitLease = TimeSpan.FromSeconds(1), Fence = TimeSpan.FromSeconds(2),
+                    FenceMargin = TimeSpan.FromSeconds(1) },
                 Housekeeping = false,
             },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
@@ -129,13 +132,15 @@ internal sealed class Niks3Cache : IAsyncDisposable
         var info = await NarInfoAsync(path);
         Assert.NotNull(info);
         Assert.True(info.Verify(Key.PublicKey));
-        Assert.Equal((path.Path, path.NarHash, (long)path.Nar.Length, path.Deriver), (info.StorePath, info.NarHash, info.NarSize, info.Deriver));
+        Assert.Equal((path.Path, path.NarHash, (long)path.Nar.Length, path.Deriver),
+            (info.StorePath, info.NarHash, info.NarSize, info.Deriver));
         Assert.Equal(path.References.Select(r => r.Path).Order(), info.References);
         var file = await ReadAsync(info.Url);
         Assert.NotNull(file);
         Assert.Equal(info.FileSize, file.Length);
         Assert.Equal(path.Nar, Zstd.Decompress(file, 100 << 20));
-        Assert.Equal(path.Listing, System.Text.Encoding.UTF8.GetString(Zstd.Decompress((await ReadAsync($"{path.Path.Hash}.ls"))!, 1 << 20)));
+        Assert.Equal(path.Listing,
+            System.Text.Encoding.UTF8.GetString(Zstd.Decompress((await ReadAsync($"{path.Path.Hash}.ls"))!, 1 << 20)));
     }
 
     public async Task<IReadOnlyList<FsckFinding>> FsckAsync()
@@ -148,8 +153,10 @@ internal sealed class Niks3Cache : IAsyncDisposable
 
     public async Task CollectAsync()
     {
-        var run = await Core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = 0, Force = true }, OperationId.New(), CancellationToken.None);
-        await Eventually.BecomesTrueAsync(async () => (await Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State == GcState.Done);
+        var run = await Core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = 0, Force = true },
+            OperationId.New(), CancellationToken.None);
+        await Eventually.BecomesTrueAsync(async () =>
+            (await Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State == GcState.Done);
     }
 
     public async ValueTask DisposeAsync()

@@ -7,7 +7,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Tests.Protocols.Niks3;
 
-/// <summary>Sends what niks3's client sends, in its order: written from what that was observed to send. It wants multipart uploads for all NARs, as clients up to 1.6.0 do.</summary>
+/// <summary>
+/// Sends what niks3's client sends, in its order: written from what that was observed to send. It wants multipart uploads for all NARs, as
+/// clients up to 1.6.0 do.
+/// </summary>
 internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> servers, string prefix, string token)
 {
     private const int PartSize = 10 << 20;
@@ -45,7 +48,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
     {
         var objects = root.Closure().SelectMany(path =>
         {
-            string[] references = [.. path.References.Select(r => r.NarInfoKey), path.NarKey, path.ListingKey, .. path.Realisation is { } key ? new[] { key } : []];
+            string[] references = [.. path.References.Select(r => r.NarInfoKey), path.NarKey, path.ListingKey,
+                .. path.Realisation is { } key ? new[] { key } : []];
             return (JsonNode?[])
             [
                 Item(path.NarInfoKey, "narinfo", references),
@@ -55,7 +59,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
                 path.Realisation is null ? null : Item(path.Realisation, "realisation"),
             ];
         });
-        return new JsonObject { ["closure"] = root.NarInfoKey, ["objects"] = new JsonArray([.. objects.Where(o => o is not null)]), ["verify_s3"] = verify };
+        return new JsonObject { ["closure"] = root.NarInfoKey, ["objects"] = new JsonArray([.. objects.Where(o => o is not null)]),
+            ["verify_s3"] = verify };
 
         static JsonObject Item(string key, string type, params string[] references) =>
             new() { ["key"] = key, ["type"] = type, ["refs"] = new JsonArray([.. references.Select(r => (JsonNode)r)]) };
@@ -74,13 +79,22 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
                     await UploadNarAsync(key, item["multipart_info"]!, paths.First(p => p.NarKey == key));
                     break;
                 case "listing":
-                    Assert.Equal(HttpStatusCode.OK, await PutAsync(item, Zstd.Compress(Encoding.UTF8.GetBytes(paths.Single(p => p.ListingKey == key).Listing)), "application/octet-stream", "zstd"));
+                    Assert.Equal(HttpStatusCode.OK,
+                        await PutAsync(item, Zstd.Compress(Encoding.UTF8.GetBytes(paths.Single(p => p.ListingKey == key).Listing)),
+                        "application/octet-stream", "zstd"));
                     break;
                 case "build_log":
-                    Assert.Equal(HttpStatusCode.OK, await PutAsync(item, Zstd.Compress(Encoding.UTF8.GetBytes(paths.First(p => p.Deriver is not null && p.LogKey == key).Log!)), "text/plain; charset=utf-8", "zstd"));
+                    Assert.Equal(HttpStatusCode.OK,
+                        await PutAsync(item,
+                        Zstd.Compress(Encoding.UTF8.GetBytes(paths.First(p => p.Deriver is not null && p.LogKey == key).Log!)),
+                        "text/plain; charset=utf-8", "zstd"));
                     break;
                 case "realisation":
-                    Assert.Equal(HttpStatusCode.OK, await PutAsync(item, Zstd.Compress(Encoding.UTF8.GetBytes($$"""{"outPath":"{{paths.First(p => p.Realisation == key).Path.BaseName}}"}""")), "application/octet-stream", "zstd"));
+                    Assert.Equal(HttpStatusCode.OK,
+                        await PutAsync(item,
+                        Zstd.Compress(
+                        Encoding.UTF8.GetBytes($$"""{"outPath":"{{paths.First(p => p.Realisation == key).Path.BaseName}}"}""")),
+                        "application/octet-stream", "zstd"));
                     break;
                 default:
                     Assert.Equal("narinfo", (string)item["type"]!);
@@ -92,7 +106,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
     /// <summary>In parts, one after the other; asks for more URLs when there are not enough.</summary>
     public async Task UploadNarAsync(string key, JsonNode multipart, TestPath path)
     {
-        Assert.Equal(HttpStatusCode.NoContent, await CompleteMultipartAsync(key, (string)multipart["upload_id"]!, await UploadPartsAsync(key, multipart, Zstd.Compress(path.Nar))));
+        Assert.Equal(HttpStatusCode.NoContent, await CompleteMultipartAsync(key, (string)multipart["upload_id"]!,
+            await UploadPartsAsync(key, multipart, Zstd.Compress(path.Nar))));
     }
 
     public async Task<List<string>> UploadPartsAsync(string key, JsonNode multipart, byte[] file)
@@ -114,7 +129,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
                 urls.AddRange(more["part_urls"]!.AsArray().Select(u => (string)u!));
             }
 
-            using var answer = await SendPutAsync(new Uri(urls[etags.Count]), file[at..Math.Min(file.Length, at + PartSize)], "application/octet-stream", null);
+            using var answer = await SendPutAsync(new Uri(urls[etags.Count]), file[at..Math.Min(file.Length, at + PartSize)],
+                "application/octet-stream", null);
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
             etags.Add(answer.Headers.ETag!.Tag.Trim('"'));
         }
@@ -145,8 +161,10 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
             foreach (var path in paths)
             {
                 Assert.True(Niks3Cache.Key.PublicKey.Verify(
-                    NarInfo.FingerprintOf(path.Path, path.NarHash, path.Nar.Length, [.. path.References.Select(r => r.Path).Order()]), (string)signatures[path.NarInfoKey]![0]!));
-                Assert.Equal(HttpStatusCode.OK, await PutAsync(pending[path.NarInfoKey], Zstd.Compress("URL: somewhere/else\n"u8), "text/x-nix-narinfo", "zstd"));
+                    NarInfo.FingerprintOf(path.Path, path.NarHash, path.Nar.Length, [.. path.References.Select(r => r.Path).Order()]),
+                        (string)signatures[path.NarInfoKey]![0]!));
+                Assert.Equal(HttpStatusCode.OK, await PutAsync(pending[path.NarInfoKey], Zstd.Compress("URL: somewhere/else\n"u8),
+                    "text/x-nix-narinfo", "zstd"));
             }
         }
     }
@@ -201,7 +219,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, HttpContent? content = null, string? bearer = null)
     {
         var urls = servers();
-        using var request = new HttpRequestMessage(method, new Uri(urls[_requests++ % urls.Count], $"{prefix}/{path}")) { Content = content };
+        using var request = new HttpRequestMessage(method,
+            new Uri(urls[_requests++ % urls.Count], $"{prefix}/{path}")) { Content = content };
         request.Headers.Authorization = new("Bearer", bearer ?? token);
         return await http.SendAsync(request);
     }

@@ -18,9 +18,11 @@ public class Niks3GcTests
             return Run(request);
         };
 
-        var answer = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures?older-than=1h30m&failed-uploads-older-than=2h"), HttpStatusCode.Accepted);
+        var answer = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete,
+            "/api/closures?older-than=1h30m&failed-uploads-older-than=2h"), HttpStatusCode.Accepted);
 
-        Assert.Equal<(double?, double?, double?, bool)>((5400, 7200, 7200, false), (asked!.OlderThanSeconds, asked.FailedUploadsOlderThanSeconds, asked.GraceSeconds, asked.Force));
+        Assert.Equal<(double?, double?, double?, bool)>((5400, 7200, 7200, false),
+            (asked!.OlderThanSeconds, asked.FailedUploadsOlderThanSeconds, asked.GraceSeconds, asked.Force));
         Assert.Equal(("running", "cleanup_pending_uploads"), ((string)answer["state"]!, (string)answer["phase"]!));
         Assert.Equal("""{"older_than":"90m","failed_uploads_older_than":"2h","force":false}""", answer["params"]!.ToJsonString());
         Assert.Equal(0, (int)answer["stats"]!["objects_deleted_after_grace_period"]!);
@@ -40,7 +42,8 @@ public class Niks3GcTests
 
         using var answer = await SendAsync(gateway, HttpMethod.Delete, "/api/closures?" + query);
 
-        Assert.Equal<(double?, double?, double?)>((720 * 3600, failed, grace), (asked!.OlderThanSeconds, asked.FailedUploadsOlderThanSeconds, asked.GraceSeconds));
+        Assert.Equal<(double?, double?, double?)>((720 * 3600, failed, grace),
+            (asked!.OlderThanSeconds, asked.FailedUploadsOlderThanSeconds, asked.GraceSeconds));
     }
 
     [Theory]
@@ -52,7 +55,8 @@ public class Niks3GcTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        Assert.Equal(HttpStatusCode.BadRequest, (await Niks3Client.ErrorAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures" + query))).Status);
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await Niks3Client.ErrorAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures" + query))).Status);
     }
 
     [Fact]
@@ -63,9 +67,12 @@ public class Niks3GcTests
         gateway.Collection.OnStart = (_, _) => throw new CacheProblemException(ProblemKind.GcRunning, "Run 1 is under way.");
         gateway.Collection.OnStatus = () => new GcStatus { Current = current };
 
-        var joined = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures?older-than=60m&failed-uploads-older-than=2h"), HttpStatusCode.Accepted);
-        var conflict = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures?older-than=2h&failed-uploads-older-than=2h"), HttpStatusCode.Conflict);
-        var forced = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete, "/api/closures?older-than=1h&failed-uploads-older-than=2h&force=true"), HttpStatusCode.Conflict);
+        var joined = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete,
+            "/api/closures?older-than=60m&failed-uploads-older-than=2h"), HttpStatusCode.Accepted);
+        var conflict = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete,
+            "/api/closures?older-than=2h&failed-uploads-older-than=2h"), HttpStatusCode.Conflict);
+        var forced = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Delete,
+            "/api/closures?older-than=1h&failed-uploads-older-than=2h&force=true"), HttpStatusCode.Conflict);
 
         Assert.Equal("running", (string)joined["state"]!);
         Assert.Equal("1h", (string)conflict["active_task"]!["params"]!["older_than"]!);
@@ -80,12 +87,16 @@ public class Niks3GcTests
     {
         await using var gateway = await TestGateway.StartAsync();
         gateway.Collection.OnStatus = () => new GcStatus();
-        Assert.Equal(HttpStatusCode.NotFound, (await Niks3Client.ErrorAsync(await SendAsync(gateway, HttpMethod.Get, "/api/gc/status"))).Status);
-        gateway.Collection.OnStatus = () => new GcStatus { Last = Run(new GcRequest { OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 1 }) with { State = state, Phase = "deleting", Finished = DateTimeOffset.UnixEpoch, ObjectsMarkedForDeletion = 7 } };
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await Niks3Client.ErrorAsync(await SendAsync(gateway, HttpMethod.Get, "/api/gc/status"))).Status);
+        gateway.Collection.OnStatus = () =>
+            new GcStatus { Last = Run(new GcRequest { OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 1 }) with { State = state,
+            Phase = "deleting", Finished = DateTimeOffset.UnixEpoch, ObjectsMarkedForDeletion = 7 } };
 
         var status = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Get, "/c/default/api/gc/status"));
 
-        Assert.Equal((told, "cleanup_orphan_objects", 7, "1970-01-01T00:00:00Z"), ((string)status["state"]!, (string)status["phase"]!, (int)status["stats"]!["objects_marked_for_deletion"]!, (string)status["finished_at"]!));
+        Assert.Equal((told, "cleanup_orphan_objects", 7, "1970-01-01T00:00:00Z"), ((string)status["state"]!, (string)status["phase"]!,
+            (int)status["stats"]!["objects_marked_for_deletion"]!, (string)status["finished_at"]!));
         Assert.Equal(state == GcState.Cancelled, (string?)status["error"] == "cancelled");
     }
 

@@ -36,7 +36,8 @@ public abstract class Niks3PushTests(bool onS3)
         await cache.Client("/c/default").PushAsync(root);
 
         await cache.AssertPublishedAsync(root);
-        Assert.Equal((HttpStatusCode.NotFound, "There is no cache 'other' on this server."), await Niks3Client.ErrorAsync(await cache.Client("/c/other").PostAsync("api/pending_closures", Niks3Client.CreateBody(root))));
+        Assert.Equal((HttpStatusCode.NotFound, "There is no cache 'other' on this server."),
+            await Niks3Client.ErrorAsync(await cache.Client("/c/other").PostAsync("api/pending_closures", Niks3Client.CreateBody(root))));
     }
 
     [Fact]
@@ -115,12 +116,14 @@ public abstract class Niks3PushTests(bool onS3)
         var (ids1, pending1) = await first.CreateAsync(root);
         var (ids2, pending2) = await second.CreateAsync(root);
         Assert.Equal(pending1.Keys.Order(), pending2.Keys.Order());
-        Assert.NotEqual((string)pending1[root.NarKey]["multipart_info"]!["upload_id"]!, (string)pending2[root.NarKey]["multipart_info"]!["upload_id"]!);
+        Assert.NotEqual((string)pending1[root.NarKey]["multipart_info"]!["upload_id"]!,
+            (string)pending2[root.NarKey]["multipart_info"]!["upload_id"]!);
         await first.UploadAsync(pending1, root);
         await second.UploadAsync(pending2, root);
         await first.SignAsync(ids1, pending1, root);
         await second.SignAsync(ids2, pending2, root);
-        Assert.Equal([HttpStatusCode.NoContent, HttpStatusCode.NoContent], await Task.WhenAll(first.CompleteAsync(ids1[0]), second.CompleteAsync(ids2[0])));
+        Assert.Equal([HttpStatusCode.NoContent, HttpStatusCode.NoContent],
+            await Task.WhenAll(first.CompleteAsync(ids1[0]), second.CompleteAsync(ids2[0])));
 
         foreach (var path in root.Closure())
             await cache.AssertPublishedAsync(path);
@@ -149,7 +152,8 @@ public abstract class Niks3PushTests(bool onS3)
         var ids = await client.PushAsync(TestPath.Make("app"));
 
         Assert.Equal(HttpStatusCode.NoContent, await client.CompleteAsync(ids[0]));
-        Assert.Equal([HttpStatusCode.NotFound, HttpStatusCode.NotFound], [await client.CompleteAsync("999999"), await client.CompleteAsync("x")]);
+        Assert.Equal([HttpStatusCode.NotFound, HttpStatusCode.NotFound],
+            [await client.CompleteAsync("999999"), await client.CompleteAsync("x")]);
     }
 
     [Fact]
@@ -213,7 +217,8 @@ public abstract class Niks3PushTests(bool onS3)
         await cache.Core.Pushes.As(Caller.Server).AbortAsync(CacheName.Default, push, None);
 
         Assert.Equal(HttpStatusCode.NotFound, await slow.CompleteMultipartAsync(root.NarKey, (string)multipart["upload_id"]!, etags));
-        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound), (await slow.HeadAsync(root.NarKey), await slow.HeadAsync(TestPath.Make("other").NarKey)));
+        Assert.Equal((HttpStatusCode.NoContent, HttpStatusCode.NotFound),
+            (await slow.HeadAsync(root.NarKey), await slow.HeadAsync(TestPath.Make("other").NarKey)));
         Assert.Equal(HttpStatusCode.NotFound, await slow.CompleteAsync(ids[0]));
         var more = await slow.PostAsync("api/multipart/request-parts", new System.Text.Json.Nodes.JsonObject
         {
@@ -242,7 +247,8 @@ public abstract class Niks3PushTests(bool onS3)
         Assert.Equal(HttpStatusCode.BadRequest, await client.CompleteMultipartAsync(root.NarKey, upload, [new string('0', 32)]));
         await client.UploadAsync(pending.Where(p => p.Key == root.ListingKey).ToDictionary(), root);
         // What never came is described, and not signed.
-        Assert.Equal($$$"""{"signatures":{"{{{root.NarInfoKey}}}":[]}}""", await (await client.SendSignAsync(ids[0], [root])).Content.ReadAsStringAsync());
+        Assert.Equal($$$"""{"signatures":{"{{{root.NarInfoKey}}}":[]}}""",
+            await (await client.SendSignAsync(ids[0], [root])).Content.ReadAsStringAsync());
 
         var (status, text) = await Niks3Client.ErrorAsync(await client.PostAsync($"api/pending_closures/{ids[0]}/complete", null));
         Assert.Equal(HttpStatusCode.Conflict, status);
@@ -260,7 +266,9 @@ public abstract class Niks3PushTests(bool onS3)
         // Its deriver has no log of its own, and the log is of a path that this closure does not have.
         var root = TestPath.Make("root", library, tool) with { Deriver = TestPath.New("root.drv") };
         await client.PushAsync(root);
-        Assert.Equal(HttpStatusCode.NoContent, (await client.SendAsync(HttpMethod.Post, "api/pins/keep", new StringContent($$"""{"store_path":"{{library.Path}}"}"""))).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await client.SendAsync(HttpMethod.Post, "api/pins/keep",
+            new StringContent($$"""{"store_path":"{{library.Path}}"}"""))).StatusCode);
 
         await cache.CollectAsync();
 
@@ -278,7 +286,8 @@ public abstract class Niks3PushTests(bool onS3)
         var drv = TestPath.New("gone.drv");
         var root = TestPath.Make("root");
         var body = Niks3Client.CreateBody(root);
-        body["objects"]!.AsArray().Add(new System.Text.Json.Nodes.JsonObject { ["key"] = $"log/{drv.BaseName}", ["type"] = "build_log", ["refs"] = new System.Text.Json.Nodes.JsonArray() });
+        body["objects"]!.AsArray().Add(new System.Text.Json.Nodes.JsonObject { ["key"] = $"log/{drv.BaseName}", ["type"] = "build_log",
+            ["refs"] = new System.Text.Json.Nodes.JsonArray() });
         var answer = await Niks3Client.JsonAsync(await client.PostAsync("api/pending_closures", body));
         var pending = answer["pending_objects"]!.AsObject().ToDictionary(p => p.Key, p => p.Value!);
         Assert.Equal(HttpStatusCode.OK, await client.PutAsync(pending[$"log/{drv.BaseName}"], "plain\n"u8.ToArray(), "text/plain", null));
@@ -373,11 +382,14 @@ public abstract class Niks3PushTests(bool onS3)
         var client = cache.Client();
         var root = TestPath.Make("app");
         await client.PushAsync(root);
-        Assert.Empty((await Niks3Client.JsonAsync(await client.PostAsync("api/pending_closures", Niks3Client.CreateBody(root, verify: true))))["pending_objects"]!.AsObject());
+        Assert.Empty(
+            (await Niks3Client.JsonAsync(await client.PostAsync("api/pending_closures",
+            Niks3Client.CreateBody(root, verify: true))))["pending_objects"]!.AsObject());
 
         var key = ObjectKey.Parse((await cache.NarInfoAsync(root))!.Url);
         await cache.Store.DeleteAsync([key], DateTimeOffset.UtcNow.AddMinutes(1), None);
-        var (status, text) = await Niks3Client.ErrorAsync(await client.PostAsync("api/pending_closures", Niks3Client.CreateBody(root, verify: true)));
+        var (status, text) = await Niks3Client.ErrorAsync(await client.PostAsync("api/pending_closures",
+            Niks3Client.CreateBody(root, verify: true)));
 
         Assert.Equal(HttpStatusCode.Conflict, status);
         Assert.Contains(key.ToString(), text, StringComparison.Ordinal);

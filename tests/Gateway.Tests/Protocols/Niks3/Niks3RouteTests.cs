@@ -17,8 +17,10 @@ public class Niks3RouteTests
         var client = cache.Client();
         var (ids, _) = await client.CreateAsync(TestPath.Make("app"));
 
-        Assert.Equal(HttpStatusCode.Forbidden, (await Niks3Client.ErrorAsync(await client.SendSignAsync(ids[0], [TestPath.Make("other")]))).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await Niks3Client.ErrorAsync(await client.SendSignAsync("999999", [TestPath.Make("other")]))).Status);
+        Assert.Equal(HttpStatusCode.Forbidden,
+            (await Niks3Client.ErrorAsync(await client.SendSignAsync(ids[0], [TestPath.Make("other")]))).Status);
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await Niks3Client.ErrorAsync(await client.SendSignAsync("999999", [TestPath.Make("other")]))).Status);
         Assert.Equal("{}", (await Niks3Client.JsonAsync(await client.SendSignAsync(ids[0], [])))["signatures"]!.ToJsonString());
     }
 
@@ -50,7 +52,8 @@ public class Niks3RouteTests
 
     [Theory]
     [InlineData("pending_closures", """{"closure":"0c5b8vw40dy178xlpddw65q9gf1h2186.narinfo","objects":[null]}""")]
-    [InlineData("multipart/complete", """{"object_key":"nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst","upload_id":"1","parts":[null]}""")]
+    [InlineData("multipart/complete",
+        """{"object_key":"nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst","upload_id":"1","parts":[null]}""")]
     public async Task A_null_in_a_list_is_refused(string route, string json)
     {
         await using var cache = await Niks3Cache.StartAsync();
@@ -87,7 +90,8 @@ public class Niks3RouteTests
         var (ids, pending) = await client.CreateAsync(app);
         await client.UploadAsync(pending, app);
 
-        var begin = new BeginPush { Roots = [app.Path.Hash], Paths = [new PathDeclaration { Path = app.Path, NarHash = app.NarHash, NarSize = app.Nar.Length }] };
+        var begin = new BeginPush { Roots = [app.Path.Hash],
+            Paths = [new PathDeclaration { Path = app.Path, NarHash = app.NarHash, NarSize = app.Nar.Length }] };
         var opened = await cache.Core.Pushes.BeginAsync(CacheName.Default, begin, OperationId.New(), CancellationToken.None);
         Assert.True(PushId.TryParse(opened.Id, out var push));
         Assert.Equal(PathState.Stored, Assert.Single(opened.Missing).State);
@@ -137,7 +141,8 @@ public class Niks3RouteTests
             Body(b => b["objects"]!.AsArray().Add(Other(b["objects"]![1]!, "nar_size", 1))),
             Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/sha256:00!out.doi" })),
             Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "realisation", ["key"] = "realisations/x:1!out.doi" })),
-            Body(b => b["objects"]!.AsArray().Add(new JsonObject { ["type"] = "build_log", ["key"] = "log/0c5b8vw40dy178xlpddw65q9gf1h2186-x" })),
+            Body(b => b["objects"]!.AsArray()
+                .Add(new JsonObject { ["type"] = "build_log", ["key"] = "log/0c5b8vw40dy178xlpddw65q9gf1h2186-x" })),
             Body(b => b["objects"]![1] = null),
             JsonNode.Parse("[]")!,
         })
@@ -153,7 +158,8 @@ public class Niks3RouteTests
         await using var cache = await Niks3Cache.StartAsync();
         var client = cache.Client();
 
-        using var large = await client.SendAsync(HttpMethod.Post, "api/multipart/complete", new StringContent(new string(' ', (8 << 20) + 1)));
+        using var large = await client.SendAsync(HttpMethod.Post, "api/multipart/complete",
+            new StringContent(new string(' ', (8 << 20) + 1)));
         using var method = await client.SendAsync(HttpMethod.Patch, "api/pending_closures");
         using var token = await client.SendAsync(HttpMethod.Post, "api/pending_closures", bearer: "wrong");
         using var unknown = await client.SendAsync(HttpMethod.Get, "api/nothing");
@@ -175,13 +181,15 @@ public class Niks3RouteTests
         var url = (string)pending[app.ListingKey]["presigned_url"]!;
         var foreign = url.Replace(app.ListingKey, $"log/{TestPath.New("x.drv").BaseName}", StringComparison.Ordinal);
 
-        foreach (var refused in new[] { url[..^1] + (url[^1] == '0' ? '1' : '0'), url[..url.IndexOf('?', StringComparison.Ordinal)], foreign })
+        foreach (var refused in new[] { url[..^1] + (url[^1] == '0' ? '1' : '0'),
+            url[..url.IndexOf('?', StringComparison.Ordinal)], foreign })
         {
             using var answer = await client.SendPutAsync(new Uri(refused), [1], "text/plain", null);
             Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
         }
 
-        using var strange = await client.SendPutAsync(new Uri(url.Replace(app.ListingKey, "index.html", StringComparison.Ordinal)), [1], "text/html", null);
+        using var strange = await client.SendPutAsync(new Uri(url.Replace(app.ListingKey, "index.html", StringComparison.Ordinal)), [1],
+            "text/html", null);
         Assert.Equal(HttpStatusCode.BadRequest, strange.StatusCode);
         await client.UploadAsync(pending, app);
         await client.SignAsync(ids, pending, app);
@@ -203,15 +211,19 @@ public class Niks3RouteTests
         foreach (var key in (string[])[app.ListingKey, app.LogKey])
         {
             var url = new Uri((string)pending[key]["presigned_url"]!);
-            foreach (var body in (byte[][])[ZstdBomb.Make("{", 100, ' ', "}", windowLog: 24), ZstdBomb.Make("{", 100, ' ', "}", dictionary: 1), whole[..^1], [.. whole, 1]])
+            foreach (var body in (byte[][])[ZstdBomb.Make("{", 100, ' ', "}", windowLog: 24),
+                ZstdBomb.Make("{", 100, ' ', "}", dictionary: 1), whole[..^1], [.. whole, 1]])
                 Assert.Equal(HttpStatusCode.BadRequest, (await client.SendPutAsync(url, body, "application/json", "zstd")).StatusCode);
-            Assert.True((await client.SendPutAsync(url, ZstdBomb.Make("{", 100, ' ', "}", windowLog: 23), "application/json", "zstd")).IsSuccessStatusCode);
+            Assert.True((await client.SendPutAsync(url, ZstdBomb.Make("{", 100, ' ', "}", windowLog: 23), "application/json",
+                "zstd")).IsSuccessStatusCode);
         }
 
         foreach (var (part, etag) in new[] { (1, new string('a', 201)), (1, "a\0b"), (1, "a b") })
         {
-            var request = new JsonObject { ["object_key"] = app.NarKey, ["upload_id"] = "1", ["parts"] = new JsonArray(new JsonObject { ["part_number"] = part, ["etag"] = etag }) };
-            Assert.Equal(HttpStatusCode.BadRequest, (await Niks3Client.ErrorAsync(await client.PostAsync("api/multipart/complete", request))).Status);
+            var request = new JsonObject { ["object_key"] = app.NarKey, ["upload_id"] = "1",
+                ["parts"] = new JsonArray(new JsonObject { ["part_number"] = part, ["etag"] = etag }) };
+            Assert.Equal(HttpStatusCode.BadRequest,
+                (await Niks3Client.ErrorAsync(await client.PostAsync("api/multipart/complete", request))).Status);
         }
     }
 
@@ -224,14 +236,16 @@ public class Niks3RouteTests
         var root = TestPath.Make("root", library).BuiltWith("log\n");
         await client.PushAsync(root);
 
-        string[] keys = [root.NarInfoKey, root.ListingKey, root.NarKey, root.LogKey, library.NarInfoKey, library.ListingKey, library.NarKey, library.Realisation!];
+        string[] keys = [root.NarInfoKey, root.ListingKey, root.NarKey, root.LogKey, library.NarInfoKey, library.ListingKey, library.NarKey,
+            library.Realisation!];
         foreach (var key in keys)
             Assert.Equal(HttpStatusCode.NoContent, await client.HeadAsync(key));
         Assert.Equal(HttpStatusCode.NotFound, await client.HeadAsync("nix-cache-info"));
         var closure = await Niks3Client.JsonAsync(await client.SendAsync(HttpMethod.Get, $"api/closures/{root.NarInfoKey}"));
         Assert.Equal(keys.Order(), closure["objects"]!.AsArray().Select(o => (string)o!).Order());
         Assert.Equal(root.NarInfoKey, (string)closure["id"]!);
-        Assert.Equal(HttpStatusCode.NotFound, (await Niks3Client.ErrorAsync(await client.SendAsync(HttpMethod.Get, $"api/closures/{library.NarInfoKey}"))).Status);
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await Niks3Client.ErrorAsync(await client.SendAsync(HttpMethod.Get, $"api/closures/{library.NarInfoKey}"))).Status);
     }
 
     [Fact]
@@ -241,14 +255,16 @@ public class Niks3RouteTests
         var client = cache.Client();
         var app = TestPath.Make("app");
         await client.PushAsync(app);
-        Task<HttpResponseMessage> PinAsync(string name, string path) => client.SendAsync(HttpMethod.Post, $"api/pins/{name}", new StringContent($$"""{"store_path":"{{path}}"}"""));
+        Task<HttpResponseMessage> PinAsync(string name, string path) =>
+            client.SendAsync(HttpMethod.Post, $"api/pins/{name}", new StringContent($$"""{"store_path":"{{path}}"}"""));
 
         Assert.Equal(HttpStatusCode.NoContent, (await PinAsync("prod", app.Path.ToString())).StatusCode);
         Assert.Equal(HttpStatusCode.BadRequest, (await PinAsync("a%20b", app.Path.ToString())).StatusCode);
         Assert.Equal(HttpStatusCode.BadRequest, (await PinAsync("prod", "/etc/passwd")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await PinAsync("prod", TestPath.New("absent").ToString())).StatusCode);
         var pin = Assert.Single((await Niks3Client.JsonAsync(await client.SendAsync(HttpMethod.Get, "api/pins"))).AsArray())!;
-        Assert.Equal(("prod", app.Path.ToString(), app.NarInfoKey), ((string)pin["name"]!, (string)pin["store_path"]!, (string)pin["narinfo_key"]!));
+        Assert.Equal(("prod", app.Path.ToString(), app.NarInfoKey),
+            ((string)pin["name"]!, (string)pin["store_path"]!, (string)pin["narinfo_key"]!));
         Assert.Equal(app.Path.ToString(), Encoding.UTF8.GetString((await cache.ReadAsync("pins/prod"))!).TrimEnd());
         Assert.Equal(HttpStatusCode.NoContent, (await client.SendAsync(HttpMethod.Delete, "api/pins/prod")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await client.SendAsync(HttpMethod.Delete, "api/pins/prod")).StatusCode);
@@ -273,7 +289,8 @@ public class Niks3RouteTests
         Assert.Contains((string)config["substituter_url"]!, cache.Urls.Select(u => u.OriginalString.TrimEnd('/')));
         Assert.Equal(Niks3Cache.Key.PublicKey.ToString(), (string)Assert.Single(config["public_keys"]!.AsArray())!);
         Assert.Equal("*", Assert.Single(stats.Headers.GetValues("Access-Control-Allow-Origin")));
-        Assert.Equal($$"""{"objects":4,"logical_bytes":{{app.Closure().Sum(p => p.Nar.Length)}}}""", await stats.Content.ReadAsStringAsync());
+        Assert.Equal($$"""{"objects":4,"logical_bytes":{{app.Closure().Sum(p => p.Nar.Length)}}}""",
+            await stats.Content.ReadAsStringAsync());
     }
 
     [Fact]
@@ -285,11 +302,13 @@ public class Niks3RouteTests
         var (ids, pending) = await client.CreateAsync(app);
 
         Assert.Equal(HttpStatusCode.BadRequest, (await client.SendAsync(HttpMethod.Delete, "api/pending_closures")).StatusCode);
-        Assert.Equal(HttpStatusCode.NoContent, (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=0s")).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=0s")).StatusCode);
         await client.UploadAsync(pending, app);
         await client.SignAsync(ids, pending, app);
         await cache.Core.Database.RunAsync("update push set expires = expires - interval '10 hours'", _ => { }, CancellationToken.None);
-        Assert.Equal(HttpStatusCode.NoContent, (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=1h30m")).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await client.SendAsync(HttpMethod.Delete, "api/pending_closures?older-than=1h30m")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, await client.CompleteAsync(ids[0]));
     }
 }

@@ -37,11 +37,14 @@ internal sealed record TestPath(StorePath Path, byte[] Nar, IReadOnlyList<TestPa
         return new TestPath(New(name), nar, references);
     }
 
-    public static StorePath New(string name) => new(StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(StorePathHash.ByteLength)), name);
+    public static StorePath New(string name) =>
+        new(StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(StorePathHash.ByteLength)), name);
 
     public TestPath BuiltWith(string log) => this with { Deriver = New(Path.Name + ".drv"), Log = log };
 
-    public TestPath Realised() => this with { Realisation = $"realisations/sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.BaseName)))}!out.doi" };
+    public TestPath Realised() =>
+        this with { Realisation =
+        $"realisations/sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.BaseName)))}!out.doi" };
 
     /// <summary>Itself and all that it needs.</summary>
     public IEnumerable<TestPath> Closure() => References.SelectMany(r => r.Closure()).Append(this).Distinct();

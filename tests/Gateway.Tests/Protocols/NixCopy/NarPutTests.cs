@@ -116,7 +116,8 @@ public sealed class NarPutTests
         await using var server = await WriteServer.StartAsync(options: new PushOptions { MaxNarSize = 100_000 });
         var noise = "this is neither xz nor zstd nor bzip2, whatever its name says"u8.ToArray();
         foreach (var ending in (string[])[".nar.xz", ".nar.zst", ".nar.bz2"])
-            Assert.Equal(HttpStatusCode.BadRequest, (await server.PutAsync($"nar/{Sha256Hash.Compute(noise).ToNix32()}{ending}", noise)).StatusCode);
+            Assert.Equal(HttpStatusCode.BadRequest,
+                (await server.PutAsync($"nar/{Sha256Hash.Compute(noise).ToNix32()}{ending}", noise)).StatusCode);
         foreach (var compression in (string[])["xz", "zstd", "bzip2"])
         {
             var whole = await NixFile.MakeAsync("whole", compression);
@@ -136,7 +137,8 @@ public sealed class NarPutTests
     public async Task A_listing_may_be_deep_and_one_that_is_not_what_it_says_is_refused()
     {
         await using var server = await WriteServer.StartAsync();
-        var deep = string.Concat(Enumerable.Repeat("""{"type":"directory","entries":{"d":""", 200)) + """{"type":"regular"}""" + string.Concat(Enumerable.Repeat("}}", 200));
+        var deep = string.Concat(Enumerable.Repeat("""{"type":"directory","entries":{"d":""", 200)) + """{"type":"regular"}"""
+            + string.Concat(Enumerable.Repeat("}}", 200));
         const string Url = "0c5b8vw40dy178xlpddw65q9gf1h2186.ls";
 
         Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(Url, $$"""{"version":1,"root":{{deep}}}""")).StatusCode);
@@ -153,7 +155,8 @@ public sealed class NarPutTests
         var (file, other) = (await NixFile.MakeAsync("hello"), await NixFile.MakeAsync("other"));
         await server.PutAsync(file.NarUrl, file.Body);
 
-        foreach (var wrong in (NarInfo[])[file.Info with { NarHash = other.Info.NarHash }, file.Info with { NarSize = 1 }, file.Info with { FileSize = 1 }])
+        foreach (var wrong in (NarInfo[])[file.Info with { NarHash = other.Info.NarHash }, file.Info with { NarSize = 1 },
+            file.Info with { FileSize = 1 }])
         {
             using var answer = await server.PutAsync(file.InfoUrl, wrong.Print());
             Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
@@ -163,7 +166,9 @@ public sealed class NarPutTests
         using var absent = await server.PutAsync(other.InfoUrl, other.Info.Print());
         Assert.Equal(HttpStatusCode.BadRequest, absent.StatusCode);
         Assert.Contains("never put", await absent.Content.ReadAsStringAsync(), StringComparison.Ordinal);
-        foreach (var bad in (string[])["", "nonsense", file.Info.Print().Replace("nar/", "../", StringComparison.Ordinal), other.Info.Print(), file.Info.Print() + "CA: \0\n", file.Info.Print() + "CA: text:x\n", file.Info.Print() + "System: x\vy\n", file.Info.Print().Replace("NarSize: ", "NarSize: 99999999999999", StringComparison.Ordinal),
+        foreach (var bad in (string[])["", "nonsense", file.Info.Print().Replace("nar/", "../", StringComparison.Ordinal),
+            other.Info.Print(), file.Info.Print() + "CA: \0\n", file.Info.Print() + "CA: text:x\n", file.Info.Print() + "System: x\vy\n",
+            file.Info.Print().Replace("NarSize: ", "NarSize: 99999999999999", StringComparison.Ordinal),
             file.Info.Print().Replace("Compression: xz", "Compression: zstd", StringComparison.Ordinal)])
             Assert.Equal(HttpStatusCode.BadRequest, (await server.PutAsync(file.InfoUrl, bad)).StatusCode);
         Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(file.InfoUrl, file.Info.Print())).StatusCode);
@@ -245,7 +250,8 @@ public sealed class NarPutTests
         foreach (var length in (long[])[long.MaxValue, 1L << 50, 70L << 30])
         {
             var answer = await server.RawAsync(
-                $"PUT /c/default/nar/{Sha256Hash.Compute("x"u8).ToNix32()}.nar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WriteServer.Writer}\r\nContent-Length: {length}\r\n\r\n", close: false);
+                $"PUT /c/default/nar/{Sha256Hash.Compute("x"u8).ToNix32()}.nar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " +
+                    $"{WriteServer.Writer}\r\nContent-Length: {length}\r\n\r\n", close: false);
             Assert.Contains(" 413 ", answer, StringComparison.Ordinal);
         }
     }

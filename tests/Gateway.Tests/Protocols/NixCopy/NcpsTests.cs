@@ -34,7 +34,8 @@ public sealed class NcpsTests
         await server.CollectAsync();
         Assert.Equal(HttpStatusCode.NotFound, (await server.GetAsync(dependency.InfoUrl, null)).StatusCode);
 
-        Task<HttpResponseMessage> SendAsync(HttpMethod method, string url) => server.SendAsync(method, new Uri(server.Url, root + url).ToString(), password: WriteServer.Pinner);
+        Task<HttpResponseMessage> SendAsync(HttpMethod method, string url) =>
+            server.SendAsync(method, new Uri(server.Url, root + url).ToString(), password: WriteServer.Pinner);
 
         async Task<string> ListAsync()
         {
@@ -52,14 +53,18 @@ public sealed class NcpsTests
 
         foreach (var name in (string[])[file.InfoUrl, "nonsense.narinfo"])
         {
-            Assert.Equal(HttpStatusCode.NotFound, (await server.SendAsync(HttpMethod.Post, $"pin/{name}", password: WriteServer.Pinner)).StatusCode);
-            Assert.Equal(HttpStatusCode.OK, (await server.SendAsync(HttpMethod.Delete, $"pin/{name}", password: WriteServer.Pinner)).StatusCode);
+            Assert.Equal(HttpStatusCode.NotFound,
+                (await server.SendAsync(HttpMethod.Post, $"pin/{name}", password: WriteServer.Pinner)).StatusCode);
+            Assert.Equal(HttpStatusCode.OK,
+                (await server.SendAsync(HttpMethod.Delete, $"pin/{name}", password: WriteServer.Pinner)).StatusCode);
         }
 
         await server.PutAsync(file.NarUrl, file.Body);
         await server.PutAsync(file.InfoUrl, file.Info.Print());
-        await server.Core.Pins.SetAsync(CacheName.Default, PinName.Parse("prod"), new() { Path = file.Path }, default, OperationId.New(), TimeSpan.FromSeconds(10), CancellationToken.None);
-        Assert.Equal("[]", await (await server.SendAsync(HttpMethod.Get, "pins", password: WriteServer.Pinner)).Content.ReadAsStringAsync());
+        await server.Core.Pins.SetAsync(CacheName.Default, PinName.Parse("prod"), new() { Path = file.Path }, default, OperationId.New(),
+            TimeSpan.FromSeconds(10), CancellationToken.None);
+        Assert.Equal("[]",
+            await (await server.SendAsync(HttpMethod.Get, "pins", password: WriteServer.Pinner)).Content.ReadAsStringAsync());
         Assert.Equal(HttpStatusCode.OK, (await server.GetAsync("pins/prod", null)).StatusCode);
     }
 }

@@ -11,7 +11,8 @@ public sealed class NixStoredTests
     {
         await using var server = await WriteServer.StartAsync(privateReads: true);
         var file = await NixFile.MakeAsync("hello");
-        (string Url, byte[] Body)[] puts = [(file.NarUrl, file.Body), (file.InfoUrl, Encoding.UTF8.GetBytes(file.Info.Print())), ($"{file.Path.Hash}.ls", "{}"u8.ToArray())];
+        (string Url, byte[] Body)[] puts = [(file.NarUrl, file.Body), (file.InfoUrl, Encoding.UTF8.GetBytes(file.Info.Print())),
+            ($"{file.Path.Hash}.ls", "{}"u8.ToArray())];
 
         foreach (var (url, body) in puts)
             Assert.Equal(HttpStatusCode.Forbidden, (await server.SendAsync(HttpMethod.Put, url, body, WriteServer.Reader)).StatusCode);
@@ -36,7 +37,8 @@ public sealed class NixStoredTests
         await using var server = await WriteServer.StartAsync(privateReads: true);
         var file = await NixFile.MakeAsync("hello");
 
-        foreach (var (method, url) in new[] { (HttpMethod.Put, file.NarUrl), (HttpMethod.Put, file.InfoUrl), (HttpMethod.Get, file.InfoUrl), (HttpMethod.Head, file.NarUrl) })
+        foreach (var (method, url) in new[] { (HttpMethod.Put, file.NarUrl), (HttpMethod.Put, file.InfoUrl), (HttpMethod.Get, file.InfoUrl),
+            (HttpMethod.Head, file.NarUrl) })
         {
             using var answer = await server.SendAsync(method, url, method == HttpMethod.Put ? file.Body : null, password);
             Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);

@@ -60,7 +60,8 @@ public sealed class TrapTests
     [Fact]
     public async Task T1_A_full_disk_is_told_and_final_for_an_old_Nix()
     {
-        await using var server = await WriteServer.StartAsync(around: store => FailingStore.Around(store, () => true, new ObjectStoreException("no space", isTransient: false, new System.ComponentModel.Win32Exception(28))));
+        await using var server = await WriteServer.StartAsync(around: store => FailingStore.Around(store, () => true,
+            new ObjectStoreException("no space", isTransient: false, new System.ComponentModel.Win32Exception(28))));
         var file = await NixFile.MakeAsync("hello");
 
         using var old = await server.PutAsync(file.NarUrl, file.Body, ("User-Agent", Old));
@@ -134,7 +135,8 @@ public sealed class TrapTests
         await using var server = await WriteServer.StartAsync();
         var builder = SecretKey.Generate("builder-1");
         var file = await NixFile.MakeAsync("hello");
-        var sent = file.Info with { Signatures = [builder.Sign(file.Info.Fingerprint()), "test-1:" + Convert.ToBase64String(new byte[64])] };
+        var sent = file.Info with { Signatures = [builder.Sign(file.Info.Fingerprint()),
+            "test-1:" + Convert.ToBase64String(new byte[64])] };
         await server.PutAsync(file.NarUrl, file.Body);
         Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(file.InfoUrl, sent.Print())).StatusCode);
 
@@ -216,10 +218,13 @@ public sealed class TrapTests
         (string Url, string Body, string? Coding)[] after =
         [
             ($"realisations/sha256:{new string('0', 64)}!out.doi", realisation, null),
-            ($"build-trace-v2/{drv}/out.doi", $$$"""{"key":{"drvPath":"{{{drv}}}","outputName":"out"},"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
+            ($"build-trace-v2/{drv}/out.doi",
+                $$$"""{"key":{"drvPath":"{{{drv}}}","outputName":"out"},"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""",
+                null),
             ($"log/{drv}", "a log\n", "gzip"),
             ($"realisations/sha256:{new string('1', 64)}!o?t.doi", realisation, null),
-            ("build-trace-v2/0c5b8vw40dy178xlpddw65q9gf1h2186-a?b.drv/o?t.doi", $$$"""{"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
+            ("build-trace-v2/0c5b8vw40dy178xlpddw65q9gf1h2186-a?b.drv/o?t.doi",
+                $$$"""{"value":{"outPath":"{{{file.Path.BaseName}}}","signatures":[]}}""", null),
         ];
 
         using var cacheInfo = await server.PutAsync("nix-cache-info", "StoreDir: /nix/store\n");
@@ -243,7 +248,8 @@ public sealed class TrapTests
         foreach (var (url, body, _) in before.Concat(after))
         {
             // By everybody, under both URLs.
-            var expected = url.StartsWith("debuginfo/", StringComparison.Ordinal) ? body.Replace(file.NarUrl, NarInfo.Parse(await server.Client.GetStringAsync(file.InfoUrl)).Url, StringComparison.Ordinal) : body;
+            var expected = url.StartsWith("debuginfo/", StringComparison.Ordinal) ? body.Replace(file.NarUrl,
+                NarInfo.Parse(await server.Client.GetStringAsync(file.InfoUrl)).Url, StringComparison.Ordinal) : body;
             Assert.Equal(expected, await server.Client.GetStringAsync(new Uri(server.Url, url)));
             Assert.Equal(expected, await (await server.GetAsync(url)).Content.ReadAsStringAsync());
         }
@@ -256,7 +262,9 @@ public sealed class TrapTests
     }
 
     private static string Put(NixFile file, string agent) => string.Create(CultureInfo.InvariantCulture,
-        $"PUT /c/default/{file.NarUrl} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nAuthorization: Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes($"ci:{WriteServer.Writer}"))}\r\nContent-Length: {file.Body.Length}\r\nExpect: 100-continue\r\n\r\n");
+        $"PUT /c/default/{file.NarUrl} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nAuthorization: Basic " +
+            $"{Convert.ToBase64String(Encoding.ASCII.GetBytes($"ci:{WriteServer.Writer}"))}\r\nContent-Length: " +
+            $"{file.Body.Length}\r\nExpect: 100-continue\r\n\r\n");
 
     /// <summary>A store whose writes of new objects fail, as one does that cannot be reached.</summary>
 #pragma warning disable CA1852 // The proxy is a subtype, made at run time.

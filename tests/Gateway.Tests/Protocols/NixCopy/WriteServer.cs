@@ -33,7 +33,8 @@ internal sealed class WriteServer : IAsyncDisposable
     private WriteServer(TempFolder folder, CacheCore core, WebApplication app, Uri url, IDisposable? store, List<string> log)
     {
         (_folder, Core, _app, Url, _store, Log) = (folder, core, app, url, store, log);
-        Client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(url, "/c/default/") };
+        Client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(url,
+            "/c/default/") };
     }
 
     public static SecretKey Key { get; } = SecretKey.Generate("test-1");
@@ -47,13 +48,15 @@ internal sealed class WriteServer : IAsyncDisposable
 
     public List<string> Log { get; }
 
-    public static async Task<WriteServer> StartAsync(bool s3 = false, bool privateReads = false, Func<IObjectStore, IObjectStore>? around = null, PushOptions? options = null)
+    public static async Task<WriteServer> StartAsync(bool s3 = false, bool privateReads = false,
+        Func<IObjectStore, IObjectStore>? around = null, PushOptions? options = null)
     {
         var folder = new TempFolder();
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var url = new Uri($"http://{listener.LocalEndPoint}");
-        var store = s3 ? await BucketAsync() : new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] });
+        var store = s3 ? await BucketAsync()
+            : new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] });
         var served = around?.Invoke(store) ?? store;
         var core = await CacheCore.StartAsync(
             new CoreOptions
@@ -67,15 +70,18 @@ internal sealed class WriteServer : IAsyncDisposable
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var parts = GatewayParts.Of(core, new Users(privateReads), url);
         var log = new List<string>();
-        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(new Lines(log)));
+        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.SetMinimumLevel(LogLevel.Trace)
+            .AddProvider(new Lines(log)));
         await app.StartAsync();
         return new WriteServer(folder, core, app, url, store as IDisposable, log);
     }
 
     /// <summary>A request under the write URL, as the writer unless told otherwise.</summary>
-    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, byte[]? body = null, string? password = Writer, params (string Name, string Value)[] headers)
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, byte[]? body = null, string? password = Writer,
+        params (string Name, string Value)[] headers)
     {
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.RelativeOrAbsolute)) { Content = body is null ? null : new ByteArrayContent(body) };
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.RelativeOrAbsolute)) { Content = body is null ? null
+            : new ByteArrayContent(body) };
         if (password is not null)
             request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{password}")));
         foreach (var (name, value) in headers)
@@ -87,13 +93,17 @@ internal sealed class WriteServer : IAsyncDisposable
         return await Client.SendAsync(request);
     }
 
-    public Task<HttpResponseMessage> PutAsync(string path, byte[] body, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Put, path, body, headers: headers);
+    public Task<HttpResponseMessage> PutAsync(string path, byte[] body, params (string Name, string Value)[] headers) =>
+        SendAsync(HttpMethod.Put, path, body, headers: headers);
 
-    public Task<HttpResponseMessage> PutAsync(string path, string body, params (string Name, string Value)[] headers) => PutAsync(path, Encoding.UTF8.GetBytes(body), headers);
+    public Task<HttpResponseMessage> PutAsync(string path, string body, params (string Name, string Value)[] headers) =>
+        PutAsync(path, Encoding.UTF8.GetBytes(body), headers);
 
-    public Task<HttpResponseMessage> GetAsync(string path, string? password = Writer) => SendAsync(HttpMethod.Get, path, password: password);
+    public Task<HttpResponseMessage> GetAsync(string path, string? password = Writer) =>
+        SendAsync(HttpMethod.Get, path, password: password);
 
-    public Task<HttpResponseMessage> HeadAsync(string path, string? password = Writer) => SendAsync(HttpMethod.Head, path, password: password);
+    public Task<HttpResponseMessage> HeadAsync(string path, string? password = Writer) =>
+        SendAsync(HttpMethod.Head, path, password: password);
 
     /// <summary>What a socket gets when it sends exactly this: the head of a request, and perhaps a part of its body.</summary>
     /// <param name="close">No more will be sent, and the server is told so.</param>
@@ -110,7 +120,8 @@ internal sealed class WriteServer : IAsyncDisposable
         {
             answer.Append(Encoding.UTF8.GetString(buffer, 0, read));
             // The 100 comes first.
-            if (answer.ToString().Split("HTTP/1.1 ").Any(a => a.StartsWith('4') || a.StartsWith('5') || a.StartsWith("20", StringComparison.Ordinal)))
+            if (answer.ToString().Split("HTTP/1.1 ")
+                .Any(a => a.StartsWith('4') || a.StartsWith('5') || a.StartsWith("20", StringComparison.Ordinal)))
                 break;
         }
 
@@ -119,14 +130,17 @@ internal sealed class WriteServer : IAsyncDisposable
 
     public async Task<GcRun> CollectAsync()
     {
-        var run = await Core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = 0, Force = true }, OperationId.New(), CancellationToken.None);
-        await Eventually.BecomesTrueAsync(async () => (run = await Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State != GcState.Running);
+        var run = await Core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = 0, Force = true },
+            OperationId.New(), CancellationToken.None);
+        await Eventually.BecomesTrueAsync(async () =>
+            (run = await Core.Collection.RunAsync(CacheName.Default, run.Id, CancellationToken.None)).State != GcState.Running);
         return run;
     }
 
     /// <summary>Lets holds lapse and roots be forgotten: for the database, all that they did was hours ago.</summary>
     public Task ForgetHoldsAsync() => Core.Database.RunAsync(
-        "with r as (delete from root) update push set expires = expires - interval '1 day', created = created - interval '1 day' where holder is not null", _ => { }, CancellationToken.None);
+        "with r as (delete from root) update push set expires = expires - interval '1 day', created = created - interval '1 day' where " +
+            "holder is not null", _ => { }, CancellationToken.None);
 
     public async Task<string> FsckAsync()
     {
@@ -195,7 +209,8 @@ internal sealed class WriteServer : IAsyncDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             lock (lines)
                 lines.Add($"{formatter(state, exception)} {exception}");

@@ -12,12 +12,14 @@ public class AuditTests
         await using var gateway = await TestGateway.StartAsync();
 
         using var answer = await gateway.GetAsync(
-            "/v1/caches/default/audit?since=2030-01-31T12:00:00Z&until=2030-02-01&by=token:7&action=pin&limit=5&after=1-2", ("Authorization", $"Bearer {TestGateway.Token}"));
+            "/v1/caches/default/audit?since=2030-01-31T12:00:00Z&until=2030-02-01&by=token:7&action=pin&limit=5&after=1-2",
+                ("Authorization", $"Bearer {TestGateway.Token}"));
 
         Assert.Equal(
             """{"lines":[{"at":"1970-01-01T00:00:00+00:00","publisher":"token:7","address":"192.0.2.7","action":"commit","detail":{"published":2}}],"next":"1-2"}""", await answer.Content.ReadAsStringAsync());
         Assert.Equal(
-            new AuditQuery(new DateTimeOffset(2030, 1, 31, 12, 0, 0, TimeSpan.Zero), new DateTimeOffset(2030, 2, 1, 0, 0, 0, TimeSpan.Zero), "token:7", "pin", "1-2", 5), gateway.Audit.Query);
+            new AuditQuery(new DateTimeOffset(2030, 1, 31, 12, 0, 0, TimeSpan.Zero), new DateTimeOffset(2030, 2, 1, 0, 0, 0, TimeSpan.Zero),
+                "token:7", "pin", "1-2", 5), gateway.Audit.Query);
     }
 
     [Theory]

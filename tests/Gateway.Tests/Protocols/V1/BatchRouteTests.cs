@@ -15,7 +15,9 @@ public class BatchRouteTests
         await using var gateway = await TestGateway.StartAsync();
         var (first, second, part) = (Url(gateway, "nar/a.nar.zst"), Url(gateway, "nar/b.nar.zst"), await PartUrlAsync(gateway));
 
-        using var answer = await PostAsync(gateway, $"{first} 5\n{first[..^1]}! 3\n{second} 4\n{Url(gateway, "nar/c.nar.zst")} 101\n{part} 2\n{first} 1\n\nhelloabcfour{new string('x', 101)}ppz");
+        using var answer = await PostAsync(gateway,
+            $"{first} 5\n{first[..^1]}! 3\n{second} 4\n{Url(gateway, "nar/c.nar.zst")} 101\n{part} 2\n{first} " +
+            $"1\n\nhelloabcfour{new string('x', 101)}ppz");
 
         Assert.Equal([200, 403, 200, 413, 403, 412], await StatusesAsync(answer));
         Assert.Equal(("hello", "four"), (await ReadAsync(gateway, "nar/a.nar.zst"), await ReadAsync(gateway, "nar/b.nar.zst")));
@@ -28,10 +30,12 @@ public class BatchRouteTests
         await using var gateway = await TestGateway.StartAsync();
         var lines = string.Concat(Enumerable.Range(0, BatchLimits.Objects).Select(i => $"{Url(gateway, $"nar/{i}.nar.zst")} 2\n"));
 
-        using var refused = await PostAsync(gateway, $"{lines}{Url(gateway, "nar/more.nar.zst")} 2\n\n{new string('x', (2 * BatchLimits.Objects) + 2)}");
+        using var refused = await PostAsync(gateway,
+            $"{lines}{Url(gateway, "nar/more.nar.zst")} 2\n\n{new string('x', (2 * BatchLimits.Objects) + 2)}");
         using var stored = await PostAsync(gateway, $"{lines}\n{new string('x', 2 * BatchLimits.Objects)}");
 
-        Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "urn:orleans-cache:error:too-large"), (refused.StatusCode, (await refused.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.RequestEntityTooLarge, "urn:orleans-cache:error:too-large"),
+            (refused.StatusCode, (await refused.ProblemAsync()).Type));
         Assert.All(await StatusesAsync(stored), status => Assert.Equal(200, status));
     }
 
@@ -52,7 +56,8 @@ public class BatchRouteTests
 
         using var answer = await PostAsync(gateway, body.Replace("{0}", Url(gateway, "nar/a.nar.zst"), StringComparison.Ordinal));
 
-        Assert.Equal((HttpStatusCode.BadRequest, "urn:orleans-cache:error:bad-request"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.BadRequest, "urn:orleans-cache:error:bad-request"),
+            (answer.StatusCode, (await answer.ProblemAsync()).Type));
         Assert.Null(await gateway.Store.HeadAsync(ObjectKey.Parse("nar/a.nar.zst"), CancellationToken.None));
     }
 
@@ -71,21 +76,25 @@ public class BatchRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var answer = await PostAsync(gateway, $"{gateway.Store.SignPut(ObjectKey.Parse("nar/a.nar.zst"), 100, TimeSpan.FromMinutes(-1)).Url} 5\n\nhello");
+        using var answer = await PostAsync(gateway,
+            $"{gateway.Store.SignPut(ObjectKey.Parse("nar/a.nar.zst"), 100, TimeSpan.FromMinutes(-1)).Url} 5\n\nhello");
 
         Assert.Equal([403], await StatusesAsync(answer));
         Assert.Null(await gateway.Store.HeadAsync(ObjectKey.Parse("nar/a.nar.zst"), CancellationToken.None));
     }
 
-    private static string Url(TestGateway gateway, string key) => gateway.Store.SignPut(ObjectKey.Parse(key), 100, TimeSpan.FromMinutes(5)).Url.AbsoluteUri;
+    private static string Url(TestGateway gateway, string key) =>
+        gateway.Store.SignPut(ObjectKey.Parse(key), 100, TimeSpan.FromMinutes(5)).Url.AbsoluteUri;
 
     private static async Task<string> PartUrlAsync(TestGateway gateway)
     {
         var key = ObjectKey.Parse("nar/parts.nar.zst");
-        return gateway.Store.SignParts(key, await gateway.Store.BeginMultipartAsync(key, 10, CancellationToken.None), 10, 1, 1, TimeSpan.FromMinutes(5))[0].AbsoluteUri;
+        return gateway.Store.SignParts(key, await gateway.Store.BeginMultipartAsync(key, 10, CancellationToken.None), 10, 1, 1,
+            TimeSpan.FromMinutes(5))[0].AbsoluteUri;
     }
 
-    private static Task<HttpResponseMessage> PostAsync(TestGateway gateway, string body) => gateway.PostAsync(Route, new ByteArrayContent(Encoding.ASCII.GetBytes(body)));
+    private static Task<HttpResponseMessage> PostAsync(TestGateway gateway, string body) =>
+        gateway.PostAsync(Route, new ByteArrayContent(Encoding.ASCII.GetBytes(body)));
 
     private static async Task<IReadOnlyList<int>> StatusesAsync(HttpResponseMessage answer) =>
         JsonSerializer.Deserialize(await answer.Content.ReadAsStringAsync(), ProtocolJson.Default.BatchAnswer)!.Statuses;

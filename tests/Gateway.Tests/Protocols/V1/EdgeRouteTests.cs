@@ -26,7 +26,8 @@ public class EdgeRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
         var begin = JsonNode.Parse(Begin)!;
-        var (owner, name) = place.StartsWith("$.paths", StringComparison.Ordinal) ? (begin["paths"]![0]!, place["$.paths[0].".Length..]) : (begin, place[2..]);
+        var (owner, name) = place.StartsWith("$.paths", StringComparison.Ordinal) ? (begin["paths"]![0]!, place["$.paths[0].".Length..])
+            : (begin, place[2..]);
         owner[name] = JsonNode.Parse(json);
 
         using var answer = await gateway.PostAsync(Pushes, begin.ToJsonString());
@@ -46,7 +47,8 @@ public class EdgeRouteTests
         path["deriver"] = Drv;
         var signature = $"a:{Convert.ToBase64String(new byte[64])}";
         path["signatures"] = new JsonArray(signature, signature, "nonsense", "a:b");
-        begin["realisations"] = JsonNode.Parse($$"""[{"id":"{{Drv}}^out","path":"{{Hash}}"},{"id":"sha256:{{new string('a', 64)}}!out","path":"{{Hash}}"}]""");
+        begin["realisations"] =
+            JsonNode.Parse($$"""[{"id":"{{Drv}}^out","path":"{{Hash}}"},{"id":"sha256:{{new string('a', 64)}}!out","path":"{{Hash}}"}]""");
 
         using var answer = await gateway.PostAsync(Pushes, begin.ToJsonString());
 
@@ -61,7 +63,8 @@ public class EdgeRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
         var begin = JsonNode.Parse(Begin)!;
-        begin["paths"]![0]!["signatures"] = new JsonArray([.. Enumerable.Range(0, 1000).Select(i => (JsonNode)$"a-{i}:{Convert.ToBase64String(new byte[64])}")]);
+        begin["paths"]![0]!["signatures"] =
+            new JsonArray([.. Enumerable.Range(0, 1000).Select(i => (JsonNode)$"a-{i}:{Convert.ToBase64String(new byte[64])}")]);
 
         using var answer = await gateway.PostAsync(Pushes, begin.ToJsonString());
 

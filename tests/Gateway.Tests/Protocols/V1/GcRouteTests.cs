@@ -13,7 +13,8 @@ public class GcRouteTests
 
     private static readonly (string, string) Login = ("Authorization", $"Bearer {TestGateway.Token}");
 
-    private static readonly FsckFinding Finding = new() { Kind = FsckKind.MissingObject, Key = $"{Hash}.narinfo", Detail = "It is \"not\" there." };
+    private static readonly FsckFinding Finding = new() { Kind = FsckKind.MissingObject, Key = $"{Hash}.narinfo",
+        Detail = "It is \"not\" there." };
 
     [Fact]
     public async Task A_run_is_started_with_what_the_request_says_and_answered_202_with_its_place()
@@ -50,7 +51,8 @@ public class GcRouteTests
 
         using var answer = await gateway.PostAsync($"{Root}/gc", "{}", ("Idempotency-Key", key));
 
-        Assert.Equal((HttpStatusCode.BadRequest, "urn:orleans-cache:error:bad-request"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.BadRequest, "urn:orleans-cache:error:bad-request"),
+            (answer.StatusCode, (await answer.ProblemAsync()).Type));
         Assert.Empty(gateway.Collection.Operations);
     }
 
@@ -62,7 +64,8 @@ public class GcRouteTests
 
         using var answer = await gateway.PostAsync($"{Root}/gc", "{}");
 
-        Assert.Equal((HttpStatusCode.Conflict, "urn:orleans-cache:error:gc-running"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.Conflict, "urn:orleans-cache:error:gc-running"),
+            (answer.StatusCode, (await answer.ProblemAsync()).Type));
     }
 
     [Fact]
@@ -103,7 +106,8 @@ public class GcRouteTests
         using var nothing = await gateway.PostAsync($"{Root}/gc/cancel", content: null);
 
         Assert.Equal(7, (await ReadAsync(cancelled, ProtocolJson.Default.GcRun)).Id);
-        Assert.Equal((HttpStatusCode.NotFound, "urn:orleans-cache:error:unknown-gc-run"), (nothing.StatusCode, (await nothing.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.NotFound, "urn:orleans-cache:error:unknown-gc-run"),
+            (nothing.StatusCode, (await nothing.ProblemAsync()).Type));
     }
 
     [Theory]
@@ -194,7 +198,8 @@ public class GcRouteTests
 
         using var answer = await gateway.GetAsync("/v1/caches/nowhere/fsck", Login);
 
-        Assert.Equal((HttpStatusCode.NotFound, "urn:orleans-cache:error:unknown-cache"), (answer.StatusCode, (await answer.ProblemAsync()).Type));
+        Assert.Equal((HttpStatusCode.NotFound, "urn:orleans-cache:error:unknown-cache"),
+            (answer.StatusCode, (await answer.ProblemAsync()).Type));
     }
 
     /// <summary>With the file in its store that a server writes when it starts.</summary>

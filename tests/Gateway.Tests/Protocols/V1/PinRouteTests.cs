@@ -49,7 +49,8 @@ public class PinRouteTests
         (await SendAsync(gateway, HttpMethod.Post, "/app/rollback", "{}", ("If-Match", "\"13\""))).Dispose();
         (await SendAsync(gateway, HttpMethod.Delete, "/app", null, ("If-Match", "\"14\""))).Dispose();
 
-        Assert.Equal([PinCondition.AtRevision(12), PinCondition.Present, PinCondition.Absent, PinCondition.AtRevision(13), PinCondition.AtRevision(14)], gateway.Pins.Conditions);
+        Assert.Equal([PinCondition.AtRevision(12), PinCondition.Present, PinCondition.Absent, PinCondition.AtRevision(13),
+            PinCondition.AtRevision(14)], gateway.Pins.Conditions);
     }
 
     [Theory]
@@ -95,7 +96,8 @@ public class PinRouteTests
         await using var gateway = await TestGateway.StartAsync();
         gateway.Pins.Failure = new CacheProblemException(kind, "what is wrong");
 
-        foreach (var (method, path, body) in new[] { (HttpMethod.Put, "/app", Body), (HttpMethod.Post, "/app/rollback", "{}"), (HttpMethod.Delete, "/app", null) })
+        foreach (var (method, path, body) in new[] { (HttpMethod.Put, "/app", Body), (HttpMethod.Post, "/app/rollback", "{}"),
+            (HttpMethod.Delete, "/app", null) })
         {
             using var answer = await SendAsync(gateway, method, path, body);
             var problem = await answer.ProblemAsync();
@@ -143,7 +145,8 @@ public class PinRouteTests
         Assert.Equal((status, 0), (answer.StatusCode, (await answer.Content.ReadAsByteArrayAsync()).Length));
     }
 
-    private static async Task<HttpResponseMessage> SendAsync(TestGateway gateway, HttpMethod method, string path, string? body, params (string Name, string Value)[] headers)
+    private static async Task<HttpResponseMessage> SendAsync(TestGateway gateway, HttpMethod method, string path, string? body,
+        params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, Pins + path);
         if (body is not null)

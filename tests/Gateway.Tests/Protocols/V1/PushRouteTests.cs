@@ -90,7 +90,8 @@ public class PushRouteTests
         using var answer = await gateway.PostAsync(Pushes, Begin);
 
         var problem = await answer.ProblemAsync();
-        Assert.Equal((status, $"urn:orleans-cache:error:{name}", "What was wrong, and what to do."), (problem.Status, problem.Type, problem.Detail));
+        Assert.Equal((status, $"urn:orleans-cache:error:{name}", "What was wrong, and what to do."),
+            (problem.Status, problem.Type, problem.Detail));
         Assert.Equal(Hash, Assert.Single(problem.Paths!).ToString());
         Assert.Equal(status == 503, answer.Headers.RetryAfter is not null);
     }
@@ -112,14 +113,16 @@ public class PushRouteTests
         Assert.DoesNotContain("inside", text, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", text, StringComparison.Ordinal);
         var trace = (await answer.ProblemAsync()).Detail!.Split(' ')[^1].TrimEnd('.');
-        Assert.Contains(gateway.Log, l => l.Contains(trace, StringComparison.Ordinal) && l.Contains("the inside of the server", StringComparison.Ordinal));
+        Assert.Contains(gateway.Log, l => l.Contains(trace, StringComparison.Ordinal)
+            && l.Contains("the inside of the server", StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task A_store_or_database_that_does_not_answer_is_a_503_to_be_repeated()
     {
         await using var gateway = await TestGateway.StartAsync();
-        foreach (var failure in new Exception[] { new ObjectStoreException("PUT x: 503", isTransient: true), new Npgsql.NpgsqlException("gone"), new TimeoutException() })
+        foreach (var failure in new Exception[] { new ObjectStoreException("PUT x: 503", isTransient: true),
+            new Npgsql.NpgsqlException("gone"), new TimeoutException() })
         {
             gateway.Pushes.Failure = failure;
 
@@ -185,7 +188,8 @@ public class PushRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
         var listing = Nix.Zstd.Compress("{}"u8);
-        var report = $$"""{"uploads":[{"upload":"u1","fileHash":"{{NarHash}}","fileSize":9,"md5":["{{new string('0', 32)}}"]}],"listings":[{"path":"{{Hash}}","content":"{{Convert.ToBase64String(listing)}}"}]}""";
+        var report =
+            $$"""{"uploads":[{"upload":"u1","fileHash":"{{NarHash}}","fileSize":9,"md5":["{{new string('0', 32)}}"]}],"listings":[{"path":"{{Hash}}","content":"{{Convert.ToBase64String(listing)}}"}]}""";
 
         using var reported = await gateway.PostAsync(Pushes + "/7/uploaded", report);
         using var waited = await gateway.PostAsync(Pushes + "/7/wait", Missing);

@@ -29,7 +29,8 @@ public class WithdrawalRouteTests
     {
         await using var gateway = await TestGateway.StartAsync();
 
-        using var answer = await SendAsync(gateway, HttpMethod.Get, "/v1/caches/default/paths?by=token:7&since=2026-05-01T12:00:00Z&after=5&limit=9");
+        using var answer = await SendAsync(gateway, HttpMethod.Get,
+            "/v1/caches/default/paths?by=token:7&since=2026-05-01T12:00:00Z&after=5&limit=9");
 
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         Assert.Equal(("token:7", new DateTimeOffset(2026, 5, 1, 12, 0, 0, TimeSpan.Zero), "5", 9), gateway.Withdrawals.Listed);
@@ -69,7 +70,8 @@ public class WithdrawalRouteTests
 
     private static async Task<HttpResponseMessage> PostAsync(TestGateway gateway, string json)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/evictions") { Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/evictions") { Content = new StringContent(json,
+            System.Text.Encoding.UTF8, "application/json") };
         request.Headers.Add("Authorization", $"Bearer {TestGateway.Token}");
         request.Headers.Add("Idempotency-Key", "k1");
         return await gateway.Client.SendAsync(request);

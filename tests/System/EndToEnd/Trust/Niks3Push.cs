@@ -4,7 +4,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>A push as niks3's clients make it: 1. create, 2. NARs in parts, 3. listings, logs and realisations, 4. sign, 5. complete.</summary>
+/// <summary>
+/// A push as niks3's clients make it: 1. create, 2. NARs in parts, 3. listings, logs and realisations, 4. sign, 5. complete.
+/// </summary>
 internal sealed class Niks3Push : IPush
 {
     private const int PartSize = 10 << 20;
@@ -12,7 +14,8 @@ internal sealed class Niks3Push : IPush
     private readonly IReadOnlyList<TrustPath> _paths;
 
     private Niks3Push(Publisher publisher, TrustPath root, JsonNode created) =>
-        (_publisher, _paths, Id, Pending) = (publisher, [.. root.Closure()], (string)created["id"]!, created["pending_objects"]!.AsObject());
+        (_publisher, _paths, Id, Pending) = (publisher, [.. root.Closure()], (string)created["id"]!,
+            created["pending_objects"]!.AsObject());
 
     public string Id { get; }
 
@@ -29,9 +32,11 @@ internal sealed class Niks3Push : IPush
         var objects = new Dictionary<string, JsonNode>();
         foreach (var path in root.Closure())
         {
-            string[] references = [.. path.References.Select(r => r.NarInfoKey), NarKey(path), path.ListingKey, .. path.Realisation is null ? Array.Empty<string>() : [RealisationKey(path)]];
+            string[] references = [.. path.References.Select(r => r.NarInfoKey), NarKey(path), path.ListingKey, .. path.Realisation is null
+                ? Array.Empty<string>() : [RealisationKey(path)]];
             objects[path.NarInfoKey] = Item(path.NarInfoKey, "narinfo", references);
-            objects[NarKey(path)] = new JsonObject { ["key"] = NarKey(path), ["type"] = "nar", ["refs"] = new JsonArray(), ["nar_size"] = path.NarSize };
+            objects[NarKey(path)] = new JsonObject { ["key"] = NarKey(path), ["type"] = "nar", ["refs"] = new JsonArray(),
+                ["nar_size"] = path.NarSize };
             objects[path.ListingKey] = Item(path.ListingKey, "listing");
             if (path.Log is not null)
                 objects[LogKey(path)] = Item(LogKey(path), "build_log");
@@ -61,7 +66,9 @@ internal sealed class Niks3Push : IPush
                 etags.Add(await SendPartAsync(path, etags.Count, part));
             var done = await CompleteUploadAsync(_publisher, path, upload, etags);
             // An upload that has ended is asked for: somebody else may have it by now.
-            if (!done.IsSuccess && (await _publisher.SendAsync(HttpMethod.Head, $"/api/objects/{NarKey(path)}")).Status != System.Net.HttpStatusCode.NoContent)
+            if (!done.IsSuccess
+                && (await _publisher.SendAsync(HttpMethod.Head,
+                $"/api/objects/{NarKey(path)}")).Status != System.Net.HttpStatusCode.NoContent)
                 throw new RefusedException(done);
         }
     }
@@ -72,7 +79,8 @@ internal sealed class Niks3Push : IPush
     public async Task<string> SendPartAsync(TrustPath path, int index, byte[] part)
     {
         var url = (string)Pending[NarKey(path)]!["multipart_info"]!["part_urls"]![index]!;
-        return (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(part, "application/octet-stream"), isSigned: true)).OrThrow().Headers["ETag"].Single().Trim('"');
+        return (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(part, "application/octet-stream"), isSigned: true))
+            .OrThrow().Headers["ETag"].Single().Trim('"');
     }
 
     public async Task SendExtrasAsync()
@@ -97,7 +105,8 @@ internal sealed class Niks3Push : IPush
 
     // The steps that anybody may try on anybody's push.
 
-    public static Task<Answer> SendSignAsync(Publisher who, string id, IEnumerable<TrustPath> paths) => who.PostAsync($"/api/pending_closures/{id}/sign", new JsonObject
+    public static Task<Answer> SendSignAsync(Publisher who, string id, IEnumerable<TrustPath> paths) =>
+        who.PostAsync($"/api/pending_closures/{id}/sign", new JsonObject
     {
         ["narinfos"] = new JsonObject(paths.Select(p => KeyValuePair.Create<string, JsonNode?>(p.NarInfoKey, new JsonObject
         {
@@ -115,7 +124,8 @@ internal sealed class Niks3Push : IPush
 
     public static Task<Answer> SendCompleteAsync(Publisher who, string push) => who.PostAsync($"/api/pending_closures/{push}/complete");
 
-    public static Task<Answer> MorePartsAsync(Publisher who, TrustPath path, string upload) => who.PostAsync("/api/multipart/request-parts", new JsonObject
+    public static Task<Answer> MorePartsAsync(Publisher who, TrustPath path, string upload) =>
+        who.PostAsync("/api/multipart/request-parts", new JsonObject
     {
         ["object_key"] = NarKey(path),
         ["upload_id"] = upload,
@@ -123,7 +133,8 @@ internal sealed class Niks3Push : IPush
         ["num_parts"] = 1,
     });
 
-    public static Task<Answer> CompleteUploadAsync(Publisher who, TrustPath path, string upload, IEnumerable<string> etags) => who.PostAsync("/api/multipart/complete", new JsonObject
+    public static Task<Answer> CompleteUploadAsync(Publisher who, TrustPath path, string upload, IEnumerable<string> etags) =>
+        who.PostAsync("/api/multipart/complete", new JsonObject
     {
         ["object_key"] = NarKey(path),
         ["upload_id"] = upload,
@@ -137,6 +148,7 @@ internal sealed class Niks3Push : IPush
     private async Task SendIfPendingAsync(string key, string text, byte[]? packed = null)
     {
         if ((string?)Pending[key]?["presigned_url"] is { } url)
-            (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(packed ?? Zstd.Compress(Encoding.UTF8.GetBytes(text)), "application/octet-stream", "zstd"), isSigned: true)).OrThrow();
+            (await _publisher.SendAsync(HttpMethod.Put, url, Publisher.Bytes(packed ?? Zstd.Compress(Encoding.UTF8.GetBytes(text)),
+                "application/octet-stream", "zstd"), isSigned: true)).OrThrow();
     }
 }

@@ -4,7 +4,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>A copy as stock Nix makes it: 1. which narinfos are there? 2. of the others the listing, the NAR, and then, references first, the narinfo; 3. logs and realisations.</summary>
+/// <summary>
+/// A copy as stock Nix makes it: 1. which narinfos are there? 2. of the others the listing, the NAR, and then, references first, the
+/// narinfo; 3. logs and realisations.
+/// </summary>
 internal sealed class NixPush : IPush
 {
     public const string Write = "/c/default";
@@ -52,7 +55,8 @@ internal sealed class NixPush : IPush
 
     public static string NarKey(TrustPath path) => $"nar/{path.FileHash.ToNix32()}.nar.zst";
 
-    public static Task<Answer> PutNarAsync(Publisher who, TrustPath path) => who.SendAsync(HttpMethod.Put, $"{Write}/{NarKey(path)}", Publisher.Bytes(path.File, "application/x-nix-nar"), asBasic: true);
+    public static Task<Answer> PutNarAsync(Publisher who, TrustPath path) =>
+        who.SendAsync(HttpMethod.Put, $"{Write}/{NarKey(path)}", Publisher.Bytes(path.File, "application/x-nix-nar"), asBasic: true);
 
     public static Task<Answer> PutAsync(Publisher who, string key, string text) =>
         who.SendAsync(HttpMethod.Put, $"{Write}/{key}", Publisher.Bytes(Encoding.UTF8.GetBytes(text), "text/plain"), asBasic: true);
@@ -75,6 +79,7 @@ internal sealed class NixPush : IPush
     private static async Task<bool> IsThereAsync(Publisher who, HttpMethod method, string key)
     {
         var answer = await who.SendAsync(method, $"{Write}/{key}", asBasic: true);
-        return answer.Status == HttpStatusCode.OK || (answer.Status == HttpStatusCode.NotFound ? false : throw new RefusedException(answer));
+        return answer.Status == HttpStatusCode.OK
+            || (answer.Status == HttpStatusCode.NotFound ? false : throw new RefusedException(answer));
     }
 }

@@ -13,7 +13,10 @@ public enum Protocol
     NixCopy,
 }
 
-/// <summary>A push of one root and its closure between its steps. Each step throws <see cref="RefusedException"/> where an honest client would give up.</summary>
+/// <summary>
+/// A push of one root and its closure between its steps. Each step throws <see cref="RefusedException"/> where an honest client would give
+/// up.
+/// </summary>
 internal interface IPush
 {
     /// <summary>What the server calls it; empty where it has no name.</summary>
@@ -47,8 +50,10 @@ internal static class Pushing
     /// <summary>Pins a path that is there, by the protocol's own route.</summary>
     public static Task<Answer> PinAsync(this Publisher publisher, Protocol protocol, string name, TrustPath path) => protocol switch
     {
-        Protocol.V1 => publisher.SendAsync(HttpMethod.Put, $"/v1/caches/default/pins/{name}", Publisher.Json(new System.Text.Json.Nodes.JsonObject { ["path"] = path.Path.BaseName })),
-        Protocol.Niks3 => publisher.PostAsync($"/api/pins/{name}", new System.Text.Json.Nodes.JsonObject { ["store_path"] = path.Path.ToString() }),
+        Protocol.V1 => publisher.SendAsync(HttpMethod.Put, $"/v1/caches/default/pins/{name}",
+            Publisher.Json(new System.Text.Json.Nodes.JsonObject { ["path"] = path.Path.BaseName })),
+        Protocol.Niks3 =>
+            publisher.PostAsync($"/api/pins/{name}", new System.Text.Json.Nodes.JsonObject { ["store_path"] = path.Path.ToString() }),
         _ => publisher.PostAsync($"/c/default/pin/{path.NarInfoKey}"),
     };
 

@@ -33,7 +33,8 @@ internal sealed class RefusedException(Answer answer) : Exception(answer.ToStrin
 internal sealed class Publisher(string id, Uri url, string? secret, HttpMessageHandler? handler = null) : IDisposable
 {
     // Longer than any honest answer takes; who waits for one that never comes gives up.
-    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { Timeout =
+        TimeSpan.FromSeconds(30) };
 
     public string Id { get; } = id;
 
@@ -42,11 +43,13 @@ internal sealed class Publisher(string id, Uri url, string? secret, HttpMessageH
     public string? Secret { get; } = secret;
 
     /// <summary>Sends the token as Bearer, or as its URL's own credential says: <paramref name="isSigned"/>.</summary>
-    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, bool isSigned = false, bool asBasic = false, params (string Name, string Value)[] headers)
+    public async Task<Answer> SendAsync(HttpMethod method, string path, HttpContent? content = null, bool isSigned = false,
+        bool asBasic = false, params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, new Uri(Url, path)) { Content = content };
         if (Secret is not null && !isSigned)
-            request.Headers.Authorization = asBasic ? new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{Secret}"))) : new AuthenticationHeaderValue("Bearer", Secret);
+            request.Headers.Authorization = asBasic ? new AuthenticationHeaderValue("Basic",
+                Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{Secret}"))) : new AuthenticationHeaderValue("Bearer", Secret);
         foreach (var (name, value) in headers)
         {
             if (request.Headers.TryAddWithoutValidation(name, value))
@@ -58,7 +61,8 @@ internal sealed class Publisher(string id, Uri url, string? secret, HttpMessageH
         using var answer = await _http.SendAsync(request);
         return new Answer(
             $"{Id}: {method} {request.RequestUri!.AbsolutePath}", answer.StatusCode, await answer.Content.ReadAsByteArrayAsync(),
-            answer.Headers.Concat(answer.Content.Headers).SelectMany(h => h.Value.Select(v => (h.Key, v))).ToLookup(h => h.Key, h => h.v, StringComparer.OrdinalIgnoreCase));
+            answer.Headers.Concat(answer.Content.Headers).SelectMany(h => h.Value.Select(v => (h.Key, v)))
+                .ToLookup(h => h.Key, h => h.v, StringComparer.OrdinalIgnoreCase));
     }
 
     public Task<Answer> GetAsync(string path) => SendAsync(HttpMethod.Get, path);

@@ -39,7 +39,8 @@ internal sealed partial class Reader(Publisher http, string publicKey)
             var info = await NarInfoAsync(path);
             Assert.True(info is not null, $"{path.Path} is not there");
             Assert.Equal(
-                (path.Path, path.NarHash, path.NarSize, string.Join(' ', path.References.Select(r => r.Path).Order()), path.Ca, path.Deriver),
+                (path.Path, path.NarHash, path.NarSize, string.Join(' ', path.References.Select(r => r.Path).Order()), path.Ca,
+                    path.Deriver),
                 (info.StorePath, info.NarHash, info.NarSize, string.Join(' ', info.References), info.Ca?.ToString(), info.Deriver));
             await AssertUsableAsync(info);
         }
@@ -78,10 +79,12 @@ internal sealed partial class Reader(Publisher http, string publicKey)
         Assert.InRange(text.Length, 1, MostNarInfo);
         var lines = text.TrimEnd('\n').Split('\n');
         Assert.All(lines, line => Assert.Matches(CanonicalLine(), line));
-        Assert.Equal(lines.Length, lines.DistinctBy(l => l.StartsWith("Sig:", StringComparison.Ordinal) ? l : l[..l.IndexOf(':', StringComparison.Ordinal)]).Count());
+        Assert.Equal(lines.Length, lines.DistinctBy(l => l.StartsWith("Sig:", StringComparison.Ordinal) ? l
+            : l[..l.IndexOf(':', StringComparison.Ordinal)]).Count());
         Assert.InRange(lines.Count(l => l.StartsWith("Sig:", StringComparison.Ordinal)), 1, 20);
     }
 
-    [GeneratedRegex(@"^(((StorePath|URL|Compression|FileHash|NarHash|Deriver): [!-~]+)|((FileSize|NarSize): [1-9][0-9]*)|(References: ?[ -~]*)|(Sig: [!-9;-~]+:[A-Za-z0-9+/]{85}[AQgw]==)|(CA: (text|fixed(:r|:git)?):[a-z0-9]+:[0-9a-z]+))\z")]
+    [GeneratedRegex(
+        @"^(((StorePath|URL|Compression|FileHash|NarHash|Deriver): [!-~]+)|((FileSize|NarSize): [1-9][0-9]*)|(References: ?[ -~]*)|(Sig: [!-9;-~]+:[A-Za-z0-9+/]{85}[AQgw]==)|(CA: (text|fixed(:r|:git)?):[a-z0-9]+:[0-9a-z]+))\z")]
     private static partial Regex CanonicalLine();
 }

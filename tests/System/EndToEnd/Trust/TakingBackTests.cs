@@ -7,7 +7,8 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 public sealed class TakingBackTests(TrustServers servers) : IClassFixture<TrustServers>
 {
     [NixFact]
-    public Task What_was_taken_back_is_gone_for_Nix_breaks_its_pin_and_comes_back_when_its_bar_is_lifted() => TakeBackAsync(StoreKind.Folder);
+    public Task What_was_taken_back_is_gone_for_Nix_breaks_its_pin_and_comes_back_when_its_bar_is_lifted() =>
+        TakeBackAsync(StoreKind.Folder);
 
     [BucketFact]
     public Task What_was_taken_back_from_a_bucket_is_gone_too() => TakeBackAsync(StoreKind.Bucket);
@@ -28,7 +29,8 @@ public sealed class TakingBackTests(TrustServers servers) : IClassFixture<TrustS
         // The path, and what refers to it.
         Assert.NotEqual(0, await SubstituteAsync(closure.Half));
         Assert.NotEqual(0, await SubstituteAsync(closure.Root));
-        Assert.Contains((await CliAsync("pins", "list")).OrThrow().Lines, line => line.StartsWith(pin, StringComparison.Ordinal) && line.Contains("broken since", StringComparison.Ordinal));
+        Assert.Contains((await CliAsync("pins", "list")).OrThrow().Lines, line => line.StartsWith(pin, StringComparison.Ordinal)
+            && line.Contains("broken since", StringComparison.Ordinal));
 
         var refused = await CacheCli.PushAsync(server, closure.Root);
         Assert.NotEqual(0, refused.ExitCode);
@@ -39,9 +41,11 @@ public sealed class TakingBackTests(TrustServers servers) : IClassFixture<TrustS
         (await CliAsync("bars", "lift", bar.Split(' ')[0])).OrThrow();
         (await CacheCli.PushAsync(server, "--pin", pin, closure.Root)).OrThrow();
         await ReadBack.ClosureAsync(NixTool.Installed!, $"{server.Url}", server.PublicKey, closure.Root);
-        Assert.DoesNotContain((await CliAsync("pins", "list")).OrThrow().Lines, line => line.StartsWith(pin, StringComparison.Ordinal) && line.Contains("broken since", StringComparison.Ordinal));
+        Assert.DoesNotContain((await CliAsync("pins", "list")).OrThrow().Lines, line => line.StartsWith(pin, StringComparison.Ordinal)
+            && line.Contains("broken since", StringComparison.Ordinal));
 
-        Task<ProcessResult> CliAsync(params string[] arguments) => CacheCli.RunAsync([.. arguments, "--url", $"{server.Url}", "--token-file", server.TokenFile]);
+        Task<ProcessResult> CliAsync(params string[] arguments) =>
+            CacheCli.RunAsync([.. arguments, "--url", $"{server.Url}", "--token-file", server.TokenFile]);
 
         async Task<int> SubstituteAsync(string path)
         {

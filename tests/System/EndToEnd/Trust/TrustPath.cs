@@ -4,7 +4,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>A store path as a pusher declares it, and the file that it sends for it. <c>with</c> makes a lie of it: each member is what is said, not what is true.</summary>
+/// <summary>
+/// A store path as a pusher declares it, and the file that it sends for it. <c>with</c> makes a lie of it: each member is what is said, not
+/// what is true.
+/// </summary>
 internal sealed record TrustPath(StorePath Path, byte[] Nar)
 {
     /// <summary>What is declared.</summary>
@@ -70,7 +73,8 @@ internal sealed record TrustPath(StorePath Path, byte[] Nar)
         return new TrustPath(path, ToNar(content)) { References = references };
     }
 
-    public static StorePath NewPath(string name) => new(StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(StorePathHash.ByteLength)), name);
+    public static StorePath NewPath(string name) =>
+        new(StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(StorePathHash.ByteLength)), name);
 
     /// <summary>Declared as this one; what is sent is something else.</summary>
     public TrustPath WithNoise() => this with { File = Zstd.Compress(ToNar(RandomNumberGenerator.GetBytes(Nar.Length - EmptyNarSize))) };
@@ -101,7 +105,8 @@ internal sealed record TrustPath(StorePath Path, byte[] Nar)
     private static byte[] ToNar(byte[] content)
     {
         using var nar = new MemoryStream();
-        foreach (var text in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(), "contents"u8.ToArray(), content, ")"u8.ToArray()])
+        foreach (var text in (byte[][])["nix-archive-1"u8.ToArray(), "("u8.ToArray(), "type"u8.ToArray(), "regular"u8.ToArray(),
+            "contents"u8.ToArray(), content, ")"u8.ToArray()])
         {
             nar.Write(BitConverter.GetBytes((long)text.Length));
             nar.Write(text);

@@ -36,7 +36,8 @@ internal sealed class TrustServer : IAsyncDisposable
     {
         var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
         var bucket = store == StoreKind.Bucket ? await ObjectBucket.CreateAsync() : null;
-        return new TrustServer(await ServerProcess.StartAsync(["--postgres", database, .. bucket?.ServerOptions ?? [], .. options]), bucket);
+        return new TrustServer(await ServerProcess.StartAsync(["--postgres", database, .. bucket?.ServerOptions ?? [], .. options]),
+            bucket);
     }
 
     /// <summary>A publisher of its own: a new token that shares its group with no other.</summary>
@@ -51,7 +52,8 @@ internal sealed class TrustServer : IAsyncDisposable
     }
 
     /// <summary>M and V, who may push and no more, and D, who may also pin.</summary>
-    public async Task<(Publisher M, Publisher V, Publisher D)> PublishersAsync() => (await PublisherAsync("push"), await PublisherAsync("push"), await PublisherAsync("push", "pin"));
+    public async Task<(Publisher M, Publisher V, Publisher D)> PublishersAsync() =>
+        (await PublisherAsync("push"), await PublisherAsync("push"), await PublisherAsync("push", "pin"));
 
     public async Task RevokeAsync(Publisher publisher) =>
         (await Admin.SendAsync(HttpMethod.Delete, $"{V1Push.Cache}/tokens/{publisher.Id["token:".Length..]}")).OrThrow();
@@ -59,9 +61,11 @@ internal sealed class TrustServer : IAsyncDisposable
     /// <summary>Deletes what nothing protects, at once.</summary>
     public async Task CollectAsync()
     {
-        var run = (await Admin.PostAsync($"{V1Push.Cache}/gc", new JsonObject { ["olderThanSeconds"] = 0, ["force"] = true })).OrThrow().Json;
+        var run = (await Admin.PostAsync($"{V1Push.Cache}/gc", new JsonObject { ["olderThanSeconds"] = 0, ["force"] = true }))
+            .OrThrow().Json;
         await Eventually.BecomesTrueAsync(
-            async () => (string)(run = (await Admin.GetAsync($"{V1Push.Cache}/gc/runs/{run["id"]}")).OrThrow().Json)["state"]! != "running", describe: () => run.ToJsonString());
+            async () => (string)(run = (await Admin.GetAsync($"{V1Push.Cache}/gc/runs/{run["id"]}")).OrThrow().Json)["state"]! != "running",
+                describe: () => run.ToJsonString());
         Assert.Equal("done", (string)run["state"]!);
     }
 

@@ -68,23 +68,28 @@ public sealed partial class TrustTests
     [Theory]
     [OnFolder([V1, Niks3, NixCopy], [V1, Niks3])]
     [OnBucket([V1, Niks3, NixCopy], [V1, Niks3])]
-    public Task A_pin_is_on_the_bytes_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Bytes);
+    public Task A_pin_is_on_the_bytes_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) =>
+        AssertPinnedDespiteAsync(store, m, v, Lie.Bytes);
 
     [Theory]
     [OnFolder([V1, Niks3, NixCopy], [V1])]
     [OnBucket([V1, Niks3, NixCopy], [V1])]
-    public Task A_pin_is_on_the_name_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Name);
+    public Task A_pin_is_on_the_name_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) =>
+        AssertPinnedDespiteAsync(store, m, v, Lie.Name);
 
     [Theory]
     [OnFolder([V1, Niks3, NixCopy], [V1])]
     [OnBucket([V1, Niks3, NixCopy], [V1])]
-    public Task A_pin_is_on_the_content_address_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Ca);
+    public Task A_pin_is_on_the_content_address_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) =>
+        AssertPinnedDespiteAsync(store, m, v, Lie.Ca);
 
     [Theory]
     [OnBucket([V1, Niks3], [V1])]
-    public Task A_pin_is_on_the_size_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) => AssertPinnedDespiteAsync(store, m, v, Lie.Size);
+    public Task A_pin_is_on_the_size_that_its_pusher_declared(StoreKind store, Protocol m, Protocol v) =>
+        AssertPinnedDespiteAsync(store, m, v, Lie.Size);
 
-    // Stock Nix declares nothing of a path that it is told is there: who outranks its publisher has to be told that it is not, or be refused the pin.
+    // Stock Nix declares nothing of a path that it is told is there: who outranks its publisher has to be told that it is not, or be
+    // refused the pin.
     [Theory]
     [OnFolder([V1, Niks3, NixCopy])]
     [OnBucket([V1, Niks3, NixCopy])]

@@ -4,7 +4,10 @@ using static OrleansCache.EndToEnd.Tests.Trust.Protocol;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>Of M: signatures, logs, realisations, listings and debug info come from the publisher of the path that they tell of, and yield to who may pin.</summary>
+/// <summary>
+/// Of M: signatures, logs, realisations, listings and debug info come from the publisher of the path that they tell of, and yield to who
+/// may pin.
+/// </summary>
 public sealed partial class TrustTests
 {
     private const string HonestLog = "built\n";
@@ -23,7 +26,8 @@ public sealed partial class TrustTests
         var signed = await Niks3Push.SendSignAsync(M, push.Id, [path]);
 
         if (signed.IsSuccess)
-            Assert.False(server.Reader.IsSigned(path, signed.Json["signatures"]!.AsObject().SelectMany(s => s.Value!.AsArray()).Select(s => (string)s!)), signed.Text);
+            Assert.False(server.Reader.IsSigned(path, signed.Json["signatures"]!.AsObject().SelectMany(s => s.Value!.AsArray())
+                .Select(s => (string)s!)), signed.Text);
     }
 
     [Theory]
@@ -51,7 +55,8 @@ public sealed partial class TrustTests
         var path = TrustPath.Make("honest").BuiltWith(HonestLog);
         await V.PushAsync(v, path with { Log = null });
 
-        await Pushing.TryAsync(() => m == NixCopy ? AttachAsync(M, path, LogKey(path), FalseLog) : M.PushAsync(m, path with { Log = FalseLog }));
+        await Pushing.TryAsync(() => m == NixCopy ? AttachAsync(M, path, LogKey(path), FalseLog)
+            : M.PushAsync(m, path with { Log = FalseLog }));
         await (v == NixCopy ? AttachAsync(V, path, LogKey(path), HonestLog) : V.PushAsync(v, path));
 
         Assert.Equal(HonestLog, await server.Reader.LogAsync(path));
@@ -149,17 +154,20 @@ public sealed partial class TrustTests
     {
         var server = await servers.On(store);
         var D = await server.PublisherAsync("push", "pin");
-        var (path, pin, debugInfo) = (TrustPath.Make("honest").BuiltWith("<script>") with { Realisation = RealisationId() }, NewPin(), $"debuginfo/{Guid.NewGuid():n}");
+        var (path, pin, debugInfo) = (TrustPath.Make("honest").BuiltWith("<script>") with { Realisation = RealisationId() }, NewPin(),
+            $"debuginfo/{Guid.NewGuid():n}");
         await V1Push.PinnedAsync(D, path, pin);
         await PushWithDebugInfoAsync(D, TrustPath.Make("other"), debugInfo);
         var nar = (await server.Reader.NarInfoAsync(path))!.Url;
 
-        string[] keys = [path.NarInfoKey, path.ListingKey, LogKey(path), RealisationKey(path), debugInfo, nar, $"pins/{pin}", "nix-cache-info", "index.html", "", "nar/none", "v1/caches/default", "v1/caches/none", "api/cache-config", "api/none"];
+        string[] keys = [path.NarInfoKey, path.ListingKey, LogKey(path), RealisationKey(path), debugInfo, nar, $"pins/{pin}",
+            "nix-cache-info", "index.html", "", "nar/none", "v1/caches/default", "v1/caches/none", "api/cache-config", "api/none"];
         await Assert.AllAsync(keys, async key =>
         {
             var answer = await server.Reader.GetAsync($"/{key}");
             Assert.Equal("nosniff", answer.Headers["X-Content-Type-Options"].SingleOrDefault());
-            Assert.True(key is "index.html" or "" || !answer.Headers["Content-Type"].Any(t => t.Contains("html", StringComparison.Ordinal)), $"{answer}");
+            Assert.True(key is "index.html" or "" || !answer.Headers["Content-Type"]
+                .Any(t => t.Contains("html", StringComparison.Ordinal)), $"{answer}");
         });
     }
 

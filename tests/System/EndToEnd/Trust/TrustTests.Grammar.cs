@@ -100,7 +100,8 @@ public sealed partial class TrustTests
         var server = await servers.On(store);
         var M = await server.PublisherAsync("push");
         // Lines cannot be broken in a narinfo that a client writes.
-        string[] forms = ["whatever", "fixed:r:sha256:é", "fixed:r:sha256:0 1", .. m == NixCopy ? Array.Empty<string>() : ["text:sha256:0\nSig: somebody", "text:sha256:0\r\nURL: nar/other", "\t"]];
+        string[] forms = ["whatever", "fixed:r:sha256:é", "fixed:r:sha256:0 1", .. m == NixCopy ? Array.Empty<string>()
+            : ["text:sha256:0\nSig: somebody", "text:sha256:0\r\nURL: nar/other", "\t"]];
         var paths = forms.Select(ca => TrustPath.Make("own") with { Ca = ca }).ToList();
 
         foreach (var path in paths)

@@ -5,7 +5,9 @@ using static OrleansCache.EndToEnd.Tests.Trust.Protocol;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>H5 and H11: a push, its uploads and its idempotency key belong to who began it. M knows every id and every hash of V's.</summary>
+/// <summary>
+/// H5 and H11: a push, its uploads and its idempotency key belong to who began it. M knows every id and every hash of V's.
+/// </summary>
 public sealed partial class TrustTests
 {
     [Theory]
@@ -78,7 +80,8 @@ public sealed partial class TrustTests
         var push = await V.OpenAsync(v, path);
         await push.UploadAsync();
 
-        await V1Push.SendReportAsync(M, push.Id, new JsonObject { ["listings"] = new JsonArray(V1Push.Listing(path with { Listing = FalseListing })) });
+        await V1Push.SendReportAsync(M, push.Id,
+            new JsonObject { ["listings"] = new JsonArray(V1Push.Listing(path with { Listing = FalseListing })) });
 
         await push.CommitAsync();
         await server.Reader.AssertListingAsync(path);
@@ -261,7 +264,8 @@ public sealed partial class TrustTests
         Assert.Equal(path.Path.ToString(), await server.Reader.TextAsync($"/pins/{pin}"));
 
         Task<Answer> PutPinAsync(Publisher who, string name) => who.SendAsync(
-            HttpMethod.Put, $"{V1Push.Cache}/pins/{name}", Publisher.Json(new JsonObject { ["path"] = path.Path.BaseName }), headers: ("Idempotency-Key", key));
+            HttpMethod.Put, $"{V1Push.Cache}/pins/{name}", Publisher.Json(new JsonObject { ["path"] = path.Path.BaseName }),
+                headers: ("Idempotency-Key", key));
     }
 
     private const string FalseListing = """{"version":1,"root":{"type":"regular","size":1,"executable":true}}""";

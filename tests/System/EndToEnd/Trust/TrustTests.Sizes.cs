@@ -19,17 +19,20 @@ public sealed partial class TrustTests
     [Theory]
     [OnFolder([V1, Niks3], [V1, Niks3])]
     [OnBucket([V1, Niks3], [V1, Niks3])]
-    public Task A_NAR_of_the_largest_number_of_bytes_keeps_nobody_from_the_NAR_of_its_hash(StoreKind store, Protocol m, Protocol v) => AssertNotHeldUpAsync(store, m, v, long.MaxValue);
+    public Task A_NAR_of_the_largest_number_of_bytes_keeps_nobody_from_the_NAR_of_its_hash(StoreKind store, Protocol m, Protocol v) =>
+        AssertNotHeldUpAsync(store, m, v, long.MaxValue);
 
     [Theory]
     [OnFolder([V1, Niks3], [V1])]
     [OnBucket([V1, Niks3], [V1])]
-    public Task A_claim_that_would_last_for_millennia_is_not_waited_for(StoreKind store, Protocol m, Protocol v) => AssertNotHeldUpAsync(store, m, v, 1L << 61);
+    public Task A_claim_that_would_last_for_millennia_is_not_waited_for(StoreKind store, Protocol m, Protocol v) =>
+        AssertNotHeldUpAsync(store, m, v, 1L << 61);
 
     [Theory]
     [OnFolder([V1, Niks3], [V1])]
     [OnBucket([V1, Niks3], [V1])]
-    public Task A_claim_of_another_size_is_not_waited_for(StoreKind store, Protocol m, Protocol v) => AssertNotHeldUpAsync(store, m, v, 48L << 30);
+    public Task A_claim_of_another_size_is_not_waited_for(StoreKind store, Protocol m, Protocol v) =>
+        AssertNotHeldUpAsync(store, m, v, 48L << 30);
 
     [Fact]
     public Task Open_JSON_bodies_with_a_wide_window_take_little_memory() => AssertSmallAsync(
@@ -41,15 +44,18 @@ public sealed partial class TrustTests
 
     [Fact]
     public Task Open_listings_with_a_wide_window_take_little_memory() => AssertSmallAsync(
-        request => NixHead(request, $"{TrustPath.NewPath("own").Hash}.ls", "Content-Encoding: zstd\r\n"), ZstdBomb.Make("{"u8, (byte)' ', 60, WideWindow));
+        request => NixHead(request, $"{TrustPath.NewPath("own").Hash}.ls", "Content-Encoding: zstd\r\n"),
+            ZstdBomb.Make("{"u8, (byte)' ', 60, WideWindow));
 
     [Fact]
     public Task Open_logs_of_much_text_take_little_memory() => AssertSmallAsync(
-        request => NixHead(request, $"log/{TrustPath.NewPath("own.drv").BaseName}", "Content-Encoding: zstd\r\n"), ZstdBomb.Make("log"u8, (byte)' ', 60, NixWindow));
+        request => NixHead(request, $"log/{TrustPath.NewPath("own.drv").BaseName}", "Content-Encoding: zstd\r\n"),
+            ZstdBomb.Make("log"u8, (byte)' ', 60, NixWindow));
 
     [Fact]
     public Task Open_NARs_with_a_wide_window_take_little_memory() => AssertSmallAsync(
-        request => NixHead(request, $"nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst", ""), ZstdBomb.Make("nix-archive-1"u8, 0, 121, WideWindow));
+        request => NixHead(request, $"nar/{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}.nar.zst", ""),
+            ZstdBomb.Make("nix-archive-1"u8, 0, 121, WideWindow));
 
     [Theory]
     [OnFolder([V1, Niks3])]
@@ -57,7 +63,8 @@ public sealed partial class TrustTests
     {
         await using var server = await TrustServer.StartAsync(store);
         var M = await server.PublisherAsync("push");
-        var path = TrustPath.Make("own").BuiltWith("log") with { PackedLog = ZstdBomb.Make("log"u8, (byte)' ', 31, WideWindow, isWhole: true) };
+        var path = TrustPath.Make("own")
+            .BuiltWith("log") with { PackedLog = ZstdBomb.Make("log"u8, (byte)' ', 31, WideWindow, isWhole: true) };
         await Pushing.TryAsync(() => M.PushAsync(m, path));
 
         // As far as the log goes they read, and then no more.
@@ -81,7 +88,8 @@ public sealed partial class TrustTests
             var body = new JsonObject
             {
                 ["roots"] = new JsonArray(TrustPath.NewPath("root").Hash.ToString()),
-                ["paths"] = new JsonArray([.. Enumerable.Range(0, Count).Select(i => (JsonNode)new JsonObject { ["path"] = $"{Hash(collide)}-a", ["narHash"] = NarHash, ["narSize"] = 100 })]),
+                ["paths"] = new JsonArray([.. Enumerable.Range(0, Count)
+                    .Select(i => (JsonNode)new JsonObject { ["path"] = $"{Hash(collide)}-a", ["narHash"] = NarHash, ["narSize"] = 100 })]),
             };
             var before = server.Process.ProcessorTicks;
             Assert.False((await V1Push.SendBeginAsync(M, body)).IsSuccess);
@@ -114,10 +122,12 @@ public sealed partial class TrustTests
     }
 
     private static string JsonHead((Publisher M, int Length) request) =>
-        $"POST {V1Push.Cache}/missing HTTP/1.1\r\nAuthorization: Bearer {request.M.Secret}\r\nContent-Type: application/json\r\nContent-Encoding: zstd\r\nContent-Length: {request.Length}";
+        $"POST {V1Push.Cache}/missing HTTP/1.1\r\nAuthorization: Bearer {request.M.Secret}\r\nContent-Type: " +
+            $"application/json\r\nContent-Encoding: zstd\r\nContent-Length: {request.Length}";
 
     private static string NixHead((Publisher M, int Length) request, string key, string more) =>
-        $"PUT {NixPush.Write}/{key} HTTP/1.1\r\n{more}Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{request.M.Secret}"))}\r\nContent-Length: {request.Length}";
+        $"PUT {NixPush.Write}/{key} HTTP/1.1\r\n{more}Authorization: Basic " +
+            $"{Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{request.M.Secret}"))}\r\nContent-Length: {request.Length}";
 
     private static async Task AssertSmallAsync(Func<(Publisher M, int Length), string> head, byte[] body)
     {
@@ -128,10 +138,13 @@ public sealed partial class TrustTests
         await AssertSmallAsync(server, _ => head((M, body.Length + 1)), body);
     }
 
-    /// <summary>So many requests under way at once: what the server has of memory until it has come to rest, or until all are answered.</summary>
+    /// <summary>
+    /// So many requests under way at once: what the server has of memory until it has come to rest, or until all are answered.
+    /// </summary>
     private static async Task AssertSmallAsync(TrustServer server, Func<int, string> head, byte[] body, int mebibytes = 0)
     {
-        var requests = await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(i => OpenRequest.SendAsync(server.Process.Url, head(i), body)));
+        var requests = await Task.WhenAll(Enumerable.Range(0, AtOnce)
+            .Select(i => OpenRequest.SendAsync(server.Process.Url, head(i), body)));
         try
         {
             var reading = Task.WhenAll(requests.Select(r => r.ReadAsync((long)mebibytes << 20)));
@@ -140,7 +153,8 @@ public sealed partial class TrustTests
             {
                 var now = server.Process.ProcessorTicks;
                 (ticks, still) = (now, now == ticks ? still + 1 : 0);
-                return server.Process.Memory > MostMemory || (mebibytes == 0 && requests.All(r => r.IsAnswered)) || (reading.IsCompleted && still >= 5);
+                return server.Process.Memory > MostMemory || (mebibytes == 0 && requests.All(r => r.IsAnswered))
+                    || (reading.IsCompleted && still >= 5);
             });
             Assert.InRange(server.Process.PeakMemory, 0, MostMemory);
         }

@@ -4,8 +4,10 @@ using static OrleansCache.EndToEnd.Tests.Trust.Protocol;
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
 /// <summary>
-/// What a push token may do to others, row by row of the table in docs/trust.md. M has a token of the scope <c>push</c>; V has another; D also pins. A test lets M do its worst,
-/// and asserts what V, D or a reader gets. What M is answered is of no concern: refused, ignored or accepted, as long as nobody else pays for it.
+/// What a push token may do to others, row by row of the table in docs/trust.md. M has a token of the scope <c>push</c>; V has another; D
+/// also pins. A test lets M do its worst,
+/// and asserts what V, D or a reader gets. What M is answered is of no concern: refused, ignored or accepted, as long as nobody else pays
+/// for it.
 /// </summary>
 public sealed partial class TrustTests(TrustServers servers) : IClassFixture<TrustServers>
 {
@@ -18,7 +20,8 @@ public sealed partial class TrustTests(TrustServers servers) : IClassFixture<Tru
         var server = await servers.On(store);
         var D = await server.PublisherAsync("push", "pin");
         var path = TrustPath.Make("dependency");
-        var root = TrustPath.Make("root", path).BuiltWith("built\n") with { Realisation = RealisationId(), Signatures = [Signature("own-1")] };
+        var root = TrustPath.Make("root", path).BuiltWith("built\n") with { Realisation = RealisationId(),
+            Signatures = [Signature("own-1")] };
         await D.PushAsync(v, path);
 
         await D.PushAsync(v, root);

@@ -36,7 +36,8 @@ internal sealed class V1Push : IPush
     /// <summary>Whether one of the answer's lists names the path.</summary>
     public bool Lists(string list, TrustPath path) => Opened[list]?.AsArray().Any(p => (string)p! == path.Path.Hash.ToString()) == true;
 
-    public JsonNode GrantOf(TrustPath path) => Opened["uploads"]!.AsArray().Single(g => (string)g!["id"]! == Upload(Opened["missing"]!, path))!;
+    public JsonNode GrantOf(TrustPath path) => Opened["uploads"]!.AsArray()
+        .Single(g => (string)g!["id"]! == Upload(Opened["missing"]!, path))!;
 
     public static async Task<V1Push> BeginAsync(Publisher publisher, TrustPath root, JsonObject? body = null, string? key = null) =>
         new(publisher, root, (await SendBeginAsync(publisher, body ?? Body(root), key)).OrThrow().Json);
@@ -60,8 +61,10 @@ internal sealed class V1Push : IPush
         {
             ["roots"] = new JsonArray(root.Path.Hash.ToString()),
             ["paths"] = new JsonArray([.. closure.Select(Declaration)]),
-            ["logs"] = new JsonArray([.. closure.Where(p => p.Log is not null).Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString() })]),
-            ["realisations"] = new JsonArray([.. closure.Where(p => p.Realisation is not null).Select(p => new JsonObject { ["id"] = p.Realisation, ["path"] = p.Path.Hash.ToString() })]),
+            ["logs"] = new JsonArray([.. closure.Where(p => p.Log is not null)
+                .Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString() })]),
+            ["realisations"] = new JsonArray([.. closure.Where(p => p.Realisation is not null)
+                .Select(p => new JsonObject { ["id"] = p.Realisation, ["path"] = p.Path.Hash.ToString() })]),
         };
         if (pin is not null)
             body["pin"] = new JsonObject { ["name"] = pin };
@@ -127,9 +130,11 @@ internal sealed class V1Push : IPush
         {
             ["listings"] = new JsonArray([.. _paths.Values.Where(p => missing.Contains(p.Path.Hash.ToString())).Select(Listing)]),
             ["logs"] = new JsonArray([.. _paths.Values.Where(p => p.Log is not null && logs.Contains(p.LogDrv!.Value.BaseName))
-                .Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString(), ["content"] = p.PackedLog is { } packed ? Convert.ToBase64String(packed) : Packed(p.Log!) })]),
+                .Select(p => new JsonObject { ["drv"] = p.LogDrv!.Value.BaseName, ["path"] = p.Path.Hash.ToString(),
+                    ["content"] = p.PackedLog is { } packed ? Convert.ToBase64String(packed) : Packed(p.Log!) })]),
             ["realisations"] = new JsonArray([.. _paths.Values.Where(p => p.Realisation is not null && realisations.Contains(p.Realisation))
-                .Select(p => new JsonObject { ["id"] = p.Realisation, ["path"] = p.Path.Hash.ToString(), ["content"] = p.RealisationText })]),
+                .Select(p => new JsonObject { ["id"] = p.Realisation, ["path"] = p.Path.Hash.ToString(),
+                    ["content"] = p.RealisationText })]),
         });
     }
 
@@ -145,7 +150,8 @@ internal sealed class V1Push : IPush
             ["upload"] = (string)grant["id"]!,
             ["fileHash"] = path.FileHash.ToNix32String(),
             ["fileSize"] = path.File.Length,
-            ["md5"] = new JsonArray([.. path.File.Chunk((int?)grant["partSize"] ?? path.File.Length).Select(part => (JsonNode)Convert.ToHexStringLower(MD5.HashData(part)))]),
+            ["md5"] = new JsonArray([.. path.File.Chunk((int?)grant["partSize"] ?? path.File.Length)
+                .Select(part => (JsonNode)Convert.ToHexStringLower(MD5.HashData(part)))]),
         }),
     };
 
@@ -153,13 +159,15 @@ internal sealed class V1Push : IPush
     public async Task<Answer> SendAsync(JsonNode grant, byte[] file)
     {
         var headers = grant["headers"]!.AsObject().Select(h => (h.Key, (string)h.Value!)).ToArray();
-        var answer = await _publisher.SendAsync(HttpMethod.Put, (string)grant["url"]!, Publisher.Bytes(file, "application/x-nix-nar"), isSigned: true, headers: headers);
+        var answer = await _publisher.SendAsync(HttpMethod.Put, (string)grant["url"]!, Publisher.Bytes(file, "application/x-nix-nar"),
+            isSigned: true, headers: headers);
         return answer.Status == HttpStatusCode.PreconditionFailed ? answer : answer.OrThrow();
     }
 
     /// <summary>One part of a multipart upload.</summary>
     public async Task SendPartAsync(JsonNode grant, int index, byte[] part) =>
-        (await _publisher.SendAsync(HttpMethod.Put, (string)grant["parts"]![index]!, Publisher.Bytes(part, "application/x-nix-nar"), isSigned: true)).OrThrow();
+        (await _publisher.SendAsync(HttpMethod.Put, (string)grant["parts"]![index]!, Publisher.Bytes(part, "application/x-nix-nar"),
+            isSigned: true)).OrThrow();
 
     public async Task<JsonNode> ReportAsync(JsonObject report) => (await SendReportAsync(_publisher, Id, report)).OrThrow().Json;
 
@@ -176,13 +184,16 @@ internal sealed class V1Push : IPush
 
     // The steps that anybody may try on anybody's push.
 
-    public static Task<Answer> SendReportAsync(Publisher who, string push, JsonObject report) => who.PostAsync($"{Cache}/pushes/{push}/uploaded", report);
+    public static Task<Answer> SendReportAsync(Publisher who, string push, JsonObject report) =>
+        who.PostAsync($"{Cache}/pushes/{push}/uploaded", report);
 
     public static Task<Answer> WaitAsync(Publisher who, string push, IEnumerable<string> paths, int seconds = 2) =>
-        who.PostAsync($"{Cache}/pushes/{push}/wait", new JsonObject { ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]), ["timeoutSeconds"] = seconds });
+        who.PostAsync($"{Cache}/pushes/{push}/wait", new JsonObject { ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]),
+            ["timeoutSeconds"] = seconds });
 
     public static Task<Answer> UrlsAsync(Publisher who, string push, string upload) =>
-        who.PostAsync($"{Cache}/pushes/{push}/uploads/{Uri.EscapeDataString(upload)}/urls", new JsonObject { ["firstPart"] = 1, ["count"] = 1 });
+        who.PostAsync($"{Cache}/pushes/{push}/uploads/{Uri.EscapeDataString(upload)}/urls",
+            new JsonObject { ["firstPart"] = 1, ["count"] = 1 });
 
     public static Task<Answer> SendCommitAsync(Publisher who, string push) => who.PostAsync($"{Cache}/pushes/{push}/commit");
 
@@ -190,7 +201,9 @@ internal sealed class V1Push : IPush
 
     public static Task<Answer> EndAsync(Publisher who, string push) => who.SendAsync(HttpMethod.Delete, $"{Cache}/pushes/{push}");
 
-    private static List<string> States(JsonNode missing, string state) => [.. missing.AsArray().Where(m => (string)m!["state"]! == state).Select(m => (string)m!["path"]!)];
+    private static List<string> States(JsonNode missing, string state) =>
+        [.. missing.AsArray().Where(m => (string)m!["state"]! == state).Select(m => (string)m!["path"]!)];
 
-    private static string? Upload(JsonNode missing, TrustPath path) => (string?)missing.AsArray().FirstOrDefault(m => (string)m!["path"]! == path.Path.Hash.ToString())?["upload"];
+    private static string? Upload(JsonNode missing, TrustPath path) => (string?)missing.AsArray()
+        .FirstOrDefault(m => (string)m!["path"]! == path.Path.Hash.ToString())?["upload"];
 }

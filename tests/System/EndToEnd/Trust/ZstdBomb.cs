@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
-/// <summary>A frame of zstd, written by hand: blocks of one byte again and again, 128 KiB in four bytes each, and as large a window as one likes.</summary>
+/// <summary>
+/// A frame of zstd, written by hand: blocks of one byte again and again, 128 KiB in four bytes each, and as large a window as one likes.
+/// </summary>
 internal static class ZstdBomb
 {
     private const int BlockSize = 128 << 10;
