@@ -68,8 +68,12 @@ internal sealed record BenchOptions
     public (string Program, string[] Options) Gateway => (Server, HasSiloProgram ? [] : ["--no-silo"]);
 
     /// <summary>The same with the programs of <see cref="Against"/>, in a folder of their own.</summary>
-    public BenchOptions Theirs() => this with { Programs = Against, Work = Directory.CreateDirectory(Path.Combine(Work, "theirs")).FullName,
-        IsTheirs = true };
+    public BenchOptions Theirs() => this with
+    {
+        Programs = Against,
+        Work = Directory.CreateDirectory(Path.Combine(Work, "theirs")).FullName,
+        IsTheirs = true
+    };
 
     /// <exception cref="BenchException">An argument is unknown or wrong.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments)
@@ -83,18 +87,47 @@ internal sealed record BenchOptions
                 "--check" => options with { Check = true },
                 "--json" => options with { Json = true },
                 "--quick" => options with { Quick = true },
-                "--runs" => options with { Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs
-                    : throw new BenchException("--runs wants a number from 1.") },
-                "--store" => options with { UseS3 = Value() switch { "s3" => true, "directory" => false, _ =>
-                    throw new BenchException("--store is directory or s3.") } },
-                "--largest" => options with { Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0
-                    ? nodes : throw new BenchException("--largest wants a number of nodes.") },
-                "--minutes" => options with { Minutes = double.TryParse(Value(), CultureInfo.InvariantCulture, out var minutes)
-                    && minutes > 0 ? minutes : throw new BenchException("--minutes wants a number above 0.") },
-                "--busy" => options with { Busy = int.TryParse(Value(), CultureInfo.InvariantCulture, out var busy) && busy >= 0 ? busy
-                    : throw new BenchException("--busy wants a number of processes.") },
-                "--protocol" => options with { Protocol = Value() switch { "v1" => PushProtocol.V1, "niks3" => PushProtocol.Niks3, "nix" =>
-                    PushProtocol.Nix, _ => throw new BenchException("--protocol is v1, niks3 or nix.") } },
+                "--runs" => options with
+                {
+                    Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs
+                    : throw new BenchException("--runs wants a number from 1.")
+                },
+                "--store" => options with
+                {
+                    UseS3 = Value() switch
+                    {
+                        "s3" => true,
+                        "directory" => false,
+                        _ =>
+                    throw new BenchException("--store is directory or s3.")
+                    }
+                },
+                "--largest" => options with
+                {
+                    Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0
+                    ? nodes : throw new BenchException("--largest wants a number of nodes.")
+                },
+                "--minutes" => options with
+                {
+                    Minutes = double.TryParse(Value(), CultureInfo.InvariantCulture, out var minutes)
+                    && minutes > 0 ? minutes : throw new BenchException("--minutes wants a number above 0.")
+                },
+                "--busy" => options with
+                {
+                    Busy = int.TryParse(Value(), CultureInfo.InvariantCulture, out var busy) && busy >= 0 ? busy
+                    : throw new BenchException("--busy wants a number of processes.")
+                },
+                "--protocol" => options with
+                {
+                    Protocol = Value() switch
+                    {
+                        "v1" => PushProtocol.V1,
+                        "niks3" => PushProtocol.Niks3,
+                        "nix" =>
+                    PushProtocol.Nix,
+                        _ => throw new BenchException("--protocol is v1, niks3 or nix.")
+                    }
+                },
                 "--niks3-client" => options with { Niks3Client = Value() },
                 "--work" => options with { Work = Value() },
                 "--memory" => options with { Memory = Value() },

@@ -184,8 +184,13 @@ internal sealed partial class CacheServer : IAsyncDisposable
     }
 
     /// <summary>How to connect to its PostgreSQL.</summary>
-    public NpgsqlConnectionStringBuilder Settings() => new() { Host = Path.Combine(_data, "postgres"), Username = "orleans_cache",
-        Database = "orleans_cache", Pooling = false };
+    public NpgsqlConnectionStringBuilder Settings() => new()
+    {
+        Host = Path.Combine(_data, "postgres"),
+        Username = "orleans_cache",
+        Database = "orleans_cache",
+        Pooling = false
+    };
 
     private string LastErrors()
     {

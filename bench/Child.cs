@@ -15,8 +15,12 @@ internal sealed record ChildRun(double Wall, double Cpu, double PeakMegabytes, s
     public static async Task<ChildRun> RunAsync(string program, IEnumerable<string> arguments,
         IReadOnlyDictionary<string, string?>? environment = null)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true,
-            RedirectStandardInput = true };
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true
+        };
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
             start.Environment[name] = value;
         var cpu = ProcFs.EndedChildrenCpu();

@@ -21,8 +21,12 @@ internal sealed record MeasuredRun(ChildRun Client, double GatewayCpu, double Po
         while (clients.Count < times)
             clients.Add(await run());
         (gateway, postgres, store) = (server.GatewayCpu - gateway, server.PostgresCpu - postgres, (lab.S3?.Cpu ?? 0) - store);
-        var client = clients[^1] with { Wall = clients.Average(c => c.Wall), Cpu = clients.Average(c => c.Cpu),
-            PeakMegabytes = clients.Max(c => c.PeakMegabytes) };
+        var client = clients[^1] with
+        {
+            Wall = clients.Average(c => c.Wall),
+            Cpu = clients.Average(c => c.Cpu),
+            PeakMegabytes = clients.Max(c => c.PeakMegabytes)
+        };
         return new MeasuredRun(client, gateway / times, postgres / times, store / times, server.GatewayPeakMegabytes,
             await lab.CountObjectsAsync(server));
     }

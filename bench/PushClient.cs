@@ -16,15 +16,18 @@ internal sealed record PushClient(string Name, ServerLab Lab, Func<CacheServer, 
     /// <summary>niks3's own client, unmodified.</summary>
     public static PushClient Niks3(ServerLab lab, string program) =>
         new("niks3", lab, (server, url, root) => ChildRun.RunAsync(program, ["push", root], new Dictionary<string, string?>
-    {
-        ["NIKS3_SERVER_URL"] = url,
-        ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,
-        ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command ca-derivations",
-    }));
+        {
+            ["NIKS3_SERVER_URL"] = url,
+            ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,
+            ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command ca-derivations",
+        }));
 
     /// <summary>Its pushes of one set.</summary>
-    public Candidate Of(ClosureSet set) => new(Name, Lab, (server, url) => PushAsync(server, url, set.Root)) { CheckAsync = server =>
-        CheckAsync(server, set) };
+    public Candidate Of(ClosureSet set) => new(Name, Lab, (server, url) => PushAsync(server, url, set.Root))
+    {
+        CheckAsync = server =>
+        CheckAsync(server, set)
+    };
 
     // Whatever the protocol, the server publishes a root's narinfo when all of its closure is there.
     private async Task CheckAsync(CacheServer server, ClosureSet set)

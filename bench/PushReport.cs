@@ -93,10 +93,18 @@ internal sealed record PushReport(string Store, int Runs, IReadOnlyList<ColdResu
             ["beginMs"] = Round(Stats.Median(c.BeginMilliseconds)),
             ["youngBeginMs"] = Round(Stats.Median(c.YoungBeginMilliseconds)),
         }))),
-        ["warm"] = Warm is null ? null : new JsonObject { ["set"] = Warm.Set.Name, ["pushMs"] = Round(Warm.PushMilliseconds),
-            ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds) },
-        ["clients"] = new JsonObject { ["count"] = Clients.Clients, ["seconds"] = Round(Clients.Wall),
-            ["gatewayPeakMiB"] = Round(Clients.GatewayPeak) },
+        ["warm"] = Warm is null ? null : new JsonObject
+        {
+            ["set"] = Warm.Set.Name,
+            ["pushMs"] = Round(Warm.PushMilliseconds),
+            ["pathInfoMs"] = Round(Warm.PathInfoMilliseconds)
+        },
+        ["clients"] = new JsonObject
+        {
+            ["count"] = Clients.Clients,
+            ["seconds"] = Round(Clients.Wall),
+            ["gatewayPeakMiB"] = Round(Clients.GatewayPeak)
+        },
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };
 

@@ -64,8 +64,12 @@ internal sealed class S3Place : IDisposable
         ListObjectsV2Response? page = null;
         do
         {
-            page = await _client.ListObjectsV2Async(new ListObjectsV2Request { BucketName = Bucket, Prefix = Prefix,
-                ContinuationToken = page?.NextContinuationToken });
+            page = await _client.ListObjectsV2Async(new ListObjectsV2Request
+            {
+                BucketName = Bucket,
+                Prefix = Prefix,
+                ContinuationToken = page?.NextContinuationToken
+            });
             count += page.S3Objects?.Count ?? 0;
         }
         while (page.IsTruncated == true);

@@ -31,9 +31,9 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3)
     public Task<ChildRun> PushAsync(CacheServer server, IEnumerable<string> paths, string? url = null) =>
         ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", "--quiet",
             .. paths], new Dictionary<string, string?>
-        {
-            ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command",
-        });
+            {
+                ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command",
+            });
 
     /// <summary>The client's own account of a push, in seconds: pathInfo, begin, upload, commit.</summary>
     public static Dictionary<string, double> PhasesOf(ChildRun push) =>

@@ -33,11 +33,11 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
         var closure = await new LocalStore().ClosureAsync([StorePath.Parse(set.Root)], CancellationToken.None);
         var nars = new Dictionary<StorePathHash, Nar>();
         await Parallel.ForEachAsync(closure.Values, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
-            (info, cancel) =>
+            (info, cancellationToken) =>
         {
             using var bytes = new MemoryStream((int)info.NarSize);
-            NarWriter.Write(info.Path.ToString(), bytes, cancellationToken: cancel);
-            var listing = NarListing.FromFileSystem(info.Path.ToString(), cancellationToken: cancel);
+            NarWriter.Write(info.Path.ToString(), bytes, cancellationToken: cancellationToken);
+            var listing = NarListing.FromFileSystem(info.Path.ToString(), cancellationToken: cancellationToken);
             var nar = Pack(bytes.GetBuffer().AsSpan(0, (int)bytes.Length), $"{variant}/{info.Path.Hash}", Zstd.Compress(listing.Json));
             lock (nars)
                 nars[Rename(variant, info.Path.Hash)] = nar;

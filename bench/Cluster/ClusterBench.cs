@@ -117,8 +117,11 @@ internal sealed class ClusterBench
         ProcFs.Sync();
         await MeterAsync(fleet, Workload.Runners, times =>
             Task.WhenAll(Enumerable.Range(0, Runners).Select(i => TimedAsync(runners[i % runners.Count], _runners, times))));
-        _results[^1] = _results[^1] with { NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash)
-            .Count(nars => nars.Sum(nar => nar.Uploads) != 1) };
+        _results[^1] = _results[^1] with
+        {
+            NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash)
+            .Count(nars => nars.Sum(nar => nar.Uploads) != 1)
+        };
     }
 
     /// <summary>The small pushes again, for as long as one push of very many paths goes on beside them.</summary>

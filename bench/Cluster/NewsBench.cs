@@ -38,8 +38,11 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
     {
         var first = await uploading.Api.BeginAsync(shared.Begin, NewKey(), CancellationToken.None);
         // Another closure, so that it need not wait with its begin.
-        var both = new BeginPush { Roots = [.. shared.Begin.Roots, .. own.Begin.Roots],
-            Paths = [.. shared.Begin.Paths, .. own.Begin.Paths] };
+        var both = new BeginPush
+        {
+            Roots = [.. shared.Begin.Roots, .. own.Begin.Roots],
+            Paths = [.. shared.Begin.Paths, .. own.Begin.Paths]
+        };
         var second = await waiting.Api.BeginAsync(both, NewKey(), CancellationToken.None);
         var wait = AnswerAsync();
         // The question must have arrived before it is answered; no answer says that it has.

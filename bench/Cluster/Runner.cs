@@ -102,7 +102,7 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
     }
 
     private Task<bool> PutAsync(Uri url, IReadOnlyDictionary<string, string> headers, ReadOnlyMemory<byte> body) =>
-        retry.RunAsync("uploading", async cancel =>
+        retry.RunAsync("uploading", async cancellationToken =>
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, url) { Content = new ReadOnlyMemoryContent(body) };
         foreach (var (name, value) in headers)
@@ -111,8 +111,8 @@ internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry
                 request.Content.Headers.TryAddWithoutValidation(name, value);
         }
 
-        using var answer = await http.SendAsync(request, cancel);
-        await answer.Content.CopyToAsync(Stream.Null, cancel); // or the connection is not used again
+        using var answer = await http.SendAsync(request, cancellationToken);
+        await answer.Content.CopyToAsync(Stream.Null, cancellationToken); // or the connection is not used again
         // An attempt whose answer was lost has arrived.
         if (answer.IsSuccessStatusCode || answer.StatusCode == HttpStatusCode.PreconditionFailed)
             return true;

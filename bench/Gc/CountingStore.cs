@@ -16,43 +16,47 @@ internal sealed class CountingStore : IObjectStore
 
     public bool IsLocal => true;
 
-    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken)
     {
         foreach (var key in keys)
             _keys.AddOrUpdate(key.ToString(), 1, static (_, times) => times + 1);
         return Task.FromResult<IReadOnlyList<FencedOutcome>>([.. Enumerable.Repeat(FencedOutcome.Done, keys.Count)]);
     }
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => Task.CompletedTask;
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Every upload has arrived, whoever reports it.</summary>
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) =>
         Task.FromResult<ObjectInfo?>(new ObjectInfo(key, UploadSize, null, DateTimeOffset.UtcNow));
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
-    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => throw new NotSupportedException();
+    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel) => Task.FromResult(FencedOutcome.Done);
+        CancellationToken cancellationToken) => Task.FromResult(FencedOutcome.Done);
 
-    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => throw new NotSupportedException();
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel) => throw new NotSupportedException();
+        CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) =>
         new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
         throw new NotSupportedException();
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel) => throw new NotSupportedException();
+        CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel) => throw new NotSupportedException();
+    public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 }

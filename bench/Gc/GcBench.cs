@@ -53,8 +53,14 @@ internal static class GcBench
             var both = Stats.Median(marks.Select(m => m.Seconds));
             await output.WriteLineAsync(
                 $"{nodes,12:N0} {marks[0].Paths,10:N0} {marks[0].Edges,12:N0} {both,8:0.00} s {marks.Max(m => m.PeakMegabytes),5:0} MiB");
-            var row = new JsonObject { ["nodes"] = nodes, ["paths"] = marks[0].Paths, ["edges"] = marks[0].Edges, ["loadAndMark"] = both,
-                ["peakMegabytes"] = marks.Max(m => m.PeakMegabytes) };
+            var row = new JsonObject
+            {
+                ["nodes"] = nodes,
+                ["paths"] = marks[0].Paths,
+                ["edges"] = marks[0].Edges,
+                ["loadAndMark"] = both,
+                ["peakMegabytes"] = marks.Max(m => m.PeakMegabytes)
+            };
             rows.Add(row);
 
             if (nodes == Compared)

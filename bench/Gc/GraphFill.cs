@@ -26,102 +26,103 @@ internal sealed class GraphFill(int nodes)
 
     public int Objects => nodes - Paths;
 
-    public async Task WriteAsync(NpgsqlConnection connection, CancellationToken cancel)
+    public async Task WriteAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         // The order in which rows were written says nothing about ids, as after many updates.
         await using (var writer = await connection.BeginBinaryImportAsync(
             "copy store_path (id, cache_id, hash, name, state, touched, nar_hash, nar_size, refs, objects, deriver, signatures, " +
-                "has_listing, recorded) from stdin (format binary)", cancel))
+                "has_listing, recorded) from stdin (format binary)", cancellationToken))
         {
             for (var i = 0; i < Paths; i++)
             {
                 var hash = Hash(i, 'p');
-                await writer.StartRowAsync(cancel);
-                await writer.WriteAsync(PathId(i), NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancel);
-                await writer.WriteAsync(hash[..20], NpgsqlDbType.Bytea, cancel);
-                await writer.WriteAsync($"package-with-a-name-{i}", NpgsqlDbType.Text, cancel);
-                await writer.WriteAsync("live", NpgsqlDbType.Unknown, cancel);
-                await writer.WriteAsync(1L, NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(hash, NpgsqlDbType.Bytea, cancel);
-                await writer.WriteAsync(100_000L, NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(ReferencesOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancel);
-                await writer.WriteAsync(ObjectsOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancel);
-                await writer.WriteAsync($"0123456789abcdfghijklmnpqrsvwxyz-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancel);
+                await writer.StartRowAsync(cancellationToken);
+                await writer.WriteAsync(PathId(i), NpgsqlDbType.Bigint, cancellationToken);
+                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancellationToken);
+                await writer.WriteAsync(hash[..20], NpgsqlDbType.Bytea, cancellationToken);
+                await writer.WriteAsync($"package-with-a-name-{i}", NpgsqlDbType.Text, cancellationToken);
+                await writer.WriteAsync("live", NpgsqlDbType.Unknown, cancellationToken);
+                await writer.WriteAsync(1L, NpgsqlDbType.Bigint, cancellationToken);
+                await writer.WriteAsync(hash, NpgsqlDbType.Bytea, cancellationToken);
+                await writer.WriteAsync(100_000L, NpgsqlDbType.Bigint, cancellationToken);
+                await writer.WriteAsync(ReferencesOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancellationToken);
+                await writer.WriteAsync(ObjectsOf(i), NpgsqlDbType.Bigint | NpgsqlDbType.Array, cancellationToken);
+                await writer.WriteAsync($"0123456789abcdfghijklmnpqrsvwxyz-package-with-a-name-{i}.drv", NpgsqlDbType.Text,
+                    cancellationToken);
                 await writer.WriteAsync(new[] { $"cache-1:{Convert.ToBase64String(hash)}{Convert.ToBase64String(hash)}" },
-                    NpgsqlDbType.Text | NpgsqlDbType.Array, cancel);
-                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancel);
-                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancel);
+                    NpgsqlDbType.Text | NpgsqlDbType.Array, cancellationToken);
+                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancellationToken);
+                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancellationToken);
             }
 
-            await writer.CompleteAsync(cancel);
+            await writer.CompleteAsync(cancellationToken);
         }
 
         await using (var writer = await connection.BeginBinaryImportAsync(
-            "copy object (id, cache_id, key, kind, state, touched, nar_hash, nar_size, file_hash, file_size, recorded) from stdin (format binary)", cancel))
+            "copy object (id, cache_id, key, kind, state, touched, nar_hash, nar_size, file_hash, file_size, recorded) from stdin (format binary)", cancellationToken))
         {
             for (var i = 0; i < Objects; i++)
             {
                 var nar = i < Paths;
                 var hash = Hash(i, 'p');
-                await writer.StartRowAsync(cancel);
-                await writer.WriteAsync(ObjectId(i), NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancel);
+                await writer.StartRowAsync(cancellationToken);
+                await writer.WriteAsync(ObjectId(i), NpgsqlDbType.Bigint, cancellationToken);
+                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancellationToken);
                 await writer.WriteAsync(nar ? $"nar/{Convert.ToHexStringLower(hash)[..52]}.nar.zst"
-                    : $"log/{Convert.ToHexStringLower(hash)[..32]}-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancel);
-                await writer.WriteAsync(nar ? "nar" : "log", NpgsqlDbType.Unknown, cancel);
-                await writer.WriteAsync("live", NpgsqlDbType.Unknown, cancel);
-                await writer.WriteAsync(1L, NpgsqlDbType.Bigint, cancel);
+                    : $"log/{Convert.ToHexStringLower(hash)[..32]}-package-with-a-name-{i}.drv", NpgsqlDbType.Text, cancellationToken);
+                await writer.WriteAsync(nar ? "nar" : "log", NpgsqlDbType.Unknown, cancellationToken);
+                await writer.WriteAsync("live", NpgsqlDbType.Unknown, cancellationToken);
+                await writer.WriteAsync(1L, NpgsqlDbType.Bigint, cancellationToken);
                 await WriteIfAsync(nar, hash, NpgsqlDbType.Bytea);
                 await WriteIfAsync(nar, 100_000L, NpgsqlDbType.Bigint);
                 await WriteIfAsync(nar, hash, NpgsqlDbType.Bytea);
                 await WriteIfAsync(true, 30_000L, NpgsqlDbType.Bigint);
-                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancel);
+                await writer.WriteAsync(true, NpgsqlDbType.Boolean, cancellationToken);
 
                 async Task WriteIfAsync<T>(bool condition, T value, NpgsqlDbType type) =>
-                    await (condition ? writer.WriteAsync(value, type, cancel) : writer.WriteNullAsync(cancel));
+                    await (condition ? writer.WriteAsync(value, type, cancellationToken) : writer.WriteNullAsync(cancellationToken));
             }
 
-            await writer.CompleteAsync(cancel);
+            await writer.CompleteAsync(cancellationToken);
         }
 
         await using (var writer = await connection.BeginBinaryImportAsync(
-            "copy root (cache_id, path_id, pushed) from stdin (format binary)", cancel))
+            "copy root (cache_id, path_id, pushed) from stdin (format binary)", cancellationToken))
         {
             for (var i = Block - 1; i < Paths; i += Block)
             {
                 if (IsGarbage(i))
                     continue;
-                await writer.StartRowAsync(cancel);
-                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancel);
-                await writer.WriteAsync(PathId(i), NpgsqlDbType.Bigint, cancel);
-                await writer.WriteAsync(DateTime.UtcNow - (IsOld(i) ? OldAge : TimeSpan.Zero), NpgsqlDbType.TimestampTz, cancel);
+                await writer.StartRowAsync(cancellationToken);
+                await writer.WriteAsync(1, NpgsqlDbType.Integer, cancellationToken);
+                await writer.WriteAsync(PathId(i), NpgsqlDbType.Bigint, cancellationToken);
+                await writer.WriteAsync(DateTime.UtcNow - (IsOld(i) ? OldAge : TimeSpan.Zero), NpgsqlDbType.TimestampTz, cancellationToken);
             }
 
-            await writer.CompleteAsync(cancel);
+            await writer.CompleteAsync(cancellationToken);
         }
 
-        await MoveSequencesAsync(connection, cancel);
+        await MoveSequencesAsync(connection, cancellationToken);
     }
 
     /// <summary>New rows get ids beyond those that were given.</summary>
-    private static async Task MoveSequencesAsync(NpgsqlConnection connection, CancellationToken cancel)
+    private static async Task MoveSequencesAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         const string Move =
             "select setval(pg_get_serial_sequence('store_path', 'id'), (select max(id) from store_path)), " +
             "setval(pg_get_serial_sequence('object', 'id'), (select max(id) from object))";
         await using var command = new NpgsqlCommand(Move, connection);
-        await command.ExecuteNonQueryAsync(cancel);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     /// <summary>The same graph as keys and arrays of keys in one table, as it would be without ids.</summary>
-    public async Task WriteKeysAsync(NpgsqlConnection connection, CancellationToken cancel)
+    public async Task WriteKeysAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         await using (var create =
             new NpgsqlCommand("create table closure_key (key text primary key, refs text[] not null, root boolean not null)", connection))
-            await create.ExecuteNonQueryAsync(cancel);
+            await create.ExecuteNonQueryAsync(cancellationToken);
         await using var writer = await connection.BeginBinaryImportAsync(
-            "copy closure_key (key, refs, root) from stdin (format binary)", cancel);
+            "copy closure_key (key, refs, root) from stdin (format binary)", cancellationToken);
         for (var i = 0; i < Paths; i++)
         {
             var others = ObjectNumbers(i).Select(o => Key(o, 'o')).ToList();
@@ -131,14 +132,14 @@ internal sealed class GraphFill(int nodes)
                 await RowAsync(o, [], false);
         }
 
-        await writer.CompleteAsync(cancel);
+        await writer.CompleteAsync(cancellationToken);
 
         async Task RowAsync(string key, string[] references, bool root)
         {
-            await writer.StartRowAsync(cancel);
-            await writer.WriteAsync(key, NpgsqlDbType.Text, cancel);
-            await writer.WriteAsync(references, NpgsqlDbType.Text | NpgsqlDbType.Array, cancel);
-            await writer.WriteAsync(root, NpgsqlDbType.Boolean, cancel);
+            await writer.StartRowAsync(cancellationToken);
+            await writer.WriteAsync(key, NpgsqlDbType.Text, cancellationToken);
+            await writer.WriteAsync(references, NpgsqlDbType.Text | NpgsqlDbType.Array, cancellationToken);
+            await writer.WriteAsync(root, NpgsqlDbType.Boolean, cancellationToken);
         }
     }
 

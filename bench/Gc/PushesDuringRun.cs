@@ -23,8 +23,13 @@ internal static class PushesDuringRun
     public static async Task<JsonObject> MeasureAsync(string place, TextWriter output, List<Target> targets)
     {
         await using var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = place, Store = new CountingStore(),
-                Pushes = new PushOptions { VerifyLocalUploads = false }, Housekeeping = false }, NullLoggerFactory.Instance,
+            new CoreOptions
+            {
+                ConnectionString = place,
+                Store = new CountingStore(),
+                Pushes = new PushOptions { VerifyLocalUploads = false },
+                Housekeeping = false
+            }, NullLoggerFactory.Instance,
                 TimeProvider.System, CancellationToken.None);
         var pushes = new SteadyPushes(core.Pushes);
         await pushes.PrepareAsync();

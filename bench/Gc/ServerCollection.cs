@@ -15,8 +15,11 @@ internal static class ServerCollection
         return new Candidate("gc", lab, (server, url) => CollectAsync(lab, server, url))
         {
             PrepareAsync = server =>
-                GcBench.FillAsync(new NpgsqlConnectionStringBuilder(server.Settings().ConnectionString) { CommandTimeout =
-                600 }.ConnectionString, fill.WriteAsync),
+                GcBench.FillAsync(new NpgsqlConnectionStringBuilder(server.Settings().ConnectionString)
+                {
+                    CommandTimeout =
+                600
+                }.ConnectionString, fill.WriteAsync),
             CheckAsync = server => CheckAsync(server, fill.Paths),
         };
     }

@@ -80,8 +80,13 @@ internal sealed class SteadyPushes(IPushes pushes)
         var id = PushId.TryParse(push.Id, out var parsed) ? parsed : throw new BenchException($"'{push.Id}' is no push");
         if (push.Uploads.Count > 0)
         {
-            var uploads = push.Uploads.Select(u => new UploadedNar { Upload = u.Id, FileHash = closure.Paths[^1].NarHash,
-                FileSize = CountingStore.UploadSize, Md5 = [] });
+            var uploads = push.Uploads.Select(u => new UploadedNar
+            {
+                Upload = u.Id,
+                FileHash = closure.Paths[^1].NarHash,
+                FileSize = CountingStore.UploadSize,
+                Md5 = []
+            });
             await pushes.ReportAsync(CacheName.Default, id, new UploadReport { Uploads = [.. uploads] }, CancellationToken.None);
         }
 

@@ -10,8 +10,8 @@ namespace OrleansCache.Bench.Hostile;
 /// </summary>
 internal static class HostileBench
 {
-    private const double MostMegabytes = 600;
-    private const double MostTimes = 2;
+    private const double MaxMegabytes = 600;
+    private const double MaxTimes = 2;
 
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
     public static async Task<int> RunAsync(BenchOptions options)
@@ -38,8 +38,8 @@ internal static class HostileBench
         Target[] targets =
         [
             new($"{OpenBodies.AtOnce} open requests of the worst kind ({worst.Name}): the server's peak memory", worst.Megabytes,
-                MostMegabytes, "MiB"),
-            new("a begin of chosen hashes against one of random hashes: the server's CPU", chosen / others, MostTimes, "×"),
+                MaxMegabytes, "MiB"),
+            new("a begin of chosen hashes against one of random hashes: the server's CPU", chosen / others, MaxTimes, "×"),
         ];
         foreach (var target in targets)
             await output.WriteLineAsync($"{target}");

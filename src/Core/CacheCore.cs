@@ -158,36 +158,41 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     /// <summary>How much a cache holds, at most a minute old.</summary>
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
-    public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancel) => _statistics.ReadAsync(cache, cancel);
+    public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancellationToken) =>
+        _statistics.ReadAsync(cache, cancellationToken);
 
     /// <summary>
     /// Why an acknowledged push might not outlive the loss of the database's primary, and which of its settings hurt, a sentence each;
     /// empty when all is well.
     /// </summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel) =>
-        [.. await Durability.FindDoubtsAsync(Database, cancel), .. await DatabaseSettings.FindDoubtsAsync(Database, cancel)];
+    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancellationToken) =>
+        [.. await Durability.FindDoubtsAsync(Database, cancellationToken),
+            .. await DatabaseSettings.FindDoubtsAsync(Database, cancellationToken)];
 
     /// <summary>
     /// Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.
     /// </summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public async Task<string?> FindPushTroubleAsync(CancellationToken cancel) =>
-        await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancel) ?? Store.FindWriteTrouble();
+    public async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken) =>
+        await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancellationToken) ?? Store.FindWriteTrouble();
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
 
     /// <summary>Connects, migrates and starts the background work.</summary>
-    public static async Task<CacheCore> StartAsync(CoreOptions options, ILoggerFactory loggers, TimeProvider time, CancellationToken cancel)
+    public static async Task<CacheCore> StartAsync(CoreOptions options, ILoggerFactory loggers, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var logger = loggers.CreateLogger<CatalogDatabase>();
-        var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancel, tell: waits => LogUpgradeWaits(logger, waits));
+        var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancellationToken, tell: waits =>
+            LogUpgradeWaits(logger, waits));
         try
         {
             await database.RunAsync(
-                "update cache set distrust_legacy = $1 where distrust_legacy <> $1", p => p.With(options.DistrustsLegacy), cancel);
-            return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancel), loggers, time);
+                "update cache set distrust_legacy = $1 where distrust_legacy <> $1", p => p.With(options.DistrustsLegacy),
+                    cancellationToken);
+            return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancellationToken), loggers, time);
         }
         catch
         {
@@ -197,10 +202,10 @@ public sealed partial class CacheCore : IAsyncDisposable
     }
 
     /// <summary>One turn of the background work for every cache, now.</summary>
-    public async Task RunHousekeepingAsync(CancellationToken cancel)
+    public async Task RunHousekeepingAsync(CancellationToken cancellationToken)
     {
         foreach (var cache in _caches.All)
-            await _housekeeper.RunOnceAsync(cache, cancel);
+            await _housekeeper.RunOnceAsync(cache, cancellationToken);
     }
 
     public async ValueTask DisposeAsync()

@@ -17,17 +17,17 @@ internal sealed class ClusterCalls(TimeProvider time)
     /// Asks a grain, once more after a failure that says nothing of what was done; then <paramref name="otherwise"/>, which does the same
     /// operation.
     /// </summary>
-    public async Task<T> AskAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancel)
+    public async Task<T> AskAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancellationToken)
     {
         for (var attempt = 1; attempt <= 2 && Grains is { } grains; attempt++)
         {
             try
             {
-                return await ask(grains).WaitAsync(Deadline, time, cancel);
+                return await ask(grains).WaitAsync(Deadline, time, cancellationToken);
             }
             catch (Exception e) when (IsUnknown(e))
             {
-                await Task.Delay(Pause, time, cancel);
+                await Task.Delay(Pause, time, cancellationToken);
             }
         }
 

@@ -29,10 +29,10 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
     }
 
     public void Participate(ISiloLifecycle observer) =>
-        observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancel =>
+        observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancellationToken =>
     {
         // The providers keep these objects and read them when they are asked first, which is one stage later.
-        reminders.Value.ConnectionString = members.Value.ConnectionString = ConnectionString(await catalog.WaitAsync(cancel));
+        reminders.Value.ConnectionString = members.Value.ConnectionString = ConnectionString(await catalog.WaitAsync(cancellationToken));
     });
 
     /// <summary>Closes the connections that the providers have left open: a database that is about to stop would wait for them.</summary>

@@ -52,11 +52,11 @@ public sealed partial class SiloHost : IAsyncDisposable
         ILogger log) => new(options, engine, catalog, logging, log);
 
     /// <summary>Returns when it is a member, or after a while all the same, which is told once.</summary>
-    public async Task WaitUntilJoinedAsync(TimeSpan patience, CancellationToken cancel)
+    public async Task WaitUntilJoinedAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
-        if (await Task.WhenAny(_joined.Task, Task.Delay(patience, cancel)) == _joined.Task)
+        if (await Task.WhenAny(_joined.Task, Task.Delay(patience, cancellationToken)) == _joined.Task)
             return;
-        cancel.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         _hasTold = true;
         LogAlone(_options.ClusterId ?? "of one", (int)patience.TotalSeconds, _failure ?? "no silo has answered yet");
     }

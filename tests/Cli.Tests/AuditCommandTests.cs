@@ -21,8 +21,13 @@ public sealed class AuditCommandTests : IAsyncLifetime
         Detail = JsonElement.Parse("""{"published":2}"""),
     };
 
-    private static readonly AuditLine Expiry = new() { At = new DateTimeOffset(2026, 4, 30, 0, 0, 0, TimeSpan.Zero), Publisher = "server",
-        Action = "pin.expire", Subject = "pr-1" };
+    private static readonly AuditLine Expiry = new()
+    {
+        At = new DateTimeOffset(2026, 4, 30, 0, 0, 0, TimeSpan.Zero),
+        Publisher = "server",
+        Action = "pin.expire",
+        Subject = "pr-1"
+    };
 
     private readonly List<IQueryCollection> _queries = [];
     private WebApplication _app = null!;
@@ -75,7 +80,8 @@ public sealed class AuditCommandTests : IAsyncLifetime
     private async Task<(int Code, string Output)> RunAsync(params string[] arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            ["audit", .. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true };
+            ["audit", .. arguments, "--url", _app.Urls.First()])
+        { RedirectStandardOutput = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

@@ -35,8 +35,12 @@ public sealed class GcCommandTests : IAsyncLifetime
         BytesFreed = 6_000_000,
     };
 
-    private static readonly GcRun Done = Started with { State = GcState.Done, Phase = "deleting",
-        Finished = Started.Started.AddMinutes(2) };
+    private static readonly GcRun Done = Started with
+    {
+        State = GcState.Done,
+        Phase = "deleting",
+        Finished = Started.Started.AddMinutes(2)
+    };
 
     private readonly List<(string Request, string Body)> _requests = [];
     private WebApplication _app = null!;
@@ -210,8 +214,13 @@ public sealed class GcCommandTests : IAsyncLifetime
     [Fact]
     public async Task Why_tells_since_when_a_path_is_condemned_and_when_it_goes()
     {
-        Answer = (_, http) => Json(http, new WhyAnswer { Path = StorePath.Parse($"{Hash}-hello"), State = "condemned",
-            CondemnedAt = Started.Started, DeletedFrom = Started.Started.AddHours(6) });
+        Answer = (_, http) => Json(http, new WhyAnswer
+        {
+            Path = StorePath.Parse($"{Hash}-hello"),
+            State = "condemned",
+            CondemnedAt = Started.Started,
+            DeletedFrom = Started.Started.AddHours(6)
+        });
 
         var (_, output, _) = await RunAsync("why", Hash);
 
@@ -291,7 +300,8 @@ public sealed class GcCommandTests : IAsyncLifetime
     private Process Start(params string[] arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            [.. arguments, "--url", _app.Urls.First()])
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

@@ -127,8 +127,15 @@ public sealed class LocalStoreTests : IDisposable
             }
         }
 
-        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [],
-            Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
+        var output = new PathInfo
+        {
+            Path = StorePath.Parse($"{Hash}-out"),
+            NarHash = default,
+            NarSize = 1,
+            References = [],
+            Ca = "fixed:r:sha256:x",
+            Deriver = StorePath.Parse($"{Hash}-x.drv")
+        };
         var found = new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output },
             out var warning);
 
@@ -167,8 +174,15 @@ public sealed class LocalStoreTests : IDisposable
     {
         var database = Path.Combine(_folder, "db.sqlite");
         await File.WriteAllTextAsync(database, new string('x', 10_000));
-        var output = new PathInfo { Path = StorePath.Parse($"{Hash}-out"), NarHash = default, NarSize = 1, References = [],
-            Ca = "fixed:r:sha256:x", Deriver = StorePath.Parse($"{Hash}-x.drv") };
+        var output = new PathInfo
+        {
+            Path = StorePath.Parse($"{Hash}-out"),
+            NarHash = default,
+            NarSize = 1,
+            References = [],
+            Ca = "fixed:r:sha256:x",
+            Deriver = StorePath.Parse($"{Hash}-x.drv")
+        };
 
         Assert.Empty(new Realisations(database).Find(new Dictionary<StorePathHash, PathInfo> { [output.Path.Hash] = output },
             out var warning));

@@ -22,7 +22,8 @@ public sealed class PusherUploadTests : PusherFixture
             using var http = new HttpClient();
             using var body = new StreamContent(context.Request.Body);
             using var request = new HttpRequestMessage(HttpMethod.Put,
-                $"http://{context.Request.Host}{context.Request.Path}{context.Request.QueryString}") { Content = body };
+                $"http://{context.Request.Host}{context.Request.Path}{context.Request.QueryString}")
+            { Content = body };
             request.Headers.TryAddWithoutValidation("If-None-Match", "*");
             (await http.SendAsync(request)).EnsureSuccessStatusCode();
             context.Abort();

@@ -45,8 +45,11 @@ public sealed class TokensCommandTests : IAsyncLifetime
                     break;
                 default:
                     await http.Response.WriteAsync(
-                        JsonSerializer.Serialize(new TokenList { Tokens = [Token,
-                        Token with { Id = 8, Name = "7", Pins = null, Expires = null }] }, ProtocolJson.Default.TokenList));
+                        JsonSerializer.Serialize(new TokenList
+                        {
+                            Tokens = [Token,
+                        Token with { Id = 8, Name = "7", Pins = null, Expires = null }]
+                        }, ProtocolJson.Default.TokenList));
                     break;
             }
         });
@@ -132,7 +135,8 @@ public sealed class TokensCommandTests : IAsyncLifetime
     private static async Task<(int Code, string Output, string Errors)> StartAsync(params string[] arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+            arguments)
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

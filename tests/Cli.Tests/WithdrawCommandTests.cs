@@ -141,7 +141,8 @@ public sealed class WithdrawCommandTests : IAsyncLifetime
     private async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            [.. arguments, "--url", _app.Urls.First()]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            [.. arguments, "--url", _app.Urls.First()])
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
         start.Environment["XDG_CONFIG_HOME"] = "/nowhere";

@@ -44,8 +44,12 @@ public sealed class ContractVersionTests
     {
         using var services = new ServiceCollection().AddSerializer().BuildServiceProvider();
         var serializer = services.GetRequiredService<Serializer>();
-        var sent = new NewerPinReply { Made = true, Pin = new PinState("p", 3, 1, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, null),
-            Reason = "it was asked for" };
+        var sent = new NewerPinReply
+        {
+            Made = true,
+            Pin = new PinState("p", 3, 1, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch, null),
+            Reason = "it was asked for"
+        };
 
         var old = serializer.Deserialize<PinReply>(serializer.SerializeToArray(sent))!;
         var next = serializer.Deserialize<NewerPinReply>(serializer.SerializeToArray(old))!;

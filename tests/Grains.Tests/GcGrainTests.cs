@@ -58,7 +58,8 @@ public sealed class GcGrainTests
         var other = await world.AddGatewayAsync();
         var held = new TaskCompletionSource();
         foreach (var core in new[] { world.Core, other })
-            core.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
+            core.Database.BeforeStatement = (sql, cancellationToken) => sql == "snapshot" ? held.Task.WaitAsync(cancellationToken)
+                : Task.CompletedTask;
 
         var run = await other.Collection.StartAsync(CacheName.Default, new GcRequest(), OperationId.New(), CancellationToken.None);
 

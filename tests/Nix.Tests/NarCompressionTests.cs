@@ -72,8 +72,11 @@ public sealed class NarCompressionTests
 
     private static async Task<byte[]> CompressAsync(string program, byte[] data)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, "-c") { RedirectStandardInput = true,
-            RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, "-c")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true
+        })!;
         using var output = new MemoryStream();
         var reading = process.StandardOutput.BaseStream.CopyToAsync(output);
         await process.StandardInput.BaseStream.WriteAsync(data);

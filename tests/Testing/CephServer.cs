@@ -99,8 +99,11 @@ public sealed class CephServer : IAsyncDisposable
     public async Task KeepVersionsAsync(string bucket)
     {
         using var client = CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket,
-            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest
+        {
+            BucketName = bucket,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled }
+        });
     }
 
     public async Task SetPolicyAsync(string bucket, string policy)

@@ -126,7 +126,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
         try
         {
             await _reader.GetObjectAsync(new GetObjectArgs().WithBucket(Name).WithObject(key)
-                .WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
+                .WithCallbackStream((body, cancellationToken) => body.CopyToAsync(bytes, cancellationToken)));
             return bytes.ToArray();
         }
         catch (ObjectNotFoundException)

@@ -84,7 +84,8 @@ public sealed class S3Proxy : IAsyncDisposable
             }
 
             using var passed = new HttpRequestMessage(new HttpMethod(request.HttpMethod),
-                new Uri(_target, request.RawUrl)) { Content = new ByteArrayContent(body.ToArray()) };
+                new Uri(_target, request.RawUrl))
+            { Content = new ByteArrayContent(body.ToArray()) };
             foreach (var name in request.Headers.AllKeys.OfType<string>()
                 .Where(name => !Hop.Contains(name, StringComparer.OrdinalIgnoreCase)
                 && !(DropsMd5 && name == "Content-MD5" && !request.RawUrl!.Contains("content-md5", StringComparison.Ordinal))))

@@ -14,8 +14,11 @@ internal static class AuditCommand
     {
         var since = Duration.Option("--since", "Lines of this time, such as 12h or 30d. [default: 7d]");
         var by = new Option<string>("--by") { Description = "Only what this publisher did, such as token:7.", HelpName = "PUBLISHER" };
-        var action = new Option<string>("--action") { Description = "Only this action, such as commit or pin.move; 'pin' is all of pins.",
-            HelpName = "ACTION" };
+        var action = new Option<string>("--action")
+        {
+            Description = "Only this action, such as commit or pin.move; 'pin' is all of pins.",
+            HelpName = "ACTION"
+        };
         var limit = NumberOption.Create("--limit", 1, int.MaxValue, "Lines at most. [default: all]", "-n");
         var json = new Option<bool>("--json") { Description = "Print each line as a line of JSON." };
         var command = new Command("audit", "Tell who published, pinned, collected, and made tokens; newest first.") { since, by, action,

@@ -9,10 +9,13 @@ namespace OrleansCache.Cli.Commands;
 /// <summary>What <c>push --pin</c> and <c>pins</c> say of a pin.</summary>
 internal static class PinOptions
 {
-    private const int MostRevisions = 100;
+    private const int MaxRevisions = 100;
 
-    public static Argument<PinName> Name() => new("NAME") { Description = "The pin's name: letters, digits, '.', '_' and '-'.",
-        CustomParser = ParseName };
+    public static Argument<PinName> Name() => new("NAME")
+    {
+        Description = "The pin's name: letters, digits, '.', '_' and '-'.",
+        CustomParser = ParseName
+    };
 
     public static Option<PinName?> Pin() => new("--pin")
     {
@@ -25,7 +28,7 @@ internal static class PinOptions
         Duration.Option("--expires", "Delete the pin after this time, such as 12h or 30d. [default: never]");
 
     public static Option<int?> KeepRevisions() =>
-        NumberOption.Create("--keep-revisions", 1, MostRevisions,
+        NumberOption.Create("--keep-revisions", 1, MaxRevisions,
             "Keep the paths of the last N revisions alive, for rollbacks. [default: as before, 1 of a new pin]");
 
     public static Option<Sha256Hash?> Expect() => new("--expect")

@@ -30,7 +30,7 @@ internal static class PinsCommand
         var expect = PinOptions.Expect();
         var command = new Command("create", "Make a pin on a path that is in the cache already, or move it there.") { name, path, expires,
             keep, expect, ifRevision, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var request = new SetPin
             {
@@ -40,7 +40,7 @@ internal static class PinsCommand
                 NarHash = result.GetValue(expect),
             };
             Changed(await ServerCall.AskAsync(common, result, api =>
-                api.SetPinAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
+                api.SetPinAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancellationToken)), result.GetValue(json));
         });
         return command;
     }
@@ -50,9 +50,9 @@ internal static class PinsCommand
         var namesOnly = new Option<bool>("--names-only") { Description = "Print the names, one a line." };
         var json = Json();
         var command = new Command("list", "List all pins.") { namesOnly, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
-            var list = await ServerCall.AskAsync(common, result, api => api.PinsAsync(cancel));
+            var list = await ServerCall.AskAsync(common, result, api => api.PinsAsync(cancellationToken));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(list, ProtocolJson.Default.PinList));
             else if (result.GetValue(namesOnly))
@@ -70,9 +70,9 @@ internal static class PinsCommand
         var name = PinOptions.Name();
         var json = Json();
         var command = new Command("show", "Show a pin with its history.") { name, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
-            var pin = await ServerCall.AskAsync(common, result, api => api.PinAsync(result.GetValue(name), cancel));
+            var pin = await ServerCall.AskAsync(common, result, api => api.PinAsync(result.GetValue(name), cancellationToken));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(pin, ProtocolJson.Default.Pin));
             else
@@ -86,10 +86,10 @@ internal static class PinsCommand
         var name = PinOptions.Name();
         var ifRevision = PinOptions.IfRevision();
         var command = new Command("delete", "Delete a pin. What only it kept is garbage from then on.") { name, ifRevision };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             if (!await ServerCall.AskAsync(common, result, api =>
-                api.DeletePinAsync(result.GetValue(name), result.GetValue(ifRevision), cancel)))
+                api.DeletePinAsync(result.GetValue(name), result.GetValue(ifRevision), cancellationToken)))
                 await Console.Error.WriteLineAsync(NotYet);
         });
         return command;
@@ -99,16 +99,20 @@ internal static class PinsCommand
     {
         var name = PinOptions.Name();
         var revision =
-            new Argument<long?>("REVISION") { Description =
-            "The revision to go back to, see 'pins show'. Left out: the newest one with another path.", Arity = ArgumentArity.ZeroOrOne,
-            CustomParser = static result => NumberOption.Parse(result, "REVISION", 1L, long.MaxValue) };
+            new Argument<long?>("REVISION")
+            {
+                Description =
+            "The revision to go back to, see 'pins show'. Left out: the newest one with another path.",
+                Arity = ArgumentArity.ZeroOrOne,
+                CustomParser = static result => NumberOption.Parse(result, "REVISION", 1L, long.MaxValue)
+            };
         var (ifRevision, json) = (PinOptions.IfRevision(), Json());
         var command = new Command("rollback", "Move a pin back to the path of an earlier revision.") { name, revision, ifRevision, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var request = new RollbackPin { Revision = result.GetValue(revision) };
             Changed(await ServerCall.AskAsync(common, result, api =>
-                api.RollBackAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancel)), result.GetValue(json));
+                api.RollBackAsync(result.GetValue(name), request, result.GetValue(ifRevision), cancellationToken)), result.GetValue(json));
         });
         return command;
     }

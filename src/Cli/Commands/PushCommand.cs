@@ -17,8 +17,11 @@ internal static class PushCommand
 
     public static Command Create(CommonOptions common)
     {
-        var paths = new Argument<string[]>("PATH") { Description = "Store paths, or links to them such as ./result.",
-            Arity = ArgumentArity.ZeroOrMore };
+        var paths = new Argument<string[]>("PATH")
+        {
+            Description = "Store paths, or links to them such as ./result.",
+            Arity = ArgumentArity.ZeroOrMore
+        };
         var stdin = new Option<bool>("--stdin") { Description = "Read paths from standard input, one a line." };
         var level = NumberOption.Create("--level", 1, 19, "zstd level, 1 (fast) to 19 (small). [default: 3]");
         var jobs = NumberOption.Create("--jobs", 1, 256, "NARs read and compressed at once. [default: the number of processors]", "-j");
@@ -82,8 +85,12 @@ internal static class PushCommand
 
         var api = new Api(http, settings.Url, settings.Cache, token, retry);
         var pusher = new Pusher(api, new UploadClient(http, retry), options, progress, time);
-        var result = await ServerCall.RefusalExplained(settings, pusher.RunAsync(closure, cancellationToken)) with { Roots = roots,
-            PathInfo = lookedUp, Total = time.GetElapsedTime(started) };
+        var result = await ServerCall.RefusalExplained(settings, pusher.RunAsync(closure, cancellationToken)) with
+        {
+            Roots = roots,
+            PathInfo = lookedUp,
+            Total = time.GetElapsedTime(started)
+        };
         await display.DisposeAsync();
         Print(result, arguments, closure);
     }

@@ -16,8 +16,11 @@ internal static class ServerCall
         var settings = common.Resolve(result);
         var token = settings.ReadToken();
         using var http = Connections.Open(2);
-        var retry = new RetryPolicy { OnRetry = static (what, delay) =>
-            Console.Error.WriteLine($"{what}; trying again in {Text.Duration(delay)}") };
+        var retry = new RetryPolicy
+        {
+            OnRetry = static (what, delay) =>
+            Console.Error.WriteLine($"{what}; trying again in {Text.Duration(delay)}")
+        };
         try
         {
             return await RefusalExplained(settings, ask(

@@ -21,21 +21,29 @@ internal static class TokensCommand
 
     private static Command CreateOne(CommonOptions common)
     {
-        var name = new Option<string>("--name") { Description = "What the token is for: letters, digits, '.', '_' and '-'.",
-            HelpName = "NAME", Required = true };
+        var name = new Option<string>("--name")
+        {
+            Description = "What the token is for: letters, digits, '.', '_' and '-'.",
+            HelpName = "NAME",
+            Required = true
+        };
         var scope = Words("--scope", "SCOPE[,…]", $"What it may do: {string.Join(", ", Scopes)}.", Scopes.Contains,
             $"the scopes are {string.Join(", ", Scopes)}");
         scope.Required = true;
         scope.CompletionSources.Add(Scopes);
         var pins = Words("--pins", "PATTERN[,…]", "With the scope pin: only pins of such names, such as 'prod-*'. [default: all]",
             static text => PinPattern.TryParse(text, out _), PinPattern.Rule);
-        var group = new Option<string>("--group") { Description =
-            "The trust group whose uploads it relies on before a server has read them. [default: its own alone]", HelpName = "GROUP" };
+        var group = new Option<string>("--group")
+        {
+            Description =
+            "The trust group whose uploads it relies on before a server has read them. [default: its own alone]",
+            HelpName = "GROUP"
+        };
         var expires = Duration.Option("--expires", "The token is refused after this time, such as 12h or 90d. [default: never]");
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
         var command = new Command("create", "Make a token, and print its secret: once, on standard output.") { name, scope, pins, group,
             expires, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var request = new CreateToken
             {
@@ -45,7 +53,7 @@ internal static class TokensCommand
                 ExpiresSeconds = result.GetValue(expires)?.TotalSeconds,
                 Group = result.GetValue(group),
             };
-            var created = await ServerCall.AskAsync(common, result, api => api.CreateTokenAsync(request, cancel));
+            var created = await ServerCall.AskAsync(common, result, api => api.CreateTokenAsync(request, cancellationToken));
             Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(created, ProtocolJson.Default.CreatedToken)
                 : created.Secret);
             if (StandardStreams.OutputError is { } why)
@@ -66,9 +74,9 @@ internal static class TokensCommand
         var revoked = new Option<bool>("--revoked") { Description = "Those that were revoked too." };
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
         var command = new Command("list", "List the tokens. Their secrets are nowhere.") { revoked, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
-            var list = await ServerCall.AskAsync(common, result, api => api.TokensAsync(result.GetValue(revoked), cancel));
+            var list = await ServerCall.AskAsync(common, result, api => api.TokensAsync(result.GetValue(revoked), cancellationToken));
             if (result.GetValue(json))
             {
                 Console.Out.WriteLine(JsonSerializer.Serialize(list, ProtocolJson.Default.TokenList));
@@ -85,18 +93,18 @@ internal static class TokensCommand
     {
         var which = new Argument<string>("NAME|ID") { Description = "The token's name, or its ID in the list." };
         var command = new Command("revoke", "Revoke a token: every server refuses it from then on.") { which };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var wanted = result.GetRequiredValue(which);
             var revoked = await ServerCall.AskAsync(common, result, async api =>
             {
                 // By its id: a request that is sent again must not hit another token that took the name meanwhile.
-                var all = (await api.TokensAsync(false, cancel)).Tokens;
+                var all = (await api.TokensAsync(false, cancellationToken)).Tokens;
                 var token = all.FirstOrDefault(t => t.Name == wanted)
                     ?? all.FirstOrDefault(t => t.Id.ToString(CultureInfo.InvariantCulture) == wanted)
                     ?? throw new CliException(ExitCodes.Failed,
                         $"There is no token '{wanted}' that is not revoked; 'orleans-cache tokens list' tells them.");
-                await api.RevokeTokenAsync(token.Id, cancel);
+                await api.RevokeTokenAsync(token.Id, cancellationToken);
                 return token;
             });
             Console.Out.WriteLine($"{revoked.Name}: revoked");
@@ -119,15 +127,15 @@ internal static class TokensCommand
     /// <summary>An option of one or several words with commas between.</summary>
     private static Option<string[]> Words(string name, string placeholder, string description, Func<string, bool> isGood,
         string rule) => new(name)
-    {
-        Description = description,
-        HelpName = placeholder,
-        CustomParser = argument =>
         {
-            string[] words = [.. argument.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries))];
-            if (Array.Find(words, word => !isGood(word)) is { } bad)
-                argument.AddError($"{name} has '{bad}': {rule}.");
-            return words;
-        },
-    };
+            Description = description,
+            HelpName = placeholder,
+            CustomParser = argument =>
+            {
+                string[] words = [.. argument.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries))];
+                if (Array.Find(words, word => !isGood(word)) is { } bad)
+                    argument.AddError($"{name} has '{bad}': {rule}.");
+                return words;
+            },
+        };
 }

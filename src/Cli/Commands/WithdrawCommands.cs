@@ -18,10 +18,10 @@ internal static class WithdrawCommands
         by.Required = true;
         var (since, json) = (Since(), Json());
         var command = new Command("paths", "List what a publisher has published.") { by, since, json };
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var paths = await ServerCall.AskAsync(common, result, api =>
-                api.PublishedAsync(result.GetRequiredValue(by), result.GetValue(since), cancel));
+                api.PublishedAsync(result.GetRequiredValue(by), result.GetValue(since), cancellationToken));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(new PublishedPaths { Paths = paths }, ProtocolJson.Default.PublishedPaths));
             else
@@ -33,8 +33,12 @@ internal static class WithdrawCommands
 
     public static Command Evict(CommonOptions common)
     {
-        var paths = new Argument<string[]>("PATH") { Description =
-            "Store paths, their base names or hashes, or links to them such as ./result.", Arity = ArgumentArity.ZeroOrMore };
+        var paths = new Argument<string[]>("PATH")
+        {
+            Description =
+            "Store paths, their base names or hashes, or links to them such as ./result.",
+            Arity = ArgumentArity.ZeroOrMore
+        };
         var (by, since, json) = (By(), Since(), Json());
         var nar = new Option<bool>("--bar-nar") { Description = "Every path with the same contents goes too, and none may come back." };
         var reason = new Option<string>("--reason") { Description = "Why; 'bars list' tells it.", HelpName = "TEXT" };
@@ -50,7 +54,7 @@ internal static class WithdrawCommands
             else if (named && result.GetResult(since) is { Implicit: false })
                 result.AddError("--since needs --by.");
         });
-        command.SetAction(async (result, cancel) =>
+        command.SetAction(async (result, cancellationToken) =>
         {
             var request = new EvictRequest
             {
@@ -61,12 +65,13 @@ internal static class WithdrawCommands
                 Reason = result.GetValue(reason),
                 DryRun = true,
             };
-            var eviction = await ServerCall.AskAsync(common, result, api => api.EvictAsync(request, static _ => { }, cancel));
+            var eviction = await ServerCall.AskAsync(common, result, api => api.EvictAsync(request, static _ => { }, cancellationToken));
             var doIt = result.GetValue(yes);
             if (!result.GetValue(json))
                 Write(Describe(eviction, doIt));
             if (doIt)
-                eviction = await ServerCall.AskAsync(common, result, api => api.EvictAsync(request with { DryRun = false }, Tell, cancel));
+                eviction = await ServerCall.AskAsync(common, result, api =>
+                    api.EvictAsync(request with { DryRun = false }, Tell, cancellationToken));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(eviction, ProtocolJson.Default.Eviction));
             else
@@ -81,24 +86,28 @@ internal static class WithdrawCommands
         var lifted = new Option<bool>("--lifted") { Description = "Those that were lifted too." };
         var json = Json();
         var list = new Command("list", "List the contents that may not come back.") { lifted, json };
-        list.SetAction(async (result, cancel) =>
+        list.SetAction(async (result, cancellationToken) =>
         {
-            var bars = await ServerCall.AskAsync(common, result, api => api.BarsAsync(result.GetValue(lifted), cancel));
+            var bars = await ServerCall.AskAsync(common, result, api => api.BarsAsync(result.GetValue(lifted), cancellationToken));
             if (result.GetValue(json))
                 Console.Out.WriteLine(JsonSerializer.Serialize(bars, ProtocolJson.Default.BarList));
             else
                 Write(Text.Table(["ID", "STORE PATH", "NAR HASH", "BY", "SINCE", "REASON"], bars.Bars.Select(Row)));
         });
 
-        var id = new Argument<long?>("ID") { Description = "Of the bar, as 'bars list' tells it.", Arity = ArgumentArity.ExactlyOne,
-            CustomParser = static result => NumberOption.Parse(result, "ID", 1L, long.MaxValue) };
+        var id = new Argument<long?>("ID")
+        {
+            Description = "Of the bar, as 'bars list' tells it.",
+            Arity = ArgumentArity.ExactlyOne,
+            CustomParser = static result => NumberOption.Parse(result, "ID", 1L, long.MaxValue)
+        };
         var lift = new Command("lift", "Let the content come back.") { id };
-        lift.SetAction(async (result, cancel) =>
+        lift.SetAction(async (result, cancellationToken) =>
         {
             var bar = result.GetValue(id)!.Value;
             await ServerCall.AskAsync(common, result, async api =>
             {
-                await api.LiftBarAsync(bar, cancel);
+                await api.LiftBarAsync(bar, cancellationToken);
                 return true;
             });
             Console.Out.WriteLine($"{bar.ToString(CultureInfo.InvariantCulture)}: lifted");
@@ -139,8 +148,11 @@ internal static class WithdrawCommands
     private static string Time(DateTimeOffset? time) => time is { } known ? Text.Time(known) : "before";
 
     private static Option<string> By() =>
-        new("--by") { Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.",
-        HelpName = "PUBLISHER" };
+        new("--by")
+        {
+            Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.",
+            HelpName = "PUBLISHER"
+        };
 
     private static Option<bool> Json() => new("--json") { Description = "Print the answer of the server as JSON." };
 

@@ -177,7 +177,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
             var gateway = response.StatusCode
                 is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable or HttpStatusCode.GatewayTimeout;
             return new TransientException(detail, RetryAfter(response), exitCode: gateway ? ExitCodes.Unreachable
-                : ExitCodes.Failed) { LooksLikeABug = response.StatusCode is HttpStatusCode.InternalServerError };
+                : ExitCodes.Failed)
+            { LooksLikeABug = response.StatusCode is HttpStatusCode.InternalServerError };
         }
 
         if (response.StatusCode is HttpStatusCode.NotFound && problem is null)

@@ -19,8 +19,14 @@ internal static class UploadTrial
         var nar = Nar(RandomNumberGenerator.GetBytes(16));
         var path = StorePath.Parse($"{StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(20))}-orleans-cache-doctor");
         var opened = await api.BeginAsync(
-            new BeginPush { Roots = [path.Hash], Paths = [new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar),
-                NarSize = nar.Length, References = [] }], Logs = [], Realisations = [] },
+            new BeginPush
+            {
+                Roots = [path.Hash],
+                Paths = [new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar),
+                NarSize = nar.Length, References = [] }],
+                Logs = [],
+                Realisations = []
+            },
             Guid.NewGuid().ToString("N"), cancellationToken);
         try
         {

@@ -8,13 +8,13 @@ namespace OrleansCache.Cli.Push;
 internal sealed class NarBatch(SegmentPool pool) : IDisposable
 {
     /// <summary>The memory to set aside for one.</summary>
-    public const long MostBytes = 4 << 20;
+    public const long MaxBytes = 4 << 20;
 
     // Enough that the request is cheap, few enough that several are under way.
-    private const int MostNars = 256;
+    private const int MaxNars = 256;
 
     // A larger one is worth a request of its own.
-    private const long MostNarBytes = 256 << 10;
+    private const long MaxNarBytes = 256 << 10;
 
     private readonly List<BatchedNar> _nars = [];
 
@@ -24,11 +24,11 @@ internal sealed class NarBatch(SegmentPool pool) : IDisposable
 
     /// <summary>Whether a NAR may come in a batch at all.</summary>
     public static bool Takes(UploadJob job) =>
-        job is { Grant: { Url: not null, Md5: false, Headers.Count: 0 }, Info.NarSize: <= MostNarBytes }
+        job is { Grant: { Url: not null, Md5: false, Headers.Count: 0 }, Info.NarSize: <= MaxNarBytes }
             && job.Grant.Url.OriginalString.Length < BatchLimits.LineBytes - 32;
 
     /// <summary>Whether there is space for one more, of so many bytes at most.</summary>
-    public bool HasSpace(long bytes) => _nars.Count < MostNars && Body.Length + bytes <= MostBytes;
+    public bool HasSpace(long bytes) => _nars.Count < MaxNars && Body.Length + bytes <= MaxBytes;
 
     /// <summary>The bytes from the end of the last one on are this NAR.</summary>
     public void Add(UploadJob job, UploadedFile file) => _nars.Add(new BatchedNar(job, job.Grant!, file, Body.Length - file.Size));

@@ -27,7 +27,7 @@ internal sealed partial class NarPipeline
                     return false;
                 if (_batch is null)
                 {
-                    _reserved = _pipeline._memory.Reserve(SegmentBytes(NarBatch.MostBytes), run._stop.Token);
+                    _reserved = _pipeline._memory.Reserve(SegmentBytes(NarBatch.MaxBytes), run._stop.Token);
                     _batch = new NarBatch(_pipeline._pool);
                 }
 

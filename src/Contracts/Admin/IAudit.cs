@@ -6,7 +6,7 @@ public interface IAudit
     /// <summary>A page of lines, newest first.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.BadRequest"/>: <see cref="AuditQuery.After"/> is no
     /// page's.</exception>
-    Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancel);
+    Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancellationToken);
 }
 
 /// <param name="Since">Not before this.</param>

@@ -10,9 +10,9 @@ public interface IFsck
     /// </summary>
     /// <param name="cache">Checked before anything is awaited.</param>
     /// <param name="tally">Counts what was looked at, as it goes.</param>
-    /// <param name="cancel">Ends it.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="CacheProblemException">No such cache.</exception>
-    IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancel);
+    IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancellationToken);
 }
 
 /// <summary>How much of a check is done. Written by the check alone.</summary>

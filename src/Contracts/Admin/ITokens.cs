@@ -12,19 +12,19 @@ public interface ITokens
     ITokens As(Caller caller);
 
     /// <summary>Makes a token. One of that name that is not revoked: <see cref="ProblemKind.TokenExists"/>.</summary>
-    Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel);
+    Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancellationToken);
 
     /// <summary>Tokens by name, without those that were revoked unless <paramref name="revokedToo"/>.</summary>
-    Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel);
+    Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancellationToken);
 
     /// <summary>
     /// Revokes a token for good, and ends its open pushes; again does nothing. There never was one: <see cref="ProblemKind.UnknownToken"/>.
     /// </summary>
-    Task RevokeAsync(CacheName cache, long id, CancellationToken cancel);
+    Task RevokeAsync(CacheName cache, long id, CancellationToken cancellationToken);
 
     /// <summary>What the token with this secret allows; null when there is none, or it has expired or was revoked.</summary>
     /// <exception cref="CacheProblemException">The database does not answer: nothing is known.</exception>
-    Task<ValidToken?> FindAsync(string secret, CancellationToken cancel);
+    Task<ValidToken?> FindAsync(string secret, CancellationToken cancellationToken);
 }
 
 /// <summary>A token that is good now.</summary>

@@ -15,25 +15,25 @@ public interface IPins
     /// group published and no server has read: <see cref="ProblemKind.Conflict"/>.
     /// </summary>
     Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel);
+        CancellationToken cancellationToken);
 
     /// <summary>
     /// Moves a pin back to the path of an earlier revision, as a new revision. The path has to be there still, kept or not.
     /// </summary>
     Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel);
+        TimeSpan patience, CancellationToken cancellationToken);
 
     /// <summary>Deletes a pin. True once it has left the bucket; its paths stay protected until then.</summary>
     Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel);
+        CancellationToken cancellationToken);
 
     /// <summary>Waits until the bucket says of a pin what was last done to it; false: it will, without further asking.</summary>
-    Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel);
+    Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken);
 
-    Task<PinList> ListAsync(CacheName cache, CancellationToken cancel);
+    Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken);
 
     /// <summary>One pin with its history.</summary>
-    Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel);
+    Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken);
 }
 
 /// <param name="Made">There was no pin of that name.</param>

@@ -14,7 +14,7 @@ public interface INiks3Pushes
     INiks3Pushes As(Caller caller);
 
     /// <summary>Opens a push. Each call opens another: one that is asked for twice has a second one, and the first lapses.</summary>
-    Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancel);
+    Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken);
 
     /// <summary>
     /// Says what the narinfos of some paths say, and answers the signatures of each. A path that is none of the push's:
@@ -22,29 +22,32 @@ public interface INiks3Pushes
     /// was opened with: <see cref="ProblemKind.BadRequest"/>. Nothing is recorded then. Asking again says the same again.
     /// </summary>
     Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
-        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel);
+        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancellationToken);
 
     /// <summary>URLs of further parts of an upload; one that has ended: <see cref="ProblemKind.PushEnded"/>.</summary>
-    Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count, CancellationToken cancel);
+    Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
+        CancellationToken cancellationToken);
 
     /// <summary>
     /// Joins the parts of an upload (their MD5s in order), checks and records it. Done already, also by somebody else, counts as done; an
     /// upload that has ended otherwise:
     /// <see cref="ProblemKind.PushEnded"/>; parts that are not the NAR: <see cref="ProblemKind.BadRequest"/>.
     /// </summary>
-    Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel);
+    Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancellationToken);
 
     /// <summary>Keeps the listing (zstd) of a path until the commit. False: the secret is not this push's, or the push has ended.</summary>
-    Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content, CancellationToken cancel);
+    Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
+        CancellationToken cancellationToken);
 
     /// <summary>Keeps a log (zstd) or realisation (JSON) that the push has named. False: as above, or it has not named it.</summary>
-    Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content, CancellationToken cancel);
+    Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content,
+        CancellationToken cancellationToken);
 
     /// <summary>Is the secret an open push's, or was it so within the last minute?</summary>
-    Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel);
+    Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancellationToken);
 
     /// <summary>Ends pushes that showed no sign of life for so long; never one that has not lapsed. Answers how many.</summary>
-    Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancel);
+    Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancellationToken);
 }
 
 /// <summary>A closure of which only hashes are known.</summary>

@@ -11,10 +11,10 @@ namespace OrleansCache.Contracts;
 public interface INixCopy
 {
     /// <summary>Is the path there with all that it needs? Then it stays. What is being published or deleted is not there.</summary>
-    Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancel);
+    Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancellationToken);
 
     /// <summary>Is a NAR of this file's name there? Then it stays. Null when it is not.</summary>
-    Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancel);
+    Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancellationToken);
 
     /// <summary>
     /// Stores a NAR in constant memory. Nothing is kept of a body that is shorter than declared, has another hash than its name says, or
@@ -22,18 +22,18 @@ public interface INixCopy
     /// </summary>
     /// <param name="length">The declared length of the body, in bytes.</param>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.BadRequest"/>: the body is not what it should be.</exception>
-    Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel);
+    Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancellationToken);
 
     /// <summary>Publishes a path whose NAR was put. Returns when readers see it.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.MissingPaths"/>: a reference is not in the cache;
     /// <see cref="ProblemKind.BadRequest"/>: its NAR is not, or is another.</exception>
-    Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancel);
+    Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancellationToken);
 
     /// <summary>Keeps a listing, log, realisation or debug info: with its path when that is there, else until it comes.</summary>
-    Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancel);
+    Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancellationToken);
 
     /// <summary>The content of an extra that waits for its path; null when none does.</summary>
-    Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancel);
+    Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancellationToken);
 }
 
 /// <param name="Key">Where it is in the bucket.</param>

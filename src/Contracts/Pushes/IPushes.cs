@@ -14,35 +14,35 @@ public interface IPushes
     IPushes As(Caller caller);
 
     /// <summary>Opens a push of a closure. The same <paramref name="operation"/> again joins the push that it opened.</summary>
-    Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel);
+    Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken);
 
     /// <summary>Checks and records finished uploads, and keeps listings, logs and realisations for the commit.</summary>
-    Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel);
+    Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancellationToken);
 
     /// <summary>Waits until one of the paths is no longer being uploaded by others, or the timeout has passed.</summary>
-    Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel);
+    Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken);
 
     /// <summary>Fresh upload URLs of a grant.</summary>
-    Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel);
+    Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancellationToken);
 
     /// <summary>
     /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than
     /// <paramref name="patience"/>; asking again joins it.
     /// Paths that are neither live nor uploaded: <see cref="ProblemKind.MissingPaths"/>.
     /// </summary>
-    Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel);
+    Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancellationToken);
 
     /// <summary>The pin that the push's commit sets; null when it sets none, or there is no such push.</summary>
-    Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel);
+    Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancellationToken);
 
     /// <summary>Extends an open push; says which promises a lapse has cost.</summary>
-    Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel);
+    Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancellationToken);
 
     /// <summary>
     /// Ends an open push without publishing. Uploads that nobody else holds are collected. Aborting an ended push does nothing.
     /// </summary>
-    Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel);
+    Task AbortAsync(CacheName cache, PushId push, CancellationToken cancellationToken);
 
     /// <summary>Which of the paths are absent? Advice only.</summary>
-    Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel);
+    Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancellationToken);
 }

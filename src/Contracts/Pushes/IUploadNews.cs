@@ -27,5 +27,5 @@ public interface IUploadNews
     /// Follows a push that somebody waits for: which NARs have arrived, or null when it has ended, or anything may have happened.
     /// </summary>
     /// <exception cref="Exception">There is no news to be had just now.</exception>
-    IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push, CancellationToken cancel);
+    IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push, CancellationToken cancellationToken);
 }

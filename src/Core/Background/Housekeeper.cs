@@ -39,10 +39,10 @@ internal sealed partial class Housekeeper(
     public Task RunAsync(CancellationToken stopping) => Task.WhenAll(LoopAsync(TakeOverAsync, stopping), LoopAsync(CleanAsync, stopping));
 
     /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
-    public async Task RunOnceAsync(int cache, CancellationToken cancel)
+    public async Task RunOnceAsync(int cache, CancellationToken cancellationToken)
     {
-        await TakeOverAsync(cache, cancel);
-        await CleanAsync(cache, cancel);
+        await TakeOverAsync(cache, cancellationToken);
+        await CleanAsync(cache, cancellationToken);
     }
 
     private async Task LoopAsync(Func<int, CancellationToken, Task> turn, CancellationToken stopping)
@@ -62,52 +62,53 @@ internal sealed partial class Housekeeper(
         }
     }
 
-    private async Task TakeOverAsync(int cache, CancellationToken cancel)
+    private async Task TakeOverAsync(int cache, CancellationToken cancellationToken)
     {
-        await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancel));
-        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancel));
-        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancel));
-        await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancel));
-        await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancel));
-        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancel));
+        await StepAsync("finishing commits", () => FinishCommitsAsync(cache, cancellationToken));
+        await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancellationToken));
+        await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancellationToken));
+        await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancellationToken));
+        await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancellationToken));
+        await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancellationToken));
     }
 
-    private async Task CleanAsync(int cache, CancellationToken cancel)
+    private async Task CleanAsync(int cache, CancellationToken cancellationToken)
     {
         await StepAsync("ending failed uploads", async () =>
-            Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancel)));
+            Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancellationToken)));
         // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose
         // the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
-            await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancel));
-        await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancel));
-        await StepAsync("deleting", () => deletions.RunAsync(cache, cancel));
-        await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache), cancel));
-        await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancel));
+            await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancellationToken));
+        await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancellationToken));
+        await StepAsync("deleting", () => deletions.RunAsync(cache, cancellationToken));
+        await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache),
+            cancellationToken));
+        await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancellationToken));
         if (options.Quotas.NeedCounting)
             await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p =>
-                p.With(cache).With(CountingInterval), cancel));
+                p.With(cache).With(CountingInterval), cancellationToken));
         if (auditLife is { } life)
             await StepAsync("forgetting old lines of the audit log", () => database.RunAsync("select @fn@.audit_forget($1, $2, $3)", p =>
-                p.With(cache).With(life).With(AuditBatch), cancel));
+                p.With(cache).With(life).With(AuditBatch), cancellationToken));
     }
 
-    private async Task FinishCommitsAsync(int cache, CancellationToken cancel)
+    private async Task FinishCommitsAsync(int cache, CancellationToken cancellationToken)
     {
-        var silent = await publishing.TakeSilentAsync(cache, options.CommitLease, Batch, cancel);
+        var silent = await publishing.TakeSilentAsync(cache, options.CommitLease, Batch, cancellationToken);
         foreach (var push in silent)
             LogTakeOver(push);
         // Not waited for: one push whose fence is open must not keep the others.
         foreach (var push in silent)
-            _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancel));
+            _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancellationToken));
     }
 
     // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
-    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancel)
+    internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancellationToken)
     {
         var before = time.GetUtcNow() - options.UrlLife;
         var open = new List<OpenMultipart>();
-        await foreach (var multipart in store.ListMultipartAsync(cancel))
+        await foreach (var multipart in store.ListMultipartAsync(cancellationToken))
         {
             if (multipart.Initiated < before)
                 open.Add(multipart);
@@ -115,9 +116,9 @@ internal sealed partial class Housekeeper(
 
         if (open.Count == 0)
             return;
-        var unknown = (await catalog.UnknownMultipartsAsync(cache, open, cancel)).ToHashSet(StringComparer.Ordinal);
+        var unknown = (await catalog.UnknownMultipartsAsync(cache, open, cancellationToken)).ToHashSet(StringComparer.Ordinal);
         foreach (var multipart in open.Where(m => unknown.Contains(m.UploadId)))
-            await store.AbortMultipartAsync(multipart.Key, multipart.UploadId, cancel);
+            await store.AbortMultipartAsync(multipart.Key, multipart.UploadId, cancellationToken);
     }
 
     private async Task StepAsync(string what, Func<Task> step)

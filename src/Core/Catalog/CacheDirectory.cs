@@ -17,9 +17,9 @@ internal sealed class CacheDirectory
     public IReadOnlyCollection<CacheName> Names => [.. _ids.Keys.Select(n => CacheName.TryParse(n, out var name) ? name
         : throw new FormatException($"'{n}' is not the name of a cache"))];
 
-    public static async Task<CacheDirectory> LoadAsync(CatalogDatabase database, CancellationToken cancel) =>
+    public static async Task<CacheDirectory> LoadAsync(CatalogDatabase database, CancellationToken cancellationToken) =>
         new(await database.ListAsync("select id, name, secret from cache", static _ => { }, r =>
-            (r.GetInt32(0), r.GetString(1), r.GetFieldValue<byte[]>(2)), cancel));
+            (r.GetInt32(0), r.GetString(1), r.GetFieldValue<byte[]>(2)), cancellationToken));
 
     /// <summary>What the servers of a cache share and nobody else knows: it seals the ids of grants.</summary>
     public byte[] SecretOf(int id) => _secrets[id];

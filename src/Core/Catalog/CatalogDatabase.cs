@@ -40,7 +40,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// <summary>Connects, and brings the schema up to date; many processes may do so at once.</summary>
     /// <exception cref="NpgsqlException">The database cannot be reached or refuses.</exception>
     /// <param name="tell">Is told what the upgrade waits for, if it has to.</param>
-    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancel,
+    public static async Task<CatalogDatabase> OpenAsync(string connectionString, CancellationToken cancellationToken,
         Func<string, string>? patch = null, Action<string>? tell = null)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { NoResetOnClose = true, Enlist = false, MaxAutoPrepare = 0 };
@@ -53,7 +53,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         var source = builder.Build();
         try
         {
-            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, tell, cancel));
+            return new CatalogDatabase(source, await CatalogSchema.InstallAsync(source, patch, tell, cancellationToken));
         }
         catch
         {
@@ -70,20 +70,20 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// </summary>
     public async Task<T> RunAsync<T>(
         string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read,
-            CancellationToken cancel, bool grouped = false)
+            CancellationToken cancellationToken, bool grouped = false)
     {
         for (var attempt = 1; ; attempt++)
         {
             if (BeforeStatement is { } before)
-                await before(sql, cancel);
+                await before(sql, cancellationToken);
             try
             {
-                await using var connection = await _source.OpenConnectionAsync(cancel);
+                await using var connection = await _source.OpenConnectionAsync(cancellationToken);
                 await using var command = new NpgsqlCommand(sql.Replace("@fn@", Functions, StringComparison.Ordinal), connection);
                 bind(command.Parameters);
                 Interlocked.Increment(ref _statements);
-                await using var reader = await command.ExecuteReaderAsync(cancel);
-                return await read(reader, cancel);
+                await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+                return await read(reader, cancellationToken);
             }
             catch (NpgsqlException e)
             {
@@ -99,30 +99,30 @@ public sealed class CatalogDatabase : IAsyncDisposable
                     throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
                 }
 
-                await PauseAsync(e, attempt, cancel);
+                await PauseAsync(e, attempt, cancellationToken);
             }
         }
     }
 
-    public Task RunAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
-        RunAsync(sql, bind, static (_, _) => Task.FromResult(true), cancel);
+    public Task RunAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
+        RunAsync(sql, bind, static (_, _) => Task.FromResult(true), cancellationToken);
 
     /// <summary>All rows of a statement.</summary>
     public Task<List<T>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         RunAsync(sql, bind, async (reader, stop) =>
         {
             var rows = new List<T>();
             while (await reader.ReadAsync(stop))
                 rows.Add(row(reader));
             return rows;
-        }, cancel);
+        }, cancellationToken);
 
     /// <summary>The first row of a statement that has one.</summary>
     public Task<T> SingleAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, T> row,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         RunAsync(sql, bind, async (reader, stop) =>
-            await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancel);
+            await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancellationToken);
 
     /// <summary>
     /// Reads much out of one snapshot, over one connection. Begun again where that may help, out of a later snapshot: the pooled connection
@@ -130,16 +130,16 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// </summary>
     /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read
     /// again.</exception>
-    public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancel)
+    public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
             if (BeforeStatement is { } before)
-                await before("snapshot", cancel);
+                await before("snapshot", cancellationToken);
             try
             {
-                await using var connection = await _source.OpenConnectionAsync(cancel);
-                await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancel);
+                await using var connection = await _source.OpenConnectionAsync(cancellationToken);
+                await using var transaction = await connection.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellationToken);
                 Interlocked.Increment(ref _statements);
                 return await read(connection);
             }
@@ -147,23 +147,23 @@ public sealed class CatalogDatabase : IAsyncDisposable
             {
                 if (IsLast(attempt, MaxSnapshots, answer))
                     throw new CacheProblemException(answer.Kind, answer.Sentence, inner: e);
-                await PauseAsync(e, attempt, cancel);
+                await PauseAsync(e, attempt, cancellationToken);
             }
         }
     }
 
     /// <summary>Has a newer program brought the database to a schema that this one does not know?</summary>
-    public Task<bool> IsOutdatedAsync(CancellationToken cancel) =>
+    public Task<bool> IsOutdatedAsync(CancellationToken cancellationToken) =>
         SingleAsync("select exists (select from schema_version where version > $1)", p =>
-            p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancel);
+            p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>What keeps statements that write from succeeding, in a sentence; null when nothing does.</summary>
     /// <param name="slack">By how much the clocks may differ.</param>
-    public async Task<string?> FindWriteTroubleAsync(TimeProvider time, TimeSpan slack, CancellationToken cancel)
+    public async Task<string?> FindWriteTroubleAsync(TimeProvider time, TimeSpan slack, CancellationToken cancellationToken)
     {
         var (isReadOnly, clock) = await SingleAsync(
             "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on', clock_timestamp()", static _ => { }, static r =>
-                (r.GetBoolean(0), r.GetDateTime(1)), cancel);
+                (r.GetBoolean(0), r.GetDateTime(1)), cancellationToken);
         if (isReadOnly)
             return DatabaseAnswer.Of(ReadOnly).Sentence;
         var ahead = time.GetUtcNow().UtcDateTime - clock;
@@ -172,7 +172,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
                 "database's: what it writes into the bucket would be refused as too late, or too early. Synchronise both (NTP).";
     }
 
-    public Task PingAsync(CancellationToken cancel) => RunAsync("select 1", static _ => { }, cancel);
+    public Task PingAsync(CancellationToken cancellationToken) => RunAsync("select 1", static _ => { }, cancellationToken);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
@@ -191,11 +191,11 @@ public sealed class CatalogDatabase : IAsyncDisposable
         _ => true,
     };
 
-    private async Task PauseAsync(NpgsqlException e, int attempt, CancellationToken cancel)
+    private async Task PauseAsync(NpgsqlException e, int attempt, CancellationToken cancellationToken)
     {
         // What pooled connections lead to is not what the name leads to any more.
         if (e.SqlState == ReadOnly)
             _source.Clear();
-        await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancel);
+        await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancellationToken);
     }
 }

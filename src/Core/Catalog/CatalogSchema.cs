@@ -21,7 +21,7 @@ internal static class CatalogSchema
 
     /// <param name="tell">Is told what the upgrade waits for.</param>
     public static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, Func<string, string>? patch, Action<string>? tell,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var text = FunctionText();
         if (patch is not null)
@@ -31,7 +31,7 @@ internal static class CatalogSchema
         {
             try
             {
-                return await InstallAsync(source, schema, text, cancel);
+                return await InstallAsync(source, schema, text, cancellationToken);
             }
             catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable)
             {
@@ -39,28 +39,29 @@ internal static class CatalogSchema
                     tell?.Invoke(
                         $"The upgrade of the database waits for a lock that another session holds (another server's upgrade, or a backup " +
                         $"by pg_dump), and tries again; attempt {attempt}.");
-                await Task.Delay(LockPatience, cancel);
+                await Task.Delay(LockPatience, cancellationToken);
             }
         }
     }
 
-    private static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, string schema, string text, CancellationToken cancel)
+    private static async Task<CatalogChanges> InstallAsync(NpgsqlDataSource source, string schema, string text,
+        CancellationToken cancellationToken)
     {
-        await using var connection = await source.OpenConnectionAsync(cancel);
+        await using var connection = await source.OpenConnectionAsync(cancellationToken);
         if (connection.PostgreSqlVersion.Major < DatabaseSettings.OldestVersion)
             throw new CatalogVersionException(
                 $"PostgreSQL {connection.PostgreSqlVersion} is too old for the catalog. Update it to {DatabaseSettings.OldestVersion} or " +
                 "newer, or name another in --postgres.");
-        await using var transaction = await connection.BeginTransactionAsync(cancel);
+        await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
         // Settings of an admin that are meant for statements of requests.
         await ExecuteAsync(connection,
             $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local " +
-            "idle_in_transaction_session_timeout = 0", cancel);
-        await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancel);
+            "idle_in_transaction_session_timeout = 0", cancellationToken);
+        await ExecuteAsync(connection, $"select pg_advisory_xact_lock({MigrationLock})", cancellationToken);
         await ExecuteAsync(connection,
             "create table if not exists schema_version (version int primary key, name text not null, applied timestamptz not null " +
-            "default clock_timestamp())", cancel);
-        var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancel))!;
+            "default clock_timestamp())", cancellationToken);
+        var applied = (int)(await ScalarAsync(connection, "select coalesce(max(version), 0) from schema_version", cancellationToken))!;
         var migrations = Read(static n => n.Contains(Migrations, StringComparison.Ordinal));
         if (applied > migrations.Count)
             throw new CatalogVersionException(
@@ -68,17 +69,18 @@ internal static class CatalogSchema
 
         for (var version = applied + 1; version <= migrations.Count; version++)
         {
-            await ExecuteAsync(connection, migrations[version - 1].Text, cancel);
+            await ExecuteAsync(connection, migrations[version - 1].Text, cancellationToken);
             await ExecuteAsync(connection,
-                $"insert into schema_version (version, name) values ({version}, '{migrations[version - 1].Name}')", cancel);
+                $"insert into schema_version (version, name) values ({version}, '{migrations[version - 1].Name}')", cancellationToken);
         }
 
-        var exists = (bool)(await ScalarAsync(connection, $"select exists (select from pg_namespace where nspname = '{schema}')", cancel))!;
+        var exists = (bool)(await ScalarAsync(connection, $"select exists (select from pg_namespace where nspname = '{schema}')",
+            cancellationToken))!;
         if (!exists)
             await ExecuteAsync(connection,
                 $"set local check_function_bodies = off; create schema {schema}; {text.Replace("@fn@", schema, StringComparison.Ordinal)}",
-                cancel);
-        await transaction.CommitAsync(cancel);
+                cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
         return new CatalogChanges([.. migrations.Skip(applied).Select(m => m.Name)], schema, !exists);
     }
 
@@ -102,20 +104,20 @@ internal static class CatalogSchema
             .OrderBy(f => f.Item1, StringComparer.Ordinal)];
     }
 
-    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
 #pragma warning disable CA2100 // Our own embedded text.
         await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
 #pragma warning restore CA2100
-        await command.ExecuteNonQueryAsync(cancel);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
-    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancel)
+    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
 #pragma warning disable CA2100
         await using var command = new NpgsqlCommand(sql, connection);
 #pragma warning restore CA2100
-        return await command.ExecuteScalarAsync(cancel);
+        return await command.ExecuteScalarAsync(cancellationToken);
     }
 }
 

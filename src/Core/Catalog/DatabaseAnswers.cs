@@ -64,7 +64,8 @@ internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentenc
         "57014" => new(DatabaseStep.RepeatOnce,
             "The database broke the statement off (statement_timeout). Set it to 0 for this server's role."),
         "53100" => new(DatabaseStep.Tell,
-            "The database's disk is full. Make room there; nothing that was acknowledged is lost.") { IsFullDisk = true },
+            "The database's disk is full. Make room there; nothing that was acknowledged is lost.")
+        { IsFullDisk = true },
         "53200" => new(DatabaseStep.Repeat, "The database has no memory left. Lower work_mem or max_connections there."),
         "42501" => new(DatabaseStep.Tell,
             "The database denies this server's role a right. Let that role own the database, or its schema 'public'."),

@@ -24,14 +24,14 @@ internal static class DatabaseSettings
 
     /// <summary>A sentence for each that hurts; empty when none does. Asks for no rights that an ordinary role lacks.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public static async Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancel)
+    public static async Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancellationToken)
     {
         // All of them are in milliseconds there, however they were written.
         var set = await database.ListAsync(
             "select name, setting::bigint from pg_settings where name = any($1) and setting::bigint > 0",
             p => p.Add(new NpgsqlParameter<string[]> { TypedValue = [.. TimeOuts.Select(t => t.Name)] }),
             static r => (Name: r.GetString(0), Time: TimeSpan.FromMilliseconds(r.GetInt64(1))),
-            cancel);
+            cancellationToken);
         return [.. from timeOut in TimeOuts from found in set where found.Name == timeOut.Name
             && found.Time < timeOut.Enough select Tell(timeOut.Name, timeOut.Hurt, found.Time)];
     }

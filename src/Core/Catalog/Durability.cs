@@ -7,14 +7,14 @@ internal static class Durability
 {
     /// <summary>What speaks against it, a sentence each; empty when nothing does. Asks for no rights that an ordinary role lacks.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public static Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancel) =>
+    public static Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancellationToken) =>
         database.SingleAsync<IReadOnlyList<string>>(
         """
         select current_setting('fsync') = 'off', current_setting('synchronous_commit'), current_setting('synchronous_standby_names') = '', (select count(*) from pg_stat_replication)
         """,
         static _ => { },
         static r => Judge(r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3)),
-        cancel);
+        cancellationToken);
 
     // An ordinary role sees how many standbys there are, not which of them are synchronous: the settings say whether commits wait for one
     // at all.

@@ -23,7 +23,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 {
     // Statements under way at once: one that waits for a row does not hold back who has nothing to do with it.
     private const int Parallel = 3;
-    private const int MostAlone = 16;
+    private const int MaxAlone = 16;
 
     private readonly Channel<Entry> _queue;
     private readonly SemaphoreSlim _heavy = new(2);
@@ -43,14 +43,14 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     public long Groups { get; private set; }
 
     /// <summary>Waits while the queue is full. A caller that gives up leaves the operation to be done: it may be asked for again.</summary>
-    public async Task<TResult> SubmitAsync(TItem item, CancellationToken cancel)
+    public async Task<TResult> SubmitAsync(TItem item, CancellationToken cancellationToken)
     {
         if (_operation.Weight(item) > _operation.MaxItemWeight)
         {
-            await _heavy.WaitAsync(cancel);
+            await _heavy.WaitAsync(cancellationToken);
             try
             {
-                return await _operation.One(item, cancel);
+                return await _operation.One(item, cancellationToken);
             }
             finally
             {
@@ -61,14 +61,14 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         var entry = new Entry(item, _operation.Key(item));
         try
         {
-            await _queue.Writer.WriteAsync(entry, cancel);
+            await _queue.Writer.WriteAsync(entry, cancellationToken);
         }
         catch (ChannelClosedException)
         {
             throw Stopping();
         }
 
-        return await entry.Outcome.Task.WaitAsync(cancel);
+        return await entry.Outcome.Task.WaitAsync(cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
@@ -108,7 +108,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
                 // for it.
                 foreach (var (task, (turn, since)) in running.ToList())
                 {
-                    if (!task.IsCompleted && (Stopwatch.GetElapsedTime(since) < _operation.Slow || _alone.Count >= MostAlone))
+                    if (!task.IsCompleted && (Stopwatch.GetElapsedTime(since) < _operation.Slow || _alone.Count >= MaxAlone))
                         continue;
                     running.Remove(task);
                     keys.ExceptWith(turn.Select(e => e.Key));

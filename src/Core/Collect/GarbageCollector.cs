@@ -29,7 +29,8 @@ internal sealed partial class GarbageCollector(
     private readonly SemaphoreSlim _why = new(1);
     private readonly CronSchedule? _schedule = GcSchedule.Parse(options);
 
-    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var older = Given(request.OlderThanSeconds, options.OlderThan, "olderThanSeconds");
@@ -42,7 +43,7 @@ internal sealed partial class GarbageCollector(
         {
             var row = await catalog.StartAsync(
                 id, operation, operation.Value.StartsWith(GcSchedule.Prefix, StringComparison.Ordinal), request, older, failed,
-                    request.Force ? TimeSpan.Zero : grace, _process, caller, cancel);
+                    request.Force ? TimeSpan.Zero : grace, _process, caller, cancellationToken);
             if (row is null)
                 continue;
             if (row.Operation != operation.Value)
@@ -54,13 +55,13 @@ internal sealed partial class GarbageCollector(
         }
     }
 
-    public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        await catalog.FindAsync(caches.IdOf(cache), run, cancel) is { } row ? Mark(row.Run)
+    public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancellationToken) =>
+        await catalog.FindAsync(caches.IdOf(cache), run, cancellationToken) is { } row ? Mark(row.Run)
             : throw new CacheProblemException(ProblemKind.UnknownGcRun, $"There is no run {run}; the last hundred are kept.");
 
-    public async Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel)
+    public async Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancellationToken)
     {
-        var runs = (await catalog.HistoryAsync(caches.IdOf(cache), 2, cancel)).ConvertAll(r => Mark(r.Run));
+        var runs = (await catalog.HistoryAsync(caches.IdOf(cache), 2, cancellationToken)).ConvertAll(r => Mark(r.Run));
         return new GcStatus
         {
             Current = runs.Find(r => r.State == GcState.Running),
@@ -70,17 +71,20 @@ internal sealed partial class GarbageCollector(
         };
     }
 
-    public async Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) =>
-        new() { Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancel))
-            .ConvertAll(r => Mark(r.Run)) };
+    public async Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancellationToken) =>
+        new()
+        {
+            Runs = (await catalog.HistoryAsync(caches.IdOf(cache), Math.Clamp(limit, 1, MaxHistory), cancellationToken))
+            .ConvertAll(r => Mark(r.Run))
+        };
 
-    public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) =>
-        (await catalog.CancelAsync(caches.IdOf(cache), cancel))?.Run;
+    public async Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancellationToken) =>
+        (await catalog.CancelAsync(caches.IdOf(cache), cancellationToken))?.Run;
 
-    public async Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel)
+    public async Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var row = await catalog.PathAsync(id, path, cancel) ?? throw new CacheProblemException(ProblemKind.UnknownPath,
+        var row = await catalog.PathAsync(id, path, cancellationToken) ?? throw new CacheProblemException(ProblemKind.UnknownPath,
             $"{path} is not in the cache '{cache}' and never was.");
         var answer = new WhyAnswer
         {
@@ -93,17 +97,20 @@ internal sealed partial class GarbageCollector(
             return answer;
 
         // The graph of a large cache takes a gigabyte: one question at a time.
-        await _why.WaitAsync(cancel);
+        await _why.WaitAsync(cancellationToken);
         try
         {
-            var (graph, marks) = await catalog.MarkAsync(id, options.OlderThan, trace: true, pace, cancel);
+            var (graph, marks) = await catalog.MarkAsync(id, options.OlderThan, trace: true, pace, cancellationToken);
             var rank = graph.RankOf(row.Id);
             if (rank < 0 || !marks.HasPath(rank))
                 return answer;
             var (root, chain) = marks.Trace(rank);
-            var names = (await catalog.NamesAsync(chain.ConvertAll(graph.IdOf), cancel)).ToDictionary(n => n.Id, n => n.Path);
-            return answer with { Root = new WhyRoot(root.Kind, root.Name, root.Until),
-                Chain = chain.ConvertAll(r => names[graph.IdOf(r)]) };
+            var names = (await catalog.NamesAsync(chain.ConvertAll(graph.IdOf), cancellationToken)).ToDictionary(n => n.Id, n => n.Path);
+            return answer with
+            {
+                Root = new WhyRoot(root.Kind, root.Name, root.Until),
+                Chain = chain.ConvertAll(r => names[graph.IdOf(r)])
+            };
         }
         finally
         {
@@ -112,9 +119,9 @@ internal sealed partial class GarbageCollector(
     }
 
     /// <summary>Goes on with a run whose owner fell silent.</summary>
-    public async Task AdoptAsync(int cache, CancellationToken cancel)
+    public async Task AdoptAsync(int cache, CancellationToken cancellationToken)
     {
-        if (await catalog.AdoptAsync(cache, _process, options.Lease, cancel) is not { } row)
+        if (await catalog.AdoptAsync(cache, _process, options.Lease, cancellationToken) is not { } row)
             return;
         LogAdopted(row.Run.Id);
         Go(row);

@@ -22,57 +22,58 @@ internal sealed class GcCatalog(CatalogDatabase database)
     /// The new run, the one that the operation started, or the one that is in the way; null when that one has just ended.
     /// </summary>
     public async Task<GcRow?> StartAsync(int cache, OperationId operation, bool scheduled, GcRequest request, TimeSpan older,
-        TimeSpan failed, TimeSpan grace, string owner, Caller caller, CancellationToken cancel) =>
+        TimeSpan failed, TimeSpan grace, string owner, Caller caller, CancellationToken cancellationToken) =>
         (await database.ListAsync($"select {Columns} from @fn@.gc_start($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             p => p.With(cache).With(operation.Value).With(scheduled).With(request.DryRun).With(older).With(failed).With(grace).With(owner)
-                .With(caller.Publisher).WithAddress(caller), Read, cancel)).FirstOrDefault();
+                .With(caller.Publisher).WithAddress(caller), Read, cancellationToken)).FirstOrDefault();
 
-    public async Task<GcRow?> AdoptAsync(int cache, string owner, TimeSpan lease, CancellationToken cancel) =>
+    public async Task<GcRow?> AdoptAsync(int cache, string owner, TimeSpan lease, CancellationToken cancellationToken) =>
         (await database.ListAsync($"select {Columns} from @fn@.gc_adopt($1, $2, $3)", p => p.With(cache).With(owner).With(lease), Read,
-            cancel)).FirstOrDefault();
+            cancellationToken)).FirstOrDefault();
 
     /// <summary>Null when the run is not this owner's any more; else whether somebody wants it to stop.</summary>
-    public async Task<bool?> BeatAsync(long run, string owner, GcProgress progress, CancellationToken cancel)
+    public async Task<bool?> BeatAsync(long run, string owner, GcProgress progress, CancellationToken cancellationToken)
     {
         var c = progress;
         var rows = await database.ListAsync("select cancelling from @fn@.gc_beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             p => p.With(run).With(owner).With(c.Phase).With(c.Paths).With(c.Objects).With(c.FailedUploads).With(c.OldClosures)
                 .With(c.Condemned).With(c.Deleted).With(c.Failed).With(c.Bytes),
-            r => r.GetBoolean(0), cancel);
+            r => r.GetBoolean(0), cancellationToken);
         return rows.Count == 0 ? null : rows[0];
     }
 
-    public Task EndAsync(long run, string owner, GcState state, string? error, CancellationToken cancel) =>
+    public Task EndAsync(long run, string owner, GcState state, string? error, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.gc_end($1, $2, $3, $4)",
             p => p.With(run).With(owner).With(state.ToString().ToLowerInvariant())
-                .WithNullable(error, NpgsqlTypes.NpgsqlDbType.Text), cancel);
+                .WithNullable(error, NpgsqlTypes.NpgsqlDbType.Text), cancellationToken);
 
     /// <summary>Gives a run up, so that another process goes on with it at once.</summary>
-    public Task ReleaseAsync(long run, string owner, CancellationToken cancel) =>
+    public Task ReleaseAsync(long run, string owner, CancellationToken cancellationToken) =>
         database.RunAsync("update gc_run set heartbeat = '-infinity', owner = '' where id = $1 and owner = $2 and state = 'running'", p =>
-            p.With(run).With(owner), cancel);
+            p.With(run).With(owner), cancellationToken);
 
-    public async Task<GcRow?> FindAsync(int cache, long run, CancellationToken cancel) =>
+    public async Task<GcRow?> FindAsync(int cache, long run, CancellationToken cancellationToken) =>
         (await database.ListAsync($"select {Columns} from gc_run where cache_id = $1 and id = $2", p => p.With(cache).With(run), Read,
-            cancel)).FirstOrDefault();
+            cancellationToken)).FirstOrDefault();
 
     /// <summary>Newest first.</summary>
-    public Task<List<GcRow>> HistoryAsync(int cache, int limit, CancellationToken cancel) =>
+    public Task<List<GcRow>> HistoryAsync(int cache, int limit, CancellationToken cancellationToken) =>
         database.ListAsync($"select {Columns} from gc_run where cache_id = $1 order by id desc limit $2", p => p.With(cache).With(limit),
-            Read, cancel);
+            Read, cancellationToken);
 
-    public async Task<GcRow?> CancelAsync(int cache, CancellationToken cancel) =>
+    public async Task<GcRow?> CancelAsync(int cache, CancellationToken cancellationToken) =>
         (await database.ListAsync($"update gc_run set cancelling = true where cache_id = $1 and state = 'running' returning {Columns}", p =>
-            p.With(cache), Read, cancel)).FirstOrDefault();
+            p.With(cache), Read, cancellationToken)).FirstOrDefault();
 
-    public Task<long> BarrierAsync(int cache, long run, string owner, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.gc_barrier($1, $2, $3)", p => p.With(cache).With(run).With(owner), r => r.GetInt64(0), cancel);
+    public Task<long> BarrierAsync(int cache, long run, string owner, CancellationToken cancellationToken) =>
+        database.SingleAsync("select @fn@.gc_barrier($1, $2, $3)", p => p.With(cache).With(run).With(owner), r => r.GetInt64(0),
+            cancellationToken);
 
     /// <summary>The graph and what its roots reach, in one snapshot that is taken now.</summary>
     /// <param name="trace">Tells the way to each path, from a pin where there is one.</param>
     /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
     public Task<(MarkGraph Graph, ReachableSet ReachableSet)> MarkAsync(int cache, TimeSpan older, bool trace, GcPace pace,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.SnapshotAsync(async connection =>
         {
             var roots = new List<GcRoot>();
@@ -82,8 +83,8 @@ internal sealed class GcCatalog(CatalogDatabase database)
 #pragma warning restore CA2100
             {
                 command.Parameters.With(cache).With(older);
-                await using var reader = await command.ExecuteReaderAsync(cancel);
-                while (await reader.ReadAsync(cancel))
+                await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+                while (await reader.ReadAsync(cancellationToken))
                 {
                     roots.Add(new GcRoot(
                         reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetString(1), reader.IsDBNull(2) ? null
@@ -93,54 +94,55 @@ internal sealed class GcCatalog(CatalogDatabase database)
             }
 
             var graph = new MarkGraph();
-            await GraphReader.ReadPathsAsync(connection, cache, graph, pace, cancel);
+            await GraphReader.ReadPathsAsync(connection, cache, graph, pace, cancellationToken);
             graph.SealPaths();
             // The database sends the objects while we walk the paths: two processors.
-            var walk = Task.Run(() => graph.MarkAsync(trace ? roots.OrderBy(r => r.Kind != "pin") : roots, trace, pace, cancel), cancel);
-            await Task.WhenAll(walk, GraphReader.ReadObjectsAsync(connection, cache, graph, pace, cancel));
+            var walk = Task.Run(() => graph.MarkAsync(trace ? roots.OrderBy(r => r.Kind != "pin") : roots, trace, pace, cancellationToken),
+                cancellationToken);
+            await Task.WhenAll(walk, GraphReader.ReadObjectsAsync(connection, cache, graph, pace, cancellationToken));
             var marks = await walk;
             graph.CheckObjects(marks);
             return (graph, marks);
-        }, cancel);
+        }, cancellationToken);
 
-    public Task<int> ForgetClosuresAsync(int cache, TimeSpan older, int limit, CancellationToken cancel) =>
+    public Task<int> ForgetClosuresAsync(int cache, TimeSpan older, int limit, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.gc_forget_closures($1, $2, $3)", p => p.With(cache).With(older).With(limit), r =>
-            r.GetInt32(0), cancel);
+            r.GetInt32(0), cancellationToken);
 
-    public Task<long> OldClosuresAsync(int cache, TimeSpan older, CancellationToken cancel) =>
+    public Task<long> OldClosuresAsync(int cache, TimeSpan older, CancellationToken cancellationToken) =>
         database.SingleAsync("select count(*) from root where cache_id = $1 and pushed + $2 < clock_timestamp()", p => p.With(cache)
-            .With(older), r => r.GetInt64(0), cancel);
+            .With(older), r => r.GetInt64(0), cancellationToken);
 
-    public Task<int> CondemnPathsAsync(int cache, long g, long[] ids, CancellationToken cancel) =>
-        BatchAsync("gc_condemn_paths", cache, g, ids, cancel);
+    public Task<int> CondemnPathsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
+        BatchAsync("gc_condemn_paths", cache, g, ids, cancellationToken);
 
-    public Task<int> CondemnObjectsAsync(int cache, long g, long[] ids, CancellationToken cancel) =>
-        BatchAsync("gc_condemn_objects", cache, g, ids, cancel);
+    public Task<int> CondemnObjectsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
+        BatchAsync("gc_condemn_objects", cache, g, ids, cancellationToken);
 
-    public Task<int> DoomPathsAsync(int cache, long g, long[] ids, CancellationToken cancel) =>
-        BatchAsync("gc_doom_paths", cache, g, ids, cancel);
+    public Task<int> DoomPathsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
+        BatchAsync("gc_doom_paths", cache, g, ids, cancellationToken);
 
     /// <summary>Dooms objects; with a fence, takes them for their deletion in the same transaction.</summary>
     public async Task<(List<DeletingObject> Doomed, long Bytes)> DoomObjectsAsync(int cache, long g, long[] ids, TimeSpan? fence,
-        TimeSpan late, CancellationToken cancel)
+        TimeSpan late, CancellationToken cancellationToken)
     {
         var rows = await database.ListAsync(
             "select id, key, multipart_id, generation, fence, file_size from @fn@.gc_doom_objects($1, $2, $3, $4, $5)",
             p => p.With(cache).With(g).With(ids).WithNullable(fence, NpgsqlTypes.NpgsqlDbType.Interval).With(late),
-            r => (Object: DeletingObject.Read(r), Size: r.IsDBNull(5) ? 0 : r.GetInt64(5)), cancel);
+            r => (Object: DeletingObject.Read(r), Size: r.IsDBNull(5) ? 0 : r.GetInt64(5)), cancellationToken);
         return (rows.ConvertAll(r => r.Object), rows.Sum(r => r.Size));
     }
 
-    public Task<List<CondemnedNode>> CondemnedAsync(int cache, long g, TimeSpan grace, CancellationToken cancel) =>
+    public Task<List<CondemnedNode>> CondemnedAsync(int cache, long g, TimeSpan grace, CancellationToken cancellationToken) =>
         database.ListAsync("select is_path, id, due, refs, objects from @fn@.gc_condemned($1, $2, $3)", p => p.With(cache)
             .With(g).With(grace),
             r => new CondemnedNode(r.GetBoolean(0), r.GetInt64(1), r.GetBoolean(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4)),
-                cancel);
+                cancellationToken);
 
     /// <summary>How many deletions are under way.</summary>
     /// <param name="late">How long after its URL has expired an upload may still arrive: only then is a NAR deleted for the second
     /// time.</param>
-    public Task<(long Paths, long Objects)> DeletingAsync(int cache, TimeSpan late, CancellationToken cancel) =>
+    public Task<(long Paths, long Objects)> DeletingAsync(int cache, TimeSpan late, CancellationToken cancellationToken) =>
         database.SingleAsync(
             """
             select (select count(*) from moving_path where cache_id = $1 and state = 'deleting'),
@@ -148,25 +150,27 @@ internal sealed class GcCatalog(CatalogDatabase database)
               + (select count(*) from tombstone t cross join lateral (select from object o where o.id = t.id and o.fence is not null limit 1) o
                  where t.cache_id = $1 and t.urls_until < (select clock_timestamp() - $2))
             """,
-            p => p.With(cache).With(late), r => (r.GetInt64(0), r.GetInt64(1)), cancel);
+            p => p.With(cache).With(late), r => (r.GetInt64(0), r.GetInt64(1)), cancellationToken);
 
     /// <summary>A path's row: null when it never was.</summary>
     public async Task<(long Id, string Name, string State, DateTime? CondemnedAt)?> PathAsync(int cache, StorePathHash path,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var rows =
             await database.ListAsync(
             "select id, name, state::text, condemned_at from store_path where cache_id = $1 and hash = $2 and name <> ''", p =>
             p.With(cache).With(path.ToArray()),
-            r => (r.GetInt64(0), r.GetString(1), r.GetString(2), r.IsDBNull(3) ? (DateTime?)null : r.GetDateTime(3)), cancel);
+            r => (r.GetInt64(0), r.GetString(1), r.GetString(2), r.IsDBNull(3) ? (DateTime?)null : r.GetDateTime(3)), cancellationToken);
         return rows.Count == 0 ? null : rows[0];
     }
 
-    public Task<List<(long Id, StorePath Path)>> NamesAsync(IReadOnlyList<long> ids, CancellationToken cancel) => new PushCatalog(database)
-        .PathsAsync(ids, cancel);
+    public Task<List<(long Id, StorePath Path)>> NamesAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) =>
+        new PushCatalog(database)
+        .PathsAsync(ids, cancellationToken);
 
-    private Task<int> BatchAsync(string function, int cache, long g, long[] ids, CancellationToken cancel) =>
-        database.SingleAsync($"select @fn@.{function}($1, $2, $3)", p => p.With(cache).With(g).With(ids), r => r.GetInt32(0), cancel);
+    private Task<int> BatchAsync(string function, int cache, long g, long[] ids, CancellationToken cancellationToken) =>
+        database.SingleAsync($"select @fn@.{function}($1, $2, $3)", p => p.With(cache).With(g).With(ids), r => r.GetInt32(0),
+            cancellationToken);
 
     private static GcRow Read(NpgsqlDataReader r) => new(
         new GcRun

@@ -23,58 +23,62 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
     private const int DeletionPasses = 30;
     private static readonly TimeSpan DeletionPause = TimeSpan.FromSeconds(2);
 
-    public async Task RunAsync(GcRow row, string owner, GcProgress progress, CancellationToken cancel)
+    public async Task RunAsync(GcRow row, string owner, GcProgress progress, CancellationToken cancellationToken)
     {
         var (cache, run) = (row.Cache, row.Run);
         var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
         if (run.DryRun)
         {
-            await CountAsync(cache, run, progress, cancel);
+            await CountAsync(cache, run, progress, cancellationToken);
             return;
         }
 
         var lapsed = pushOptions.LapsedBefore(TimeSpan.FromSeconds(run.FailedUploadsOlderThanSeconds));
-        await pace.LookAsync(cancel);
-        while (await PacedAsync(() => pushes.EndLapsedAsync(cache, lapsed, pace.Step(options.Batch), cancel), cancel) is > 0 and var ended)
+        await pace.LookAsync(cancellationToken);
+        while (await PacedAsync(() => pushes.EndLapsedAsync(cache, lapsed, pace.Step(options.Batch), cancellationToken), cancellationToken)
+            is > 0 and var ended)
         {
             progress.FailedUploads += ended;
             Telemetry.PushesEnded.Add("expired", ended);
         }
 
         progress.Phase = "marking";
-        var g = await catalog.BarrierAsync(cache, run.Id, owner, cancel);
-        var garbage = await MarkAsync(cache, older, progress, cancel);
+        var g = await catalog.BarrierAsync(cache, run.Id, owner, cancellationToken);
+        var garbage = await MarkAsync(cache, older, progress, cancellationToken);
         progress.Phase = "condemning";
-        await CondemnAsync(cache, g, older, garbage, progress, cancel);
+        await CondemnAsync(cache, g, older, garbage, progress, cancellationToken);
         progress.Phase = "sweeping";
-        await SweepAsync(cache, g, TimeSpan.FromSeconds(run.GraceSeconds), progress, cancel);
+        await SweepAsync(cache, g, TimeSpan.FromSeconds(run.GraceSeconds), progress, cancellationToken);
     }
 
-    public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancel)
+    public async Task<Garbage> MarkAsync(int cache, TimeSpan older, GcProgress progress, CancellationToken cancellationToken)
     {
-        var (graph, marks) = await catalog.MarkAsync(cache, older, trace: false, pace, cancel);
+        var (graph, marks) = await catalog.MarkAsync(cache, older, trace: false, pace, cancellationToken);
         (progress.Paths, progress.Objects) = (graph.Paths, graph.Objects);
         return new Garbage(graph.GarbagePaths(marks), graph.GarbageObjects(marks));
     }
 
-    public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress, CancellationToken cancel)
+    public async Task CondemnAsync(int cache, long g, TimeSpan older, Garbage garbage, GcProgress progress,
+        CancellationToken cancellationToken)
     {
-        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancel), cancel)
+        while (await PacedAsync(() => catalog.ForgetClosuresAsync(cache, older, pace.Step(options.Batch), cancellationToken),
+            cancellationToken)
             is > 0 and var forgotten)
             progress.OldClosures += forgotten;
         foreach (var batch in pace.Steps(garbage.Paths, options.Batch))
-            progress.Condemned += await PacedAsync(() => catalog.CondemnPathsAsync(cache, g, batch, cancel), cancel);
+            progress.Condemned += await PacedAsync(() => catalog.CondemnPathsAsync(cache, g, batch, cancellationToken), cancellationToken);
         foreach (var batch in pace.Steps(garbage.Objects, options.Batch))
-            progress.Condemned += await PacedAsync(() => catalog.CondemnObjectsAsync(cache, g, batch, cancel), cancel);
+            progress.Condemned += await PacedAsync(() => catalog.CondemnObjectsAsync(cache, g, batch, cancellationToken),
+                cancellationToken);
     }
 
-    public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancel)
+    public async Task SweepAsync(int cache, long g, TimeSpan grace, GcProgress progress, CancellationToken cancellationToken)
     {
-        var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancel));
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancellationToken));
         foreach (var batch in pace.Steps(due.Paths, options.Batch))
-            progress.Failed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancel), cancel);
+            progress.Failed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancellationToken), cancellationToken);
         progress.Phase = "deleting";
-        await DrainAsync(cache, pathsOnly: true, progress, cancel);
+        await DrainAsync(cache, pathsOnly: true, progress, cancellationToken);
         var answers = true;
         foreach (var batch in pace.Steps(due.Objects, options.Batch))
         {
@@ -82,32 +86,32 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             // deletion: the fence runs.
             var started = Stopwatch.GetTimestamp();
             var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null,
-                pushOptions.LateUpload, cancel);
+                pushOptions.LateUpload, cancellationToken);
             progress.Failed += taken.Count;
             progress.Bytes += bytes;
             if (answers && taken.Count > 0)
             {
-                (answers, var deleted) = await deletions.DeleteAsync(cache, taken, cancel);
+                (answers, var deleted) = await deletions.DeleteAsync(cache, taken, cancellationToken);
                 progress.Failed -= deleted;
                 progress.Deleted += deleted;
             }
 
-            await pace.RestAsync(started, cancel);
+            await pace.RestAsync(started, cancellationToken);
         }
 
-        await DrainAsync(cache, pathsOnly: false, progress, cancel);
+        await DrainAsync(cache, pathsOnly: false, progress, cancellationToken);
     }
 
     // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not
     // yet.
-    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancel)
+    private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancellationToken)
     {
         var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);
         var last = -1L;
         for (var i = 0; ; i++)
         {
-            await deletions.RunAsync(cache, cancel);
-            var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancel);
+            await deletions.RunAsync(cache, cancellationToken);
+            var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancellationToken);
             progress.Failed = paths + objects;
             progress.Deleted = Math.Max(before, doomed - progress.Failed);
             var left = pathsOnly ? paths : progress.Failed;
@@ -116,26 +120,27 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             if (left == 0 || i == DeletionPasses || (progress.Refusal is not null && left == last))
                 return;
             last = left;
-            await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancel);
+            await Task.Delay(DeletionPause, time ?? TimeProvider.System, cancellationToken);
         }
     }
 
-    private async Task<T> PacedAsync<T>(Func<Task<T>> step, CancellationToken cancel)
+    private async Task<T> PacedAsync<T>(Func<Task<T>> step, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         var result = await step();
-        await pace.RestAsync(started, cancel);
+        await pace.RestAsync(started, cancellationToken);
         return result;
     }
 
-    private async Task CountAsync(int cache, GcRun run, GcProgress progress, CancellationToken cancel)
+    private async Task CountAsync(int cache, GcRun run, GcProgress progress, CancellationToken cancellationToken)
     {
         progress.Phase = "marking";
         var older = TimeSpan.FromSeconds(run.OlderThanSeconds);
-        var garbage = await MarkAsync(cache, older, progress, cancel);
+        var garbage = await MarkAsync(cache, older, progress, cancellationToken);
         progress.Condemned = garbage.Paths.Count + garbage.Objects.Count;
-        progress.OldClosures = await catalog.OldClosuresAsync(cache, older, cancel);
-        var due = SweepList.Of(await catalog.CondemnedAsync(cache, long.MaxValue, TimeSpan.FromSeconds(run.GraceSeconds), cancel));
+        progress.OldClosures = await catalog.OldClosuresAsync(cache, older, cancellationToken);
+        var due = SweepList.Of(await catalog.CondemnedAsync(cache, long.MaxValue, TimeSpan.FromSeconds(run.GraceSeconds),
+            cancellationToken));
         progress.Deleted = due.Paths.Count + due.Objects.Count + (run.GraceSeconds > 0 ? 0 : progress.Condemned);
     }
 }

@@ -14,8 +14,11 @@ public static class Telemetry
     public const string Name = "OrleansCache";
 
     /// <summary>Bounds in seconds, from what memory answers to what a commit may take.</summary>
-    public static readonly InstrumentAdvice<double> Durations = new() { HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025,
-        0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] };
+    public static readonly InstrumentAdvice<double> Durations = new()
+    {
+        HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025,
+        0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+    };
 
     internal static readonly ActivitySource Spans = new(Name);
 

@@ -7,36 +7,36 @@ namespace OrleansCache.Core.Inspect;
 /// <summary>Questions to the catalog, one statement each.</summary>
 internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase database) : ICacheContents
 {
-    public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancel) =>
+    public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select exists (select from object o where o.cache_id = $1 and o.kind = 'nar' and o.nar_hash = $2 and o.state in ('stored', " +
                 "'live', 'condemned'))",
-            p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancel);
+            p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancellationToken);
 
     // A row keeps its NAR hash when its object goes. Only what a path has: that was checked, and stays a while.
-    public async Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancel) =>
+    public async Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancellationToken) =>
         (await database.ListAsync(
             """
             select n.key from object f join object n on n.cache_id = f.cache_id and n.kind = 'nar' and n.nar_hash = f.nar_hash
             where f.cache_id = $1 and f.key = $2 and f.kind = 'nar' and n.id <> f.id and n.state in ('live', 'condemned') and substr(n.key, 57) = substr(f.key, 57)
             order by n.state, n.id limit 1
             """,
-            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancel))
+            p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancellationToken))
                 .FirstOrDefault();
 
-    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancel) =>
+    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and " +
                 "(s.has_listing or not $3))",
-            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing), r => r.GetBoolean(0), cancel);
+            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing), r => r.GetBoolean(0), cancellationToken);
 
-    public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancel) =>
+    public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select exists (select from object o where o.cache_id = $1 and o.key = $2 and o.kind <> 'nar' and o.state in ('stored', " +
                 "'publishing', 'live', 'condemned'))",
-            p => p.With(caches.IdOf(cache)).With(key.ToString()), r => r.GetBoolean(0), cancel);
+            p => p.With(caches.IdOf(cache)).With(key.ToString()), r => r.GetBoolean(0), cancellationToken);
 
-    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancel) =>
+    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancellationToken) =>
         database.RunAsync(
             """
             with recursive top as materialized (
@@ -60,5 +60,5 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
 
                 return pushed is { } at ? new PushedClosure(at, paths) : null;
             },
-            cancel);
+            cancellationToken);
 }

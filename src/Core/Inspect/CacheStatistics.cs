@@ -14,14 +14,14 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
     private readonly Dictionary<int, CacheNumbers> _known = [];
 
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
-    public async Task<CacheNumbers> ReadAsync(CacheName cache, CancellationToken cancel)
+    public async Task<CacheNumbers> ReadAsync(CacheName cache, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        await _one.WaitAsync(cancel);
+        await _one.WaitAsync(cancellationToken);
         try
         {
             if (!_known.TryGetValue(id, out var numbers) || time.GetUtcNow() - numbers.Asked >= Life)
-                _known[id] = numbers = await AskAsync(id, cancel);
+                _known[id] = numbers = await AskAsync(id, cancellationToken);
             return numbers;
         }
         finally
@@ -32,14 +32,14 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
 
     public void Dispose() => _one.Dispose();
 
-    private async Task<CacheNumbers> AskAsync(int cache, CancellationToken cancel)
+    private async Task<CacheNumbers> AskAsync(int cache, CancellationToken cancellationToken)
     {
         var asked = time.GetUtcNow();
         var share = await database.SingleAsync(
             """
             select least(100, 100.0 * $1 / greatest(1, pg_relation_size('store_path') / 8192))::float8, least(100, 100.0 * $1 / greatest(1, pg_relation_size('object') / 8192))::float8
             """,
-            p => p.With(SampledPages), r => (Paths: r.GetDouble(0), Objects: r.GetDouble(1)), cancel);
+            p => p.With(SampledPages), r => (Paths: r.GetDouble(0), Objects: r.GetDouble(1)), cancellationToken);
         return await database.SingleAsync(
             """
             select (select count(*) from store_path tablesample system ($2::real) repeatable (0) where cache_id = $1 and state in ('live', 'condemned')), o.objects, o.bytes, o.nar_bytes,
@@ -53,7 +53,7 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
                 asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects),
                     Scale(r.GetInt64(3), share.Objects),
                 share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5)),
-            cancel);
+            cancellationToken);
     }
 
     private static long Scale(long counted, double share) => (long)(counted * (100 / share));

@@ -14,7 +14,7 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
     // Lines that a page looks at when it looks for some only: a tenth of a second's worth.
     private const int MaxScan = 50_000;
 
-    public async Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancel)
+    public async Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancellationToken)
     {
         var (before, id) = Position(query.After);
         var scan = query.By is null && query.Action is null ? query.Limit : Math.Max(MaxScan, query.Limit);
@@ -24,7 +24,7 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
                 .WithNullable(query.Until?.UtcDateTime, NpgsqlDbType.TimestampTz)
                 .WithNullable(query.By, NpgsqlDbType.Text).WithNullable(query.Action, NpgsqlDbType.Text)
                 .WithNullable(before, NpgsqlDbType.TimestampTz).WithNullable(id, NpgsqlDbType.Bigint).With(query.Limit).With(scan),
-            r => (At: r.GetDateTime(0), Id: r.GetInt64(1), Line: r.IsDBNull(2) ? null : Read(r)), cancel);
+            r => (At: r.GetDateTime(0), Id: r.GetInt64(1), Line: r.IsDBNull(2) ? null : Read(r)), cancellationToken);
         var lines = rows.Where(r => r.Line is not null).Select(r => r.Line!).ToList();
         return new AuditPage
         {

@@ -22,17 +22,18 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
     // A narinfo has some hundred bytes for each reference; nothing that is larger is one.
     private const int MaxText = 16 << 20;
 
-    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancel) =>
-        CheckAsync(caches.IdOf(cache), tally, cancel);
+    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancellationToken) =>
+        CheckAsync(caches.IdOf(cache), tally, cancellationToken);
 
-    private async IAsyncEnumerable<FsckFinding> CheckAsync(int cache, FsckTally tally, [EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<FsckFinding> CheckAsync(int cache, FsckTally tally,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var seen = new Seen();
         var suspicions = new List<FsckKey>();
 
         // 1. Bucket against catalog.
         var listed = new List<(FsckKey Key, FoundObject Found)>(Batch);
-        await foreach (var info in store.ListAsync("", cancel))
+        await foreach (var info in store.ListAsync("", cancellationToken))
         {
             var key = FsckKey.Of(info.Key);
             if (key.Kind == KeyKind.Other)
@@ -41,40 +42,40 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             listed.Add((key, new FoundObject(info.Size, info.ETag)));
             if (listed.Count < Batch)
                 continue;
-            suspicions.AddRange(await CompareAsync(cache, listed, seen, cancel));
+            suspicions.AddRange(await CompareAsync(cache, listed, seen, cancellationToken));
             listed.Clear();
             if (suspicions.Count < Batch)
                 continue;
-            foreach (var finding in await LookAgainAsync(cache, suspicions, cancel))
+            foreach (var finding in await LookAgainAsync(cache, suspicions, cancellationToken))
                 yield return finding;
         }
 
-        suspicions.AddRange(await CompareAsync(cache, listed, seen, cancel));
+        suspicions.AddRange(await CompareAsync(cache, listed, seen, cancellationToken));
 
         // 2. Catalog against bucket, and against itself.
-        await foreach (var page in NotSeenAsync(cache, seen, tally, cancel))
+        await foreach (var page in NotSeenAsync(cache, seen, tally, cancellationToken))
         {
             foreach (var finding in page.Dangling)
                 yield return finding;
             suspicions.AddRange(page.Keys);
             if (suspicions.Count < Batch)
                 continue;
-            foreach (var finding in await LookAgainAsync(cache, suspicions, cancel))
+            foreach (var finding in await LookAgainAsync(cache, suspicions, cancellationToken))
                 yield return finding;
         }
 
-        foreach (var finding in await LookAgainAsync(cache, suspicions, cancel))
+        foreach (var finding in await LookAgainAsync(cache, suspicions, cancellationToken))
             yield return finding;
-        foreach (var finding in await MultipartsAsync(cache, tally, cancel))
+        foreach (var finding in await MultipartsAsync(cache, tally, cancellationToken))
             yield return finding;
     }
 
     private async Task<List<FsckKey>> CompareAsync(int cache, List<(FsckKey Key, FoundObject Found)> listed, Seen seen,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         if (listed.Count == 0)
             return [];
-        var rows = await catalog.RowsAsync(cache, [.. listed.Select(l => l.Key)], cancel);
+        var rows = await catalog.RowsAsync(cache, [.. listed.Select(l => l.Key)], cancellationToken);
         var suspicions = new List<FsckKey>();
         foreach (var (key, found) in listed)
         {
@@ -89,15 +90,15 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
     }
 
     private async IAsyncEnumerable<(List<FsckFinding> Dangling, List<FsckKey> Keys)> NotSeenAsync(int cache, Seen seen, FsckTally tally,
-        [EnumeratorCancellation] CancellationToken cancel)
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (long after = 0; ;)
         {
-            var page = await catalog.PathPageAsync(cache, after, Batch, cancel);
+            var page = await catalog.PathPageAsync(cache, after, Batch, cancellationToken);
             if (page.Count == 0)
                 break;
             tally.Paths += page.Count;
-            yield return (await catalog.DanglingAsync(cache, after, page[^1].Id, cancel), [
+            yield return (await catalog.DanglingAsync(cache, after, page[^1].Id, cancellationToken), [
                 .. page.Where(p => !seen.NarInfos.Contains(p.Id)).Select(p => FsckKey.NarInfo(p.Hash)),
                 .. page.Where(p => p.HasListing && !seen.Listings.Contains(p.Id)).Select(p => FsckKey.Listing(p.Hash))]);
             after = page[^1].Id;
@@ -105,7 +106,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
 
         for (long after = 0; ;)
         {
-            var page = await catalog.ObjectPageAsync(cache, after, Batch, cancel);
+            var page = await catalog.ObjectPageAsync(cache, after, Batch, cancellationToken);
             if (page.Count == 0)
                 break;
             tally.Objects += page.Count;
@@ -116,7 +117,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
 
         for (long after = 0; ;)
         {
-            var page = await catalog.PinPageAsync(cache, after, Batch, cancel);
+            var page = await catalog.PinPageAsync(cache, after, Batch, cancellationToken);
             if (page.Count == 0)
                 break;
             tally.Pins += page.Count;
@@ -125,12 +126,12 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             after = page[^1].Id;
         }
 
-        yield return (await catalog.DanglingPinsAsync(cache, cancel), []);
-        yield return (await catalog.UnequalListsAsync(cache, cancel), []);
+        yield return (await catalog.DanglingPinsAsync(cache, cancellationToken), []);
+        yield return (await catalog.UnequalListsAsync(cache, cancellationToken), []);
     }
 
     /// <summary>What is really wrong with these keys; the list is empty afterwards.</summary>
-    private async Task<List<FsckFinding>> LookAgainAsync(int cache, List<FsckKey> suspicions, CancellationToken cancel)
+    private async Task<List<FsckFinding>> LookAgainAsync(int cache, List<FsckKey> suspicions, CancellationToken cancellationToken)
     {
         var findings = new List<FsckFinding>();
         foreach (var batch in suspicions.Chunk(Batch))
@@ -139,12 +140,12 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             FsckKey[] open = batch;
             for (var looks = 0; looks < MaxLooks && open.Length > 0; looks++)
             {
-                var before = await catalog.RowsAsync(cache, open, cancel);
+                var before = await catalog.RowsAsync(cache, open, cancellationToken);
                 var found = new FoundObject?[open.Length];
                 await Parallel.ForAsync(0, open.Length,
-                    new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancel },
+                    new ParallelOptions { MaxDegreeOfParallelism = LooksAtOnce, CancellationToken = cancellationToken },
                     async (i, stop) => found[i] = await LookAsync(open[i], stop));
-                var after = await catalog.RowsAsync(cache, open, cancel);
+                var after = await catalog.RowsAsync(cache, open, cancellationToken);
                 var changed = new List<FsckKey>();
                 for (var i = 0; i < open.Length; i++)
                 {
@@ -163,22 +164,22 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         return findings;
     }
 
-    private async Task<FoundObject?> LookAsync(FsckKey key, CancellationToken cancel)
+    private async Task<FoundObject?> LookAsync(FsckKey key, CancellationToken cancellationToken)
     {
         if (key.Kind is not (KeyKind.NarInfo or KeyKind.Pin))
-            return await store.HeadAsync(key.Key, cancel) is { } info ? new FoundObject(info.Size, info.ETag) : null;
-        await using var body = await store.GetAsync(key.Key, null, cancel);
+            return await store.HeadAsync(key.Key, cancellationToken) is { } info ? new FoundObject(info.Size, info.ETag) : null;
+        await using var body = await store.GetAsync(key.Key, null, cancellationToken);
         if (body is null)
             return null;
         var bytes = new byte[Math.Min(body.Length, MaxText)];
-        await body.Stream.ReadExactlyAsync(bytes, cancel);
+        await body.Stream.ReadExactlyAsync(bytes, cancellationToken);
         return new FoundObject(body.Info.Size, body.Info.ETag, Encoding.UTF8.GetString(bytes));
     }
 
     // A row with its key comes before each multipart upload, its id afterwards. One whose id was never noted is discarded by the
     // housekeeping once
     // its URLs have expired; what is older than that, or has no row at all, is left over.
-    private async Task<List<FsckFinding>> MultipartsAsync(int cache, FsckTally tally, CancellationToken cancel)
+    private async Task<List<FsckFinding>> MultipartsAsync(int cache, FsckTally tally, CancellationToken cancellationToken)
     {
         var first = await LeftOverAsync(null);
         // One that ended between the listing and the look at its row is not listed again.
@@ -188,7 +189,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         {
             var findings = new Dictionary<string, FsckFinding>(StringComparer.Ordinal);
             var batch = new List<OpenMultipart>(Batch);
-            await foreach (var open in store.ListMultipartAsync(cancel))
+            await foreach (var open in store.ListMultipartAsync(cancellationToken))
             {
                 if (FsckKey.Of(open.Key).Kind != KeyKind.Object || among?.ContainsKey(open.UploadId) == false)
                     continue;
@@ -210,7 +211,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
                 return;
             var old = time.GetUtcNow() - multipartAge;
             var initiated = batch.ToDictionary(b => b.UploadId, b => b.Initiated, StringComparer.Ordinal);
-            foreach (var (key, id, known) in await catalog.UnknownMultipartsAsync(cache, batch, cancel))
+            foreach (var (key, id, known) in await catalog.UnknownMultipartsAsync(cache, batch, cancellationToken))
             {
                 if (known && initiated[id] >= old)
                     continue;

@@ -25,12 +25,12 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         "s on s.id = p.path_id";
 
     /// <summary>The rows of these keys; a key without row is not in the answer.</summary>
-    public async Task<Dictionary<ObjectKey, FsckRow>> RowsAsync(int cache, IReadOnlyList<FsckKey> keys, CancellationToken cancel)
+    public async Task<Dictionary<ObjectKey, FsckRow>> RowsAsync(int cache, IReadOnlyList<FsckKey> keys, CancellationToken cancellationToken)
     {
         var rows = new Dictionary<ObjectKey, FsckRow>(keys.Count);
         var hashes = keys.Where(k => k.Kind is KeyKind.NarInfo or KeyKind.Listing).Select(k => k.Path).Distinct().ToList();
         var paths = hashes.Count == 0 ? [] : (await PathsAsync(PathColumns + " where s.cache_id = $1 and s.hash = any($2) and s.name <> ''",
-            p => p.With(cache).With(hashes.Select(h => h.ToArray()).ToArray()), cancel)).ToDictionary(p => p.Path.Hash);
+            p => p.With(cache).With(hashes.Select(h => h.ToArray()).ToArray()), cancellationToken)).ToDictionary(p => p.Path.Hash);
         foreach (var key in keys)
         {
             if (key.Kind is KeyKind.NarInfo or KeyKind.Listing && paths.TryGetValue(key.Path, out var path))
@@ -41,7 +41,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         if (objects.Length > 0)
         {
             foreach (var row in await database.ListAsync(ObjectColumns + " where o.cache_id = $1 and o.key = any($2)", p => p.With(cache)
-                .With(objects), ReadObject, cancel))
+                .With(objects), ReadObject, cancellationToken))
                 rows[row.Key] = row;
         }
 
@@ -49,7 +49,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         if (pins.Length > 0)
         {
             foreach (var row in await database.ListAsync(PinColumns + " where p.cache_id = $1 and p.name = any($2)", p => p.With(cache)
-                .With(pins), ReadPin, cancel))
+                .With(pins), ReadPin, cancellationToken))
                 rows[FsckKey.Pin(row.Name).Key] = row;
         }
 
@@ -61,24 +61,26 @@ internal sealed class FsckCatalog(CatalogDatabase database)
     /// needs.
     /// </summary>
     public Task<List<(long Id, StorePathHash Hash, bool HasListing)>> PathPageAsync(int cache, long after, int limit,
-        CancellationToken cancel) => database.ListAsync(
+        CancellationToken cancellationToken) => database.ListAsync(
         "select s.id, s.hash, s.has_listing from store_path s where s.cache_id = $1 and s.id > $2 and s.state in ('live', 'condemned') " +
             "order by s.id limit $3",
         p => p.With(cache).With(after).With(limit), r => (r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)),
-            r.GetBoolean(2)), cancel);
+            r.GetBoolean(2)), cancellationToken);
 
-    public Task<List<ObjectRow>> ObjectPageAsync(int cache, long after, int limit, CancellationToken cancel) => database.ListAsync(
+    public Task<List<ObjectRow>> ObjectPageAsync(int cache, long after, int limit, CancellationToken cancellationToken) =>
+        database.ListAsync(
         ObjectColumns + " where o.cache_id = $1 and o.id > $2 order by o.id limit $3", p => p.With(cache).With(after).With(limit),
-            ReadObject, cancel);
+            ReadObject, cancellationToken);
 
-    public Task<List<PinRow>> PinPageAsync(int cache, long after, int limit, CancellationToken cancel) => database.ListAsync(
+    public Task<List<PinRow>> PinPageAsync(int cache, long after, int limit, CancellationToken cancellationToken) => database.ListAsync(
         PinColumns + " where p.cache_id = $1 and p.id > $2 order by p.id limit $3", p => p.With(cache).With(after).With(limit),
-            ReadPin, cancel);
+            ReadPin, cancellationToken);
 
     /// <summary>
     /// I11 for the paths after one id and up to another: one statement has one snapshot, so what it finds was so at one commit.
     /// </summary>
-    public Task<List<FsckFinding>> DanglingAsync(int cache, long after, long upTo, CancellationToken cancel) => database.ListAsync(
+    public Task<List<FsckFinding>> DanglingAsync(int cache, long after, long upTo, CancellationToken cancellationToken) =>
+        database.ListAsync(
         """
         with live as materialized (select s.id, s.hash, s.name, s.refs, s.objects from store_path s where s.cache_id = $1 and s.id > $2 and s.id <= $3 and s.state = 'live')
         select l.hash, l.name, coalesce(t.name, 'a row that does not exist'), coalesce(t.state::text, 'gone') from live l cross join unnest(l.refs) r(id)
@@ -89,10 +91,10 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         """,
         p => p.With(cache).With(after).With(upTo),
         r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2),
-            r.GetString(3)), cancel);
+            r.GetString(3)), cancellationToken);
 
     /// <summary>Revisions of pins that are to be kept, and whose path is not live although nobody has taken it back.</summary>
-    public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancel) => database.ListAsync(
+    public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancellationToken) => database.ListAsync(
         """
         select p.name, s.hash, s.name, s.state::text, r.revision from pin p
           join pin_revision r on r.pin_id = p.id and r.revision >= p.kept_from join store_path s on s.id = r.path_id
@@ -105,13 +107,13 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             Key = FsckKey.Pin(r.GetString(0)).Key.ToString(),
             Path = new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2)),
             Detail = string.Create(CultureInfo.InvariantCulture, $"The path of the pin's revision {r.GetInt64(4)} is {r.GetString(3)}."),
-        }, cancel);
+        }, cancellationToken);
 
     /// <summary>
     /// Nodes whose state and lists differ: what nobody finds is neither deleted nor written. One statement has one snapshot, so what it
     /// finds was so at one commit.
     /// </summary>
-    public Task<List<FsckFinding>> UnequalListsAsync(int cache, CancellationToken cancel) => database.ListAsync(
+    public Task<List<FsckFinding>> UnequalListsAsync(int cache, CancellationToken cancellationToken) => database.ListAsync(
         """
         with due(is_path, id, state, at) as (
             select true, s.id, s.state::text, null::timestamptz from store_path s where s.cache_id = $1 and s.state in ('publishing', 'condemned', 'deleting')
@@ -141,24 +143,25 @@ internal sealed class FsckCatalog(CatalogDatabase database)
                 Path = path,
                 Detail = r.GetString(4),
             };
-        }, cancel);
+        }, cancellationToken);
 
     /// <summary>Of open multipart uploads, which one no row notes: and whether its key has a row at all.</summary>
     public Task<List<(string Key, string UploadId, bool KeyIsKnown)>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open,
-        CancellationToken cancel) => database.ListAsync(
+        CancellationToken cancellationToken) => database.ListAsync(
         "select u.key, u.id, o.id is not null from unnest($2, $3) u(key, id) left join object o on o.cache_id = $1 and o.key = u.key " +
             "where o.multipart_id is distinct from u.id",
         p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r =>
-            (r.GetString(0), r.GetString(1), r.GetBoolean(2)), cancel);
+            (r.GetString(0), r.GetString(1), r.GetBoolean(2)), cancellationToken);
 
-    private async Task<List<PathRow>> PathsAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancel)
+    private async Task<List<PathRow>> PathsAsync(string sql, Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken)
     {
-        var rows = await database.ListAsync(sql, bind, ReadPath, cancel);
+        var rows = await database.ListAsync(sql, bind, ReadPath, cancellationToken);
         var references = rows.SelectMany(r => r.Content?.References ?? []).Distinct().ToArray();
         // Hash and name of a path never change.
         var names = references.Length == 0 ? []
             : (await database.ListAsync("select s.id, s.hash, s.name from store_path s where s.id = any($1)", p => p.With(references),
-            r => (Id: r.GetInt64(0), Path: new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))), cancel))
+            r => (Id: r.GetInt64(0), Path: new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2))),
+                cancellationToken))
                 .ToDictionary(n => n.Id, n => n.Path);
         return [.. rows.Select(r => r.Row with { Expected = r.Content is { } content && content.References.All(names.ContainsKey)
             ? content.ToNarInfo(r.Signatures, names) : null })];

@@ -40,12 +40,12 @@ internal static class FsckJudge
 
     private static FsckFinding? PresenceOf(FsckKey key, Presence presence, FoundObject? found, StorePath? path, string state) =>
         (presence, found) switch
-    {
-        (Presence.Must, null) => Finding(FsckKind.MissingObject, key, path, $"It is not in the bucket, and its {state}."),
-        (Presence.MustNot, not null) =>
-            Finding(FsckKind.UnknownObject, key, path, $"It is in the bucket, and its {state}: nothing will delete it."),
-        _ => null,
-    };
+        {
+            (Presence.Must, null) => Finding(FsckKind.MissingObject, key, path, $"It is not in the bucket, and its {state}."),
+            (Presence.MustNot, not null) =>
+                Finding(FsckKind.UnknownObject, key, path, $"It is in the bucket, and its {state}: nothing will delete it."),
+            _ => null,
+        };
 
     private static FsckFinding? SizeOf(FsckKey key, ObjectRow row, FoundObject? found) => found is not null && row.MustHaveSize is { } size
         && size != found.Size

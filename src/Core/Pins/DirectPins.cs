@@ -14,14 +14,15 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     public IPins As(Caller other) => new DirectPins(caches, catalog, writer, other);
 
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel)
+        TimeSpan patience, CancellationToken cancellationToken)
     {
         PinLimits.Check(request.ExpiresSeconds, request.KeepRevisions);
         var id = caches.IdOf(cache);
         var life = request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         var outcome = await catalog.SetAsync(
             id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
-            Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions, request.NarHash), cancel);
+            Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions, request.NarHash),
+                cancellationToken);
         return outcome.Result switch
         {
             "absent" => throw new CacheProblemException(
@@ -36,16 +37,16 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
                 $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the " +
                     "closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
                 [request.Path.Hash]),
-            _ => await SetAsync(id, name, outcome, patience, cancel),
+            _ => await SetAsync(id, name, outcome, patience, cancellationToken),
         };
     }
 
     public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition,
-        OperationId operation, TimeSpan patience, CancellationToken cancel)
+        OperationId operation, TimeSpan patience, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation,
-            Digest("rollback", name, condition, request.Revision), cancel);
+            Digest("rollback", name, condition, request.Revision), cancellationToken);
         return outcome.Result switch
         {
             "absent" => throw new CacheProblemException(ProblemKind.PathNotInCache,
@@ -54,32 +55,33 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             "no-revision" => throw new CacheProblemException(ProblemKind.UnknownPin, request.Revision is { } revision
                 ? $"Pin '{name}' has no revision {revision.ToString(CultureInfo.InvariantCulture)} in its history."
                 : $"Pin '{name}' has no earlier revision with another path."),
-            _ => await SetAsync(id, name, outcome, patience, cancel),
+            _ => await SetAsync(id, name, outcome, patience, cancellationToken),
         };
     }
 
     public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition), cancel);
+        var outcome = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition),
+            cancellationToken);
         ThrowUnlessDone(name, outcome);
-        return await writer.WriteAsync(id, name, patience, cancel);
+        return await writer.WriteAsync(id, name, patience, cancellationToken);
     }
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
-        writer.WriteAsync(caches.IdOf(cache), name, patience, cancel);
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken) =>
+        writer.WriteAsync(caches.IdOf(cache), name, patience, cancellationToken);
 
-    public async Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) =>
-        new() { Pins = await catalog.ListAsync(caches.IdOf(cache), cancel) };
+    public async Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) =>
+        new() { Pins = await catalog.ListAsync(caches.IdOf(cache), cancellationToken) };
 
-    public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) =>
-        await catalog.ShowAsync(caches.IdOf(cache), name, cancel) ?? throw Unknown(name);
+    public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        await catalog.ShowAsync(caches.IdOf(cache), name, cancellationToken) ?? throw Unknown(name);
 
-    private async Task<PinSet> SetAsync(int cache, PinName name, PinOutcome outcome, TimeSpan patience, CancellationToken cancel)
+    private async Task<PinSet> SetAsync(int cache, PinName name, PinOutcome outcome, TimeSpan patience, CancellationToken cancellationToken)
     {
         ThrowUnlessDone(name, outcome);
-        var written = await writer.WriteAsync(cache, name, patience, cancel);
+        var written = await writer.WriteAsync(cache, name, patience, cancellationToken);
         return new PinSet(outcome.Pin! with { Written = written }, outcome.Result == "made");
     }
 
@@ -114,15 +116,15 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
 /// <summary>What may be asked of a pin.</summary>
 internal static class PinLimits
 {
-    public const int MostRevisions = 100;
-    private const double MostSeconds = 100 * 366 * 86_400d;
+    public const int MaxRevisions = 100;
+    private const double MaxSeconds = 100 * 366 * 86_400d;
 
     /// <exception cref="CacheProblemException">Out of range.</exception>
     public static void Check(double? expiresSeconds, int? keepRevisions)
     {
-        if (expiresSeconds is { } seconds && seconds is not (> 0 and <= MostSeconds))
+        if (expiresSeconds is { } seconds && seconds is not (> 0 and <= MaxSeconds))
             throw new CacheProblemException(ProblemKind.BadRequest, "expiresSeconds is more than 0, and at most a hundred years.");
-        if (keepRevisions is < 1 or > MostRevisions)
-            throw new CacheProblemException(ProblemKind.BadRequest, $"keepRevisions is 1 to {MostRevisions}.");
+        if (keepRevisions is < 1 or > MaxRevisions)
+            throw new CacheProblemException(ProblemKind.BadRequest, $"keepRevisions is 1 to {MaxRevisions}.");
     }
 }

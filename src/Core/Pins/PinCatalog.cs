@@ -18,33 +18,34 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<PinOutcome> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
-            OperationId operation, byte[] digest, CancellationToken cancel) =>
+            OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
         AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition,
             caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
                 .WithNullable(keep, NpgsqlDbType.Integer)
-                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller), cancel);
+                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller),
+                    cancellationToken);
 
     public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
-        OperationId operation, byte[] digest, CancellationToken cancel) =>
+        OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
         AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5, $7, $8)", cache, name, condition, caller.Scope(operation), digest,
-            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancel);
+            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancellationToken);
 
     public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
-        byte[] digest, CancellationToken cancel) =>
+        byte[] digest, CancellationToken cancellationToken) =>
         AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p =>
-            p.With(caller.Publisher).WithAddress(caller), cancel);
+            p.With(caller.Publisher).WithAddress(caller), cancellationToken);
 
-    public Task<List<Pin>> ListAsync(int cache, CancellationToken cancel) =>
+    public Task<List<Pin>> ListAsync(int cache, CancellationToken cancellationToken) =>
         database.ListAsync(
             """
             select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded, c.withdrawn
             from pin p join store_path s on s.id = p.path_id left join pin_revision c on c.pin_id = p.id and c.revision = p.revision where p.cache_id = $1 and not p.deleted order by p.name collate "C"
             """,
-            p => p.With(cache), r => ReadPin(r, 0, r.GetBoolean(8)) with { BrokenSince = Time(r, 9) }, cancel);
+            p => p.With(cache), r => ReadPin(r, 0, r.GetBoolean(8)) with { BrokenSince = Time(r, 9) }, cancellationToken);
 
     /// <summary>Null when there is none, or one that is being deleted.</summary>
-    public Task<Pin?> ShowAsync(int cache, PinName name, CancellationToken cancel) =>
+    public Task<Pin?> ShowAsync(int cache, PinName name, CancellationToken cancellationToken) =>
         database.RunAsync(
             """
             select p.name, p.revision, p.keep_revisions, p.created, p.updated, p.expires, s.hash, s.name, p.recorded,
@@ -61,52 +62,59 @@ internal sealed class PinCatalog(CatalogDatabase database)
                 {
                     // The newest revision is the pin itself.
                     pin ??= ReadPin(r, 0, r.GetBoolean(8)) with { History = history, BrokenSince = Time(r, 15) };
-                    history.Add(new PinRevision { Revision = r.GetInt64(9), Path = ReadPath(r, 10), Created = r.GetDateTime(12),
-                        Kept = r.GetBoolean(13), Present = r.GetBoolean(14) });
+                    history.Add(new PinRevision
+                    {
+                        Revision = r.GetInt64(9),
+                        Path = ReadPath(r, 10),
+                        Created = r.GetDateTime(12),
+                        Kept = r.GetBoolean(13),
+                        Present = r.GetBoolean(14)
+                    });
                 }
 
                 return pin;
             },
-            cancel);
+            cancellationToken);
 
     /// <summary>
     /// Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where nothing is to be written, or somebody is at it.
     /// </summary>
-    public Task<List<PinIntent>> IntendAsync(int cache, PinName? name, PushOptions options, int limit, CancellationToken cancel) =>
+    public Task<List<PinIntent>> IntendAsync(int cache, PinName? name, PushOptions options, int limit,
+        CancellationToken cancellationToken) =>
         database.ListAsync(
             "select id, name, revision, deleted, path_hash, path_name, generation, fence from @fn@.pin_intend($1, $2, $3, $4, $5)",
             p => p.With(cache).WithNullable(name?.ToString(), NpgsqlDbType.Text).With(options.Fence).With(options.FenceMargin).With(limit),
             r => new PinIntent(r.GetInt64(0), PinName.Parse(r.GetString(1)), r.GetInt64(2), r.GetBoolean(3), ReadPath(r, 4), r.GetInt64(6),
-                r.GetDateTime(7)), cancel);
+                r.GetDateTime(7)), cancellationToken);
 
     /// <summary>Records an attempt that was answered, done or refused. True when nothing is left to be written.</summary>
-    public Task<bool> RecordAsync(PinIntent intent, bool done, CancellationToken cancel) =>
+    public Task<bool> RecordAsync(PinIntent intent, bool done, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select @fn@.pin_record($1, $2, $3, $4)",
-            p => p.With(intent.Id).With(intent.Generation).With(intent.Revision).With(done), r => r.GetBoolean(0), cancel);
+            p => p.With(intent.Id).With(intent.Generation).With(intent.Revision).With(done), r => r.GetBoolean(0), cancellationToken);
 
-    public Task<bool> IsWrittenAsync(int cache, PinName name, CancellationToken cancel) =>
+    public Task<bool> IsWrittenAsync(int cache, PinName name, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select not exists (select from pin where cache_id = $1 and name = $2 and not recorded)", p => p.With(cache)
-                .With(name.ToString()), r => r.GetBoolean(0), cancel);
+                .With(name.ToString()), r => r.GetBoolean(0), cancellationToken);
 
-    public Task<int> ExpireAsync(int cache, int limit, CancellationToken cancel) =>
-        database.SingleAsync("select @fn@.expire_pins($1, $2)", p => p.With(cache).With(limit), r => r.GetInt32(0), cancel);
+    public Task<int> ExpireAsync(int cache, int limit, CancellationToken cancellationToken) =>
+        database.SingleAsync("select @fn@.expire_pins($1, $2)", p => p.With(cache).With(limit), r => r.GetInt32(0), cancellationToken);
 
     /// <summary>A replay is told from its first sending for a day.</summary>
-    public Task ForgetOperationsAsync(int cache, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancel);
+    public Task ForgetOperationsAsync(int cache, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancellationToken);
 
     private Task<PinOutcome> AskAsync(
         string function, int cache, PinName name, PinCondition condition, string operation, byte[] digest,
-            Action<NpgsqlParameterCollection> bind, CancellationToken cancel) =>
+            Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
         database.SingleAsync(
             Outcome.Replace("{0}", function, StringComparison.Ordinal),
             p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)
                 .With(digest)),
             r => new PinOutcome(
                 r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null
-                    : ReadPath(r, 7), r.GetBoolean(9)), cancel);
+                    : ReadPath(r, 7), r.GetBoolean(9)), cancellationToken);
 
     private static Pin ReadPin(NpgsqlDataReader r, int at, bool written) => new()
     {

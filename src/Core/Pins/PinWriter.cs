@@ -17,7 +17,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     CancellationToken stopping, TimeProvider? time = null)
 {
     private const int Batch = 100;
-    private const int MostTroubles = 10_000;
+    private const int MaxTroubles = 10_000;
     private const int FirstPauseMilliseconds = 10;
     private const int LongestPauseMilliseconds = 250;
 
@@ -31,16 +31,16 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     /// Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True
     /// when it is done.
     /// </summary>
-    public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
+    public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancellationToken)
     {
         try
         {
             _troubles.TryRemove((cache, name), out _);
             return await Task.Run(() => UntilWrittenAsync(cache, name, patience, stopping), CancellationToken.None)
-                .WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancel);
+                .WaitAsync(patience > TimeSpan.Zero ? patience : TimeSpan.Zero, cancellationToken);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or CacheProblemException or OperationCanceledException
-            && !cancel.IsCancellationRequested)
+            && !cancellationToken.IsCancellationRequested)
         {
             if (e is ObjectStoreException refusal)
                 Note(cache, name, refusal.Told);
@@ -50,19 +50,19 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     }
 
     /// <summary>Up to a hundred pins that nobody is writing, once.</summary>
-    public async Task WriteSomeAsync(int cache, CancellationToken cancel)
+    public async Task WriteSomeAsync(int cache, CancellationToken cancellationToken)
     {
-        var intents = await catalog.IntendAsync(cache, null, options, Batch, cancel);
-        await Task.WhenAll(intents.Select(i => AttemptAsync(i, cancel)));
+        var intents = await catalog.IntendAsync(cache, null, options, Batch, cancellationToken);
+        await Task.WhenAll(intents.Select(i => AttemptAsync(i, cancellationToken)));
     }
 
     /// <summary>Deletes pins whose time is over.</summary>
-    public Task ExpireAsync(int cache, CancellationToken cancel) => catalog.ExpireAsync(cache, Batch, cancel);
+    public Task ExpireAsync(int cache, CancellationToken cancellationToken) => catalog.ExpireAsync(cache, Batch, cancellationToken);
 
     /// <summary>Forgets what was done so long ago that nobody sends it again.</summary>
-    public Task ForgetAsync(int cache, CancellationToken cancel) => catalog.ForgetOperationsAsync(cache, cancel);
+    public Task ForgetAsync(int cache, CancellationToken cancellationToken) => catalog.ForgetOperationsAsync(cache, cancellationToken);
 
-    private async Task<bool> UntilWrittenAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancel)
+    private async Task<bool> UntilWrittenAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         // Past a fence, that is: what is not written by then is the housekeeper's.
@@ -71,10 +71,10 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         for (var pause = FirstPauseMilliseconds; Stopwatch.GetElapsedTime(started) < most; pause = Math.Min(pause * 2,
             LongestPauseMilliseconds))
         {
-            var intents = await catalog.IntendAsync(cache, name, options, 1, cancel);
+            var intents = await catalog.IntendAsync(cache, name, options, 1, cancellationToken);
             // None: all is written, or an attempt is under way or under its fence.
-            var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancel)
-                : (await catalog.IsWrittenAsync(cache, name, cancel), null);
+            var (written, answer) = intents is [var intent] ? await AttemptAsync(intent, cancellationToken)
+                : (await catalog.IsWrittenAsync(cache, name, cancellationToken), null);
             if (answer is not null)
                 Note(cache, name, new ObjectStoreException($"PUT {ObjectKey.Pin(name)}", answer).Message);
             if (written)
@@ -83,7 +83,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
                 return true;
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(pause), time ?? TimeProvider.System, cancel);
+            await Task.Delay(TimeSpan.FromMilliseconds(pause), time ?? TimeProvider.System, cancellationToken);
         }
 
         return false;
@@ -92,32 +92,33 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     private void Note(int cache, PinName name, string trouble)
     {
         // Another process may have written it since: then nobody here takes it away.
-        if (_troubles.Count >= MostTroubles)
+        if (_troubles.Count >= MaxTroubles)
             _troubles.Clear();
         _troubles[(cache, name)] = trouble;
     }
 
-    private async Task<(bool Written, StoreAnswer? Answer)> AttemptAsync(PinIntent intent, CancellationToken cancel)
+    private async Task<(bool Written, StoreAnswer? Answer)> AttemptAsync(PinIntent intent, CancellationToken cancellationToken)
     {
         var key = ObjectKey.Pin(intent.Name);
         FencedOutcome outcome;
         try
         {
             outcome = intent.Deleted
-                ? (await store.DeleteAsync([key], intent.Fence, cancel))[0]
-                : await store.PutAsync(key, Encoding.ASCII.GetBytes(intent.Path.ToString()), KeyHeaders.For(key), intent.Fence, cancel);
+                ? (await store.DeleteAsync([key], intent.Fence, cancellationToken))[0]
+                : await store.PutAsync(key, Encoding.ASCII.GetBytes(intent.Path.ToString()), KeyHeaders.For(key), intent.Fence,
+                    cancellationToken);
             if (outcome == FencedOutcome.Done)
-                await store.SyncAsync([key], cancel);
+                await store.SyncAsync([key], cancellationToken);
         }
         catch (ObjectStoreException e) when (!e.IsTransient)
         {
             // A refusal was answered, and did nothing.
             LogRefused(e, key);
-            await catalog.RecordAsync(intent, done: false, cancel);
+            await catalog.RecordAsync(intent, done: false, cancellationToken);
             throw;
         }
 
-        return (outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancel),
+        return (outcome != FencedOutcome.Unknown && await catalog.RecordAsync(intent, outcome == FencedOutcome.Done, cancellationToken),
             outcome.Answer);
     }
 

@@ -10,7 +10,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
     /// <summary>
     /// What is to be written of a push; or (null) of up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.
     /// </summary>
-    public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancel) =>
+    public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancellationToken) =>
         database.RunAsync(
             "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
                 + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
@@ -51,22 +51,22 @@ internal sealed class PublishCatalog(CatalogDatabase database)
 
                 return work;
             },
-            cancel);
+            cancellationToken);
 
     /// <summary>
     /// Opens intents for rows that are still of the generation read and under nobody's fence; the others are not answered.
     /// </summary>
     public Task<List<Intent>> IntendAsync(IReadOnlyList<PathToWrite> paths, IReadOnlyList<ObjectToWrite> objects, TimeSpan fence,
-        TimeSpan fenceMargin, CancellationToken cancel) =>
+        TimeSpan fenceMargin, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select is_path, id, generation, fence, signatures from @fn@.publish_intend($1, $2, $3, $4, $5, $6)",
             p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray())
                 .With(objects.Select(x => x.Id).ToArray()).With(objects.Select(x => x.Generation).ToArray()).With(fence).With(fenceMargin),
             r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? []
-                : r.GetFieldValue<string[]>(4)), cancel);
+                : r.GetFieldValue<string[]>(4)), cancellationToken);
 
     /// <summary>Closes intents whose writes were answered; those that nobody answered stay open until their fence has passed.</summary>
-    public Task RecordAsync(IReadOnlyList<(Intent Intent, bool Done)> answered, CancellationToken cancel)
+    public Task RecordAsync(IReadOnlyList<(Intent Intent, bool Done)> answered, CancellationToken cancellationToken)
     {
         var paths = answered.Where(r => r.Intent.IsPath).ToList();
         var objects = answered.Where(r => !r.Intent.IsPath).ToList();
@@ -76,59 +76,61 @@ internal sealed class PublishCatalog(CatalogDatabase database)
                 .With(paths.Select(r => r.Done).ToArray())
                 .With(objects.Select(r => r.Intent.Id).ToArray()).With(objects.Select(r => r.Intent.Generation).ToArray())
                     .With(objects.Select(r => r.Done).ToArray()),
-            cancel);
+            cancellationToken);
     }
 
     /// <summary>Replaces the signatures of our own keys.</summary>
-    public Task ResignAsync(IReadOnlyList<PathToWrite> paths, string[] signatures, string[] ownNames, CancellationToken cancel) =>
+    public Task ResignAsync(IReadOnlyList<PathToWrite> paths, string[] signatures, string[] ownNames,
+        CancellationToken cancellationToken) =>
         database.RunAsync(
             "select @fn@.resign($1, $2, $3, $4)",
             p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray()).With(signatures)
-                .With(ownNames), cancel);
+                .With(ownNames), cancellationToken);
 
-    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
+    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancellationToken) =>
         database.RunAsync(
             "select @fn@.add_signatures($1, $2, $3)",
-            p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()), cancel);
+            p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()),
+                cancellationToken);
 
     /// <summary>Says that somebody still publishes this push, for as long as the lease.</summary>
-    public Task KeepLeaseAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancel) =>
+    public Task KeepLeaseAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.lease_commits($1, @fn@.push_of($1, $2, null, true), $3, 1)", p => p.With(cache).With(push.Value)
-            .With(lease), cancel);
+            .With(lease), cancellationToken);
 
     /// <summary>Takes the lease of committing pushes that nobody has kept it of.</summary>
-    public Task<List<PushId>> TakeSilentAsync(int cache, TimeSpan lease, int limit, CancellationToken cancel) =>
+    public Task<List<PushId>> TakeSilentAsync(int cache, TimeSpan lease, int limit, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.lease_commits($1, null, $2, $3)", p => p.With(cache).With(lease).With(limit), r =>
-                new PushId(r.GetGuid(0)), cancel);
+                new PushId(r.GetGuid(0)), cancellationToken);
 
     /// <summary>Answers the push's state: <c>committing</c> or <c>changed</c> while there is something to write.</summary>
-    public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancel) =>
+    public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache)
-            .WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancel);
+            .WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancellationToken);
 
     /// <summary>
     /// When the last change of a name that nobody has looked into was, and the cache's last path; null when there is none.
     /// </summary>
-    public Task<(DateTime? Seen, long Last)> SeeRenamesAsync(int cache, CancellationToken cancel) =>
+    public Task<(DateTime? Seen, long Last)> SeeRenamesAsync(int cache, CancellationToken cancellationToken) =>
         database.SingleAsync("select seen, last from @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? ((DateTime?)null, 0L)
-            : (r.GetDateTime(0), r.GetInt64(1)), cancel);
+            : (r.GetDateTime(0), r.GetInt64(1)), cancellationToken);
 
     /// <summary>Of the paths with such ids, those whose narinfo calls a reference by a former name.</summary>
-    public Task<long[]> MisprintedAsync(int cache, long above, long through, CancellationToken cancel) =>
+    public Task<long[]> MisprintedAsync(int cache, long above, long through, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.misprinted_paths($1, null, $2, $3)", p => p.With(cache).With(above).With(through), r =>
-            r.GetFieldValue<long[]>(0), cancel);
+            r.GetFieldValue<long[]>(0), cancellationToken);
 
-    public Task MarkMisprintedAsync(int cache, long[] paths, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(paths), cancel);
+    public Task MarkMisprintedAsync(int cache, long[] paths, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(paths), cancellationToken);
 
     /// <summary>Marks what calls a path of the push by a former name.</summary>
-    public Task MarkMisprintedOfAsync(int cache, PushId push, CancellationToken cancel) =>
+    public Task MarkMisprintedOfAsync(int cache, PushId push, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache)
-            .With(push.Value), cancel);
+            .With(push.Value), cancellationToken);
 
-    public Task EndRenamesAsync(int cache, DateTime seen, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(seen), cancel);
+    public Task EndRenamesAsync(int cache, DateTime seen, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(seen), cancellationToken);
 }
 
 /// <summary>That a row's object is about to be written, by nobody else, until the fence.</summary>

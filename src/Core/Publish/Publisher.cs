@@ -26,7 +26,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
 {
     private const int BatchSize = 2_000;
     private const int ReadAtOnce = 200_000;
-    private const int MostTroubles = 10_000;
+    private const int MaxTroubles = 10_000;
 
     // Lazy: a task must stand here before it can end and take itself away again.
     private readonly ConcurrentDictionary<PushId, Lazy<Task<string>>> _running = new();
@@ -41,12 +41,12 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     /// Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the
     /// push has, or with the token.
     /// </summary>
-    public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancel) =>
+    public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
         _running.GetOrAdd(push, _ => new Lazy<Task<string>>(() => Task.Run(async () =>
         {
             try
             {
-                return await RunAsync(cache, push, cancel);
+                return await RunAsync(cache, push, cancellationToken);
             }
             finally
             {
@@ -55,36 +55,37 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         }, CancellationToken.None))).Value;
 
     /// <summary>Writes narinfos of live rows whose signatures, or the names of whose references, have changed.</summary>
-    public async Task RefreshAsync(int cache, CancellationToken cancel) =>
-        await WriteAsync(await catalog.ReadAsync(cache, null, BatchSize, cancel), cancel);
+    public async Task RefreshAsync(int cache, CancellationToken cancellationToken) =>
+        await WriteAsync(await catalog.ReadAsync(cache, null, BatchSize, cancellationToken), cancellationToken);
 
     /// <summary>
     /// Adds a client's signatures to paths; the next <see cref="RefreshAsync"/> writes the narinfos of those that are live.
     /// </summary>
-    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancel) =>
-        catalog.AddSignaturesAsync(cache, added, cancel);
+    public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancellationToken) =>
+        catalog.AddSignaturesAsync(cache, added, cancellationToken);
 
     /// <summary>
     /// Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one,
     /// a piece at a time.
     /// </summary>
-    public async Task MarkMisprintedAsync(int cache, CancellationToken cancel)
+    public async Task MarkMisprintedAsync(int cache, CancellationToken cancellationToken)
     {
-        var (seen, last) = await catalog.SeeRenamesAsync(cache, cancel);
+        var (seen, last) = await catalog.SeeRenamesAsync(cache, cancellationToken);
         if (seen is null)
             return;
         for (var above = 0L; above < last; above += ReadAtOnce)
         {
-            foreach (var some in (await catalog.MisprintedAsync(cache, above, above + ReadAtOnce, cancel)).Order().Chunk(BatchSize))
-                await catalog.MarkMisprintedAsync(cache, some, cancel);
+            foreach (var some in (await catalog.MisprintedAsync(cache, above, above + ReadAtOnce, cancellationToken)).Order()
+                .Chunk(BatchSize))
+                await catalog.MarkMisprintedAsync(cache, some, cancellationToken);
         }
 
-        await catalog.EndRenamesAsync(cache, seen.Value, cancel);
+        await catalog.EndRenamesAsync(cache, seen.Value, cancellationToken);
     }
 
-    private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancel)
+    private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancellationToken)
     {
-        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var heartbeat = KeepLeaseAsync(cache, push, done.Token);
         try
         {
@@ -92,7 +93,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             {
                 try
                 {
-                    if (await WriteAsync(await catalog.ReadAsync(cache, push, BatchSize, cancel), cancel) is { } trouble)
+                    if (await WriteAsync(await catalog.ReadAsync(cache, push, BatchSize, cancellationToken), cancellationToken)
+                        is { } trouble)
                         Note(push, trouble);
                     else
                         _troubles.TryRemove(push, out _);
@@ -103,7 +105,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     throw;
                 }
 
-                var state = await catalog.FinishAsync(cache, push, cancel);
+                var state = await catalog.FinishAsync(cache, push, cancellationToken);
                 if (state is not ("changed" or "committing"))
                 {
                     _troubles.TryRemove(push, out _);
@@ -112,10 +114,10 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
 
                 // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed,
                 // whoever changed it.
-                await catalog.MarkMisprintedOfAsync(cache, push, cancel);
+                await catalog.MarkMisprintedOfAsync(cache, push, cancellationToken);
                 // Something is under a fence: another publisher's, or of a write that was not answered.
                 if (state == "committing")
-                    await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancel);
+                    await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancellationToken);
             }
         }
         finally
@@ -125,14 +127,14 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         }
     }
 
-    private async Task KeepLeaseAsync(int cache, PushId push, CancellationToken cancel)
+    private async Task KeepLeaseAsync(int cache, PushId push, CancellationToken cancellationToken)
     {
         try
         {
             while (true)
             {
-                await Task.Delay(options.CommitLease / 3, cancel);
-                await catalog.KeepLeaseAsync(cache, push, options.CommitLease, cancel);
+                await Task.Delay(options.CommitLease / 3, cancellationToken);
+                await catalog.KeepLeaseAsync(cache, push, options.CommitLease, cancellationToken);
             }
         }
         catch (OperationCanceledException)
@@ -151,14 +153,14 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         if (_troubles.TryGetValue(push, out var known) && known == trouble)
             return;
         // Another process may have published it to its end since: then nobody here takes it away.
-        if (_troubles.Count >= MostTroubles)
+        if (_troubles.Count >= MaxTroubles)
             _troubles.Clear();
         _troubles[push] = trouble;
         LogWaits(e, push, trouble);
     }
 
     /// <summary>Null when all of it was written, or was another's to write; else why the store did not take some of it.</summary>
-    private async Task<string?> WriteAsync(PublishWork work, CancellationToken cancel)
+    private async Task<string?> WriteAsync(PublishWork work, CancellationToken cancellationToken)
     {
         if (work.Paths.Count == 0 && work.Objects.Count == 0)
             return null;
@@ -168,24 +170,24 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
         {
             var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
-            trouble = await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancel) ?? trouble;
+            trouble = await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancellationToken) ?? trouble;
         }
 
         return trouble;
     }
 
     private async Task<string?> WriteBatchAsync(
-        List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancel)
+        List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancellationToken)
     {
-        await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancel);
-        var intents = await catalog.IntendAsync(batch, objects, options.Fence, options.FenceMargin, cancel);
+        await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancellationToken);
+        var intents = await catalog.IntendAsync(batch, objects, options.Fence, options.FenceMargin, cancellationToken);
         var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
         var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
         var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
         Exception? failure = null;
         string? trouble = null;
 
-        await using var stage = new StagedBatch(store, cancel);
+        await using var stage = new StagedBatch(store, cancellationToken);
         var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id))
             .ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
         var objectWrites = objects.Where(item => objectIntents.ContainsKey(item.Id))
@@ -213,11 +215,12 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
 
         await store.SyncAsync(
             [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p =>
-                new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)], cancel);
+                new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)],
+                    cancellationToken);
         var answered = results.Where(r => r.Outcome != FencedOutcome.Unknown)
             .Select(r => (r.Intent, r.Outcome == FencedOutcome.Done)).ToList();
         if (answered.Count > 0)
-            await catalog.RecordAsync(answered, cancel);
+            await catalog.RecordAsync(answered, cancellationToken);
         if (failure is not null)
             ExceptionDispatchInfo.Throw(failure);
         return trouble;
@@ -244,10 +247,11 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         {
             // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
             await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await slots.WaitAsync(cancel);
+            await slots.WaitAsync(cancellationToken);
             try
             {
-                var outcome = dropped is { } old ? (await store.DeleteAsync([old], intent.Fence, cancel))[0] : FencedOutcome.Done;
+                var outcome = dropped is { } old ? (await store.DeleteAsync([old], intent.Fence, cancellationToken))[0]
+                    : FencedOutcome.Done;
                 if (outcome == FencedOutcome.Done)
                     outcome = await stage.PutAsync(item, intent.Fence);
                 results.Add((intent, outcome));
@@ -255,7 +259,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     trouble = new ObjectStoreException($"PUT {key}", answer).Message;
                 return outcome == FencedOutcome.Done;
             }
-            catch (Exception e) when (!cancel.IsCancellationRequested)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded
                 // before this is told.
@@ -280,11 +284,11 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     }
 
     // What is signed is what is printed.
-    private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancel)
+    private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
     {
         if (paths.Count > 0)
             await catalog.ResignAsync(paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
-                [.. signer.OwnNames], cancel);
+                [.. signer.OwnNames], cancellationToken);
     }
 
     [LoggerMessage(LogLevel.Warning, "the publication of push {Push} waits: {Why}")]

@@ -7,7 +7,7 @@ namespace OrleansCache.Core.Publish;
 /// staged, whatever becomes of later
 /// ones: so a slow disk still gets something done before the fence.
 /// </summary>
-internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) : IAsyncDisposable
+internal sealed class StagedBatch(IObjectStore store, CancellationToken cancellationToken) : IAsyncDisposable
 {
     // Files that are open at one time, and what a slow disk can sync well before the fence.
     private const int GroupSize = 256;
@@ -42,7 +42,7 @@ internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) 
         var group = await _staged[item.Group].Task;
         var outcome = FencedOutcome.Done;
         for (var i = 0; i < item.Count && outcome == FencedOutcome.Done; i++)
-            outcome = await group.PutAsync(item.First + i, fence, cancel);
+            outcome = await group.PutAsync(item.First + i, fence, cancellationToken);
         return outcome;
     }
 
@@ -62,7 +62,7 @@ internal sealed class StagedBatch(IObjectStore store, CancellationToken cancel) 
         {
             try
             {
-                _staged[i].SetResult(await store.StageAsync(_groups[i], cancel));
+                _staged[i].SetResult(await store.StageAsync(_groups[i], cancellationToken));
             }
             catch (Exception e)
             {

@@ -30,7 +30,7 @@ internal sealed partial class DirectPushes(
         return pushes;
     }
 
-    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
+    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var closure = Closure.Check(request, options);
@@ -40,39 +40,41 @@ internal sealed partial class DirectPushes(
             _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)],
                 [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
             [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
-        var opened = await catalog.OpenAsync(id, opening, cancel);
+        var opened = await catalog.OpenAsync(id, opening, cancellationToken);
         Quotas.Check(opened.State, _caller);
         var push = Own(opened.Id);
         switch (opened.State)
         {
             case "open": break;
-            case "reused": throw new CacheProblemException(ProblemKind.KeyReused,
+            case "reused":
+                throw new CacheProblemException(ProblemKind.KeyReused,
                 "This Idempotency-Key belongs to a push of another closure. Use a new key.");
-            default: throw new CacheProblemException(ProblemKind.PushEnded,
+            default:
+                throw new CacheProblemException(ProblemKind.PushEnded,
                 $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
         }
 
-        var verdicts = await CompareAsync(id, push, closure, opened, cancel);
-        await AddSignaturesAsync(id, closure, opened, verdicts, cancel);
+        var verdicts = await CompareAsync(id, push, closure, opened, cancellationToken);
+        await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
 
         var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == "supersede").ToList();
         var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
             id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count),
-                options, cancel);
+                options, cancellationToken);
         if (claims is [{ Path: 0, Status: not "ended" }])
         {
-            await catalog.EndAsync(id, push, cancel);
+            await catalog.EndAsync(id, push, cancellationToken);
             Quotas.Check(claims[0].Status, _caller);
         }
 
         ThrowIfEnded(claims, opened.Id);
         if (Withdrawn(claims, missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash)) is { } withdrawn)
         {
-            await catalog.EndAsync(id, push, cancel);
+            await catalog.EndAsync(id, push, cancellationToken);
             throw withdrawn;
         }
 
-        var uploads = await grants.GrantAsync(id, push, claims, cancel);
+        var uploads = await grants.GrantAsync(id, push, claims, cancellationToken);
         if (claims.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
@@ -103,18 +105,18 @@ internal sealed partial class DirectPushes(
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has
     /// ended then.</exception>
     private async Task<Dictionary<long, string>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var doubtful = opened.Paths.Where(p => p.Promised
             && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
         if (doubtful.Count == 0)
             return [];
         var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful),
-            isWhole: true, cancel);
+            isWhole: true, cancellationToken);
         if (found.Find(f => f.Verdict == "misnamed" || (f.Verdict == "other" && closure.Request.Pin is not null))
             is { Verdict: not null } wrong)
         {
-            await catalog.EndAsync(cache, push, cancel);
+            await catalog.EndAsync(cache, push, cancellationToken);
             throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == wrong.Path)!.Index].Path.Hash], wrong.Publisher);
         }
 
@@ -130,7 +132,7 @@ internal sealed partial class DirectPushes(
 
     private OwnPush Own(PushId push) => new(push, _caller);
 
-    public async Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel)
+    public async Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var (own, secret) = (Own(push), caches.SecretOf(id));
@@ -141,22 +143,26 @@ internal sealed partial class DirectPushes(
             if (UploadToken.TryParse(upload.Upload, push, secret, out var token))
                 uploads.Add((token, upload));
             else
-                strange.Add(new RejectedUpload { Upload = upload.Upload, Reason = "ended",
-                    Detail = "This is no grant of this push; ask 'wait' about its path." });
+                strange.Add(new RejectedUpload
+                {
+                    Upload = upload.Upload,
+                    Reason = "ended",
+                    Detail = "This is no grant of this push; ask 'wait' about its path."
+                });
         }
 
-        var found = await check.CheckAsync(uploads, cancel);
+        var found = await check.CheckAsync(uploads, cancellationToken);
         UploadToken[] wrong = [.. uploads.Zip(found)
             .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
         if (wrong.Length > 0)
-            await catalog.RefuseAsync(id, own, wrong, cancel);
+            await catalog.RefuseAsync(id, own, wrong, cancellationToken);
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null)
             .Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
             id, own, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
-            [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancel);
+            [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancellationToken);
         if (recorded.Exists(r => r.Outcome == "push-ended"))
-            throw await EndedAsync(id, push, cancel);
+            throw await EndedAsync(id, push, cancellationToken);
 
         var outcomes = recorded.ToDictionary(r => r.Upload, r => r.Outcome);
         var ended = accepted.Where(u => outcomes.GetValueOrDefault(u.Token.Object) != "stored").ToList();
@@ -176,16 +182,17 @@ internal sealed partial class DirectPushes(
         };
     }
 
-    public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel)
+    public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var timeout = TimeSpan.FromSeconds(Math.Clamp(request.TimeoutSeconds, 0, 60));
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
-            var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options, cancel);
+            var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options,
+                cancellationToken);
             if (claims.Exists(c => c.Status == "ended"))
-                throw await EndedAsync(id, push, cancel);
+                throw await EndedAsync(id, push, cancellationToken);
             if (claims.Exists(c => c.Status == "withdrawn"))
                 throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == "withdrawn").Select(c => c.Second)]);
             if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
@@ -194,18 +201,22 @@ internal sealed partial class DirectPushes(
             var left = timeout - Stopwatch.GetElapsedTime(started);
             if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
             {
-                var uploads = await grants.GrantAsync(id, Own(push), claims, cancel);
+                var uploads = await grants.GrantAsync(id, Own(push), claims, cancellationToken);
                 news?.Alive(cache, push);
                 CountClaims(claims);
-                return new WaitAnswer { Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))],
-                    Uploads = [.. uploads.Values] };
+                return new WaitAnswer
+                {
+                    Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))],
+                    Uploads = [.. uploads.Values]
+                };
             }
 
-            await waits.WaitAsync(cache, id, push, claims, left, cancel);
+            await waits.WaitAsync(cache, id, push, claims, left, cancellationToken);
         }
     }
 
-    public async Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel)
+    public async Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request,
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         if (!UploadToken.TryParse(upload, push, caches.SecretOf(id), out var token))
@@ -213,7 +224,7 @@ internal sealed partial class DirectPushes(
         if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
             throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
         var grant = await grants.RenewAsync(id, Own(push), token, request.FirstPart,
-            Math.Min(request.Count, 10_001 - request.FirstPart), cancel);
+            Math.Min(request.Count, 10_001 - request.FirstPart), cancellationToken);
         news?.Alive(cache, push);
         return grant is null
             ? throw new CacheProblemException(ProblemKind.PushEnded,
@@ -221,12 +232,12 @@ internal sealed partial class DirectPushes(
             : new UrlsAnswer { FirstPart = request.FirstPart, Grant = grant };
     }
 
-    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) =>
-        catalog.PinAsync(caches.IdOf(cache), Own(push), cancel);
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancellationToken) =>
+        catalog.PinAsync(caches.IdOf(cache), Own(push), cancellationToken);
 
-    public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel)
+    public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancellationToken)
     {
-        var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), Own(push), options.Life, cancel);
+        var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), Own(push), options.Life, cancellationToken);
         if (state is not ("open" or "committing" or "committed"))
             throw Ended(state == "unknown" ? null : state, push);
         if (state == "open")
@@ -235,32 +246,32 @@ internal sealed partial class DirectPushes(
         {
             Expires = expires!.Value,
             RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
-            Lost = lost.Length == 0 ? [] : await catalog.HashesAsync(lost, cancel),
+            Lost = lost.Length == 0 ? [] : await catalog.HashesAsync(lost, cancellationToken),
         };
     }
 
-    public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel)
+    public async Task AbortAsync(CacheName cache, PushId push, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        while (await catalog.EndAsync(id, Own(push), cancel) == 0)
+        while (await catalog.EndAsync(id, Own(push), cancellationToken) == 0)
         {
-            var state = await catalog.StateAsync(id, Own(push), cancel) ?? throw Ended(null, push);
+            var state = await catalog.StateAsync(id, Own(push), cancellationToken) ?? throw Ended(null, push);
             if (state.State != "open")
                 return;
             // Another request of this push holds its row just now.
-            await Task.Delay(BusyPause, time ?? TimeProvider.System, cancel);
+            await Task.Delay(BusyPause, time ?? TimeProvider.System, cancellationToken);
         }
 
         Telemetry.PushesEnded.Add("aborted");
         news?.Ended(cache, push);
     }
 
-    public async Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel)
+    public async Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancellationToken)
     {
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge,
                 $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
-        return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancel) };
+        return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancellationToken) };
     }
 
     private static void CountClaims(List<Claim> claims)
@@ -306,8 +317,8 @@ internal sealed partial class DirectPushes(
         ? new CacheProblemException(ProblemKind.UnknownPush, $"There is no push {push}: it never was, or it ended long ago. Begin again.")
         : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {state}. Begin again.");
 
-    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancel) =>
-        Ended((await catalog.StateAsync(cache, Own(push), cancel))?.State, push);
+    private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancellationToken) =>
+        Ended((await catalog.StateAsync(cache, Own(push), cancellationToken))?.State, push);
 
     private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
     {
@@ -328,7 +339,7 @@ internal sealed partial class DirectPushes(
 
     // One by a key that nobody here knows is taken from the path's own trust group only.
     private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, string> verdicts,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var added = new List<(long, string)>();
         foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
@@ -342,7 +353,7 @@ internal sealed partial class DirectPushes(
 
         if (added.Count == 0)
             return;
-        await publisher.AddSignaturesAsync(cache, added, cancel);
+        await publisher.AddSignaturesAsync(cache, added, cancellationToken);
         Interlocked.Exchange(ref _refresh.Value, 1);
     }
 }

@@ -19,30 +19,30 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     private readonly CatalogDatabase _database = database;
     private readonly ConcurrentDictionary<int, Lazy<Groups>> _groups = new();
 
-    public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
-        Of(cache).Open.SubmitAsync(opening, cancel);
+    public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
+        Of(cache).Open.SubmitAsync(opening, cancellationToken);
 
     /// <summary>One that declares nothing is a wait's, and rare: it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            PushOptions pushOptions, CancellationToken cancel) =>
+            PushOptions pushOptions, CancellationToken cancellationToken) =>
         declarations is null
-            ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancel)
-            : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancel);
+            ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancellationToken)
+            : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancellationToken);
 
     public override Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
-        PushOptions pushOptions, CancellationToken cancel) =>
-        Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancel);
+        PushOptions pushOptions, CancellationToken cancellationToken) =>
+        Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancellationToken);
 
     public override Task<List<(long Upload, string Outcome)>> ReportAsync(
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
-        Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancel);
+            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
+        Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancellationToken);
 
-    public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel)
+    public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken)
     {
-        var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancel);
-        return committed.Outcome == "large" ? await base.CommitAsync(cache, push, lease, cancel) : committed;
+        var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancellationToken);
+        return committed.Outcome == "large" ? await base.CommitAsync(cache, push, lease, cancellationToken) : committed;
     }
 
     public async ValueTask DisposeAsync()
@@ -91,7 +91,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             Weight = _ => TypicalCommit,
         })))).Value;
 
-    private async Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancel)
+    private async Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancellationToken)
     {
         var paths = items.SelectMany(i => i.Paths).ToList();
         // Told once for all items that name them.
@@ -133,7 +133,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 }
 
                 return Whole(outcomes);
-            }, cancel, grouped: true);
+            }, cancellationToken, grouped: true);
         for (var i = 0; i < items.Count; i++)
         {
             if (opened[i] is { State: "open", Paths.Count: 0 })
@@ -143,7 +143,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         return opened;
     }
 
-    private Task<IReadOnlyList<List<Claim>>> ClaimAsync(int cache, IReadOnlyList<Claiming> items, CancellationToken cancel)
+    private Task<IReadOnlyList<List<Claim>>> ClaimAsync(int cache, IReadOnlyList<Claiming> items, CancellationToken cancellationToken)
     {
         var declarations = items.SelectMany(i => i.Declarations).ToList();
         return ListAsync(
@@ -163,17 +163,19 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                     .With(declarations.Select(d => d.Supersedes).ToArray())
                 .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate)
                     .WithQuotas(options.Quotas),
-            items.Count, static r => ReadClaim(r, 1), cancel);
+            items.Count, static r => ReadClaim(r, 1), cancellationToken);
     }
 
-    private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items, CancellationToken cancel) => ListAsync(
+    private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items,
+        CancellationToken cancellationToken) => ListAsync(
         "select * from @fn@.wait_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
         p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
             .With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
             .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
-        items.Count, static r => ReadClaim(r, 1), cancel);
+        items.Count, static r => ReadClaim(r, 1), cancellationToken);
 
-    private Task<IReadOnlyList<List<(long, string)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items, CancellationToken cancel)
+    private Task<IReadOnlyList<List<(long, string)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items,
+        CancellationToken cancellationToken)
     {
         var uploads = items.SelectMany(i => i.Uploads).ToList();
         var listings = items.SelectMany(i => i.Listings).ToList();
@@ -190,19 +192,19 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray())
                     .With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified),
-            items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancel);
+            items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancellationToken);
     }
 
     private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items,
-        CancellationToken cancel) => AskAsync<Committed>(
+        CancellationToken cancellationToken) => AskAsync<Committed>(
         "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6, $3, $7)",
         p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease)
             .WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count,
-            static (r, _) => ReadCommitted(r, 1), cancel);
+            static (r, _) => ReadCommitted(r, 1), cancellationToken);
 
     // Each row begins with the number of its item.
     private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count,
-        Func<NpgsqlDataReader, T?, T> add, CancellationToken cancel) where T : class =>
+        Func<NpgsqlDataReader, T?, T> add, CancellationToken cancellationToken) where T : class =>
         await _database.RunAsync(sql, bind, async (reader, stop) =>
         {
             var outcomes = new T?[count];
@@ -213,20 +215,20 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             }
 
             return Whole(outcomes);
-        }, cancel, grouped: true);
+        }, cancellationToken, grouped: true);
 
     private static T[] Whole<T>(T?[] outcomes) where T : class =>
         [.. outcomes.Select(o => o ?? throw new DataException("the statement answered no row of an item"))];
 
     private async Task<IReadOnlyList<List<T>>> ListAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count,
-        Func<NpgsqlDataReader, T> row, CancellationToken cancel) =>
+        Func<NpgsqlDataReader, T> row, CancellationToken cancellationToken) =>
         await _database.RunAsync(sql, bind, async (reader, stop) =>
         {
             var outcomes = Enumerable.Range(0, count).Select(_ => new List<T>()).ToArray();
             while (await reader.ReadAsync(stop))
                 outcomes[reader.GetInt32(0) - 1].Add(row(reader));
             return outcomes;
-        }, cancel, grouped: true);
+        }, cancellationToken, grouped: true);
 
     private sealed record Claiming(OwnPush Push, IReadOnlyList<long> Paths, IReadOnlyList<Declaration> Declarations,
         IReadOnlyList<ObjectKey> Keys);

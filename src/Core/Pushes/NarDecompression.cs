@@ -24,19 +24,19 @@ internal sealed class NarDecompression : IAsyncDisposable
 
     /// <param name="compression">As in a narinfo.</param>
     /// <param name="file">Stays open.</param>
-    /// <param name="cancel">Ends the wait for a place.</param>
+    /// <param name="cancellationToken">Ends the wait for a place.</param>
     /// <returns>Null when this program cannot decompress it.</returns>
-    public static async Task<NarDecompression?> OpenAsync(string compression, Stream file, CancellationToken cancel)
+    public static async Task<NarDecompression?> OpenAsync(string compression, Stream file, CancellationToken cancellationToken)
     {
         if (compression is not ("zstd" or "xz"))
             return NarCompression.Decompress(compression, file) is { } nar ? new NarDecompression(nar, isLarge: false) : null;
         var start = new byte[XzHeader.MaxLength];
-        var read = await file.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancel);
+        var read = await file.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancellationToken);
         var window = compression == "zstd" ? ZstdFrames.WindowOf(start.AsSpan(0, read)) : XzHeader.DictionaryOf(start.AsSpan(0, read));
         // Of what does not tell, or is something else, more must not be taken either.
         var isLarge = window is not { } bytes || bytes > UsualWindow;
         if (isLarge)
-            await Large.WaitAsync(cancel);
+            await Large.WaitAsync(cancellationToken);
         try
         {
             var whole = new ContinuedStream(start.AsMemory(0, read), file);

@@ -12,7 +12,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>The transitions of a push, typed: one method, one statement.</summary>
 internal class PushCatalog(CatalogDatabase database)
 {
-    public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancel) =>
+    public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
         database.RunAsync(
             "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life)
@@ -24,19 +24,19 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                     .WithQuotas(opening.Quotas),
             ReadOpenedAsync,
-            cancel);
+            cancellationToken);
 
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            PushOptions options, CancellationToken cancel) =>
+            PushOptions options, CancellationToken cancellationToken) =>
         ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false,
-            options.Quotas, cancel);
+            options.Quotas, cancellationToken);
 
     /// <summary>The same for a push that describes its paths later.</summary>
     protected Task<List<Claim>> ClaimWithAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancel) =>
+            TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
                 "$17, $18, $19, $20)",
@@ -53,7 +53,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas),
             r => ReadClaim(r, 0),
-            cancel);
+            cancellationToken);
 
     /// <summary>
     /// Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has
@@ -62,7 +62,7 @@ internal class PushCatalog(CatalogDatabase database)
     /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
     public Task<List<(long Path, string Verdict, string? Publisher)>> CompareAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole,
-            CancellationToken cancel) =>
+            CancellationToken cancellationToken) =>
         database.ListAsync(
             "select path_id, verdict, publisher from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
@@ -71,24 +71,24 @@ internal class PushCatalog(CatalogDatabase database)
                 .With(declarations.Select(d => d.References.Count).ToArray()).With(declarations.SelectMany(d => d.References).ToArray())
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(isWhole ? declarations.Select(d => d.Digest).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
-            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancel);
+            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancellationToken);
 
     /// <summary>
     /// What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.
     /// </summary>
     public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
-        PushOptions options, CancellationToken cancel) =>
+        PushOptions options, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, " +
                 "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
             p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
                 .With(options.UrlLife).With(options.DefaultRate),
-            r => ReadClaim(r, 0), cancel);
+            r => ReadClaim(r, 0), cancellationToken);
 
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
     public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads,
         IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancel) =>
+        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).WithPush(push)
@@ -99,58 +99,58 @@ internal class PushCatalog(CatalogDatabase database)
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified),
             r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
-            cancel);
+            cancellationToken);
 
     /// <summary>Gives up claims of this push whose bytes have arrived and are wrong.</summary>
-    public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadToken> uploads, CancellationToken cancel) =>
+    public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadToken> uploads, CancellationToken cancellationToken) =>
         database.RunAsync(
             "select @fn@.refuse_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
             p => p.With(cache).WithPush(push).With(uploads.Select(u => u.Object).ToArray())
                 .With(uploads.Select(u => u.Key.ToString()).ToArray()).With(uploads.Select(u => u.NarHash.ToArray()).ToArray()),
-            cancel);
+            cancellationToken);
 
-    public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancel) =>
+    public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6)",
             p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller),
             r => ReadCommitted(r, 0),
-            cancel);
+            cancellationToken);
 
     public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select state, expires, lost from @fn@.renew_push($1, @fn@.push_of($1, $2, $3, $4), $5)",
             p => p.With(cache).WithPush(push).With(life),
             r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
-            cancel);
+            cancellationToken);
 
     /// <summary>Ends an open push.</summary>
-    public Task<int> EndAsync(int cache, OwnPush push, CancellationToken cancel) =>
+    public Task<int> EndAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.end_pushes($1, @fn@.push_of($1, $2, $3, $4), '0', 1, $3, $5)", p => p.With(cache).WithPush(push)
-            .WithAddress(push.Caller), r => r.GetInt32(0), cancel);
+            .WithAddress(push.Caller), r => r.GetInt32(0), cancellationToken);
 
     /// <summary>Ends up to <paramref name="limit"/> open pushes that lapsed so long ago.</summary>
-    public Task<int> EndLapsedAsync(int cache, TimeSpan lapsed, int limit, CancellationToken cancel) =>
+    public Task<int> EndLapsedAsync(int cache, TimeSpan lapsed, int limit, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.end_pushes($1, null, $2, $3)", p => p.With(cache).With(lapsed).With(limit), r =>
-            r.GetInt32(0), cancel);
+            r.GetInt32(0), cancellationToken);
 
     /// <summary>State and number of published paths; null when there is no such push.</summary>
-    public Task<(string State, int Published)?> StateAsync(int cache, OwnPush push, CancellationToken cancel) =>
+    public Task<(string State, int Published)?> StateAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
         database.RunAsync<(string, int)?>(
             "select state::text, published from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true)",
             p => p.With(cache).WithPush(push),
             async (r, stop) => await r.ReadAsync(stop) ? (r.GetString(0), r.GetInt32(1)) : null,
-            cancel);
+            cancellationToken);
 
     /// <summary>The pin that rides on a push.</summary>
-    public Task<PinName?> PinAsync(int cache, OwnPush push, CancellationToken cancel) =>
+    public Task<PinName?> PinAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
         database.RunAsync<PinName?>(
             "select pin ->> 'name' from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true) and pin is not null",
             p => p.With(cache).WithPush(push),
             async (r, stop) => await r.ReadAsync(stop) ? PinName.Parse(r.GetString(0)) : null,
-            cancel);
+            cancellationToken);
 
-    public Task<List<StorePathHash>> MissingAsync(int cache, IReadOnlyList<StorePathHash> paths, CancellationToken cancel) =>
+    public Task<List<StorePathHash>> MissingAsync(int cache, IReadOnlyList<StorePathHash> paths, CancellationToken cancellationToken) =>
         database.ListAsync(
             """
             select u.hash from unnest($2) with ordinality u(hash, ord)
@@ -158,50 +158,51 @@ internal class PushCatalog(CatalogDatabase database)
             order by u.ord
             """,
             p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r =>
-                StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+                StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancellationToken);
 
     /// <summary>Also of paths whose names are not known yet.</summary>
-    public Task<List<StorePathHash>> HashesAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+    public Task<List<StorePathHash>> HashesAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) =>
         database.ListAsync("select hash from store_path where id = any($1)", p => p.With(ids.ToArray()), r =>
-            StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancel);
+            StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancellationToken);
 
     /// <summary>Those of the paths that are being deleted.</summary>
-    public Task<List<StorePath>> DeletingAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+    public Task<List<StorePath>> DeletingAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select hash, name from store_path where id = any($1) and state = 'deleting'",
-            p => p.With(ids.ToArray()), r => new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), cancel);
+            p => p.With(ids.ToArray()), r => new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)),
+                cancellationToken);
 
-    public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancel) =>
+    public Task<List<(long Id, StorePath Path)>> PathsAsync(IReadOnlyList<long> ids, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select id, hash, name from store_path where id = any($1)",
             p => p.With(ids.ToArray()), r => (r.GetInt64(0), new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)),
-                r.GetString(2))), cancel);
+                r.GetString(2))), cancellationToken);
 
     /// <summary>
     /// Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free
     /// or overdue.
     /// </summary>
     public Task<List<(PushId Push, long Path)>> ArrivedAsync(int cache, IReadOnlyList<(PushId Push, long Path)> pairs, PushOptions options,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.ListAsync(
             "select push, path_id from @fn@.arrived_paths($1, $2, $3, $4)",
             p => p.With(cache).With(pairs.Select(x => x.Push.Value).ToArray()).With(pairs.Select(x => x.Path).ToArray())
                 .With(options.DefaultRate),
-            r => (new PushId(r.GetGuid(0)), r.GetInt64(1)), cancel);
+            r => (new PushId(r.GetGuid(0)), r.GetInt64(1)), cancellationToken);
 
     /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
-    public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancel) =>
+    public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancellationToken) =>
         database.ListAsync(
             """
             select u.id from unnest($2, $3) u(key, id) join object o on o.cache_id = $1 and o.key = u.key
             where o.multipart_id is distinct from u.id
             """,
             p => p.With(cache).With(open.Select(m => m.Key.ToString()).ToArray()).With(open.Select(m => m.UploadId).ToArray()), r =>
-                r.GetString(0), cancel);
+                r.GetString(0), cancellationToken);
 
-    protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancel)
+    protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
     {
-        await reader.ReadAsync(cancel);
+        await reader.ReadAsync(cancellationToken);
         var push = ReadOpened(reader, 0);
         push.Paths.AddRange(ReadOpenedPaths(reader, 0));
         return push;

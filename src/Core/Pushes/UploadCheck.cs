@@ -33,7 +33,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
     /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(
-        IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancel)
+        IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancellationToken)
     {
         var isRead = Reads;
         if (!isRead && uploads.FirstOrDefault(u => u.Report.FileHash is null).Report is { } unnamed)
@@ -50,7 +50,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 report.Md5, stop))
                 rejected[i] = Reject(report, "not-found",
                     "The parts do not make up the upload: one is missing, or is not what was reported.");
-        }, cancel);
+        }, cancellationToken);
 
         // 2. What is in the store: one listing per shared prefix, or one question per key. What is read anyway tells by itself.
         var found = new Dictionary<ObjectKey, ObjectInfo>();
@@ -59,14 +59,14 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             var keys = group.Select(u => u.Token.Key).ToHashSet();
             if (keys.Count >= ListingFrom && !store.IsLocal)
             {
-                await foreach (var info in store.ListAsync(group.Key, cancel))
+                await foreach (var info in store.ListAsync(group.Key, cancellationToken))
                     found[info.Key] = info;
                 continue;
             }
 
             foreach (var key in keys)
             {
-                if (await store.HeadAsync(key, cancel) is { } info)
+                if (await store.HeadAsync(key, cancellationToken) is { } info)
                     found[key] = info;
             }
         }
@@ -88,9 +88,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             if (rejected[i] is null && report.FileHash is { } reported && fileHash != reported)
                 rejected[i] = Reject(report, HashMismatch, $"The file's SHA-256 is {fileHash}, {reported} was reported.");
             fileHashes[i] = fileHash;
-        }, cancel);
+        }, cancellationToken);
 
-        await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancel);
+        await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancellationToken);
         return [.. rejected.Zip(fileHashes)];
     }
 
@@ -99,12 +99,12 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// hash what we compute where we read it.
     /// </summary>
     public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        if (!await store.CompleteMultipartAsync(token.Key, token.Multipart!, IObjectStore.SizeOfParts, md5, cancel))
+        if (!await store.CompleteMultipartAsync(token.Key, token.Multipart!, IObjectStore.SizeOfParts, md5, cancellationToken))
             return (Reject(id, "not-found",
                 "The parts do not make up the upload: one is missing, or is not what was reported; or the upload has ended."), null);
-        if (await store.HeadAsync(token.Key, cancel) is not { } info)
+        if (await store.HeadAsync(token.Key, cancellationToken) is not { } info)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (info.ETag is { } etag && MultipartETag(md5) is var expected
             && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
@@ -113,12 +113,12 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         Sha256Hash? fileHash = null;
         if (Reads)
         {
-            (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancel);
+            (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancellationToken);
             if (rejected is not null)
                 return (rejected, null);
         }
 
-        await store.SyncAsync([token.Key], cancel);
+        await store.SyncAsync([token.Key], cancellationToken);
         return (null, new CheckedUpload(token, fileHash, info.Size));
     }
 
@@ -138,9 +138,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
     /// <param name="judge">Asked first: why the object cannot be it.</param>
     private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token,
-        Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancel)
+        Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancellationToken)
     {
-        await using var body = await store.GetAsync(token.Key, null, cancel);
+        await using var body = await store.GetAsync(token.Key, null, cancellationToken);
         if (body is null)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (judge(body.Info) is { } rejected)
@@ -148,29 +148,29 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (body.Info.Size < ReadTwiceFrom)
         {
             await using var file = new HashingReadStream(body.Stream);
-            return await CheckNarAsync(id, token, file, cancel) is { } wrong ? (wrong, null) : (null, file.Finish());
+            return await CheckNarAsync(id, token, file, cancellationToken) is { } wrong ? (wrong, null) : (null, file.Finish());
         }
 
-        var fileHash = Task.Run(() => HashFileAsync(token.Key, cancel), cancel);
-        var refused = await CheckNarAsync(id, token, body.Stream, cancel);
+        var fileHash = Task.Run(() => HashFileAsync(token.Key, cancellationToken), cancellationToken);
+        var refused = await CheckNarAsync(id, token, body.Stream, cancellationToken);
         return await fileHash is { } hash && refused is null ? (null, hash)
             : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
     }
 
-    private async Task<Sha256Hash?> HashFileAsync(ObjectKey key, CancellationToken cancel)
+    private async Task<Sha256Hash?> HashFileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
-        await using var body = await store.GetAsync(key, null, cancel);
+        await using var body = await store.GetAsync(key, null, cancellationToken);
         if (body is null)
             return null;
         await using var file = new HashingReadStream(body.Stream);
-        await file.CopyToAsync(Stream.Null, ReadSize, cancel);
+        await file.CopyToAsync(Stream.Null, ReadSize, cancellationToken);
         return file.Finish();
     }
 
     /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
-    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancel)
+    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancellationToken)
     {
-        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancel)
+        await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
             ?? throw new InvalidOperationException("zstd is not known");
         var nar = opened.Nar;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -181,7 +181,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             // One buffer is decompressed into while the other is hashed: a large NAR has two processors. One byte more than declared tells
             // a bomb.
             while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
-                cancel) is > 0 and var read)
+                cancellationToken) is > 0 and var read)
             {
                 await hashed;
                 count += read;
@@ -231,7 +231,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         new() { Upload = id, Reason = reason, Detail = detail };
 
     private static Task ForEachAsync<T>(IReadOnlyList<T> items, int atOnce, Func<int, CancellationToken, Task> action,
-        CancellationToken cancel) =>
-        Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancel },
+        CancellationToken cancellationToken) =>
+        Parallel.ForAsync(0, items.Count, new ParallelOptions { MaxDegreeOfParallelism = atOnce, CancellationToken = cancellationToken },
             async (i, stop) => await action(i, stop));
 }

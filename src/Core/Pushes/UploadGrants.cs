@@ -12,7 +12,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     // S3 takes 10,000 parts; sizes are planned for 9,000, as compressed data can be a little larger than the NAR.
     private const int PlannedParts = 9_000;
     private const int FirstParts = 32;
-    private const int MostFirstParts = 100;
+    private const int MaxFirstParts = 100;
 
     /// <summary>Whether small NARs of many grants may come in one request.</summary>
     public bool TakesBatches => store.IsLocal;
@@ -21,11 +21,11 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
 
     /// <summary>One grant per distinct object of the claims, and its id for each.</summary>
     public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
         var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > SinglePutLimit && c.Multipart is null)],
-            PartSize, cancel);
+            PartSize, cancellationToken);
         var secret = caches.SecretOf(cache);
         var grants = new UploadGrant?[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
@@ -47,10 +47,11 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     /// twice.
     /// </summary>
     public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
-        IReadOnlyList<Claim> claims, CancellationToken cancel)
+        IReadOnlyList<Claim> claims, CancellationToken cancellationToken)
     {
         var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize, cancel);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize,
+            cancellationToken);
         var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
@@ -58,30 +59,31 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart
                 ?? multiparts.GetValueOrDefault(claim.Object));
             var parts = ((claim.NarSize - 1) / Niks3PartSize(claim.NarSize)) + 1;
-            grants[i] = (token, SignForNiks3(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MostFirstParts)));
+            grants[i] = (token, SignForNiks3(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MaxFirstParts)));
         });
         return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null).ToDictionary(x => x.First.Object, x => x.Second);
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>
     public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadToken token, int first, int count,
-        CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.Niks3Life, cancel) is { Multipart: not null } current
+        CancellationToken cancellationToken) =>
+        await CurrentAsync(cache, push, token, options.Niks3Life, cancellationToken) is { Multipart: not null } current
             ? SignForNiks3(current, first, count) : null;
 
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
     public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count,
-        CancellationToken cancel) =>
-        await CurrentAsync(cache, push, token, options.UrlLife, cancel) is { } current
+        CancellationToken cancellationToken) =>
+        await CurrentAsync(cache, push, token, options.UrlLife, cancellationToken) is { } current
             ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
 
-    private async Task<UploadToken?> CurrentAsync(int cache, OwnPush push, UploadToken token, TimeSpan life, CancellationToken cancel)
+    private async Task<UploadToken?> CurrentAsync(int cache, OwnPush push, UploadToken token, TimeSpan life,
+        CancellationToken cancellationToken)
     {
         var rows = await database.ListAsync(
             "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, @fn@.push_of($1, $2, $3, $4), $5, $6)",
             p => p.With(cache).WithPush(push).With(token.Object).With(life),
             r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)),
-                r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancel);
+                r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancellationToken);
         return rows.Count == 0 ? null : rows[0];
     }
 
@@ -103,15 +105,22 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     // No coder makes a NAR that much larger.
-    private static long LargestFile(long narSize) => narSize + narSize / 8 + (64 << 10);
+    private static long MaxFile(long narSize) => narSize + narSize / 8 + (64 << 10);
 
     private UploadGrant Sign(string id, UploadToken token, int first, int count)
     {
         if (token.Multipart is null)
         {
-            var put = store.SignPut(token.Key, LargestFile(token.NarSize), options.UrlLife);
-            return new UploadGrant { Id = id, Url = put.Url, Headers = put.Headers, Md5 = !store.IsLocal,
-                ServerHashes = UploadCheck.Hashes(store, options), Expires = put.Expires };
+            var put = store.SignPut(token.Key, MaxFile(token.NarSize), options.UrlLife);
+            return new UploadGrant
+            {
+                Id = id,
+                Url = put.Url,
+                Headers = put.Headers,
+                Md5 = !store.IsLocal,
+                ServerHashes = UploadCheck.Hashes(store, options),
+                Expires = put.Expires
+            };
         }
 
         var partSize = PartSize(token.NarSize);
@@ -136,22 +145,25 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     private async Task<Dictionary<long, string>> OpenMultipartsAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
-        Func<long, long> partSize, CancellationToken cancel)
+        Func<long, long> partSize, CancellationToken cancellationToken)
     {
         if (claims.Count == 0)
             return [];
         var opened = new string[claims.Count];
-        await Parallel.ForAsync(0, claims.Count, new ParallelOptions { MaxDegreeOfParallelism = options.MultipartsAtOnce,
-            CancellationToken = cancel }, async (i, stop) =>
+        await Parallel.ForAsync(0, claims.Count, new ParallelOptions
+        {
+            MaxDegreeOfParallelism = options.MultipartsAtOnce,
+            CancellationToken = cancellationToken
+        }, async (i, stop) =>
             opened[i] = await store.BeginMultipartAsync(ObjectKey.Parse(claims[i].Key!), partSize(claims[i].NarSize), stop));
         var noted = await database.ListAsync(
             "select object_id, multipart_id from @fn@.upload_multiparts(@fn@.push_of($1, $2, $3, $4), $5, $6)",
             p => p.With(cache).WithPush(push).With(claims.Select(c => c.Object).ToArray()).With(opened),
-            r => (Object: r.GetInt64(0), Multipart: r.IsDBNull(1) ? null : r.GetString(1)), cancel);
+            r => (Object: r.GetInt64(0), Multipart: r.IsDBNull(1) ? null : r.GetString(1)), cancellationToken);
         for (var i = 0; i < noted.Count; i++)
         {
             if (noted[i].Multipart != opened[i])
-                await store.AbortMultipartAsync(ObjectKey.Parse(claims[i].Key!), opened[i], cancel);
+                await store.AbortMultipartAsync(ObjectKey.Parse(claims[i].Key!), opened[i], cancellationToken);
         }
 
         return noted.Where(n => n.Multipart is not null).ToDictionary(n => n.Object, n => n.Multipart!);

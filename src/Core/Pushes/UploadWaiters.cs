@@ -24,7 +24,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
 
     /// <summary>Returns when one of the paths has something new, or the time is over.</summary>
     public async Task WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var waiter = new Waiter(cacheId, push, claims, time.GetTimestamp());
         lock (_gate)
@@ -49,9 +49,9 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
 
         try
         {
-            await waiter.Woken.Task.WaitAsync(timeout, time, cancel);
+            await waiter.Woken.Task.WaitAsync(timeout, time, cancellationToken);
             if (waiter.Uploaders.Count > 0)
-                await Task.Delay(timeout < Linger ? timeout : Linger, time, cancel);
+                await Task.Delay(timeout < Linger ? timeout : Linger, time, cancellationToken);
         }
         catch (TimeoutException)
         {

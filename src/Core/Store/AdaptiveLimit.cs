@@ -23,7 +23,7 @@ internal sealed class AdaptiveLimit(int most)
     }
 
     /// <summary>Waits for a place. Each must be given back with <see cref="Release"/>.</summary>
-    public async Task AcquireAsync(CancellationToken cancel)
+    public async Task AcquireAsync(CancellationToken cancellationToken)
     {
         LinkedListNode<TaskCompletionSource> node;
         lock (_lock)
@@ -37,7 +37,7 @@ internal sealed class AdaptiveLimit(int most)
             node = _waiting.AddLast(new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         }
 
-        using var _ = cancel.Register(() =>
+        using var _ = cancellationToken.Register(() =>
         {
             lock (_lock)
             {
@@ -46,7 +46,7 @@ internal sealed class AdaptiveLimit(int most)
                 _waiting.Remove(node);
             }
 
-            node.Value.SetCanceled(cancel);
+            node.Value.SetCanceled(cancellationToken);
         });
         await node.Value.Task;
     }

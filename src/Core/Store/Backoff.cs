@@ -6,10 +6,10 @@ namespace OrleansCache.Core.Store;
 internal static class Backoff
 {
     private const double FirstMilliseconds = 50;
-    private const double MostMilliseconds = 3_000;
+    private const double MaxMilliseconds = 3_000;
 
     /// <param name="attempt">0 after the first failure.</param>
     public static TimeSpan Pause(int attempt) =>
-        TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * Math.Min(MostMilliseconds,
+        TimeSpan.FromMilliseconds(Random.Shared.NextDouble() * Math.Min(MaxMilliseconds,
             FirstMilliseconds * Math.Pow(2, Math.Min(attempt, 10))));
 }

@@ -9,7 +9,7 @@ internal static class BodyCopy
 
     /// <returns>False when the body was shorter or longer than declared.</returns>
     public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         // One byte more than declared is asked for: it shows the end, or a body that is too long.
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length) + 1);
@@ -19,7 +19,7 @@ internal static class BodyCopy
             while (true)
             {
                 var want = (int)Math.Min(buffer.Length - 1, length - received) + 1;
-                var read = await body.ReadAtLeastAsync(buffer.AsMemory(0, want), want, throwOnEndOfStream: false, cancel);
+                var read = await body.ReadAtLeastAsync(buffer.AsMemory(0, want), want, throwOnEndOfStream: false, cancellationToken);
                 if (received + read > length)
                     return false;
                 if (read > 0)

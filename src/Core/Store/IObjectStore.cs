@@ -10,16 +10,16 @@ namespace OrleansCache.Core.Store;
 public interface IObjectStore
 {
     /// <summary>Size and ETag of an object; null when there is none.</summary>
-    Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel);
+    Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken);
 
     /// <summary>
     /// The object's bytes, or a range of them (of length zero when the object has no such bytes); null when there is no object. The caller
     /// disposes of it.
     /// </summary>
-    Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel);
+    Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken);
 
     /// <summary>All objects whose key begins with <paramref name="prefix"/> (may be empty), in key order.</summary>
-    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
+    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancellationToken);
 
     /// <summary>
     /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock):
@@ -30,7 +30,7 @@ public interface IObjectStore
     /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no
     /// such bucket, no space), and every attempt was answered: nothing was done.</exception>
     Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel);
+        CancellationToken cancellationToken);
 
     /// <summary>
     /// Prepares writes of many well-known keys: whatever can be done before one of them is seen has been done when this returns (a
@@ -39,23 +39,24 @@ public interface IObjectStore
     /// in.
     /// </summary>
     /// <exception cref="ObjectStoreException">As for <see cref="PutAsync"/>; nothing was done.</exception>
-    Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel) =>
+    Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancellationToken) =>
         Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
 
     /// <summary>
     /// Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One
     /// outcome per key, in order; a refusal is one, too.
     /// </summary>
-    Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel);
+    Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken);
 
     /// <summary>
     /// Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they
     /// are there.
     /// </summary>
-    Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel);
+    Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken);
 
     /// <summary>Writes a minted key that has no object yet. Sent again after a lost answer, the same bytes succeed again.</summary>
-    Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel);
+    Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 
     /// <summary>Writes one part of an open multipart upload, as an upload through its URL does.</summary>
     /// <param name="key">The key that the upload is for.</param>
@@ -63,8 +64,9 @@ public interface IObjectStore
     /// <param name="partSize">The one it was begun with.</param>
     /// <param name="number">From 1.</param>
     /// <param name="body">Of the part size, but for the last part.</param>
-    /// <param name="cancel">Stops it.</param>
-    Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel);
+    /// <param name="cancellationToken">Stops it.</param>
+    Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancellationToken);
 
     /// <summary>
     /// A URL for one PUT of the whole object, valid for <paramref name="life"/>. It carries <c>If-None-Match: *</c> where the store knows
@@ -79,7 +81,7 @@ public interface IObjectStore
     bool PutsOnce => true;
 
     /// <summary>Opens a multipart upload and returns its id.</summary>
-    Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel);
+    Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken);
 
     /// <summary>URLs for parts <paramref name="first"/> … of an open multipart upload.</summary>
     IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life);
@@ -93,13 +95,14 @@ public interface IObjectStore
     /// <paramref name="partMd5"/>[i] (lower-case hex); a local store does not look at that, as what it holds is hashed whole afterwards.
     /// False when there is no such upload any more or the parts do not match, and no finished object either.
     /// </summary>
-    Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5, CancellationToken cancel);
+    Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
+        CancellationToken cancellationToken);
 
     /// <summary>Discards an open multipart upload and its parts; nothing when it is gone.</summary>
-    Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel);
+    Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken);
 
     /// <summary>All open multipart uploads.</summary>
-    IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel);
+    IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// What keeps writes from succeeding although reads do, in a sentence that may be told to everybody; null when nothing is known.
@@ -117,7 +120,7 @@ public interface IObjectStore
 public interface IStagedWrites : IAsyncDisposable
 {
     /// <summary>Makes the write with this index, once; otherwise as <see cref="IObjectStore.PutAsync"/>.</summary>
-    Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancel);
+    Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancellationToken);
 }
 
 /// <summary>A body for a well-known key.</summary>

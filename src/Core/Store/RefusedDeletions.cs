@@ -11,8 +11,8 @@ namespace OrleansCache.Core.Store;
 /// </summary>
 internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger)
 {
-    private const int MostKeys = 10_000;
-    private const int MostNamed = 5;
+    private const int MaxKeys = 10_000;
+    private const int MaxNamed = 5;
     private static readonly TimeSpan Believed = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LogInterval = TimeSpan.FromMinutes(10);
 
@@ -23,7 +23,7 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
 
     public void Note(ObjectKey key, StoreAnswer answer)
     {
-        if (_refused.Count < MostKeys || _refused.ContainsKey(key))
+        if (_refused.Count < MaxKeys || _refused.ContainsKey(key))
             _refused[key] = (answer, time.GetTimestamp());
         var now = time.GetTimestamp();
         if (_logged.TryGetValue(answer.Code, out var last) && time.GetElapsedTime(last, now) < LogInterval)
@@ -52,9 +52,9 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
         var all = All().ToList();
         if (all.Count == 0)
             return null;
-        var named = string.Join(", ", all.Take(MostNamed).Select(r => $"{r.Key} ({r.Answer.Code})"));
+        var named = string.Join(", ", all.Take(MaxNamed).Select(r => $"{r.Key} ({r.Answer.Code})"));
         return $"The object store refuses to delete " +
-            $"{named}{(all.Count > MostNamed ? $" and {(_refused.Count >= MostKeys ? "at least " : "")}{all.Count - MostNamed} more" : "")}. {all[0].Answer.Sentence}";
+            $"{named}{(all.Count > MaxNamed ? $" and {(_refused.Count >= MaxKeys ? "at least " : "")}{all.Count - MaxNamed} more" : "")}. {all[0].Answer.Sentence}";
     }
 
     private IEnumerable<(ObjectKey Key, StoreAnswer Answer)> All()

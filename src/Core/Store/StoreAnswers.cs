@@ -137,8 +137,11 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
 
     /// <summary>The same to a request that has no object such an answer could be about.</summary>
     internal StoreAnswer AsRefusal() => Step != StoreStep.Understand ? this
-        : this with { Step = StoreStep.Tell,
-            Sentence = "That is no answer to such a request. Is --s3-endpoint the URL of the store's S3 service?" };
+        : this with
+        {
+            Step = StoreStep.Tell,
+            Sentence = "That is no answer to such a request. Is --s3-endpoint the URL of the store's S3 service?"
+        };
 
     /// <summary>How the metric of store requests counts it.</summary>
     internal string Outcome => Step is StoreStep.Repeat or StoreStep.Ask ? StoreCall.Failed : StoreCall.Refused;

@@ -32,7 +32,7 @@ internal readonly struct StoreCall
     }
 
     /// <summary>Runs a call that is answered by a value, or by null or an exception.</summary>
-    public static async Task<T> RunAsync<T>(string operation, object what, Func<Task<T>> call, CancellationToken cancel)
+    public static async Task<T> RunAsync<T>(string operation, object what, Func<Task<T>> call, CancellationToken cancellationToken)
     {
         var observed = Begin(operation, what);
         var outcome = Failed;
@@ -44,7 +44,7 @@ internal readonly struct StoreCall
         }
         finally
         {
-            observed.End(cancel.IsCancellationRequested ? null : outcome);
+            observed.End(cancellationToken.IsCancellationRequested ? null : outcome);
         }
     }
 

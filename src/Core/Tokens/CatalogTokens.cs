@@ -13,7 +13,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
 {
     private const int MaxNameLength = 64;
     private const int MaxPatterns = 100;
-    private const double MostSeconds = 100 * 366 * 86_400d;
+    private const double MaxSeconds = 100 * 366 * 86_400d;
 
     private const string Columns = "t.id, t.name, t.scopes, t.pins, t.created, t.expires, t.revoked, t.used, t.trust_group";
 
@@ -21,7 +21,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
 
     public ITokens As(Caller other) => new CatalogTokens(caches, database, other);
 
-    public async Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
+    public async Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         Check(request);
@@ -43,7 +43,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
                     NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null, NpgsqlDbType.Interval)
                 .WithNullable(request.Group, NpgsqlDbType.Text).With(_caller.Publisher).WithAddress(_caller),
-            ReadToken, cancel);
+            ReadToken, cancellationToken);
         return made.Count > 0
             ? new CreatedToken { Token = made[0], Secret = secret }
             : throw new CacheProblemException(ProblemKind.TokenExists,
@@ -51,14 +51,14 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
                     "another: a secret is told only once. Else take another name.");
     }
 
-    public async Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel) => new()
+    public async Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancellationToken) => new()
     {
         Tokens = await database.ListAsync(
             $"""select {Columns} from token t where t.cache_id = $1 and (t.revoked is null or $2) order by t.name collate "C", t.id""",
-            p => p.With(caches.IdOf(cache)).With(revokedToo), ReadToken, cancel),
+            p => p.With(caches.IdOf(cache)).With(revokedToo), ReadToken, cancellationToken),
     };
 
-    public async Task RevokeAsync(CacheName cache, long id, CancellationToken cancel)
+    public async Task RevokeAsync(CacheName cache, long id, CancellationToken cancellationToken)
     {
         var revoked = await database.ListAsync(
             """
@@ -69,14 +69,14 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
                 select $1, $3, $4, 'token.revoke', 'token:' || t.id, jsonb_build_object('name', t.name) from t)
             select t.id from token t where t.cache_id = $1 and t.id = $2
             """,
-            p => p.With(caches.IdOf(cache)).With(id).With(_caller.Publisher).WithAddress(_caller), r => r.GetInt64(0), cancel);
+            p => p.With(caches.IdOf(cache)).With(id).With(_caller.Publisher).WithAddress(_caller), r => r.GetInt64(0), cancellationToken);
         if (revoked.Count == 0)
             throw new CacheProblemException(ProblemKind.UnknownToken, $"There is no token {id} in cache '{cache}'.");
         await database.RunAsync("select @fn@.end_pushes_of($1, $2)", p => p.With(caches.IdOf(cache))
-            .With(ValidToken.PublisherOf(id)), cancel);
+            .With(ValidToken.PublisherOf(id)), cancellationToken);
     }
 
-    public async Task<ValidToken?> FindAsync(string secret, CancellationToken cancel)
+    public async Task<ValidToken?> FindAsync(string secret, CancellationToken cancellationToken)
     {
         if (!TokenSecret.TryDigest(secret, out var digest))
             return null;
@@ -88,21 +88,21 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             """,
             p => p.With(digest),
             r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2),
-                Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancel);
+                Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancellationToken);
         if (found.Count == 0)
             return null;
         if (found[0].IsStale)
-            await NoteUseAsync(found[0].Token.Id, cancel);
+            await NoteUseAsync(found[0].Token.Id, cancellationToken);
         return found[0].Token;
     }
 
     // Who comes while another is at it passes by.
-    private Task NoteUseAsync(long id, CancellationToken cancel) => database.RunAsync(
+    private Task NoteUseAsync(long id, CancellationToken cancellationToken) => database.RunAsync(
         """
         update token t set used = clock_timestamp()
         where t.id = (select u.id from token u where u.id = $1 and (u.used is null or u.used < clock_timestamp() - interval '10 minutes') for no key update skip locked)
         """,
-        p => p.With(id), cancel);
+        p => p.With(id), cancellationToken);
 
     /// <exception cref="CacheProblemException">It asks for what no token can be.</exception>
     private static void Check(CreateToken request)
@@ -117,7 +117,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             throw Bad("pins says which pins the scope 'pin' is for: ask for that scope too.");
         if (request.Pins is { Count: 0 or > MaxPatterns })
             throw Bad($"pins has 1 to {MaxPatterns} patterns; leave it out for all pins.");
-        if (request.ExpiresSeconds is { } seconds && seconds is not (> 0 and <= MostSeconds))
+        if (request.ExpiresSeconds is { } seconds && seconds is not (> 0 and <= MaxSeconds))
             throw Bad("expiresSeconds is more than 0, and at most a hundred years.");
     }
 

@@ -18,7 +18,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     public async Task<PublishedPaths> ListPathsAsync(CacheName cache, string publisher, DateTimeOffset? since, string? after, int limit,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         if (limit is < 1 or > MaxPage)
@@ -26,121 +26,124 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         var from = 0L;
         if (after is not null && !long.TryParse(after, NumberStyles.None, CultureInfo.InvariantCulture, out from))
             throw Bad("after is what the page before answered as next.");
-        var rows = await catalog.PathsAsync(id, publisher, since, from, limit + 1, cancel);
+        var rows = await catalog.PathsAsync(id, publisher, since, from, limit + 1, cancellationToken);
         var page = rows.Take(limit).ToList();
         return new PublishedPaths { Paths = page.ConvertAll(r => r.Path), Next = rows.Count > limit ? page[^1].Cursor : null };
     }
 
     public async Task<Eviction> EvictAsync(CacheName cache, EvictRequest request, Caller caller, OperationId operation, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         Check(request);
         if (request.DryRun)
-            return await PlanAsync(cache, id, request, cancel);
+            return await PlanAsync(cache, id, request, cancellationToken);
 
         var digest = Digest(request);
-        var eviction = await catalog.FindAsync(id, caller.Scope(operation), cancel);
+        var eviction = await catalog.FindAsync(id, caller.Scope(operation), cancellationToken);
         if (eviction is null)
         {
-            eviction = await catalog.StartAsync(id, caller.Scope(operation), digest, await SelectAsync(cache, id, request, cancel),
-                request.Nar, request.By, request.Reason, caller, Withdrawer.Lease, cancel);
+            eviction = await catalog.StartAsync(id, caller.Scope(operation), digest,
+                await SelectAsync(cache, id, request, cancellationToken),
+                request.Nar, request.By, request.Reason, caller, Withdrawer.Lease, cancellationToken);
             LogBegun(eviction.Id, cache, caller.Publisher, eviction.Paths.Length);
         }
 
         if (!eviction.Digest.AsSpan().SequenceEqual(digest))
             throw new CacheProblemException(ProblemKind.KeyReused, "This Idempotency-Key belongs to another eviction. Use a new key.");
         if (!eviction.IsFinished)
-            await JoinAsync(FinishAsync(id, eviction.Id, stopping), patience, cancel);
-        return await DescribeAsync(id, await catalog.FindAsync(eviction.Id, cancel), cancel);
+            await JoinAsync(FinishAsync(id, eviction.Id, stopping), patience, cancellationToken);
+        return await DescribeAsync(id, await catalog.FindAsync(eviction.Id, cancellationToken), cancellationToken);
     }
 
-    public async Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancel) =>
-        new() { Bars = await catalog.BarsAsync(caches.IdOf(cache), liftedToo, cancel) };
+    public async Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancellationToken) =>
+        new() { Bars = await catalog.BarsAsync(caches.IdOf(cache), liftedToo, cancellationToken) };
 
-    public async Task LiftAsync(CacheName cache, long bar, Caller caller, CancellationToken cancel)
+    public async Task LiftAsync(CacheName cache, long bar, Caller caller, CancellationToken cancellationToken)
     {
-        if (!await catalog.LiftAsync(caches.IdOf(cache), bar, caller, cancel))
+        if (!await catalog.LiftAsync(caches.IdOf(cache), bar, caller, cancellationToken))
             throw new CacheProblemException(ProblemKind.UnknownBar,
                 $"There is no bar {bar.ToString(CultureInfo.InvariantCulture)} in cache '{cache}'.");
         LogLifted(bar, cache, caller.Publisher);
     }
 
     /// <summary>The housekeeper's: goes on with what nobody goes on with.</summary>
-    public async Task ResumeAsync(int cache, CancellationToken cancel)
+    public async Task ResumeAsync(int cache, CancellationToken cancellationToken)
     {
-        foreach (var id in await catalog.AdoptAsync(cache, Withdrawer.Lease, cancel))
+        foreach (var id in await catalog.AdoptAsync(cache, Withdrawer.Lease, cancellationToken))
         {
             LogResumed(id);
-            if (!await withdrawer.AdvanceAsync(cache, id, cancel))
-                await catalog.LeaseAsync(id, TimeSpan.Zero, cancel);
+            if (!await withdrawer.AdvanceAsync(cache, id, cancellationToken))
+                await catalog.LeaseAsync(id, TimeSpan.Zero, cancellationToken);
         }
     }
 
-    private async Task FinishAsync(int cache, long eviction, CancellationToken cancel)
+    private async Task FinishAsync(int cache, long eviction, CancellationToken cancellationToken)
     {
-        while (!await withdrawer.AdvanceAsync(cache, eviction, cancel))
+        while (!await withdrawer.AdvanceAsync(cache, eviction, cancellationToken))
         {
-            await Task.Delay(Pause, time, cancel);
-            await catalog.LeaseAsync(eviction, Withdrawer.Lease, cancel);
+            await Task.Delay(Pause, time, cancellationToken);
+            await catalog.LeaseAsync(eviction, Withdrawer.Lease, cancellationToken);
         }
     }
 
     // Goes on without the request: the catalog owns it.
-    private static async Task JoinAsync(Task finishing, TimeSpan patience, CancellationToken cancel)
+    private static async Task JoinAsync(Task finishing, TimeSpan patience, CancellationToken cancellationToken)
     {
         try
         {
-            await finishing.WaitAsync(patience, cancel);
+            await finishing.WaitAsync(patience, cancellationToken);
         }
         catch (Exception e) when (e
             is TimeoutException or ObjectStoreException or CacheProblemException { IsOutage: true } or OperationCanceledException
-            && !cancel.IsCancellationRequested)
+            && !cancellationToken.IsCancellationRequested)
         {
             // The housekeeper has it.
         }
     }
 
-    private async Task<List<(long Id, bool Chosen)>> SelectAsync(CacheName cache, int id, EvictRequest request, CancellationToken cancel)
+    private async Task<List<(long Id, bool Chosen)>> SelectAsync(CacheName cache, int id, EvictRequest request,
+        CancellationToken cancellationToken)
     {
-        if (request.Paths is { } paths && await catalog.UnknownAsync(id, paths, cancel) is { Count: > 0 } unknown)
+        if (request.Paths is { } paths && await catalog.UnknownAsync(id, paths, cancellationToken) is { Count: > 0 } unknown)
             throw new CacheProblemException(ProblemKind.UnknownPath,
                 $"{unknown[0]}{(unknown.Count > 1 ? $" and {unknown.Count - 1} more are" : " is")} not in the cache '{cache}' and never " +
                 "was. Nothing was done.", unknown);
-        var selected = await catalog.SelectAsync(id, request, cancel);
+        var selected = await catalog.SelectAsync(id, request, cancellationToken);
         if (selected.Count == 0)
             throw new CacheProblemException(ProblemKind.UnknownPath,
                 $"Nothing in the cache '{cache}' was published by '{request.By}'{(request.Since is { } since ? $" since {since:u}" : "")}.");
         // Who has the same bytes goes with it.
         var known = selected.Select(s => s.Id).ToHashSet();
-        var users = await catalog.UsersAsync(id, await catalog.ObjectsAsync(known, cancel), cancel);
+        var users = await catalog.UsersAsync(id, await catalog.ObjectsAsync(known, cancellationToken), cancellationToken);
         return [.. selected, .. users.Where(known.Add).Select(u => (u, false))];
     }
 
-    private async Task<Eviction> PlanAsync(CacheName cache, int id, EvictRequest request, CancellationToken cancel)
+    private async Task<Eviction> PlanAsync(CacheName cache, int id, EvictRequest request, CancellationToken cancellationToken)
     {
-        var selected = await SelectAsync(cache, id, request, cancel);
+        var selected = await SelectAsync(cache, id, request, cancellationToken);
         long[] named = [.. selected.Select(s => s.Id)];
-        long[] all = [.. named, .. await catalog.ReferrersAsync(id, named, cancel)];
+        long[] all = [.. named, .. await catalog.ReferrersAsync(id, named, cancellationToken)];
         return new Eviction
         {
             State = EvictionState.Planned,
             Total = all.Length,
-            Paths = await catalog.DescribeAsync(all, named, [.. selected.Where(s => s.Chosen).Select(s => s.Id)], cancel),
-            Pins = await catalog.PinsAsync(id, all, cancel),
+            Paths = await catalog.DescribeAsync(all, named, [.. selected.Where(s => s.Chosen).Select(s => s.Id)], cancellationToken),
+            Pins = await catalog.PinsAsync(id, all, cancellationToken),
             WaitsFor = [],
         };
     }
 
-    private async Task<Eviction> DescribeAsync(int cache, EvictionRow row, CancellationToken cancel) => new()
+    private async Task<Eviction> DescribeAsync(int cache, EvictionRow row, CancellationToken cancellationToken) => new()
     {
         Id = row.Id,
         State = row.IsFinished ? EvictionState.Done : EvictionState.Running,
         Total = row.Found.Length,
-        Paths = await catalog.DescribeAsync(row.Found, row.Paths, await catalog.ChosenAsync(cache, row.Paths, cancel), cancel),
-        Pins = await catalog.PinsAsync(cache, row.Found, cancel),
+        Paths = await catalog.DescribeAsync(row.Found, row.Paths, await catalog.ChosenAsync(cache, row.Paths, cancellationToken),
+            cancellationToken),
+        Pins = await catalog.PinsAsync(cache, row.Found, cancellationToken),
         Refusal = row.IsFinished ? null : refused.Describe(),
-        WaitsFor = row.IsFinished ? [] : (await catalog.WaitsAsync(cache, row.Id, cancel)).ConvertAll(p => p.ToString()),
+        WaitsFor = row.IsFinished ? [] : (await catalog.WaitsAsync(cache, row.Id, cancellationToken)).ConvertAll(p => p.ToString()),
     };
 
     private static void Check(EvictRequest request)

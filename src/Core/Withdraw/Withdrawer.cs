@@ -18,56 +18,56 @@ internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
     private const int Batch = 1_000;
 
     /// <summary>Does what can be done now. False: it waits for a commit or for the bucket, and is to be called again.</summary>
-    public async Task<bool> AdvanceAsync(int cache, long id, CancellationToken cancel)
+    public async Task<bool> AdvanceAsync(int cache, long id, CancellationToken cancellationToken)
     {
-        var eviction = await catalog.FindAsync(id, cancel);
+        var eviction = await catalog.FindAsync(id, cancellationToken);
         if (eviction.IsFinished)
             return true;
         while (!eviction.IsClosed)
         {
-            if (!await CloseAsync(cache, eviction, cancel))
+            if (!await CloseAsync(cache, eviction, cancellationToken))
                 return false;
-            eviction = await catalog.FindAsync(id, cancel);
+            eviction = await catalog.FindAsync(id, cancellationToken);
         }
 
         // 4.
-        var rest = ReferenceOrder.ReferrersFirst(await catalog.RestAsync(id, cancel));
+        var rest = ReferenceOrder.ReferrersFirst(await catalog.RestAsync(id, cancellationToken));
         foreach (var batch in rest.Chunk(Batch))
-            await catalog.CondemnAsync(cache, id, batch, cancel);
+            await catalog.CondemnAsync(cache, id, batch, cancellationToken);
 
         // 5.
         foreach (var batch in rest.Chunk(Batch))
-            await catalog.DoomAsync(cache, id, batch, cancel);
-        await deletions.RunAsync(cache, cancel);
+            await catalog.DoomAsync(cache, id, batch, cancellationToken);
+        await deletions.RunAsync(cache, cancellationToken);
 
         // 6.
-        await catalog.TakeObjectsAsync(cache, id, await catalog.UsedAsync(cache, eviction.Objects, cancel), cancel);
-        await deletions.RunAsync(cache, cancel);
-        return await catalog.EndAsync(cache, id, cancel);
+        await catalog.TakeObjectsAsync(cache, id, await catalog.UsedAsync(cache, eviction.Objects, cancellationToken), cancellationToken);
+        await deletions.RunAsync(cache, cancellationToken);
+        return await catalog.EndAsync(cache, id, cancellationToken);
     }
 
     // One round; false when it has to wait.
-    private async Task<bool> CloseAsync(int cache, EvictionRow eviction, CancellationToken cancel)
+    private async Task<bool> CloseAsync(int cache, EvictionRow eviction, CancellationToken cancellationToken)
     {
-        await catalog.LeaseAsync(eviction.Id, Lease, cancel);
+        await catalog.LeaseAsync(eviction.Id, Lease, cancellationToken);
 
         // 2.
-        if ((await catalog.WaitsAsync(cache, eviction.Id, cancel)).Count > 0)
+        if ((await catalog.WaitsAsync(cache, eviction.Id, cancellationToken)).Count > 0)
             return false;
 
         // 3.
-        var users = await catalog.UsersAsync(cache, eviction.Objects, cancel);
+        var users = await catalog.UsersAsync(cache, eviction.Objects, cancellationToken);
         if (users.Count > 0)
         {
-            await catalog.BarAsync(cache, eviction.Id, users, cancel);
+            await catalog.BarAsync(cache, eviction.Id, users, cancellationToken);
             return true;
         }
 
-        var found = await catalog.ReferrersAsync(cache, eviction.Found, cancel);
+        var found = await catalog.ReferrersAsync(cache, eviction.Found, cancellationToken);
         if (found.Count > 0)
-            await catalog.AddAsync(eviction.Id, found, cancel);
+            await catalog.AddAsync(eviction.Id, found, cancellationToken);
         else
-            await catalog.CloseAsync(eviction.Id, eviction.Found.Length, cancel);
+            await catalog.CloseAsync(eviction.Id, eviction.Found.Length, cancellationToken);
         return true;
     }
 }

@@ -84,10 +84,10 @@ public sealed record Credential(string Id, Scopes Scopes)
 
     /// <summary>Whoever opened a push: the pin that rides on it is set by who commits it.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: not that pin.</exception>
-    public async Task DemandPinOfAsync(IPushes pushes, CacheName cache, PushId push, CancellationToken cancel)
+    public async Task DemandPinOfAsync(IPushes pushes, CacheName cache, PushId push, CancellationToken cancellationToken)
     {
         var allowsAll = Has(Scopes.Pin) && Pins is null;
-        if (!allowsAll && await pushes.PinAsync(cache, push, cancel) is { } pin)
+        if (!allowsAll && await pushes.PinAsync(cache, push, cancellationToken) is { } pin)
             DemandPin(pin);
     }
 

@@ -13,7 +13,7 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
 {
-    private const int MostGood = 20_000;
+    private const int MaxGood = 20_000;
     private const int Ipv6Network = 8;
 
     private readonly Lock _lock = new();
@@ -59,7 +59,7 @@ internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
                 return;
             }
 
-            if (_good.Count == MostGood && !_good.Contains(digest))
+            if (_good.Count == MaxGood && !_good.Contains(digest))
                 _good.Clear();
             _good.Add(digest);
         }

@@ -8,13 +8,14 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredentials
 {
-    public async ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel)
+    public async ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken)
     {
-        if (await file.FindAsync(secret, cancel) is { } known)
+        if (await file.FindAsync(secret, cancellationToken) is { } known)
             return known;
-        return secret is not null && await tokens.FindAsync(secret, cancel) is { } token
+        return secret is not null && await tokens.FindAsync(secret, cancellationToken) is { } token
             ? new Credential(ValidToken.PublisherOf(token.Id), token.Scopes.Aggregate(Scopes.None, (all, scope) =>
-                all | Of(scope))) { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
+                all | Of(scope)))
+            { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
             : null;
     }
 

@@ -48,7 +48,7 @@ public sealed class TokenFile : ICredentials
                 $"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");
     }
 
-    public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) =>
+    public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken) =>
         ValueTask.FromResult(secret is null ? _anonymous : Find(Digest(secret)));
 
     public bool IsKnown(string secret) => Find(Digest(secret)) is not null;

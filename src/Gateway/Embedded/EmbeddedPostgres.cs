@@ -37,8 +37,13 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             folder = $"/proc/self/fd/{_socketFolder.DangerousGetHandle()}";
         }
 
-        ConnectionString = new NpgsqlConnectionStringBuilder { Host = folder, Username = Name, Database = Name,
-            MaxPoolSize = 60 }.ConnectionString;
+        ConnectionString = new NpgsqlConnectionStringBuilder
+        {
+            Host = folder,
+            Username = Name,
+            Database = Name,
+            MaxPoolSize = 60
+        }.ConnectionString;
         // A thread of its own, not the pool's: the kernel stops PostgreSQL when the thread that started it ends, which must be only when we
         // do.
         _supervisor = new Thread(Supervise) { IsBackground = true, Name = "postgres" };
@@ -51,9 +56,9 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     /// </summary>
     /// <param name="folder">Absolute; holds the cluster and the socket.</param>
     /// <param name="logger">Gets the server's own log too.</param>
-    /// <param name="cancel">Gives up and stops it again.</param>
+    /// <param name="cancellationToken">Gives up and stops it again.</param>
     /// <exception cref="StartupException">It is not installed, is of another major version than the data, or does not start.</exception>
-    public static async Task<EmbeddedPostgres> StartAsync(string folder, ILogger logger, CancellationToken cancel)
+    public static async Task<EmbeddedPostgres> StartAsync(string folder, ILogger logger, CancellationToken cancellationToken)
     {
         var cluster = new PostgresCluster(folder);
         cluster.StopLeftovers(logger);
@@ -62,7 +67,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         try
         {
             postgres._supervisor.Start();
-            await postgres.WaitUntilReadyAsync(cancel);
+            await postgres.WaitUntilReadyAsync(cancellationToken);
             return postgres;
         }
         catch
@@ -169,7 +174,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         _logger.Log(serious ? LogLevel.Warning : LogLevel.Debug, "{Line}", line);
     }
 
-    private async Task WaitUntilReadyAsync(CancellationToken cancel)
+    private async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
         var admin = new NpgsqlConnectionStringBuilder(ConnectionString) { Database = "postgres", Pooling = false }.ConnectionString;
         while (true)
@@ -177,12 +182,12 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             try
             {
                 await using var connection = new NpgsqlConnection(admin);
-                await connection.OpenAsync(cancel);
+                await connection.OpenAsync(cancellationToken);
                 await using var look = new NpgsqlCommand($"select exists (select from pg_database where datname = '{Name}')", connection);
-                if (await look.ExecuteScalarAsync(cancel) is not true)
+                if (await look.ExecuteScalarAsync(cancellationToken) is not true)
                 {
                     await using var create = new NpgsqlCommand($"create database {Name}", connection);
-                    await create.ExecuteNonQueryAsync(cancel);
+                    await create.ExecuteNonQueryAsync(cancellationToken);
                 }
 
                 return;
@@ -192,7 +197,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
                 // Not listening yet, or recovering.
                 if (Volatile.Read(ref _ends) > 2)
                     throw new StartupException($"PostgreSQL does not start on {_cluster.DataFolder}: {LastWords()}", e);
-                await Task.Delay(TimeSpan.FromMilliseconds(20), cancel);
+                await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken);
             }
         }
     }

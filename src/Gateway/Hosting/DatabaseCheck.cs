@@ -9,13 +9,13 @@ namespace OrleansCache.Gateway.Hosting;
 /// </summary>
 internal static partial class DatabaseCheck
 {
-    public static async Task AtStartAsync(CacheCore core, ILogger log, CancellationToken cancel)
+    public static async Task AtStartAsync(CacheCore core, ILogger log, CancellationToken cancellationToken)
     {
         try
         {
-            if (await core.FindPushTroubleAsync(cancel) is { } trouble)
+            if (await core.FindPushTroubleAsync(cancellationToken) is { } trouble)
                 LogDoubt(log, trouble);
-            foreach (var doubt in await core.FindDoubtsAsync(cancel))
+            foreach (var doubt in await core.FindDoubtsAsync(cancellationToken))
                 LogDoubt(log, doubt);
         }
         catch (CacheProblemException e)

@@ -20,9 +20,9 @@ internal static partial class Server
 {
     /// <param name="settings">What the server is.</param>
     /// <param name="output">Takes the greeting.</param>
-    /// <param name="cancel">Stops it.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="StartupException">It cannot start as configured.</exception>
-    public static async Task RunAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
+    public static async Task RunAsync(ServerSettings settings, TextWriter output, CancellationToken cancellationToken)
     {
         using var systemd = SystemdNotify.FromEnvironment();
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
@@ -43,18 +43,19 @@ internal static partial class Server
             AddLog(logging, settings), loggers.CreateLogger("silo"));
         var rehearsal = Protocols.V1.JsonWarmup.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder,
-            loggers.CreateLogger("postgres"), cancel) : null;
+            loggers.CreateLogger("postgres"), cancellationToken) : null;
         var store = ServerComposition.Store(settings, data, publicUrl);
         using var disposableStore = store as IDisposable;
         var storeCheck = new StoreCheck(store as S3ObjectStore, settings.S3);
-        await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancel);
+        await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancellationToken);
         await using var storeWatch = new StoreWatch(storeCheck, store as S3ObjectStore, loggers.CreateLogger("store"), TimeProvider.System);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        await using var core = await ServerComposition.CoreAsync(connectionString, store, keys, engine, settings, loggers, cancel);
+        await using var core = await ServerComposition.CoreAsync(connectionString, store, keys, engine, settings, loggers,
+            cancellationToken);
         catalog.SetResult(connectionString);
         // Here, as it leaves before the core and the database stop.
         await using var leaves = silo;
-        await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancel);
+        await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancellationToken);
 
         // 3. The routes.
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
@@ -68,22 +69,22 @@ internal static partial class Server
             DrainDelay = settings.DrainDelay,
             IsPrivate = settings.IsPrivate,
         };
-        await ServerComposition.WriteCacheInfoAsync(store, parts, cancel);
+        await ServerComposition.WriteCacheInfoAsync(store, parts, cancellationToken);
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
-        await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancel);
+        await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancellationToken);
         await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo,
             settings.Silo, systemd);
         // A member waits for its cluster. A cluster of one is there in a moment, and until then its first requests do without it.
         if (settings.Silo is { ClusterId: not null })
-            await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancel);
-        await app.StartAsync(cancel);
+            await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancellationToken);
+        await app.StartAsync(cancellationToken);
         await rehearsal;
         foreach (var open in settings.OpenSecrets)
             LogOpenSecret(loggers.CreateLogger("settings"), open);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
-        await output.FlushAsync(cancel);
+        await output.FlushAsync(cancellationToken);
         systemd.Ready($"Serving {publicUrl}");
-        await app.WaitForShutdownAsync(cancel);
+        await app.WaitForShutdownAsync(cancellationToken);
         if (app.Services.GetRequiredService<SchemaWatch>().IsOutdated)
             throw new StartupException(
                 "A newer server has brought the database to a schema that this one does not know. Start the newer program here, too.");
@@ -91,15 +92,15 @@ internal static partial class Server
 
     /// <summary>Brings the database up to date, says what was done, and ends.</summary>
     /// <exception cref="StartupException">The database cannot be used.</exception>
-    public static async Task MigrateAsync(ServerSettings settings, TextWriter output, CancellationToken cancel)
+    public static async Task MigrateAsync(ServerSettings settings, TextWriter output, CancellationToken cancellationToken)
     {
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
         using var data = settings.Postgres is null ? DataDirectory.Open(settings.DataPath) : null;
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder,
-            loggers.CreateLogger("postgres"), cancel) : null;
+            loggers.CreateLogger("postgres"), cancellationToken) : null;
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
         await using var database = await ServerComposition.WithDatabaseAsync(connectionString, () =>
-            CatalogDatabase.OpenAsync(connectionString, cancel, tell: output.WriteLine));
+            CatalogDatabase.OpenAsync(connectionString, cancellationToken, tell: output.WriteLine));
         foreach (var migration in database.Changes.Migrations)
             await output.WriteLineAsync($"applied {migration}");
         if (database.Changes.NewFunctions)

@@ -21,8 +21,13 @@ internal static class ServerComposition
     public static IObjectStore Store(ServerSettings settings, DataDirectory? data, Uri publicUrl)
     {
         if (settings.S3 is not { } s3)
-            return new DirectoryObjectStore(new DirectoryOptions { Root = data!.StoreFolder, PublicUrl = publicUrl,
-                UrlSecret = data.UrlSecret(), Scope = "default" });
+            return new DirectoryObjectStore(new DirectoryOptions
+            {
+                Root = data!.StoreFolder,
+                PublicUrl = publicUrl,
+                UrlSecret = data.UrlSecret(),
+                Scope = "default"
+            });
         try
         {
             return new S3ObjectStore(new S3Options
@@ -47,13 +52,23 @@ internal static class ServerComposition
 
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings,
-            ILoggerFactory loggers, CancellationToken cancel)
+            ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        var options = new CoreOptions { ConnectionString = connectionString, Store = store, SigningKeys = keys,
-            TrustedKeys = settings.TrustedKeys, Gc = settings.Gc, AuditLife = settings.AuditLife,
-            Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas }, Engine = engine, GroupCommit = true,
-            DistrustsLegacy = settings.DistrustsLegacy };
-        return await WithDatabaseAsync(connectionString, () => CacheCore.StartAsync(options, loggers, TimeProvider.System, cancel));
+        var options = new CoreOptions
+        {
+            ConnectionString = connectionString,
+            Store = store,
+            SigningKeys = keys,
+            TrustedKeys = settings.TrustedKeys,
+            Gc = settings.Gc,
+            AuditLife = settings.AuditLife,
+            Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas },
+            Engine = engine,
+            GroupCommit = true,
+            DistrustsLegacy = settings.DistrustsLegacy
+        };
+        return await WithDatabaseAsync(connectionString, () =>
+            CacheCore.StartAsync(options, loggers, TimeProvider.System, cancellationToken));
     }
 
     /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
@@ -82,18 +97,19 @@ internal static class ServerComposition
     /// Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether
     /// the store can be used.
     /// </summary>
-    public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancel)
+    public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancellationToken)
     {
         var key = ObjectKey.NixCacheInfo;
         var text = CacheInfos.NixCacheInfo(parts);
         try
         {
-            if (await StoredObject.IsAsync(store, key, text, cancel) == true)
+            if (await StoredObject.IsAsync(store, key, text, cancellationToken) == true)
                 return;
-            if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence, cancel) != FencedOutcome.Done)
+            if (await store.PutAsync(key, text, KeyHeaders.For(key), parts.Time.GetUtcNow() + Fence,
+                cancellationToken) != FencedOutcome.Done)
                 throw new StartupException(
                     "The object store does not take writes: nix-cache-info could not be written. Are the clocks of this machine and the store right?");
-            await store.SyncAsync([key], cancel);
+            await store.SyncAsync([key], cancellationToken);
         }
         catch (Exception e) when (e is ObjectStoreException or IOException or UnauthorizedAccessException)
         {

@@ -11,11 +11,11 @@ public static class ServerMain
     public static async Task<int> RunAsync(string[] arguments)
     {
         var line = new CommandLine();
-        line.Root.SetAction(async (parsed, cancel) =>
+        line.Root.SetAction(async (parsed, cancellationToken) =>
         {
             var settings = line.Settings(parsed, Environment.GetEnvironmentVariable);
-            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancel)
-                : Server.RunAsync(settings, Console.Out, cancel));
+            await (settings.OnlyMigrates ? Server.MigrateAsync(settings, Console.Out, cancellationToken)
+                : Server.RunAsync(settings, Console.Out, cancellationToken));
             return 0;
         });
         try
@@ -24,8 +24,11 @@ public static class ServerMain
             if (parsed.Errors.Count > 0)
                 line.Values(parsed, Environment.GetEnvironmentVariable);
             // The host handles signals, and drains; the command line's own handler would race with it.
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = null });
+            return await parsed.InvokeAsync(new InvocationConfiguration
+            {
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null
+            });
         }
         catch (StartupException e)
         {

@@ -14,7 +14,7 @@ public sealed record ServerSettings
 {
     private const int MaxAuditDays = 36_500;
     private static readonly string[] SecretFiles = ["token-file", "s3-secret-key-file", "s3-upload-secret-key-file"];
-    private static readonly TimeSpan LongestDrain = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan MaxDrain = TimeSpan.FromMinutes(10);
 
     public string DataPath => GivenData ?? DataDirectory.DefaultPath();
 
@@ -178,8 +178,8 @@ public sealed record ServerSettings
             $"--audit-days is '{text}': a number of days up to {MaxAuditDays} is wanted; 0 keeps the audit log for ever.");
 
     private static TimeSpan ParseDelay(string text) => DurationText.TryParse(text, out var delay, out var error)
-        ? delay <= LongestDrain ? delay
-            : throw new StartupException($"--drain-delay is '{text}': at most {LongestDrain.TotalMinutes:0}m are wanted.")
+        ? delay <= MaxDrain ? delay
+            : throw new StartupException($"--drain-delay is '{text}': at most {MaxDrain.TotalMinutes:0}m are wanted.")
         : throw new StartupException($"--drain-delay {error}.");
 
     private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key, out var error)

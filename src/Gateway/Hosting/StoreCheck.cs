@@ -12,7 +12,7 @@ namespace OrleansCache.Gateway.Hosting;
 /// <param name="settings">How the bucket was given.</param>
 internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? settings)
 {
-    private static readonly TimeSpan MostSkew = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxSkew = TimeSpan.FromSeconds(5);
     private string? _unknown;
     private StoreTraits? _traits;
     private HashSet<string> _findings = [];
@@ -33,13 +33,13 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
     public bool IsWorthAsking => Trouble is not null || _unknown is not null;
 
     /// <exception cref="StartupException">A cache cannot work with what the store says.</exception>
-    public async Task AtStartAsync(ILogger log, CancellationToken cancel)
+    public async Task AtStartAsync(ILogger log, CancellationToken cancellationToken)
     {
         if (store is null)
             return;
         try
         {
-            Follow(await store.ProbeAsync(cancel), log);
+            Follow(await store.ProbeAsync(cancellationToken), log);
         }
         catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true })
         {
@@ -52,14 +52,14 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
     }
 
     /// <summary>The same while the server serves, which nothing that is found ends. The log has what is new.</summary>
-    public async Task AgainAsync(ILogger log, CancellationToken cancel)
+    public async Task AgainAsync(ILogger log, CancellationToken cancellationToken)
     {
         // What is written would stay for the time of the retention.
         if (store is null || _traits is { HasRetention: true })
             return;
         try
         {
-            Follow(await store.ProbeAsync(cancel), log);
+            Follow(await store.ProbeAsync(cancellationToken), log);
             if (Trouble is not null)
                 LogFinding(log, LogLevel.Information, Place, "it does again what pushes need.");
             (Trouble, _unknown) = (null, null);
@@ -134,7 +134,7 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
             yield return (LogLevel.Warning,
                 $"it refuses deletions ({refusal.Code}). {refusal.Sentence} Until then no collection frees anything, and a path that was " +
                 "collected cannot be pushed again.");
-        if (traits.Ahead.Duration() > MostSkew)
+        if (traits.Ahead.Duration() > MaxSkew)
             yield return (LogLevel.Warning,
                 $"its clock is {(long)traits.Ahead.Duration().TotalSeconds} s {(traits.Ahead > TimeSpan.Zero ? "ahead of" : "behind")} this " +
                 "server's: writes would be refused as too late, or be taken when they are. Synchronise both (NTP).");

@@ -36,10 +36,10 @@ internal sealed class StoreWatch : IAsyncDisposable
     }
 
     /// <summary>What an operator should know of the store, a sentence each. Where it was not well it is asked again.</summary>
-    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancellationToken)
     {
         if (_check.IsUnwell)
-            await AskAsync(cancel);
+            await AskAsync(cancellationToken);
         return _check.Doubts;
     }
 
@@ -72,16 +72,16 @@ internal sealed class StoreWatch : IAsyncDisposable
     }
 
     /// <returns>Null: it was asked; else how long not to ask yet.</returns>
-    private async Task<TimeSpan?> AskAsync(CancellationToken cancel)
+    private async Task<TimeSpan?> AskAsync(CancellationToken cancellationToken)
     {
-        await _one.WaitAsync(cancel);
+        await _one.WaitAsync(cancellationToken);
         try
         {
             if (_asked is { } asked && Interval - _time.GetElapsedTime(asked) is var pause && pause > TimeSpan.Zero)
                 return pause;
             _asked = _time.GetTimestamp();
             _refusals.Reader.TryRead(out _); // What was refused before is what this asks about.
-            await _check.AgainAsync(_log, cancel);
+            await _check.AgainAsync(_log, cancellationToken);
             return null;
         }
         finally

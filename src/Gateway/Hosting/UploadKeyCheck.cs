@@ -23,9 +23,9 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
 
     /// <summary>Tells the log what is doubtful.</summary>
     /// <exception cref="StartupException">No upload can succeed with the key.</exception>
-    public async Task AtStartAsync(ILogger log, CancellationToken cancel)
+    public async Task AtStartAsync(ILogger log, CancellationToken cancellationToken)
     {
-        var doubts = await FindDoubtsAsync(cancel);
+        var doubts = await FindDoubtsAsync(cancellationToken);
         if (_rights is { RefusedPut: not null } or { HidesFromServer: true })
             throw new StartupException(doubts[0]);
         foreach (var doubt in doubts)
@@ -33,17 +33,17 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
     }
 
     /// <summary>A sentence each; empty when upload URLs allow uploads and nothing else.</summary>
-    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancellationToken)
     {
         if (store is null)
             return [];
         // One question for all who wait: whoever may push may ask, and each probe writes.
-        await _one.WaitAsync(cancel);
+        await _one.WaitAsync(cancellationToken);
         try
         {
             if (_asked == 0 || Stopwatch.GetElapsedTime(_asked) >= Believed)
             {
-                _doubts = await AskAsync(store, cancel);
+                _doubts = await AskAsync(store, cancellationToken);
                 _asked = Stopwatch.GetTimestamp();
             }
 
@@ -57,11 +57,11 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
 
     public void Dispose() => _one.Dispose();
 
-    private async Task<string[]> AskAsync(S3ObjectStore bucket, CancellationToken cancel)
+    private async Task<string[]> AskAsync(S3ObjectStore bucket, CancellationToken cancellationToken)
     {
         try
         {
-            _rights = await bucket.ProbeUploadKeyAsync(cancel);
+            _rights = await bucket.ProbeUploadKeyAsync(cancellationToken);
             return Judge(_rights);
         }
         catch (ObjectStoreException e)

@@ -44,7 +44,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
     /// <param name="client">Whose body it is.</param>
     public Lease Open(string client) => new(this, client);
 
-    private async ValueTask TakeAsync(Lease lease, long bytes, CancellationToken cancel)
+    private async ValueTask TakeAsync(Lease lease, long bytes, CancellationToken cancellationToken)
     {
         Waiter waiter;
         lock (_lock)
@@ -62,7 +62,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
 
         try
         {
-            await waiter.Granted.Task.WaitAsync(Patience, time, cancel);
+            await waiter.Granted.Task.WaitAsync(Patience, time, cancellationToken);
         }
         catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
@@ -153,7 +153,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
         public long Held { get; set; }
 
         /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: others have all of it for long.</exception>
-        public ValueTask TakeAsync(long bytes, CancellationToken cancel) => budget.TakeAsync(this, bytes, cancel);
+        public ValueTask TakeAsync(long bytes, CancellationToken cancellationToken) => budget.TakeAsync(this, bytes, cancellationToken);
 
         /// <summary>Gives back a part.</summary>
         public void Give(long bytes) => budget.Give(this, bytes);

@@ -41,18 +41,19 @@ internal sealed class BodyBytes : IDisposable
     }
 
     /// <summary>Reads the stream to its end.</summary>
-    public static async ValueTask<BodyBytes> ReadAsync(Stream body, BodyBudget.Lease lease, CancellationToken cancel)
+    public static async ValueTask<BodyBytes> ReadAsync(Stream body, BodyBudget.Lease lease, CancellationToken cancellationToken)
     {
         var bytes = new BodyBytes();
         try
         {
-            await bytes.AddAsync(FirstPiece, lease, cancel);
-            while (await body.ReadAsync(bytes._pieces[^1].AsMemory(bytes._filled), cancel) is > 0 and var read)
+            await bytes.AddAsync(FirstPiece, lease, cancellationToken);
+            while (await body.ReadAsync(bytes._pieces[^1].AsMemory(bytes._filled), cancellationToken) is > 0 and var read)
             {
                 bytes._filled += read;
                 bytes.Length += read;
                 if (bytes._filled == bytes._pieces[^1].Length)
-                    await (bytes.Length < LargestFirst ? bytes.GrowAsync(lease, cancel) : bytes.AddAsync(LaterPiece, lease, cancel));
+                    await (bytes.Length < LargestFirst ? bytes.GrowAsync(lease, cancellationToken)
+                        : bytes.AddAsync(LaterPiece, lease, cancellationToken));
             }
 
             return bytes;
@@ -97,17 +98,17 @@ internal sealed class BodyBytes : IDisposable
         _pieces.Clear();
     }
 
-    private async Task AddAsync(int size, BodyBudget.Lease lease, CancellationToken cancel)
+    private async Task AddAsync(int size, BodyBudget.Lease lease, CancellationToken cancellationToken)
     {
-        await TakeAsync(size, lease, cancel);
+        await TakeAsync(size, lease, cancellationToken);
         _pieces.Add(ArrayPool<byte>.Shared.Rent(size));
         _filled = 0;
     }
 
-    private async Task GrowAsync(BodyBudget.Lease lease, CancellationToken cancel)
+    private async Task GrowAsync(BodyBudget.Lease lease, CancellationToken cancellationToken)
     {
         var piece = _pieces[0];
-        await TakeAsync(piece.Length * 2, lease, cancel);
+        await TakeAsync(piece.Length * 2, lease, cancellationToken);
         _pieces[0] = ArrayPool<byte>.Shared.Rent(piece.Length * 2);
         piece.CopyTo(_pieces[0], 0);
         ArrayPool<byte>.Shared.Return(piece);
@@ -115,9 +116,9 @@ internal sealed class BodyBytes : IDisposable
         Taken -= piece.Length;
     }
 
-    private async Task TakeAsync(int size, BodyBudget.Lease lease, CancellationToken cancel)
+    private async Task TakeAsync(int size, BodyBudget.Lease lease, CancellationToken cancellationToken)
     {
-        await lease.TakeAsync(size, cancel);
+        await lease.TakeAsync(size, cancellationToken);
         Taken += size;
     }
 

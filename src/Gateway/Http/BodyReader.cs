@@ -41,27 +41,27 @@ internal static class BodyReader
     /// none.</param>
     /// <param name="limit">Of bytes, decoded.</param>
     /// <param name="lease">What the bytes are taken from.</param>
-    /// <param name="cancel">Ends the wait for them.</param>
+    /// <param name="cancellationToken">Ends the wait for them.</param>
     /// <exception cref="CacheProblemException">Larger than the limit, or others have all the memory.</exception>
     /// <exception cref="InvalidDataException">Not what its coding says.</exception>
     public static async ValueTask<BodyBytes> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var (memory, maxWindowLog) = (MemoryOf(coding), 0);
         if (coding == ContentCoding.Zstd)
         {
             var start = new byte[ZstdFrames.MaxHeaderLength];
-            var read = await body.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancel);
+            var read = await body.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancellationToken);
             body = new ContinuedStream(start.AsMemory(0, read), body);
             maxWindowLog = WindowLogOf(start.AsSpan(0, read));
             memory = (1 << maxWindowLog) + ZstdMemory;
         }
 
         if (memory > 0)
-            await lease.TakeAsync(memory, cancel);
+            await lease.TakeAsync(memory, cancellationToken);
         BodyBytes bytes;
         await using (var decoder = Decoder(body, coding, maxWindowLog))
-            bytes = await BodyBytes.ReadAsync(new BoundedStream(decoder ?? body, limit), lease, cancel);
+            bytes = await BodyBytes.ReadAsync(new BoundedStream(decoder ?? body, limit), lease, cancellationToken);
         if (memory > 0)
             lease.Give(memory);
         return bytes;
@@ -72,11 +72,11 @@ internal static class BodyReader
     /// </summary>
     /// <exception cref="JsonException">It is not that JSON.</exception>
     public static async ValueTask<T?> ReadJsonAsync<T>(Stream body, string coding, long limit, int perByte, JsonTypeInfo<T> type,
-        BodyBudget.Lease lease, CancellationToken cancel)
+        BodyBudget.Lease lease, CancellationToken cancellationToken)
     {
-        using var bytes = await ReadAsync(body, coding, limit, lease, cancel);
+        using var bytes = await ReadAsync(body, coding, limit, lease, cancellationToken);
         var kept = bytes.Length * perByte;
-        await lease.TakeAsync(kept, cancel);
+        await lease.TakeAsync(kept, cancellationToken);
         var value = Parse(bytes.StartsWith(ByteOrderMark) ? bytes.Sequence.Slice(ByteOrderMark.Length) : bytes.Sequence, type);
         lease.Settle(kept);
         return value;

@@ -32,6 +32,6 @@ internal sealed class JsonAnswer<T>(T value, int status = StatusCodes.Status200O
         }
     }
 
-    private Task SerializeAsync(Stream body, CancellationToken cancel) =>
-        JsonSerializer.SerializeAsync(body, value, WireJson.Of<T>(), cancel);
+    private Task SerializeAsync(Stream body, CancellationToken cancellationToken) =>
+        JsonSerializer.SerializeAsync(body, value, WireJson.Of<T>(), cancellationToken);
 }

@@ -47,8 +47,9 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
         }
     }
 
-    internal static ValueTask<T?> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease, CancellationToken cancel) =>
-        BodyReader.ReadJsonAsync(body, coding, limit, ObjectBytes, WireJson.Of<T>(), lease, cancel);
+    internal static ValueTask<T?> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease,
+        CancellationToken cancellationToken) =>
+        BodyReader.ReadJsonAsync(body, coding, limit, ObjectBytes, WireJson.Of<T>(), lease, cancellationToken);
 }
 
 /// <summary>

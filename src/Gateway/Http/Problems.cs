@@ -50,8 +50,14 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         if (problem.Status == 503)
             response.Headers.RetryAfter = RetryAfterSeconds;
         var body = JsonSerializer.SerializeToUtf8Bytes(
-            new Problem { Type = $"urn:orleans-cache:error:{problem.Name}", Title = problem.Title, Status = problem.Status, Detail = detail,
-                Paths = paths },
+            new Problem
+            {
+                Type = $"urn:orleans-cache:error:{problem.Name}",
+                Title = problem.Title,
+                Status = problem.Status,
+                Detail = detail,
+                Paths = paths
+            },
             WireJson.Of<Problem>());
         response.ContentLength = body.Length;
         return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body, http.RequestAborted).AsTask();

@@ -25,7 +25,7 @@ internal sealed record LandingContent(string Url, IReadOnlyList<string> PublicKe
 /// </summary>
 internal static class LandingPage
 {
-    private const int MostPins = 200;
+    private const int MaxPins = 200;
     private static readonly string Style = Resource("landing.css"), Script = Resource("landing.js");
 
     /// <summary>Nothing may be loaded or run but what is in the page. The bucket sends no such header, so the page says it too.</summary>
@@ -135,7 +135,7 @@ internal static class LandingPage
         }
 
         page.Append("<table id=\"pins\">\n<thead><tr><th>Name</th><th>Store path</th><th>Set</th><th>Expires</th></tr></thead>\n<tbody>\n");
-        foreach (var pin in pins.Take(MostPins))
+        foreach (var pin in pins.Take(MaxPins))
         {
             page.Append(CultureInfo.InvariantCulture, $"""
                 <tr><td class="name"><a href="pins/{Html(pin.Name.ToString())}">{Html(pin.Name.ToString())}</a></td><td class="path"><code><span class="hash">{pin.Path.Hash}-</span>{Html(pin.Path.Name)}</code></td>
@@ -146,8 +146,8 @@ internal static class LandingPage
         }
 
         page.Append("</tbody>\n</table>\n");
-        if (pins.Count > MostPins)
-            page.Append(CultureInfo.InvariantCulture, $"<p class=\"note\">And {pins.Count - MostPins:N0} more.</p>\n");
+        if (pins.Count > MaxPins)
+            page.Append(CultureInfo.InvariantCulture, $"<p class=\"note\">And {pins.Count - MaxPins:N0} more.</p>\n");
         page.Append("</section>\n");
     }
 
@@ -173,11 +173,11 @@ internal static class LandingPage
     // An estimate has no more than two digits that mean something.
     private static string Count(long count, bool exact) => exact || count < 1000 ? count.ToString("N0", CultureInfo.InvariantCulture)
         : count switch
-    {
-        < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count):N0}"),
-        < 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count) / 1e6:0.#} million"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count) / 1e9:0.#} billion"),
-    };
+        {
+            < 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count):N0}"),
+            < 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count) / 1e6:0.#} million"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"{Rounded(count) / 1e9:0.#} billion"),
+        };
 
     private static double Rounded(long count)
     {

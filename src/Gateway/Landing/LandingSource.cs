@@ -13,14 +13,14 @@ internal sealed class LandingSource(GatewayParts parts) : IDisposable
     private long _made;
 
     /// <exception cref="CacheProblemException">The database does not answer, and nothing has been made before.</exception>
-    public async Task<byte[]> ReadAsync(CancellationToken cancel)
+    public async Task<byte[]> ReadAsync(CancellationToken cancellationToken)
     {
-        await _one.WaitAsync(cancel);
+        await _one.WaitAsync(cancellationToken);
         try
         {
             if (_page is null || parts.Time.GetElapsedTime(_made) >= Life)
             {
-                _page = await MakeAsync(cancel);
+                _page = await MakeAsync(cancellationToken);
                 _made = parts.Time.GetTimestamp();
             }
 
@@ -39,11 +39,11 @@ internal sealed class LandingSource(GatewayParts parts) : IDisposable
 
     public void Dispose() => _one.Dispose();
 
-    private async Task<byte[]> MakeAsync(CancellationToken cancel)
+    private async Task<byte[]> MakeAsync(CancellationToken cancellationToken)
     {
-        var numbers = await parts.ReadNumbers(CacheName.Default, cancel);
-        var pins = await parts.Pins.ListAsync(CacheName.Default, cancel);
-        var status = await parts.Collection.StatusAsync(CacheName.Default, cancel);
+        var numbers = await parts.ReadNumbers(CacheName.Default, cancellationToken);
+        var pins = await parts.Pins.ListAsync(CacheName.Default, cancellationToken);
+        var status = await parts.Collection.StatusAsync(CacheName.Default, cancellationToken);
         return LandingPage.Render(new LandingContent(parts.PublicUrl.OriginalString, parts.PublicKeys, parts.Priority, parts.IsPrivate,
             numbers, pins.Pins, status.Last));
     }

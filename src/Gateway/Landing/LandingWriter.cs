@@ -30,18 +30,19 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
         }
     }
 
-    private async Task TryWriteAsync(CancellationToken cancel)
+    private async Task TryWriteAsync(CancellationToken cancellationToken)
     {
         try
         {
             // Not broken off: PostgreSQL would complain of it in its log.
             var page = await source.ReadAsync(CancellationToken.None);
-            if (await StoredObject.IsAsync(parts.Store, ObjectKey.Page, page, cancel) == true)
+            if (await StoredObject.IsAsync(parts.Store, ObjectKey.Page, page, cancellationToken) == true)
                 return;
-            await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence, cancel);
-            await parts.Store.SyncAsync([ObjectKey.Page], cancel);
+            await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence,
+                cancellationToken);
+            await parts.Store.SyncAsync([ObjectKey.Page], cancellationToken);
         }
-        catch (Exception e) when (!cancel.IsCancellationRequested)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             // Whatever it was, it is no reason to stop serving.
             LogFailed(e);

@@ -33,10 +33,10 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
 
     /// <summary>Null when it can take requests; else one sentence about what keeps it from that.</summary>
     /// <param name="forPushes">Also what keeps pushes from succeeding: reads go on then.</param>
-    /// <param name="cancel">Stops the wait.</param>
-    public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancel)
+    /// <param name="cancellationToken">Stops the wait.</param>
+    public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancellationToken)
     {
-        var look = drain.HasBegun ? new Look("The server is stopping.", null) : await LookAsync().WaitAsync(cancel);
+        var look = drain.HasBegun ? new Look("The server is stopping.", null) : await LookAsync().WaitAsync(cancellationToken);
         (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null,
             parts.Time.GetTimestamp());
         return look.Trouble ?? (forPushes ? look.OfPushes : null);
@@ -104,11 +104,11 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         };
     }
 
-    private async Task<string?> FindPushTroubleAsync(CancellationToken cancel)
+    private async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await parts.FindPushTrouble(cancel).WaitAsync(Patience, cancel);
+            return await parts.FindPushTrouble(cancellationToken).WaitAsync(Patience, cancellationToken);
         }
         catch (Exception e)
         {

@@ -48,12 +48,12 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
     // Who has gone away was answered by nobody: as if the request had been bad.
     private static string CodeOf(HttpContext http) => http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted ? "4xx"
         : http.Response.StatusCode switch
-    {
-        < 300 => "2xx",
-        < 400 => "3xx",
-        < 500 => "4xx",
-        _ => "5xx",
-    };
+        {
+            < 300 => "2xx",
+            < 400 => "3xx",
+            < 500 => "4xx",
+            _ => "5xx",
+        };
 }
 
 /// <summary>A route whose requests last as long as they are told to: their durations say nothing about the server.</summary>

@@ -27,7 +27,7 @@ public sealed record GatewayParts
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
         IsOutdated = core.Database.IsOutdatedAsync,
-        ReadNumbers = async (cache, cancel) => await core.NumbersAsync(cache, cancel),
+        ReadNumbers = async (cache, cancellationToken) => await core.NumbersAsync(cache, cancellationToken),
         FindDoubts = core.FindDoubtsAsync,
         FindPushTrouble = core.FindPushTroubleAsync,
         StatementCount = () => core.Database.StatementCount,

@@ -7,15 +7,15 @@ namespace OrleansCache.Gateway.Parts;
 internal static class StoredObject
 {
     /// <summary>Whether the object has these bytes; null when there is none.</summary>
-    public static async Task<bool?> IsAsync(IObjectStore store, ObjectKey key, byte[] expected, CancellationToken cancel)
+    public static async Task<bool?> IsAsync(IObjectStore store, ObjectKey key, byte[] expected, CancellationToken cancellationToken)
     {
-        await using var stored = await store.GetAsync(key, null, cancel);
+        await using var stored = await store.GetAsync(key, null, cancellationToken);
         if (stored is null)
             return null;
         if (stored.Length != expected.Length)
             return false;
         var bytes = new byte[expected.Length];
-        await stored.Stream.ReadExactlyAsync(bytes, cancel);
+        await stored.Stream.ReadExactlyAsync(bytes, cancellationToken);
         return bytes.AsSpan().SequenceEqual(expected);
     }
 }

@@ -147,26 +147,27 @@ internal static class ObjectAnswer
         return true;
     }
 
-    private static async Task<string?> CodingAsync(ObjectBody body, ObjectKey key, IObjectStore store, CancellationToken cancel)
+    private static async Task<string?> CodingAsync(ObjectBody body, ObjectKey key, IObjectStore store, CancellationToken cancellationToken)
     {
         if (body.Headers is { } stored)
             return stored.ContentEncoding;
-        await using var start = await store.GetAsync(key, new ByteRange(0, 3), cancel);
+        await using var start = await store.GetAsync(key, new ByteRange(0, 3), cancellationToken);
         var bytes = new byte[4];
-        var length = start is null ? 0 : await start.Stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancel);
+        var length = start is null ? 0 : await start.Stream.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false,
+            cancellationToken);
         return KeyHeaders.For(key, bytes.AsSpan(0, length)).ContentEncoding;
     }
 
     // Straight into the response's own buffer.
-    private static async Task CopyAsync(Stream source, PipeWriter target, CancellationToken cancel)
+    private static async Task CopyAsync(Stream source, PipeWriter target, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var read = await source.ReadAsync(target.GetMemory(CopyBuffer), cancel);
+            var read = await source.ReadAsync(target.GetMemory(CopyBuffer), cancellationToken);
             if (read == 0)
                 return;
             target.Advance(read);
-            var flushed = await target.FlushAsync(cancel);
+            var flushed = await target.FlushAsync(cancellationToken);
             if (flushed.IsCompleted)
                 return;
         }

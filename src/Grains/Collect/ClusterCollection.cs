@@ -9,7 +9,8 @@ internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls 
     /// <summary>The grain's key after its cache.</summary>
     public const string Name = "gc";
 
-    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
+    public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
+        CancellationToken cancellationToken)
     {
         var start = new GcStart
         {
@@ -27,19 +28,23 @@ internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls 
             async grains =>
             {
                 var started = await grains.GetGrain<IGcGrain>(new GrainKey(scope, cache, Name).ToString()).StartAsync(start);
-                return started.Problem is { } problem ? throw problem.ToException() : await direct.RunAsync(cache, started.Run, cancel);
+                return started.Problem is { } problem ? throw problem.ToException()
+                    : await direct.RunAsync(cache, started.Run, cancellationToken);
             },
-            () => direct.StartAsync(cache, caller, request, operation, cancel),
-            cancel);
+            () => direct.StartAsync(cache, caller, request, operation, cancellationToken),
+            cancellationToken);
     }
 
-    public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) => direct.RunAsync(cache, run, cancel);
+    public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancellationToken) =>
+        direct.RunAsync(cache, run, cancellationToken);
 
-    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => direct.StatusAsync(cache, cancel);
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancellationToken) => direct.StatusAsync(cache, cancellationToken);
 
-    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) => direct.HistoryAsync(cache, limit, cancel);
+    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancellationToken) =>
+        direct.HistoryAsync(cache, limit, cancellationToken);
 
-    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => direct.CancelAsync(cache, cancel);
+    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancellationToken) => direct.CancelAsync(cache, cancellationToken);
 
-    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel) => direct.WhyAsync(cache, path, cancel);
+    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancellationToken) =>
+        direct.WhyAsync(cache, path, cancellationToken);
 }

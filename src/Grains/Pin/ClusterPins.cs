@@ -11,7 +11,7 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
     public IPins As(Caller other) => new ClusterPins(direct.As(other), calls, scope, other);
 
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel)
+        TimeSpan patience, CancellationToken cancellationToken)
     {
         var change = new PinChange
         {
@@ -24,49 +24,69 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
             KeepRevisions = request.KeepRevisions,
             NarHash = request.NarHash?.ToString(),
         };
-        return await SetAsync(cache, name, change, () => direct.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel),
-            patience, cancel);
+        return await SetAsync(cache, name, change, () => direct.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero,
+            cancellationToken),
+            patience, cancellationToken);
     }
 
     public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition,
-        OperationId operation, TimeSpan patience, CancellationToken cancel)
+        OperationId operation, TimeSpan patience, CancellationToken cancellationToken)
     {
-        var change = new PinChange { Kind = PinChangeKind.Rollback, Operation = operation.Value, Deadline = calls.DeadlineNow,
-            Expected = condition.Expected, Revision = request.Revision };
+        var change = new PinChange
+        {
+            Kind = PinChangeKind.Rollback,
+            Operation = operation.Value,
+            Deadline = calls.DeadlineNow,
+            Expected = condition.Expected,
+            Revision = request.Revision
+        };
         return await SetAsync(cache, name, change, () => direct.RollbackAsync(cache, name, request, condition, operation, TimeSpan.Zero,
-            cancel), patience, cancel);
+            cancellationToken), patience, cancellationToken);
     }
 
     public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        var change = new PinChange { Kind = PinChangeKind.Delete, Operation = operation.Value, Deadline = calls.DeadlineNow,
-            Expected = condition.Expected };
+        var change = new PinChange
+        {
+            Kind = PinChangeKind.Delete,
+            Operation = operation.Value,
+            Deadline = calls.DeadlineNow,
+            Expected = condition.Expected
+        };
         await calls.AskAsync(
             async grains => await AskAsync(grains, cache, name, change) is { Problem: null },
-            () => direct.DeleteAsync(cache, name, condition, operation, TimeSpan.Zero, cancel),
-            cancel);
-        return await direct.WrittenAsync(cache, name, patience, cancel);
+            () => direct.DeleteAsync(cache, name, condition, operation, TimeSpan.Zero, cancellationToken),
+            cancellationToken);
+        return await direct.WrittenAsync(cache, name, patience, cancellationToken);
     }
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
-        direct.WrittenAsync(cache, name, patience, cancel);
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken) =>
+        direct.WrittenAsync(cache, name, patience, cancellationToken);
 
-    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => direct.ListAsync(cache, cancel);
+    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) => direct.ListAsync(cache, cancellationToken);
 
-    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) => direct.ShowAsync(cache, name, cancel);
+    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        direct.ShowAsync(cache, name, cancellationToken);
 
     private async Task<PinSet> SetAsync(CacheName cache, PinName name, PinChange change, Func<Task<PinSet>> otherwise, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        var set = await calls.AskAsync(async grains => Read(name, await AskAsync(grains, cache, name, change)), otherwise, cancel);
-        return set with { Pin = set.Pin with { Written = await direct.WrittenAsync(cache, name, patience, cancel) } };
+        var set = await calls.AskAsync(async grains => Read(name, await AskAsync(grains, cache, name, change)), otherwise,
+            cancellationToken);
+        return set with { Pin = set.Pin with { Written = await direct.WrittenAsync(cache, name, patience, cancellationToken) } };
     }
 
     private async Task<PinReply> AskAsync(IGrainFactory grains, CacheName cache, PinName name, PinChange change)
     {
-        var asked = change with { Publisher = _caller.Publisher, TrustGroup = _caller.Group, Rank = _caller.Rank, IsAdmin = _caller.IsAdmin,
-            Address = _caller.Address };
+        var asked = change with
+        {
+            Publisher = _caller.Publisher,
+            TrustGroup = _caller.Group,
+            Rank = _caller.Rank,
+            IsAdmin = _caller.IsAdmin,
+            Address = _caller.Address
+        };
         var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(asked);
         return reply.Problem is { } problem ? throw problem.ToException() : reply;
     }

@@ -22,8 +22,13 @@ internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Gr
             switch (change.Kind)
             {
                 case PinChangeKind.Set:
-                    var set = new SetPin { Path = StorePath.Parse(change.Path!), ExpiresSeconds = change.ExpiresSeconds,
-                        KeepRevisions = change.KeepRevisions, NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null };
+                    var set = new SetPin
+                    {
+                        Path = StorePath.Parse(change.Path!),
+                        ExpiresSeconds = change.ExpiresSeconds,
+                        KeepRevisions = change.KeepRevisions,
+                        NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null
+                    };
                     return Reply(await pins.SetAsync(key.Cache, key.Pin, set, condition, operation, TimeSpan.Zero, CancellationToken.None));
                 case PinChangeKind.Rollback:
                     return Reply(await pins.RollbackAsync(key.Cache, key.Pin, new RollbackPin { Revision = change.Revision }, condition,

@@ -61,7 +61,7 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     /// True at once for the first, which tells what it finds by <see cref="Opened"/>. For others false, once the first needs no waiting
     /// for, or after a few seconds.
     /// </summary>
-    public async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancel)
+    public async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancellationToken)
     {
         var key = GrainKey.Of(scope, cache, closure).ToString();
         if (calls.Grains is not { } grains || time.GetUtcNow().UtcTicks < Interlocked.Read(ref _pausedUntil) || _whole.ContainsKey(key))
@@ -69,9 +69,9 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
         try
         {
             var grain = grains.GetGrain<IClosureGrain>(key);
-            if (await grain.TakeAsync(operation.Value, patience).WaitAsync(AnswerTime, time, cancel))
+            if (await grain.TakeAsync(operation.Value, patience).WaitAsync(AnswerTime, time, cancellationToken))
                 return true;
-            await grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancel);
+            await grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancellationToken);
         }
         catch (Exception e) when (ClusterCalls.IsUnknown(e))
         {

@@ -20,13 +20,13 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
     public void Ended(CacheName cache, PushId push) => calls.Tell(grains => Of(grains, cache, push).EndedAsync());
 
     public async IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push,
-        [EnumeratorCancellation] CancellationToken cancel)
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var grain = Of(calls.Grains ?? throw new InvalidOperationException("there is no cluster yet"), cache, push);
         var (activation, count) = (Guid.Empty, 0);
         while (true)
         {
-            var news = await grain.NewsAsync(activation, count).WaitAsync(cancel);
+            var news = await grain.NewsAsync(activation, count).WaitAsync(cancellationToken);
             // Another activation, after a silo was lost: what came in between is nobody's to tell.
             var lost = activation != Guid.Empty && news.Activation != activation;
             (activation, count) = (news.Activation, news.Count);

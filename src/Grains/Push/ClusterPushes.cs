@@ -9,14 +9,14 @@ internal sealed class ClusterPushes(IPushes direct, ClosureLeadership leadership
 
     public IPushes As(Caller other) => new ClusterPushes(direct.As(other), leadership, other);
 
-    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
+    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken)
     {
         var closure = ClosureLeadership.DigestOf(request, _caller.Group);
-        var first = await leadership.TakeAsync(cache, closure, operation, cancel);
+        var first = await leadership.TakeAsync(cache, closure, operation, cancellationToken);
         PushOpened? opened = null;
         try
         {
-            return opened = await direct.BeginAsync(cache, request, operation, cancel);
+            return opened = await direct.BeginAsync(cache, request, operation, cancellationToken);
         }
         finally
         {
@@ -24,24 +24,28 @@ internal sealed class ClusterPushes(IPushes direct, ClosureLeadership leadership
         }
     }
 
-    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel) =>
-        direct.ReportAsync(cache, push, report, cancel);
+    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancellationToken) =>
+        direct.ReportAsync(cache, push, report, cancellationToken);
 
-    public Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel) =>
-        direct.WaitAsync(cache, push, request, cancel);
+    public Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken) =>
+        direct.WaitAsync(cache, push, request, cancellationToken);
 
-    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel) =>
-        direct.UrlsAsync(cache, push, upload, request, cancel);
+    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request,
+        CancellationToken cancellationToken) =>
+        direct.UrlsAsync(cache, push, upload, request, cancellationToken);
 
-    public Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel) =>
-        direct.CommitAsync(cache, push, patience, cancel);
+    public Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancellationToken) =>
+        direct.CommitAsync(cache, push, patience, cancellationToken);
 
-    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => direct.PinAsync(cache, push, cancel);
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancellationToken) =>
+        direct.PinAsync(cache, push, cancellationToken);
 
-    public Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel) => direct.RenewAsync(cache, push, cancel);
+    public Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancellationToken) =>
+        direct.RenewAsync(cache, push, cancellationToken);
 
-    public Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel) => direct.AbortAsync(cache, push, cancel);
+    public Task AbortAsync(CacheName cache, PushId push, CancellationToken cancellationToken) =>
+        direct.AbortAsync(cache, push, cancellationToken);
 
-    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel) =>
-        direct.MissingAsync(cache, request, cancel);
+    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancellationToken) =>
+        direct.MissingAsync(cache, request, cancellationToken);
 }

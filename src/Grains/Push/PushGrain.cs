@@ -81,7 +81,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         _check = this.RegisterGrainTimer(CheckAsync, new GrainTimerCreationOptions(due, Timeout.InfiniteTimeSpan) { KeepAlive = true });
     }
 
-    private async Task CheckAsync(CancellationToken cancel)
+    private async Task CheckAsync(CancellationToken cancellationToken)
     {
         if (_ended)
         {
@@ -96,7 +96,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
             var key = GrainKey.Parse(this.GetPrimaryKeyString());
             try
             {
-                var renewed = await services.Of(key).Pushes.As(Caller.Server).RenewAsync(key.Cache, key.Push, cancel);
+                var renewed = await services.Of(key).Pushes.As(Caller.Server).RenewAsync(key.Cache, key.Push, cancellationToken);
                 await OpenedAsync(renewed.Expires);
                 return;
             }

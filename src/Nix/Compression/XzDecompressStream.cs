@@ -9,7 +9,7 @@ namespace OrleansCache.Nix;
 public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
 {
     private const string Library = "liblzma.so.5";
-    private const int MostMemory = 128 << 20;
+    private const int MaxMemory = 128 << 20;
     private const uint Concatenated = 0x08;
     private const int Run = 0, Finish = 3;
     private const int Ok = 0, StreamEnd = 1, MemoryError = 5, MemoryLimit = 6, BufferError = 10;
@@ -19,7 +19,7 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
 
     /// <param name="inner">Stays open.</param>
     /// <param name="maxMemory">Bytes that decompressing may take.</param>
-    public XzDecompressStream(Stream inner, int maxMemory = MostMemory) : base(inner)
+    public XzDecompressStream(Stream inner, int maxMemory = MaxMemory) : base(inner)
     {
         _maxMemory = maxMemory;
         _lzma = (LzmaStream*)NativeMemory.AllocZeroed((nuint)sizeof(LzmaStream));

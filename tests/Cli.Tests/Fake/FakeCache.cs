@@ -155,8 +155,15 @@ public sealed class FakeCache : IAsyncDisposable
     }
 
     private Task InfoAsync(HttpContext context, string name) => AnswerAsync(
-        context, new CacheInfo { Name = name, StoreDir = "/nix/store", Priority = 30, Substituter = Named ?? Url,
-            PublicKeys = ["fake-1:AAAA"], Version = "0.1.0" }, ProtocolJson.Default.CacheInfo);
+        context, new CacheInfo
+        {
+            Name = name,
+            StoreDir = "/nix/store",
+            Priority = 30,
+            Substituter = Named ?? Url,
+            PublicKeys = ["fake-1:AAAA"],
+            Version = "0.1.0"
+        }, ProtocolJson.Default.CacheInfo);
 
     private async Task BeginAsync(HttpContext context)
     {
@@ -165,8 +172,12 @@ public sealed class FakeCache : IAsyncDisposable
         lock (_lock)
             _pushes.Add(push.Id, push);
         var missing = begin.Paths.Where(path => !Live.ContainsKey(path.Path.Hash))
-            .Select(path => new PathStatus { Path = path.Path.Hash, State = Nars.ContainsKey(path.NarHash) ? PathState.Stored
-                : StateOf(path) }).ToList();
+            .Select(path => new PathStatus
+            {
+                Path = path.Path.Hash,
+                State = Nars.ContainsKey(path.NarHash) ? PathState.Stored
+                : StateOf(path)
+            }).ToList();
         var grants = new Dictionary<Sha256Hash, UploadGrant>();
         var states = missing.ConvertAll(status => status.State == PathState.Upload ? Grant(push, status.Path, grants) : status);
         await AnswerAsync(context, new PushOpened
@@ -306,8 +317,11 @@ public sealed class FakeCache : IAsyncDisposable
     {
         var wanted = await ReadAsync(context, ProtocolJson.Default.UrlsRequest);
         if (push.Uploads.TryGetValue(id, out var upload))
-            await AnswerAsync(context, new UrlsAnswer { FirstPart = wanted.FirstPart,
-                Grant = Describe(upload, wanted.FirstPart, wanted.Count) }, ProtocolJson.Default.UrlsAnswer);
+            await AnswerAsync(context, new UrlsAnswer
+            {
+                FirstPart = wanted.FirstPart,
+                Grant = Describe(upload, wanted.FirstPart, wanted.Count)
+            }, ProtocolJson.Default.UrlsAnswer);
         else
             await ProblemAsync(context, 404, "unknown-upload", "the upload has ended");
     }

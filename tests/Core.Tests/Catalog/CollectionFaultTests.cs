@@ -82,7 +82,8 @@ public sealed class CollectionFaultTests
         await using var connection = new NpgsqlConnection(direct);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand("select state::text, error from gc_run where operation like '%' || $1",
-            connection) { Parameters = { new NpgsqlParameter { Value = operation.ToString() } } };
+            connection)
+        { Parameters = { new NpgsqlParameter { Value = operation.ToString() } } };
         await using var reader = await command.ExecuteReaderAsync();
         Assert.True(await reader.ReadAsync());
         return (reader.GetString(0), reader.IsDBNull(1) ? null : reader.GetString(1));

@@ -167,11 +167,11 @@ public sealed class GroupCommitTests
     {
         await using var world = new Scripted();
         var busy = await world.OccupyAsync();
-        using var cancel = new CancellationTokenSource();
+        using var cancellationToken = new CancellationTokenSource();
 
-        var given = world.Group.SubmitAsync("a", cancel.Token);
+        var given = world.Group.SubmitAsync("a", cancellationToken.Token);
         var other = world.Group.SubmitAsync("b", None);
-        await cancel.CancelAsync();
+        await cancellationToken.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
         world.Release.SetResult();
 

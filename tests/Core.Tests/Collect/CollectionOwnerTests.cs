@@ -16,7 +16,8 @@ public sealed class CollectionOwnerTests
         await world.PushAsync(World.Chain("a"));
         var other = await world.AddGatewayAsync();
         var held = new TaskCompletionSource();
-        world.Core.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
+        world.Core.Database.BeforeStatement = (sql, cancellationToken) => sql == "snapshot" ? held.Task.WaitAsync(cancellationToken)
+            : Task.CompletedTask;
         Assert.True(OperationId.TryParse("one", out var operation));
 
         var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), operation, CancellationToken.None);
@@ -57,7 +58,8 @@ public sealed class CollectionOwnerTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
         var other = await world.AddGatewayAsync();
-        world.Core.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel)
+        world.Core.Database.BeforeStatement = static (sql, cancellationToken) => sql == "snapshot"
+            ? Task.Delay(Timeout.Infinite, cancellationToken)
             : Task.CompletedTask;
         var run = await world.Core.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
 
@@ -75,7 +77,8 @@ public sealed class CollectionOwnerTests
         await world.PushAsync(World.Chain("a"));
         // The run has to begin in this very process.
         var stopping = await world.AddGatewayAsync(plain: true);
-        stopping.Database.BeforeStatement = static (sql, cancel) => sql == "snapshot" ? Task.Delay(Timeout.Infinite, cancel)
+        stopping.Database.BeforeStatement = static (sql, cancellationToken) => sql == "snapshot"
+            ? Task.Delay(Timeout.Infinite, cancellationToken)
             : Task.CompletedTask;
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await world.StopAsync(stopping);
@@ -94,13 +97,13 @@ public sealed class CollectionOwnerTests
         // The run has to begin in this very process.
         var stopping = await world.AddGatewayAsync(plain: true);
         var (objects, held) = (0, new TaskCompletionSource());
-        stopping.Database.BeforeStatement = (sql, cancel) =>
+        stopping.Database.BeforeStatement = (sql, cancellationToken) =>
         {
             // One NAR of three is doomed and deleted.
             if (!sql.Contains("gc_doom_objects", StringComparison.Ordinal) || ++objects < 2)
                 return Task.CompletedTask;
             held.SetResult();
-            return Task.Delay(Timeout.Infinite, cancel);
+            return Task.Delay(Timeout.Infinite, cancellationToken);
         };
         var run = await stopping.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await held.Task;
@@ -122,8 +125,8 @@ public sealed class CollectionOwnerTests
         // The run has to begin in this very process.
         var zombie = await world.AddGatewayAsync(plain: true);
         var held = new TaskCompletionSource();
-        zombie.Database.BeforeStatement = (sql, cancel) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal)
-            ? held.Task.WaitAsync(cancel) : Task.CompletedTask;
+        zombie.Database.BeforeStatement = (sql, cancellationToken) => sql == "snapshot" || sql.Contains("gc_beat", StringComparison.Ordinal)
+            ? held.Task.WaitAsync(cancellationToken) : Task.CompletedTask;
         var run = await zombie.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select g from gc_epoch") == 2);
         await world.TravelAsync(TimeSpan.FromMinutes(1));

@@ -272,8 +272,13 @@ public sealed class CollectionTests
     public async Task A_request_that_makes_no_sense_is_refused(double? older, double? failed, double? grace, bool force, string hint)
     {
         await using var world = await World.CreateAsync();
-        var request = new GcRequest { OlderThanSeconds = older, FailedUploadsOlderThanSeconds = failed, GraceSeconds = grace,
-            Force = force };
+        var request = new GcRequest
+        {
+            OlderThanSeconds = older,
+            FailedUploadsOlderThanSeconds = failed,
+            GraceSeconds = grace,
+            Force = force
+        };
 
         var refused = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Collection.StartAsync(CacheName.Default, request,
             OperationId.New(), CancellationToken.None));

@@ -29,8 +29,15 @@ internal static class ScheduleSteps
 
     /// <summary>Another process on this world's catalog and bucket, with a clock of its own.</summary>
     public static Task<CacheCore> StartAsync(World world, TimeProvider clock, bool housekeeping = false) => CacheCore.StartAsync(
-        new CoreOptions { ConnectionString = world.ConnectionString, Store = world.Store, SigningKeys = [World.Key], Pushes = world.Options,
-            Gc = world.Gc, Housekeeping = housekeeping },
+        new CoreOptions
+        {
+            ConnectionString = world.ConnectionString,
+            Store = world.Store,
+            SigningKeys = [World.Key],
+            Pushes = world.Options,
+            Gc = world.Gc,
+            Housekeeping = housekeeping
+        },
         NullLoggerFactory.Instance, clock, CancellationToken.None);
 
     private static string Among(string[] names) => names.Length == 0 ? ""

@@ -217,8 +217,12 @@ public sealed class ScheduleTests
             "true), interval '1 hour')");
 
         await skewed.RunHousekeepingAsync(CancellationToken.None);
-        var run = await world.CollectAsync(new GcRequest { OlderThanSeconds = 3600, FailedUploadsOlderThanSeconds = 3600,
-            GraceSeconds = 3600 }, skewed);
+        var run = await world.CollectAsync(new GcRequest
+        {
+            OlderThanSeconds = 3600,
+            FailedUploadsOlderThanSeconds = 3600,
+            GraceSeconds = 3600
+        }, skewed);
 
         Assert.Equal((0, 0, 0), (run.FailedUploadsDeleted, run.OldClosuresDeleted, run.ObjectsMarkedForDeletion));
         Assert.Equal("publishing", await world.StateOfAsync("c"));

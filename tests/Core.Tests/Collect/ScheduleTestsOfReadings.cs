@@ -168,16 +168,16 @@ public sealed class ScheduleTestsOfReadings
         var stopped = new TaskCompletionSource();
         var goOn = new TaskCompletionSource();
         var done = new TaskCompletionSource();
-        zombie.Database.BeforeStatement = async (sql, cancel) =>
+        zombie.Database.BeforeStatement = async (sql, cancellationToken) =>
         {
             if (sql.Contains("gc_beat", StringComparison.Ordinal))
-                await done.Task.WaitAsync(cancel);
+                await done.Task.WaitAsync(cancellationToken);
             if (sql.Contains("delete_list", StringComparison.Ordinal))
                 done.TrySetResult();
             if (!sql.Contains("gc_doom_paths", StringComparison.Ordinal))
                 return;
             stopped.TrySetResult();
-            await goOn.Task.WaitAsync(cancel);
+            await goOn.Task.WaitAsync(cancellationToken);
         };
         var run = await zombie.Collection.StartAsync(CacheName.Default, World.Everything, OperationId.New(), CancellationToken.None);
         await stopped.Task;

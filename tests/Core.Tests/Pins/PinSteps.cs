@@ -17,8 +17,12 @@ internal static class PinSteps
         this World world, string name, string path, int? keep = null, TimeSpan? life = null, PinCondition condition = default,
             string? operation = null, IPins? pins = null, TimeSpan? patience = null) =>
         (await (pins ?? world.Core.Pins).SetAsync(
-            CacheName.Default, Name(name), new SetPin { Path = World.Path(path).Path, KeepRevisions = keep,
-                ExpiresSeconds = life?.TotalSeconds }, condition, Operation(operation),
+            CacheName.Default, Name(name), new SetPin
+            {
+                Path = World.Path(path).Path,
+                KeepRevisions = keep,
+                ExpiresSeconds = life?.TotalSeconds
+            }, condition, Operation(operation),
             patience ?? Patience, CancellationToken.None)).Pin;
 
     public static async Task<Pin> RollbackAsync(this World world, string name, long? revision = null, PinCondition condition = default,

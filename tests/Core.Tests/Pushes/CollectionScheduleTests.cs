@@ -300,8 +300,12 @@ public sealed class CollectionScheduleTests
         var path = World.Path("b", content: "a") with { Deriver = drv };
         var opened = await world.Core.Niks3Pushes.OpenAsync(
             CacheName.Default,
-            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
-                Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)] },
+            new Niks3Push
+            {
+                Root = path.Path.Hash,
+                Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
+                Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)]
+            },
             CancellationToken.None);
         Assert.True(await world.Core.Niks3Pushes.KeepObjectAsync(CacheName.Default, opened.Id, opened.Secret, ObjectKey.Log(drv), [2],
             CancellationToken.None));

@@ -217,7 +217,8 @@ public sealed class ConcurrentPushTests
     {
         await using var world = await World.CreateAsync();
         var closure = World.Closure(World.Path("lib"), World.Path("one", ["lib"]),
-            World.Path("two", ["lib"])) with { Roots = [World.Hash("one"), World.Hash("two")] };
+            World.Path("two", ["lib"])) with
+        { Roots = [World.Hash("one"), World.Hash("two")] };
 
         var push = await world.BeginAsync(closure);
         Assert.Equal(3, push.Uploads.Count);

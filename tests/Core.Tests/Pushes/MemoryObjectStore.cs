@@ -57,20 +57,20 @@ internal sealed class MemoryObjectStore : IObjectStore
     /// <summary>What a client does with an upload URL.</summary>
     public void Upload(Uri url, byte[] body) => Objects.TryAdd(Uri.UnescapeDataString(url.AbsolutePath.TrimStart('/')), body);
 
-    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         await OnRead(key);
         return Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null;
     }
 
-    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken)
     {
         await OnRead(key);
         return Objects.TryGetValue(key.ToString(), out var body) ? new ObjectBody(new MemoryStream(body), 0, body.Length,
             Info(key, body), null) : null;
     }
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var listed = Objects.Where(o => o.Key.StartsWith(prefix, StringComparison.Ordinal))
             .OrderBy(o => o.Key, StringComparer.Ordinal).ToList();
@@ -79,14 +79,14 @@ internal sealed class MemoryObjectStore : IObjectStore
             yield return Info(ObjectKey.Parse(key), body);
     }
 
-    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel)
+    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancellationToken)
     {
         await OnStage(writes);
         return new UnstagedWrites(this, writes);
     }
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         if (Refusal("put", key) is { } refusal)
             throw new ObjectStoreException($"PUT {key}", refusal);
@@ -101,7 +101,7 @@ internal sealed class MemoryObjectStore : IObjectStore
     }
 
     public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var outcomes = new List<FencedOutcome>();
         foreach (var key in keys)
@@ -121,9 +121,9 @@ internal sealed class MemoryObjectStore : IObjectStore
         return outcomes;
     }
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         if (await OnWrite("put", key) is Answer.Refused or Answer.Dropped)
             throw new ObjectStoreException($"PUT {key}: the store does not answer", isTransient: true);
@@ -131,7 +131,8 @@ internal sealed class MemoryObjectStore : IObjectStore
         Writes.Enqueue(key.ToString());
     }
 
-    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
+        CancellationToken cancellationToken)
     {
         _parts[(uploadId, number)] = body.ToArray();
         return Task.CompletedTask;
@@ -140,7 +141,7 @@ internal sealed class MemoryObjectStore : IObjectStore
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) =>
         new(new Uri($"http://bucket/{key}"), new Dictionary<string, string>(), DateTimeOffset.UtcNow + life);
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken)
     {
         var id = $"multipart-{Interlocked.Increment(ref _multiparts)}";
         OpenMultiparts[id] = key.ToString();
@@ -152,7 +153,7 @@ internal sealed class MemoryObjectStore : IObjectStore
 
     // A test uploads the whole body under the key before it reports; completing is then forgetting the upload.
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         OpenMultiparts.TryRemove(uploadId, out _);
         if (_parts.ContainsKey((uploadId, 1)))
@@ -161,14 +162,14 @@ internal sealed class MemoryObjectStore : IObjectStore
         return Task.FromResult(Objects.ContainsKey(key.ToString()));
     }
 
-    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken)
     {
         OnAbort(key);
         OpenMultiparts.TryRemove(uploadId, out _);
         return Task.CompletedTask;
     }
 
-    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         foreach (var (id, key) in OpenMultiparts)

@@ -19,8 +19,11 @@ public class PathDigestTests
     public void It_is_of_all_fields_and_of_references_as_a_set(int references)
     {
         var sorted = Enumerable.Range(0, references).Select(i => World.Hash($"r{i}")).Order().ToList();
-        var path = World.Path("a") with { References = [.. sorted.AsEnumerable().Reverse(), .. sorted.Take(2)],
-            Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s") };
+        var path = World.Path("a") with
+        {
+            References = [.. sorted.AsEnumerable().Reverse(), .. sorted.Take(2)],
+            Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s")
+        };
         using var bytes = new MemoryStream();
         using var writer = new BinaryWriter(bytes);
         writer.Write(path.NarHash.ToArray());

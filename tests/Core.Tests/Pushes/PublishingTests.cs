@@ -98,8 +98,11 @@ public sealed class PublishingTests
     [Fact]
     public async Task An_intent_that_led_to_no_attempt_does_not_stand_until_its_fence()
     {
-        await using var world = await World.CreateAsync(new PushOptions { Fence = TimeSpan.FromHours(1),
-            CommitLease = TimeSpan.FromHours(1) });
+        await using var world = await World.CreateAsync(new PushOptions
+        {
+            Fence = TimeSpan.FromHours(1),
+            CommitLease = TimeSpan.FromHours(1)
+        });
         var push = await world.BeginAsync(World.Chain("a", "b", "c"));
         await world.UploadAsync(push);
         var calls = 0;

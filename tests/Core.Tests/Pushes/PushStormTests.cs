@@ -23,8 +23,14 @@ public sealed class PushStormTests
         world.Store.OnWrite = (_, _) =>
         {
             lock (faults)
-                return Task.FromResult(faults.Next(100) switch { < 2 => Answer.Lost, < 4 => Answer.Dropped, < 8 => Answer.Refused, _ =>
-                    Answer.Normal });
+                return Task.FromResult(faults.Next(100) switch
+                {
+                    < 2 => Answer.Lost,
+                    < 4 => Answer.Dropped,
+                    < 8 => Answer.Refused,
+                    _ =>
+                    Answer.Normal
+                });
         };
         using var end = new CancellationTokenSource();
         var background = Task.Run(() => CollectAsync(world, gateways, new Random(seed + 1000), end.Token));

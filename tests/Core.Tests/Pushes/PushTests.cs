@@ -293,8 +293,11 @@ public class PushTests
         await using var world = await CreateAsync();
         var drv = Nix.StorePath.Parse($"{World.Hash("drv")}-a.drv");
         var id = Nix.RealisationId.Parse($"sha256:{new string('a', 64)}!out");
-        var closure = World.Closure(World.Path("a")) with { Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }],
-            Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }] };
+        var closure = World.Closure(World.Path("a")) with
+        {
+            Logs = [new LogDeclaration { Drv = drv, Path = World.Hash("a") }],
+            Realisations = [new RealisationDeclaration { Id = id, Path = World.Hash("a") }]
+        };
 
         var push = await world.BeginAsync(closure);
         Assert.Equal([drv], push.MissingLogs);

@@ -109,8 +109,12 @@ public sealed class RefusedUploadTests
     {
         await using var world = await World.CreateAsync();
         using var folder = new TempFolder();
-        var store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = new Uri("http://127.0.0.1/"),
-            UrlSecret = new byte[32] });
+        var store = new DirectoryObjectStore(new DirectoryOptions
+        {
+            Root = folder["store"],
+            PublicUrl = new Uri("http://127.0.0.1/"),
+            UrlSecret = new byte[32]
+        });
         await using var core = await CacheCore.StartAsync(
             new CoreOptions { ConnectionString = world.ConnectionString, Store = store, SigningKeys = [World.Key], Housekeeping = false },
                 NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);

@@ -29,8 +29,12 @@ public class UploadCheckTests : IDisposable
     protected UploadCheckTests(int size)
     {
         _nar = RandomNumberGenerator.GetBytes(size);
-        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://127.0.0.1/"),
-            UrlSecret = new byte[32] });
+        _store = new DirectoryObjectStore(new DirectoryOptions
+        {
+            Root = _folder.Path,
+            PublicUrl = new Uri("http://127.0.0.1/"),
+            UrlSecret = new byte[32]
+        });
         _file = Zstd.Compress(_nar);
     }
 

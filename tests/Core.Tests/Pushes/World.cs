@@ -44,8 +44,12 @@ internal sealed class World : IAsyncDisposable
         PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
-        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions()) { Gc = gc
-            ?? new GcOptions(), Grouped = grouped };
+        var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions())
+        {
+            Gc = gc
+            ?? new GcOptions(),
+            Grouped = grouped
+        };
         await world.AddGatewayAsync();
         return world;
     }
@@ -59,8 +63,17 @@ internal sealed class World : IAsyncDisposable
     {
         engine = plain ? null : engine ?? Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
-            new CoreOptions { ConnectionString = ConnectionString, Store = Store, SigningKeys = [Key], Pushes = Options, Gc = Gc,
-                Housekeeping = false, Engine = engine, GroupCommit = Grouped || engine is not null },
+            new CoreOptions
+            {
+                ConnectionString = ConnectionString,
+                Store = Store,
+                SigningKeys = [Key],
+                Pushes = Options,
+                Gc = Gc,
+                Housekeeping = false,
+                Engine = engine,
+                GroupCommit = Grouped || engine is not null
+            },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
@@ -107,8 +120,13 @@ internal sealed class World : IAsyncDisposable
         {
             var body = Encoding.UTF8.GetBytes(grant.Id);
             Store.Upload(grant.Url ?? grant.Parts[0], body);
-            return new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(body), FileSize = body.Length,
-                Md5 = [Convert.ToHexStringLower(MD5.HashData(body))] };
+            return new UploadedNar
+            {
+                Upload = grant.Id,
+                FileHash = Sha256Hash.Compute(body),
+                FileSize = body.Length,
+                Md5 = [Convert.ToHexStringLower(MD5.HashData(body))]
+            };
         });
         return await (pushes ?? Pushes).ReportAsync(CacheName.Default, Id(push), new UploadReport { Uploads = [.. uploads] },
             CancellationToken.None);

@@ -50,11 +50,11 @@ public sealed class AdaptiveLimitTests
     {
         var limit = new AdaptiveLimit(1);
         await limit.AcquireAsync(default);
-        using var cancel = new CancellationTokenSource();
-        var impatient = limit.AcquireAsync(cancel.Token);
+        using var cancellationToken = new CancellationTokenSource();
+        var impatient = limit.AcquireAsync(cancellationToken.Token);
         var patient = limit.AcquireAsync(default);
 
-        await cancel.CancelAsync();
+        await cancellationToken.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => impatient);
         limit.Release(throttled: false);
 

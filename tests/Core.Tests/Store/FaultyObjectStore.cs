@@ -55,73 +55,76 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         }
     }
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
-        RunAsync("head", () => inner.HeadAsync(key, cancel), cancel);
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) =>
+        RunAsync("head", () => inner.HeadAsync(key, cancellationToken), cancellationToken);
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
-        RunAsync("get", () => inner.GetAsync(key, range, cancel), cancel);
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
+        RunAsync("get", () => inner.GetAsync(key, range, cancellationToken), cancellationToken);
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix,
-        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await RunAsync("list", () => Task.FromResult(true), cancel);
-        await foreach (var info in inner.ListAsync(prefix, cancel))
+        await RunAsync("list", () => Task.FromResult(true), cancellationToken);
+        await foreach (var info in inner.ListAsync(prefix, cancellationToken))
             yield return info;
     }
 
     public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel) =>
-        RunAsync("put", () => inner.PutAsync(key, body, headers, fence, cancel), cancel, FencedOutcome.Unknown);
+        CancellationToken cancellationToken) =>
+        RunAsync("put", () => inner.PutAsync(key, body, headers, fence, cancellationToken), cancellationToken, FencedOutcome.Unknown);
 
-    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
-        RunAsync("delete", () => inner.DeleteAsync(keys, fence, cancel), cancel, [.. keys.Select(_ => FencedOutcome.Unknown)]);
+    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken) =>
+        RunAsync("delete", () => inner.DeleteAsync(keys, fence, cancellationToken), cancellationToken,
+            [.. keys.Select(_ => FencedOutcome.Unknown)]);
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => RunAsync("sync", async () =>
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => RunAsync("sync", async () =>
     {
-        await inner.SyncAsync(keys, cancel);
+        await inner.SyncAsync(keys, cancellationToken);
         return true;
-    }, cancel);
+    }, cancellationToken);
 
-    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => RunAsync("put-new", async () =>
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        RunAsync("put-new", async () =>
     {
-        await inner.PutNewAsync(key, body, cancel);
+        await inner.PutNewAsync(key, body, cancellationToken);
         return true;
-    }, cancel);
+    }, cancellationToken);
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel) => RunAsync("put-part", async () =>
+        CancellationToken cancellationToken) => RunAsync("put-part", async () =>
     {
-        await inner.PutPartAsync(key, uploadId, partSize, number, body, cancel);
+        await inner.PutPartAsync(key, uploadId, partSize, number, body, cancellationToken);
         return true;
-    }, cancel);
+    }, cancellationToken);
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => inner.SignPut(key, maxSize, life);
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) =>
-        RunAsync("begin", () => inner.BeginMultipartAsync(key, partSize, cancel), cancel);
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
+        RunAsync("begin", () => inner.BeginMultipartAsync(key, partSize, cancellationToken), cancellationToken);
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
         inner.SignParts(key, uploadId, partSize, first, count, life);
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel) =>
-        RunAsync("complete", () => inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancel), cancel);
+        CancellationToken cancellationToken) =>
+        RunAsync("complete", () => inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancellationToken), cancellationToken);
 
-    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => RunAsync("abort", async () =>
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken) => RunAsync("abort", async () =>
     {
-        await inner.AbortMultipartAsync(key, uploadId, cancel);
+        await inner.AbortMultipartAsync(key, uploadId, cancellationToken);
         return true;
-    }, cancel);
+    }, cancellationToken);
 
     public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync(
-        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+        [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await RunAsync("list-multipart", () => Task.FromResult(true), cancel);
-        await foreach (var upload in inner.ListMultipartAsync(cancel))
+        await RunAsync("list-multipart", () => Task.FromResult(true), cancellationToken);
+        await foreach (var upload in inner.ListMultipartAsync(cancellationToken))
             yield return upload;
     }
 
-    private async Task<T> RunAsync<T>(string call, Func<Task<T>> run, CancellationToken cancel, T? unanswered = default)
+    private async Task<T> RunAsync<T>(string call, Func<Task<T>> run, CancellationToken cancellationToken, T? unanswered = default)
     {
         Fault fault;
         Task released;
@@ -134,7 +137,7 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
         }
 
         if (fault == Fault.Delay)
-            await released.WaitAsync(cancel);
+            await released.WaitAsync(cancellationToken);
         if (fault != Fault.Before)
         {
             var answer = await run();

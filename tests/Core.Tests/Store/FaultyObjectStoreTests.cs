@@ -13,8 +13,12 @@ public sealed class FaultyObjectStoreTests : IDisposable
     private readonly DirectoryObjectStore _inner;
 
     public FaultyObjectStoreTests() =>
-        _inner = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://127.0.0.1/"),
-            UrlSecret = new byte[32] });
+        _inner = new DirectoryObjectStore(new DirectoryOptions
+        {
+            Root = _folder.Path,
+            PublicUrl = new Uri("http://127.0.0.1/"),
+            UrlSecret = new byte[32]
+        });
 
     [Theory]
     [InlineData(Fault.Before, false)]

@@ -172,8 +172,8 @@ public abstract class ObjectStoreTests : IAsyncLifetime
     {
         var keys = Enumerable.Range(0, 1005).Select(i => Key($"many/{i:d4}")).ToArray();
         await Parallel.ForEachAsync(keys, new ParallelOptions { MaxDegreeOfParallelism = 32 },
-            async (key, cancel) =>
-                Assert.Equal(FencedOutcome.Done, await Store.PutAsync(key, Bytes(1), Text, Later.AddMinutes(5), cancel)));
+            async (key, cancellationToken) =>
+                Assert.Equal(FencedOutcome.Done, await Store.PutAsync(key, Bytes(1), Text, Later.AddMinutes(5), cancellationToken)));
         Assert.Equal(keys, (await ListAsync("many/")).Select(o => o.Key));
 
         var outcomes = await Store.DeleteAsync(keys, Later, None);

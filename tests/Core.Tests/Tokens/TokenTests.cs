@@ -16,8 +16,13 @@ public sealed class TokenTests
     {
         await using var world = await TokenWorld.CreateAsync();
 
-        var made = await world.Here.CreateAsync(CacheName.Default, new CreateToken { Name = "ci",
-            Scopes = [TokenScope.Pin, TokenScope.Push], Pins = [PinPattern.Parse("prod-*")], ExpiresSeconds = 3600 }, None);
+        var made = await world.Here.CreateAsync(CacheName.Default, new CreateToken
+        {
+            Name = "ci",
+            Scopes = [TokenScope.Pin, TokenScope.Push],
+            Pins = [PinPattern.Parse("prod-*")],
+            ExpiresSeconds = 3600
+        }, None);
         var found = await world.There.FindAsync(made.Secret, None);
         await world.There.RevokeAsync(CacheName.Default, made.Token.Id, None);
         await world.There.RevokeAsync(CacheName.Default, made.Token.Id, None);

@@ -104,8 +104,11 @@ public sealed class CarriedTests
     private static StorePath Drv => new(World.Hash("drv"), "a.drv");
 
     private static Task<PushOpened> BeginWithLogAsync(World world, Caller caller) => world.BeginAsync(
-        caller, World.Closure(World.Path("a") with { Deriver = Drv }) with { Logs =
-            [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }] });
+        caller, World.Closure(World.Path("a") with { Deriver = Drv }) with
+        {
+            Logs =
+            [new LogDeclaration { Drv = Drv, Path = World.Hash("a") }]
+        });
 
     private static Task<ReportAnswer> ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) =>
         world.Of(caller).ReportAsync(

@@ -39,8 +39,12 @@ public sealed class RenameTests
 
         var opened = await pushes.OpenAsync(
             CacheName.Default,
-            new Niks3Push { Root = Root.Path.Hash, Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
-                new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)] },
+            new Niks3Push
+            {
+                Root = Root.Path.Hash,
+                Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
+                new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)]
+            },
             CancellationToken.None);
         Assert.Equal([Dependency.Path.Hash], opened.Missing);
         world.Store.Objects[await world.QueryAsync<string>("select key from object where state = 'claimed'")] = [1];

@@ -36,7 +36,11 @@ public sealed class WithdrawnClientsTests
         var path = World.Path("a");
 
         await AssertRefusedAsync(
-            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, new Niks3Push { Root = path.Path.Hash,
-                Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])], Objects = [] }, CancellationToken.None), "a");
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, new Niks3Push
+            {
+                Root = path.Path.Hash,
+                Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
+                Objects = []
+            }, CancellationToken.None), "a");
     }
 }

@@ -99,8 +99,13 @@ public class AccessTests
         using var folder = new TempFolder();
         await using var core = await StartCoreAsync(folder["store"]);
         await using var gateway = await TestGateway.StartAsync(
-            parts => parts with { Tokens = core.Tokens, Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads),
-                core.Tokens), Limits = new() { FailedLogins = 0 } });
+            parts => parts with
+            {
+                Tokens = core.Tokens,
+                Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], privateReads),
+                core.Tokens),
+                Limits = new() { FailedLogins = 0 }
+            });
         var credentials = await CredentialsAsync(core);
 
         foreach (var (methods, pattern, access, path) in Table)
@@ -243,8 +248,12 @@ public class AccessTests
         new CoreOptions
         {
             ConnectionString = await (await PostgresServer.Shared).CreateDatabaseAsync(),
-            Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder, PublicUrl = new Uri("http://127.0.0.1"),
-                UrlSecret = new byte[32] }),
+            Store = new DirectoryObjectStore(new DirectoryOptions
+            {
+                Root = folder,
+                PublicUrl = new Uri("http://127.0.0.1"),
+                UrlSecret = new byte[32]
+            }),
             Housekeeping = false,
         },
         NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);

@@ -216,8 +216,11 @@ public class TokenRouteTests
     private static async Task<HttpResponseMessage> SendAsync(TestGateway gateway, HttpMethod method, string path,
         string token, string? json)
     {
-        using var request = new HttpRequestMessage(method, path) { Content = json is null ? null
-            : new StringContent(json, Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(method, path)
+        {
+            Content = json is null ? null
+            : new StringContent(json, Encoding.UTF8, "application/json")
+        };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return await gateway.Client.SendAsync(request);
     }

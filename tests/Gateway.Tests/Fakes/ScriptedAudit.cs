@@ -8,7 +8,7 @@ internal sealed class ScriptedAudit : IAudit
 {
     public AuditQuery? Query { get; private set; }
 
-    public Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancel)
+    public Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancellationToken)
     {
         Query = query;
         return Task.FromResult(new AuditPage

@@ -28,7 +28,8 @@ internal sealed class ScriptedCollection : IGarbageCollection
     /// <summary>Who started the last run.</summary>
     public Caller? Caller { get; private set; }
 
-    public Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation, CancellationToken cancel)
+    public Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
+        CancellationToken cancellationToken)
     {
         Caller = caller;
         Request = request;
@@ -36,20 +37,20 @@ internal sealed class ScriptedCollection : IGarbageCollection
         return Answer(OnStart?.Invoke(request, operation) ?? Run(7));
     }
 
-    public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) => Answer(Run(run));
+    public Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancellationToken) => Answer(Run(run));
 
-    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) =>
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancellationToken) =>
         Answer(OnStatus?.Invoke() ?? new GcStatus { Current = Run(7), Schedule = "30 3 * * *" });
 
-    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel)
+    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancellationToken)
     {
         Limit = limit;
         return Answer(new GcHistory { Runs = [Run(7), Run(6)] });
     }
 
-    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => Answer(IsRunning ? Run(7) : null);
+    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancellationToken) => Answer(IsRunning ? Run(7) : null);
 
-    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel) => Answer(new WhyAnswer
+    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancellationToken) => Answer(new WhyAnswer
     {
         Path = new StorePath(path, "hello"),
         State = "live",
@@ -92,10 +93,11 @@ internal sealed class ScriptedFsck : IFsck
     /// <summary>The end of the check waits for this.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
-    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancel) =>
-        cache == CacheName.Default ? RunAsync(tally, cancel) : throw new CacheProblemException(ProblemKind.UnknownCache, "no such cache");
+    public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancellationToken) =>
+        cache == CacheName.Default ? RunAsync(tally, cancellationToken) : throw new CacheProblemException(ProblemKind.UnknownCache,
+            "no such cache");
 
-    private async IAsyncEnumerable<FsckFinding> RunAsync(FsckTally tally, [EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<FsckFinding> RunAsync(FsckTally tally, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var finding in Findings)
         {
@@ -104,7 +106,7 @@ internal sealed class ScriptedFsck : IFsck
         }
 
         if (Gate is { } gate)
-            await gate.Task.WaitAsync(cancel);
+            await gate.Task.WaitAsync(cancellationToken);
         if (Failure is { } failure)
             throw failure;
     }

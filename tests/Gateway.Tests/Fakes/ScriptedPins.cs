@@ -37,32 +37,33 @@ internal sealed class ScriptedPins : IPins
     public RollbackPin? Rollback { get; private set; }
 
     public Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel)
+        TimeSpan patience, CancellationToken cancellationToken)
     {
         Set = request;
         return Answer(name, condition, operation, new PinSet(Pin, Made));
     }
 
     public Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel)
+        TimeSpan patience, CancellationToken cancellationToken)
     {
         Rollback = request;
         return Answer(name, condition, operation, new PinSet(Pin, false));
     }
 
     public Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         Answer(name, condition, operation, HasLeftTheBucket);
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
-    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => Task.FromResult(new PinList { Pins = [Pin] });
+    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) => Task.FromResult(new PinList { Pins = [Pin] });
 
-    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) => Answer(name, default, default, Pin with
-    {
-        History = [new PinRevision { Revision = 7, Path = Pin.Path, Created = Pin.Updated, Kept = true, Present = true }],
-    });
+    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        Answer(name, default, default, Pin with
+        {
+            History = [new PinRevision { Revision = 7, Path = Pin.Path, Created = Pin.Updated, Kept = true, Present = true }],
+        });
 
     private Task<T> Answer<T>(PinName name, PinCondition condition, OperationId operation, T value)
     {

@@ -30,51 +30,52 @@ internal sealed class ScriptedPushes : IPushes
 
     public IPushes As(Caller caller) => this;
 
-    public Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancel)
+    public Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken)
     {
         Operations.Add(operation);
         Begun = request;
         return Answer(new PushOpened { Id = "7", Expires = Expires, RenewAfterSeconds = 900, Present = request.Paths.Count });
     }
 
-    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancel)
+    public Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancellationToken)
     {
         Reported = report;
         return Answer(new ReportAnswer { Stored = [.. report.Uploads.Select(u => u.Upload)] });
     }
 
-    public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancel)
+    public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken)
     {
-        await PassGateAsync(cancel);
+        await PassGateAsync(cancellationToken);
         return await Answer(
             new WaitAnswer { Paths = [.. request.Paths.Select(p => new PathStatus { Path = p, State = PathState.Stored })] });
     }
 
-    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancel) =>
+    public Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request,
+        CancellationToken cancellationToken) =>
         Answer(new UrlsAnswer { FirstPart = request.FirstPart, Grant = new UploadGrant { Id = upload, Expires = Expires } });
 
-    public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancel)
+    public async Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancellationToken)
     {
         Patience = patience;
-        await PassGateAsync(cancel);
+        await PassGateAsync(cancellationToken);
         return await Answer(new CommitAnswer { Id = push.ToString(), State = CommitState, Published = 3 });
     }
 
-    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancel) => Answer(Begun?.Pin?.Name);
+    public Task<PinName?> PinAsync(CacheName cache, PushId push, CancellationToken cancellationToken) => Answer(Begun?.Pin?.Name);
 
-    public Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancel) =>
+    public Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancellationToken) =>
         Answer(new RenewAnswer { Expires = Expires, RenewAfterSeconds = 900 });
 
-    public Task AbortAsync(CacheName cache, PushId push, CancellationToken cancel) => Answer(true);
+    public Task AbortAsync(CacheName cache, PushId push, CancellationToken cancellationToken) => Answer(true);
 
-    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancel) =>
+    public Task<MissingAnswer> MissingAsync(CacheName cache, MissingRequest request, CancellationToken cancellationToken) =>
         Answer(new MissingAnswer { Missing = request.Paths });
 
-    private async Task PassGateAsync(CancellationToken cancel)
+    private async Task PassGateAsync(CancellationToken cancellationToken)
     {
         Entered.TrySetResult();
         if (Gate is { } gate)
-            await gate.Task.WaitAsync(cancel);
+            await gate.Task.WaitAsync(cancellationToken);
     }
 
     private Task<T> Answer<T>(T value) => Failure is { } failure ? Task.FromException<T>(failure) : Task.FromResult(value);

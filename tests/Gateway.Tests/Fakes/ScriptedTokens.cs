@@ -37,22 +37,33 @@ internal sealed class ScriptedTokens : ITokens
         return this;
     }
 
-    public Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancel)
+    public Task<CreatedToken> CreateAsync(CacheName cache, CreateToken request, CancellationToken cancellationToken)
     {
         Created = request;
-        return Answer(new CreatedToken { Secret = "oct_secret", Token = new Token { Id = 7, Name = request.Name, Scopes = request.Scopes,
-            Pins = request.Pins, Created = DateTimeOffset.UnixEpoch } });
+        return Answer(new CreatedToken
+        {
+            Secret = "oct_secret",
+            Token = new Token
+            {
+                Id = 7,
+                Name = request.Name,
+                Scopes = request.Scopes,
+                Pins = request.Pins,
+                Created = DateTimeOffset.UnixEpoch
+            }
+        });
     }
 
-    public Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancel) => Answer(new TokenList { Tokens = [] });
+    public Task<TokenList> ListAsync(CacheName cache, bool revokedToo, CancellationToken cancellationToken) =>
+        Answer(new TokenList { Tokens = [] });
 
-    public Task RevokeAsync(CacheName cache, long id, CancellationToken cancel)
+    public Task RevokeAsync(CacheName cache, long id, CancellationToken cancellationToken)
     {
         Revoked = id;
         return Answer(true);
     }
 
-    public Task<ValidToken?> FindAsync(string secret, CancellationToken cancel)
+    public Task<ValidToken?> FindAsync(string secret, CancellationToken cancellationToken)
     {
         Asked++;
         return Answer(Good.GetValueOrDefault(secret));

@@ -15,24 +15,30 @@ internal sealed class ScriptedWithdrawals : IWithdrawals
     public (long Bar, Caller Caller)? Lifted { get; private set; }
 
     public Task<PublishedPaths> ListPathsAsync(CacheName cache, string publisher, DateTimeOffset? since, string? after, int limit,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         Listed = (publisher, since, after, limit);
         return Task.FromResult(new PublishedPaths { Paths = [] });
     }
 
     public Task<Eviction> EvictAsync(CacheName cache, EvictRequest request, Caller caller, OperationId operation, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         Evicted = (request, caller, operation);
-        return Task.FromResult(new Eviction { State = request.DryRun ? EvictionState.Planned : State, Total = 0, Paths = [], Pins = [],
-            WaitsFor = [] });
+        return Task.FromResult(new Eviction
+        {
+            State = request.DryRun ? EvictionState.Planned : State,
+            Total = 0,
+            Paths = [],
+            Pins = [],
+            WaitsFor = []
+        });
     }
 
-    public Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancel) =>
+    public Task<BarList> ListBarsAsync(CacheName cache, bool liftedToo, CancellationToken cancellationToken) =>
         Task.FromResult(new BarList { Bars = [] });
 
-    public Task LiftAsync(CacheName cache, long bar, Caller caller, CancellationToken cancel)
+    public Task LiftAsync(CacheName cache, long bar, Caller caller, CancellationToken cancellationToken)
     {
         Lifted = (bar, caller);
         return bar == 9999 ? Task.FromException(new CacheProblemException(ProblemKind.UnknownBar, "There is no bar 9999."))

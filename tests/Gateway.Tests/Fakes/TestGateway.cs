@@ -26,8 +26,13 @@ internal sealed class TestGateway : IAsyncDisposable
     {
         (_folder, App, Parts, Log) = (folder, app, parts, log);
         // Nothing is decoded, followed or kept on behalf of the test.
-        Client = new HttpClient(new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.None, AllowAutoRedirect = false,
-            UseCookies = false }) { BaseAddress = parts.PublicUrl };
+        Client = new HttpClient(new SocketsHttpHandler
+        {
+            AutomaticDecompression = DecompressionMethods.None,
+            AllowAutoRedirect = false,
+            UseCookies = false
+        })
+        { BaseAddress = parts.PublicUrl };
     }
 
     public WebApplication App { get; }

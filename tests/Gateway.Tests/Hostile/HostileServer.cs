@@ -113,8 +113,12 @@ internal sealed class HostileServer : IAsyncDisposable
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         Url = new Uri($"http://{listener.LocalEndPoint}");
-        var directory = new DirectoryObjectStore(new DirectoryOptions { Root = _folder["store"], PublicUrl = Url,
-            UrlSecret = new byte[32] });
+        var directory = new DirectoryObjectStore(new DirectoryOptions
+        {
+            Root = _folder["store"],
+            PublicUrl = Url,
+            UrlSecret = new byte[32]
+        });
         IObjectStore store = s3 is null ? directory : new S3ObjectStore(s3);
         _database = await (await PostgresServer.Shared).CreateDatabaseAsync();
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(_log));
@@ -131,7 +135,8 @@ internal sealed class HostileServer : IAsyncDisposable
             },
             loggers, TimeProvider.System, CancellationToken.None);
         var parts = GatewayParts.Of(_core, new TokenCredentials(new TokenFile([Token], privateReads: false), _core.Tokens),
-            Url) with { Limits = limits };
+            Url) with
+        { Limits = limits };
         await directory.PutAsync(ObjectKey.NixCacheInfo, "StoreDir: /nix/store\n"u8.ToArray(), KeyHeaders.For(ObjectKey.NixCacheInfo),
             DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
         ExpiredUrls = [directory.SignPut(ObjectKey.Parse($"nar/{new string('1', 52)}.nar.zst"), null, TimeSpan.FromSeconds(-5)).Url];
@@ -155,8 +160,12 @@ internal sealed class HostileServer : IAsyncDisposable
             NarSize = contents[i].Length,
             References = i == 0 ? [] : [Paths[i - 1].Hash],
         }).ToList();
-        var push = await pushes.BeginAsync(CacheName.Default, new BeginPush { Roots = [Paths[2].Hash], Paths = declared,
-            Pin = new PushPin { Name = PinName.Parse("prod-web") } }, OperationId.New(), CancellationToken.None);
+        var push = await pushes.BeginAsync(CacheName.Default, new BeginPush
+        {
+            Roots = [Paths[2].Hash],
+            Paths = declared,
+            Pin = new PushPin { Name = PinName.Parse("prod-web") }
+        }, OperationId.New(), CancellationToken.None);
         Assert.True(PushId.TryParse(push.Id, out var id));
         var report = new List<UploadedNar>();
         foreach (var (status, i) in push.Missing.Select((s, i) => (s, i)))
@@ -164,8 +173,12 @@ internal sealed class HostileServer : IAsyncDisposable
             var grant = push.Uploads.Single(u => u.Id == status.Upload);
             var file = Compress(contents[Paths.ToList().FindIndex(p => p.Hash == status.Path)]);
             (await http.PutAsync(grant.Url, new ByteArrayContent(file))).EnsureSuccessStatusCode();
-            report.Add(new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.FromBytes(SHA256.HashData(file)),
-                FileSize = file.Length });
+            report.Add(new UploadedNar
+            {
+                Upload = grant.Id,
+                FileHash = Sha256Hash.FromBytes(SHA256.HashData(file)),
+                FileSize = file.Length
+            });
         }
 
         Assert.Empty((await pushes.ReportAsync(CacheName.Default, id, new UploadReport { Uploads = report },

@@ -21,8 +21,8 @@ public class HostileTests
 {
     private const int AtOnce = 12;
     // Pools keep what the largest body needs, for each thread; that is why it is small here.
-    private const long MostGrowth = 64 << 20;
-    private const long MostPeak = 512 << 20;
+    private const long MaxGrowth = 64 << 20;
+    private const long MaxPeak = 512 << 20;
 
     private static readonly int Requests = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? 12_000 : 1_500;
 
@@ -65,7 +65,7 @@ public class HostileTests
             findings.Add(finding.ToString());
         Assert.Empty(findings);
         Assert.True(
-            heaps[^1] - heaps[0] < MostGrowth && peak - working < MostPeak,
+            heaps[^1] - heaps[0] < MaxGrowth && peak - working < MaxPeak,
             $"seed {Seed}: the heap had {string.Join(", ", heaps.Select(h => h >> 20))} MiB after each quarter, the process has grown by " +
                 $"up to {(peak - working) >> 20} MiB");
     }

@@ -48,8 +48,11 @@ public class SecretsTests
             Assert.Equal(HttpStatusCode.PreconditionFailed, twice.StatusCode);
         }
 
-        var report = new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file),
-            FileSize = file.Length }] };
+        var report = new UploadReport
+        {
+            Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file),
+            FileSize = file.Length }]
+        };
         using var reported = await client.PostAsJsonAsync($"{Cache}/pushes/{push.Id}/uploaded", report, ProtocolJson.Default.UploadReport);
         Assert.Equal(HttpStatusCode.OK, reported.StatusCode);
         using var committed = await client.PostAsync($"{Cache}/pushes/{push.Id}/commit", null);
@@ -61,7 +64,8 @@ public class SecretsTests
             new AuthenticationHeaderValue("Bearer", server.WeakTokens[1]) })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get,
-                $"{server.Url}v1/caches/default/gc") { Headers = { Authorization = header } };
+                $"{server.Url}v1/caches/default/gc")
+            { Headers = { Authorization = header } };
             using var refused = await client.SendAsync(request);
             Assert.Contains(refused.StatusCode, (HttpStatusCode[])[HttpStatusCode.Unauthorized, HttpStatusCode.Forbidden]);
         }
@@ -85,8 +89,15 @@ public class SecretsTests
         const string AccessKey = "AKIAACCESSACCESS";
         const string SecretKey = "very/secret+secret0123456789";
         await using var server = await HostileServer.StartAsync(LogLevel.Trace,
-            new S3Options { Bucket = "b", Endpoint = new Uri("http://127.0.0.1:1"), Region = "us-east-1", PathStyle = true,
-            AccessKey = AccessKey, SecretKey = SecretKey });
+            new S3Options
+            {
+                Bucket = "b",
+                Endpoint = new Uri("http://127.0.0.1:1"),
+                Region = "us-east-1",
+                PathStyle = true,
+                AccessKey = AccessKey,
+                SecretKey = SecretKey
+            });
         using var client = Client(server, HostileServer.Token);
 
         using var read = await client.GetAsync(new Uri("/nar/1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s.nar.zst",
@@ -99,8 +110,11 @@ public class SecretsTests
         }, ProtocolJson.Default.BeginPush);
         var push = JsonSerializer.Deserialize(await begun.Content.ReadAsStringAsync(), ProtocolJson.Default.PushOpened)!;
         var grant = Assert.Single(push.Uploads);
-        var report = new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute([]), FileSize = 5,
-            Md5 = [new string('0', 32)] }] };
+        var report = new UploadReport
+        {
+            Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute([]), FileSize = 5,
+            Md5 = [new string('0', 32)] }]
+        };
         using var reported = await client.PostAsJsonAsync($"{Cache}/pushes/{push.Id}/uploaded", report, ProtocolJson.Default.UploadReport);
 
         Assert.Equal((HttpStatusCode.ServiceUnavailable, HttpStatusCode.ServiceUnavailable), (read.StatusCode, reported.StatusCode));

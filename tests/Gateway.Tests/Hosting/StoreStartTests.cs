@@ -57,8 +57,11 @@ public sealed class StoreStartTests
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
         using var client = (await CephServer.Shared).CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = bucket.Name,
-            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest
+        {
+            BucketName = bucket.Name,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled }
+        });
         var ignores = (await client.PutObjectAsync(Once(bucket.Name))).HttpStatusCode == HttpStatusCode.OK
             && await IsReplacedAsync(client, bucket.Name);
 
@@ -93,8 +96,11 @@ public sealed class StoreStartTests
     {
         using var folder = new TempFolder();
         using var bucket = await ObjectBucket.CreateAsync();
-        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint) { Answer = request => request.HttpMethod == "POST"
-            ? S3Proxy.Error(405, "MethodNotAllowed") : null };
+        await using var proxy = new S3Proxy((await CephServer.Shared).Endpoint)
+        {
+            Answer = request => request.HttpMethod == "POST"
+            ? S3Proxy.Error(405, "MethodNotAllowed") : null
+        };
 
         await using var server = await ServerProcess.StartAsync(folder["data"], Behind(proxy, bucket));
 
@@ -136,8 +142,11 @@ public sealed class StoreStartTests
         proxy.Answer = request => request.HttpMethod is "PUT" or "POST" ? S3Proxy.Error(403, "AccessDenied") : null;
 
         // A NAR of this size goes in parts, which the server opens.
-        using var begin = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes) { Content = new StringContent(
-            SampleRequests.Begin.Replace("120", "200000000", StringComparison.Ordinal), Encoding.UTF8, "application/json") };
+        using var begin = new HttpRequestMessage(HttpMethod.Post, SampleRequests.Pushes)
+        {
+            Content = new StringContent(
+            SampleRequests.Begin.Replace("120", "200000000", StringComparison.Ordinal), Encoding.UTF8, "application/json")
+        };
         begin.Headers.Add("Idempotency-Key", "large");
         Assert.Contains("AccessDenied", (await SendAsync(server, begin)).ToJsonString(), StringComparison.Ordinal);
 
@@ -154,8 +163,14 @@ public sealed class StoreStartTests
         return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
     }
 
-    private static PutObjectRequest Once(string bucket) => new() { BucketName = bucket, Key = "once", ContentBody = "x", IfNoneMatch = "*",
-        UseChunkEncoding = false };
+    private static PutObjectRequest Once(string bucket) => new()
+    {
+        BucketName = bucket,
+        Key = "once",
+        ContentBody = "x",
+        IfNoneMatch = "*",
+        UseChunkEncoding = false
+    };
 
     private static async Task<bool> IsReplacedAsync(AmazonS3Client client, string bucket)
     {
@@ -172,7 +187,8 @@ public sealed class StoreStartTests
     private static async Task<JsonNode> GrantAsync(ServerProcess server)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post,
-            SampleRequests.Pushes) { Content = new StringContent(SampleRequests.Begin, Encoding.UTF8, "application/json") };
+            SampleRequests.Pushes)
+        { Content = new StringContent(SampleRequests.Begin, Encoding.UTF8, "application/json") };
         request.Headers.Add("Idempotency-Key", "one");
         return (await SendAsync(server, request))["uploads"]![0]!;
     }

@@ -30,8 +30,14 @@ public sealed class StoreWatchTests : IAsyncLifetime, IAsyncDisposable
         var server = await CephServer.Shared;
         _bucket = await ObjectBucket.CreateAsync();
         _proxy = new S3Proxy(server.Endpoint);
-        _store = new S3ObjectStore(new S3Options { Endpoint = _proxy.Url, Region = server.Region, AccessKey = server.AccessKey,
-            SecretKey = server.SecretKey, Bucket = _bucket.Name });
+        _store = new S3ObjectStore(new S3Options
+        {
+            Endpoint = _proxy.Url,
+            Region = server.Region,
+            AccessKey = server.AccessKey,
+            SecretKey = server.SecretKey,
+            Bucket = _bucket.Name
+        });
         _check = new StoreCheck(_store, new S3Settings { Bucket = _bucket.Name, Endpoint = _proxy.Url });
         await _check.AtStartAsync(_log, default);
         _watch = new StoreWatch(_check, _store, _log, _time);

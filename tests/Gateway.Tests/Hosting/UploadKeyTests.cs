@@ -199,8 +199,11 @@ public sealed class UploadKeyTests
     }
 
     private static HttpClient Http(Niks3Cache cache) =>
-        new() { BaseAddress = new Uri(cache.Urls[0], "/v1/caches/default/"),
-            DefaultRequestHeaders = { Authorization = new("Bearer", "correct-horse") } };
+        new()
+        {
+            BaseAddress = new Uri(cache.Urls[0], "/v1/caches/default/"),
+            DefaultRequestHeaders = { Authorization = new("Bearer", "correct-horse") }
+        };
 
     private static Task<JsonNode> BeginAsync(HttpClient http, params TestPath[] paths) => PostAsync(http, "pushes", new JsonObject
     {

@@ -101,10 +101,10 @@ public class BodyBudgetTests
         using var first = budget.Open("a");
         using var second = budget.Open("b");
         await first.TakeAsync(100, default);
-        using var cancel = new CancellationTokenSource();
-        var waiting = second.TakeAsync(20, cancel.Token).AsTask();
+        using var cancellationToken = new CancellationTokenSource();
+        var waiting = second.TakeAsync(20, cancellationToken.Token).AsTask();
 
-        await cancel.CancelAsync();
+        await cancellationToken.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
         first.Dispose();

@@ -134,8 +134,11 @@ public class BodyMemoryTests
     public async Task Who_finds_the_memory_for_bodies_full_waits_and_is_then_told_to_come_back_as_it_understands()
     {
         var clock = new TimerClock();
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 },
-            Time = clock });
+        await using var gateway = await TestGateway.StartAsync(parts => parts with
+        {
+            Limits = new RequestLimits { BodyBytes = 100_000 },
+            Time = clock
+        });
         using var holding = await HoldAsync(gateway);
 
         Task<HttpResponseMessage>[] waiting =
@@ -162,8 +165,11 @@ public class BodyMemoryTests
     public async Task Who_waits_for_the_memory_of_a_body_that_ends_is_answered()
     {
         var clock = new TimerClock();
-        await using var gateway = await TestGateway.StartAsync(parts => parts with { Limits = new RequestLimits { BodyBytes = 100_000 },
-            Time = clock });
+        await using var gateway = await TestGateway.StartAsync(parts => parts with
+        {
+            Limits = new RequestLimits { BodyBytes = 100_000 },
+            Time = clock
+        });
         var holding = await HoldAsync(gateway);
         var waiting = gateway.PostAsync(Missing, """{"paths":[]}""");
         await Eventually.BecomesTrueAsync(() => Budget(gateway).Waiting == 1);
@@ -194,16 +200,22 @@ public class BodyMemoryTests
     {
         if (kind == "realisation")
             return JsonSerializer.Serialize(
-                new UploadReport { Realisations = [new RealisationContent { Id = RealisationId.Parse($"{Drv}^out"),
-                Path = StorePathHash.Parse(Hash), Content = "{}" + new string(' ', length - 2) }] }, ProtocolJson.Default.UploadReport);
+                new UploadReport
+                {
+                    Realisations = [new RealisationContent { Id = RealisationId.Parse($"{Drv}^out"),
+                Path = StorePathHash.Parse(Hash), Content = "{}" + new string(' ', length - 2) }]
+                }, ProtocolJson.Default.UploadReport);
         // A skippable frame may hold anything.
         byte[] content = [.. Frame, 0x50, 0x2A, 0x4D, 0x18, .. BitConverter.GetBytes(length - Frame.Length - 8),
             .. new byte[length - Frame.Length - 8]];
         Assert.Equal(length, content.Length);
         return JsonSerializer.Serialize(kind == "listing"
             ? new UploadReport { Listings = [new PathListing { Path = StorePathHash.Parse(Hash), Content = content }] }
-            : new UploadReport { Logs = [new LogContent { Drv = StorePath.Parse(Drv), Path = StorePathHash.Parse(Hash),
-                Content = content }] }, ProtocolJson.Default.UploadReport);
+            : new UploadReport
+            {
+                Logs = [new LogContent { Drv = StorePath.Parse(Drv), Path = StorePathHash.Parse(Hash),
+                Content = content }]
+            }, ProtocolJson.Default.UploadReport);
     }
 
     private static ByteArrayContent Compressed(byte[] body)

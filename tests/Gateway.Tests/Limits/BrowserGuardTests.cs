@@ -49,8 +49,11 @@ public class BrowserGuardTests
         foreach (var (name, value) in new[] { ("X", "y"), ("Origin", own), ("Origin", "https://cache.example.org"),
             ("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "none") })
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/missing") { Content = new StringContent(Missing,
-                Encoding.UTF8, "application/json") };
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/missing")
+            {
+                Content = new StringContent(Missing,
+                Encoding.UTF8, "application/json")
+            };
             request.Headers.Authorization = new("Bearer", TestGateway.Token);
             Assert.True(request.Headers.TryAddWithoutValidation(name, value));
             using var answer = await client.SendAsync(request);

@@ -8,8 +8,17 @@ namespace OrleansCache.ClusterModel.Tests;
 /// </summary>
 internal static class ClusterMutants
 {
-    private static readonly Profile Pinning = new() { Pin = 8, Push = 3, Collect = 0, Work = 0, Lose = 0.15, Fault = 0, Jump = 0,
-        Universes = ["a pair", "two tops"] };
+    private static readonly Profile Pinning = new()
+    {
+        Pin = 8,
+        Push = 3,
+        Collect = 0,
+        Work = 0,
+        Lose = 0.15,
+        Fault = 0,
+        Jump = 0,
+        Universes = ["a pair", "two tops"]
+    };
 
     public static IReadOnlyList<Mutant> All { get; } =
     [

@@ -5,8 +5,18 @@ namespace OrleansCache.Model.Tests;
 /// <summary>Readings that lose or lie with clients that are not ours: deferred pushes, and stock Nix.</summary>
 internal static class ClientMutants
 {
-    private static readonly Profile Copying = new() { Push = 1, Nix = 5, Collect = 4, Pin = 0, Work = 0.5, Retains = 0, Grace = 0,
-        Abort = 0, Leave = 0 };
+    private static readonly Profile Copying = new()
+    {
+        Push = 1,
+        Nix = 5,
+        Collect = 4,
+        Pin = 0,
+        Work = 0.5,
+        Retains = 0,
+        Grace = 0,
+        Abort = 0,
+        Leave = 0
+    };
     private static readonly Profile Deferring = Copying with { Nix = 0, Niks3 = 6 };
 
     public static IReadOnlyList<Mutant> All { get; } =

@@ -6,7 +6,7 @@ namespace OrleansCache.Model.Tests;
 /// <summary>Draws schedules and does them; a finding is made smaller by leaving out what it does not need.</summary>
 internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelCluster? cluster)
 {
-    private const int MostReplays = 400;
+    private const int MaxReplays = 400;
 
     /// <summary>Does the schedule of a seed; null when nothing was found.</summary>
     public async Task<Finding?> ExploreAsync(int seed)
@@ -37,7 +37,7 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
         var replays = 0;
         for (var size = Math.Max(1, finding.Decisions.Count / 2); size >= 1; size /= 2)
         {
-            for (var from = finding.Decisions.Count - size; from > -size && replays < MostReplays;)
+            for (var from = finding.Decisions.Count - size; from > -size && replays < MaxReplays;)
             {
                 var at = Math.Max(0, from);
                 List<Decision> fewer = [.. finding.Decisions[..at], .. finding.Decisions[Math.Min(finding.Decisions.Count, at + size)..]];

@@ -184,16 +184,21 @@ internal sealed class Generator
         if ((kind -= _profile.Push) < 0)
         {
             var (end, pin) = (End(), _profile.Pin > 0 && Chance(0.2) ? "p" : null);
-            return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15)) { By = pin is null
-                ? Pusher() : Pinner() };
+            return new PushOperation(id, Root(), _random.Next(2), pin, end, Chance(0.2), Chance(0.15))
+            {
+                By = pin is null
+                ? Pusher() : Pinner()
+            };
         }
 
         if ((kind -= _profile.Niks3) < 0)
             return new Niks3Operation(id, Root(), _random.Next(2), End(), Chance(_profile.Slip)
-                ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None) { By = Pusher() };
+                ? Any(new[] { Slip.DeclaresNothing, Slip.DeclaresOther }) : Slip.None)
+            { By = Pusher() };
         if ((kind -= _profile.Nix) < 0)
             return new NixOperation(id, Root(), _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), Any(Enum.GetValues<NixLog>()),
-                Chance(_profile.Slip)) { By = Pusher() };
+                Chance(_profile.Slip))
+            { By = Pusher() };
         if ((kind -= _profile.Hostile) < 0)
             return Hostile();
 
@@ -206,7 +211,8 @@ internal sealed class Generator
         if (kind - _profile.Evict < 0)
             return new EvictOperation(id, path, Chance(0.2), Chance(0.5));
         return new PinOperation(id, Any(new[] { PinChange.Set, PinChange.Set, PinChange.Set, PinChange.SetForAnHour, PinChange.Rollback,
-            PinChange.Delete }), path) { By = Pinner() };
+            PinChange.Delete }), path)
+        { By = Pinner() };
 
         Operation Hostile()
         {
@@ -216,10 +222,15 @@ internal sealed class Generator
             {
                 < 0.15 => new TrespassOperation(id, Any(Enum.GetValues<Trespass>())) { By = Party.Mallory },
                 < 0.35 => new NixOperation(id, root, _random.Next(2), _random.Next(2), Chance(0.5), Chance(0.25), NixLog.None,
-                    Breaks: false) { By = Party.Mallory, Lie = lie },
+                    Breaks: false)
+                { By = Party.Mallory, Lie = lie },
                 < 0.45 => new Niks3Operation(id, root, _random.Next(2), End(), Slip.None) { By = Party.Mallory, Lie = lie },
-                _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15)) { By = Party.Mallory, Lie = lie,
-                    KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0 },
+                _ => new PushOperation(id, root, _random.Next(2), null, End(), Chance(0.2), Chance(0.15))
+                {
+                    By = Party.Mallory,
+                    Lie = lie,
+                    KeyOf = Chance(0.1) ? _random.Next(1, id + 3) : 0
+                },
             };
         }
 

@@ -12,35 +12,36 @@ internal sealed class HostPins(IPins rows, IPins direct) : IPins
     private static readonly TimeSpan Patience = TimeSpan.FromDays(1);
 
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
-        TimeSpan patience, CancellationToken cancel)
+        TimeSpan patience, CancellationToken cancellationToken)
     {
-        var set = await rows.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel);
+        var set = await rows.SetAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancellationToken);
         await WriteBehindAsync(cache, name);
         return set;
     }
 
     public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition,
-        OperationId operation, TimeSpan patience, CancellationToken cancel)
+        OperationId operation, TimeSpan patience, CancellationToken cancellationToken)
     {
-        var set = await rows.RollbackAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancel);
+        var set = await rows.RollbackAsync(cache, name, request, condition, operation, TimeSpan.Zero, cancellationToken);
         await WriteBehindAsync(cache, name);
         return set;
     }
 
     public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        await rows.DeleteAsync(cache, name, condition, operation, TimeSpan.Zero, cancel);
+        await rows.DeleteAsync(cache, name, condition, operation, TimeSpan.Zero, cancellationToken);
         await WriteBehindAsync(cache, name);
         return false;
     }
 
-    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancel) =>
-        direct.WrittenAsync(cache, name, patience, cancel);
+    public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken) =>
+        direct.WrittenAsync(cache, name, patience, cancellationToken);
 
-    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancel) => direct.ListAsync(cache, cancel);
+    public Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) => direct.ListAsync(cache, cancellationToken);
 
-    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancel) => direct.ShowAsync(cache, name, cancel);
+    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        direct.ShowAsync(cache, name, cancellationToken);
 
     private async Task WriteBehindAsync(CacheName cache, PinName name)
     {
@@ -48,8 +49,13 @@ internal sealed class HostPins(IPins rows, IPins direct) : IPins
         if (Turns.Now is not { } asker)
             return;
         var turns = asker.Turns;
-        var behind = new Flow(turns, asker.Operation, asker.NextCall(), asker.Gateway, "write behind") { IsBehind = true, IsLost = true,
-            NextCall = asker.NextCall, Lose = turns.Quiet };
+        var behind = new Flow(turns, asker.Operation, asker.NextCall(), asker.Gateway, "write behind")
+        {
+            IsBehind = true,
+            IsLost = true,
+            NextCall = asker.NextCall,
+            Lose = turns.Quiet
+        };
         _ = Turns.RunAsync(behind, async () =>
         {
             await direct.WrittenAsync(cache, name, Patience, CancellationToken.None);

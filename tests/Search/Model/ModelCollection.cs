@@ -12,19 +12,21 @@ internal sealed class ModelCollection(GcCatalog catalog) : IGarbageCollection
             TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, Caller.Server, CancellationToken.None);
 
     public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         (await StartRowAsync(request, operation))?.Run ?? throw new CacheProblemException(ProblemKind.GcRunning,
             "Another run has just ended.");
 
-    public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancel) =>
-        (await catalog.FindAsync(Gateway.Cache, run, cancel))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
+    public async Task<GcRun> RunAsync(CacheName cache, long run, CancellationToken cancellationToken) =>
+        (await catalog.FindAsync(Gateway.Cache, run, cancellationToken))?.Run ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
             "There is no such run.");
 
-    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<GcStatus> StatusAsync(CacheName cache, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<GcHistory> HistoryAsync(CacheName cache, int limit, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
-    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<GcRun?> CancelAsync(CacheName cache, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<WhyAnswer> WhyAsync(CacheName cache, StorePathHash path, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 }

@@ -60,9 +60,9 @@ internal sealed class ModelDatabase : IAsyncDisposable
         for (var i = 0; i < gateways; i++)
         {
             var catalog = await CatalogDatabase.OpenAsync(settings.ConnectionString, CancellationToken.None, patch);
-            catalog.BeforeStatement = static (sql, cancel) =>
+            catalog.BeforeStatement = static (sql, cancellationToken) =>
             {
-                cancel.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 return Turns.ReachAsync(Brief(sql));
             };
             catalogs.Add(catalog);

@@ -34,7 +34,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     public IEnumerable<string> NarInfos => Objects.Keys.Where(k => k.EndsWith(".narinfo", StringComparison.Ordinal));
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"PUT {key}");
         var bytes = body.ToArray();
@@ -42,7 +42,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     }
 
     public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"DELETE {string.Join(' ', keys)}");
         return Write([.. keys.Select(k => k.ToString())], fence, k => Objects.Remove(k));
@@ -77,16 +77,17 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         }
     }
 
-    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"HEAD {key}");
         ThrowOn(Turns.TakeFault());
         return Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null;
     }
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => throw new NotSupportedException();
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"LIST {prefix}");
         ThrowOn(Turns.TakeFault());
@@ -94,9 +95,9 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
             yield return Info(ObjectKey.Parse(key), body);
     }
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"PUT new {key}");
         var bytes = body.ToArray();
@@ -107,7 +108,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     }
 
     public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"PUT part {number} of {key}");
         var bytes = body.ToArray();
@@ -129,7 +130,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         [new Uri(string.Create(CultureInfo.InvariantCulture,
             $"http://bucket/{key}?upload={uploadId}&expires={(clock.GetUtcNow() + life).UtcTicks}"))];
 
-    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"POST {key}");
         var fault = Turns.TakeFault();
@@ -142,7 +143,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     }
 
     public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"JOIN {key}");
         var fault = Turns.TakeFault();
@@ -158,7 +159,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         return Objects.ContainsKey(key.ToString());
     }
 
-    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken)
     {
         await Turns.ReachAsync($"DISCARD {key}");
         var fault = Turns.TakeFault();
@@ -168,7 +169,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         ThrowOn(fault);
     }
 
-    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Turns.ReachAsync("LIST multiparts");
         ThrowOn(Turns.TakeFault());

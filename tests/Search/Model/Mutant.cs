@@ -36,33 +36,36 @@ internal sealed record Mutant(string Name)
     public async Task CollectAsync(Gateway gateway, GcRow row, string owner, int batch, GcProgress progress)
     {
         var runner = gateway.Collector(batch);
-        var cancel = CancellationToken.None;
-        if (this is { CondemnsReferencesFirst: false, MarksBeforeTheBarrier: false, SweepsReferencesFirst: false,
-            SweepsObjectsAtOnce: false })
+        var cancellationToken = CancellationToken.None;
+        if (this is
+            {
+                CondemnsReferencesFirst: false, MarksBeforeTheBarrier: false, SweepsReferencesFirst: false,
+                SweepsObjectsAtOnce: false
+            })
         {
-            await runner.RunAsync(row, owner, progress, cancel);
+            await runner.RunAsync(row, owner, progress, cancellationToken);
             return;
         }
 
         var older = TimeSpan.FromSeconds(row.Run.OlderThanSeconds);
         var grace = TimeSpan.FromSeconds(row.Run.GraceSeconds);
-        var early = MarksBeforeTheBarrier ? await runner.MarkAsync(row.Cache, older, progress, cancel) : null;
-        var g = await gateway.GcCatalog.BarrierAsync(row.Cache, row.Run.Id, owner, cancel);
-        var garbage = early ?? await runner.MarkAsync(row.Cache, older, progress, cancel);
+        var early = MarksBeforeTheBarrier ? await runner.MarkAsync(row.Cache, older, progress, cancellationToken) : null;
+        var g = await gateway.GcCatalog.BarrierAsync(row.Cache, row.Run.Id, owner, cancellationToken);
+        var garbage = early ?? await runner.MarkAsync(row.Cache, older, progress, cancellationToken);
         if (CondemnsReferencesFirst)
             garbage.Paths.Reverse();
-        await runner.CondemnAsync(row.Cache, g, older, garbage, progress, cancel);
+        await runner.CondemnAsync(row.Cache, g, older, garbage, progress, cancellationToken);
         if (!SweepsReferencesFirst && !SweepsObjectsAtOnce)
         {
-            await runner.SweepAsync(row.Cache, g, grace, progress, cancel);
+            await runner.SweepAsync(row.Cache, g, grace, progress, cancellationToken);
             return;
         }
 
-        var due = SweepList.Of(await gateway.GcCatalog.CondemnedAsync(row.Cache, g, grace, cancel));
+        var due = SweepList.Of(await gateway.GcCatalog.CondemnedAsync(row.Cache, g, grace, cancellationToken));
         foreach (var path in SweepsReferencesFirst ? Enumerable.Reverse(due.Paths) : due.Paths)
-            await gateway.GcCatalog.DoomPathsAsync(row.Cache, g, [path], cancel);
+            await gateway.GcCatalog.DoomPathsAsync(row.Cache, g, [path], cancellationToken);
         foreach (var item in due.Objects)
-            await gateway.GcCatalog.DoomObjectsAsync(row.Cache, g, [item], null, TimeSpan.Zero, cancel);
-        await gateway.Deletions.RunAsync(row.Cache, cancel);
+            await gateway.GcCatalog.DoomObjectsAsync(row.Cache, g, [item], null, TimeSpan.Zero, cancellationToken);
+        await gateway.Deletions.RunAsync(row.Cache, cancellationToken);
     }
 }

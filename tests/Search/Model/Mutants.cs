@@ -4,8 +4,17 @@ namespace OrleansCache.Model.Tests;
 internal static class Mutants
 {
     private static readonly Profile Calm = new() { Fault = 0, Jump = 0, Lose = 0 };
-    private static readonly Profile Collecting = Calm with { Collect = 5, Push = 4, Pin = 0, Work = 0.5, Retains = 0, Grace = 0,
-        Abort = 0, Leave = 0 };
+    private static readonly Profile Collecting = Calm with
+    {
+        Collect = 5,
+        Push = 4,
+        Pin = 0,
+        Work = 0.5,
+        Retains = 0,
+        Grace = 0,
+        Abort = 0,
+        Leave = 0
+    };
 
     public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All];
 

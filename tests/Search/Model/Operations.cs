@@ -177,8 +177,12 @@ internal sealed record CollectOperation(int Id, bool Retention, int GraceSeconds
 {
     public override Task RunAsync(Session session) => session.TryAsync("gc", 1, async g =>
     {
-        var request = new GcRequest { OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0, GraceSeconds = GraceSeconds,
-            FailedUploadsOlderThanSeconds = 0 };
+        var request = new GcRequest
+        {
+            OlderThanSeconds = Retention ? Policy.Retention.TotalSeconds : 0,
+            GraceSeconds = GraceSeconds,
+            FailedUploadsOlderThanSeconds = 0
+        };
         var owner = Key().Value;
         var row = await g.StartRunAsync(request, Key());
         if (row?.Owner != owner)
@@ -294,8 +298,12 @@ internal sealed record PinOperation(int Id, PinChange Change, string Path) : Ope
                 break;
             default:
                 var set = await g.Pins.As(By.CallerOf()).SetAsync(
-                    CacheName.Default, Name, new SetPin { Path = Universe.Path(Path), KeepRevisions = 2,
-                        ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null },
+                    CacheName.Default, Name, new SetPin
+                    {
+                        Path = Universe.Path(Path),
+                        KeepRevisions = 2,
+                        ExpiresSeconds = Change == PinChange.SetForAnHour ? 3600 : null
+                    },
                     PinCondition.None, Key(), Patience, CancellationToken.None);
                 if (Turns.IsHeard)
                     session.Truths.Pin(Name, set.Pin.Path, session.Store);

@@ -8,7 +8,7 @@ namespace OrleansCache.Model.Tests;
 /// <summary>One schedule on an empty catalog: does decision after decision, and looks at everything after each.</summary>
 internal sealed class Schedule : IDisposable
 {
-    private const int MostRounds = 600;
+    private const int MaxRounds = 600;
     private const int RoundsBetweenRests = 30;
     private const int LastOperations = 1000;
     private static readonly TimeSpan PastFence = TimeSpan.FromSeconds(30);
@@ -158,7 +158,7 @@ internal sealed class Schedule : IDisposable
         Trace.Add("end");
         for (var round = 1; Turns.Waiting is { Count: > 0 } waiting; round++)
         {
-            if (round > MostRounds)
+            if (round > MaxRounds)
                 throw new ModelException("I8", $"{waiting[0]} does not end: {waiting[0].What}");
             // Some wait for what a dead process has left.
             if (round % RoundsBetweenRests == 0)

@@ -7,7 +7,7 @@ namespace OrleansCache.Model.Tests;
 /// <param name="Finding">Shrunk; null when there is none.</param>
 internal sealed record Search(string Name, int First, int Schedules, TimeSpan Time, Finding? Finding)
 {
-    private const int MostSchedulesForAMutant = 3_000;
+    private const int MaxSchedulesForAMutant = 3_000;
 
     /// <summary>Of the product.</summary>
     /// <param name="gateways">Processes at one catalog.</param>
@@ -38,14 +38,14 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         var watch = Stopwatch.StartNew();
         await using var database = await ModelDatabase.CreateAsync(gateways, mutant.Patch);
         var explorer = new Explorer(database, mutant, cluster);
-        for (var seed = first; seed < first + MostSchedulesForAMutant; seed++)
+        for (var seed = first; seed < first + MaxSchedulesForAMutant; seed++)
         {
             if (await explorer.ExploreAsync(seed) is { } finding)
                 return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink
                     ? await explorer.ShrinkAsync(finding) : finding);
         }
 
-        return new Search(mutant.Name, first, MostSchedulesForAMutant, watch.Elapsed, null);
+        return new Search(mutant.Name, first, MaxSchedulesForAMutant, watch.Elapsed, null);
     }
 
     public override string ToString() => Name == "the product"

@@ -55,8 +55,13 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
     {
         var gateway = schedule.Gateways[(Operation.Id + _calls) % schedule.Gateways.Count];
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var flow = new Flow(schedule.Turns, Operation.Id, _calls++, gateway.Number, what) { IsFree = free, Lose = () =>
-            answer.TrySetException(new ConnectionLostException()), NextCall = () => _calls++ };
+        var flow = new Flow(schedule.Turns, Operation.Id, _calls++, gateway.Number, what)
+        {
+            IsFree = free,
+            Lose = () =>
+            answer.TrySetException(new ConnectionLostException()),
+            NextCall = () => _calls++
+        };
         schedule.Begun(flow);
         _ = Turns.RunAsync(flow, async () =>
         {

@@ -35,8 +35,11 @@ internal sealed record TrespassOperation(int Id, Trespass What) : Operation(Id)
                     await pushes.RenewAsync(CacheName.Default, push, CancellationToken.None);
                     break;
                 case Trespass.Wait:
-                    await pushes.WaitAsync(CacheName.Default, push, new WaitRequest { Paths = [.. closure.Paths.Select(p => p.Path.Hash)],
-                        TimeoutSeconds = 0 }, CancellationToken.None);
+                    await pushes.WaitAsync(CacheName.Default, push, new WaitRequest
+                    {
+                        Paths = [.. closure.Paths.Select(p => p.Path.Hash)],
+                        TimeoutSeconds = 0
+                    }, CancellationToken.None);
                     break;
                 case Trespass.Urls when grants.Count > 0:
                     await pushes.UrlsAsync(CacheName.Default, push, grants[0], new UrlsRequest(), CancellationToken.None);
@@ -44,8 +47,11 @@ internal sealed record TrespassOperation(int Id, Trespass What) : Operation(Id)
                 case Trespass.Report when grants.Count > 0:
                     await pushes.ReportAsync(
                         CacheName.Default, push,
-                            new UploadReport { Uploads = [new UploadedNar { Upload = grants[0], FileHash = Nix.Sha256Hash.Compute([1]),
-                            FileSize = 1, Md5 = [new string('0', 32)] }] }, CancellationToken.None);
+                            new UploadReport
+                            {
+                                Uploads = [new UploadedNar { Upload = grants[0], FileHash = Nix.Sha256Hash.Compute([1]),
+                            FileSize = 1, Md5 = [new string('0', 32)] }]
+                            }, CancellationToken.None);
                     break;
             }
 

@@ -5,11 +5,11 @@ namespace OrleansCache.Storm;
 /// <summary>Kills gateways, makes them stand still and drains them, every few seconds; never the last one that serves.</summary>
 internal sealed class Chaos(Fleet fleet, bool silos, StormReport tally, Random random)
 {
-    private const int MostStopped = 2;
+    private const int MaxStopped = 2;
 
     // Stops: from below the leases (15 s) and fences (20 s) to far beyond.
     private const int ShortestStop = 5;
-    private const int LongestStop = 60;
+    private const int MaxStop = 60;
     private static readonly TimeSpan TimeForZombie = TimeSpan.FromSeconds(15);
 
     private readonly List<Task> _recoveries = [];
@@ -24,14 +24,14 @@ internal sealed class Chaos(Fleet fleet, bool silos, StormReport tally, Random r
             {
                 await Task.Delay(TimeSpan.FromSeconds(2 + (random.NextDouble() * 3)), end);
                 var (stops, seconds, kills, victim) = (random.Next(5) < 2, ShortestStop
-                    + (int)((LongestStop - ShortestStop) * Math.Pow(random.NextDouble(), 2)), random.Next(6) == 0, random.Next());
+                    + (int)((MaxStop - ShortestStop) * Math.Pow(random.NextDouble(), 2)), random.Next(6) == 0, random.Next());
                 var standing = fleet.Gateways.Where(gateway => gateway is { IsBusy: false, IsHealthy: true }).ToList();
                 if (standing.Count < 2)
                     continue;
                 var gateway = standing[victim % standing.Count];
                 if (!gateway.TryTake())
                     continue;
-                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MostStopped
+                _recoveries.Add(stops && Volatile.Read(ref _stopped) < MaxStopped
                     ? StopAsync(gateway, TimeSpan.FromSeconds(seconds), kills, end)
                     : kills ? DrainAsync(gateway)
                     : KillAsync(gateway, "killed"));

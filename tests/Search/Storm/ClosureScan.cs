@@ -38,35 +38,40 @@ internal sealed class ClosureScan(AmazonS3Client store, string bucketName, Bucke
         }
     }
 
-    private async Task CheckAsync(string key, CancellationToken cancel)
+    private async Task CheckAsync(string key, CancellationToken cancellationToken)
     {
         // 1. When it was written, and what it needs.
-        var before = await WrittenAsync(key, cancel);
+        var before = await WrittenAsync(key, cancellationToken);
         if (before is null || await retry.RunAsync("reading a narinfo", c =>
-            bucket.NarInfoAsync(StorePathHash.Parse(key.AsSpan(0, StorePathHash.TextLength)), c), cancel) is not { } info)
+            bucket.NarInfoAsync(StorePathHash.Parse(key.AsSpan(0, StorePathHash.TextLength)), c), cancellationToken) is not { } info)
             return;
         // 2. Whether that is there.
-        var hole = await retry.RunAsync("looking for a NAR", c => bucket.FindWrongNarAsync(info, readNar: false, c), cancel);
+        var hole = await retry.RunAsync("looking for a NAR", c => bucket.FindWrongNarAsync(info, readNar: false, c), cancellationToken);
         foreach (var reference in info.References)
-            hole ??= await retry.RunAsync("looking for a narinfo", c => bucket.SizeAsync($"{reference.Hash}.narinfo", c), cancel) is null
+            hole ??= await retry.RunAsync("looking for a narinfo", c => bucket.SizeAsync($"{reference.Hash}.narinfo", c),
+                cancellationToken) is null
                 ? $"its reference {reference.BaseName} is not there" : null;
         tally.Count("narinfos checked");
         // 3. Whether it is still the same; the bytes are always the same, the moment is not.
-        if (hole is not null && await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(info.StorePath.Hash, c), cancel)
-            is { } again && again == info && await WrittenAsync(key, cancel) == before)
+        if (hole is not null && await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(info.StorePath.Hash, c),
+            cancellationToken)
+            is { } again && again == info && await WrittenAsync(key, cancellationToken) == before)
             tally.Violation($"I1: {key}, written {before:HH:mm:ss.fff}, is in the bucket: {hole}");
     }
 
-    private async Task<DateTime?> WrittenAsync(string key, CancellationToken cancel) => (await ListAsync(key, cancel))
+    private async Task<DateTime?> WrittenAsync(string key, CancellationToken cancellationToken) => (await ListAsync(key, cancellationToken))
         .TryGetValue(key, out var written) ? written : null;
 
-    private Task<Dictionary<string, DateTime?>> ListAsync(string prefix, CancellationToken cancel) =>
+    private Task<Dictionary<string, DateTime?>> ListAsync(string prefix, CancellationToken cancellationToken) =>
         retry.RunAsync("listing the bucket", async c =>
     {
         var keys = new Dictionary<string, DateTime?>(StringComparer.Ordinal);
-        await foreach (var item in store.Paginators.ListObjectsV2(new ListObjectsV2Request { BucketName = bucketName,
-            Prefix = prefix }).S3Objects.WithCancellation(c))
+        await foreach (var item in store.Paginators.ListObjectsV2(new ListObjectsV2Request
+        {
+            BucketName = bucketName,
+            Prefix = prefix
+        }).S3Objects.WithCancellation(c))
             keys[item.Key] = item.LastModified;
         return keys;
-    }, cancel);
+    }, cancellationToken);
 }

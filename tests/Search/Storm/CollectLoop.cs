@@ -44,21 +44,21 @@ internal sealed class CollectLoop(Api api, StormReport tally, Random random)
     /// <summary>One run to its end.</summary>
     /// <param name="calm">Cancelled when nobody kills or stops gateways any more. Before, a run may be begun again and again by the next
     /// process; from then on it must end.</param>
-    public async Task CollectAsync(GcRequest request, bool cancels, CancellationToken calm, CancellationToken cancel)
+    public async Task CollectAsync(GcRequest request, bool cancels, CancellationToken calm, CancellationToken cancellationToken)
     {
         var clock = Stopwatch.StartNew();
         var calmClock = new Stopwatch();
-        var run = await StartAsync(request, cancel);
+        var run = await StartAsync(request, cancellationToken);
         while (run.State == GcState.Running)
         {
-            await Task.Delay(Pause, cancel);
+            await Task.Delay(Pause, cancellationToken);
             if (cancels && clock.Elapsed > Pause * 3)
             {
                 cancels = false;
-                await CancelAsync(cancel);
+                await CancelAsync(cancellationToken);
             }
 
-            run = await api.GcRunAsync(run.Id, cancel);
+            run = await api.GcRunAsync(run.Id, cancellationToken);
             if (calm.IsCancellationRequested)
                 calmClock.Start();
             if (calmClock.Elapsed > RunPatience)
@@ -82,28 +82,28 @@ internal sealed class CollectLoop(Api api, StormReport tally, Random random)
         tally.Count("deletions unconfirmed", run.ObjectsFailedToDelete);
     }
 
-    private async Task<GcRun> StartAsync(GcRequest request, CancellationToken cancel)
+    private async Task<GcRun> StartAsync(GcRequest request, CancellationToken cancellationToken)
     {
         while (true)
         {
             try
             {
-                return await api.StartGcAsync(request, Guid.NewGuid().ToString("n"), cancel);
+                return await api.StartGcAsync(request, Guid.NewGuid().ToString("n"), cancellationToken);
             }
             catch (CacheException e) when (e.Name == "gc-running")
             {
                 // One that was cancelled has not stopped yet, or its owner has died.
                 tally.Count("gc busy");
-                await Task.Delay(Pause, cancel);
+                await Task.Delay(Pause, cancellationToken);
             }
         }
     }
 
-    private async Task CancelAsync(CancellationToken cancel)
+    private async Task CancelAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await api.CancelGcAsync(cancel);
+            await api.CancelGcAsync(cancellationToken);
         }
         catch (CacheException e) when (e.Name == "unknown-gc-run")
         {

@@ -11,14 +11,14 @@ internal sealed class Declared(Universe universe, BucketReader bucket, RetryPoli
 {
     private readonly Dictionary<StorePathHash, Package> _packages = universe.Packages.ToDictionary(p => p.Path.Hash);
 
-    public async Task CheckAsync(PinName pin, StorePath root, CancellationToken cancel)
+    public async Task CheckAsync(PinName pin, StorePath root, CancellationToken cancellationToken)
     {
         tally.Count("pinned declarations checked");
         var seen = new HashSet<StorePathHash> { root.Hash };
         var left = new Stack<StorePathHash>([root.Hash]);
         while (left.TryPop(out var path))
         {
-            var info = await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(path, c), cancel);
+            var info = await retry.RunAsync("reading a narinfo", c => bucket.NarInfoAsync(path, c), cancellationToken);
             if (info is null || !_packages.TryGetValue(path, out var package) || package.Path != info.StorePath
                 || !package.Builds.Any(build => Is(build, info)))
             {

@@ -25,16 +25,16 @@ internal sealed class ForeignHttp(HttpMessageInvoker balancer, RetryPolicy retry
     // As our own clients have it.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
 
-    public Task<ForeignAnswer> SendAsync(HttpMethod method, string path, Func<HttpContent>? content, CancellationToken cancel,
+    public Task<ForeignAnswer> SendAsync(HttpMethod method, string path, Func<HttpContent>? content, CancellationToken cancellationToken,
         bool anonymous = false) =>
-        retry.RunAsync($"{method} {path}", c => OnceAsync(method, path, content, anonymous, c), cancel);
+        retry.RunAsync($"{method} {path}", c => OnceAsync(method, path, content, anonymous, c), cancellationToken);
 
     /// <summary>One attempt.</summary>
     /// <exception cref="TransientException">The answer says that another attempt may succeed.</exception>
     public async Task<ForeignAnswer> OnceAsync(HttpMethod method, string path, Func<HttpContent>? content, bool anonymous,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout);
         using var request = new HttpRequestMessage(method, new Uri(Base, path)) { Content = content?.Invoke() };
         if (!anonymous)

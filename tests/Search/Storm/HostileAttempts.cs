@@ -99,19 +99,28 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         switch (random.Next(3))
         {
             case 0:
-                await PushAsync(path with { Signatures = [random.Next(3) switch { 0 => $"two\nlines:{bytes}", 1 => $"spaced: {bytes}", _ =>
-                    $"short:{bytes[..40]}" }] });
+                await PushAsync(path with
+                {
+                    Signatures = [random.Next(3) switch { 0 => $"two\nlines:{bytes}", 1 => $"spaced: {bytes}", _ =>
+                    $"short:{bytes[..40]}" }]
+                });
                 break;
             case 1:
-                await m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, path with { Ca = random.Next(2) == 0 ? "text:sha256:0\nSig: somebody"
-                    : "whatever" });
+                await m.PushAsync(random.Next(2) == 0 ? V1 : Niks3, path with
+                {
+                    Ca = random.Next(2) == 0 ? "text:sha256:0\nSig: somebody"
+                    : "whatever"
+                });
                 break;
             default:
                 var isLarge = await Large.WaitAsync(TimeSpan.Zero);
                 try
                 {
-                    await PushAsync(path with { Signatures = [.. Enumerable.Range(0, isLarge ? ManySignatures : 17)
-                        .Select(i => string.Create(CultureInfo.InvariantCulture, $"foreign-{i}:{bytes}"))] });
+                    await PushAsync(path with
+                    {
+                        Signatures = [.. Enumerable.Range(0, isLarge ? ManySignatures : 17)
+                        .Select(i => string.Create(CultureInfo.InvariantCulture, $"foreign-{i}:{bytes}"))]
+                    });
                 }
                 finally
                 {
@@ -126,8 +135,17 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     // H7: claimed, and left.
     private async Task SizesAsync(SimulatedClosure cargo)
     {
-        var path = Of(cargo) with { References = [], NarSize = random.Next(3) switch { 0 => long.MaxValue, 1 => 1L << 61, _ =>
-            48L << 30 } };
+        var path = Of(cargo) with
+        {
+            References = [],
+            NarSize = random.Next(3) switch
+            {
+                0 => long.MaxValue,
+                1 => 1L << 61,
+                _ =>
+            48L << 30
+            }
+        };
         path = random.Next(2) == 0 ? path : path with { Path = TrustPath.NewPath("own") };
         await (random.Next(2) == 0 ? V1Push.SendBeginAsync(m, V1Push.Body(path))
             : m.PostAsync("/api/pending_closures", Niks3Push.CreateBody(path)));
@@ -136,8 +154,13 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     // H8
     private Task<IPush> RealisationsAsync(SimulatedClosure cargo)
     {
-        var id = random.Next(3) switch { 0 => $"{Guid.NewGuid():n}.doi/more", 1 => $"md5:{Guid.NewGuid():n}!out", _ =>
-            $"p-{Guid.NewGuid():n}" };
+        var id = random.Next(3) switch
+        {
+            0 => $"{Guid.NewGuid():n}.doi/more",
+            1 => $"md5:{Guid.NewGuid():n}!out",
+            _ =>
+            $"p-{Guid.NewGuid():n}"
+        };
         return PushAsync(TrustPath.Make("own") with { Realisation = id, Deriver = cargo.Root });
     }
 
@@ -247,8 +270,12 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         foreach (var path in cargo.Paths)
         {
             var others = path.References.Where(r => r != path.Path).Select(r => made[r]);
-            made[path.Path] = new TrustPath(path.Path, path.Build.Nar) { File = path.Build.File, References = [.. others],
-                Deriver = path.Package.Deriver };
+            made[path.Path] = new TrustPath(path.Path, path.Build.Nar)
+            {
+                File = path.Build.File,
+                References = [.. others],
+                Deriver = path.Package.Deriver
+            };
         }
 
         return made[cargo.Root];

@@ -28,7 +28,8 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
     {
         // It has the same cache under its name.
         _prefix = random.Next(2) == 0 ? "" : "/c/default";
-        var end = await attempts.UntilItEndsAsync("niks3", cargo.Root, (story, cancel) => OnceAsync(cargo, random, story, cancel), stopped);
+        var end = await attempts.UntilItEndsAsync("niks3", cargo.Root, (story, cancellationToken) =>
+            OnceAsync(cargo, random, story, cancellationToken), stopped);
         if (end == PushEnd.Committed && pin is { } name)
             await PinAsync(name, cargo.Root, stopped);
         if (random.Next(100) == 0)
@@ -36,11 +37,11 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         return end;
     }
 
-    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancellationToken)
     {
         // 1. A hundredth of the clients dies in the middle; nothing tells the server.
         var fate = random.Next(100);
-        var created = await AskAsync("create", "pending_closures", CreateBody(cargo), cancel);
+        var created = await AskAsync("create", "pending_closures", CreateBody(cargo), cancellationToken);
         var (id, pending) = ((string)created["id"]!, created["pending_objects"]!.AsObject());
         story.Add(string.Create(CultureInfo.InvariantCulture,
             $"{DateTime.UtcNow:HH:mm:ss.fff} closure {id}: {pending.Count} objects pending"));
@@ -52,8 +53,11 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
             nars.ToDictionary(item => byNar[item.Key].NarHash, item => (string)item.Value!["multipart_info"]!["upload_id"]!)));
         var (asksForMore, left) = (random.Next(20) == 0, 0);
         await Parallel.ForEachAsync(
-            fate == 0 ? nars.Take(nars.Count / 2) : nars, new ParallelOptions { MaxDegreeOfParallelism = UploadsAtOnce,
-                CancellationToken = cancel },
+            fate == 0 ? nars.Take(nars.Count / 2) : nars, new ParallelOptions
+            {
+                MaxDegreeOfParallelism = UploadsAtOnce,
+                CancellationToken = cancellationToken
+            },
             async (item, c) => Interlocked.Add(ref left, await UploadNarAsync(item.Key, item.Value!["multipart_info"]!,
                 byNar[item.Key].File, asksForMore, c) ? 0 : 1));
         if (fate == 0)
@@ -62,26 +66,27 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         // 3
         foreach (var path in cargo.Paths)
         {
-            await PutIfPendingAsync(pending, ListingKey(path), path.Build.Listing, "application/octet-stream", cancel);
+            await PutIfPendingAsync(pending, ListingKey(path), path.Build.Listing, "application/octet-stream", cancellationToken);
             if (path.Package.Deriver is { } deriver)
                 await PutIfPendingAsync(pending, LogKey(deriver), Zstd.Compress(Encoding.UTF8.GetBytes($"building {deriver}\n")),
-                    "text/plain; charset=utf-8", cancel);
+                    "text/plain; charset=utf-8", cancellationToken);
             if (path.Package.Realisation is { } realisation)
                 await PutIfPendingAsync(pending, realisation,
                     Zstd.Compress(Encoding.UTF8.GetBytes($$"""{"outPath":"{{path.Path.BaseName}}"}""")),
-                    "application/octet-stream", cancel);
+                    "application/octet-stream", cancellationToken);
         }
 
         await promises.CheckPresentAsync($"closure {id}", cargo.Paths.Where(path => !pending.ContainsKey(NarInfoKey(path)))
-            .Select(path => path.Path.Hash), random, cancel);
+            .Select(path => path.Path.Hash), random, cancellationToken);
 
         // 4
         var unsigned = cargo.Paths.Where(path => pending.ContainsKey(NarInfoKey(path))).ToList();
         if (unsigned.Count > 0)
         {
-            await AskAsync("sign", $"pending_closures/{id}/sign", SignBody(unsigned), cancel);
+            await AskAsync("sign", $"pending_closures/{id}/sign", SignBody(unsigned), cancellationToken);
             foreach (var path in unsigned)
-                await PutIfPendingAsync(pending, NarInfoKey(path), Zstd.Compress("URL: somewhere/else\n"u8), "text/x-nix-narinfo", cancel);
+                await PutIfPendingAsync(pending, NarInfoKey(path), Zstd.Compress("URL: somewhere/else\n"u8), "text/x-nix-narinfo",
+                    cancellationToken);
         }
 
         if (fate == 1)
@@ -89,13 +94,13 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
 
         // 5
         var clock = Stopwatch.StartNew();
-        var completed = await PostAsync($"pending_closures/{id}/complete", null, cancel);
+        var completed = await PostAsync($"pending_closures/{id}/complete", null, cancellationToken);
         // It was told that somebody else has the NAR, which is advice: the collector may have taken that since.
         if (left > 0 && completed.Is(HttpStatusCode.Conflict))
             throw new BeginAgainException("niks3: a NAR that somebody else had", completed.Text);
         completed.OrThrow("complete", HttpStatusCode.NoContent);
         story.Add(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} closure {id}: complete"));
-        await promises.CheckCommittedAsync($"closure {id}", cargo.Root, clock, random, cancel);
+        await promises.CheckCommittedAsync($"closure {id}", cargo.Root, clock, random, cancellationToken);
         return PushEnd.Committed;
     }
 
@@ -106,16 +111,22 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
     }
 
     /// <summary>False: somebody else has uploaded it.</summary>
-    private async Task<bool> UploadNarAsync(string key, JsonNode multipart, byte[] file, bool asksForMore, CancellationToken cancel)
+    private async Task<bool> UploadNarAsync(string key, JsonNode multipart, byte[] file, bool asksForMore,
+        CancellationToken cancellationToken)
     {
         var upload = (string)multipart["upload_id"]!;
         var url = new Uri((string)multipart["part_urls"]![0]!);
         if (asksForMore)
         {
-            var more = await PostAsync("multipart/request-parts", new JsonObject { ["object_key"] = key, ["upload_id"] = upload,
-                ["start_part_number"] = 1, ["num_parts"] = 1 }, cancel);
+            var more = await PostAsync("multipart/request-parts", new JsonObject
+            {
+                ["object_key"] = key,
+                ["upload_id"] = upload,
+                ["start_part_number"] = 1,
+                ["num_parts"] = 1
+            }, cancellationToken);
             if (more.Is(HttpStatusCode.NotFound))
-                return await IsThereAsync(key, more, cancel);
+                return await IsThereAsync(key, more, cancellationToken);
             url = new Uri((string)JsonNode.Parse(more.OrThrow("request-parts", HttpStatusCode.OK).Text)!["part_urls"]![0]!);
         }
 
@@ -124,25 +135,25 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
             using var answer = await store.PutAsync(url, new ByteArrayContent(file), c);
             return RetryPolicy.IsTransient(answer.StatusCode) ? throw new TransientException($"{answer.StatusCode}")
                 : new ForeignAnswer(answer.StatusCode, "", answer.Headers.ETag?.Tag.Trim('"'));
-        }, cancel);
+        }, cancellationToken);
         if (part.Is(HttpStatusCode.NotFound))
-            return await IsThereAsync(key, part, cancel);
+            return await IsThereAsync(key, part, cancellationToken);
         part.OrThrow("a part", HttpStatusCode.OK);
         var done = await PostAsync("multipart/complete", new JsonObject
         {
             ["object_key"] = key,
             ["upload_id"] = upload,
             ["parts"] = new JsonArray(new JsonObject { ["part_number"] = 1, ["etag"] = part.ETag }),
-        }, cancel);
+        }, cancellationToken);
         if (done.Is(HttpStatusCode.NotFound))
-            return await IsThereAsync(key, done, cancel);
+            return await IsThereAsync(key, done, cancellationToken);
         done.OrThrow("multipart/complete", HttpStatusCode.NoContent);
         tally.Count("NARs uploaded");
         return true;
     }
 
-    private async Task<bool> IsThereAsync(string key, ForeignAnswer ended, CancellationToken cancel) =>
-        (await _http.SendAsync(HttpMethod.Head, $"{_prefix}/api/objects/{key}", null, cancel)).Is(HttpStatusCode.NoContent)
+    private async Task<bool> IsThereAsync(string key, ForeignAnswer ended, CancellationToken cancellationToken) =>
+        (await _http.SendAsync(HttpMethod.Head, $"{_prefix}/api/objects/{key}", null, cancellationToken)).Is(HttpStatusCode.NoContent)
             ? false
             : throw new BeginAgainException("niks3: an upload ended", $"{key}: {ended.Text}");
 
@@ -180,19 +191,20 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
             .OrThrow("gc", HttpStatusCode.Accepted, HttpStatusCode.Conflict);
     }
 
-    private async Task PutIfPendingAsync(JsonObject pending, string key, byte[] body, string type, CancellationToken cancel)
+    private async Task PutIfPendingAsync(JsonObject pending, string key, byte[] body, string type, CancellationToken cancellationToken)
     {
         // The URL names a gateway, which is behind the balancer.
         if ((string?)pending[key]?["presigned_url"] is { } url)
-            (await _http.SendAsync(HttpMethod.Put, new Uri(url).PathAndQuery, ForeignHttp.Body(body, type, "zstd"), cancel,
+            (await _http.SendAsync(HttpMethod.Put, new Uri(url).PathAndQuery, ForeignHttp.Body(body, type, "zstd"), cancellationToken,
                 anonymous: true)).OrThrow($"PUT {key}", HttpStatusCode.OK);
     }
 
-    private async Task<JsonNode> AskAsync(string what, string path, JsonNode body, CancellationToken cancel) =>
-        JsonNode.Parse((await PostAsync(path, body, cancel)).OrThrow(what, HttpStatusCode.OK).Text)!;
+    private async Task<JsonNode> AskAsync(string what, string path, JsonNode body, CancellationToken cancellationToken) =>
+        JsonNode.Parse((await PostAsync(path, body, cancellationToken)).OrThrow(what, HttpStatusCode.OK).Text)!;
 
-    private Task<ForeignAnswer> PostAsync(string path, JsonNode? body, CancellationToken cancel) =>
-        _http.SendAsync(HttpMethod.Post, $"{_prefix}/api/{path}", ForeignHttp.Text(body?.ToJsonString() ?? "", "application/json"), cancel);
+    private Task<ForeignAnswer> PostAsync(string path, JsonNode? body, CancellationToken cancellationToken) =>
+        _http.SendAsync(HttpMethod.Post, $"{_prefix}/api/{path}", ForeignHttp.Text(body?.ToJsonString() ?? "", "application/json"),
+            cancellationToken);
 
     private static JsonObject CreateBody(SimulatedClosure cargo)
     {
@@ -203,8 +215,13 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
             string[] references = [.. path.References.Select(r => $"{r.Hash}.narinfo"), nar, listing,
                 .. package.Realisation is { } realised ? new[] { realised } : []];
             objects[NarInfoKey(path)] = Item(NarInfoKey(path), "narinfo", references);
-            objects[nar] = new JsonObject { ["key"] = nar, ["type"] = "nar", ["refs"] = new JsonArray(),
-                ["nar_size"] = path.Build.Nar.Length };
+            objects[nar] = new JsonObject
+            {
+                ["key"] = nar,
+                ["type"] = "nar",
+                ["refs"] = new JsonArray(),
+                ["nar_size"] = path.Build.Nar.Length
+            };
             objects[listing] = Item(listing, "listing");
             if (package.Deriver is { } deriver)
                 objects[LogKey(deriver)] = Item(LogKey(deriver), "build_log");
@@ -212,8 +229,12 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
                 objects[realisation] = Item(realisation, "realisation");
         }
 
-        return new JsonObject { ["closure"] = $"{cargo.Root.Hash}.narinfo", ["objects"] = new JsonArray([.. objects.Values]),
-            ["verify_s3"] = false };
+        return new JsonObject
+        {
+            ["closure"] = $"{cargo.Root.Hash}.narinfo",
+            ["objects"] = new JsonArray([.. objects.Values]),
+            ["verify_s3"] = false
+        };
 
         static JsonObject Item(string key, string type, params string[] references) =>
             new() { ["key"] = key, ["type"] = type, ["refs"] = new JsonArray([.. references.Select(r => (JsonNode)r)]) };

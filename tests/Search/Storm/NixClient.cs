@@ -32,7 +32,8 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
     public async Task<PushEnd?> PushAsync(SimulatedClosure cargo, Random random, CancellationToken stopped)
     {
-        var end = await attempts.UntilItEndsAsync("nix", cargo.Root, (story, cancel) => OnceAsync(cargo, random, story, cancel), stopped);
+        var end = await attempts.UntilItEndsAsync("nix", cargo.Root, (story, cancellationToken) =>
+            OnceAsync(cargo, random, story, cancellationToken), stopped);
         if (end == PushEnd.Committed && pins)
             await PinAsync(cargo.Root, stopped);
         if (random.Next(2) == 0)
@@ -40,15 +41,16 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         return end;
     }
 
-    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancel)
+    private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, Random random, List<string> story, CancellationToken cancellationToken)
     {
         var (isOld, isPlain, listings, fate) = (random.Next(2) == 0, random.Next(3) == 0, random.Next(2) == 0, random.Next(100));
         var http = isOld ? _old : _new;
         // 1
-        (await http.SendAsync(HttpMethod.Get, $"{Write}/nix-cache-info", null, cancel)).OrThrow("nix-cache-info", HttpStatusCode.OK);
+        (await http.SendAsync(HttpMethod.Get, $"{Write}/nix-cache-info", null, cancellationToken))
+            .OrThrow("nix-cache-info", HttpStatusCode.OK);
         var there = new bool[cargo.Paths.Count];
         await EachAsync(Enumerable.Range(0, there.Length), async (i, c) =>
-            there[i] = await IsThereAsync(http, $"{cargo.Paths[i].Path.Hash}.narinfo", c), cancel);
+            there[i] = await IsThereAsync(http, $"{cargo.Paths[i].Path.Hash}.narinfo", c), cancellationToken);
         var files = cargo.Paths.Where((_, i) => !there[i]).Select(path => new NixFile(path, isPlain)).ToList();
         story.Add(string.Create(CultureInfo.InvariantCulture,
             $"{DateTime.UtcNow:HH:mm:ss.fff} {(isOld ? "old" : "new")} Nix: {files.Count} of {there.Length} missing"));
@@ -60,17 +62,17 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         {
             foreach (var file in files)
             {
-                await PutNarAsync(_old, file, isOld, cancel);
-                await PutAsync(_old, file.InfoUrl, ForeignHttp.Text(file.Info.Print(), "text/x-nix-narinfo"), isOld, cancel);
+                await PutNarAsync(_old, file, isOld, cancellationToken);
+                await PutAsync(_old, file.InfoUrl, ForeignHttp.Text(file.Info.Print(), "text/x-nix-narinfo"), isOld, cancellationToken);
             }
         }
         else
         {
             if (listings)
                 await EachAsync(files, (file, c) => PutAsync(_new, $"{file.Path.Path.Hash}.ls",
-                    ForeignHttp.Body(Zstd.Decompress(file.Path.Build.Listing, 1 << 20), "application/json"), isOld, c), cancel);
+                    ForeignHttp.Body(Zstd.Decompress(file.Path.Build.Listing, 1 << 20), "application/json"), isOld, c), cancellationToken);
             await EachAsync(files.DistinctBy(file => file.NarUrl).OrderByDescending(file => file.Body.Length), (file, c) =>
-                PutNarAsync(_new, file, isOld, c), cancel);
+                PutNarAsync(_new, file, isOld, c), cancellationToken);
             // Those of one wave need only what is there or came in earlier ones.
             var left = files.Select(file => file.Path.Path).ToHashSet();
             while (left.Count > 0)
@@ -78,7 +80,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
                 var wave = files.Where(file => left.Contains(file.Path.Path)
                     && file.Path.References.All(r => r == file.Path.Path || !left.Contains(r))).ToList();
                 await EachAsync(wave, (file, c) => PutAsync(_new, file.InfoUrl, ForeignHttp.Text(file.Info.Print(), "text/x-nix-narinfo"),
-                    isOld, c), cancel);
+                    isOld, c), cancellationToken);
                 left.ExceptWith(wave.Select(file => file.Path.Path));
             }
         }
@@ -89,44 +91,47 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
             return PushEnd.GivenUp;
         }
 
-        await PutExtrasAsync(http, files, isOld, cancel);
+        await PutExtrasAsync(http, files, isOld, cancellationToken);
         await promises.CheckPresentAsync($"{credential.Id}", cargo.Paths.Where((_, i) => there[i]).Select(path => path.Path.Hash),
-            random, cancel);
-        await promises.CheckHeldAsync($"{credential.Id}", cargo.Root, random, cancel);
+            random, cancellationToken);
+        await promises.CheckHeldAsync($"{credential.Id}", cargo.Root, random, cancellationToken);
         return PushEnd.Committed;
     }
 
-    private async Task PutNarAsync(ForeignHttp http, NixFile file, bool isOld, CancellationToken cancel)
+    private async Task PutNarAsync(ForeignHttp http, NixFile file, bool isOld, CancellationToken cancellationToken)
     {
-        if (await IsThereAsync(http, file.NarUrl, cancel, HttpMethod.Head))
+        if (await IsThereAsync(http, file.NarUrl, cancellationToken, HttpMethod.Head))
             return;
-        await PutAsync(http, file.NarUrl, ForeignHttp.Body(file.Body, "application/x-nix-nar"), isOld, cancel);
+        await PutAsync(http, file.NarUrl, ForeignHttp.Body(file.Body, "application/x-nix-nar"), isOld, cancellationToken);
         tally.Count("NARs uploaded");
     }
 
     // As 'nix store copy-log' does, and who has content-addressed derivations.
-    private static async Task PutExtrasAsync(ForeignHttp http, IEnumerable<NixFile> files, bool isOld, CancellationToken cancel)
+    private static async Task PutExtrasAsync(ForeignHttp http, IEnumerable<NixFile> files, bool isOld, CancellationToken cancellationToken)
     {
         foreach (var (path, package) in files.Select(file => (file.Path, file.Path.Package)))
         {
             if (package.Deriver is { } deriver)
-                await PutAsync(http, $"log/{deriver.BaseName}", ForeignHttp.Text($"building {deriver}\n", "text/plain"), isOld, cancel);
+                await PutAsync(http, $"log/{deriver.BaseName}", ForeignHttp.Text($"building {deriver}\n", "text/plain"), isOld,
+                    cancellationToken);
             if (package.Realisation is { } realisation)
                 await PutAsync(http, realisation, ForeignHttp.Text(JsonSerializer.Serialize(new { outPath = path.Path.BaseName }),
-                    "application/json"), isOld, cancel);
+                    "application/json"), isOld, cancellationToken);
         }
     }
 
-    private static async Task<bool> IsThereAsync(ForeignHttp http, string key, CancellationToken cancel, HttpMethod? method = null) =>
-        (await http.SendAsync(method ?? HttpMethod.Get, $"{Write}/{key}", null, cancel))
+    private static async Task<bool> IsThereAsync(ForeignHttp http, string key, CancellationToken cancellationToken,
+        HttpMethod? method = null) =>
+        (await http.SendAsync(method ?? HttpMethod.Get, $"{Write}/{key}", null, cancellationToken))
             .OrThrow($"{method} {key}", HttpStatusCode.OK, HttpStatusCode.NotFound).Status == HttpStatusCode.OK;
 
-    private static async Task PutAsync(ForeignHttp http, string key, Func<HttpContent> content, bool isOld, CancellationToken cancel)
+    private static async Task PutAsync(ForeignHttp http, string key, Func<HttpContent> content, bool isOld,
+        CancellationToken cancellationToken)
     {
         var path = $"{Write}/{key}";
         if (!isOld)
         {
-            (await http.SendAsync(HttpMethod.Put, path, content, cancel)).OrThrow($"PUT {key}", Accepted);
+            (await http.SendAsync(HttpMethod.Put, path, content, cancellationToken)).OrThrow($"PUT {key}", Accepted);
             return;
         }
 
@@ -134,9 +139,9 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         ForeignAnswer answer;
         try
         {
-            answer = await http.OnceAsync(HttpMethod.Put, path, content, anonymous: false, cancel);
+            answer = await http.OnceAsync(HttpMethod.Put, path, content, anonymous: false, cancellationToken);
         }
-        catch (Exception e) when (RetryPolicy.AsTransient(e) is not null && !cancel.IsCancellationRequested)
+        catch (Exception e) when (RetryPolicy.AsTransient(e) is not null && !cancellationToken.IsCancellationRequested)
         {
             throw new BeginAgainException("nix: a PUT failed", e.Message);
         }
@@ -169,9 +174,9 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         }
     }
 
-    private static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> action, CancellationToken cancel) =>
+    private static Task EachAsync<T>(IEnumerable<T> items, Func<T, CancellationToken, Task> action, CancellationToken cancellationToken) =>
         Parallel.ForEachAsync(
-        items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (item, c) =>
+        items, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (item, c) =>
             await action(item, c));
 
     private static ForeignHttp Http(HttpMessageInvoker balancer, NixCredential credential, RetryPolicy retry, string userAgent) => new(

@@ -10,11 +10,12 @@ namespace OrleansCache.Storm;
 internal sealed class NixHolds(NpgsqlDataSource catalog, RetryPolicy retry)
 {
     /// <summary>All that one credential holds; only between its copies.</summary>
-    public Task LapseAsync(string credential, CancellationToken cancel) => LapseAsync("holder = $1", credential, cancel);
+    public Task LapseAsync(string credential, CancellationToken cancellationToken) =>
+        LapseAsync("holder = $1", credential, cancellationToken);
 
-    public Task LapseAllAsync(CancellationToken cancel) => LapseAsync("true", null, cancel);
+    public Task LapseAllAsync(CancellationToken cancellationToken) => LapseAsync("true", null, cancellationToken);
 
-    private Task<int> LapseAsync(string which, string? credential, CancellationToken cancel) =>
+    private Task<int> LapseAsync(string which, string? credential, CancellationToken cancellationToken) =>
         retry.RunAsync("letting holds lapse", async c =>
     {
         try
@@ -30,5 +31,5 @@ internal sealed class NixHolds(NpgsqlDataSource catalog, RetryPolicy retry)
         {
             throw new TransientException(e.Message, null, e);
         }
-    }, cancel);
+    }, cancellationToken);
 }

@@ -34,13 +34,13 @@ internal sealed class Overheard(bool listens)
     }
 
     /// <summary>Somebody is about to push this and pin it: ends when a squatter was there first, or none has come.</summary>
-    public async Task AnnounceAsync(SimulatedClosure cargo, CancellationToken cancel)
+    public async Task AnnounceAsync(SimulatedClosure cargo, CancellationToken cancellationToken)
     {
         if (!listens)
             return;
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _coming.Enqueue((cargo, done));
-        await Task.WhenAny(done.Task, Task.Delay(Patience, cancel));
+        await Task.WhenAny(done.Task, Task.Delay(Patience, cancellationToken));
         done.TrySetResult();
     }
 

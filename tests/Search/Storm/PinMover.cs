@@ -42,7 +42,7 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
         }
     }
 
-    private async Task ChangeAsync(CancellationToken cancel)
+    private async Task ChangeAsync(CancellationToken cancellationToken)
     {
         long? expected = alone && random.Next(2) == 0 ? _pin?.Revision ?? 0 : null;
         double? expires = !alone && random.Next(4) == 0 ? random.Next(1, 20) : null;
@@ -54,31 +54,31 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
                 case < 4:
                     var cargo = universe.Load(random.Next(universe.Packages.Count), random);
                     if (random.Next(2) == 0)
-                        await overheard.AnnounceAsync(cargo, cancel);
+                        await overheard.AnnounceAsync(cargo, cancellationToken);
                     if (await client.PushAsync(cargo, new PushPin { Name = name, ExpiresSeconds = expires, KeepRevisions = keep },
-                        mayGiveUp: false, random, cancel) != PushEnd.Committed)
+                        mayGiveUp: false, random, cancellationToken) != PushEnd.Committed)
                         return;
                     tally.Count("pins pushed");
                     if (!alone)
                         return;
-                    Expect("a push", await api.PinAsync(name, cancel), cargo.Root);
-                    await declared.CheckAsync(name, cargo.Root, cancel);
+                    Expect("a push", await api.PinAsync(name, cancellationToken), cargo.Root);
+                    await declared.CheckAsync(name, cargo.Root, cancellationToken);
                     _isPushed = true;
                     return;
                 case < 6 when committed.Any(random) is { } path:
                     _pin = Moved("moved", await api.SetPinAsync(name,
-                        new SetPin { Path = path, ExpiresSeconds = expires, KeepRevisions = keep }, expected, cancel));
+                        new SetPin { Path = path, ExpiresSeconds = expires, KeepRevisions = keep }, expected, cancellationToken));
                     if (alone)
                         Expect("a move", _pin, path);
                     return;
                 case < 8 when !alone || _pin is not null:
                     var before = _pin;
-                    _pin = Moved("rolled back", await api.RollBackAsync(name, new RollbackPin(), expected, cancel));
+                    _pin = Moved("rolled back", await api.RollBackAsync(name, new RollbackPin(), expected, cancellationToken));
                     if (alone && _pin.Revision != before!.Revision + 1)
                         tally.Violation($"I7: pin {name} was rolled back from {before} to {_pin}");
                     return;
                 default:
-                    await api.DeletePinAsync(name, expected, cancel);
+                    await api.DeletePinAsync(name, expected, cancellationToken);
                     tally.Count("pins deleted");
                     (_pin, _isPushed) = (null, false);
                     return;
@@ -107,13 +107,13 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
     }
 
     /// <summary>Catalog and bucket say what was done last.</summary>
-    private async Task CheckAsync(CancellationToken cancel)
+    private async Task CheckAsync(CancellationToken cancellationToken)
     {
         tally.Count("pins checked");
         Pin? now = null;
         try
         {
-            now = await api.PinAsync(name, cancel);
+            now = await api.PinAsync(name, cancellationToken);
         }
         catch (CacheException e) when (e.Name == "unknown-pin")
         {
@@ -124,7 +124,7 @@ internal sealed class PinMover(Api api, PushClient client, Universe universe, Co
             tally.Violation($"I7, I12: nobody else moves pin {name}; it was left as {_pin}, and is {now}");
         if (now is { Written: true })
         {
-            var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{name}", c), cancel);
+            var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{name}", c), cancellationToken);
             if (said is null || System.Text.Encoding.UTF8.GetString(said) != now.Path.ToString())
                 tally.Violation(
                     $"I7: pin {name} is {now}, and the bucket says " +

@@ -34,17 +34,17 @@ internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry,
         }
     }
 
-    private async Task ReadAsync(Pin listed, CancellationToken cancel)
+    private async Task ReadAsync(Pin listed, CancellationToken cancellationToken)
     {
-        if (await ShowAsync(listed.Name, cancel) is not { } before || before.Expires < DateTimeOffset.UtcNow + Margin)
+        if (await ShowAsync(listed.Name, cancellationToken) is not { } before || before.Expires < DateTimeOffset.UtcNow + Margin)
             return;
         // Its own path, or one that a rollback could want.
         var kept = before.History!.Where(revision => revision.Kept).ToList();
         var revision = random.Next(2) == 0 || kept.Count == 0 ? null : kept[random.Next(kept.Count)];
         var path = revision?.Path ?? before.Path;
-        var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{before.Name}", c), cancel);
-        var hole = await retry.RunAsync("reading the closure", c => bucket.FindHoleAsync(path.Hash, readNars: true, c), cancel);
-        var after = await ShowAsync(listed.Name, cancel);
+        var said = await retry.RunAsync("reading the pin", c => bucket.GetAsync($"pins/{before.Name}", c), cancellationToken);
+        var hole = await retry.RunAsync("reading the closure", c => bucket.FindHoleAsync(path.Hash, readNars: true, c), cancellationToken);
+        var after = await ShowAsync(listed.Name, cancellationToken);
         if (after is null || after.Revision != before.Revision || after.Created != before.Created
             || after.Expires < DateTimeOffset.UtcNow + Margin
             || (revision is not null && !after.History!.Any(r => r.Revision == revision.Revision && r.Kept)))
@@ -63,11 +63,11 @@ internal sealed class PinReader(Api api, BucketReader bucket, RetryPolicy retry,
                 $"'{(said is null ? "nothing" : System.Text.Encoding.UTF8.GetString(said))}'");
     }
 
-    private async Task<Pin?> ShowAsync(PinName name, CancellationToken cancel)
+    private async Task<Pin?> ShowAsync(PinName name, CancellationToken cancellationToken)
     {
         try
         {
-            return await api.PinAsync(name, cancel);
+            return await api.PinAsync(name, cancellationToken);
         }
         catch (CacheException e) when (e.Name == "unknown-pin")
         {

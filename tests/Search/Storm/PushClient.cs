@@ -20,12 +20,12 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         attempts.UntilItEndsAsync(
         "v1",
         cargo.Root,
-        async (story, cancel) =>
+        async (story, cancellationToken) =>
         {
             try
             {
                 return await OnceAsync(cargo, cargo.Begin with { Pin = pin }, mayGiveUp ? random.Next(100) : int.MaxValue, random,
-                    story, cancel);
+                    story, cancellationToken);
             }
             catch (CacheException e) when (e.BeginAgain)
             {
@@ -35,47 +35,48 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         stopped);
 
     private async Task<PushEnd> OnceAsync(SimulatedClosure cargo, BeginPush begin, int fate, Random random, List<string> story,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var key = Guid.NewGuid().ToString("n");
-        var opened = await api.BeginAsync(begin, key, cancel);
+        var opened = await api.BeginAsync(begin, key, cancellationToken);
         overheard.Note(new Leak(opened.Id, cargo, key, [.. opened.Uploads.Select(grant => grant.Id)],
             new Dictionary<Sha256Hash, string>()));
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: {opened.Present} present, {opened.Missing.Count} missing");
         // A hundredth of the clients ends its push, a few die; what they have uploaded belongs to its paths.
         if (fate < 1)
-            return await GiveUpAsync(opened.Id, cancel);
-        await UploadAsync(cargo, opened, story, cancel);
+            return await GiveUpAsync(opened.Id, cancellationToken);
+        await UploadAsync(cargo, opened, story, cancellationToken);
         if (fate < 2)
-            return await GiveUpAsync(opened.Id, cancel);
+            return await GiveUpAsync(opened.Id, cancellationToken);
         if (random.Next(300) == 0 && fate < 100)
             return PushEnd.GivenUp;
         var missing = opened.Missing.Select(path => path.Path).ToHashSet();
-        await promises.CheckPresentAsync($"push {opened.Id}", cargo.Builds.Keys.Where(path => !missing.Contains(path)), random, cancel);
-        if (random.Next(20) == 0 && await api.RenewAsync(opened.Id, cancel) is { Lost.Count: > 0 } renewed)
+        await promises.CheckPresentAsync($"push {opened.Id}", cargo.Builds.Keys.Where(path => !missing.Contains(path)), random,
+            cancellationToken);
+        if (random.Next(20) == 0 && await api.RenewAsync(opened.Id, cancellationToken) is { Lost.Count: > 0 } renewed)
             tally.Violation($"push {opened.Id} had not lapsed, and lost {string.Join(", ", renewed.Lost)} that it was promised");
 
         var clock = Stopwatch.StartNew();
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: commit");
-        var answer = await api.CommitAsync(opened.Id, null, cancel);
+        var answer = await api.CommitAsync(opened.Id, null, cancellationToken);
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: committed");
         tally.Count("paths published", answer.Published);
-        await promises.CheckCommittedAsync($"push {opened.Id}", cargo.Root, clock, random, cancel);
+        await promises.CheckCommittedAsync($"push {opened.Id}", cargo.Root, clock, random, cancellationToken);
         return PushEnd.Committed;
     }
 
-    private async Task<PushEnd> GiveUpAsync(string push, CancellationToken cancel)
+    private async Task<PushEnd> GiveUpAsync(string push, CancellationToken cancellationToken)
     {
         tally.Count("given up");
         await retry.RunAsync("abort", async c =>
         {
             await api.AbortAsync(push, c);
             return true;
-        }, cancel);
+        }, cancellationToken);
         return PushEnd.GivenUp;
     }
 
-    private async Task UploadAsync(SimulatedClosure cargo, PushOpened opened, List<string> story, CancellationToken cancel)
+    private async Task UploadAsync(SimulatedClosure cargo, PushOpened opened, List<string> story, CancellationToken cancellationToken)
     {
         var (paths, grants) = (opened.Missing, opened.Uploads);
         while (paths.Count > 0)
@@ -88,15 +89,20 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
             {
                 List<StorePathHash> named = [.. sharing.Select(path => path.Path)];
                 var build = cargo.Builds[named[0]];
-                if (!await PutAsync(opened.Id, byId[sharing.Key], build.File, cancel))
+                if (!await PutAsync(opened.Id, byId[sharing.Key], build.File, cancellationToken))
                 {
                     waiting.AddRange(named);
                     continue;
                 }
 
                 ofUpload[sharing.Key] = named;
-                sent.Add(new UploadedNar { Upload = sharing.Key, FileHash = build.FileHash, FileSize = build.File.Length,
-                    Md5 = [build.Md5] });
+                sent.Add(new UploadedNar
+                {
+                    Upload = sharing.Key,
+                    FileHash = build.FileHash,
+                    FileSize = build.File.Length,
+                    Md5 = [build.Md5]
+                });
             }
 
             var listings = paths.Where(path => path.State == PathState.Stored).Select(path => path.Path)
@@ -104,7 +110,7 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
                 .Select(path => new PathListing { Path = path, Content = cargo.Builds[path].Listing }).ToList();
             if (sent.Count + listings.Count > 0)
             {
-                var report = await api.ReportAsync(opened.Id, new UploadReport { Uploads = sent, Listings = listings }, cancel);
+                var report = await api.ReportAsync(opened.Id, new UploadReport { Uploads = sent, Listings = listings }, cancellationToken);
                 foreach (var rejected in report.Rejected)
                 {
                     tally.Count($"uploads rejected: {rejected.Reason}");
@@ -118,13 +124,13 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
             if (waiting.Count == 0)
                 return;
             story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: waits for {waiting.Count}");
-            var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting, TimeoutSeconds = 10 }, cancel);
+            var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting, TimeoutSeconds = 10 }, cancellationToken);
             (paths, grants) = (answer.Paths, answer.Uploads);
         }
     }
 
     /// <summary>False: the grant has ended, somebody else has done it or it was given up.</summary>
-    private Task<bool> PutAsync(string push, UploadGrant grant, byte[] file, CancellationToken cancel) =>
+    private Task<bool> PutAsync(string push, UploadGrant grant, byte[] file, CancellationToken cancellationToken) =>
         retry.RunAsync("uploading", async c =>
     {
         if (grant.Url is null)
@@ -149,5 +155,5 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
             var status =>
                 throw new CliException(1, $"the store answered {(int)status} to an upload: {await answer.Content.ReadAsStringAsync(c)}"),
         };
-    }, cancel);
+    }, cancellationToken);
 }

@@ -29,7 +29,7 @@ internal sealed class Pushers(
 
     /// <returns>What pushes, one push at a time.</returns>
     public async Task<IReadOnlyList<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>> GatherAsync(
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var pushers = new List<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>();
         for (var i = 0; i < options.Pushers; i++)
@@ -40,7 +40,8 @@ internal sealed class Pushers(
                 ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, overheard, tally,
                     number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
                 ClientKind.Nix => new NixClient(balancer, await CredentialAsync(admin, $"nix-{number}", Fleet,
-                    [TokenScope.Push, TokenScope.Pin], cancel), holds, retry, promises, attempts, tally, pins: number == 0).PushAsync,
+                    [TokenScope.Push, TokenScope.Pin], cancellationToken), holds, retry, promises, attempts, tally,
+                        pins: number == 0).PushAsync,
                 _ => (cargo, random, stopped) => v1.PushAsync(cargo, null, mayGiveUp: true, random, stopped),
             });
         }
@@ -50,14 +51,18 @@ internal sealed class Pushers(
 
     /// <param name="group">Null: its own.</param>
     public static async Task<NixCredential> CredentialAsync(Api admin, string name, string? group, IReadOnlyList<TokenScope> scopes,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                var made = await admin.CreateTokenAsync(new CreateToken { Name = $"{name}-{attempt}", Scopes = scopes,
-                    Group = group }, cancel);
+                var made = await admin.CreateTokenAsync(new CreateToken
+                {
+                    Name = $"{name}-{attempt}",
+                    Scopes = scopes,
+                    Group = group
+                }, cancellationToken);
                 return new NixCredential($"token:{made.Token.Id}", made.Secret);
             }
             catch (CacheException e) when (e.Name == "token-exists")

@@ -56,21 +56,36 @@ public sealed record StormOptions
             var value = left.TryDequeue(out var given) ? given : throw new FormatException($"{argument} wants a value.");
             options = argument switch
             {
-                "--minutes" => options with { Minutes = double.TryParse(value, CultureInfo.InvariantCulture, out var minutes)
-                    && minutes > 0 ? minutes : throw Wrong() },
+                "--minutes" => options with
+                {
+                    Minutes = double.TryParse(value, CultureInfo.InvariantCulture, out var minutes)
+                    && minutes > 0 ? minutes : throw Wrong()
+                },
                 "--seed" => options with { Seed = int.TryParse(value, CultureInfo.InvariantCulture, out var seed) ? seed : throw Wrong() },
                 "--pushers" => options with { Pushers = Positive() },
                 "--gateways" => options with { Gateways = Positive() is var gateways and > 1 ? gateways : throw Wrong() },
                 "--paths" => options with { Paths = Positive() is var paths and >= 100 ? paths : throw Wrong() },
-                "--engine" => options with { Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() },
-                    Gateways = value == "orleans" ? 3 : options.Gateways },
-                "--sabotage" => options with { SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds)
-                    && seconds > 0 ? seconds : throw Wrong() },
+                "--engine" => options with
+                {
+                    Orleans = value switch { "orleans" => true, "direct" => false, _ => throw Wrong() },
+                    Gateways = value == "orleans" ? 3 : options.Gateways
+                },
+                "--sabotage" => options with
+                {
+                    SabotageAfter = double.TryParse(value, CultureInfo.InvariantCulture, out var seconds)
+                    && seconds > 0 ? seconds : throw Wrong()
+                },
                 "--clients" =>
-                    options with { Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true,
-                    out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()] },
-                "--hostile" => options with { Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture,
-                    out var hostile) ? hostile : throw Wrong() },
+                    options with
+                    {
+                        Clients = [.. value.Split(',').Select(name => Enum.TryParse<ClientKind>(name, ignoreCase: true,
+                    out var kind) && !char.IsDigit(name[0]) ? kind : throw Wrong()).Distinct()]
+                    },
+                "--hostile" => options with
+                {
+                    Hostile = int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture,
+                    out var hostile) ? hostile : throw Wrong()
+                },
                 "--from" => options with { From = Directory.Exists(value) ? Path.GetFullPath(value) : throw Wrong() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),

@@ -20,7 +20,7 @@ public sealed class StormRun : IAsyncDisposable
     private const int PinsOfTwo = 6;
     private const int Readers = 3;
     // A closure that was pushed with other references is locked when it is met, out of order.
-    private const int MostDeadlocks = 5;
+    private const int MaxDeadlocks = 5;
 
     private string[] _serverOptions = [];
     private readonly StormOptions _options;
@@ -117,7 +117,7 @@ public sealed class StormRun : IAsyncDisposable
         // Each is healed by sending the statement again, a second later.
         var deadlocks = postgres.Log.Split("ERROR:  deadlock detected").Length - 1;
         _tally.Count("deadlocks", deadlocks);
-        if (deadlocks > MostDeadlocks)
+        if (deadlocks > MaxDeadlocks)
             _tally.Violation($"I8: {deadlocks} deadlocks: some function takes its locks in another order than the others");
         Report(all.Elapsed);
         var well = _tally.Violations.Count == 0;

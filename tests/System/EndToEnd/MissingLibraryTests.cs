@@ -19,8 +19,12 @@ public sealed class MissingLibraryTests : IDisposable
         // Nix has its own there.
         File.WriteAllText(_folder["bin/nix"], $"#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {Programs.Find("nix")} \"$@\"\n");
         File.SetUnixFileMode(_folder["bin/nix"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        _environment = new() { ["LD_LIBRARY_PATH"] = _folder["lib"],
-            ["PATH"] = $"{_folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}", ["XDG_CONFIG_HOME"] = _folder["no-config"] };
+        _environment = new()
+        {
+            ["LD_LIBRARY_PATH"] = _folder["lib"],
+            ["PATH"] = $"{_folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}",
+            ["XDG_CONFIG_HOME"] = _folder["no-config"]
+        };
     }
 
     public void Dispose() => _folder.Dispose();

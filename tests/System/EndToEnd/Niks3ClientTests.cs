@@ -111,11 +111,11 @@ public sealed class Niks3ClientTests
 
     private static ProcessRunner Start(ServerProcess server, Dictionary<string, string?> more, params string[] arguments) =>
         ProcessRunner.Start(Niks3TheoryAttribute.Client!, arguments, new Dictionary<string, string?>(more)
-    {
-        ["NIKS3_SERVER_URL"] = server.Url.ToString(),
-        ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,
-        ["NIX_CONFIG"] = "experimental-features = nix-command ca-derivations",
-    });
+        {
+            ["NIKS3_SERVER_URL"] = server.Url.ToString(),
+            ["NIKS3_AUTH_TOKEN_FILE"] = server.TokenFile,
+            ["NIX_CONFIG"] = "experimental-features = nix-command ca-derivations",
+        });
 
     private static async Task<ProcessResult> RunAsync(ServerProcess server, params string[] arguments)
     {

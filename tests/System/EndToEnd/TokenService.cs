@@ -29,8 +29,11 @@ internal sealed class TokenService : IAsyncDisposable
     {
         (_role, _token) = (role, token);
         _granting = new AmazonSecurityTokenServiceClient(
-            new BasicAWSCredentials(s3.AccessKey, s3.SecretKey), new AmazonSecurityTokenServiceConfig { ServiceURL = s3.Endpoint.ToString(),
-                AuthenticationRegion = s3.Region });
+            new BasicAWSCredentials(s3.AccessKey, s3.SecretKey), new AmazonSecurityTokenServiceConfig
+            {
+                ServiceURL = s3.Endpoint.ToString(),
+                AuthenticationRegion = s3.Region
+            });
         Url = new Uri($"http://127.0.0.1:{FreePort.Next()}/");
         _listener.Prefixes.Add(Url.ToString());
         _listener.Start();
@@ -114,8 +117,12 @@ internal sealed class TokenService : IAsyncDisposable
 
     private async Task<Credentials> GrantAsync()
     {
-        var keys = (await _granting.AssumeRoleAsync(new AssumeRoleRequest { RoleArn = _role, RoleSessionName = "server",
-            DurationSeconds = 900 })).Credentials;
+        var keys = (await _granting.AssumeRoleAsync(new AssumeRoleRequest
+        {
+            RoleArn = _role,
+            RoleSessionName = "server",
+            DurationSeconds = 900
+        })).Credentials;
         Interlocked.Increment(ref _granted);
         return keys;
     }

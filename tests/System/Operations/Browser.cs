@@ -31,11 +31,19 @@ internal sealed class Browser : IDisposable
         _service.SuppressInitialDiagnosticInformation = true;
         Driver = new ChromeDriver(_service, options);
         // Windows have a least width that phones are below.
-        Command("Emulation.setDeviceMetricsOverride", new() { ["width"] = width, ["height"] = height, ["deviceScaleFactor"] = scale,
-            ["mobile"] = width < 600 });
+        Command("Emulation.setDeviceMetricsOverride", new()
+        {
+            ["width"] = width,
+            ["height"] = height,
+            ["deviceScaleFactor"] = scale,
+            ["mobile"] = width < 600
+        });
         Command("Emulation.setEmulatedMedia",
-            new() { ["features"] = (object[])[new Dictionary<string, object> { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark"
-            : "light" }] });
+            new()
+            {
+                ["features"] = (object[])[new Dictionary<string, object> { ["name"] = "prefers-color-scheme", ["value"] = dark ? "dark"
+            : "light" }]
+            });
     }
 
     public ChromeDriver Driver { get; }

@@ -10,7 +10,7 @@ public sealed class FilledServer : IAsyncLifetime, IDisposable
     /// <summary>What it says that its clients reach it under.</summary>
     public const string Host = "cache.example.org";
 
-    private const int LongestPin = 64;
+    private const int MaxPin = 64;
     private readonly TempFolder _folder = new();
     private RunningServer? _server;
 
@@ -21,7 +21,7 @@ public sealed class FilledServer : IAsyncLifetime, IDisposable
     [
         ("dev-shell", "project-dev-shell"), ("website-prod", "nixos-system-web-25.11.20261120.4f0bd9f"),
             ("website-staging", "nixos-system-web-25.11.20261123.e21ba7d"),
-        (new string('z', LongestPin), new string('n', 180)),
+        (new string('z', MaxPin), new string('n', 180)),
     ];
 
     public async Task InitializeAsync()

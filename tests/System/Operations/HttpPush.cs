@@ -20,8 +20,13 @@ internal static class HttpPush
         var path = StorePath.Parse($"{StorePathHash.FromBytes(RandomNumberGenerator.GetBytes(20))}-{name}");
         var declaration = new PathDeclaration { Path = path, NarHash = Sha256Hash.Compute(nar), NarSize = nar.Length };
         var opened = await PostAsync(client, "pushes", traceparent, JsonContent.Create(
-            new BeginPush { Roots = [path.Hash], Paths = [declaration], Pin = pin is null ? null
-                : new PushPin { Name = PinName.Parse(pin) } }, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened);
+            new BeginPush
+            {
+                Roots = [path.Hash],
+                Paths = [declaration],
+                Pin = pin is null ? null
+                : new PushPin { Name = PinName.Parse(pin) }
+            }, ProtocolJson.Default.BeginPush), ProtocolJson.Default.PushOpened);
 
         var grant = Assert.Single(opened.Uploads);
         using (var upload = Request(HttpMethod.Put, new Uri(client.BaseAddress!, grant.Url!.PathAndQuery), traceparent,
@@ -34,8 +39,11 @@ internal static class HttpPush
         }
 
         var report = await PostAsync(client, $"pushes/{opened.Id}/uploaded", traceparent, JsonContent.Create(
-            new UploadReport { Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file),
-                FileSize = file.Length }] }, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer);
+            new UploadReport
+            {
+                Uploads = [new UploadedNar { Upload = grant.Id, FileHash = Sha256Hash.Compute(file),
+                FileSize = file.Length }]
+            }, ProtocolJson.Default.UploadReport), ProtocolJson.Default.ReportAnswer);
         Assert.Empty(report.Rejected);
         var committed = await PostAsync(client, $"pushes/{opened.Id}/commit", traceparent, null, ProtocolJson.Default.CommitAnswer);
         Assert.Equal(PushState.Committed, committed.State);

@@ -70,8 +70,11 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         await using var server = await RunningServer.StartAsync();
         var key = (await File.ReadAllTextAsync(Path.Combine(server.Data, "key.pub"))).Trim();
         using var browser = new Browser();
-        browser.Command("Browser.grantPermissions", new() { ["permissions"] = (object[])["clipboardReadWrite", "clipboardSanitizedWrite"],
-            ["origin"] = server.Url.ToString() });
+        browser.Command("Browser.grantPermissions", new()
+        {
+            ["permissions"] = (object[])["clipboardReadWrite", "clipboardSanitizedWrite"],
+            ["origin"] = server.Url.ToString()
+        });
         browser.Driver.Navigate().GoToUrl(server.Url);
 
         var button = browser.Driver.FindElement(By.Id("copy"));

@@ -102,8 +102,12 @@ public class OtlpTests
 
     private static Dictionary<string, string?> Variables(OtlpReceiver receiver, params (string Name, string Value)[] more)
     {
-        var all = new Dictionary<string, string?> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Endpoint,
-            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf", ["OTEL_BSP_SCHEDULE_DELAY"] = "100" };
+        var all = new Dictionary<string, string?>
+        {
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.Endpoint,
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
+            ["OTEL_BSP_SCHEDULE_DELAY"] = "100"
+        };
         foreach (var (name, value) in more)
             all[name] = value;
         return all;

@@ -12,7 +12,7 @@ namespace OrleansCache.Operations.Tests;
 /// </summary>
 public class SystemdTests
 {
-    private const double MostExposure = 3;
+    private const double MaxExposure = 3;
 
     [Fact]
     public async Task It_tells_when_it_is_ready_that_it_lives_and_when_it_stops()
@@ -22,8 +22,11 @@ public class SystemdTests
         manager.Bind(new UnixDomainSocketEndPoint(folder["notify"]));
         var told = new ConcurrentQueue<string>();
         var listening = ListenAsync(manager, told);
-        await using (await RunningServer.StartAsync(new Dictionary<string, string?> { ["NOTIFY_SOCKET"] = folder["notify"],
-            ["WATCHDOG_USEC"] = "300000" }))
+        await using (await RunningServer.StartAsync(new Dictionary<string, string?>
+        {
+            ["NOTIFY_SOCKET"] = folder["notify"],
+            ["WATCHDOG_USEC"] = "300000"
+        }))
             await Eventually.BecomesTrueAsync(() => told.Count(t => t == "WATCHDOG=1") >= 3, describe: () => string.Join('\n', told));
 
         await Eventually.BecomesTrueAsync(() => told.Any(t => t.StartsWith("STOPPING=1\nSTATUS=", StringComparison.Ordinal)),
@@ -75,11 +78,11 @@ public class SystemdTests
         var path = Path.Combine(Repository.Root, "packaging", "systemd", unit);
 
         var judged = await ProcessRunner.RunAsync("systemd-analyze",
-            ["security", "--offline=true", $"--threshold={(int)(MostExposure * 10)}", "--no-pager", path]);
+            ["security", "--offline=true", $"--threshold={(int)(MaxExposure * 10)}", "--no-pager", path]);
 
         Assert.True(judged.ExitCode == 0, judged.Output + judged.Errors);
         var exposure = judged.Output.Split(unit + ": ")[^1].Split(' ')[0];
-        Assert.True(double.Parse(exposure, CultureInfo.InvariantCulture) < MostExposure, judged.Output);
+        Assert.True(double.Parse(exposure, CultureInfo.InvariantCulture) < MaxExposure, judged.Output);
     }
 
     [ProgramTheory("systemd-analyze")]

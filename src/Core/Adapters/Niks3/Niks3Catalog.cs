@@ -18,32 +18,32 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
     /// <summary>Opens a push of paths whose names are not known.</summary>
     /// <param name="root">Position of the root, from 1.</param>
     public Task<OpenedPush> OpenAsync(int cache, OwnPush push, string operation, TimeSpan life, IReadOnlyList<StorePathHash> paths,
-        int root, Quotas quotas, CancellationToken cancel) =>
-        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancel);
+        int root, Quotas quotas, CancellationToken cancellationToken) =>
+        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancellationToken);
 
     /// <summary>As <see cref="PushCatalog.ClaimAsync"/>; what others upload is no reason to wait.</summary>
     public Task<List<Claim>> ClaimAllAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations,
-        PushOptions options, CancellationToken cancel) =>
+        PushOptions options, CancellationToken cancellationToken) =>
         ClaimWithAsync(cache, push, paths, declarations, MintedKeys.Mint(paths.Count), options.Niks3Life, options.DefaultRate,
-            deferred: true, options.Quotas, cancel);
+            deferred: true, options.Quotas, cancellationToken);
 
     /// <summary>Those of the objects that the cache lacks; null when the push has ended.</summary>
     public async Task<HashSet<ObjectKey>?> ExpectAsync(int cache, OwnPush push,
-        IReadOnlyList<(ObjectKey Key, bool IsLog, long Path)> objects, CancellationToken cancel)
+        IReadOnlyList<(ObjectKey Key, bool IsLog, long Path)> objects, CancellationToken cancellationToken)
     {
         var keys = await _database.ListAsync(
             "select key from @fn@.expect_objects($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
             p => p.With(cache).WithPush(push).With(objects.Select(o => o.Key.ToString()).ToArray())
                 .With(objects.Select(o => o.IsLog ? "log" : "realisation").ToArray())
                 .With(objects.Select(o => o.Path).ToArray()),
-            r => r.IsDBNull(0) ? null : r.GetString(0), cancel);
+            r => r.IsDBNull(0) ? null : r.GetString(0), cancellationToken);
         return keys.Contains(null) ? null : [.. keys.Select(k => ObjectKey.Parse(k!))];
     }
 
     /// <summary>In the order given; see <c>declare_paths.sql</c>.</summary>
     /// <param name="signatures">Of each path, space-separated.</param>
     public Task<List<(string Outcome, string[] Signatures, bool Arrived)>> DeclareAsync(int cache, OwnPush push,
-        IReadOnlyList<Niks3Declaration> paths, IReadOnlyList<string> signatures, CancellationToken cancel) =>
+        IReadOnlyList<Niks3Declaration> paths, IReadOnlyList<string> signatures, CancellationToken cancellationToken) =>
         _database.ListAsync(
             "select outcome, signatures, arrived from @fn@.declare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, " +
                 "$12, $13, $14, $15) order by ord",
@@ -56,34 +56,37 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
                 .WithNullable(paths.Select(d => d.Path.Ca?.ToString()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(signatures.ToArray()).With(paths.Select(d => PathDigest.Of(d.Path)).ToArray())
                 .With(paths.SelectMany(d => d.References.Select(r => r.Name)).ToArray()),
-            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1), !r.IsDBNull(2) && r.GetBoolean(2)), cancel);
+            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1), !r.IsDBNull(2) && r.GetBoolean(2)), cancellationToken);
 
     /// <summary>What has become of a claim of this push: its object's state; null when there is no such.</summary>
-    public async Task<string?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancel) =>
+    public async Task<string?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancellationToken) =>
         (await _database.ListAsync(
             "select state::text from object where cache_id = $1 and claimed_by = @fn@.push_of($1, $2, $3, $4) and id = $5 and key = $6 " +
                 "and nar_hash = $7 and (multipart_id = $8 or state <> 'claimed')",
             p => p.With(cache).WithPush(push).With(token.Object).With(token.Key.ToString()).With(token.NarHash.ToArray())
                 .With(token.Multipart ?? ""),
-            r => r.GetString(0), cancel)).FirstOrDefault();
+            r => r.GetString(0), cancellationToken)).FirstOrDefault();
 
     public Task<bool> KeepListingAsync(int cache, PushId push, string operation, StorePathHash path, byte[] content,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         _database.SingleAsync("select @fn@.keep_listing($1, @fn@.push_of($1, $2, null, true), $3, $4, $5)",
-            p => p.With(cache).With(push.Value).With(operation).With(path.ToArray()).With(content), r => r.GetBoolean(0), cancel);
+            p => p.With(cache).With(push.Value).With(operation).With(path.ToArray()).With(content), r => r.GetBoolean(0),
+                cancellationToken);
 
-    public Task<bool> KeepObjectAsync(int cache, PushId push, string operation, ObjectKey key, byte[] content, CancellationToken cancel) =>
+    public Task<bool> KeepObjectAsync(int cache, PushId push, string operation, ObjectKey key, byte[] content,
+        CancellationToken cancellationToken) =>
         _database.SingleAsync("select @fn@.keep_object($1, @fn@.push_of($1, $2, null, true), $3, $4, $5)",
-            p => p.With(cache).With(push.Value).With(operation).With(key.ToString()).With(content), r => r.GetBoolean(0), cancel);
+            p => p.With(cache).With(push.Value).With(operation).With(key.ToString()).With(content), r => r.GetBoolean(0),
+                cancellationToken);
 
-    public Task<bool> IsOpenAsync(int cache, PushId push, string operation, CancellationToken cancel) =>
+    public Task<bool> IsOpenAsync(int cache, PushId push, string operation, CancellationToken cancellationToken) =>
         _database.SingleAsync("select @fn@.is_open($1, @fn@.push_of($1, $2, null, true), $3)", p => p.With(cache).With(push.Value)
-            .With(operation), r => r.GetBoolean(0), cancel);
+            .With(operation), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>The narinfo and NAR of each path.</summary>
-    public Task<List<(StorePathHash Path, ObjectKey Nar)>> KeysAsync(IReadOnlyList<long> paths, CancellationToken cancel) =>
+    public Task<List<(StorePathHash Path, ObjectKey Nar)>> KeysAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken) =>
         _database.ListAsync(
             "select s.hash, o.key from store_path s join object o on o.id = s.objects[1] where s.id = any($1)",
             p => p.With(paths.ToArray()), r => (StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)),
-                ObjectKey.Parse(r.GetString(1))), cancel);
+                ObjectKey.Parse(r.GetString(1))), cancellationToken);
 }

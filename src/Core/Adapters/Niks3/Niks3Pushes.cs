@@ -25,7 +25,7 @@ internal sealed class Niks3Pushes(
     private const int VerifiedAtOnce = 32;
     private const int EndedAtOnce = 100;
     private const int ClaimAttempts = 10;
-    private const int MostKnown = 10_000;
+    private const int MaxKnown = 10_000;
     private const int KnownSeconds = 60;
     private static readonly TimeSpan ClaimPause = TimeSpan.FromMilliseconds(20);
     // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks
@@ -41,7 +41,7 @@ internal sealed class Niks3Pushes(
         return pushes;
     }
 
-    public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancel)
+    public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var index = Check(request);
@@ -49,28 +49,29 @@ internal sealed class Niks3Pushes(
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
         var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life,
-            [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancel);
+            [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancellationToken);
         Quotas.Check(opened.State, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
         if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is "live" or "condemned").Select(p => p.Id)], cancel);
+            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is "live" or "condemned").Select(p => p.Id)],
+                cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
-        var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancel);
+        var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancellationToken);
         var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
         var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)],
-            [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancel);
+            [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancellationToken);
         if (claims.Exists(c => c.Status == "withdrawn"))
         {
-            await catalog.EndAsync(id, push, cancel);
+            await catalog.EndAsync(id, push, cancellationToken);
             throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == "withdrawn"))
                 .Select(m => request.Paths[m.Index].Path)]);
         }
 
-        var uploads = await grants.GrantForNiks3Async(id, push, claims, cancel);
+        var uploads = await grants.GrantForNiks3Async(id, push, claims, cancellationToken);
         if (uploads.Count < claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);
         if (uploads.Count > 0)
@@ -78,7 +79,8 @@ internal sealed class Niks3Pushes(
 
         // 3. Logs and realisations.
         var objects = request.Objects.Select(o => (o.Key, o.IsLog, ids[index[o.Path]])).ToList();
-        var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancel) ?? throw Ended(opened.Id);
+        var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancellationToken)
+            ?? throw Ended(opened.Id);
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
             [.. uploads.Values.Select(u => new Niks3Upload(u.Token.NarHash, $"{opened.Id}~{u.Token.ToText(opened.Id, caches.SecretOf(id))}",
@@ -86,14 +88,14 @@ internal sealed class Niks3Pushes(
     }
 
     public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
-        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancel)
+        IReadOnlyList<Niks3Declaration> paths, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         if (paths.Count == 0)
             return new Dictionary<StorePathHash, IReadOnlyList<string>>();
         var signatures = new string[paths.Count];
         Parallel.For(0, paths.Count, i => signatures[i] = signer.Sign(paths[i].Path, paths[i].References));
-        var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancel);
+        var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancellationToken);
         if (declared[0].Outcome == "push-ended")
             throw Ended(push);
         if (declared.FindIndex(d => d.Outcome == "unnamed") is >= 0 and var at)
@@ -116,20 +118,21 @@ internal sealed class Niks3Pushes(
     }
 
     public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var (push, token) = Parse(upload, nar, caches.SecretOf(id));
-        return await grants.RenewForNiks3Async(id, push, token, first, count, cancel) ?? throw NoUpload();
+        return await grants.RenewForNiks3Async(id, push, token, first, count, cancellationToken) ?? throw NoUpload();
     }
 
-    public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancel)
+    public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5,
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var (push, token) = Parse(upload, nar, caches.SecretOf(id));
 
         // 1. The row first: nothing is done in the store on the word of a client alone.
-        switch (await catalog.UploadStateAsync(id, push, token, cancel))
+        switch (await catalog.UploadStateAsync(id, push, token, cancellationToken))
         {
             case "claimed": break;
             case "stored" or "live" or "condemned": return;
@@ -137,45 +140,45 @@ internal sealed class Niks3Pushes(
         }
 
         // 2. The bytes.
-        var (rejected, found) = await check.JoinAsync(upload, token, md5, cancel);
+        var (rejected, found) = await check.JoinAsync(upload, token, md5, cancellationToken);
         if (found is null)
         {
-            if (rejected!.Reason == "not-found" && await catalog.UploadStateAsync(id, push, token, cancel) != "claimed")
+            if (rejected!.Reason == "not-found" && await catalog.UploadStateAsync(id, push, token, cancellationToken) != "claimed")
                 throw NoUpload();
             throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
         }
 
         // 3. The row says so. Who comes too late finds the NAR there all the same, or has to push again.
-        var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancel);
+        var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
         if (recorded.TrueForAll(r => r.Outcome == "stored"))
             news?.Arrived(cache, push.Id, [token.NarHash]);
-        else if (!await contents.HasNarAsync(cache, token.NarHash, cancel))
+        else if (!await contents.HasNarAsync(cache, token.NarHash, cancellationToken))
             throw NoUpload();
     }
 
     public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
-        CancellationToken cancel) =>
-        catalog.KeepListingAsync(caches.IdOf(cache), push, OperationPrefix + secret, path, content, cancel);
+        CancellationToken cancellationToken) =>
+        catalog.KeepListingAsync(caches.IdOf(cache), push, OperationPrefix + secret, path, content, cancellationToken);
 
     public Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content,
-        CancellationToken cancel) =>
-        catalog.KeepObjectAsync(caches.IdOf(cache), push, OperationPrefix + secret, key, content, cancel);
+        CancellationToken cancellationToken) =>
+        catalog.KeepObjectAsync(caches.IdOf(cache), push, OperationPrefix + secret, key, content, cancellationToken);
 
-    public async Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancel)
+    public async Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancellationToken)
     {
         var key = (caches.IdOf(cache), push, secret);
         if (_known.TryGetValue(key, out var until) && Stopwatch.GetTimestamp() < until)
             return true;
-        return await catalog.IsOpenAsync(key.Item1, push, OperationPrefix + secret, cancel) && Know(key);
+        return await catalog.IsOpenAsync(key.Item1, push, OperationPrefix + secret, cancellationToken) && Know(key);
     }
 
-    public async Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancel)
+    public async Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var ended = 0;
         while (true)
         {
-            var some = await catalog.EndLapsedAsync(id, options.LapsedBefore(silence), EndedAtOnce, cancel);
+            var some = await catalog.EndLapsedAsync(id, options.LapsedBefore(silence), EndedAtOnce, cancellationToken);
             ended += some;
             if (some < EndedAtOnce)
                 return ended;
@@ -184,7 +187,7 @@ internal sealed class Niks3Pushes(
 
     private bool Know((int, PushId, string) key)
     {
-        if (_known.Count >= MostKnown)
+        if (_known.Count >= MaxKnown)
             _known.Clear();
         _known[key] = Stopwatch.GetTimestamp() + (KnownSeconds * Stopwatch.Frequency);
         return true;
@@ -230,14 +233,15 @@ internal sealed class Niks3Pushes(
     /// </summary>
     private async Task<HashSet<long>> FindSupersededAsync(
         int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
-            CancellationToken cancel)
+            CancellationToken cancellationToken)
     {
         var promised = opened.Paths.Where(p => p.Promised).ToList();
         if (promised.Count == 0)
             return [];
         var found = await catalog.CompareAsync(
             cache, push, [.. promised.Select(p => p.Id)],
-                [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false, cancel);
+                [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false,
+                    cancellationToken);
         return found.Where(f => f.Verdict == "supersede").Select(f => f.Path).ToHashSet();
     }
 
@@ -245,14 +249,14 @@ internal sealed class Niks3Pushes(
 
     // A NAR that arrived between two steps of the claim is told by 'wait': the next look holds it.
     private async Task<List<Claim>> ClaimAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancel);
+        var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancellationToken);
         for (var attempt = 0; ; attempt++)
         {
             if (claims.Find(c => c is { Path: 0, Status: not "ended" }) is { } exceeded)
             {
-                await catalog.EndAsync(cache, push, cancel);
+                await catalog.EndAsync(cache, push, cancellationToken);
                 Quotas.Check(exceeded.Status, _caller);
             }
 
@@ -264,16 +268,21 @@ internal sealed class Niks3Pushes(
             if (attempt == ClaimAttempts)
                 throw new CacheProblemException(ProblemKind.Unavailable,
                     "Others change what this push needs just now. Send the same request again.");
-            await Task.Delay(ClaimPause, cancel);
+            await Task.Delay(ClaimPause, cancellationToken);
             claims.RemoveAll(c => c.Status == "wait");
-            claims.AddRange(await catalog.ClaimAllAsync(cache, push, waiting, null, options, cancel));
+            claims.AddRange(await catalog.ClaimAllAsync(cache, push, waiting, null, options, cancellationToken));
         }
     }
 
-    private async Task VerifyAsync(IReadOnlyList<long> paths, CancellationToken cancel)
+    private async Task VerifyAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken)
     {
-        var keys = (await catalog.KeysAsync(paths, cancel)).SelectMany(k => new[] { ObjectKey.NarInfo(k.Path), k.Nar }).Distinct().ToList();
-        await Parallel.ForEachAsync(keys, new ParallelOptions { MaxDegreeOfParallelism = VerifiedAtOnce, CancellationToken = cancel },
+        var keys = (await catalog.KeysAsync(paths, cancellationToken)).SelectMany(k => new[] { ObjectKey.NarInfo(k.Path), k.Nar })
+            .Distinct().ToList();
+        await Parallel.ForEachAsync(keys, new ParallelOptions
+        {
+            MaxDegreeOfParallelism = VerifiedAtOnce,
+            CancellationToken = cancellationToken
+        },
             async (key, stop) =>
         {
             if (await store.HeadAsync(key, stop) is null)

@@ -15,27 +15,28 @@ internal sealed class DirectNixCopy(
     CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time,
         RefusedDeletions refused, CancellationToken stopping) : INixCopy
 {
-    private const int MostNamed = 20;
+    private const int MaxNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
-    public async Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancel) =>
-        (await catalog.PromiseAsync(caches.IdOf(cache), caller, path, null, cancel)).Present;
+    public async Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancellationToken) =>
+        (await catalog.PromiseAsync(caches.IdOf(cache), caller, path, null, cancellationToken)).Present;
 
-    public async Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancel) =>
-        (await catalog.PromiseAsync(caches.IdOf(cache), caller, null, name, cancel)).Nar;
+    public async Task<NarFile?> PromiseNarAsync(CacheName cache, Caller caller, NarFileName name, CancellationToken cancellationToken) =>
+        (await catalog.PromiseAsync(caches.IdOf(cache), caller, null, name, cancellationToken)).Nar;
 
-    public async Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
+    public async Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length,
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         // A file of that hash that is there is that file: what is sent again after a lost answer need not arrive again, and an old Nix
         // sends nothing.
-        if (!(await catalog.PromiseAsync(id, caller, null, name, cancel)).Present)
-            await receiver.ReceiveAsync(id, caller, name, body, length, cancel);
+        if (!(await catalog.PromiseAsync(id, caller, null, name, cancellationToken)).Present)
+            await receiver.ReceiveAsync(id, caller, name, body, length, cancellationToken);
     }
 
     public async Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var file = FileOf(info);
@@ -50,19 +51,20 @@ internal sealed class DirectNixCopy(
             Signatures = info.Signatures,
         };
         var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
-        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due" or "renamed", patience, cancel);
+        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due" or "renamed", patience, cancellationToken);
         switch (put.Outcome)
         {
             case "publishing":
-                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancel) == "overtaken" ? NarInfoOutcome.Conflict
+                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancellationToken) == "overtaken"
+                    ? NarInfoOutcome.Conflict
                     : NarInfoOutcome.Published;
             case "conflict":
                 return NarInfoOutcome.Conflict;
             case "present":
                 if (signer.Added(declared, info.References, put.Signatures, put.IsOwn) is { Length: > 0 } added)
                 {
-                    await publisher.AddSignaturesAsync(id, [(put.Path, added)], cancel);
-                    await publisher.RefreshAsync(id, cancel);
+                    await publisher.AddSignaturesAsync(id, [(put.Path, added)], cancellationToken);
+                    await publisher.RefreshAsync(id, cancellationToken);
                 }
 
                 return NarInfoOutcome.Present;
@@ -88,31 +90,32 @@ internal sealed class DirectNixCopy(
 
         async Task<NarInfoPut> PutAsync()
         {
-            var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
+            var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancellationToken);
             if (answer.Outcome == "due")
-                await catalog.PromiseAsync(id, caller, null, null, cancel);
+                await catalog.PromiseAsync(id, caller, null, null, cancellationToken);
             else if (answer.Outcome == "renamed")
-                await publisher.RefreshAsync(id, cancel);
+                await publisher.RefreshAsync(id, cancellationToken);
             else
                 return answer;
-            return await catalog.PutAsync(id, caller, info, file, signatures, digest, cancel);
+            return await catalog.PutAsync(id, caller, info, file, signatures, digest, cancellationToken);
         }
     }
 
-    public async Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancel)
+    public async Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancel), a => a.Outcome == "busy",
-            patience, cancel);
+        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancellationToken), a =>
+            a.Outcome == "busy",
+            patience, cancellationToken);
         if (outcome == "busy")
             throw new CacheProblemException(ProblemKind.Unavailable,
                 $"{extra.Key} is just being deleted. {WhyNotDeleted()}Run the command again.");
         if (push is { } publishing && outcome == "publishing")
-            await PublishedAsync(id, publishing, null, patience, cancel);
+            await PublishedAsync(id, publishing, null, patience, cancellationToken);
     }
 
-    public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancel) =>
-        catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancel);
+    public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) =>
+        catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancellationToken);
 
     // A NAR may be named by its key too: who adds a signature to a narinfo that it has read sends back what it has read.
     private static NarFileName FileOf(NarInfo info)
@@ -127,12 +130,13 @@ internal sealed class DirectNixCopy(
     }
 
     // 'committed', or 'overtaken': somebody else was first, and the path is kept as it is.
-    private async Task<string> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience, CancellationToken cancel)
+    private async Task<string> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         try
         {
             // Goes on without this request: the catalog owns it.
-            var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancel);
+            var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancellationToken);
             return ended != "withdrawn" ? ended
                 : throw new CacheProblemException(ProblemKind.Withdrawn,
                     $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was " +
@@ -144,7 +148,7 @@ internal sealed class DirectNixCopy(
                 $"{path?.ToString() ?? "It"} is recorded and will be published as soon as there is room. {FullDisk.Sentence}", inner: e);
         }
         catch (Exception e) when (e is TimeoutException or ObjectStoreException or OperationCanceledException
-            && !cancel.IsCancellationRequested)
+            && !cancellationToken.IsCancellationRequested)
         {
             throw new CacheProblemException(ProblemKind.Unavailable,
                 $"{path?.ToString() ?? "It"} is recorded and will be published, but " +
@@ -155,7 +159,8 @@ internal sealed class DirectNixCopy(
 
     private string WhyNotDeleted() => refused.Describe() is { } why ? why + " " : "";
 
-    private async Task<T> UntilNotBusyAsync<T>(Func<Task<T>> ask, Func<T, bool> isBusy, TimeSpan patience, CancellationToken cancel)
+    private async Task<T> UntilNotBusyAsync<T>(Func<Task<T>> ask, Func<T, bool> isBusy, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
@@ -163,7 +168,7 @@ internal sealed class DirectNixCopy(
             var answer = await ask();
             if (!isBusy(answer) || Stopwatch.GetElapsedTime(started) >= patience)
                 return answer;
-            await Task.Delay(pause, time, cancel);
+            await Task.Delay(pause, time, cancellationToken);
         }
     }
 
@@ -171,7 +176,7 @@ internal sealed class DirectNixCopy(
     {
         var hashes = missing.ToHashSet();
         var names = info.References.Where(r => hashes.Contains(r.Hash)).Select(r => r.ToString()).ToList();
-        var listed = string.Join(", ", names.Take(MostNamed)) + (names.Count > MostNamed ? $" and {names.Count - MostNamed} more" : "");
+        var listed = string.Join(", ", names.Take(MaxNamed)) + (names.Count > MaxNamed ? $" and {names.Count - MaxNamed} more" : "");
         return new CacheProblemException(ProblemKind.MissingPaths,
             $"{info.StorePath} needs {listed}, which {(names.Count == 1 ? "is" : "are")} not in this cache (any more); your Nix " +
                 "remembers otherwise. Run the same command with --refresh: it then copies what is missing.", missing);

@@ -54,12 +54,12 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
     }
 
     /// <summary>Reads what the decompressor did not want.</summary>
-    public async Task DrainAsync(CancellationToken cancel)
+    public async Task DrainAsync(CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(FirstSize);
         try
         {
-            while (await ReadAsync(buffer, cancel) > 0)
+            while (await ReadAsync(buffer, cancellationToken) > 0)
             {
             }
         }

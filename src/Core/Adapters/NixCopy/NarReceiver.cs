@@ -33,7 +33,8 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
     private readonly NixCopyCatalog _catalog = catalog;
     private readonly PushOptions _options = options;
 
-    public async Task ReceiveAsync(int cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancel)
+    public async Task ReceiveAsync(int cache, Caller caller, NarFileName name, Stream body, long length,
+        CancellationToken cancellationToken)
     {
         if (length <= 0)
             throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
@@ -43,13 +44,13 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             throw TooLarge("The body");
         // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
         var own = _own.GetOrAdd(caller.Publisher, static _ => new SemaphoreSlim(AtOnceOfOne));
-        await own.WaitAsync(cancel);
+        await own.WaitAsync(cancellationToken);
         try
         {
-            await _slots.WaitAsync(cancel);
+            await _slots.WaitAsync(cancellationToken);
             try
             {
-                await RunAsync(new Upload(this, cache, caller, name, length), body, cancel);
+                await RunAsync(new Upload(this, cache, caller, name, length), body, cancellationToken);
             }
             finally
             {
@@ -69,11 +70,11 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             own.Dispose();
     }
 
-    private static async Task RunAsync(Upload upload, Stream body, CancellationToken cancel)
+    private static async Task RunAsync(Upload upload, Stream body, CancellationToken cancellationToken)
     {
         try
         {
-            await upload.RunAsync(body, cancel);
+            await upload.RunAsync(body, cancellationToken);
         }
         catch
         {
@@ -98,20 +99,20 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
         private NarClaim? _claim;
         private string? _multipart;
 
-        public async Task RunAsync(Stream body, CancellationToken cancel)
+        public async Task RunAsync(Stream body, CancellationToken cancellationToken)
         {
-            var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancel));
+            var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancellationToken));
             try
             {
-                var (narHash, narSize) = await HashNarAsync(file, cancel);
-                await file.DrainAsync(cancel);
+                var (narHash, narSize) = await HashNarAsync(file, cancellationToken);
+                await file.DrainAsync(cancellationToken);
                 var fileHash = file.Finish();
                 if (fileHash != name.FileHash)
                     throw Bad(
                         $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
                         "It was changed on its way: run the command again.");
-                await StoreAsync(file, narHash, narSize, cancel);
-                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, narHash, narSize, cancel))
+                await StoreAsync(file, narHash, narSize, cancellationToken);
+                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, narHash, narSize, cancellationToken))
                     throw Ended();
             }
             finally
@@ -135,10 +136,10 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancel)
+        private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancellationToken)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancel)
+            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancellationToken)
                 ?? throw Bad(
                     $"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
                     "'http://…?compression=zstd'.");
@@ -147,7 +148,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             try
             {
                 var size = 0L;
-                while (await nar.ReadAsync(buffer, cancel) is > 0 and var read)
+                while (await nar.ReadAsync(buffer, cancellationToken) is > 0 and var read)
                 {
                     if ((size += read) > receiver._options.MaxNarSize)
                         throw receiver.TooLarge("The decompressed NAR");
@@ -168,52 +169,53 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        private async Task StoreAsync(NarBody file, Sha256Hash narHash, long narSize, CancellationToken cancel)
+        private async Task StoreAsync(NarBody file, Sha256Hash narHash, long narSize, CancellationToken cancellationToken)
         {
             await file.Sent;
             if (_multipart is null)
             {
-                await ClaimAsync(narHash, narSize, cancel);
-                await receiver._store.PutNewAsync(_claim!.Key, file.Rest, cancel);
+                await ClaimAsync(narHash, narSize, cancellationToken);
+                await receiver._store.PutNewAsync(_claim!.Key, file.Rest, cancellationToken);
             }
             else
             {
-                await PutPartAsync(file.Rest, cancel);
-                if (!await receiver._store.CompleteMultipartAsync(_claim!.Key, _multipart, length, _md5, cancel))
+                await PutPartAsync(file.Rest, cancellationToken);
+                if (!await receiver._store.CompleteMultipartAsync(_claim!.Key, _multipart, length, _md5, cancellationToken))
                     throw new ObjectStoreException($"the parts of {_claim.Key} do not make up the upload", isTransient: true);
             }
 
-            await receiver._store.SyncAsync([_claim!.Key], cancel);
+            await receiver._store.SyncAsync([_claim!.Key], cancellationToken);
         }
 
-        private async Task SendPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancel)
+        private async Task SendPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancellationToken)
         {
             if (_multipart is null)
             {
-                await ClaimAsync(null, null, cancel);
-                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, cancel);
-                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, cancel))
+                await ClaimAsync(null, null, cancellationToken);
+                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, cancellationToken);
+                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, cancellationToken))
                 {
-                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, cancel);
+                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, cancellationToken);
                     throw Ended();
                 }
 
                 _multipart = multipart;
             }
 
-            await PutPartAsync(part, cancel);
+            await PutPartAsync(part, cancellationToken);
             // The hold slides for as long as bytes come.
-            await receiver._catalog.PromiseAsync(cache, caller, null, null, cancel);
+            await receiver._catalog.PromiseAsync(cache, caller, null, null, cancellationToken);
         }
 
-        private async Task PutPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancel)
+        private async Task PutPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancellationToken)
         {
-            await receiver._store.PutPartAsync(_claim!.Key, _multipart!, _partSize, _md5.Count + 1, part, cancel);
+            await receiver._store.PutPartAsync(_claim!.Key, _multipart!, _partSize, _md5.Count + 1, part, cancellationToken);
             _md5.Add(Convert.ToHexStringLower(MD5.HashData(part.Span)));
         }
 
-        private async Task ClaimAsync(Sha256Hash? narHash, long? narSize, CancellationToken cancel) =>
-            _claim = await receiver._catalog.ClaimAsync(cache, caller, name, MintedKeys.MintOne(name.Ending), narHash, narSize, cancel);
+        private async Task ClaimAsync(Sha256Hash? narHash, long? narSize, CancellationToken cancellationToken) =>
+            _claim = await receiver._catalog.ClaimAsync(cache, caller, name, MintedKeys.MintOne(name.Ending), narHash, narSize,
+                cancellationToken);
     }
 
     [LoggerMessage(LogLevel.Warning, "the failed upload of {Key} stays until its hold ends")]

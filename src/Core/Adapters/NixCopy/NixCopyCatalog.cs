@@ -22,12 +22,13 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
     });
 
     /// <summary>Holds a path or a NAR, if it is there; neither: the credential's holds slide.</summary>
-    public Task<Promised> PromiseAsync(int cache, Caller caller, StorePathHash? path, NarFileName? file, CancellationToken cancel) =>
-        _promises.SubmitAsync(new Promise(cache, caller, path, file), cancel);
+    public Task<Promised> PromiseAsync(int cache, Caller caller, StorePathHash? path, NarFileName? file,
+        CancellationToken cancellationToken) =>
+        _promises.SubmitAsync(new Promise(cache, caller, path, file), cancellationToken);
 
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
     public Task<NarClaim> ClaimAsync(int cache, Caller caller, NarFileName name, ObjectKey key, Sha256Hash? narHash, long? narSize,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select push_id, object_id, key, exceeded from @fn@.nix_claim($1, $2, $3, $4, $5, $6, $9, $10, $7, $8, $11)",
             p => p.With(cache).WithCaller(caller).With(name.Text).With(key.ToString()).With(HoldLife).With(options.UrlLife)
@@ -36,28 +37,28 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             {
                 Quotas.Check(r.IsDBNull(3) ? null : r.GetString(3), caller);
                 return new NarClaim(r.GetInt64(0), r.GetInt64(1), ObjectKey.Parse(r.GetString(2)));
-            }, cancel);
+            }, cancellationToken);
 
     /// <summary>Notes the multipart upload that was opened for a claim; false when the claim has ended.</summary>
-    public Task<bool> NoteMultipartAsync(NarClaim claim, string multipart, CancellationToken cancel) =>
+    public Task<bool> NoteMultipartAsync(NarClaim claim, string multipart, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select multipart_id is not distinct from $3[1] from @fn@.upload_multiparts($1, $2, $3)",
-            p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancel);
+            p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>False: the claim has ended.</summary>
     public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, Sha256Hash narHash, long narSize,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8)",
             p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize)
                 .With(narHash.ToArray()).With(narSize),
-            r => r.GetBoolean(0), cancel);
+            r => r.GetBoolean(0), cancellationToken);
 
-    public Task DropAsync(int cache, NarClaim claim, CancellationToken cancel) =>
-        database.RunAsync("select @fn@.nix_drop($1, $2, $3)", p => p.With(cache).With(claim.Push).With(claim.Object), cancel);
+    public Task DropAsync(int cache, NarClaim claim, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.nix_drop($1, $2, $3)", p => p.With(cache).With(claim.Push).With(claim.Object), cancellationToken);
 
     public Task<NarInfoPut> PutAsync(int cache, Caller caller, NarInfo info, NarFileName file, string signatures, byte[] digest,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, " +
                 "$3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22)",
@@ -72,25 +73,26 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
                 r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
                 r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],
                 r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6)
-                    ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7)), cancel);
+                    ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7)), cancellationToken);
 
-    public Task<(string Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra, CancellationToken cancel) =>
+    public Task<(string Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra,
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10, $12)",
             p => p.With(cache).WithCaller(caller).With(extra.Key.ToString()).With(KindOf(extra.Kind))
                 .With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
                 .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log
                     ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
-            r => (r.GetString(0), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))), cancel);
+            r => (r.GetString(0), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))), cancellationToken);
 
-    public async Task<byte[]?> WaitingAsync(int cache, Caller caller, ObjectKey key, CancellationToken cancel) =>
+    public async Task<byte[]?> WaitingAsync(int cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) =>
         (await database.ListAsync("select c from @fn@.nix_waiting($1, $2, $3) c", p => p.With(cache).With(caller.Publisher)
-            .With(key.ToString()), r => r.GetFieldValue<byte[]>(0), cancel)).FirstOrDefault();
+            .With(key.ToString()), r => r.GetFieldValue<byte[]>(0), cancellationToken)).FirstOrDefault();
 
     public ValueTask DisposeAsync() => _promises.DisposeAsync();
 
     private static async Task<IReadOnlyList<Promised>> PromiseAsync(CatalogDatabase database, IReadOnlyList<Promise> items,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         // One cache at a time: nearly always there is one.
         var answers = new Promised[items.Count];
@@ -114,7 +116,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
 
                     return true;
                 },
-                cancel, grouped: items.Count > 1);
+                cancellationToken, grouped: items.Count > 1);
         }
 
         return answers;

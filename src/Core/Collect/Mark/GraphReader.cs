@@ -21,16 +21,18 @@ internal static class GraphReader
     private const int CopyHeader = 19;
 
     // Aggregates over the same rows meet them in the same order.
-    public static Task ReadPathsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
+    public static Task ReadPathsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace,
+        CancellationToken cancellationToken) =>
         CopyAsync(connection,
             Blocks("store_path",
             "array_agg(id), array_agg(id) filter (where state <> 'live'), string_agg(array_send(refs), ''), " +
             "string_agg(array_send(objects), '')", cache), 4,
-            static (graph, row) => graph.AddPaths(row.Array(), row.Array(), row.Arrays(), row.Arrays()), graph, pace, cancel);
+            static (graph, row) => graph.AddPaths(row.Array(), row.Array(), row.Arrays(), row.Arrays()), graph, pace, cancellationToken);
 
-    public static Task ReadObjectsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace, CancellationToken cancel) =>
+    public static Task ReadObjectsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace,
+        CancellationToken cancellationToken) =>
         CopyAsync(connection, Blocks("object", "array_agg(id), array_agg(id) filter (where state <> 'live')", cache), 2,
-            static (graph, row) => graph.AddObjects(row.Array(), row.Array()), graph, pace, cancel);
+            static (graph, row) => graph.AddObjects(row.Array(), row.Array()), graph, pace, cancellationToken);
 
     // What the snapshot sees was there when it was taken, so the table had those pages already. PostgreSQL reads a range of ctids as such
     // (a TID range scan).
@@ -41,15 +43,15 @@ internal static class GraphReader
         """);
 
     private static async Task CopyAsync(NpgsqlConnection connection, string query, int fields, RowAction add, MarkGraph graph, GcPace pace,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        await using var stream = await connection.BeginRawBinaryCopyAsync($"copy ({query}) to stdout (format binary)", cancel);
+        await using var stream = await connection.BeginRawBinaryCopyAsync($"copy ({query}) to stdout (format binary)", cancellationToken);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
             var (start, end) = (0, 0);
             while (end < CopyHeader)
-                end += await ReadAsync(stream, buffer.AsMemory(end), cancel);
+                end += await ReadAsync(stream, buffer.AsMemory(end), cancellationToken);
             start = CopyHeader;
             var step = Stopwatch.GetTimestamp();
             while (true)
@@ -72,8 +74,8 @@ internal static class GraphReader
                 }
 
                 // Who is not read from does not send.
-                step = await pace.RestAsync(step, cancel);
-                end += await ReadAsync(stream, buffer.AsMemory(end), cancel);
+                step = await pace.RestAsync(step, cancellationToken);
+                end += await ReadAsync(stream, buffer.AsMemory(end), cancellationToken);
             }
         }
         finally
@@ -82,8 +84,8 @@ internal static class GraphReader
         }
     }
 
-    private static async ValueTask<int> ReadAsync(Stream stream, Memory<byte> into, CancellationToken cancel) =>
-        await stream.ReadAsync(into, cancel) is > 0 and var read ? read
+    private static async ValueTask<int> ReadAsync(Stream stream, Memory<byte> into, CancellationToken cancellationToken) =>
+        await stream.ReadAsync(into, cancellationToken) is > 0 and var read ? read
             : throw new EndOfStreamException("the database ended the graph early");
 
     private delegate void RowAction(MarkGraph graph, Row row);

@@ -82,7 +82,7 @@ internal sealed class MarkGraph
     /// asked by <see cref="CheckObjects"/>.
     /// </summary>
     /// <exception cref="GraphDamagedException">A path mentions a path that is not there.</exception>
-    public async Task<ReachableSet> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancel)
+    public async Task<ReachableSet> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancellationToken)
     {
         var marks = new ReachableSet(_paths.Count, trace);
         // First come, first served: a trace is then one of the shortest.
@@ -104,8 +104,8 @@ internal sealed class MarkGraph
         {
             if ((visited & 0xfff) == 0)
             {
-                cancel.ThrowIfCancellationRequested();
-                step = await pace.RestAsync(step, cancel);
+                cancellationToken.ThrowIfCancellationRequested();
+                step = await pace.RestAsync(step, cancellationToken);
             }
 
             var (from, to) = EdgesOf(rank);

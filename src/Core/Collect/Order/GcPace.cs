@@ -16,7 +16,7 @@ internal sealed class GcPace(CatalogDatabase? database)
     private const int SmallerSteps = 8;
     private static readonly TimeSpan Lately = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestRest = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan MaxRest = TimeSpan.FromSeconds(2);
     // A timer is no finer than this; what took less is added to what comes next.
     private static readonly TimeSpan ShortestStep = TimeSpan.FromMilliseconds(4);
     // When the database was asked last; 0 before. Whoever changes it asks.
@@ -44,20 +44,20 @@ internal sealed class GcPace(CatalogDatabase? database)
 
     /// <summary>Rests for what was done since <paramref name="started"/>, when pushes come.</summary>
     /// <returns>When the next step begins; <paramref name="started"/> itself when the step was too short to rest for.</returns>
-    public async ValueTask<long> RestAsync(long started, CancellationToken cancel)
+    public async ValueTask<long> RestAsync(long started, CancellationToken cancellationToken)
     {
         var worked = Stopwatch.GetElapsedTime(started);
         if (worked < ShortestStep)
             return started;
-        await LookAsync(cancel);
+        await LookAsync(cancellationToken);
         if (!_pushesCome)
             return Stopwatch.GetTimestamp();
-        await Task.Delay(worked * RestFactor < LongestRest ? worked * RestFactor : LongestRest, cancel);
+        await Task.Delay(worked * RestFactor < MaxRest ? worked * RestFactor : MaxRest, cancellationToken);
         return Stopwatch.GetTimestamp();
     }
 
     /// <summary>Finds out whether pushes come, once a second.</summary>
-    public async ValueTask LookAsync(CancellationToken cancel)
+    public async ValueTask LookAsync(CancellationToken cancellationToken)
     {
         var asked = Volatile.Read(ref _asked);
         if (database is null || asked != 0 && Stopwatch.GetElapsedTime(asked) < AskEvery
@@ -66,6 +66,6 @@ internal sealed class GcPace(CatalogDatabase? database)
         // Of any cache: they share the database.
         _pushesCome = await database.SingleAsync(
             "select coalesce((select u.created > clock_timestamp() - $1 from push u order by u.id desc limit 1), false)", p =>
-                p.With(Lately), r => r.GetBoolean(0), cancel);
+                p.With(Lately), r => r.GetBoolean(0), cancellationToken);
     }
 }

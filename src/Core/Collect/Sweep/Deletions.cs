@@ -29,23 +29,23 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     /// Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store
     /// answers nothing.
     /// </summary>
-    public async Task RunAsync(int cache, CancellationToken cancel)
+    public async Task RunAsync(int cache, CancellationToken cancellationToken)
     {
-        await pace.LookAsync(cancel);
-        await DeletePathsAsync(cache, cancel);
-        while (await DeleteObjectsAsync(cache, cancel))
+        await pace.LookAsync(cancellationToken);
+        await DeletePathsAsync(cache, cancellationToken);
+        while (await DeleteObjectsAsync(cache, cancellationToken))
         {
         }
     }
 
     /// <summary>One pass over all waves.</summary>
-    private async Task DeletePathsAsync(int cache, CancellationToken cancel)
+    private async Task DeletePathsAsync(int cache, CancellationToken cancellationToken)
     {
         // Read anew each time: a wave of another run may have been left.
         var rows = await database.ListAsync("select id, hash, has_listing, refs, condemned_at, held from @fn@.delete_list($1, $2)",
             p => p.With(cache).With(options.FenceMargin),
             r => new DeletingPath(r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetBoolean(2),
-                r.GetFieldValue<long[]>(3), r.GetDateTime(4), r.GetBoolean(5)), cancel);
+                r.GetFieldValue<long[]>(3), r.GetDateTime(4), r.GetBoolean(5)), cancellationToken);
         if (rows.Count == 0)
             return;
 
@@ -58,7 +58,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             {
                 while (answers && running.Count < (pace.PushesCome ? 1 : Parallel) && waves.TakeReady(pace.Step(Batch))
                     is { Count: > 0 } batch)
-                    running.Add(DeleteBatchAsync(cache, batch, cancel));
+                    running.Add(DeleteBatchAsync(cache, batch, cancellationToken));
                 if (running.Count == 0)
                     return;
                 var ended = await Task.WhenAny(running);
@@ -67,7 +67,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
                 answers &= deleted.Answered;
                 waves.Gone(deleted.Gone);
                 // With several under way at once it is the last one's time: nobody pushes then.
-                await pace.RestAsync(deleted.Started, cancel);
+                await pace.RestAsync(deleted.Started, cancellationToken);
             }
         }
         finally
@@ -76,64 +76,64 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         }
     }
 
-    private async Task<Deleted> DeleteBatchAsync(int cache, IReadOnlyList<DeletingPath> batch, CancellationToken cancel)
+    private async Task<Deleted> DeleteBatchAsync(int cache, IReadOnlyList<DeletingPath> batch, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         var intents = await database.ListAsync("select id, generation, fence from @fn@.delete_take_paths($1, $2, $3, $4)",
             p => p.With(batch.Select(b => b.Id).ToArray()).With(batch.Select(b => b.CondemnedAt).ToArray()).With(options.Fence)
                 .With(options.FenceMargin),
-            r => (Id: r.GetInt64(0), Generation: r.GetInt64(1), Fence: r.GetDateTime(2)), cancel);
+            r => (Id: r.GetInt64(0), Generation: r.GetInt64(1), Fence: r.GetDateTime(2)), cancellationToken);
         if (intents.Count == 0)
             return new Deleted([], true, started);
         var paths = batch.ToDictionary(b => b.Id);
         var fence = intents.Min(i => i.Fence);
         var taken = intents.ConvertAll(i => paths[i.Id]);
-        var outcomes = await TryDeleteAsync([.. taken.Select(t => ObjectKey.NarInfo(t.Hash))], fence, cancel);
+        var outcomes = await TryDeleteAsync([.. taken.Select(t => ObjectKey.NarInfo(t.Hash))], fence, cancellationToken);
 
         // Readers ask for a listing only after its narinfo, so it goes after it.
         var listed = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done && taken[i].HasListing).ToList();
         if (listed.Count > 0)
         {
-            var listings = await TryDeleteAsync([.. listed.Select(i => ObjectKey.Listing(taken[i].Hash))], fence, cancel);
+            var listings = await TryDeleteAsync([.. listed.Select(i => ObjectKey.Listing(taken[i].Hash))], fence, cancellationToken);
             for (var i = 0; i < listed.Count; i++)
                 outcomes[listed[i]] = listings[i];
         }
 
         var keys = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done)
             .SelectMany(i => new[] { ObjectKey.NarInfo(taken[i].Hash), ObjectKey.Listing(taken[i].Hash) });
-        await store.SyncAsync([.. keys], cancel);
+        await store.SyncAsync([.. keys], cancellationToken);
         var answered = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] != FencedOutcome.Unknown).ToList();
         var gone = await database.ListAsync("select * from @fn@.delete_record_paths($1, $2, $3, $4)",
             p => p.With(cache).With(answered.Select(i => intents[i].Id).ToArray())
                 .With(answered.Select(i => intents[i].Generation).ToArray())
                 .With(answered.Select(i => outcomes[i] == FencedOutcome.Done).ToArray()),
-            r => r.GetInt64(0), cancel);
+            r => r.GetInt64(0), cancellationToken);
         return new Deleted(gone, answered.Count > 0, started);
     }
 
     /// <summary>One batch of NARs, logs and realisations; false when there was none to take, or the store answers nothing.</summary>
-    private async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancel)
+    private async Task<bool> DeleteObjectsAsync(int cache, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         var taken = await database.ListAsync("select id, key, multipart_id, generation, fence from @fn@.delete_take($1, $2, $3, $4, $5)",
             p => p.With(cache).With(options.Fence).With(options.FenceMargin).With(options.LateUpload).With(pace.Step(Batch)),
-            DeletingObject.Read, cancel);
-        if (taken.Count == 0 || !(await DeleteAsync(cache, taken, cancel)).Answered)
+            DeletingObject.Read, cancellationToken);
+        if (taken.Count == 0 || !(await DeleteAsync(cache, taken, cancellationToken)).Answered)
             return false;
-        await pace.RestAsync(started, cancel);
+        await pace.RestAsync(started, cancellationToken);
         return true;
     }
 
     /// <summary>
     /// Takes objects out of the bucket that were taken for it in the catalog: whether the store answers at all, and how many are gone.
     /// </summary>
-    public async Task<(bool Answered, int Gone)> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancel)
+    public async Task<(bool Answered, int Gone)> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancellationToken)
     {
         foreach (var upload in taken.Where(t => t.Multipart is not null).ToList())
         {
             try
             {
-                await store.AbortMultipartAsync(upload.Key, upload.Multipart!, cancel);
+                await store.AbortMultipartAsync(upload.Key, upload.Multipart!, cancellationToken);
             }
             catch (ObjectStoreException e)
             {
@@ -148,20 +148,20 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
 
         if (taken.Count == 0)
             return (true, 0);
-        var outcomes = await TryDeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancel);
+        var outcomes = await TryDeleteAsync([.. taken.Select(t => t.Key)], taken.Min(t => t.Fence), cancellationToken);
         var done = taken.Where((_, i) => outcomes[i] == FencedOutcome.Done).ToList();
-        await store.SyncAsync([.. done.Select(d => d.Key)], cancel);
+        await store.SyncAsync([.. done.Select(d => d.Key)], cancellationToken);
         await database.RunAsync("select @fn@.delete_record($1, $2, $3)", p => p.With(cache).With(done.Select(d => d.Id).ToArray())
-            .With(done.Select(d => d.Generation).ToArray()), cancel);
+            .With(done.Select(d => d.Generation).ToArray()), cancellationToken);
         return (outcomes.Any(o => o != FencedOutcome.Unknown), done.Count);
     }
 
     // A store that cannot be reached has perhaps done it all the same: nothing of the batch is known before its fence.
-    private async Task<FencedOutcome[]> TryDeleteAsync(IReadOnlyList<ObjectKey> keys, DateTime fence, CancellationToken cancel)
+    private async Task<FencedOutcome[]> TryDeleteAsync(IReadOnlyList<ObjectKey> keys, DateTime fence, CancellationToken cancellationToken)
     {
         try
         {
-            FencedOutcome[] outcomes = [.. await store.DeleteAsync(keys, fence, cancel)];
+            FencedOutcome[] outcomes = [.. await store.DeleteAsync(keys, fence, cancellationToken)];
             for (var i = 0; i < outcomes.Length; i++)
             {
                 if (outcomes[i] == FencedOutcome.Done)

@@ -13,7 +13,7 @@ internal static class DirectoryBatch
     /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
     /// the batch is there.</returns>
     public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads,
-        Stream bodies, CancellationToken cancel)
+        Stream bodies, CancellationToken cancellationToken)
     {
         var outcomes = new UploadStatus?[uploads.Count];
         var added = new List<int>(uploads.Count); // index of the file → of the upload
@@ -25,7 +25,7 @@ internal static class DirectoryBatch
             {
                 var (ticket, length) = uploads[i];
                 var body = buffer.AsMemory(0, length);
-                if (await bodies.ReadAtLeastAsync(body, length, throwOnEndOfStream: false, cancel) < length)
+                if (await bodies.ReadAtLeastAsync(body, length, throwOnEndOfStream: false, cancellationToken) < length)
                     return null;
                 outcomes[i] = ticket is null ? null : length > ticket.MaxSize ? UploadStatus.TooLarge
                     : Posix.FileExists(tree.PathOf(ticket.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
@@ -35,7 +35,7 @@ internal static class DirectoryBatch
                 added.Add(i);
             }
 
-            if (await bodies.ReadAsync(buffer.AsMemory(0, 1), cancel) != 0)
+            if (await bodies.ReadAsync(buffer.AsMemory(0, 1), cancellationToken) != 0)
                 return null;
         }
         finally

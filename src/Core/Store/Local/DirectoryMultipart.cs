@@ -56,7 +56,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         await BlockingCalls.RunAsync(() => Posix.Flush(file, draft));
     }
 
-    public async Task<UploadStatus> ReceiveAsync(UploadPart part, Stream body, long length, CancellationToken cancel)
+    public async Task<UploadStatus> ReceiveAsync(UploadPart part, Stream body, long length, CancellationToken cancellationToken)
     {
         if (length > part.PartSize)
             return UploadStatus.TooLarge;
@@ -73,7 +73,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         try
         {
             await UnderLockAsync(() => WriteRecord(records, part.Number, Writing, token, 0));
-            var isWhole = await BodyCopy.RunAsync(body, length, WritePieceAsync, cancel);
+            var isWhole = await BodyCopy.RunAsync(body, length, WritePieceAsync, cancellationToken);
             if (!isWhole)
                 return UploadStatus.WrongLength;
 
@@ -123,7 +123,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         async ValueTask UnderLockAsync(Action act)
         {
             while (!Posix.TryLock(data, place, part.PartSize))
-                await Task.Delay(LockPause, cancel);
+                await Task.Delay(LockPause, cancellationToken);
             try
             {
                 if (!Posix.FileExists(folder + "/data"))
@@ -146,12 +146,12 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
     }
 
     /// <param name="parts">How many there are; only looked at when the size is <see cref="IObjectStore.SizeOfParts"/>.</param>
-    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, long size, int parts, CancellationToken cancel)
+    public async Task<bool> CompleteAsync(ObjectKey key, string uploadId, long size, int parts, CancellationToken cancellationToken)
     {
         var path = tree.PathOf(key);
         if (!TryFolder(uploadId, out var folder))
             return File.Exists(path);
-        using (var data = await LockAllAsync(folder, cancel))
+        using (var data = await LockAllAsync(folder, cancellationToken))
         {
             if (data is null)
             {
@@ -175,11 +175,11 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
     }
 
-    public async Task AbortAsync(string uploadId, CancellationToken cancel)
+    public async Task AbortAsync(string uploadId, CancellationToken cancellationToken)
     {
         if (!TryFolder(uploadId, out var folder))
             return;
-        using var data = await LockAllAsync(folder, cancel);
+        using var data = await LockAllAsync(folder, cancellationToken);
         DeleteFolder(folder);
     }
 
@@ -195,7 +195,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
     }
 
     /// <summary>The open data file with all of it locked; null when the upload has ended.</summary>
-    private static async Task<SafeFileHandle?> LockAllAsync(string folder, CancellationToken cancel)
+    private static async Task<SafeFileHandle?> LockAllAsync(string folder, CancellationToken cancellationToken)
     {
         var data = Posix.TryOpen(folder + "/data", Posix.ReadWrite);
         if (data is null)
@@ -203,7 +203,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         try
         {
             while (!Posix.TryLock(data, 0, 0))
-                await Task.Delay(LockPause, cancel);
+                await Task.Delay(LockPause, cancellationToken);
             if (Posix.FileExists(folder + "/data"))
                 return data;
         }

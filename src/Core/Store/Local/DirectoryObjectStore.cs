@@ -44,11 +44,11 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     public bool IsLocal => true;
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Head, key, () => Task.FromResult(Head(key)), cancel);
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Head, key, () => Task.FromResult(Head(key)), cancellationToken);
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Get, key, () => Task.FromResult(Get(key, range)), cancel);
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Get, key, () => Task.FromResult(Get(key, range)), cancellationToken);
 
     private ObjectInfo? Head(ObjectKey key)
     {
@@ -73,21 +73,22 @@ public sealed class DirectoryObjectStore : IObjectStore
         return new ObjectBody(new FileRange(file, offset, length), offset, length, info, null);
     }
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         foreach (var info in List("", prefix))
         {
-            cancel.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             yield return info;
         }
     }
 
     public Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Put, key, () => WriteAsync(key, body, fence, cancel), cancel);
+        CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Put, key, () => WriteAsync(key, body, fence, cancellationToken), cancellationToken);
 
-    private async Task<FencedOutcome> WriteAsync(ObjectKey key, ReadOnlyMemory<byte> body, DateTimeOffset fence, CancellationToken cancel)
+    private async Task<FencedOutcome> WriteAsync(ObjectKey key, ReadOnlyMemory<byte> body, DateTimeOffset fence,
+        CancellationToken cancellationToken)
     {
         var path = _tree.PathOf(key);
         if (_clock.GetUtcNow() >= fence)
@@ -101,7 +102,7 @@ public sealed class DirectoryObjectStore : IObjectStore
                 await BlockingCalls.RunAsync(() => Posix.Flush(file, temp));
             }
 
-            return await BeforeFenceAsync(key, fence, () => DirectoryTree.Replace(temp, path), cancel);
+            return await BeforeFenceAsync(key, fence, () => DirectoryTree.Replace(temp, path), cancellationToken);
         }
         finally
         {
@@ -109,14 +110,14 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancel)
+    public async Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancellationToken)
     {
         var files = new NewFiles(_tree, writes.Count);
         try
         {
             foreach (var write in writes)
             {
-                cancel.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 await files.AddAsync(write.Body);
             }
 
@@ -130,23 +131,24 @@ public sealed class DirectoryObjectStore : IObjectStore
         }
     }
 
-    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Delete, $"{keys.Count} keys", () => RemoveAsync(keys, fence, cancel), cancel);
+    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Delete, $"{keys.Count} keys", () => RemoveAsync(keys, fence, cancellationToken), cancellationToken);
 
     private async Task<IReadOnlyList<FencedOutcome>> RemoveAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var outcomes = new FencedOutcome[keys.Count];
         for (var i = 0; i < keys.Count; i++)
         {
             var path = _tree.PathOf(keys[i]);
-            outcomes[i] = await BeforeFenceAsync(keys[i], fence, () => Posix.TryDelete(path), cancel);
+            outcomes[i] = await BeforeFenceAsync(keys[i], fence, () => Posix.TryDelete(path), cancellationToken);
         }
 
         return outcomes;
     }
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) =>
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) =>
         keys.Count == 0 ? Task.CompletedTask : Task.WhenAll(_tree.DirectoriesOf(keys).Select(path => BlockingCalls.RunAsync(() =>
         {
             using var directory = Posix.TryOpen(path, Posix.ReadOnly);
@@ -154,20 +156,20 @@ public sealed class DirectoryObjectStore : IObjectStore
                 Posix.Flush(directory, path);
         })));
 
-    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         using var stream = MemoryBody.AsStream(body);
         // One that is there already is of the same request: nobody else is granted this key.
-        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancel)
+        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancellationToken)
             is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
             throw new ObjectStoreException($"PUT {key}: {status}", isTransient: false);
     }
 
     public async Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         using var stream = MemoryBody.AsStream(body);
-        if (await _multipart.ReceiveAsync(new UploadPart(uploadId, number, partSize), stream, body.Length, cancel)
+        if (await _multipart.ReceiveAsync(new UploadPart(uploadId, number, partSize), stream, body.Length, cancellationToken)
             is not UploadStatus.Stored and var status)
             throw new ObjectStoreException($"PUT of part {number} of {key}: {status}", isTransient: false);
     }
@@ -179,8 +181,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         return new SignedUrl(_urls.Sign(ticket), NoHeaders, ticket.Expires);
     }
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.BeginAsync(key, partSize, _clock.GetUtcNow()), cancel);
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.BeginAsync(key, partSize, _clock.GetUtcNow()), cancellationToken);
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
     {
@@ -192,17 +194,19 @@ public sealed class DirectoryObjectStore : IObjectStore
     }
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel) =>
-        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancel), cancel);
+        CancellationToken cancellationToken) =>
+        StoreCall.RunAsync(StoreCall.Multipart, key, () => _multipart.CompleteAsync(key, uploadId, size, partMd5.Count, cancellationToken),
+            cancellationToken);
 
-    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) => _multipart.AbortAsync(uploadId, cancel);
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken) =>
+        _multipart.AbortAsync(uploadId, cancellationToken);
 
-    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await Task.CompletedTask;
         foreach (var upload in _multipart.List())
         {
-            cancel.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             yield return upload;
         }
     }
@@ -225,12 +229,12 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <param name="ticket">From <see cref="TryVerify"/>.</param>
     /// <param name="body">Read to its end, unless the answer is clear before that.</param>
     /// <param name="contentLength">Its declared length, in bytes.</param>
-    /// <param name="cancel">Stops the upload; nothing remains of it.</param>
-    public async Task<UploadStatus> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancel)
+    /// <param name="cancellationToken">Stops the upload; nothing remains of it.</param>
+    public async Task<UploadStatus> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(contentLength);
         if (ticket.Part is { } part)
-            return await _multipart.ReceiveAsync(part, body, contentLength, cancel);
+            return await _multipart.ReceiveAsync(part, body, contentLength, cancellationToken);
         if (contentLength > ticket.MaxSize)
             return UploadStatus.TooLarge;
         var path = _tree.PathOf(ticket.Key);
@@ -247,7 +251,7 @@ public sealed class DirectoryObjectStore : IObjectStore
             {
                 Posix.Write(file, piece.Span, offset, temp);
                 return ValueTask.CompletedTask;
-            }, cancel);
+            }, cancellationToken);
             if (!isWhole)
                 return UploadStatus.WrongLength;
             await BlockingCalls.RunAsync(() =>
@@ -277,19 +281,19 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <param name="uploads">At least one, each with its length in bytes. Null tickets were refused; their bytes are read and
     /// forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
-    /// <param name="cancel">Stops the upload; nothing remains of it.</param>
+    /// <param name="cancellationToken">Stops the upload; nothing remains of it.</param>
     /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
     /// the batch is there.</returns>
     public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         FullDisk.RequireRoom(_tree.Root, uploads.Sum(upload => (long)upload.Length));
-        return DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancel);
+        return DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancellationToken);
     }
 
     // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence
     // waits for it, so its write is the older one.
-    private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancel)
+    private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -304,7 +308,7 @@ public sealed class DirectoryObjectStore : IObjectStore
                 }
             }
 
-            await Task.Delay(LockPause, cancel);
+            await Task.Delay(LockPause, cancellationToken);
         }
     }
 

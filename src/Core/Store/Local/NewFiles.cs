@@ -13,7 +13,7 @@ internal sealed class NewFiles : IAsyncDisposable
     // From so many files on.
     private const int WholeFrom = 32;
     // A disk writes this in well under a second.
-    private const long MostDirtyBytes = 64 << 20;
+    private const long MaxDirtyBytes = 64 << 20;
     // Files that wait for their own fsync, open. All syncs of a process stand in one line: no request takes much of it.
     private const int AtOnce = 16;
 
@@ -30,7 +30,7 @@ internal sealed class NewFiles : IAsyncDisposable
     {
         _tree = tree;
         _paths = new List<string?>(count);
-        if (count >= WholeFrom && tree.SyncsWhole && DirtyBytes() <= MostDirtyBytes)
+        if (count >= WholeFrom && tree.SyncsWhole && DirtyBytes() <= MaxDirtyBytes)
             _fileSystem = tree.OpenFileSystem();
     }
 

@@ -11,7 +11,7 @@ internal sealed class StagedFiles(
     DirectoryTree tree, NewFiles files, IReadOnlyList<ObjectWrite> writes,
         Func<ObjectKey, DateTimeOffset, Action, CancellationToken, Task<FencedOutcome>> underFence) : IStagedWrites
 {
-    public Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancel)
+    public Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancellationToken)
     {
         var key = writes[index].Key;
         var path = tree.PathOf(key);
@@ -19,7 +19,7 @@ internal sealed class StagedFiles(
         {
             DirectoryTree.Replace(temp, path);
             return true;
-        }), cancel), cancel);
+        }), cancellationToken), cancellationToken);
     }
 
     public ValueTask DisposeAsync() => files.DisposeAsync();

@@ -11,22 +11,22 @@ namespace OrleansCache.Core.Store.S3;
 internal sealed class S3BucketSettings(AmazonS3Client client, string bucket)
 {
     /// <summary>A default retention keeps whatever is written.</summary>
-    public Task<bool> HasRetentionAsync(CancellationToken cancel) => AskAsync(async () =>
+    public Task<bool> HasRetentionAsync(CancellationToken cancellationToken) => AskAsync(async () =>
         (await client.GetObjectLockConfigurationAsync(new GetObjectLockConfigurationRequest { BucketName = bucket },
-            cancel)).ObjectLockConfiguration?.Rule?.DefaultRetention is not null, cancel);
+            cancellationToken)).ObjectLockConfiguration?.Rule?.DefaultRetention is not null, cancellationToken);
 
-    public Task<bool> HasVersionsAsync(CancellationToken cancel) => AskAsync(async () =>
+    public Task<bool> HasVersionsAsync(CancellationToken cancellationToken) => AskAsync(async () =>
         (await client.GetBucketVersioningAsync(new GetBucketVersioningRequest { BucketName = bucket },
-            cancel)).VersioningConfig?.Status == VersionStatus.Enabled, cancel);
+            cancellationToken)).VersioningConfig?.Status == VersionStatus.Enabled, cancellationToken);
 
-    private static async Task<bool> AskAsync(Func<Task<bool>> ask, CancellationToken cancel)
+    private static async Task<bool> AskAsync(Func<Task<bool>> ask, CancellationToken cancellationToken)
     {
         try
         {
             return await ask();
         }
         catch (Exception e) when (e
-            is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancel.IsCancellationRequested)
+            is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
         {
             return false;
         }

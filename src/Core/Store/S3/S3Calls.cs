@@ -15,17 +15,17 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
     /// <param name="operation">Of <see cref="StoreCall"/>.</param>
     /// <param name="what">For the message: the operation and the key.</param>
     /// <param name="call">The call.</param>
-    /// <param name="cancel">Stops it.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <param name="understands">Which answers about the object (<see cref="StoreStep.Understand"/>) the caller makes something of; null:
     /// none.</param>
     /// <exception cref="AmazonServiceException">One of those.</exception>
     /// <exception cref="ObjectStoreException">All else.</exception>
-    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancel,
+    public async Task<T> RunAsync<T>(string operation, string what, Func<Task<T>> call, CancellationToken cancellationToken,
         Func<AmazonServiceException, bool>? understands = null)
     {
         for (var attempt = 1; ; attempt++)
         {
-            await limit.AcquireAsync(cancel);
+            await limit.AcquireAsync(cancellationToken);
             var throttled = false;
             var observed = StoreCall.Begin(operation, what);
             var outcome = StoreCall.Failed;
@@ -39,11 +39,11 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
             {
                 throw;
             }
-            catch (ObjectStoreException e) when (e.IsTransient && !cancel.IsCancellationRequested)
+            catch (ObjectStoreException e) when (e.IsTransient && !cancellationToken.IsCancellationRequested)
             {
                 // There were no keys to sign with; soon there may be.
             }
-            catch (Exception e) when (!cancel.IsCancellationRequested && AnswerIn(e) is { } answer)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested && AnswerIn(e) is { } answer)
             {
                 answer.Count();
                 outcome = answer.Outcome;
@@ -58,11 +58,11 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
             }
             finally
             {
-                observed.End(cancel.IsCancellationRequested ? null : outcome);
+                observed.End(cancellationToken.IsCancellationRequested ? null : outcome);
                 limit.Release(throttled);
             }
 
-            await Task.Delay(Backoff.Pause(attempt - 1), clock, cancel);
+            await Task.Delay(Backoff.Pause(attempt - 1), clock, cancellationToken);
         }
     }
 

@@ -13,8 +13,8 @@ namespace OrleansCache.Core.Store.S3;
 /// </summary>
 internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, AdaptiveLimit limit, TimeProvider clock, string keyPrefix)
 {
-    private const int MostKeys = 1_000;
-    private const int MostAtOnce = 16;
+    private const int MaxKeys = 1_000;
+    private const int MaxAtOnce = 16;
 
     private static readonly StoreAnswer NoDeleteResult = new(
         StoreStep.Refuse, "no DeleteResult",
@@ -30,7 +30,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     public bool DeletesMany { get; set; } = true;
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var sent = new Dictionary<string, string>
         {
@@ -40,31 +40,34 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         };
         if (headers.ContentEncoding is { } encoding)
             sent["content-encoding"] = encoding;
-        return (await SendAsync($"PUT {key}", "PUT", key, [], sent, body, fence, cancel)).Outcome;
+        return (await SendAsync($"PUT {key}", "PUT", key, [], sent, body, fence, cancellationToken)).Outcome;
     }
 
-    public Task<FencedOutcome[]> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
-        DeletesMany ? DeleteManyAsync(keys, fence, cancel) : DeleteEachAsync(keys, fence, cancel);
+    public Task<FencedOutcome[]> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancellationToken) =>
+        DeletesMany ? DeleteManyAsync(keys, fence, cancellationToken) : DeleteEachAsync(keys, fence, cancellationToken);
 
-    public async Task<FencedOutcome[]> DeleteManyAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome[]> DeleteManyAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken)
     {
         var outcomes = new FencedOutcome[keys.Count];
-        for (var from = 0; from < keys.Count; from += MostKeys)
-            await DeleteManyAsync(keys, from, Math.Min(MostKeys, keys.Count - from), outcomes, fence, cancel);
+        for (var from = 0; from < keys.Count; from += MaxKeys)
+            await DeleteManyAsync(keys, from, Math.Min(MaxKeys, keys.Count - from), outcomes, fence, cancellationToken);
         return outcomes;
     }
 
-    public async Task<FencedOutcome[]> DeleteEachAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel)
+    public async Task<FencedOutcome[]> DeleteEachAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken)
     {
         var outcomes = new FencedOutcome[keys.Count];
-        await Parallel.ForAsync(0, keys.Count, new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancel },
+        await Parallel.ForAsync(0, keys.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = MaxAtOnce, CancellationToken = cancellationToken },
             async (i, stop) =>
             outcomes[i] = (await TryDeleteAsync($"DELETE of {keys[i]}", "DELETE", keys[i], [], [], default, fence, stop)).Outcome);
         return outcomes;
     }
 
     private async Task DeleteManyAsync(IReadOnlyList<ObjectKey> keys, int from, int count, FencedOutcome[] outcomes, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var open = Enumerable.Range(from, count).ToList();
         var uncertain = new HashSet<int>();
@@ -73,10 +76,13 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             var body = Encoding.UTF8.GetBytes(new XElement("Delete", new XElement("Quiet", "true"),
                 open.Select(i => new XElement("Object", new XElement("Key", keyPrefix + keys[i]))))
                     .ToString(SaveOptions.DisableFormatting));
-            var headers = new Dictionary<string, string> { ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)),
-                ["content-type"] = "application/xml" };
+            var headers = new Dictionary<string, string>
+            {
+                ["content-md5"] = Convert.ToBase64String(MD5.HashData(body)),
+                ["content-type"] = "application/xml"
+            };
             var answer = await TryDeleteAsync(open.Count == 1 ? $"DELETE of {keys[open[0]]}" : $"DELETE of {open.Count} keys", "POST", null,
-                [("delete", "")], headers, body, fence, cancel);
+                [("delete", "")], headers, body, fence, cancellationToken);
             if (answer.IsSuccess && !S3ErrorDocument.IsDeleteResult(answer.Body))
             {
                 // A narinfo that is taken for deleted and is not would lose its NAR.
@@ -106,7 +112,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
 
             open = again;
             if (open.Count > 0)
-                await PauseAsync(attempt, fence, cancel);
+                await PauseAsync(attempt, fence, cancellationToken);
         }
     }
 
@@ -114,11 +120,11 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     // uncertain.
     private async Task<Answer> TryDeleteAsync(
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
-            DateTimeOffset fence, CancellationToken cancel)
+            DateTimeOffset fence, CancellationToken cancellationToken)
     {
         try
         {
-            return await SendAsync(what, method, key, query, headers, body, fence, cancel);
+            return await SendAsync(what, method, key, query, headers, body, fence, cancellationToken);
         }
         catch (ObjectStoreException e) when (e.Answer is { } refusal)
         {
@@ -134,13 +140,13 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     /// </summary>
     private async Task<Answer> SendAsync(
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
-            DateTimeOffset fence, CancellationToken cancel)
+            DateTimeOffset fence, CancellationToken cancellationToken)
     {
         var unanswered = false;
         StoreAnswer? last = null;
         for (var attempt = 0; clock.GetUtcNow() < fence; attempt++)
         {
-            if (!await TryAcquireAsync(fence, cancel))
+            if (!await TryAcquireAsync(fence, cancellationToken))
                 break;
             var throttled = false;
             var observed = StoreCall.Begin(method == "PUT" ? StoreCall.Put : StoreCall.Delete, what);
@@ -158,7 +164,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                         request.Content.Headers.TryAddWithoutValidation(name, value);
                 }
 
-                using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+                using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 timeout.CancelAfter(Least(AttemptTimeout, fence - clock.GetUtcNow() + AfterFence));
                 using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token);
                 var text = await response.Content.ReadAsStringAsync(timeout.Token);
@@ -207,40 +213,40 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 (last = StoreAnswer.None).Count();
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException
-                && !cancel.IsCancellationRequested)
+                && !cancellationToken.IsCancellationRequested)
             {
                 (last = StoreAnswer.None).Count();
                 unanswered = true;
             }
             finally
             {
-                observed.End(cancel.IsCancellationRequested ? null : observation);
+                observed.End(cancellationToken.IsCancellationRequested ? null : observation);
                 limit.Release(throttled);
             }
 
-            await PauseAsync(attempt, fence, cancel);
+            await PauseAsync(attempt, fence, cancellationToken);
         }
 
         return new Answer((unanswered ? FencedOutcome.Unknown : FencedOutcome.Refused).Because(last ?? StoreAnswer.Late), false, "");
     }
 
-    private async Task<bool> TryAcquireAsync(DateTimeOffset fence, CancellationToken cancel)
+    private async Task<bool> TryAcquireAsync(DateTimeOffset fence, CancellationToken cancellationToken)
     {
-        using var untilFence = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var untilFence = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         untilFence.CancelAfter(Least(TimeSpan.FromHours(1), fence - clock.GetUtcNow()));
         try
         {
             await limit.AcquireAsync(untilFence.Token);
             return true;
         }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return false;
         }
     }
 
-    private async Task PauseAsync(int attempt, DateTimeOffset fence, CancellationToken cancel) =>
-        await Task.Delay(Least(Backoff.Pause(attempt), fence - clock.GetUtcNow()), cancel);
+    private async Task PauseAsync(int attempt, DateTimeOffset fence, CancellationToken cancellationToken) =>
+        await Task.Delay(Least(Backoff.Pause(attempt), fence - clock.GetUtcNow()), cancellationToken);
 
     private static TimeSpan Least(TimeSpan a, TimeSpan b) => b < a ? (b > TimeSpan.Zero ? b : TimeSpan.Zero) : a;
 

@@ -81,16 +81,17 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
-    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancel) => _uploadKey is null ? null
-        : await _uploadKey.RunAsync(cancel);
+    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancellationToken) => _uploadKey is null ? null
+        : await _uploadKey.RunAsync(cancellationToken);
 
     /// <summary>
     /// What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.
     /// </summary>
     /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
-    public async Task<StoreTraits> ProbeAsync(CancellationToken cancel) =>
-        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancel),
-            cancel) with { KeepsOldVersions = await _bucket.HasVersionsAsync(cancel) };
+    public async Task<StoreTraits> ProbeAsync(CancellationToken cancellationToken) =>
+        await _probe.RunAsync(await _bucket.HasRetentionAsync(cancellationToken),
+            cancellationToken) with
+        { KeepsOldVersions = await _bucket.HasVersionsAsync(cancellationToken) };
 
     /// <summary>From now on uses what the store has, and no more.</summary>
     public void Adapt(StoreTraits traits)
@@ -113,12 +114,12 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     public bool PutsOnce => _options.SingleUse;
 
-    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel)
+    public async Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         try
         {
             var answer = await _calls.RunAsync(StoreCall.Head, $"HEAD {key}", () =>
-                _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancel), cancel, IsMissing);
+                _client.GetObjectMetadataAsync(_options.Bucket, _prefix + key, cancellationToken), cancellationToken, IsMissing);
             return new ObjectInfo(key, answer.ContentLength, ETag(answer.ETag), Time(answer.LastModified));
         }
         catch (AmazonServiceException)
@@ -127,7 +128,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
     }
 
-    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel)
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken)
     {
         try
         {
@@ -138,7 +139,8 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             if (range is { } wanted)
                 request.ByteRange = new Amazon.S3.Model.ByteRange(wanted.First < 0 ? $"bytes={wanted.First}"
                     : $"bytes={wanted.First}-{wanted.Last}");
-            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancel), cancel, e =>
+            var answer = await _calls.RunAsync(StoreCall.Get, $"GET {key}", () => _client.GetObjectAsync(request, cancellationToken),
+                cancellationToken, e =>
                 IsMissing(e) || e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable);
             var (offset, size) = answer.ContentRange is { Length: > 0 } part ? Place(part) : (0, answer.ContentLength);
             var headers = new ObjectHeaders(
@@ -149,7 +151,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
         catch (AmazonServiceException e) when (e.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
-            return await HeadAsync(key, cancel) is { } info ? new ObjectBody(Stream.Null, info.Size, 0, info, null) : null;
+            return await HeadAsync(key, cancellationToken) is { } info ? new ObjectBody(Stream.Null, info.Size, 0, info, null) : null;
         }
         catch (AmazonServiceException)
         {
@@ -157,12 +159,13 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
     }
 
-    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _prefix + prefix };
         do
         {
-            var page = await _calls.RunAsync(StoreCall.List, $"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancel), cancel);
+            var page = await _calls.RunAsync(StoreCall.List, $"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancellationToken),
+                cancellationToken);
             foreach (var item in page.S3Objects ?? [])
             {
                 // Others may keep things in the bucket whose names we would never give.
@@ -176,11 +179,11 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     }
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         try
         {
-            return await _fenced.PutAsync(key, body, headers, fence, cancel);
+            return await _fenced.PutAsync(key, body, headers, fence, cancellationToken);
         }
         catch (ObjectStoreException e) when (e.Answer is { IsRefusal: true } refusal)
         {
@@ -190,18 +193,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     }
 
     public async Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
-        var outcomes = await _fenced.DeleteAsync(keys, fence, cancel);
+        var outcomes = await _fenced.DeleteAsync(keys, fence, cancellationToken);
         if (outcomes.Select(o => o.Answer).FirstOrDefault(a => a is { IsRefusal: true }) is { } refusal)
             WriteRefused?.Invoke(refusal);
         return outcomes;
     }
 
     /// <summary>Nothing: what a bucket has answered is durable.</summary>
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => Task.CompletedTask;
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel)
+    public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         var headers = KeyHeaders.For(key);
         try
@@ -220,27 +223,36 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
                     MD5Digest = Digest(body),
                 };
                 request.Headers.CacheControl = headers.CacheControl;
-                return await _client.PutObjectAsync(request, cancel);
-            }, cancel, e => e.StatusCode == HttpStatusCode.PreconditionFailed);
+                return await _client.PutObjectAsync(request, cancellationToken);
+            }, cancellationToken, e => e.StatusCode == HttpStatusCode.PreconditionFailed);
         }
         catch (AmazonServiceException e)
         {
             // An attempt whose answer was lost has arrived: nobody else is granted this key.
-            if (await HeadAsync(key, cancel) is not { } info || info.Size != body.Length
+            if (await HeadAsync(key, cancellationToken) is not { } info || info.Size != body.Length
                 || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
                 throw new ObjectStoreException($"PUT {key}", StoreAnswer.Of(e).AsRefusal(), e);
         }
     }
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel) =>
+        CancellationToken cancellationToken) =>
         _calls.RunAsync(StoreCall.Put, $"PUT of part {number} of {key}", async () =>
         {
             using var stream = MemoryBody.AsStream(body);
-            var request = new UploadPartRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId,
-                PartNumber = number, PartSize = body.Length, InputStream = stream, UseChunkEncoding = false, MD5Digest = Digest(body) };
-            return await _client.UploadPartAsync(request, cancel);
-        }, cancel);
+            var request = new UploadPartRequest
+            {
+                BucketName = _options.Bucket,
+                Key = _prefix + key,
+                UploadId = uploadId,
+                PartNumber = number,
+                PartSize = body.Length,
+                InputStream = stream,
+                UseChunkEncoding = false,
+                MD5Digest = Digest(body)
+            };
+            return await _client.UploadPartAsync(request, cancellationToken);
+        }, cancellationToken);
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
@@ -253,14 +265,18 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         return new SignedUrl(url, headers, expires);
     }
 
-    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel)
+    public async Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken)
     {
         var headers = KeyHeaders.For(key);
-        var request = new InitiateMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key,
-            ContentType = headers.ContentType };
+        var request = new InitiateMultipartUploadRequest
+        {
+            BucketName = _options.Bucket,
+            Key = _prefix + key,
+            ContentType = headers.ContentType
+        };
         request.Headers.CacheControl = headers.CacheControl;
         return (await _calls.RunAsync(StoreCall.Multipart, $"begin of the multipart upload of {key}", () =>
-            _client.InitiateMultipartUploadAsync(request, cancel), cancel)).UploadId;
+            _client.InitiateMultipartUploadAsync(request, cancellationToken), cancellationToken)).UploadId;
     }
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life)
@@ -277,7 +293,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     }
 
     public async Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         if (partMd5.Count == 0 || !partMd5.All(md5 => md5.Length == 32 && md5.All(char.IsAsciiHexDigitLower)))
             return false;
@@ -285,9 +301,10 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         {
             var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
             request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))]
-                : await PartsAsync(key, uploadId, partMd5.Count, cancel);
-            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () => _client.CompleteMultipartUploadAsync(request, cancel),
-                cancel, static _ => true);
+                : await PartsAsync(key, uploadId, partMd5.Count, cancellationToken);
+            await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () =>
+                _client.CompleteMultipartUploadAsync(request, cancellationToken),
+                cancellationToken, static _ => true);
             return true;
         }
         catch (AmazonServiceException)
@@ -299,7 +316,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             // Ceph says InternalError, again and again, about an upload that was aborted.
             try
             {
-                await PartsAsync(key, uploadId, partMd5.Count, cancel);
+                await PartsAsync(key, uploadId, partMd5.Count, cancellationToken);
             }
             catch (AmazonServiceException)
             {
@@ -310,16 +327,17 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
 
         // It may have been completed before, by a request whose answer was lost.
-        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancel) is { } info
+        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancellationToken) is { } info
             && (info.ETag is null || info.ETag == JoinedETag(partMd5));
     }
 
-    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel)
+    public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken)
     {
         try
         {
             await _calls.RunAsync(StoreCall.Multipart, $"abort of the multipart upload of {key}", () =>
-                _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancel), cancel, static _ => true);
+                _client.AbortMultipartUploadAsync(_options.Bucket, _prefix + key, uploadId, cancellationToken), cancellationToken,
+                    static _ => true);
         }
         catch (AmazonServiceException)
         {
@@ -327,13 +345,13 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
     }
 
-    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<OpenMultipart> ListMultipartAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var request = new ListMultipartUploadsRequest { BucketName = _options.Bucket, Prefix = _prefix };
         while (true)
         {
             var page = await _calls.RunAsync(StoreCall.Multipart, "LIST of multipart uploads", () =>
-                _client.ListMultipartUploadsAsync(request, cancel), cancel);
+                _client.ListMultipartUploadsAsync(request, cancellationToken), cancellationToken);
             foreach (var upload in page.MultipartUploads ?? [])
             {
                 if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
@@ -352,14 +370,14 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _http.Dispose();
     }
 
-    private async Task<List<PartETag>> PartsAsync(ObjectKey key, string uploadId, int count, CancellationToken cancel)
+    private async Task<List<PartETag>> PartsAsync(ObjectKey key, string uploadId, int count, CancellationToken cancellationToken)
     {
         var request = new ListPartsRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
         var parts = new List<PartETag>();
         while (true)
         {
             var page = await _calls.RunAsync(StoreCall.Multipart, $"LIST of the parts of {key}", () =>
-                _client.ListPartsAsync(request, cancel), cancel, static _ => true);
+                _client.ListPartsAsync(request, cancellationToken), cancellationToken, static _ => true);
             parts.AddRange((page.Parts ?? []).Where(p => p.PartNumber <= count).Select(p => new PartETag(p.PartNumber ?? 0, p.ETag)));
             if (page.IsTruncated != true)
                 return parts;

@@ -14,7 +14,7 @@ namespace OrleansCache.Core.Store.S3;
 internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, AWSCredentials credentials)
 {
     private const string Service = "s3";
-    private static readonly TimeSpan MostLife = TimeSpan.FromDays(7);
+    private static readonly TimeSpan MaxLife = TimeSpan.FromDays(7);
 
     private readonly string _host = bucket.IsDefaultPort ? bucket.Host : $"{bucket.Host}:{bucket.Port}";
     private SigningKey? _key; // The last one derived; races only derive it twice.
@@ -27,7 +27,7 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
             TimeSpan life)
     {
         var signed = Truncate(now);
-        var seconds = (long)(life < MostLife ? life : MostLife).TotalSeconds;
+        var seconds = (long)(life < MaxLife ? life : MaxLife).TotalSeconds;
         var expires = signed.AddSeconds(seconds);
         var url = Sign(method, UriText.Path(keyPrefix + key), query, headers, signed, seconds);
         return (url, credentials.Expiration is { } end && end < expires ? end : expires);
@@ -49,7 +49,7 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
             DateTimeOffset fence, DateTimeOffset now)
     {
         var end = Truncate(fence);
-        var seconds = Math.Clamp((long)Math.Ceiling((end - now).TotalSeconds), 60, (long)MostLife.TotalSeconds);
+        var seconds = Math.Clamp((long)Math.Ceiling((end - now).TotalSeconds), 60, (long)MaxLife.TotalSeconds);
         return Sign(method, key is { } k ? UriText.Path(keyPrefix + k) : "", query, headers, end.AddSeconds(-seconds), seconds);
     }
 

@@ -19,10 +19,11 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
     /// <param name="md5">Sends this as the body's MD5, unsigned, as clients do.</param>
     /// <param name="range">The <c>Range</c> header.</param>
     /// <param name="listed">Of a listing.</param>
-    /// <param name="cancel">Stops it.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="ObjectStoreException">It was not answered.</exception>
     public async Task<ProbeReply> SendAsync(
-        string method, ObjectKey? key, byte[]? body, CancellationToken cancel, IReadOnlyDictionary<string, string>? headers = null,
+        string method, ObjectKey? key, byte[]? body, CancellationToken cancellationToken,
+            IReadOnlyDictionary<string, string>? headers = null,
             byte[]? md5 = null, string? range = null, string listed = "")
     {
         headers ??= new Dictionary<string, string>();
@@ -45,7 +46,7 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                     request.Headers.TryAddWithoutValidation(name, value);
                 if (range is not null)
                     request.Headers.TryAddWithoutValidation("range", range);
-                using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+                using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 timeout.CancelAfter(AttemptTimeout);
                 using var response = await http.SendAsync(request, timeout.Token);
                 var bytes = await response.Content.ReadAsByteArrayAsync(timeout.Token);
@@ -60,14 +61,14 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                     return reply with { Answer = trouble };
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException
-                && !cancel.IsCancellationRequested)
+                && !cancellationToken.IsCancellationRequested)
             {
                 trouble = StoreAnswer.None;
             }
 
             if (attempt == Attempts)
                 throw new ObjectStoreException($"{method} {key?.ToString() ?? "of a listing"}", trouble);
-            await Task.Delay(Backoff.Pause(attempt - 1), cancel);
+            await Task.Delay(Backoff.Pause(attempt - 1), cancellationToken);
         }
     }
 }

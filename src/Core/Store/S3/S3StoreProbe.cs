@@ -25,46 +25,46 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     private static readonly Dictionary<string, string> Once = new() { ["if-none-match"] = "*" };
 
     /// <exception cref="ObjectStoreException">The store did not tell, or refuses what a cache needs.</exception>
-    public async Task<StoreTraits> RunAsync(bool hasRetention, CancellationToken cancel)
+    public async Task<StoreTraits> RunAsync(bool hasRetention, CancellationToken cancellationToken)
     {
         // 1. First, as a presigned request is not told that the clock is off.
-        await IsListedAsync(cancel);
+        await IsListedAsync(cancellationToken);
         if (hasRetention)
-            return await LookAsync(cancel);
+            return await LookAsync(cancellationToken);
         for (var attempt = 1; ; attempt++)
         {
-            if (await TryAsync(attempt == Attempts, cancel) is { } traits)
+            if (await TryAsync(attempt == Attempts, cancellationToken) is { } traits)
                 return traits;
-            await Task.Delay(Backoff.Pause(attempt), cancel);
+            await Task.Delay(Backoff.Pause(attempt), cancellationToken);
         }
     }
 
     /// <returns>Null: the object was not there any more, as another server's probe may have deleted it in between.</returns>
-    private async Task<StoreTraits?> TryAsync(bool isLast, CancellationToken cancel)
+    private async Task<StoreTraits?> TryAsync(bool isLast, CancellationToken cancellationToken)
     {
         // 2.
-        var put = await PutAsync(Once, cancel);
+        var put = await PutAsync(Once, cancellationToken);
         if (IsLocked(put))
-            return await LookAsync(cancel);
+            return await LookAsync(cancellationToken);
         var knows = put.Status is not (400 or 405 or 501);
         if (!knows)
-            put = await PutAsync(null, cancel);
+            put = await PutAsync(null, cancellationToken);
         if (!put.IsSuccess && put.Status != 412)
             throw Refused("PUT", put.Answer!);
         try
         {
             // 3. Asked twice, as another server's probe may delete the object in between. It may also have been left by one.
-            var holds = knows && (put.Status == 412 || (await PutAsync(Once, cancel)).Status == 412
-                || (await PutAsync(Once, cancel)).Status == 412);
+            var holds = knows && (put.Status == 412 || (await PutAsync(Once, cancellationToken)).Status == 412
+                || (await PutAsync(Once, cancellationToken)).Status == 412);
 
             // 4.
-            var summed = await PutAsync(null, cancel, MD5.HashData(Body));
+            var summed = await PutAsync(null, cancellationToken, MD5.HashData(Body));
             if (!summed.IsSuccess)
                 throw summed.Status is 400 or 405 or 501 ? RefusedMd5(summed.Answer!) : Refused("PUT", summed.Answer!);
-            var compares = !(await PutAsync(null, cancel, MD5.HashData([]))).IsSuccess;
+            var compares = !(await PutAsync(null, cancellationToken, MD5.HashData([]))).IsSuccess;
 
             // 5.
-            var get = await requests.SendAsync("GET", Key, null, cancel);
+            var get = await requests.SendAsync("GET", Key, null, cancellationToken);
             if (get.Status == 404 && !isLast)
                 return null;
             if (!get.IsSuccess)
@@ -72,10 +72,10 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
             if (!get.Body.AsSpan().SequenceEqual(Body))
                 throw Refused("GET", new StoreAnswer(StoreStep.Refuse, "other bytes",
                     "What was put is not what is there. Let no proxy before the store change bodies."));
-            var part = await requests.SendAsync("GET", Key, null, cancel, range: "bytes=2-5");
+            var part = await requests.SendAsync("GET", Key, null, cancellationToken, range: "bytes=2-5");
 
             // 6.
-            var isListed = await IsListedAsync(cancel);
+            var isListed = await IsListedAsync(cancellationToken);
             if (!isListed && !isLast)
                 return null;
             if (!isListed)
@@ -84,7 +84,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
                     "The bucket does not list what was put into it. Is --s3-endpoint the URL of the store's S3 service, without the bucket?"));
 
             // 7.
-            var (deletion, deletesMany) = await DeleteAsync(cancel);
+            var (deletion, deletesMany) = await DeleteAsync(cancellationToken);
             return new StoreTraits
             {
                 EtagIsMd5 = get.ETag == Convert.ToHexStringLower(MD5.HashData(Body)),
@@ -105,21 +105,27 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     }
 
     // What can be known without a write. If-None-Match is not believed: such buckets have versions, in which some servers ignore it.
-    private async Task<StoreTraits> LookAsync(CancellationToken cancel)
+    private async Task<StoreTraits> LookAsync(CancellationToken cancellationToken)
     {
-        var get = await requests.SendAsync("GET", ObjectKey.NixCacheInfo, null, cancel);
+        var get = await requests.SendAsync("GET", ObjectKey.NixCacheInfo, null, cancellationToken);
         if (!get.IsSuccess && get.Status != 404)
             throw Refused("GET", get.Answer!);
-        return new StoreTraits { HasRetention = true, WantsMd5 = true, HoldsIfNoneMatch = false, EtagIsMd5 = !get.IsSuccess
-            || get.ETag == Convert.ToHexStringLower(MD5.HashData(get.Body)) };
+        return new StoreTraits
+        {
+            HasRetention = true,
+            WantsMd5 = true,
+            HoldsIfNoneMatch = false,
+            EtagIsMd5 = !get.IsSuccess
+            || get.ETag == Convert.ToHexStringLower(MD5.HashData(get.Body))
+        };
     }
 
-    private Task<ProbeReply> PutAsync(Dictionary<string, string>? headers, CancellationToken cancel, byte[]? md5 = null) =>
-        requests.SendAsync("PUT", Key, Body, cancel, headers, md5);
+    private Task<ProbeReply> PutAsync(Dictionary<string, string>? headers, CancellationToken cancellationToken, byte[]? md5 = null) =>
+        requests.SendAsync("PUT", Key, Body, cancellationToken, headers, md5);
 
-    private async Task<bool> IsListedAsync(CancellationToken cancel)
+    private async Task<bool> IsListedAsync(CancellationToken cancellationToken)
     {
-        await foreach (var found in store.ListAsync(Key.ToString(), cancel))
+        await foreach (var found in store.ListAsync(Key.ToString(), cancellationToken))
         {
             if (found.Key == Key)
                 return true;
@@ -129,12 +135,12 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     }
 
     // Where neither way works nothing is known of the ways.
-    private async Task<(FencedOutcome Outcome, bool DeletesMany)> DeleteAsync(CancellationToken cancel)
+    private async Task<(FencedOutcome Outcome, bool DeletesMany)> DeleteAsync(CancellationToken cancellationToken)
     {
-        var many = (await fenced.DeleteManyAsync([Key], clock.GetUtcNow() + Fence, cancel))[0];
+        var many = (await fenced.DeleteManyAsync([Key], clock.GetUtcNow() + Fence, cancellationToken))[0];
         if (many.Answer is not { IsRefusal: true })
             return (many, true);
-        var single = (await fenced.DeleteEachAsync([Key], clock.GetUtcNow() + Fence, cancel))[0];
+        var single = (await fenced.DeleteEachAsync([Key], clock.GetUtcNow() + Fence, cancellationToken))[0];
         return (single, single.Answer is { IsRefusal: true });
     }
 

@@ -19,26 +19,32 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         Encoding.UTF8.GetBytes("The server asks whether the upload key may do more than put NARs. This may be deleted.\n");
 
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
-    public async Task<UploadKeyRights> RunAsync(CancellationToken cancel)
+    public async Task<UploadKeyRights> RunAsync(CancellationToken cancellationToken)
     {
         var name = Name + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
         var (inside, outside) = (ObjectKey.Parse($"nar/{name}"), ObjectKey.Parse(name));
-        await store.PutNewAsync(outside, Body, cancel);
+        await store.PutNewAsync(outside, Body, cancellationToken);
         try
         {
             // 1. What it is for.
-            if (await AskAsync("PUT", inside, cancel) is { } refusal)
+            if (await AskAsync("PUT", inside, cancellationToken) is { } refusal)
                 return new UploadKeyRights { RefusedPut = refusal };
 
             // 2. What it must be refused. Deletions come last: they take what the others ask for.
-            var gets = await MayAsync("GET", inside, cancel) || await MayAsync("GET", outside, cancel);
-            var lists = await MayAsync("GET", null, cancel);
-            var putsElsewhere = await MayAsync("PUT", outside, cancel);
-            var isReadable = await IsReadableAsync(inside, cancel);
+            var gets = await MayAsync("GET", inside, cancellationToken) || await MayAsync("GET", outside, cancellationToken);
+            var lists = await MayAsync("GET", null, cancellationToken);
+            var putsElsewhere = await MayAsync("PUT", outside, cancellationToken);
+            var isReadable = await IsReadableAsync(inside, cancellationToken);
             // Not short-circuited: on Ceph who puts an object owns it, and may do more with it than with others.
-            var deletes = await MayAsync("DELETE", inside, cancel) | await MayAsync("DELETE", outside, cancel);
-            return new UploadKeyRights { Gets = gets, Lists = lists, Deletes = deletes, PutsElsewhere = putsElsewhere,
-                HidesFromServer = !isReadable };
+            var deletes = await MayAsync("DELETE", inside, cancellationToken) | await MayAsync("DELETE", outside, cancellationToken);
+            return new UploadKeyRights
+            {
+                Gets = gets,
+                Lists = lists,
+                Deletes = deletes,
+                PutsElsewhere = putsElsewhere,
+                HidesFromServer = !isReadable
+            };
         }
         finally
         {
@@ -47,15 +53,15 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         }
     }
 
-    private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancel) =>
-        await AskAsync(method, key, cancel) is null;
+    private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancellationToken) =>
+        await AskAsync(method, key, cancellationToken) is null;
 
     // Where ACLs count, an object that another key has put is that key's.
-    private async Task<bool> IsReadableAsync(ObjectKey key, CancellationToken cancel)
+    private async Task<bool> IsReadableAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         try
         {
-            return await store.HeadAsync(key, cancel) is not null;
+            return await store.HeadAsync(key, cancellationToken) is not null;
         }
         catch (ObjectStoreException e) when (!e.IsTransient)
         {
@@ -64,9 +70,9 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
     }
 
     /// <summary>Null: it may; else how it was refused.</summary>
-    private async Task<string?> AskAsync(string method, ObjectKey? key, CancellationToken cancel)
+    private async Task<string?> AskAsync(string method, ObjectKey? key, CancellationToken cancellationToken)
     {
-        var reply = await requests.SendAsync(method, key, method == "PUT" ? Body : null, cancel);
+        var reply = await requests.SendAsync(method, key, method == "PUT" ? Body : null, cancellationToken);
         if (reply.IsSuccess || reply.Status == 404)
             return null;
         return reply.Status is 401 or 403 ? reply.Answer!.Code : throw new ObjectStoreException($"{method} with the upload key",

@@ -15,7 +15,7 @@ namespace OrleansCache.Gateway.Protocols.Ncps;
 internal static class NcpsRoutes
 {
     private const string Prefix = "ncps-";
-    private const int MostNarInfo = 16 << 20;
+    private const int MaxNarInfo = 16 << 20;
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
@@ -82,13 +82,13 @@ internal static class NcpsRoutes
     }
 
     // The narinfo knows the path's name.
-    private static async Task<NarInfo?> FindAsync(IObjectStore store, StorePathHash hash, CancellationToken cancel)
+    private static async Task<NarInfo?> FindAsync(IObjectStore store, StorePathHash hash, CancellationToken cancellationToken)
     {
-        await using var body = await store.GetAsync(ObjectKey.NarInfo(hash), null, cancel);
-        if (body is null || body.Length > MostNarInfo)
+        await using var body = await store.GetAsync(ObjectKey.NarInfo(hash), null, cancellationToken);
+        if (body is null || body.Length > MaxNarInfo)
             return null;
         using var reader = new StreamReader(body.Stream, Encoding.UTF8);
-        return NarInfo.TryParse(await reader.ReadToEndAsync(cancel), out var info, out _) ? info : null;
+        return NarInfo.TryParse(await reader.ReadToEndAsync(cancellationToken), out var info, out _) ? info : null;
     }
 
     private static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name)

@@ -64,8 +64,13 @@ internal static class Closures
         }
 
         // 3. Nothing refers to a log: the root keeps it, until it is known which path it tells of.
-        return new Niks3Push { Root = root, Paths = paths,
-            Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))], Verify = request.VerifyS3 };
+        return new Niks3Push
+        {
+            Root = root,
+            Paths = paths,
+            Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))],
+            Verify = request.VerifyS3
+        };
     }
 
     /// <param name="request">What was asked.</param>

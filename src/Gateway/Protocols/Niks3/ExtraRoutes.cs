@@ -16,10 +16,10 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 /// </summary>
 internal static class ExtraRoutes
 {
-    private const int MostNarInfo = 8 << 20;
-    private const int MostListing = 16 << 20;
-    private const int MostLog = 32 << 20;
-    private const int MostRealisation = 64 << 10;
+    private const int MaxNarInfo = 8 << 20;
+    private const int MaxListing = 16 << 20;
+    private const int MaxLog = 32 << 20;
+    private const int MaxRealisation = 64 << 10;
     private static readonly byte[] ZstdMagic = [0x28, 0xB5, 0x2F, 0xFD];
 
     public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key)
@@ -44,8 +44,8 @@ internal static class ExtraRoutes
         }
 
         // 2. The body.
-        var limit = Keys.TryNarInfo(key, out _) ? MostNarInfo : Keys.TryListing(key, out var path) ? MostListing : Keys.TryLog(key, out _)
-            ? MostLog : Keys.TryRealisation(key, out _) ? MostRealisation
+        var limit = Keys.TryNarInfo(key, out _) ? MaxNarInfo : Keys.TryListing(key, out var path) ? MaxListing : Keys.TryLog(key, out _)
+            ? MaxLog : Keys.TryRealisation(key, out _) ? MaxRealisation
             : throw Bad($"'{key}' is not a key that can be uploaded here");
         using var body = await ReadAsync(http, limit);
 
@@ -95,7 +95,7 @@ internal static class ExtraRoutes
     {
         try
         {
-            var json = body.StartsWith(ZstdMagic) ? Zstd.Decompress(body.ToArray(), MostRealisation, Zstd.BodyWindowLog) : body.ToArray();
+            var json = body.StartsWith(ZstdMagic) ? Zstd.Decompress(body.ToArray(), MaxRealisation, Zstd.BodyWindowLog) : body.ToArray();
             using var parsed = System.Text.Json.JsonDocument.Parse(json);
             return json;
         }

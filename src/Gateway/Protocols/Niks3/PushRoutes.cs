@@ -11,9 +11,9 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 /// </summary>
 internal static class PushRoutes
 {
-    private const int MostPartsAtOnce = 1_000;
-    private const int MostParts = 10_000;
-    private const int MostEtag = 200;
+    private const int MaxPartsAtOnce = 1_000;
+    private const int MaxParts = 10_000;
+    private const int MaxEtag = 200;
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts, CancellationToken stopping)
     {
@@ -61,10 +61,10 @@ internal static class PushRoutes
             var request = await ReadAsync<MorePartsRequest>(http, SmallBody);
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload)
                 throw Bad("object_key of a NAR and upload_id are wanted");
-            if (request.NumParts is < 1 or > MostPartsAtOnce || request.StartPartNumber < 1
-                || request.StartPartNumber > MostParts - request.NumParts + 1)
+            if (request.NumParts is < 1 or > MaxPartsAtOnce || request.StartPartNumber < 1
+                || request.StartPartNumber > MaxParts - request.NumParts + 1)
                 throw Bad(
-                    $"parts {request.StartPartNumber} and on, {request.NumParts} of them: 1 to {MostPartsAtOnce} at once, and none above {MostParts}");
+                    $"parts {request.StartPartNumber} and on, {request.NumParts} of them: 1 to {MaxPartsAtOnce} at once, and none above {MaxParts}");
             var urls = await Of(http).PartsAsync(Cache(http), upload, nar, request.StartPartNumber, request.NumParts, http.RequestAborted);
             await AnswerAsync(http, new MorePartsAnswer(urls.Select(u => u.AbsoluteUri), request.StartPartNumber), Wire.MorePartsAnswer);
         }).Needs(Access.Push);
@@ -75,9 +75,9 @@ internal static class PushRoutes
             if (!Keys.TryNar(request.ObjectKey, out var nar) || request.UploadId is not { } upload
                 || request.Parts is not { Count: > 0 } sent)
                 throw Bad("object_key of a NAR, upload_id and parts are wanted");
-            if (sent.Count > MostParts
-                || sent.Any(p => p.Etag is { } etag && (etag.Length > MostEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
-                throw Bad($"at most {MostParts} parts are wanted, each with the ETag that its PUT answered");
+            if (sent.Count > MaxParts
+                || sent.Any(p => p.Etag is { } etag && (etag.Length > MaxEtag || etag.AsSpan().ContainsAnyExceptInRange('!', '~'))))
+                throw Bad($"at most {MaxParts} parts are wanted, each with the ETag that its PUT answered");
             var ordered = sent.OrderBy(p => p.PartNumber).ToList();
             if (ordered.Where((p, i) => p.PartNumber != i + 1).Any())
                 throw Bad("the parts must be 1, 2 and so on, none left out");

@@ -48,7 +48,7 @@ internal static class NixCopyReads
     private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
     {
         var headers = KeyHeaders.For(key);
-        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixCopyRoutes.MostText, Zstd.BodyWindowLog);
+        var plain = headers.ContentEncoding is null ? content : Zstd.Decompress(content, NixCopyRoutes.MaxText, Zstd.BodyWindowLog);
         http.Response.ContentType = headers.ContentType;
         http.Response.Headers.CacheControl = "no-store";
         http.Response.ContentLength = plain.Length;

@@ -23,10 +23,10 @@ namespace OrleansCache.Gateway.Protocols.NixCopy;
 internal static class NixCopyRoutes
 {
     /// <summary>Bytes of a listing or log once decompressed.</summary>
-    public const int MostText = 64 << 20;
+    public const int MaxText = 64 << 20;
 
-    private const int MostNarInfo = 16 << 20;
-    private const int MostJson = 1 << 20;
+    private const int MaxNarInfo = 16 << 20;
+    private const int MaxJson = 1 << 20;
 
     // For each byte: of a narinfo its text and its paths, of a document its tokens, which may be of two characters and take twelve bytes.
     private const int NarInfoBytes = 4;
@@ -100,7 +100,7 @@ internal static class NixCopyRoutes
 
     private static async Task NarInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
-        var text = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MostNarInfo, NarInfoBytes)).Sequence);
+        var text = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MaxNarInfo, NarInfoBytes)).Sequence);
         if (!NarInfo.TryParse(text, out var info, out var error))
             throw Bad($"The body is not a narinfo: {error}.");
         if (info.StorePath.Hash != Hash(http))
@@ -119,7 +119,7 @@ internal static class NixCopyRoutes
     private static async Task ListingAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var hash = Hash(http);
-        var content = await TextBody.ReadAsync(http, MostText, perByte: 2);
+        var content = await TextBody.ReadAsync(http, MaxText, perByte: 2);
         content.RequireJsonObject();
         await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Listing(hash), NixExtraKind.Listing, hash, null, content.Compress()));
     }
@@ -128,7 +128,7 @@ internal static class NixCopyRoutes
     {
         if (!StorePath.TryParse((string)http.GetRouteValue("drv")!, out var drv) || !drv.IsDerivation)
             throw Bad("The URL of a log is 'log/' with the base name of its derivation, which ends with .drv.");
-        var content = await TextBody.ReadAsync(http, MostText, perByte: 2);
+        var content = await TextBody.ReadAsync(http, MaxText, perByte: 2);
         await KeepAsync(http, cache, parts, new NixExtra(ObjectKey.Log(drv), NixExtraKind.Log, drv.Hash, null, content.Compress()));
     }
 
@@ -144,7 +144,7 @@ internal static class NixCopyRoutes
                 "The URL of a realisation is 'realisations/sha256:<64 hex digits>!<output>.doi' or " +
                 "'build-trace-v2/<hash-name.drv>/<output>.doi'.");
         var key = ObjectKey.Realisation(id);
-        var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
+        var content = (await TextBody.ReadAsync(http, MaxJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
         // Newer ones have what is realised in "value", beside its "key".
         var path = TextOf(json.RootElement, "outPath") ?? (json.RootElement.TryGetProperty("value", out var value)
@@ -158,7 +158,7 @@ internal static class NixCopyRoutes
     {
         if (!ObjectKey.TryParse($"debuginfo/{http.GetRouteValue("id")}", out var key))
             throw Bad("The URL of debug info is 'debuginfo/' with a build id.");
-        var content = (await TextBody.ReadAsync(http, MostJson, DocumentBytes)).ToArray();
+        var content = (await TextBody.ReadAsync(http, MaxJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
         if (TextOf(json.RootElement, "archive") is not { } archive || !NarFileName.TryParse(archive[(archive.LastIndexOf('/') + 1)..],
             out var file))
@@ -169,7 +169,7 @@ internal static class NixCopyRoutes
     // Ours says what this cache is. What a client wants it to be may differ in all but where the store lies.
     private static async Task CacheInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
-        var lines = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MostJson, DocumentBytes)).Sequence).Split('\n');
+        var lines = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MaxJson, DocumentBytes)).Sequence).Split('\n');
         var storeDir = lines.FirstOrDefault(l => l.StartsWith("StoreDir:", StringComparison.Ordinal))?["StoreDir:".Length..].Trim();
         if (storeDir is not null && storeDir != CacheInfos.StoreDir)
             throw Bad($"This cache holds paths of {CacheInfos.StoreDir}, and the client's store is {storeDir}.");

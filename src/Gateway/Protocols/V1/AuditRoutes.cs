@@ -15,10 +15,10 @@ internal static class AuditRoutes
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts) =>
         app.MapGroup("/v1/caches/{cache}").WithTags("audit")
             .MapGet("/audit", async (string cache, string? since, string? until, string? by, string? action, string? limit, string? after,
-                CancellationToken cancel) =>
+                CancellationToken cancellationToken) =>
                 new JsonAnswer<AuditPage>(await parts.Audit.ReadAsync(
                     Cache(cache), new AuditQuery(Time(nameof(since), since), Time(nameof(until), until), by, action, after,
-                        Limit(limit)), cancel)))
+                        Limit(limit)), cancellationToken)))
             .Needs(Access.Admin).Answers<AuditPage>(200, "Who did what, newest first").Fails(400, 404);
 
     private static DateTimeOffset? Time(string name, string? text) => text is null ? null

@@ -40,11 +40,11 @@ internal static class BatchRoutes
     }
 
     private static async Task<BatchAnswer> ReceiveAsync(PipeReader body, DirectoryObjectStore store, DateTimeOffset now,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         var uploads = new List<(UploadTicket? Ticket, int Length)>();
         var bytes = 0L;
-        while (await ReadLineAsync(body, cancel) is { Length: > 0 } line)
+        while (await ReadLineAsync(body, cancellationToken) is { Length: > 0 } line)
         {
             var space = line.LastIndexOf(' ');
             if (space < 0 || !int.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var length))
@@ -61,7 +61,7 @@ internal static class BatchRoutes
 
         if (uploads.Count == 0)
             throw Malformed("the line of one NAR at least is wanted");
-        var outcomes = await store.ReceiveBatchAsync(uploads, body.AsStream(leaveOpen: true), cancel)
+        var outcomes = await store.ReceiveBatchAsync(uploads, body.AsStream(leaveOpen: true), cancellationToken)
             ?? throw Malformed("the bytes are fewer or more than the lines declare");
         return new BatchAnswer
         {
@@ -77,11 +77,11 @@ internal static class BatchRoutes
     }
 
     /// <summary>The next line without its end; empty for the one that ends the lines.</summary>
-    private static async ValueTask<string> ReadLineAsync(PipeReader body, CancellationToken cancel)
+    private static async ValueTask<string> ReadLineAsync(PipeReader body, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var read = await body.ReadAsync(cancel);
+            var read = await body.ReadAsync(cancellationToken);
             var buffer = read.Buffer;
             if (buffer.PositionOf((byte)'\n') is { } end)
             {

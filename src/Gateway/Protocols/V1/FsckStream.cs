@@ -64,15 +64,23 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
 
     // The catalog knows nothing of it: each server writes it when it starts. index.html needs no check, as it is written again within two
     // minutes.
-    private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancel) =>
-        await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancel) switch
-    {
-        null => new FsckFinding { Kind = FsckKind.MissingObject, Key = ObjectKey.NixCacheInfo.ToString(),
-            Detail = "It is not in the bucket, and who reads from there needs it." },
-        false => new FsckFinding { Kind = FsckKind.WrongCacheInfo, Key = ObjectKey.NixCacheInfo.ToString(),
-            Detail = "It says something else than this server does." },
-        true => null,
-    };
+    private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancellationToken) =>
+        await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancellationToken) switch
+        {
+            null => new FsckFinding
+            {
+                Kind = FsckKind.MissingObject,
+                Key = ObjectKey.NixCacheInfo.ToString(),
+                Detail = "It is not in the bucket, and who reads from there needs it."
+            },
+            false => new FsckFinding
+            {
+                Kind = FsckKind.WrongCacheInfo,
+                Key = ObjectKey.NixCacheInfo.ToString(),
+                Detail = "It says something else than this server does."
+            },
+            true => null,
+        };
 
     private async Task<bool> EndsWithinAsync(Task next)
     {
@@ -87,10 +95,10 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
         }
     }
 
-    private static async Task WriteLineAsync<T>(HttpResponse response, T line, CancellationToken cancel)
+    private static async Task WriteLineAsync<T>(HttpResponse response, T line, CancellationToken cancellationToken)
     {
-        await response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, WireJson.Of<T>()), cancel);
-        await response.Body.WriteAsync(EndOfLine, cancel);
-        await response.Body.FlushAsync(cancel);
+        await response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(line, WireJson.Of<T>()), cancellationToken);
+        await response.Body.WriteAsync(EndOfLine, cancellationToken);
+        await response.Body.FlushAsync(cancellationToken);
     }
 }

@@ -30,25 +30,25 @@ internal static class GcRoutes
             })
             .Needs(Access.Gc).Answers<GcRun>(202, "Start a run of the garbage collector").Fails(400, 404, 409);
 
-        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancel) =>
-            new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancel)))
+        cacheRoute.MapGet("/gc", async (string cache, CancellationToken cancellationToken) =>
+            new JsonAnswer<GcStatus>(await collection.StatusAsync(Cache(cache), cancellationToken)))
             .Needs(Access.Gc).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
-        cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancel) =>
-                new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache), Limit(limit), cancel)))
+        cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancellationToken) =>
+                new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache), Limit(limit), cancellationToken)))
             .Needs(Access.Gc).Answers<GcHistory>(200, "Runs, newest first").Fails(400, 404);
 
-        cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancel) =>
-            new JsonAnswer<GcRun>(await collection.RunAsync(Cache(cache), Run(run), cancel)))
+        cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancellationToken) =>
+            new JsonAnswer<GcRun>(await collection.RunAsync(Cache(cache), Run(run), cancellationToken)))
             .Needs(Access.Gc).Answers<GcRun>(200, "A run as it is now").Fails(404);
 
-        cacheRoute.MapPost("/gc/cancel", async (string cache, CancellationToken cancel) => new JsonAnswer<GcRun>(
-                await collection.CancelAsync(Cache(cache), cancel) ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
+        cacheRoute.MapPost("/gc/cancel", async (string cache, CancellationToken cancellationToken) => new JsonAnswer<GcRun>(
+                await collection.CancelAsync(Cache(cache), cancellationToken) ?? throw new CacheProblemException(ProblemKind.UnknownGcRun,
                     "No run is under way: there is nothing to cancel.")))
             .Needs(Access.Gc).Answers<GcRun>(200, "Ask the run under way to stop").Fails(404);
 
-        cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancel) =>
-            new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancel)))
+        cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancellationToken) =>
+            new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancellationToken)))
             .Needs(Access.Gc).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
 
         cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts, Cache(cache), stopping))

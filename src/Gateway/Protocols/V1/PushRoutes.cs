@@ -20,10 +20,10 @@ internal static class PushRoutes
         cacheRoute.MapGet("", (string cache) => new JsonAnswer<CacheInfo>(CacheInfos.Describe(parts, Cache(cache))))
             .Needs(Access.Open).Answers<CacheInfo>(200, "What the cache is; needs no token").Fails(404);
 
-        cacheRoute.MapGet("/warnings", async (string cache, CancellationToken cancel) =>
+        cacheRoute.MapGet("/warnings", async (string cache, CancellationToken cancellationToken) =>
             {
                 _ = CacheInfos.Describe(parts, Cache(cache));
-                return new JsonAnswer<ServerWarnings>(new ServerWarnings { Warnings = await parts.FindDoubts(cancel) });
+                return new JsonAnswer<ServerWarnings>(new ServerWarnings { Warnings = await parts.FindDoubts(cancellationToken) });
             })
             .Needs(Access.Push).Answers<ServerWarnings>(200, "What may lose or spoil pushes although it works").Fails(404);
 

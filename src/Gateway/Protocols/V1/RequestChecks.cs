@@ -9,10 +9,10 @@ namespace OrleansCache.Gateway.Protocols.V1;
 /// <summary>The documented limits of what a v1 body carries, beyond what its types say.</summary>
 internal static class RequestChecks
 {
-    private const int MostListing = 16 << 20;
-    private const int MostLog = 32 << 20;
-    private const int MostRealisation = 64 << 10;
-    private const int MostParts = 10_000;
+    private const int MaxListing = 16 << 20;
+    private const int MaxLog = 32 << 20;
+    private const int MaxRealisation = 64 << 10;
+    private const int MaxParts = 10_000;
     private const int Md5Digits = 32;
 
     private static readonly SearchValues<char> Hex = SearchValues.Create("0123456789abcdefABCDEF");
@@ -25,18 +25,18 @@ internal static class RequestChecks
         {
             if (upload.FileSize is < 1 or > NarInfo.MaxNarSize)
                 throw Bad($"fileSize of the upload '{upload.Upload}' is {upload.FileSize}: 1 to {NarInfo.MaxNarSize} is wanted.");
-            if (upload.Md5.Count > MostParts || upload.Md5.Any(m => m.Length != Md5Digits || m.AsSpan().ContainsAnyExcept(Hex)))
+            if (upload.Md5.Count > MaxParts || upload.Md5.Any(m => m.Length != Md5Digits || m.AsSpan().ContainsAnyExcept(Hex)))
                 throw Bad(
-                    $"md5 of the upload '{upload.Upload}' is not a list of at most {MostParts} MD5s of {Md5Digits} hexadecimal digits.");
+                    $"md5 of the upload '{upload.Upload}' is not a list of at most {MaxParts} MD5s of {Md5Digits} hexadecimal digits.");
         }
 
         foreach (var listing in report.Listings)
-            CheckFrames($"The listing of {listing.Path}", listing.Content, MostListing);
+            CheckFrames($"The listing of {listing.Path}", listing.Content, MaxListing);
         foreach (var log in report.Logs)
         {
             if (!log.Drv.IsDerivation)
                 throw Bad($"{log.Drv} has no build log: only a derivation, whose name ends with .drv, has one.");
-            CheckFrames($"The log of {log.Drv}", log.Content, MostLog);
+            CheckFrames($"The log of {log.Drv}", log.Content, MaxLog);
         }
 
         foreach (var realisation in report.Realisations)
@@ -60,9 +60,9 @@ internal static class RequestChecks
 
     private static void CheckRealisation(RealisationContent realisation)
     {
-        if (Encoding.UTF8.GetByteCount(realisation.Content) is > MostRealisation and var length)
+        if (Encoding.UTF8.GetByteCount(realisation.Content) is > MaxRealisation and var length)
             throw new CacheProblemException(ProblemKind.TooLarge,
-                $"The realisation {realisation.Id} has {length} bytes; at most {MostRealisation} are taken.");
+                $"The realisation {realisation.Id} has {length} bytes; at most {MaxRealisation} are taken.");
         try
         {
             using var json = JsonDocument.Parse(realisation.Content);

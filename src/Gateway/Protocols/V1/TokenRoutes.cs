@@ -20,8 +20,8 @@ internal static class TokenRoutes
                     .CreateAsync(Cache(cache), body.Value, http.RequestAborted), StatusCodes.Status201Created))
             .Needs(Access.Admin).Answers<CreatedToken>(201, "Make a token; its secret is told only here").Fails(400, 404, 409);
 
-        group.MapGet("", async (string cache, string? revoked, CancellationToken cancel) =>
-                new JsonAnswer<TokenList>(await tokens.ListAsync(Cache(cache), Flag(nameof(revoked), revoked), cancel)))
+        group.MapGet("", async (string cache, string? revoked, CancellationToken cancellationToken) =>
+                new JsonAnswer<TokenList>(await tokens.ListAsync(Cache(cache), Flag(nameof(revoked), revoked), cancellationToken)))
             .Needs(Access.Admin).Answers<TokenList>(200, "All tokens, by name").Fails(400, 404);
 
         group.MapDelete("/{token}", async (string cache, string token, HttpContext http) =>

@@ -19,9 +19,10 @@ internal static class WithdrawalRoutes
         var withdrawals = parts.Withdrawals;
         var group = app.MapGroup("/v1/caches/{cache}").WithTags("withdrawals");
 
-        group.MapGet("/paths", async (string cache, string? by, string? since, string? after, string? limit, CancellationToken cancel) =>
+        group.MapGet("/paths", async (string cache, string? by, string? since, string? after, string? limit,
+            CancellationToken cancellationToken) =>
                 new JsonAnswer<PublishedPaths>(await withdrawals.ListPathsAsync(Cache(cache), By(by), Since(since), after,
-                    Limit(limit), cancel)))
+                    Limit(limit), cancellationToken)))
             .Needs(Access.Admin).Answers<PublishedPaths>(200, "What a publisher has published").Fails(400, 404);
 
         group.MapPost("/evictions", async (string cache, JsonBody<EvictRequest> body, HttpContext http) =>
@@ -37,8 +38,8 @@ internal static class WithdrawalRoutes
             .Needs(Access.Admin).Answers<Eviction>(200, "Take paths back, with all that refers to them; or tell what would go")
                 .Answers<Eviction>(202).Fails(400, 404, 409);
 
-        group.MapGet("/bars", async (string cache, string? lifted, CancellationToken cancel) =>
-                new JsonAnswer<BarList>(await withdrawals.ListBarsAsync(Cache(cache), Flag(nameof(lifted), lifted), cancel)))
+        group.MapGet("/bars", async (string cache, string? lifted, CancellationToken cancellationToken) =>
+                new JsonAnswer<BarList>(await withdrawals.ListBarsAsync(Cache(cache), Flag(nameof(lifted), lifted), cancellationToken)))
             .Needs(Access.Admin).Answers<BarList>(200, "Content that may not come back").Fails(400, 404);
 
         group.MapDelete("/bars/{bar}", async (string cache, string bar, HttpContext http) =>

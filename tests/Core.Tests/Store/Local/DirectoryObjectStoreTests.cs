@@ -318,8 +318,13 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
     };
 
     private DirectoryObjectStore Open(string scope = "default", byte secret = 1) => new(
-        new DirectoryOptions { Root = _root, PublicUrl = new Uri("http://127.0.0.1:5751/v1/caches/default/"),
-            UrlSecret = [.. Enumerable.Repeat(secret, 32)], Scope = scope }, _clock);
+        new DirectoryOptions
+        {
+            Root = _root,
+            PublicUrl = new Uri("http://127.0.0.1:5751/v1/caches/default/"),
+            UrlSecret = [.. Enumerable.Repeat(secret, 32)],
+            Scope = scope
+        }, _clock);
 
     private void AssertNoTempFiles() => Assert.Empty(System.IO.Directory.EnumerateFileSystemEntries(Path.Combine(_root, ".tmp")));
 }

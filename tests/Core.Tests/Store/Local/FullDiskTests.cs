@@ -22,8 +22,12 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
         if (SmallDisk.MissingReason is not null)
             return;
         _disk = await SmallDisk.OnAsync(_folder.Path, 8);
-        _store = new DirectoryObjectStore(new DirectoryOptions { Root = _folder.Path, PublicUrl = new Uri("http://cache"),
-            UrlSecret = new byte[32] });
+        _store = new DirectoryObjectStore(new DirectoryOptions
+        {
+            Root = _folder.Path,
+            PublicUrl = new Uri("http://cache"),
+            UrlSecret = new byte[32]
+        });
         await _store.PutAsync(ObjectKey.Parse("nar/there"), new byte[10], Text, Fence, None);
     }
 

@@ -167,7 +167,7 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         {
             using var bytes = new MemoryStream();
             var stat = await other.GetObjectAsync(new GetObjectArgs().WithBucket(_options.Bucket).WithObject(item.Key)
-                .WithCallbackStream((body, cancel) => body.CopyToAsync(bytes, cancel)));
+                .WithCallbackStream((body, cancellationToken) => body.CopyToAsync(bytes, cancellationToken)));
             Assert.Equal((bytes.Length, (ulong)bytes.Length), (stat.Size, item.Size));
             seen.Add(item.Key[(_options.Prefix.Length + 1)..], bytes.ToArray());
         }

@@ -56,8 +56,11 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
     public async Task A_bucket_with_versions_is_tried_as_it_is_and_no_URL_works_twice_in_it()
     {
         using var client = _server.CreateClient();
-        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest { BucketName = _bucket,
-            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled } });
+        await client.PutBucketVersioningAsync(new PutBucketVersioningRequest
+        {
+            BucketName = _bucket,
+            VersioningConfig = new S3BucketVersioningConfig { Status = VersionStatus.Enabled }
+        });
         using var store = Open();
 
         var traits = await store.ProbeAsync(default);
@@ -333,6 +336,12 @@ public sealed class S3StoreProbeTests : IAsyncLifetime, IAsyncDisposable
 
     private S3ObjectStore Open(Uri? endpoint = null) => new(Options(endpoint ?? _server.Endpoint));
 
-    private S3Options Options(Uri endpoint) => new() { Endpoint = endpoint, Region = _server.Region, AccessKey = _server.AccessKey,
-        SecretKey = _server.SecretKey, Bucket = _bucket };
+    private S3Options Options(Uri endpoint) => new()
+    {
+        Endpoint = endpoint,
+        Region = _server.Region,
+        AccessKey = _server.AccessKey,
+        SecretKey = _server.SecretKey,
+        Bucket = _bucket
+    };
 }

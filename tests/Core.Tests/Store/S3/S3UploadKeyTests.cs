@@ -212,8 +212,11 @@ public sealed class S3UploadKeyTests : IAsyncLifetime
 
     private async Task<int> SendAsync(HttpMethod method, Uri url, IReadOnlyDictionary<string, string> headers)
     {
-        using var request = new HttpRequestMessage(method, url) { Content = method != HttpMethod.Put ? null
-            : new ByteArrayContent(headers.ContainsKey("x-amz-copy-source") ? [] : _body) };
+        using var request = new HttpRequestMessage(method, url)
+        {
+            Content = method != HttpMethod.Put ? null
+            : new ByteArrayContent(headers.ContainsKey("x-amz-copy-source") ? [] : _body)
+        };
         foreach (var (name, value) in headers)
         {
             if (!request.Headers.TryAddWithoutValidation(name, value))

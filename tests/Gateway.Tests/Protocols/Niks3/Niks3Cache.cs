@@ -82,8 +82,12 @@ internal sealed class Niks3Cache : IAsyncDisposable
                 ConnectionString = _database,
                 Store = Through(store),
                 SigningKeys = [Key],
-                Pushes = new PushOptions { CommitLease = TimeSpan.FromSeconds(1), Fence = TimeSpan.FromSeconds(2),
-                    FenceMargin = TimeSpan.FromSeconds(1) },
+                Pushes = new PushOptions
+                {
+                    CommitLease = TimeSpan.FromSeconds(1),
+                    Fence = TimeSpan.FromSeconds(2),
+                    FenceMargin = TimeSpan.FromSeconds(1)
+                },
                 Housekeeping = false,
             },
             NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);

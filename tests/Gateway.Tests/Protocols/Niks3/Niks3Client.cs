@@ -59,8 +59,12 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
                 path.Realisation is null ? null : Item(path.Realisation, "realisation"),
             ];
         });
-        return new JsonObject { ["closure"] = root.NarInfoKey, ["objects"] = new JsonArray([.. objects.Where(o => o is not null)]),
-            ["verify_s3"] = verify };
+        return new JsonObject
+        {
+            ["closure"] = root.NarInfoKey,
+            ["objects"] = new JsonArray([.. objects.Where(o => o is not null)]),
+            ["verify_s3"] = verify
+        };
 
         static JsonObject Item(string key, string type, params string[] references) =>
             new() { ["key"] = key, ["type"] = type, ["refs"] = new JsonArray([.. references.Select(r => (JsonNode)r)]) };
@@ -220,7 +224,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
     {
         var urls = servers();
         using var request = new HttpRequestMessage(method,
-            new Uri(urls[_requests++ % urls.Count], $"{prefix}/{path}")) { Content = content };
+            new Uri(urls[_requests++ % urls.Count], $"{prefix}/{path}"))
+        { Content = content };
         request.Headers.Authorization = new("Bearer", bearer ?? token);
         return await http.SendAsync(request);
     }

@@ -90,8 +90,16 @@ public class Niks3GcTests
         Assert.Equal(HttpStatusCode.NotFound,
             (await Niks3Client.ErrorAsync(await SendAsync(gateway, HttpMethod.Get, "/api/gc/status"))).Status);
         gateway.Collection.OnStatus = () =>
-            new GcStatus { Last = Run(new GcRequest { OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 1 }) with { State = state,
-            Phase = "deleting", Finished = DateTimeOffset.UnixEpoch, ObjectsMarkedForDeletion = 7 } };
+            new GcStatus
+            {
+                Last = Run(new GcRequest { OlderThanSeconds = 1, FailedUploadsOlderThanSeconds = 1 }) with
+                {
+                    State = state,
+                    Phase = "deleting",
+                    Finished = DateTimeOffset.UnixEpoch,
+                    ObjectsMarkedForDeletion = 7
+                }
+            };
 
         var status = await Niks3Client.JsonAsync(await SendAsync(gateway, HttpMethod.Get, "/c/default/api/gc/status"));
 

@@ -286,8 +286,12 @@ public abstract class Niks3PushTests(bool onS3)
         var drv = TestPath.New("gone.drv");
         var root = TestPath.Make("root");
         var body = Niks3Client.CreateBody(root);
-        body["objects"]!.AsArray().Add(new System.Text.Json.Nodes.JsonObject { ["key"] = $"log/{drv.BaseName}", ["type"] = "build_log",
-            ["refs"] = new System.Text.Json.Nodes.JsonArray() });
+        body["objects"]!.AsArray().Add(new System.Text.Json.Nodes.JsonObject
+        {
+            ["key"] = $"log/{drv.BaseName}",
+            ["type"] = "build_log",
+            ["refs"] = new System.Text.Json.Nodes.JsonArray()
+        });
         var answer = await Niks3Client.JsonAsync(await client.PostAsync("api/pending_closures", body));
         var pending = answer["pending_objects"]!.AsObject().ToDictionary(p => p.Key, p => p.Value!);
         Assert.Equal(HttpStatusCode.OK, await client.PutAsync(pending[$"log/{drv.BaseName}"], "plain\n"u8.ToArray(), "text/plain", null));

@@ -90,8 +90,11 @@ public class Niks3RouteTests
         var (ids, pending) = await client.CreateAsync(app);
         await client.UploadAsync(pending, app);
 
-        var begin = new BeginPush { Roots = [app.Path.Hash],
-            Paths = [new PathDeclaration { Path = app.Path, NarHash = app.NarHash, NarSize = app.Nar.Length }] };
+        var begin = new BeginPush
+        {
+            Roots = [app.Path.Hash],
+            Paths = [new PathDeclaration { Path = app.Path, NarHash = app.NarHash, NarSize = app.Nar.Length }]
+        };
         var opened = await cache.Core.Pushes.BeginAsync(CacheName.Default, begin, OperationId.New(), CancellationToken.None);
         Assert.True(PushId.TryParse(opened.Id, out var push));
         Assert.Equal(PathState.Stored, Assert.Single(opened.Missing).State);
@@ -220,8 +223,12 @@ public class Niks3RouteTests
 
         foreach (var (part, etag) in new[] { (1, new string('a', 201)), (1, "a\0b"), (1, "a b") })
         {
-            var request = new JsonObject { ["object_key"] = app.NarKey, ["upload_id"] = "1",
-                ["parts"] = new JsonArray(new JsonObject { ["part_number"] = part, ["etag"] = etag }) };
+            var request = new JsonObject
+            {
+                ["object_key"] = app.NarKey,
+                ["upload_id"] = "1",
+                ["parts"] = new JsonArray(new JsonObject { ["part_number"] = part, ["etag"] = etag })
+            };
             Assert.Equal(HttpStatusCode.BadRequest,
                 (await Niks3Client.ErrorAsync(await client.PostAsync("api/multipart/complete", request))).Status);
         }

@@ -15,48 +15,53 @@ internal sealed class StallingStore(IObjectStore inner) : IObjectStore
     public bool IsLocal => inner.IsLocal;
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
-        CancellationToken cancel)
+        CancellationToken cancellationToken)
     {
         if (Stalls && key.ToString().EndsWith(Suffix, StringComparison.Ordinal))
         {
             Stalled.TrySetResult();
-            await Task.Delay(Timeout.Infinite, cancel);
+            await Task.Delay(Timeout.Infinite, cancellationToken);
         }
 
-        return await inner.PutAsync(key, body, headers, fence, cancel);
+        return await inner.PutAsync(key, body, headers, fence, cancellationToken);
     }
 
-    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancel) => inner.HeadAsync(key, cancel);
+    public Task<ObjectInfo?> HeadAsync(ObjectKey key, CancellationToken cancellationToken) => inner.HeadAsync(key, cancellationToken);
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancel) => inner.GetAsync(key, range, cancel);
+    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
+        inner.GetAsync(key, range, cancellationToken);
 
-    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => inner.ListAsync(prefix, cancel);
+    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancellationToken) =>
+        inner.ListAsync(prefix, cancellationToken);
 
-    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence, CancellationToken cancel) =>
-        inner.DeleteAsync(keys, fence, cancel);
+    public Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
+        CancellationToken cancellationToken) =>
+        inner.DeleteAsync(keys, fence, cancellationToken);
 
-    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancel) => inner.SyncAsync(keys, cancel);
+    public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => inner.SyncAsync(keys, cancellationToken);
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => inner.SignPut(key, maxSize, life);
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancel) =>
-        inner.BeginMultipartAsync(key, partSize, cancel);
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
+        inner.BeginMultipartAsync(key, partSize, cancellationToken);
 
-    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancel) => inner.PutNewAsync(key, body, cancel);
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        inner.PutNewAsync(key, body, cancellationToken);
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
-        CancellationToken cancel) =>
-        inner.PutPartAsync(key, uploadId, partSize, number, body, cancel);
+        CancellationToken cancellationToken) =>
+        inner.PutPartAsync(key, uploadId, partSize, number, body, cancellationToken);
 
     public IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life) =>
         inner.SignParts(key, uploadId, partSize, first, count, life);
 
     public Task<bool> CompleteMultipartAsync(ObjectKey key, string uploadId, long size, IReadOnlyList<string> partMd5,
-        CancellationToken cancel) =>
-        inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancel);
+        CancellationToken cancellationToken) =>
+        inner.CompleteMultipartAsync(key, uploadId, size, partMd5, cancellationToken);
 
-    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancel) =>
-        inner.AbortMultipartAsync(key, uploadId, cancel);
+    public Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken) =>
+        inner.AbortMultipartAsync(key, uploadId, cancellationToken);
 
-    public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancel) => inner.ListMultipartAsync(cancel);
+    public IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancellationToken) =>
+        inner.ListMultipartAsync(cancellationToken);
 }

@@ -43,8 +43,11 @@ internal sealed record TestPath(StorePath Path, byte[] Nar, IReadOnlyList<TestPa
     public TestPath BuiltWith(string log) => this with { Deriver = New(Path.Name + ".drv"), Log = log };
 
     public TestPath Realised() =>
-        this with { Realisation =
-        $"realisations/sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.BaseName)))}!out.doi" };
+        this with
+        {
+            Realisation =
+        $"realisations/sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Path.BaseName)))}!out.doi"
+        };
 
     /// <summary>Itself and all that it needs.</summary>
     public IEnumerable<TestPath> Closure() => References.SelectMany(r => r.Closure()).Append(this).Distinct();

@@ -135,8 +135,11 @@ public sealed class TrapTests
         await using var server = await WriteServer.StartAsync();
         var builder = SecretKey.Generate("builder-1");
         var file = await NixFile.MakeAsync("hello");
-        var sent = file.Info with { Signatures = [builder.Sign(file.Info.Fingerprint()),
-            "test-1:" + Convert.ToBase64String(new byte[64])] };
+        var sent = file.Info with
+        {
+            Signatures = [builder.Sign(file.Info.Fingerprint()),
+            "test-1:" + Convert.ToBase64String(new byte[64])]
+        };
         await server.PutAsync(file.NarUrl, file.Body);
         Assert.Equal(HttpStatusCode.Created, (await server.PutAsync(file.InfoUrl, sent.Print())).StatusCode);
 

@@ -33,8 +33,11 @@ internal sealed class WriteServer : IAsyncDisposable
     private WriteServer(TempFolder folder, CacheCore core, WebApplication app, Uri url, IDisposable? store, List<string> log)
     {
         (_folder, Core, _app, Url, _store, Log) = (folder, core, app, url, store, log);
-        Client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { BaseAddress = new Uri(url,
-            "/c/default/") };
+        Client = new HttpClient(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
+        {
+            BaseAddress = new Uri(url,
+            "/c/default/")
+        };
     }
 
     public static SecretKey Key { get; } = SecretKey.Generate("test-1");
@@ -80,8 +83,11 @@ internal sealed class WriteServer : IAsyncDisposable
     public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, byte[]? body = null, string? password = Writer,
         params (string Name, string Value)[] headers)
     {
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.RelativeOrAbsolute)) { Content = body is null ? null
-            : new ByteArrayContent(body) };
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.RelativeOrAbsolute))
+        {
+            Content = body is null ? null
+            : new ByteArrayContent(body)
+        };
         if (password is not null)
             request.Headers.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{password}")));
         foreach (var (name, value) in headers)
@@ -190,7 +196,7 @@ internal sealed class WriteServer : IAsyncDisposable
     {
         public bool IsKnown(string secret) => false;
 
-        public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancel) => ValueTask.FromResult(secret switch
+        public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken) => ValueTask.FromResult(secret switch
         {
             null => Credential.Anonymous(privateReads),
             Writer => new Credential("writer", Scopes.Push),

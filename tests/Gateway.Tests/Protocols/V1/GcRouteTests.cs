@@ -13,8 +13,12 @@ public class GcRouteTests
 
     private static readonly (string, string) Login = ("Authorization", $"Bearer {TestGateway.Token}");
 
-    private static readonly FsckFinding Finding = new() { Kind = FsckKind.MissingObject, Key = $"{Hash}.narinfo",
-        Detail = "It is \"not\" there." };
+    private static readonly FsckFinding Finding = new()
+    {
+        Kind = FsckKind.MissingObject,
+        Key = $"{Hash}.narinfo",
+        Detail = "It is \"not\" there."
+    };
 
     [Fact]
     public async Task A_run_is_started_with_what_the_request_says_and_answered_202_with_its_place()

@@ -70,8 +70,11 @@ public class WithdrawalRouteTests
 
     private static async Task<HttpResponseMessage> PostAsync(TestGateway gateway, string json)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/evictions") { Content = new StringContent(json,
-            System.Text.Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/caches/default/evictions")
+        {
+            Content = new StringContent(json,
+            System.Text.Encoding.UTF8, "application/json")
+        };
         request.Headers.Add("Authorization", $"Bearer {TestGateway.Token}");
         request.Headers.Add("Idempotency-Key", "k1");
         return await gateway.Client.SendAsync(request);

@@ -35,8 +35,13 @@ internal sealed class Niks3Push : IPush
             string[] references = [.. path.References.Select(r => r.NarInfoKey), NarKey(path), path.ListingKey, .. path.Realisation is null
                 ? Array.Empty<string>() : [RealisationKey(path)]];
             objects[path.NarInfoKey] = Item(path.NarInfoKey, "narinfo", references);
-            objects[NarKey(path)] = new JsonObject { ["key"] = NarKey(path), ["type"] = "nar", ["refs"] = new JsonArray(),
-                ["nar_size"] = path.NarSize };
+            objects[NarKey(path)] = new JsonObject
+            {
+                ["key"] = NarKey(path),
+                ["type"] = "nar",
+                ["refs"] = new JsonArray(),
+                ["nar_size"] = path.NarSize
+            };
             objects[path.ListingKey] = Item(path.ListingKey, "listing");
             if (path.Log is not null)
                 objects[LogKey(path)] = Item(LogKey(path), "build_log");
@@ -107,39 +112,39 @@ internal sealed class Niks3Push : IPush
 
     public static Task<Answer> SendSignAsync(Publisher who, string id, IEnumerable<TrustPath> paths) =>
         who.PostAsync($"/api/pending_closures/{id}/sign", new JsonObject
-    {
-        ["narinfos"] = new JsonObject(paths.Select(p => KeyValuePair.Create<string, JsonNode?>(p.NarInfoKey, new JsonObject
         {
-            ["store_path"] = p.Path.ToString(),
-            ["url"] = NarKey(p),
-            ["compression"] = "zstd",
-            ["nar_hash"] = p.NarHash.ToNix32String(),
-            ["nar_size"] = p.NarSize,
-            ["references"] = new JsonArray([.. p.References.Select(r => (JsonNode)r.Path.ToString())]),
-            ["deriver"] = p.Deriver?.ToString(),
-            ["signatures"] = new JsonArray([.. p.Signatures.Select(s => (JsonNode)s)]),
-            ["ca"] = p.Ca,
-        }))),
-    });
+            ["narinfos"] = new JsonObject(paths.Select(p => KeyValuePair.Create<string, JsonNode?>(p.NarInfoKey, new JsonObject
+            {
+                ["store_path"] = p.Path.ToString(),
+                ["url"] = NarKey(p),
+                ["compression"] = "zstd",
+                ["nar_hash"] = p.NarHash.ToNix32String(),
+                ["nar_size"] = p.NarSize,
+                ["references"] = new JsonArray([.. p.References.Select(r => (JsonNode)r.Path.ToString())]),
+                ["deriver"] = p.Deriver?.ToString(),
+                ["signatures"] = new JsonArray([.. p.Signatures.Select(s => (JsonNode)s)]),
+                ["ca"] = p.Ca,
+            }))),
+        });
 
     public static Task<Answer> SendCompleteAsync(Publisher who, string push) => who.PostAsync($"/api/pending_closures/{push}/complete");
 
     public static Task<Answer> MorePartsAsync(Publisher who, TrustPath path, string upload) =>
         who.PostAsync("/api/multipart/request-parts", new JsonObject
-    {
-        ["object_key"] = NarKey(path),
-        ["upload_id"] = upload,
-        ["start_part_number"] = 1,
-        ["num_parts"] = 1,
-    });
+        {
+            ["object_key"] = NarKey(path),
+            ["upload_id"] = upload,
+            ["start_part_number"] = 1,
+            ["num_parts"] = 1,
+        });
 
     public static Task<Answer> CompleteUploadAsync(Publisher who, TrustPath path, string upload, IEnumerable<string> etags) =>
         who.PostAsync("/api/multipart/complete", new JsonObject
-    {
-        ["object_key"] = NarKey(path),
-        ["upload_id"] = upload,
-        ["parts"] = new JsonArray([.. etags.Select((e, i) => (JsonNode)new JsonObject { ["part_number"] = i + 1, ["etag"] = e })]),
-    });
+        {
+            ["object_key"] = NarKey(path),
+            ["upload_id"] = upload,
+            ["parts"] = new JsonArray([.. etags.Select((e, i) => (JsonNode)new JsonObject { ["part_number"] = i + 1, ["etag"] = e })]),
+        });
 
     private static string LogKey(TrustPath path) => $"log/{path.LogDrv!.Value.BaseName}";
 

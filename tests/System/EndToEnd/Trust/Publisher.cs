@@ -33,8 +33,11 @@ internal sealed class RefusedException(Answer answer) : Exception(answer.ToStrin
 internal sealed class Publisher(string id, Uri url, string? secret, HttpMessageHandler? handler = null) : IDisposable
 {
     // Longer than any honest answer takes; who waits for one that never comes gives up.
-    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false }) { Timeout =
-        TimeSpan.FromSeconds(30) };
+    private readonly HttpClient _http = new(handler ?? new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
+    {
+        Timeout =
+        TimeSpan.FromSeconds(30)
+    };
 
     public string Id { get; } = id;
 

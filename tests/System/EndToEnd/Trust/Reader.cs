@@ -9,8 +9,8 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 /// <summary>A machine that reads from the cache: what it gets, and whether that is good for anything.</summary>
 internal sealed partial class Reader(Publisher http, string publicKey)
 {
-    private const int MostBytes = 64 << 20;
-    private const int MostNarInfo = 64 << 10;
+    private const int MaxBytes = 64 << 20;
+    private const int MaxNarInfo = 64 << 10;
     private readonly PublicKey _key = PublicKey.Parse(publicKey);
 
     /// <summary>Null: it is not there.</summary>
@@ -51,7 +51,7 @@ internal sealed partial class Reader(Publisher http, string publicKey)
     {
         Assert.True(info.Verify(_key), $"its signature is of something else:\n{info}");
         var file = (await http.GetAsync($"/{info.Url}")).OrThrow().Body;
-        var nar = Zstd.Decompress(file, MostBytes);
+        var nar = Zstd.Decompress(file, MaxBytes);
         Assert.Equal((info.NarHash, info.NarSize, info.FileSize ?? file.Length), (Sha256Hash.Compute(nar), nar.Length, file.Length));
     }
 
@@ -76,7 +76,7 @@ internal sealed partial class Reader(Publisher http, string publicKey)
 
     private static void AssertCanonical(string text)
     {
-        Assert.InRange(text.Length, 1, MostNarInfo);
+        Assert.InRange(text.Length, 1, MaxNarInfo);
         var lines = text.TrimEnd('\n').Split('\n');
         Assert.All(lines, line => Assert.Matches(CanonicalLine(), line));
         Assert.Equal(lines.Length, lines.DistinctBy(l => l.StartsWith("Sig:", StringComparison.Ordinal) ? l

@@ -13,7 +13,7 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 /// <summary>The rest of M and L: URLs, revocation, private caches, browsers, and requests that no client sends.</summary>
 public sealed partial class TrustTests
 {
-    private static readonly TimeSpan LongestUrl = TimeSpan.FromMinutes(15);
+    private static readonly TimeSpan MaxUrl = TimeSpan.FromMinutes(15);
 
     [Theory]
     [OnFolder]
@@ -30,7 +30,7 @@ public sealed partial class TrustTests
         var life = store == StoreKind.Bucket
             ? TimeSpan.FromSeconds(int.Parse(url["X-Amz-Expires"]!, CultureInfo.InvariantCulture))
             : DateTimeOffset.FromUnixTimeSeconds(long.Parse(url["expires"]!, CultureInfo.InvariantCulture)) - now;
-        Assert.InRange(life, TimeSpan.FromMinutes(1), LongestUrl + TimeSpan.FromSeconds(2));
+        Assert.InRange(life, TimeSpan.FromMinutes(1), MaxUrl + TimeSpan.FromSeconds(2));
     }
 
     [Theory]
@@ -217,14 +217,22 @@ public sealed partial class TrustTests
 
         foreach (var (list, mebibytes) in (IEnumerable<(string, int)>)[("listings", 16), ("logs", 32)])
         {
-            var item = new JsonObject { ["path"] = path.Path.Hash.ToString(), ["drv"] = path.Deriver!.Value.BaseName,
-                ["content"] = Convert.ToBase64String(new byte[(mebibytes << 20) + 1]) };
+            var item = new JsonObject
+            {
+                ["path"] = path.Path.Hash.ToString(),
+                ["drv"] = path.Deriver!.Value.BaseName,
+                ["content"] = Convert.ToBase64String(new byte[(mebibytes << 20) + 1])
+            };
             Assert.Equal(HttpStatusCode.RequestEntityTooLarge,
                 (await V1Push.SendReportAsync(M, push.Id, new JsonObject { [list] = new JsonArray(item) })).Status);
         }
 
-        var realisation = new JsonObject { ["id"] = path.Realisation, ["path"] = path.Path.Hash.ToString(),
-            ["content"] = $"{{\"outPath\":\"{path.Path.BaseName}\",\"x\":\"{new string('x', 64 << 10)}\"}}" };
+        var realisation = new JsonObject
+        {
+            ["id"] = path.Realisation,
+            ["path"] = path.Path.Hash.ToString(),
+            ["content"] = $"{{\"outPath\":\"{path.Path.BaseName}\",\"x\":\"{new string('x', 64 << 10)}\"}}"
+        };
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge,
             (await V1Push.SendReportAsync(M, push.Id, new JsonObject { ["realisations"] = new JsonArray(realisation) })).Status);
     }

@@ -12,7 +12,7 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 public sealed partial class TrustTests
 {
     private const int AtOnce = 40;
-    private const long MostMemory = 600L << 20;
+    private const long MaxMemory = 600L << 20;
     private const int WideWindow = 27;
     private const int NixWindow = 23;
 
@@ -64,7 +64,8 @@ public sealed partial class TrustTests
         await using var server = await TrustServer.StartAsync(store);
         var M = await server.PublisherAsync("push");
         var path = TrustPath.Make("own")
-            .BuiltWith("log") with { PackedLog = ZstdBomb.Make("log"u8, (byte)' ', 31, WideWindow, isWhole: true) };
+            .BuiltWith("log") with
+        { PackedLog = ZstdBomb.Make("log"u8, (byte)' ', 31, WideWindow, isWhole: true) };
         await Pushing.TryAsync(() => M.PushAsync(m, path));
 
         // As far as the log goes they read, and then no more.
@@ -153,10 +154,10 @@ public sealed partial class TrustTests
             {
                 var now = server.Process.ProcessorTicks;
                 (ticks, still) = (now, now == ticks ? still + 1 : 0);
-                return server.Process.Memory > MostMemory || (mebibytes == 0 && requests.All(r => r.IsAnswered))
+                return server.Process.Memory > MaxMemory || (mebibytes == 0 && requests.All(r => r.IsAnswered))
                     || (reading.IsCompleted && still >= 5);
             });
-            Assert.InRange(server.Process.PeakMemory, 0, MostMemory);
+            Assert.InRange(server.Process.PeakMemory, 0, MaxMemory);
         }
         finally
         {

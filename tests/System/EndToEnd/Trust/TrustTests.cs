@@ -20,8 +20,11 @@ public sealed partial class TrustTests(TrustServers servers) : IClassFixture<Tru
         var server = await servers.On(store);
         var D = await server.PublisherAsync("push", "pin");
         var path = TrustPath.Make("dependency");
-        var root = TrustPath.Make("root", path).BuiltWith("built\n") with { Realisation = RealisationId(),
-            Signatures = [Signature("own-1")] };
+        var root = TrustPath.Make("root", path).BuiltWith("built\n") with
+        {
+            Realisation = RealisationId(),
+            Signatures = [Signature("own-1")]
+        };
         await D.PushAsync(v, path);
 
         await D.PushAsync(v, root);

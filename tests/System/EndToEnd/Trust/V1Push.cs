@@ -188,8 +188,11 @@ internal sealed class V1Push : IPush
         who.PostAsync($"{Cache}/pushes/{push}/uploaded", report);
 
     public static Task<Answer> WaitAsync(Publisher who, string push, IEnumerable<string> paths, int seconds = 2) =>
-        who.PostAsync($"{Cache}/pushes/{push}/wait", new JsonObject { ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]),
-            ["timeoutSeconds"] = seconds });
+        who.PostAsync($"{Cache}/pushes/{push}/wait", new JsonObject
+        {
+            ["paths"] = new JsonArray([.. paths.Select(p => (JsonNode)p)]),
+            ["timeoutSeconds"] = seconds
+        });
 
     public static Task<Answer> UrlsAsync(Publisher who, string push, string upload) =>
         who.PostAsync($"{Cache}/pushes/{push}/uploads/{Uri.EscapeDataString(upload)}/urls",
