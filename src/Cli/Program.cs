@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.ComponentModel;
 using System.Runtime.InteropServices;
-using OrleansCache.Cli;
 using OrleansCache.Cli.Commands;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Terminal;
 
 StandardStreams.Guard();

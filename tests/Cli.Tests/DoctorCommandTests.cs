@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Commands;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Tests.Fake;
 using OrleansCache.Cli.Tests.Surroundings;

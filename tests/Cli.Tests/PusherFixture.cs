@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Cli.Tests.Fake;
 using Xunit;
 

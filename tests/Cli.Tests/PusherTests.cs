@@ -1,4 +1,6 @@
 using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Common;
+using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Tests.Fake;

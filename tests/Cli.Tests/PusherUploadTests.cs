@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Common;
 using Xunit;
 
 namespace OrleansCache.Cli.Tests;

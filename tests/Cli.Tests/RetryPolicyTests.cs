@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using Xunit;
 

@@ -1,3 +1,4 @@
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Settings;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using OrleansCache.Cli.Common;
 using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;

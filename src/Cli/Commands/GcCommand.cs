@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Terminal;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using OrleansCache.Cli.Common;
 using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Push;
 using OrleansCache.Cli.Settings;

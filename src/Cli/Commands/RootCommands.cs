@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Settings;
 
 namespace OrleansCache.Cli.Commands;

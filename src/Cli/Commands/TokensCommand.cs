@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Settings;
 using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;

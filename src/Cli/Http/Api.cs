@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Common;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

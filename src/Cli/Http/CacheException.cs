@@ -1,4 +1,5 @@
 using System.Net;
+using OrleansCache.Cli.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Http;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Authentication;
+using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Http;
 

@@ -1,5 +1,4 @@
 using System.Net;
-using OrleansCache.Cli.Push;
 
 namespace OrleansCache.Cli.Http;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.RegularExpressions;
-using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Http;
 

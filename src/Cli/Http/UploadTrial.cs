@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Common;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

@@ -1,3 +1,4 @@
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

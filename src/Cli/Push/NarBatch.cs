@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using OrleansCache.Cli.Http;
 using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Push;

@@ -1,3 +1,4 @@
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;

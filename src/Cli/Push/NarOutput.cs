@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using OrleansCache.Cli.Http;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

@@ -1,4 +1,6 @@
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

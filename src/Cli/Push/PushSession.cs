@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Store;
+using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 

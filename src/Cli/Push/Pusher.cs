@@ -1,4 +1,6 @@
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
+using OrleansCache.Cli.Terminal;
 
 namespace OrleansCache.Cli.Push;
 

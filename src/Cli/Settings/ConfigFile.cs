@@ -1,3 +1,4 @@
+using OrleansCache.Cli.Common;
 namespace OrleansCache.Cli.Settings;
 
 /// <summary>

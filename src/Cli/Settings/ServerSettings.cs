@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Settings;
 

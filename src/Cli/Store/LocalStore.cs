@@ -1,3 +1,4 @@
+using OrleansCache.Cli.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Store;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OrleansCache.Cli.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;

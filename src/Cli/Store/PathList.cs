@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Terminal;
 using OrleansCache.Nix;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using OrleansCache.Cli.Push;
+using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Terminal;
 

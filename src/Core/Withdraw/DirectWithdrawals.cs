@@ -111,8 +111,12 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
                 "was. Nothing was done.", unknown);
         var selected = await catalog.SelectAsync(id, request, cancellationToken);
         if (selected.Count == 0)
+        {
+            var period = request.Since is { } since ? $" since {since:u}" : "";
             throw new CacheProblemException(ProblemKind.UnknownPath,
-                $"Nothing in the cache '{cache}' was published by '{request.By}'{(request.Since is { } since ? $" since {since:u}" : "")}.");
+                $"Nothing in the cache '{cache}' was published by '{request.By}'{period}.");
+        }
+
         // Who has the same bytes goes with it.
         var known = selected.Select(s => s.Id).ToHashSet();
         var users = await catalog.UsersAsync(id, await catalog.ObjectsAsync(known, cancellationToken), cancellationToken);

@@ -1,4 +1,5 @@
 using System.Net;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Tests.Fake;
 using OrleansCache.Testing;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrleansCache.Cli.Commands;
+using OrleansCache.Cli.Common;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 using Xunit;

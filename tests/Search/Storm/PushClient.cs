@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
-using OrleansCache.Cli;
+using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;

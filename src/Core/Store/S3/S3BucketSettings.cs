@@ -25,8 +25,9 @@ internal sealed class S3BucketSettings(AmazonS3Client client, string bucket)
         {
             return await ask();
         }
-        catch (Exception e) when (e
-            is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested
+            && e is AmazonServiceException or AmazonClientException or HttpRequestException or ObjectStoreException
+                or OperationCanceledException)
         {
             return false;
         }

@@ -81,7 +81,8 @@ internal static class NixCopyRoutes
     }
 
     private static bool IsOutage(Exception e) =>
-        e is CacheProblemException { Kind: ProblemKind.Unavailable } or ObjectStoreException or Npgsql.NpgsqlException or TimeoutException or OperationCanceledException;
+        e is CacheProblemException { Kind: ProblemKind.Unavailable } or ObjectStoreException or Npgsql.NpgsqlException or TimeoutException
+            or OperationCanceledException;
 
     private static async Task NarAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {

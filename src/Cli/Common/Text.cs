@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace OrleansCache.Cli;
+namespace OrleansCache.Cli.Common;
 
 /// <summary>Numbers as a person reads them.</summary>
 internal static class Text

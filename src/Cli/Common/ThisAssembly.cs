@@ -1,4 +1,4 @@
-namespace OrleansCache.Cli;
+namespace OrleansCache.Cli.Common;
 
 internal static class ThisAssembly
 {

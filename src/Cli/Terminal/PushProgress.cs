@@ -1,4 +1,4 @@
-namespace OrleansCache.Cli.Push;
+namespace OrleansCache.Cli.Terminal;
 
 /// <summary>What a push has done so far; many threads count, one looks.</summary>
 internal sealed class PushProgress

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using OrleansCache.Testing;
 using Xunit;
 
-namespace OrleansCache.Core.Tests.Catalog;
+namespace OrleansCache.Core.Tests.Sources;
 
 public sealed partial class SourceTests
 {

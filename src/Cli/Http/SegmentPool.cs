@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace OrleansCache.Cli.Push;
+namespace OrleansCache.Cli.Http;
 
 /// <summary>Buffers of one size that are used again and again: the compressed bytes of everything that is under way.</summary>
 internal sealed class SegmentPool

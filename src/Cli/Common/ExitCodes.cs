@@ -1,4 +1,4 @@
-namespace OrleansCache.Cli;
+namespace OrleansCache.Cli.Common;
 
 /// <summary>What the program exits with; documented in docs/cli.md and stable.</summary>
 internal static class ExitCodes
