@@ -10,6 +10,9 @@ public sealed class FolderTests(ITestOutputHelper output)
     private const int MaxColumns = 140;
     private const int MaxLines = 300;
 
+    // From the top.
+    private static readonly string[] Projects = ["Cli", "Gateway", "Silo", "Grains", "Core", "Contracts", "Nix"];
+
     // One thing each that does not come apart: a pipeline of three stages, a protocol of eight calls, the operations of a store.
     private static readonly string[] LongFiles =
     [
@@ -30,10 +33,11 @@ public sealed class FolderTests(ITestOutputHelper output)
         while (open.Find(f => !arrows.GetValueOrDefault(f, []).Any(open.Contains)) is { } next)
         {
             open.Remove(next);
-            rows.Add($"{next} -> {string.Join(", ", arrows.GetValueOrDefault(next, []).Select(to => Shown(next, to)).Distinct().Order(StringComparer.Ordinal))}");
+            var uses = string.Join(", ", arrows.GetValueOrDefault(next, []).Select(to => Shown(next, to)).Distinct().Order(StringComparer.Ordinal));
+            rows.Add(uses.Length == 0 ? next : $"{next} -> {uses}");
         }
 
-        rows.Reverse();
+        rows = [.. Enumerable.Reverse(rows).OrderBy(r => Array.IndexOf(Projects, ProjectOf(r)))];
         var graph = string.Join('\n', rows);
         output.WriteLine(graph);
         var circles = open.SelectMany(f => arrows[f].Where(open.Contains).Select(t => $"{f} -> {t}: " + string.Join(", ", Sources.Of().Uses
@@ -77,7 +81,7 @@ public sealed class FolderTests(ITestOutputHelper output)
         return project != ProjectOf(from) || to == project ? project : to[(project.Length + 1)..];
     }
 
-    private static string ProjectOf(string folder) => folder.Split('/')[0];
+    private static string ProjectOf(string folder) => folder.Split('/', ' ')[0];
 
     private static string FolderOf(string file) => Path.GetDirectoryName(file)!;
 }

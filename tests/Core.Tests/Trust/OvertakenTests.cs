@@ -5,7 +5,7 @@ using static OrleansCache.Core.Tests.Trust.Publishers;
 
 namespace OrleansCache.Core.Tests.Trust;
 
-/// <summary>Interleavings that tests/Model found: what changes between two steps of a push is told, or does not happen.</summary>
+/// <summary>Interleavings that tests/Search/Model found: what changes between two steps of a push is told, or does not happen.</summary>
 public sealed class OvertakenTests
 {
     private const string ForgetRoots = "delete from root";
