@@ -162,7 +162,7 @@ public sealed class LocalStoreTests : IDisposable
         Assert.False(File.Exists(folder["db/db.sqlite-wal"]));
         var doctor = await Surroundings.Client.ShellAsync($$"""
             chmod 755 {{folder}} {{folder}}/db; chmod 644 {{folder}}/db/*; mkdir {{folder}}/program; from=$(dirname "$CLIENT")
-            cp "$from"/orleans-cache* {{folder}}/program; cp "$from"/OrleansCache.{Nix,Protocol}.dll "$from"/System.CommandLine.dll {{folder}}/program 2>/dev/null; chmod -R a+rX {{folder}}/program
+            cp "$from"/orleans-cache* {{folder}}/program; cp "$from"/OrleansCache.{Nix,Contracts}.dll "$from"/System.CommandLine.dll {{folder}}/program 2>/dev/null; chmod -R a+rX {{folder}}/program
             [ $(id -u) != 0 ] || as="setpriv --reuid=65534 --regid=65534 --clear-groups"; [ $(id -u) = 0 ] || chmod 555 {{folder}}/db
             NIX_STATE_DIR={{folder}} $as {{folder}}/program/orleans-cache doctor --url http://127.0.0.1:9
             """);
