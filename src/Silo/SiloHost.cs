@@ -33,11 +33,12 @@ public sealed partial class SiloHost : IAsyncDisposable
     private volatile string? _failure;
     private volatile bool _hasTold;
 
-    private SiloHost(CacheSiloOptions options, ClusterEngine engine, Task<string> catalog, Action<ILoggingBuilder> logging, ILogger log)
+    private SiloHost(CacheSiloOptions options, ClusterEngine engine, Task begin, Task<string> catalog, Action<ILoggingBuilder> logging,
+        ILogger log)
     {
         (_options, _engine, _catalog, _logging, _log) = (options, engine, catalog, logging, log);
         _metrics = new SiloMetrics(() => _host?.Services.GetService<ISiloStatusOracle>());
-        _running = Task.Run(RunAsync);
+        _running = Task.Run(() => RunAsync(begin));
     }
 
     private bool HasJoined => _joined.Task.IsCompleted;
@@ -45,11 +46,12 @@ public sealed partial class SiloHost : IAsyncDisposable
     /// <summary>Starts it in the background.</summary>
     /// <param name="options">What silo it is.</param>
     /// <param name="engine">Serves the contracts through its grains from when it has joined.</param>
+    /// <param name="begin">Before this it does nothing.</param>
     /// <param name="catalog">The catalog's connection string, once its tables are there.</param>
     /// <param name="logging">Where the log goes.</param>
     /// <param name="log">Gets what the silo itself has to tell.</param>
-    public static SiloHost Start(CacheSiloOptions options, ClusterEngine engine, Task<string> catalog, Action<ILoggingBuilder> logging,
-        ILogger log) => new(options, engine, catalog, logging, log);
+    public static SiloHost Start(CacheSiloOptions options, ClusterEngine engine, Task begin, Task<string> catalog,
+        Action<ILoggingBuilder> logging, ILogger log) => new(options, engine, begin, catalog, logging, log);
 
     /// <summary>Returns when it is a member, or after a while all the same, which is told once.</summary>
     public async Task WaitUntilJoinedAsync(TimeSpan patience, CancellationToken cancellationToken)
@@ -83,9 +85,10 @@ public sealed partial class SiloHost : IAsyncDisposable
         _stopping.Dispose();
     }
 
-    private async Task RunAsync()
+    private async Task RunAsync(Task begin)
     {
         var stop = _stopping.Token;
+        await begin.WaitAsync(stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         while (!stop.IsCancellationRequested)
         {
             try

@@ -145,9 +145,13 @@ public class ClusterTests
         await using var alone = await SiloProcess.StartAsync("--postgres", tables.Catalog, "--gc-schedule", "* * * * *");
         await using var other = await SiloProcess.StartAsync("--postgres", tables.Catalog);
 
-        Assert.Single(alone.ListensOn());
-        Assert.Single(other.ListensOn());
-        Assert.Contains("orleans_cache_silo_status{status=\"active\"} 1", await other.GetAsync("/metrics"), StringComparison.Ordinal);
+        foreach (var server in (SiloProcess[])[alone, other])
+        {
+            await Eventually.BecomesTrueAsync(async () =>
+                (await server.GetAsync("/metrics")).Contains("orleans_cache_silo_status{status=\"active\"} 1", StringComparison.Ordinal));
+            Assert.Single(server.ListensOn());
+        }
+
         await Eventually.BecomesTrueAsync(async () => (await tables.Reminders.ReadRows(0, 0)).Reminders.Count == 1);
         using var dashboard = await alone.GetWithAsync(new AuthenticationHeaderValue("Bearer", alone.Token), "/dashboard/");
         Assert.Equal(HttpStatusCode.NotFound, dashboard.StatusCode);

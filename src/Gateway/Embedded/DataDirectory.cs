@@ -19,6 +19,9 @@ public sealed class DataDirectory : IDisposable
 
     public string PostgresFolder => Path.Combine(FullPath, "postgres");
 
+    /// <summary>A server before this one has made the database.</summary>
+    public bool HasDatabase => Directory.Exists(PostgresCluster.DataFolderOf(PostgresFolder));
+
     public string StoreFolder => Path.Combine(FullPath, "store");
 
     public string TokenFile => Path.Combine(FullPath, "token");

@@ -18,11 +18,13 @@ internal sealed class PostgresCluster(string folder)
 
     public string Folder { get; } = folder;
 
-    public string DataFolder { get; } = Path.Combine(folder, "data");
+    public string DataFolder { get; } = DataFolderOf(folder);
 
-    public PostgresProgram Program { get; } = PostgresProgram.For(Path.Combine(folder, "data"));
+    public static string DataFolderOf(string folder) => Path.Combine(folder, "data");
 
-    private PostgresUser? User { get; } = PostgresUser.For(Path.Combine(folder, "data"));
+    public PostgresProgram Program { get; } = PostgresProgram.For(DataFolderOf(folder));
+
+    private PostgresUser? User { get; } = PostgresUser.For(DataFolderOf(folder));
 
     /// <summary>Makes the cluster on first use. A crash in between leaves a folder that the next start throws away.</summary>
     public void EnsureCreated(string superuser)

@@ -35,12 +35,16 @@ internal static partial class Server
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
-        // 2. Database, store, core. Meanwhile the silo starts, which waits for the catalog's tables only, and the code of a push is
-        // compiled.
+        // 2. Database, store, core. Meanwhile the code of a push is compiled, and the silo starts, which waits for the catalog's tables
+        // only. A cluster of one would take the processor from the rest where no database is made: it starts when the server serves.
         var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
-        await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine, catalog.Task, logging =>
-            AddLog(logging, settings), loggers.CreateLogger("silo"));
+        var serving = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var isWantedFirst = settings.Silo is { ClusterId: not null } or { HasDashboard: true }
+            || (settings.Postgres is null && !data!.HasDatabase);
+        await using var silo = engine is null ? null : SiloHost.Start(settings.Silo!, engine,
+            isWantedFirst ? Task.CompletedTask : serving.Task, catalog.Task, logging => AddLog(logging, settings),
+            loggers.CreateLogger("silo"));
         var rehearsal = Protocols.V1.JsonWarmup.RunAsync();
         await using var postgres = settings.Postgres is null ? await EmbeddedPostgres.StartAsync(data!.PostgresFolder,
             loggers.CreateLogger("postgres"), cancellationToken) : null;
@@ -84,6 +88,7 @@ internal static partial class Server
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancellationToken);
         systemd.Ready($"Serving {publicUrl}");
+        serving.SetResult();
         await app.WaitForShutdownAsync(cancellationToken);
         if (app.Services.GetRequiredService<SchemaWatch>().IsOutdated)
             throw new StartupException(
