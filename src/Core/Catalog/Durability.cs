@@ -13,12 +13,12 @@ internal static class Durability
         select current_setting('fsync') = 'off', current_setting('synchronous_commit'), current_setting('synchronous_standby_names') = '', (select count(*) from pg_stat_replication)
         """,
         static _ => { },
-        static r => Judge(r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3)),
+        static r => Weigh(r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3)),
         cancellationToken);
 
     // An ordinary role sees how many standbys there are, not which of them are synchronous: the settings say whether commits wait for one
     // at all.
-    private static List<string> Judge(bool neverSyncs, string commit, bool waitsForNone, long standbys)
+    private static List<string> Weigh(bool neverSyncs, string commit, bool waitsForNone, long standbys)
     {
         var doubts = new List<string>();
         if (neverSyncs)

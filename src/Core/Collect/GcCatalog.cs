@@ -119,15 +119,15 @@ internal sealed class GcCatalog(CatalogDatabase database)
     public Task<int> CondemnObjectsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
         BatchAsync("gc_condemn_objects", cache, g, ids, cancellationToken);
 
-    public Task<int> DoomPathsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
-        BatchAsync("gc_doom_paths", cache, g, ids, cancellationToken);
+    public Task<int> SweepPathsAsync(int cache, long g, long[] ids, CancellationToken cancellationToken) =>
+        BatchAsync("gc_sweep_paths", cache, g, ids, cancellationToken);
 
-    /// <summary>Dooms objects; with a fence, takes them for their deletion in the same transaction.</summary>
-    public async Task<(List<DeletingObject> Doomed, long Bytes)> DoomObjectsAsync(int cache, long g, long[] ids, TimeSpan? fence,
+    /// <summary>Sweeps objects; with a fence, takes them for their deletion in the same transaction.</summary>
+    public async Task<(List<DeletingObject> Swept, long Bytes)> SweepObjectsAsync(int cache, long g, long[] ids, TimeSpan? fence,
         TimeSpan late, CancellationToken cancellationToken)
     {
         var rows = await database.ListAsync(
-            "select id, key, multipart_id, generation, fence, file_size from @fn@.gc_doom_objects($1, $2, $3, $4, $5)",
+            "select id, key, multipart_id, generation, fence, file_size from @fn@.gc_sweep_objects($1, $2, $3, $4, $5)",
             p => p.With(cache).With(g).With(ids).WithNullable(fence, NpgsqlTypes.NpgsqlDbType.Interval).With(late),
             r => (Object: DeletingObject.Read(r), Size: r.IsDBNull(5) ? 0 : r.GetInt64(5)), cancellationToken);
         return (rows.ConvertAll(r => r.Object), rows.Sum(r => r.Size));
@@ -227,7 +227,7 @@ internal sealed class GcProgress
 
     public long Deleted { get; set; }
 
-    /// <summary>Doomed, and not yet seen deleted.</summary>
+    /// <summary>Swept, and not yet seen deleted.</summary>
     public long Failed { get; set; }
 
     public long Bytes { get; set; }

@@ -8,12 +8,12 @@ using OrleansCache.Core.Pushes;
 namespace OrleansCache.Core.Collect;
 
 /// <summary>
-/// Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and doomed stays so in the catalog.
+/// Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and swept stays so in the catalog.
 /// </summary>
 /// <remarks>
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked,
 /// referrers first.
-/// 5. Of what is condemned past the grace: doom paths, referrers first. 6. Take them out of the bucket in waves. 7. Doom objects and take
+/// 5. Of what is condemned past the grace: sweep paths, referrers first. 6. Take them out of the bucket in waves. 7. Sweep objects and take
 /// them out, batch by batch.
 /// </remarks>
 internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options,
@@ -76,7 +76,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
     {
         var due = SweepList.Of(await catalog.CondemnedAsync(cache, g, grace, cancellationToken));
         foreach (var batch in pace.Steps(due.Paths, options.Batch))
-            progress.Failed += await PacedAsync(() => catalog.DoomPathsAsync(cache, g, batch, cancellationToken), cancellationToken);
+            progress.Failed += await PacedAsync(() => catalog.SweepPathsAsync(cache, g, batch, cancellationToken), cancellationToken);
         progress.Phase = "deleting";
         await DrainAsync(cache, pathsOnly: true, progress, cancellationToken);
         var answers = true;
@@ -85,7 +85,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its
             // deletion: the fence runs.
             var started = Stopwatch.GetTimestamp();
-            var (taken, bytes) = await catalog.DoomObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null,
+            var (taken, bytes) = await catalog.SweepObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null,
                 pushOptions.LateUpload, cancellationToken);
             progress.Failed += taken.Count;
             progress.Bytes += bytes;
@@ -102,18 +102,18 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         await DrainAsync(cache, pathsOnly: false, progress, cancellationToken);
     }
 
-    // Until the store has confirmed all of it, or for so many passes. What was doomed by any owner of the run is deleted by now, or is not
+    // Until the store has confirmed all of it, or for so many passes. What was swept by any owner of the run is deleted by now, or is not
     // yet.
     private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancellationToken)
     {
-        var (before, doomed) = (progress.Deleted, progress.Deleted + progress.Failed);
+        var (before, swept) = (progress.Deleted, progress.Deleted + progress.Failed);
         var last = -1L;
         for (var i = 0; ; i++)
         {
             await deletions.RunAsync(cache, cancellationToken);
             var (paths, objects) = await catalog.DeletingAsync(cache, pushOptions.LateUpload, cancellationToken);
             progress.Failed = paths + objects;
-            progress.Deleted = Math.Max(before, doomed - progress.Failed);
+            progress.Deleted = Math.Max(before, swept - progress.Failed);
             var left = pathsOnly ? paths : progress.Failed;
             progress.Refusal = left == 0 ? null : deletions.Refused.Describe();
             // What the store refuses waits for a person.

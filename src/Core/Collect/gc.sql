@@ -142,28 +142,28 @@ language sql stable as $$
     from moving_object m cross join lateral (select * from object x where x.id = m.id and x.state = 'condemned' limit 1) o where m.cache_id = p_cache and m.state = 'condemned'
 $$;
 
-create function @fn@.gc_doom_paths(p_cache int, p_g bigint, p_ids bigint[]) returns int
+create function @fn@.gc_sweep_paths(p_cache int, p_g bigint, p_ids bigint[]) returns int
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
-  v_doomed bigint[];
+  v_swept bigint[];
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
-  with doomed as (
+  with swept as (
     update store_path s set state = 'deleting'
     where s.id = any(p_ids) and s.cache_id = p_cache and s.state = 'condemned' and s.touched <= p_g returning s.id)
-  select coalesce(array_agg(d.id), '{}') into v_doomed from doomed d;
-  perform @fn@.list_paths(p_cache, v_doomed, 'condemned', 'deleting');
-  return cardinality(v_doomed);
+  select coalesce(array_agg(d.id), '{}') into v_swept from swept d;
+  perform @fn@.list_paths(p_cache, v_swept, 'condemned', 'deleting');
+  return cardinality(v_swept);
 end $$;
 
 -- Objects come last: one that a deleting path still names waits for the next run. With a fence they are taken for their deletion at once (see delete_take);
 -- without (null) they are left to it.
-create function @fn@.gc_doom_objects(p_cache int, p_g bigint, p_ids bigint[], p_fence interval, p_late interval)
+create function @fn@.gc_sweep_objects(p_cache int, p_g bigint, p_ids bigint[], p_fence interval, p_late interval)
 returns table (id bigint, key text, multipart_id text, generation bigint, fence timestamptz, file_size bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
-  v_doomed bigint[];
+  v_swept bigint[];
   v_last bigint[];
 begin
   perform 1 from object o where o.id = any(p_ids) order by o.id for no key update;
@@ -171,16 +171,16 @@ begin
       select distinct x.id
       from moving_path m cross join lateral (select s.objects from store_path s where s.id = m.id and s.state = 'deleting' limit 1) s cross join unnest(s.objects) x(id)
       where m.cache_id = p_cache and m.state = 'deleting'),
-    doomed as (
+    swept as (
       select o.id, p_fence is not null and o.kind = 'nar' and coalesce(o.url_expires, o.claimed_at, '-infinity') + p_late < clock_timestamp() as is_last
       from object o
       where o.id = any(p_ids) and o.cache_id = p_cache and o.state = 'condemned' and o.touched <= p_g and not exists (select from used where used.id = o.id))
-  select coalesce(array_agg(d.id) filter (where not d.is_last), '{}'), coalesce(array_agg(d.id) filter (where d.is_last), '{}') into v_doomed, v_last from doomed d;
-  perform @fn@.list_objects(p_cache, v_doomed, 'condemned', 'deleting');
+  select coalesce(array_agg(d.id) filter (where not d.is_last), '{}'), coalesce(array_agg(d.id) filter (where d.is_last), '{}') into v_swept, v_last from swept d;
+  perform @fn@.list_objects(p_cache, v_swept, 'condemned', 'deleting');
   perform @fn@.list_objects(p_cache, v_last, 'condemned', 'tombstone');
   return query
     update object o set generation = o.generation + (p_fence is not null)::int, fence = clock_timestamp() + p_fence,
       state = case when o.id = any(v_last) then 'tombstone'::node_state else 'deleting'::node_state end
-    where o.id = any(v_doomed || v_last)
+    where o.id = any(v_swept || v_last)
     returning o.id, o.key, o.multipart_id, o.generation, o.fence, o.file_size;
 end $$;

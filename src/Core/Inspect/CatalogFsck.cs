@@ -82,7 +82,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
             var row = rows.GetValueOrDefault(key.Key);
             if (row is not null)
                 seen.Of(key.Kind).Add(row.Id);
-            if (!FsckJudge.IsRight(key, row, found))
+            if (!FsckComparison.IsRight(key, row, found))
                 suspicions.Add(key);
         }
 
@@ -152,7 +152,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
                     var row = after.GetValueOrDefault(open[i].Key);
                     if (row?.Version != before.GetValueOrDefault(open[i].Key)?.Version)
                         changed.Add(open[i]);
-                    else if (FsckJudge.Judge(open[i], row, found[i]) is { } finding)
+                    else if (FsckComparison.Compare(open[i], row, found[i]) is { } finding)
                         findings.Add(finding);
                 }
 
@@ -197,15 +197,15 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
                 batch.Add(open);
                 if (batch.Count < Batch)
                     continue;
-                await JudgeAsync(batch, findings);
+                await CompareAsync(batch, findings);
                 batch.Clear();
             }
 
-            await JudgeAsync(batch, findings);
+            await CompareAsync(batch, findings);
             return findings;
         }
 
-        async Task JudgeAsync(List<OpenMultipart> batch, Dictionary<string, FsckFinding> findings)
+        async Task CompareAsync(List<OpenMultipart> batch, Dictionary<string, FsckFinding> findings)
         {
             if (batch.Count == 0)
                 return;

@@ -113,8 +113,8 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
     public Task CondemnAsync(int cache, long id, long[] paths, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.withdraw_condemn($1, $2, $3)", p => p.With(cache).With(id).With(paths), cancellationToken);
 
-    public Task DoomAsync(int cache, long id, long[] paths, CancellationToken cancellationToken) =>
-        database.RunAsync("select @fn@.withdraw_doom($1, $2, $3)", p => p.With(cache).With(id).With(paths), cancellationToken);
+    public Task SweepAsync(int cache, long id, long[] paths, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.withdraw_sweep($1, $2, $3)", p => p.With(cache).With(id).With(paths), cancellationToken);
 
     /// <summary>Paths that have these NARs, and are not barred yet.</summary>
     public Task<List<long>> UsersAsync(int cache, IReadOnlyCollection<long> objects, CancellationToken cancellationToken) =>

@@ -37,7 +37,7 @@ internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
 
         // 5.
         foreach (var batch in rest.Chunk(Batch))
-            await catalog.DoomAsync(cache, id, batch, cancellationToken);
+            await catalog.SweepAsync(cache, id, batch, cancellationToken);
         await deletions.RunAsync(cache, cancellationToken);
 
         // 6.

@@ -2,7 +2,7 @@
 -- 1. withdraw_start bars, and is a barrier: from then on no walk promises what is barred or refers to it, and live at g implies that nothing below is barred.
 -- 2. withdraw_waits: commits beyond their first half that name some of it end first. Those that meet a bar end 'withdrawn' (finish_push).
 -- 3. withdraw_users (which withdraw_bar bars too, with a barrier of their own) and withdraw_referrers, without locks, until nothing more is found.
--- 4. withdraw_condemn, referrers first, under the collector's guard; 5. withdraw_doom, likewise and without a grace; 6. withdraw_objects. The rest is rule 10.
+-- 4. withdraw_condemn, referrers first, under the collector's guard; 5. withdraw_sweep, likewise and without a grace; 6. withdraw_objects. The rest is rule 10.
 
 -- Does a bar stand on this content of a path?
 create function @fn@.is_barred(p_cache int, p_path bigint, p_nar_hash bytea) returns boolean
@@ -167,9 +167,9 @@ begin
 end $$;
 
 -- Likewise, without a grace.
-create function @fn@.withdraw_doom(p_cache int, p_eviction bigint, p_ids bigint[]) returns int
+create function @fn@.withdraw_sweep(p_cache int, p_eviction bigint, p_ids bigint[]) returns int
 language sql volatile as $$
-  select @fn@.gc_doom_paths(p_cache, e.g, array(select unnest(e.found) intersect select unnest(p_ids))) from eviction e where e.id = p_eviction and e.closed
+  select @fn@.gc_sweep_paths(p_cache, e.g, array(select unnest(e.found) intersect select unnest(p_ids))) from eviction e where e.id = p_eviction and e.closed
 $$;
 
 -- Bad NARs that no path has any more are to be deleted at once, whoever remembers their narinfos.

@@ -62,7 +62,7 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
         try
         {
             _rights = await bucket.ProbeUploadKeyAsync(cancellationToken);
-            return Judge(_rights);
+            return Compare(_rights);
         }
         catch (ObjectStoreException e)
         {
@@ -70,7 +70,7 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
         }
     }
 
-    private string[] Judge(UploadKeyRights? rights)
+    private string[] Compare(UploadKeyRights? rights)
     {
         var (bucket, nars) = (settings!.Bucket,
             $"{settings.Bucket}/{(settings.Prefix.Length == 0 ? "" : settings.Prefix.TrimEnd('/') + "/")}nar/*");

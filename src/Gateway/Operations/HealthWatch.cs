@@ -36,7 +36,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     /// <param name="cancellationToken">Stops the wait.</param>
     public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancellationToken)
     {
-        var look = drain.HasBegun ? new Look("The server is stopping.", null) : await LookAsync().WaitAsync(cancellationToken);
+        var look = drain.HasBegun ? new Look("The server is stopping.", null) : await RefreshAsync().WaitAsync(cancellationToken);
         (WasReady, WasReadyForPushes, _checked) = (look.Trouble is null, look.Trouble is null && look.OfPushes is null,
             parts.Time.GetTimestamp());
         return look.Trouble ?? (forPushes ? look.OfPushes : null);
@@ -81,7 +81,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     }
 
     // One look a second, whoever asks and however often: anybody may.
-    private Task<Look> LookAsync()
+    private Task<Look> RefreshAsync()
     {
         lock (_lock)
         {

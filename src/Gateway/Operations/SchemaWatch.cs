@@ -20,7 +20,7 @@ internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLi
     {
         try
         {
-            while (!await LookAsync(stoppingToken))
+            while (!await RefreshAsync(stoppingToken))
                 await Task.Delay(Interval, parts.Time, stoppingToken);
             IsOutdated = true;
             LogOutdated();
@@ -32,7 +32,7 @@ internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLi
         }
     }
 
-    private async Task<bool> LookAsync(CancellationToken stopping)
+    private async Task<bool> RefreshAsync(CancellationToken stopping)
     {
         try
         {

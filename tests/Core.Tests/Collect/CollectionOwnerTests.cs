@@ -99,8 +99,8 @@ public sealed class CollectionOwnerTests
         var (objects, held) = (0, new TaskCompletionSource());
         stopping.Database.BeforeStatement = (sql, cancellationToken) =>
         {
-            // One NAR of three is doomed and deleted.
-            if (!sql.Contains("gc_doom_objects", StringComparison.Ordinal) || ++objects < 2)
+            // One NAR of three is swept and deleted.
+            if (!sql.Contains("gc_sweep_objects", StringComparison.Ordinal) || ++objects < 2)
                 return Task.CompletedTask;
             held.SetResult();
             return Task.Delay(Timeout.Infinite, cancellationToken);

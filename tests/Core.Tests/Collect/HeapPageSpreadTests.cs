@@ -58,10 +58,10 @@ public sealed class ScatterTests
             select {{fn}}.finish_push(1, {{fn}}.push_of(1, '{{push.Id}}', null, true));
             select {{fn}}.gc_condemn_paths(1, 1, array_agg(id)) from store_path;
             select {{fn}}.gc_condemn_objects(1, 1, array_agg(id)) from object;
-            select {{fn}}.gc_doom_paths(1, 1, array_agg(id)) from store_path;
+            select {{fn}}.gc_sweep_paths(1, 1, array_agg(id)) from store_path;
             select {{fn}}.delete_record_paths(1, array_agg(t.id), array_agg(t.generation), '{t}')
               from store_path s cross join {{fn}}.delete_take_paths(array[s.id], array[s.condemned_at], interval '20 s', interval '3 s') t;
-            select {{fn}}.delete_record(1, array_agg(d.id), array_agg(d.generation)) from {{fn}}.gc_doom_objects(1, 1, array(select id from object), interval '20 s', interval '1 day') d;
+            select {{fn}}.delete_record(1, array_agg(d.id), array_agg(d.generation)) from {{fn}}.gc_sweep_objects(1, 1, array(select id from object), interval '20 s', interval '1 day') d;
             """);
 
         await life.ExecuteAsync(

@@ -19,12 +19,12 @@ internal static class ScheduleSteps
     }
 
     /// <summary>As the last run's sweep does with what is due. Without names: every condemned path.</summary>
-    public static Task DoomPathsAsync(World world, params string[] names) => world.ExecuteAsync(
-        $"select {world.Core.Database.Functions}.gc_doom_paths(1, (select g - 1 from gc_epoch), array(select id from store_path where " +
+    public static Task SweepPathsAsync(World world, params string[] names) => world.ExecuteAsync(
+        $"select {world.Core.Database.Functions}.gc_sweep_paths(1, (select g - 1 from gc_epoch), array(select id from store_path where " +
             $"state = 'condemned' {Among(names)}))");
 
-    public static Task DoomObjectsAsync(World world) => world.ExecuteAsync(
-        $"select {world.Core.Database.Functions}.gc_doom_objects(1, (select g - 1 from gc_epoch), array(select id from object where " +
+    public static Task SweepObjectsAsync(World world) => world.ExecuteAsync(
+        $"select {world.Core.Database.Functions}.gc_sweep_objects(1, (select g - 1 from gc_epoch), array(select id from object where " +
             "state = 'condemned'), null, null)");
 
     /// <summary>Another process on this world's catalog and bucket, with a clock of its own.</summary>

@@ -238,7 +238,7 @@ public sealed class ScheduleTests
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
         await CondemnAllAsync(world);
-        await DoomPathsAsync(world);
+        await SweepPathsAsync(world);
         var stopped = new TaskCompletionSource();
         var goOn = new TaskCompletionSource();
         var calls = 0;
@@ -304,7 +304,7 @@ public sealed class ScheduleTests
         await world.PushAsync(World.Chain("a", "b"));
         await world.PushAsync(World.Chain("c"));
         await CondemnAllAsync(world);
-        await DoomPathsAsync(world);
+        await SweepPathsAsync(world);
         var refused = $"{World.Hash("b")}.narinfo";
         world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString() == refused ? Answer.Refused : Answer.Normal);
 

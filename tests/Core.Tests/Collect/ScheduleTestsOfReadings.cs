@@ -88,7 +88,7 @@ public sealed class ScheduleTestsOfReadings
         await collector.BarrierAsync();
         var batches = 0;
         world.Core.Database.BeforeStatement = (sql, _) =>
-            sql.Contains("gc_doom_paths", StringComparison.Ordinal) && ++batches == 2
+            sql.Contains("gc_sweep_paths", StringComparison.Ordinal) && ++batches == 2
                 ? throw new InvalidOperationException("the process dies") : Task.CompletedTask;
 
         await Assert.ThrowsAsync<InvalidOperationException>(collector.SweepAsync);
@@ -124,12 +124,12 @@ public sealed class ScheduleTestsOfReadings
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a"));
         await CondemnAllAsync(world);
-        await DoomPathsAsync(world);
+        await SweepPathsAsync(world);
         world.Store.OnWrite = (_, key) => Task.FromResult(key.ToString().StartsWith("nar/", StringComparison.Ordinal) ? Answer.Normal
             : Answer.Dropped);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
-        await DoomObjectsAsync(world);
+        await SweepObjectsAsync(world);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
         Assert.NotNull(world.NarInfoOf("a"));
@@ -142,11 +142,11 @@ public sealed class ScheduleTestsOfReadings
         await using var world = await World.CreateAsync();
         await world.PushAsync(World.Chain("a", "b"));
         await CondemnAllAsync(world);
-        // The first run dooms b and dies with its deletion sent and not answered; the second dooms a.
-        await DoomPathsAsync(world, "b");
+        // The first run sweeps b and dies with its deletion sent and not answered; the second sweeps a.
+        await SweepPathsAsync(world, "b");
         world.Store.OnWrite = static (_, _) => Task.FromResult(Answer.Dropped);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
-        await DoomPathsAsync(world, "a");
+        await SweepPathsAsync(world, "a");
         world.Store.OnWrite = static (_, _) => Task.FromResult(Answer.Normal);
 
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -174,7 +174,7 @@ public sealed class ScheduleTestsOfReadings
                 await done.Task.WaitAsync(cancellationToken);
             if (sql.Contains("delete_list", StringComparison.Ordinal))
                 done.TrySetResult();
-            if (!sql.Contains("gc_doom_paths", StringComparison.Ordinal))
+            if (!sql.Contains("gc_sweep_paths", StringComparison.Ordinal))
                 return;
             stopped.TrySetResult();
             await goOn.Task.WaitAsync(cancellationToken);

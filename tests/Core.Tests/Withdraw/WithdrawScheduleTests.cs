@@ -11,7 +11,7 @@ public sealed class WithdrawScheduleTests
 {
     public static TheoryData<string> Steps =>
     [
-        "withdraw_waits", "withdraw_users", "withdraw_referrers", "withdraw_add", "withdraw_close", "withdraw_condemn", "withdraw_doom",
+        "withdraw_waits", "withdraw_users", "withdraw_referrers", "withdraw_add", "withdraw_close", "withdraw_condemn", "withdraw_sweep",
             "delete_take_paths", "delete_record_paths",
         "withdraw_used", "withdraw_objects", "withdraw_end",
     ];
@@ -66,8 +66,8 @@ public sealed class WithdrawScheduleTests
     [InlineData("snapshot")]
     [InlineData("gc_condemn_paths")]
     [InlineData("gc_condemned")]
-    [InlineData("gc_doom_paths")]
-    [InlineData("gc_doom_objects")]
+    [InlineData("gc_sweep_paths")]
+    [InlineData("gc_sweep_objects")]
     public async Task A_collection_under_way_meets_an_eviction(string step)
     {
         await using var world = await World.CreateAsync();

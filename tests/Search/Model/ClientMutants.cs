@@ -93,7 +93,7 @@ internal static class ClientMutants
             Patch = Patch(
                 ("  update push u set objects = array(select unnest(u.objects) union select o.id from object o where o.id = any(v_ids) " +
                 "and o.state = 'live') where u.id = p_push;\n", "")),
-            Profile = Deferring with { Universes = ["a pair", "two tops"], Leave = 0.3, Collect = 6, Slow = "gc_doom_objects" },
+            Profile = Deferring with { Universes = ["a pair", "two tops"], Leave = 0.3, Collect = 6, Slow = "gc_sweep_objects" },
         },
         new("a log dies with the push that brought it first")
         {

@@ -63,9 +63,9 @@ internal sealed record Mutant(string Name)
 
         var due = SweepList.Of(await gateway.GcCatalog.CondemnedAsync(row.Cache, g, grace, cancellationToken));
         foreach (var path in SweepsReferencesFirst ? Enumerable.Reverse(due.Paths) : due.Paths)
-            await gateway.GcCatalog.DoomPathsAsync(row.Cache, g, [path], cancellationToken);
+            await gateway.GcCatalog.SweepPathsAsync(row.Cache, g, [path], cancellationToken);
         foreach (var item in due.Objects)
-            await gateway.GcCatalog.DoomObjectsAsync(row.Cache, g, [item], null, TimeSpan.Zero, cancellationToken);
+            await gateway.GcCatalog.SweepObjectsAsync(row.Cache, g, [item], null, TimeSpan.Zero, cancellationToken);
         await gateway.Deletions.RunAsync(row.Cache, cancellationToken);
     }
 }

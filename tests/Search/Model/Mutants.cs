@@ -71,7 +71,7 @@ internal static class Mutants
             Profile = Calm with { Pin = 8, Collect = 0, Work = 0, Push = 3, Fault = 0.3, Lose = 0.05, Universes = ["a pair", "two tops"] },
         },
         new("sweep without referrers first") { SweepsReferencesFirst = true, Profile = Collecting with { SmallBatch = 1, Push = 1,
-            Collect = 3, Work = 5, Chores = [Chore.Deletions], Universes = ["a pair"], Slow = "gc_doom_paths" } },
+            Collect = 3, Work = 5, Chores = [Chore.Deletions], Universes = ["a pair"], Slow = "gc_sweep_paths" } },
         new("a sweep list that is cut off below a condemned referrer")
         {
             IsQuick = true,
@@ -111,7 +111,7 @@ internal static class Mutants
             Patch = Patch(("and s.state = 'condemned' and s.touched <= p_g returning", "and s.state = 'condemned' returning"),
                 ("s.condemned_at + p_grace <= clock_timestamp() and s.touched <= p_g", "s.condemned_at + p_grace <= clock_timestamp()")),
             Profile = Collecting with { Universes = ["a pair"], Jump = 0.1, Jumps = [TimeSpan.FromMinutes(6)], SmallBatch = 1, Work = 1,
-                Chores = [Chore.Deletions], Operations = 8, Decisions = 110, Slow = "gc_doom_paths",
+                Chores = [Chore.Deletions], Operations = 8, Decisions = 110, Slow = "gc_sweep_paths",
                 Opening = [Do(Push(1, "a")), Start(Collect(2)), Do(Push(3, "b")), Start(Collect(4))] },
         },
         new("the answer to a retry clears an intent while the first attempt is under way")

@@ -30,7 +30,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         // 1. First, as a presigned request is not told that the clock is off.
         await IsListedAsync(cancellationToken);
         if (hasRetention)
-            return await LookAsync(cancellationToken);
+            return await ProbeBucketAsync(cancellationToken);
         for (var attempt = 1; ; attempt++)
         {
             if (await TryAsync(attempt == Attempts, cancellationToken) is { } traits)
@@ -45,7 +45,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         // 2.
         var put = await PutAsync(Once, cancellationToken);
         if (IsLocked(put))
-            return await LookAsync(cancellationToken);
+            return await ProbeBucketAsync(cancellationToken);
         var knows = put.Status is not (400 or 405 or 501);
         if (!knows)
             put = await PutAsync(null, cancellationToken);
@@ -105,7 +105,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     }
 
     // What can be known without a write. If-None-Match is not believed: such buckets have versions, in which some servers ignore it.
-    private async Task<StoreTraits> LookAsync(CancellationToken cancellationToken)
+    private async Task<StoreTraits> ProbeBucketAsync(CancellationToken cancellationToken)
     {
         var get = await requests.SendAsync("GET", ObjectKey.NixCacheInfo, null, cancellationToken);
         if (!get.IsSuccess && get.Status != 404)

@@ -12,7 +12,7 @@ namespace OrleansCache.Core.Inspect;
 internal sealed record FoundObject(long Size, string? ETag, string? Text = null);
 
 /// <summary>Compares one key's row with its object. Rows in transition are judged by what they may have.</summary>
-internal static class FsckJudge
+internal static class FsckComparison
 {
     /// <summary>True when a listing's entry shows that nothing is wrong. False is a suspicion: the object has to be looked at.</summary>
     public static bool IsRight(FsckKey key, FsckRow? row, FoundObject listed) => row switch
@@ -27,7 +27,7 @@ internal static class FsckJudge
     };
 
     /// <summary>What is wrong; null when nothing is. Narinfos and pins come with their text.</summary>
-    public static FsckFinding? Judge(FsckKey key, FsckRow? row, FoundObject? found) => row switch
+    public static FsckFinding? Compare(FsckKey key, FsckRow? row, FoundObject? found) => row switch
     {
         PathRow path when key.Kind == KeyKind.NarInfo => PresenceOf(key, path.NarInfo, found, path.Path, $"path is {path.State}")
             ?? NarInfoOf(key, path, found),
