@@ -43,12 +43,17 @@ public sealed record Quotas
     internal long[]? ToArray() => ((long[])[.. Publisher.ToArray(), .. Group.ToArray()]) is var all
         && Array.Exists(all, limit => limit > 0) ? all : null;
 
-    /// <summary>Throws when a function of the catalog has answered that a quota is used up.</summary>
+    /// <summary>The answer of a function of the catalog, when it says that a quota is used up.</summary>
+    internal static string? TextOf(string answer) => answer.StartsWith("quota ", StringComparison.Ordinal) ? answer : null;
+
+    /// <summary>Throws when a function of the catalog has answered that a quota is used up; null is no such answer.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
     internal static void Check(string? answer, Caller caller)
     {
-        if (answer?.Split(' ') is not ["quota", var whose, var number, var limitText, var usedText, var moreText])
+        if (answer is null)
             return;
+        if (answer.Split(' ') is not ["quota", var whose, var number, var limitText, var usedText, var moreText])
+            throw new InvalidOperationException($"The catalog's function quota_exceeded has answered '{answer}'.");
         var kind = Kinds[int.Parse(number, CultureInfo.InvariantCulture) - 1];
         var (limit, used, more) = (Number(limitText), Number(usedText), Number(moreText));
         var holder = whose == "group" ? $"the trust group '{caller.Group}'" : $"the publisher '{caller.Publisher}'";

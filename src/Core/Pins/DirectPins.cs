@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -19,53 +20,58 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         PinLimits.Check(request.ExpiresSeconds, request.KeepRevisions);
         var id = caches.IdOf(cache);
         var life = request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
-        var outcome = await catalog.SetAsync(
+        var answer = await catalog.SetAsync(
             id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
             Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions, request.NarHash),
                 cancellationToken);
-        return outcome.Result switch
+        var refusal = answer.Outcome switch
         {
-            "absent" => throw new CacheProblemException(
+            PinOutcome.Absent => new CacheProblemException(
                 ProblemKind.PathNotInCache,
                     $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.",
                     [request.Path.Hash]),
-            "other" => throw new CacheProblemException(
+            PinOutcome.Other => new CacheProblemException(
                 ProblemKind.Conflict, $"{request.Path} is in this cache with another NAR than {request.NarHash}. The pin was not moved.",
                     [request.Path.Hash]),
-            "unread" => throw new CacheProblemException(
+            PinOutcome.Unread => new CacheProblemException(
                 ProblemKind.Conflict,
                 $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the " +
                     "closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
                 [request.Path.Hash]),
-            _ => await SetAsync(id, name, outcome, patience, cancellationToken),
+            PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
+                or PinOutcome.NoRevision => Refusal(name, answer),
         };
+        return refusal is null ? await SetAsync(id, name, answer, patience, cancellationToken) : throw refusal;
     }
 
     public async Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition,
         OperationId operation, TimeSpan patience, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation,
+        var answer = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation,
             Digest("rollback", name, condition, request.Revision), cancellationToken);
-        return outcome.Result switch
+        var refusal = answer.Outcome switch
         {
-            "absent" => throw new CacheProblemException(ProblemKind.PathNotInCache,
-                $"{outcome.Path} is not in this cache any more: that revision of pin '{name}' was no longer kept, and has been " +
-                    "collected. Push the path again, or keep more revisions.", [outcome.Path!.Value.Hash]),
-            "no-revision" => throw new CacheProblemException(ProblemKind.UnknownPin, request.Revision is { } revision
+            PinOutcome.Absent => new CacheProblemException(ProblemKind.PathNotInCache,
+                $"{answer.Path} is not in this cache any more: that revision of pin '{name}' was no longer kept, and has been " +
+                    "collected. Push the path again, or keep more revisions.", [answer.Path!.Value.Hash]),
+            PinOutcome.NoRevision => new CacheProblemException(ProblemKind.UnknownPin, request.Revision is { } revision
                 ? $"Pin '{name}' has no revision {revision.ToString(CultureInfo.InvariantCulture)} in its history."
                 : $"Pin '{name}' has no earlier revision with another path."),
-            _ => await SetAsync(id, name, outcome, patience, cancellationToken),
+            PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
+                or PinOutcome.Other or PinOutcome.Unread => Refusal(name, answer),
         };
+        return refusal is null ? await SetAsync(id, name, answer, patience, cancellationToken) : throw refusal;
     }
 
     public async Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var outcome = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition),
+        var answer = await catalog.DeleteAsync(id, name, condition, _caller, operation, Digest("delete", name, condition),
             cancellationToken);
-        ThrowUnlessDone(name, outcome);
+        if (Refusal(name, answer) is { } refusal)
+            throw refusal;
         return await writer.WriteAsync(id, name, patience, cancellationToken);
     }
 
@@ -78,31 +84,25 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
         await catalog.ShowAsync(caches.IdOf(cache), name, cancellationToken) ?? throw Unknown(name);
 
-    private async Task<PinSet> SetAsync(int cache, PinName name, PinOutcome outcome, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task<PinSet> SetAsync(int cache, PinName name, PinAnswer answer, TimeSpan patience, CancellationToken cancellationToken)
     {
-        ThrowUnlessDone(name, outcome);
         var written = await writer.WriteAsync(cache, name, patience, cancellationToken);
-        return new PinSet(outcome.Pin! with { Written = written }, outcome.Result == "made");
+        return new PinSet(answer.Pin! with { Written = written }, answer.Outcome == PinOutcome.Made);
     }
 
-    private static void ThrowUnlessDone(PinName name, PinOutcome outcome)
+    /// <summary>Why it is not done, as each operation may be answered; null when it is.</summary>
+    private static CacheProblemException? Refusal(PinName name, PinAnswer answer) => answer.Outcome switch
     {
-        switch (outcome.Result)
-        {
-            case "made" or "moved" or "deleted":
-                return;
-            case "reused":
-                throw new CacheProblemException(ProblemKind.KeyReused,
-                    "This Idempotency-Key belongs to another request about a pin. Use a new key.");
-            case "unknown":
-                throw Unknown(name);
-            default:
-                throw new CacheProblemException(ProblemKind.PinChanged, outcome.IsGone
-                    ? $"There is no pin '{name}' (any more)."
-                    : $"Pin '{name}' is at revision {outcome.Pin!.Revision.ToString(CultureInfo.InvariantCulture)}, {outcome.Pin.Path}. " +
-                        $"Look at it, and ask again with that revision if the change is still wanted.");
-        }
-    }
+        PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted => null,
+        PinOutcome.Reused => new(ProblemKind.KeyReused, "This Idempotency-Key belongs to another request about a pin. Use a new key."),
+        PinOutcome.Unknown => Unknown(name),
+        PinOutcome.Changed => new(ProblemKind.PinChanged, answer.IsGone
+            ? $"There is no pin '{name}' (any more)."
+            : $"Pin '{name}' is at revision {answer.Pin!.Revision.ToString(CultureInfo.InvariantCulture)}, {answer.Pin.Path}. " +
+                $"Look at it, and ask again with that revision if the change is still wanted."),
+        PinOutcome.Absent or PinOutcome.Other or PinOutcome.Unread or PinOutcome.NoRevision =>
+            throw new UnreachableException($"{answer.Outcome} is no answer to this operation"),
+    };
 
     private static CacheProblemException Unknown(PinName name) => new(ProblemKind.UnknownPin, $"There is no pin '{name}'.");
 

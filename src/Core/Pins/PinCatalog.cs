@@ -10,30 +10,30 @@ namespace OrleansCache.Core.Pins;
 /// <summary>The transitions of a pin, typed: one method, one statement.</summary>
 internal sealed class PinCatalog(CatalogDatabase database)
 {
-    private const string Outcome = """
+    private const string Question = """
         select o.outcome, (o.result).name, (o.result).revision, (o.result).keep_revisions, (o.result).created, (o.result).updated, (o.result).expires, s.hash, s.name,
           coalesce((o.result).deleted, true)
         from {0} o left join store_path s on s.id = (o.result).path_id
         """;
 
-    public Task<PinOutcome> SetAsync(
+    public Task<PinAnswer> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
             OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("@fn@.set_pin($1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15)", cache, name, condition,
+        AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15", cache, name, condition,
             caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
                 .WithNullable(keep, NpgsqlDbType.Integer)
                 .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller),
                     cancellationToken);
 
-    public Task<PinOutcome> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
+    public Task<PinAnswer> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
         OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("@fn@.rollback_pin($1, $2, $6, $3, $4, $5, $7, $8)", cache, name, condition, caller.Scope(operation), digest,
+        AskAsync("rollback_pin", "$1, $2, $6, $3, $4, $5, $7, $8", cache, name, condition, caller.Scope(operation), digest,
             p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancellationToken);
 
-    public Task<PinOutcome> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
+    public Task<PinAnswer> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
         byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("@fn@.delete_pin($1, $2, $3, $4, $5, $6, $7)", cache, name, condition, caller.Scope(operation), digest, p =>
+        AskAsync("delete_pin", "$1, $2, $3, $4, $5, $6, $7", cache, name, condition, caller.Scope(operation), digest, p =>
             p.With(caller.Publisher).WithAddress(caller), cancellationToken);
 
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancellationToken) =>
@@ -105,16 +105,18 @@ internal sealed class PinCatalog(CatalogDatabase database)
     public Task ForgetOperationsAsync(int cache, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancellationToken);
 
-    private Task<PinOutcome> AskAsync(
-        string function, int cache, PinName name, PinCondition condition, string operation, byte[] digest,
+    private Task<PinAnswer> AskAsync(
+        string function, string arguments, int cache, PinName name, PinCondition condition, string operation, byte[] digest,
             Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
         database.SingleAsync(
-            Outcome.Replace("{0}", function, StringComparison.Ordinal),
+            Question.Replace("{0}", $"@fn@.{function}({arguments})", StringComparison.Ordinal),
             p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)
                 .With(digest)),
-            r => new PinOutcome(
-                r.GetString(0), r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null
-                    : ReadPath(r, 7), r.GetBoolean(9)), cancellationToken);
+            r => new PinAnswer(
+                OutcomeText.Parse<PinOutcome>(function, r.GetString(0)),
+                r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null : ReadPath(r, 7),
+                r.GetBoolean(9)),
+            cancellationToken);
 
     private static Pin ReadPin(NpgsqlDataReader r, int at, bool written) => new()
     {
@@ -134,11 +136,10 @@ internal sealed class PinCatalog(CatalogDatabase database)
         r.GetString(at + 1));
 }
 
-/// <param name="Result"><c>made</c>, <c>moved</c>, <c>deleted</c>; or why not: see <c>pins.sql</c>.</param>
 /// <param name="Pin">As the operation left it; of one that was not done, as it is.</param>
 /// <param name="Path">Its path, or the one that was wanted.</param>
 /// <param name="IsGone">There is no such pin, or it is being deleted.</param>
-internal sealed record PinOutcome(string Result, Pin? Pin, StorePath? Path, bool IsGone);
+internal sealed record PinAnswer(PinOutcome Outcome, Pin? Pin, StorePath? Path, bool IsGone);
 
 /// <summary>An attempt to write (or, deleted, to delete) <c>pins/&lt;name&gt;</c> at a revision.</summary>
 internal sealed record PinIntent(long Id, PinName Name, long Revision, bool Deleted, StorePath Path, long Generation, DateTime Fence);

@@ -104,10 +104,12 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             "select * from @fn@.lease_commits($1, null, $2, $3)", p => p.With(cache).With(lease).With(limit), r =>
                 new PushId(r.GetGuid(0)), cancellationToken);
 
-    /// <summary>Answers the push's state: <c>committing</c> or <c>changed</c> while there is something to write.</summary>
-    public Task<string> FinishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
-        database.SingleAsync("select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))", p => p.With(cache)
-            .WithPush(new OwnPush(push, Caller.Server)), r => r.GetString(0), cancellationToken);
+    public Task<FinishOutcome> FinishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
+        database.SingleAsync(
+            "select @fn@.finish_push($1, @fn@.push_of($1, $2, $3, $4))",
+            p => p.With(cache).WithPush(new OwnPush(push, Caller.Server)),
+            r => OutcomeText.Parse<FinishOutcome>("finish_push", r.GetString(0)),
+            cancellationToken);
 
     /// <summary>
     /// When the last change of a name that nobody has looked into was, and the cache's last path; null when there is none.

@@ -1,24 +1,20 @@
 using System.Collections.Concurrent;
-using System.Runtime.ExceptionServices;
-using System.Text;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Store;
-using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Publish;
 
 /// <summary>
 /// Rule 5: writes what committing pushes publish, and narinfos whose row has changed. Anyone may run it for any push: what is written is a
-/// pure
-/// function of the row, and each write is fenced.
+/// pure function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
-/// 1. Read what the push has still to write. 2. In reference order, sign anew what prints a name that has changed, and open intents for a
-/// batch. 3. Stage the bodies, and write objects, listings and narinfos, a narinfo
-/// only after every narinfo it refers to was answered. 4. Record what was answered; leave what was not until its fence has passed. 5.
-/// Finish the push.
+/// 1. Read what the push has still to write. 2. In reference order, a batch at a time: sign anew what prints a name that has changed.
+/// 3. Open intents. 4. Stage the bodies, and write objects, listings and narinfos, a narinfo only after every narinfo that it refers to was
+/// answered. 5. Record what was answered; leave what was not until its fence has passed. 6. Finish the push, or begin again.
+/// <c>Publisher.Batch.cs</c> has steps 2 to 5.
 /// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
 /// </remarks>
 internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger,
@@ -29,7 +25,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     private const int MaxTroubles = 10_000;
 
     // Lazy: a task must stand here before it can end and take itself away again.
-    private readonly ConcurrentDictionary<PushId, Lazy<Task<string>>> _running = new();
+    private readonly ConcurrentDictionary<PushId, Lazy<Task<FinishOutcome>>> _running = new();
 
     // Why the last pass over a push left something unwritten; until a pass goes well, or the push has ended.
     private readonly ConcurrentDictionary<PushId, string> _troubles = new();
@@ -41,8 +37,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     /// Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the
     /// push has, or with the token.
     /// </summary>
-    public Task<string> PublishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
-        _running.GetOrAdd(push, _ => new Lazy<Task<string>>(() => Task.Run(async () =>
+    public Task<FinishOutcome> PublishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
+        _running.GetOrAdd(push, _ => new Lazy<Task<FinishOutcome>>(() => Task.Run(async () =>
         {
             try
             {
@@ -83,7 +79,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         await catalog.EndRenamesAsync(cache, seen.Value, cancellationToken);
     }
 
-    private async Task<string> RunAsync(int cache, PushId push, CancellationToken cancellationToken)
+    private async Task<FinishOutcome> RunAsync(int cache, PushId push, CancellationToken cancellationToken)
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var heartbeat = KeepLeaseAsync(cache, push, done.Token);
@@ -93,6 +89,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             {
                 try
                 {
+                    // 1. What is still to be written, and its writing.
                     if (await WriteAsync(await catalog.ReadAsync(cache, push, BatchSize, cancellationToken), cancellationToken)
                         is { } trouble)
                         Note(push, trouble);
@@ -105,8 +102,9 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     throw;
                 }
 
+                // 6. The end of the push, if all of it is in the bucket.
                 var state = await catalog.FinishAsync(cache, push, cancellationToken);
-                if (state is not ("changed" or "committing"))
+                if (state is not (FinishOutcome.Changed or FinishOutcome.Committing))
                 {
                     _troubles.TryRemove(push, out _);
                     return state;
@@ -116,7 +114,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                 // whoever changed it.
                 await catalog.MarkMisprintedOfAsync(cache, push, cancellationToken);
                 // Something is under a fence: another publisher's, or of a write that was not answered.
-                if (state == "committing")
+                if (state == FinishOutcome.Committing)
                     await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancellationToken);
             }
         }
@@ -174,121 +172,6 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         }
 
         return trouble;
-    }
-
-    private async Task<string?> WriteBatchAsync(
-        List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancellationToken)
-    {
-        await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancellationToken);
-        var intents = await catalog.IntendAsync(batch, objects, options.Fence, options.FenceMargin, cancellationToken);
-        var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
-        var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
-        var results = new ConcurrentBag<(Intent Intent, FencedOutcome Outcome)>();
-        Exception? failure = null;
-        string? trouble = null;
-
-        await using var stage = new StagedBatch(store, cancellationToken);
-        var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id))
-            .ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
-        var objectWrites = objects.Where(item => objectIntents.ContainsKey(item.Id))
-            .ToDictionary(item => item.Id, item => stage.Add(new ObjectWrite(item.Key, item.Content, KeyHeaders.For(item.Key))));
-        stage.Start();
-
-        using var slots = new SemaphoreSlim(options.PublishParallelism);
-        var tasks = new Dictionary<long, Task<bool>>();
-        var keys = objects.ToDictionary(o => o.Id, o => o.Key);
-        var pending = work.Paths.Select(p => p.Id).ToHashSet();
-        var objectTasks = objectWrites.Select(write => WriteAndNoteAsync(objectIntents[write.Key], keys[write.Key], write.Value)).ToList();
-        foreach (var path in batch)
-        {
-            // References outside this push are live; those of earlier batches were answered, or this one must not be written either.
-            var references = path.References.Where(r => r != path.Id && pending.Contains(r)).ToList();
-            tasks[path.Id] = WritePathAsync(path, references);
-        }
-
-        await Task.WhenAll([.. tasks.Values, .. objectTasks]);
-        foreach (var (id, task) in tasks)
-        {
-            if (await task)
-                written.Add(id);
-        }
-
-        await store.SyncAsync(
-            [.. batch.Where(p => written.Contains(p.Id)).SelectMany(p =>
-                new[] { ObjectKey.NarInfo(p.Path.Hash), ObjectKey.Listing(p.Path.Hash) }), .. objects.Select(o => o.Key)],
-                    cancellationToken);
-        var answered = results.Where(r => r.Outcome != FencedOutcome.Unknown)
-            .Select(r => (r.Intent, r.Outcome == FencedOutcome.Done)).ToList();
-        if (answered.Count > 0)
-            await catalog.RecordAsync(answered, cancellationToken);
-        if (failure is not null)
-            ExceptionDispatchInfo.Throw(failure);
-        return trouble;
-
-        async Task<bool> WritePathAsync(PathToWrite path, List<long> references)
-        {
-            foreach (var reference in references)
-            {
-                if (!(tasks.TryGetValue(reference, out var task) ? await task : written.Contains(reference)))
-                {
-                    // No attempt was made, so none is unanswered: the intent need not stand until its fence.
-                    if (pathIntents.TryGetValue(path.Id, out var unused))
-                        results.Add((unused, FencedOutcome.Refused));
-                    return false;
-                }
-            }
-
-            return pathIntents.TryGetValue(path.Id, out var intent)
-                && await WriteAndNoteAsync(intent, ObjectKey.NarInfo(path.Path.Hash), pathWrites[path.Id], path.DropsListing
-                    ? ObjectKey.Listing(path.Path.Hash) : null);
-        }
-
-        async Task<bool> WriteAndNoteAsync(Intent intent, ObjectKey key, StagedItem item, ObjectKey? dropped = null)
-        {
-            // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
-            await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await slots.WaitAsync(cancellationToken);
-            try
-            {
-                var outcome = dropped is { } old ? (await store.DeleteAsync([old], intent.Fence, cancellationToken))[0]
-                    : FencedOutcome.Done;
-                if (outcome == FencedOutcome.Done)
-                    outcome = await stage.PutAsync(item, intent.Fence);
-                results.Add((intent, outcome));
-                if (outcome.Answer is { } answer)
-                    trouble = new ObjectStoreException($"PUT {key}", answer).Message;
-                return outcome == FencedOutcome.Done;
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded
-                // before this is told.
-                results.Add((intent, e is ObjectStoreException { IsTransient: false } ? FencedOutcome.Refused : FencedOutcome.Unknown));
-                failure = e;
-                return false;
-            }
-            finally
-            {
-                slots.Release();
-            }
-        }
-    }
-
-    /// <summary>The listing, then the narinfo that makes the path visible.</summary>
-    private static ObjectWrite[] WritesOf(PathToWrite path, Intent intent, Dictionary<long, StorePath> names)
-    {
-        var (narInfo, listing) = (ObjectKey.NarInfo(path.Path.Hash), ObjectKey.Listing(path.Path.Hash));
-        var text = new ObjectWrite(narInfo, Encoding.UTF8.GetBytes(path.ToNarInfo(intent.Signatures, names).Print()),
-            KeyHeaders.For(narInfo));
-        return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
-    }
-
-    // What is signed is what is printed.
-    private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
-    {
-        if (paths.Count > 0)
-            await catalog.ResignAsync(paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
-                [.. signer.OwnNames], cancellationToken);
     }
 
     [LoggerMessage(LogLevel.Warning, "the publication of push {Push} waits: {Why}")]

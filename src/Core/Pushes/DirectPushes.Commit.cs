@@ -1,11 +1,18 @@
 using System.Diagnostics;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>The commit, to its end or as long as its client waits.</summary>
+/// <summary>Rules 4 to 6: the commit, to its end or as long as its client waits.</summary>
+/// <remarks>
+/// 1. Ask for the first half (<c>commit_push</c>), which is harmless when it was done before. 2. Turn a refusal into a problem. 3. Of a
+/// closure that is to be published, join the publisher. 4. Of one that others keep busy, pause and ask again. 5. Committed: write what
+/// changed here and the pin, then answer.
+/// </remarks>
 internal sealed partial class DirectPushes
 {
     private const string Publishing = "The closure is being written into the object store.";
@@ -36,94 +43,97 @@ internal sealed partial class DirectPushes
         var id = caches.IdOf(cache);
         var started = Stopwatch.GetTimestamp();
         var pause = BusyPause;
-        var (ended, waitsFor) = ("", "");
+        FinishOutcome? ended = null;
         while (true)
         {
-            var (outcome, paths, published, pin, conflicts) = await catalog.CommitAsync(id, Own(push), options.CommitLease,
-                cancellationToken);
-            switch (outcome)
+            // 1. The first half.
+            var committed = await catalog.CommitAsync(id, Own(push), options.CommitLease, cancellationToken);
+
+            // 2. A refusal.
+            if (await RefusalAsync(push, committed, cancellationToken) is { } refusal)
+                throw refusal;
+
+            if (committed.Outcome == CommitOutcome.Publishing)
             {
-                case "committed":
-                    if (published > 0 || ended == "committed")
-                        news?.Ended(cache, push);
-                    return await CommittedAsync(id, push, published, pin, conflicts, patience - Stopwatch.GetElapsedTime(started),
-                        cancellationToken);
-                case "publishing":
-                    // Goes on without this request: the catalog owns it.
-                    ended = await JoinAsync(publisher.PublishAsync(id, push, stopping),
-                        patience - Stopwatch.GetElapsedTime(started), cancellationToken);
-                    if (ended.Length == 0)
-                    {
-                        waitsFor = publisher.TroubleOf(push) ?? Publishing;
-                        // Failed, and not slow: it is tried again when the client asks again.
-                        if (Stopwatch.GetElapsedTime(started) < patience)
-                            return Answer(push, PushState.Committing, published) with { WaitsFor = waitsFor };
-                        break;
-                    }
-
-                    if (pin is null && ended == "committed")
-                    {
-                        news?.Ended(cache, push);
-                        return await CommittedAsync(id, push, published, pin, conflicts,
-                            patience - Stopwatch.GetElapsedTime(started), cancellationToken);
-                    }
-
-                    // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction
-                    // what the push names.
+                // 3. The publisher goes on without this request: the catalog owns it.
+                ended = await JoinAsync(publisher.PublishAsync(id, push, stopping),
+                    patience - Stopwatch.GetElapsedTime(started), cancellationToken);
+                // It has failed, or is slow: the client asks again.
+                if (ended is null)
+                    return Waits(push, committed, publisher.TroubleOf(push) ?? Publishing);
+                // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction
+                // what the push names.
+                if (committed.Pin is not null || ended != FinishOutcome.Committed)
                     continue;
-                case "missing":
-                    var missing = await catalog.HashesAsync(paths, cancellationToken);
-                    throw new CacheProblemException(ProblemKind.MissingPaths,
-                        $"{missing.Count} paths are neither in the cache nor uploaded by this push, {missing[0]} for one. Begin again.",
-                        missing);
-                case "conflict":
-                    throw Conflict(await catalog.HashesAsync(paths, cancellationToken), null);
-                case "refused":
-                    var taken = await catalog.HashesAsync(conflicts, cancellationToken);
-                    throw new CacheProblemException(
-                        ProblemKind.Conflict,
-                            $"The closure is published, but for what another of your rank has published at the same moment, {taken[0]} " +
-                            "for one; the pin stays where it was. Begin again.", taken);
-                case "withdrawn":
-                    throw Withdrawn(await catalog.HashesAsync(paths, cancellationToken));
-                case "undeclared":
-                    var undeclared = await catalog.HashesAsync(paths, cancellationToken);
-                    throw new CacheProblemException(ProblemKind.MissingPaths,
-                        $"{undeclared.Count} paths were not described, {undeclared[0]} for one: say what their narinfos say first.",
-                        undeclared);
-                case "committing" or "busy":
-                    waitsFor = outcome == "busy" ? await FindBusyAsync(paths, cancellationToken) : publisher.TroubleOf(push) ?? Publishing;
-                    // Longer each time: a busy answer has locked all that the other commit publishes.
-                    await Task.Delay(pause, time ?? TimeProvider.System, cancellationToken);
-                    pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
-                    break;
-                default:
-                    throw Ended(outcome == "unknown" ? null : outcome, push);
+            }
+            else if (committed.Outcome is CommitOutcome.Committing or CommitOutcome.Busy)
+            {
+                // 4. Longer each time: a busy answer has locked all that the other commit publishes.
+                var waitsFor = committed.Outcome == CommitOutcome.Busy ? await FindBusyAsync(committed.Paths, cancellationToken)
+                    : publisher.TroubleOf(push) ?? Publishing;
+                await Task.Delay(pause, time ?? TimeProvider.System, cancellationToken);
+                pause = pause * 2 < LongestBusyPause ? pause * 2 : LongestBusyPause;
+                if (Stopwatch.GetElapsedTime(started) >= patience)
+                    return Waits(push, committed, waitsFor);
+                continue;
             }
 
-            if (Stopwatch.GetElapsedTime(started) >= patience)
-                return Answer(push, PushState.Committing, published) with { WaitsFor = waitsFor };
+            // 5. Committed, now or before.
+            if (committed.Published > 0 || ended == FinishOutcome.Committed)
+                news?.Ended(cache, push);
+            return await CommittedAsync(id, push, committed, patience - Stopwatch.GetElapsedTime(started), cancellationToken);
         }
     }
+
+    private static CommitAnswer Waits(PushId push, Committed committed, string waitsFor) =>
+        Answer(push, PushState.Committing, committed.Published) with { WaitsFor = waitsFor };
 
     private static CommitAnswer Answer(PushId push, PushState state, int published) =>
         new() { Id = push.ToString(), State = state, Published = published };
 
-    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, int published, PinName? pin, long[] conflicts,
-        TimeSpan patience, CancellationToken cancellationToken)
+    /// <summary>Why the first half changed nothing, and will not; null when it goes on.</summary>
+    private async Task<CacheProblemException?> RefusalAsync(PushId push, Committed committed, CancellationToken cancellationToken)
+    {
+        return committed.Outcome switch
+        {
+            CommitOutcome.Committed or CommitOutcome.Publishing or CommitOutcome.Committing or CommitOutcome.Busy => null,
+            CommitOutcome.Missing => await AboutAsync(ProblemKind.MissingPaths, committed.Paths, paths =>
+                $"{paths.Count} paths are neither in the cache nor uploaded by this push, {paths[0]} for one. Begin again."),
+            CommitOutcome.Undeclared => await AboutAsync(ProblemKind.MissingPaths, committed.Paths, paths =>
+                $"{paths.Count} paths were not described, {paths[0]} for one: say what their narinfos say first."),
+            CommitOutcome.Conflict => Conflict(await catalog.HashesAsync(committed.Paths, cancellationToken), null),
+            CommitOutcome.Refused => await AboutAsync(ProblemKind.Conflict, committed.Conflicts, paths =>
+                $"The closure is published, but for what another of your rank has published at the same moment, {paths[0]} " +
+                "for one; the pin stays where it was. Begin again."),
+            CommitOutcome.Withdrawn => Withdrawn(await catalog.HashesAsync(committed.Paths, cancellationToken)),
+            CommitOutcome.Aborted => Ended(PushRowState.Aborted, push),
+            CommitOutcome.Unknown => Ended(PushRowState.Unknown, push),
+            CommitOutcome.Large => throw new UnreachableException("a commit that is alone is never too large"),
+        };
+
+        async Task<CacheProblemException> AboutAsync(ProblemKind kind, long[] ids, Func<List<StorePathHash>, string> sentence)
+        {
+            var paths = await catalog.HashesAsync(ids, cancellationToken);
+            return new CacheProblemException(kind, sentence(paths), paths);
+        }
+    }
+
+    private async Task<CommitAnswer> CommittedAsync(int cache, PushId push, Committed committed, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
             await publisher.RefreshAsync(cache, cancellationToken);
         // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
-        var answer = Answer(push, PushState.Committed, published);
-        if (pin is { } name && !await pins.WriteAsync(cache, name, patience, cancellationToken))
+        var answer = Answer(push, PushState.Committed, committed.Published);
+        if (committed.Pin is { } name && !await pins.WriteAsync(cache, name, patience, cancellationToken))
             answer = answer with
             {
                 State = PushState.Committing,
                 WaitsFor = pins.TroubleOf(cache, name)
                 ?? $"{ObjectKey.Pin(name)} is being written into the object store."
             };
-        return conflicts.Length == 0 ? answer : answer with { Conflicts = await catalog.HashesAsync(conflicts, cancellationToken) };
+        return committed.Conflicts.Length == 0 ? answer
+            : answer with { Conflicts = await catalog.HashesAsync(committed.Conflicts, cancellationToken) };
     }
 
     /// <summary>What a commit waits for that cannot begin.</summary>
@@ -141,8 +151,9 @@ internal sealed partial class DirectPushes
             : $"{busy[0]} is being published by another push, or deleted by a collection.";
     }
 
-    /// <summary>How the push has ended; empty when the publisher has not seen it.</summary>
-    private static async Task<string> JoinAsync(Task<string> publishing, TimeSpan patience, CancellationToken cancellationToken)
+    /// <summary>How the push has ended; null when the publisher has not seen it.</summary>
+    private static async Task<FinishOutcome?> JoinAsync(Task<FinishOutcome> publishing, TimeSpan patience,
+        CancellationToken cancellationToken)
     {
         try
         {
@@ -154,7 +165,7 @@ internal sealed partial class DirectPushes
             if (e is ObjectStoreException or CacheProblemException)
                 Telemetry.PushesEnded.Add("failed");
             // Not finished here: the catalog knows that it must go on, and the caller asks it.
-            return "";
+            return null;
         }
     }
 }

@@ -10,7 +10,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>The push contract in process: any number of these on one catalog are right together.</summary>
+/// <summary>
+/// The push contract in process: any number of these on one catalog are right together. Begin and commit have files of their own.
+/// </summary>
 internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins,
         UploadWaiters waits, PathSigner signer,
@@ -30,112 +32,15 @@ internal sealed partial class DirectPushes(
         return pushes;
     }
 
-    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken)
-    {
-        var id = caches.IdOf(cache);
-        var closure = Closure.Check(request, options);
-        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
-        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
-        var opening = new Opening(
-            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)],
-                [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
-        var opened = await catalog.OpenAsync(id, opening, cancellationToken);
-        Quotas.Check(opened.State, _caller);
-        var push = Own(opened.Id);
-        switch (opened.State)
-        {
-            case "open": break;
-            case "reused":
-                throw new CacheProblemException(ProblemKind.KeyReused,
-                "This Idempotency-Key belongs to a push of another closure. Use a new key.");
-            default:
-                throw new CacheProblemException(ProblemKind.PushEnded,
-                $"The push that this Idempotency-Key opened ({opened.Id}) is {opened.State}. Use a new key to push again.");
-        }
-
-        var verdicts = await CompareAsync(id, push, closure, opened, cancellationToken);
-        await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
-
-        var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == "supersede").ToList();
-        var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
-            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count),
-                options, cancellationToken);
-        if (claims is [{ Path: 0, Status: not "ended" }])
-        {
-            await catalog.EndAsync(id, push, cancellationToken);
-            Quotas.Check(claims[0].Status, _caller);
-        }
-
-        ThrowIfEnded(claims, opened.Id);
-        if (Withdrawn(claims, missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash)) is { } withdrawn)
-        {
-            await catalog.EndAsync(id, push, cancellationToken);
-            throw withdrawn;
-        }
-
-        var uploads = await grants.GrantAsync(id, push, claims, cancellationToken);
-        if (claims.Count > 0)
-            news?.Opened(cache, opened.Id, opened.Expires);
-        var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
-        Telemetry.PushesOpened.Add(1);
-        CountClaims(claims);
-
-        return new PushOpened
-        {
-            Id = opened.Id.ToString(),
-            Expires = opened.Expires,
-            RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
-            Present = opened.Paths.Count - missing.Count,
-            Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
-            Uploads = [.. uploads.Values],
-            TakesBatches = grants.TakesBatches,
-            Conflicts = [.. opened.Paths.Where(p => VerdictOf(p) is "other" or "own").Select(p => request.Paths[p.Index].Path.Hash)],
-            Unverified = [.. opened.Paths.Where(p => VerdictOf(p) == "unread").Select(p => request.Paths[p.Index].Path.Hash)],
-            MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
-            MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
-        };
-
-        string? VerdictOf(OpenedPath path) => verdicts.GetValueOrDefault(path.Id);
-    }
-
-    /// <summary>
-    /// What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.
-    /// </summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has
-    /// ended then.</exception>
-    private async Task<Dictionary<long, string>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
-        CancellationToken cancellationToken)
-    {
-        var doubtful = opened.Paths.Where(p => p.Promised
-            && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
-        if (doubtful.Count == 0)
-            return [];
-        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful),
-            isWhole: true, cancellationToken);
-        if (found.Find(f => f.Verdict == "misnamed" || (f.Verdict == "other" && closure.Request.Pin is not null))
-            is { Verdict: not null } wrong)
-        {
-            await catalog.EndAsync(cache, push, cancellationToken);
-            throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == wrong.Path)!.Index].Path.Hash], wrong.Publisher);
-        }
-
-        return found.Where(f => f.Verdict != "same").ToDictionary(f => f.Path, f => f.Verdict);
-    }
-
-    private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
-        ProblemKind.Conflict,
-        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you " +
-            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which " +
-            $"supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
-        paths);
-
-    private OwnPush Own(PushId push) => new(push, _caller);
-
+    /// <remarks>
+    /// Rule 3. 1. Tell our grants from what is none. 2. Check the bytes in the store. 3. Give up the claims of wrong bytes. 4. Record the
+    /// rest, and keep listings, logs and realisations until the commit. 5. Tell who waits, and answer.
+    /// </remarks>
     public async Task<ReportAnswer> ReportAsync(CacheName cache, PushId push, UploadReport report, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var (own, secret) = (Own(push), caches.SecretOf(id));
+        // 1. Which of them are grants of this push.
         var (uploads, strange) = (new List<(UploadToken Token, UploadedNar Report)>(), new List<RejectedUpload>());
         foreach (var upload in report.Uploads.DistinctBy(u => u.Upload))
         {
@@ -151,21 +56,27 @@ internal sealed partial class DirectPushes(
                 });
         }
 
+        // 2. The bytes in the store.
         var found = await check.CheckAsync(uploads, cancellationToken);
+
+        // 3. A key is never written twice: the next try gets another.
         UploadToken[] wrong = [.. uploads.Zip(found)
             .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
         if (wrong.Length > 0)
             await catalog.RefuseAsync(id, own, wrong, cancellationToken);
+
+        // 4. The rows.
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null)
             .Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
             id, own, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
             [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancellationToken);
-        if (recorded.Exists(r => r.Outcome == "push-ended"))
+        if (recorded.Exists(r => r.Outcome == UploadOutcome.PushEnded))
             throw await EndedAsync(id, push, cancellationToken);
 
-        var outcomes = recorded.ToDictionary(r => r.Upload, r => r.Outcome);
-        var ended = accepted.Where(u => outcomes.GetValueOrDefault(u.Token.Object) != "stored").ToList();
+        // 5. News, and the answer.
+        var stored = recorded.Where(r => r.Outcome == UploadOutcome.Stored).Select(r => r.Upload).ToHashSet();
+        var ended = accepted.Where(u => !stored.Contains(u.Token.Object)).ToList();
         Telemetry.UploadedBytes.Add(accepted.Except(ended).Sum(u => u.Report.FileSize));
         if (accepted.Count > ended.Count)
             news?.Arrived(cache, push, [.. accepted.Except(ended).Select(u => u.Token.NarHash)]);
@@ -182,6 +93,10 @@ internal sealed partial class DirectPushes(
         };
     }
 
+    /// <remarks>
+    /// 1. Ask the catalog what has become of the paths. 2. Answer when one need not wait any longer, or the time is over. 3. Else sleep
+    /// until there is news of one, and ask again.
+    /// </remarks>
     public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
@@ -189,17 +104,20 @@ internal sealed partial class DirectPushes(
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
+            // 1. What has become of them.
             var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options,
                 cancellationToken);
-            if (claims.Exists(c => c.Status == "ended"))
+            if (claims.Exists(c => c.Status == ClaimStatus.Ended))
                 throw await EndedAsync(id, push, cancellationToken);
-            if (claims.Exists(c => c.Status == "withdrawn"))
-                throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == "withdrawn").Select(c => c.Second)]);
-            if (claims.FindIndex(c => c.Status == "unnamed") is >= 0 and var at)
+            if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
+                throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == ClaimStatus.Withdrawn).Select(c => c.Second)]);
+            if (claims.FindIndex(c => c.Status == ClaimStatus.Unnamed) is >= 0 and var at)
                 throw new CacheProblemException(ProblemKind.BadRequest,
                     $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
+
+            // 2. The answer.
             var left = timeout - Stopwatch.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != "wait"))
+            if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != ClaimStatus.Wait))
             {
                 var uploads = await grants.GrantAsync(id, Own(push), claims, cancellationToken);
                 news?.Alive(cache, push);
@@ -211,6 +129,7 @@ internal sealed partial class DirectPushes(
                 };
             }
 
+            // 3. News.
             await waits.WaitAsync(cache, id, push, claims, left, cancellationToken);
         }
     }
@@ -238,9 +157,9 @@ internal sealed partial class DirectPushes(
     public async Task<RenewAnswer> RenewAsync(CacheName cache, PushId push, CancellationToken cancellationToken)
     {
         var (state, expires, lost) = await catalog.RenewAsync(caches.IdOf(cache), Own(push), options.Life, cancellationToken);
-        if (state is not ("open" or "committing" or "committed"))
-            throw Ended(state == "unknown" ? null : state, push);
-        if (state == "open")
+        if (state is PushRowState.Aborted or PushRowState.Unknown)
+            throw Ended(state, push);
+        if (state == PushRowState.Open)
             news?.Opened(cache, push, expires!.Value);
         return new RenewAnswer
         {
@@ -255,9 +174,16 @@ internal sealed partial class DirectPushes(
         var id = caches.IdOf(cache);
         while (await catalog.EndAsync(id, Own(push), cancellationToken) == 0)
         {
-            var state = await catalog.StateAsync(id, Own(push), cancellationToken) ?? throw Ended(null, push);
-            if (state.State != "open")
-                return;
+            switch (await catalog.StateAsync(id, Own(push), cancellationToken))
+            {
+                case PushRowState.Unknown:
+                    throw Ended(PushRowState.Unknown, push);
+                case PushRowState.Committing or PushRowState.Committed or PushRowState.Aborted:
+                    return;
+                case PushRowState.Open:
+                    break;
+            }
+
             // Another request of this push holds its row just now.
             await Task.Delay(BusyPause, time ?? TimeProvider.System, cancellationToken);
         }
@@ -274,19 +200,24 @@ internal sealed partial class DirectPushes(
         return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancellationToken) };
     }
 
+    private OwnPush Own(PushId push) => new(push, _caller);
+
     private static void CountClaims(List<Claim> claims)
     {
         foreach (var outcome in claims.GroupBy(c => c.Status))
-            Telemetry.Claims.Add(outcome.Key, outcome.Count());
+            Telemetry.Claims.Add(OutcomeText.Of(outcome.Key), outcome.Count());
     }
 
     private static PathStatus Status(Claim claim, StorePathHash hash, Dictionary<long, UploadGrant> uploads) => claim.Status switch
     {
-        "present" => new PathStatus { Path = hash, State = PathState.Present },
-        "stored" => new PathStatus { Path = hash, State = PathState.Stored },
-        "upload" when uploads.TryGetValue(claim.Object, out var grant) =>
+        ClaimStatus.Present => new PathStatus { Path = hash, State = PathState.Present },
+        ClaimStatus.Stored => new PathStatus { Path = hash, State = PathState.Stored },
+        ClaimStatus.Upload when uploads.TryGetValue(claim.Object, out var grant) =>
             new PathStatus { Path = hash, State = PathState.Upload, Upload = grant.Id },
-        _ => new PathStatus { Path = hash, State = PathState.Wait },
+        // A claim that has just ended has no grant.
+        ClaimStatus.Upload or ClaimStatus.Wait => new PathStatus { Path = hash, State = PathState.Wait },
+        ClaimStatus.Ended or ClaimStatus.Unnamed or ClaimStatus.Withdrawn or ClaimStatus.Quota =>
+            throw new UnreachableException($"{claim.Status} of {hash} is a refusal"),
     };
 
     private static List<ExtraObject> ReportExtras(UploadReport report) =>
@@ -296,9 +227,12 @@ internal sealed partial class DirectPushes(
             new ExtraObject(ObjectKey.Realisation(r.Id), "realisation", System.Text.Encoding.UTF8.GetBytes(r.Content), r.Path)),
     ];
 
-    private static CacheProblemException? Withdrawn(List<Claim> claims, Dictionary<long, StorePathHash> hashes) =>
-        claims.Exists(c => c.Status == "withdrawn")
-            ? Withdrawn([.. claims.Where(c => c.Status == "withdrawn").Select(c => hashes[c.Path])]) : null;
+    private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
+        ProblemKind.Conflict,
+        $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you " +
+            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which " +
+            $"supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
+        paths);
 
     internal static CacheProblemException Withdrawn(IReadOnlyList<StorePathHash> paths) => new(
         ProblemKind.Withdrawn,
@@ -307,53 +241,10 @@ internal sealed partial class DirectPushes(
             "ID, for 'orleans-cache bars lift ID'.",
         paths);
 
-    private static void ThrowIfEnded(List<Claim> claims, PushId push)
-    {
-        if (claims.Exists(c => c.Status == "ended"))
-            throw Ended("aborted", push);
-    }
-
-    private static CacheProblemException Ended(string? state, PushId push) => state is null
+    private static CacheProblemException Ended(PushRowState state, PushId push) => state == PushRowState.Unknown
         ? new CacheProblemException(ProblemKind.UnknownPush, $"There is no push {push}: it never was, or it ended long ago. Begin again.")
-        : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {state}. Begin again.");
+        : new CacheProblemException(ProblemKind.PushEnded, $"Push {push} is {OutcomeText.Of(state)}. Begin again.");
 
     private async Task<CacheProblemException> EndedAsync(int cache, PushId push, CancellationToken cancellationToken) =>
-        Ended((await catalog.StateAsync(cache, Own(push), cancellationToken))?.State, push);
-
-    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
-    {
-        var ids = new long[paths.Count];
-        foreach (var path in paths)
-            ids[path.Index] = path.Id;
-        var declarations = new Declaration[missing.Count];
-        Parallel.For(0, missing.Count, i =>
-        {
-            var path = closure.Request.Paths[missing[i].Index];
-            declarations[i] = new Declaration(
-                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
-                    path.Deriver?.BaseName, path.Ca?.ToString(),
-                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
-        });
-        return declarations;
-    }
-
-    // One by a key that nobody here knows is taken from the path's own trust group only.
-    private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, string> verdicts,
-        CancellationToken cancellationToken)
-    {
-        var added = new List<(long, string)>();
-        foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
-        {
-            var declared = closure.Request.Paths[path.Index];
-            if (declared.Signatures.Count > 0
-                && signer.Added(declared, closure.References(declared), path.Signatures.Split(' '), path.Group is not { } group
-                    || group == opened.Group) is { Length: > 0 } signatures)
-                added.Add((path.Id, signatures));
-        }
-
-        if (added.Count == 0)
-            return;
-        await publisher.AddSignaturesAsync(cache, added, cancellationToken);
-        Interlocked.Exchange(ref _refresh.Value, 1);
-    }
+        Ended(await catalog.StateAsync(cache, Own(push), cancellationToken), push);
 }

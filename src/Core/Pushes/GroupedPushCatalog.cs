@@ -34,7 +34,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         PushOptions pushOptions, CancellationToken cancellationToken) =>
         Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancellationToken);
 
-    public override Task<List<(long Upload, string Outcome)>> ReportAsync(
+    public override Task<List<(long Upload, UploadOutcome Outcome)>> ReportAsync(
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
             IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancellationToken);
@@ -42,7 +42,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken)
     {
         var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancellationToken);
-        return committed.Outcome == "large" ? await base.CommitAsync(cache, push, lease, cancellationToken) : committed;
+        return committed.Outcome == CommitOutcome.Large ? await base.CommitAsync(cache, push, lease, cancellationToken) : committed;
     }
 
     public async ValueTask DisposeAsync()
@@ -73,7 +73,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             Key = o => o.Push.Id.ToString(),
             Weight = o => o.Paths.Count,
         }),
-        new(new GroupOperation<Reporting, List<(long, string)>>
+        new(new GroupOperation<Reporting, List<(long, UploadOutcome)>>
         {
             One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, o.Verified, stop),
             Many = (items, stop) => ReportAsync(c, items, stop),
@@ -127,7 +127,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                         fresh.MissingKeys.AddRange(Array<string>(reader, 11));
                     else
                     {
-                        var push = outcomes[reader.GetInt32(0) - 1] = ReadOpened(reader, 1);
+                        var push = outcomes[reader.GetInt32(0) - 1] = ReadOpened(reader, 1, "open_pushes");
                         push.Paths.AddRange(ReadOpenedPaths(reader, 1));
                     }
                 }
@@ -136,7 +136,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             }, cancellationToken, grouped: true);
         for (var i = 0; i < items.Count; i++)
         {
-            if (opened[i] is { State: "open", Paths.Count: 0 })
+            if (opened[i] is { Outcome: OpenOutcome.Open, Paths.Count: 0 })
                 opened[i].Paths.AddRange(items[i].Paths.Select((path, index) => shared[path] with { Index = index }));
         }
 
@@ -163,7 +163,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                     .With(declarations.Select(d => d.Supersedes).ToArray())
                 .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate)
                     .WithQuotas(options.Quotas),
-            items.Count, static r => ReadClaim(r, 1), cancellationToken);
+            items.Count, static r => ReadClaim(r, 1, "claim_pushes"), cancellationToken);
     }
 
     private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items,
@@ -172,9 +172,9 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
             .With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
             .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
-        items.Count, static r => ReadClaim(r, 1), cancellationToken);
+        items.Count, static r => ReadClaim(r, 1, "wait_pushes"), cancellationToken);
 
-    private Task<IReadOnlyList<List<(long, string)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items,
+    private Task<IReadOnlyList<List<(long, UploadOutcome)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items,
         CancellationToken cancellationToken)
     {
         var uploads = items.SelectMany(i => i.Uploads).ToList();
@@ -192,7 +192,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray())
                     .With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified),
-            items.Count, static r => (r.IsDBNull(1) ? 0 : r.GetInt64(1), r.GetString(2)), cancellationToken);
+            items.Count, static r => ReadUpload(r, 1, "report_pushes"), cancellationToken);
     }
 
     private Task<IReadOnlyList<Committed>> CommitAsync(int cache, IReadOnlyList<(OwnPush Push, TimeSpan Lease)> items,
@@ -200,7 +200,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         "select item, outcome, paths, published, pin, conflicts from @fn@.commit_pushes($1, @fn@.pushes_of($1, $2, $3, $4, true), $5, $6, $3, $7)",
         p => p.With(cache).WithPushes(items, i => i.Push).With(LargeCommit).With(items[0].Lease)
             .WithNullable(items.Select(i => i.Push.Caller.Address).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text), items.Count,
-            static (r, _) => ReadCommitted(r, 1), cancellationToken);
+            static (r, _) => ReadCommitted(r, 1, "commit_pushes"), cancellationToken);
 
     // Each row begins with the number of its item.
     private async Task<IReadOnlyList<T>> AskAsync<T>(string sql, Action<NpgsqlParameterCollection> bind, int count,
@@ -241,7 +241,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
 
     private sealed record Groups(
         GroupCommit<Opening, OpenedPush> Open, GroupCommit<Claiming, List<Claim>> Claim, GroupCommit<Waiting, List<Claim>> Wait,
-        GroupCommit<Reporting, List<(long, string)>> Report, GroupCommit<(OwnPush Push, TimeSpan Lease), Committed> Commit)
+        GroupCommit<Reporting, List<(long, UploadOutcome)>> Report, GroupCommit<(OwnPush Push, TimeSpan Lease), Committed> Commit)
             : IAsyncDisposable
     {
         public async ValueTask DisposeAsync()

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Npgsql;
 using NpgsqlTypes;
 using OrleansCache.Contracts;
@@ -52,7 +51,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas),
-            r => ReadClaim(r, 0),
+            r => ReadClaim(r, 0, "claim_paths"),
             cancellationToken);
 
     /// <summary>
@@ -60,7 +59,7 @@ internal class PushCatalog(CatalogDatabase database)
     /// published it.
     /// </summary>
     /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
-    public Task<List<(long Path, string Verdict, string? Publisher)>> CompareAsync(
+    public Task<List<(long Path, PathVerdict Verdict, string? Publisher)>> CompareAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole,
             CancellationToken cancellationToken) =>
         database.ListAsync(
@@ -71,11 +70,10 @@ internal class PushCatalog(CatalogDatabase database)
                 .With(declarations.Select(d => d.References.Count).ToArray()).With(declarations.SelectMany(d => d.References).ToArray())
                 .WithNullable(declarations.Select(d => d.Ca).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(isWhole ? declarations.Select(d => d.Digest).ToArray() : null, NpgsqlDbType.Array | NpgsqlDbType.Bytea),
-            r => (r.GetInt64(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2)), cancellationToken);
+            r => (r.GetInt64(0), OutcomeText.Parse<PathVerdict>("compare_paths", r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2)),
+            cancellationToken);
 
-    /// <summary>
-    /// What has become of paths that the push waits for, in the order asked; status <c>present</c> or as for <see cref="ClaimAsync"/>.
-    /// </summary>
+    /// <summary>What has become of paths that the push waits for, in the order asked.</summary>
     public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
         PushOptions options, CancellationToken cancellationToken) =>
         database.ListAsync(
@@ -83,12 +81,12 @@ internal class PushCatalog(CatalogDatabase database)
                 "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
             p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
                 .With(options.UrlLife).With(options.DefaultRate),
-            r => ReadClaim(r, 0), cancellationToken);
+            r => ReadClaim(r, 0, "wait_paths"), cancellationToken);
 
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
-    public virtual Task<List<(long Upload, string Outcome)>> ReportAsync(int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads,
-        IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
+    public virtual Task<List<(long Upload, UploadOutcome Outcome)>> ReportAsync(
+        int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
+            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).WithPush(push)
@@ -98,7 +96,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
                 .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified),
-            r => (r.IsDBNull(0) ? 0 : r.GetInt64(0), r.GetString(1)),
+            r => ReadUpload(r, 0, "report_uploads"),
             cancellationToken);
 
     /// <summary>Gives up claims of this push whose bytes have arrived and are wrong.</summary>
@@ -113,15 +111,16 @@ internal class PushCatalog(CatalogDatabase database)
         database.SingleAsync(
             "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6)",
             p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller),
-            r => ReadCommitted(r, 0),
+            r => ReadCommitted(r, 0, "commit_push"),
             cancellationToken);
 
-    public Task<(string State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life,
+    public Task<(PushRowState State, DateTime? Expires, long[] Lost)> RenewAsync(int cache, OwnPush push, TimeSpan life,
         CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select state, expires, lost from @fn@.renew_push($1, @fn@.push_of($1, $2, $3, $4), $5)",
             p => p.With(cache).WithPush(push).With(life),
-            r => (r.GetString(0), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1), r.IsDBNull(2) ? [] : r.GetFieldValue<long[]>(2)),
+            r => (OutcomeText.Parse<PushRowState>("renew_push", r.GetString(0)), r.IsDBNull(1) ? (DateTime?)null : r.GetDateTime(1),
+                Array<long>(r, 2)),
             cancellationToken);
 
     /// <summary>Ends an open push.</summary>
@@ -134,12 +133,12 @@ internal class PushCatalog(CatalogDatabase database)
         database.SingleAsync("select @fn@.end_pushes($1, null, $2, $3)", p => p.With(cache).With(lapsed).With(limit), r =>
             r.GetInt32(0), cancellationToken);
 
-    /// <summary>State and number of published paths; null when there is no such push.</summary>
-    public Task<(string State, int Published)?> StateAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
-        database.RunAsync<(string, int)?>(
-            "select state::text, published from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true)",
+    public Task<PushRowState> StateAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            "select state::text from push where cache_id = $1 and id = @fn@.push_of($1, $2, $3, $4, true)",
             p => p.With(cache).WithPush(push),
-            async (r, stop) => await r.ReadAsync(stop) ? (r.GetString(0), r.GetInt32(1)) : null,
+            async (r, stop) => await r.ReadAsync(stop) ? OutcomeText.Parse<PushRowState>("push.state", r.GetString(0))
+                : PushRowState.Unknown,
             cancellationToken);
 
     /// <summary>The pin that rides on a push.</summary>
@@ -203,15 +202,21 @@ internal class PushCatalog(CatalogDatabase database)
     protected static async Task<OpenedPush> ReadOpenedAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
     {
         await reader.ReadAsync(cancellationToken);
-        var push = ReadOpened(reader, 0);
+        var push = ReadOpened(reader, 0, "open_push");
         push.Paths.AddRange(ReadOpenedPaths(reader, 0));
         return push;
     }
 
     /// <summary>An opened push without its paths.</summary>
-    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at) => new(
-        new PushId(r.GetGuid(at)), r.GetString(at + 1), r.GetDateTime(at + 2), r.IsDBNull(at + 11) ? null : r.GetInt32(at + 11),
+    protected static OpenedPush ReadOpened(NpgsqlDataReader r, int at, string function)
+    {
+        var quota = Quotas.TextOf(r.GetString(at + 1));
+        return new(
+            new PushId(r.GetGuid(at)),
+            quota is null ? OutcomeText.Parse<OpenOutcome>(function, r.GetString(at + 1)) : OpenOutcome.Quota, quota,
+            r.GetDateTime(at + 2), r.IsDBNull(at + 11) ? null : r.GetInt32(at + 11),
             !r.IsDBNull(at + 12) && r.GetBoolean(at + 12), [], [.. Array<string>(r, at + 10)]);
+    }
 
     /// <summary>What has become of paths, in the order of the row.</summary>
     protected static IEnumerable<OpenedPath> ReadOpenedPaths(NpgsqlDataReader r, int at)
@@ -221,78 +226,28 @@ internal class PushCatalog(CatalogDatabase database)
         var digests = Array<byte[]?>(r, at + 6);
         var groups = Array<int?>(r, at + 7);
         return Array<long>(r, at + 3)
-            .Select((id, i) => new OpenedPath(i, id, states[i], promised[i], digests[i], groups[i], verified[i], signatures[i]));
+            .Select((id, i) => new OpenedPath(i, id, OutcomeText.Parse<NodeState>("open_push", states[i]), promised[i], digests[i], groups[i],
+                verified[i], signatures[i]));
     }
 
     protected static T[] Array<T>(NpgsqlDataReader r, int column) => r.IsDBNull(column) ? [] : r.GetFieldValue<T[]>(column);
 
-    protected static Claim ReadClaim(NpgsqlDataReader r, int at) => new(
-        r.IsDBNull(at) ? 0 : r.GetInt64(at), r.GetString(at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null
-            : r.GetString(at + 3),
-        r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)), r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5),
-            r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
-        r.IsDBNull(at + 7) ? null : new PushId(r.GetGuid(at + 7)));
+    protected static Claim ReadClaim(NpgsqlDataReader r, int at, string function)
+    {
+        var quota = Quotas.TextOf(r.GetString(at + 1));
+        return new(
+            r.IsDBNull(at) ? 0 : r.GetInt64(at),
+            quota is null ? OutcomeText.Parse<ClaimStatus>(function, r.GetString(at + 1)) : ClaimStatus.Quota, quota,
+            r.IsDBNull(at + 2) ? 0 : r.GetInt64(at + 2), r.IsDBNull(at + 3) ? null : r.GetString(at + 3),
+            r.IsDBNull(at + 4) ? default : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(at + 4)),
+            r.IsDBNull(at + 5) ? 0 : r.GetInt64(at + 5), r.IsDBNull(at + 6) ? null : r.GetString(at + 6),
+            r.IsDBNull(at + 7) ? null : new PushId(r.GetGuid(at + 7)));
+    }
 
-    protected static Committed ReadCommitted(NpgsqlDataReader r, int at) => new(
-        r.GetString(at), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2), r.IsDBNull(at + 3) ? null
-            : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
+    protected static (long Upload, UploadOutcome Outcome) ReadUpload(NpgsqlDataReader r, int at, string function) =>
+        (r.IsDBNull(at) ? 0 : r.GetInt64(at), OutcomeText.Parse<UploadOutcome>(function, r.GetString(at + 1)));
+
+    protected static Committed ReadCommitted(NpgsqlDataReader r, int at, string function) => new(
+        OutcomeText.Parse<CommitOutcome>(function, r.GetString(at)), Array<long>(r, at + 1), r.IsDBNull(at + 2) ? 0 : r.GetInt32(at + 2),
+        r.IsDBNull(at + 3) ? null : PinName.Parse(r.GetString(at + 3)), Array<long>(r, at + 4));
 }
-
-/// <summary>What a push is opened with.</summary>
-/// <param name="Operation">The caller's own.</param>
-/// <param name="Roots">Positions in <paramref name="Paths"/>, from 1.</param>
-/// <param name="Keys">Of logs and realisations that the client could send.</param>
-/// <param name="Push">Its id, if this call opens it.</param>
-/// <param name="Committers">Other publishers who may commit it.</param>
-/// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
-internal sealed record Opening(
-    string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys,
-        PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
-    byte[][]? PathDigests, Quotas Quotas)
-{
-    public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
-}
-
-/// <param name="State">A push_state, <c>reused</c>, or that a quota is used up: see <see cref="Quotas.Check"/>.</param>
-/// <param name="Group">Its trust group; null unless it is open.</param>
-/// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
-internal sealed record OpenedPush(PushId Id, string State, DateTime Expires, int? Group, bool TrustsLegacy, List<OpenedPath> Paths,
-    List<string> MissingKeys)
-{
-    /// <summary>May this push rely on the path's bytes? A server has read them, or its own group has published them.</summary>
-    public bool CanUse(OpenedPath path) => path.IsVerified || (path.Group is { } group ? group == Group : TrustsLegacy);
-}
-
-/// <param name="Index">Position in the request.</param>
-/// <param name="Digest">Of what it was declared as: see <see cref="PathDigest"/>; null of a path from before there were any.</param>
-/// <param name="Group">The trust group that published it; null before there were any.</param>
-/// <param name="IsVerified">A server has read its NAR.</param>
-/// <param name="Signatures">Separated by spaces.</param>
-internal sealed record OpenedPath(int Index, long Id, string State, bool Promised, byte[]? Digest, int? Group, bool IsVerified,
-    string Signatures);
-
-/// <summary>A path's declared content, with references as ids.</summary>
-/// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
-/// <param name="Supersedes">It is live with another content, which this is to replace.</param>
-internal sealed record Declaration(
-    string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
-        byte[]? Digest, bool Supersedes);
-
-/// <param name="Status"><c>stored</c>, <c>upload</c>, <c>wait</c>, or <c>ended</c> for the push; or that a quota is used up: see
-/// <see cref="Quotas.Check"/>.</param>
-/// <param name="Uploader">With <c>wait</c>: the push that uploads the NAR just now; null when the path is waited for in another
-/// way.</param>
-internal sealed record Claim(long Path, string Status, long Object, string? Key, Sha256Hash NarHash, long NarSize, string? Multipart,
-    PushId? Uploader);
-
-/// <param name="Outcome">See <c>commit_push.sql</c>.</param>
-/// <param name="Paths">With <c>missing</c> and <c>busy</c>: which.</param>
-/// <param name="Pin">The pin that the commit sets.</param>
-/// <param name="Conflicts">Paths that others have published in the meantime, and that stay as they are.</param>
-internal sealed record Committed(string Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
-
-/// <param name="FileHash">Null: nobody has told it, and we have not computed it.</param>
-internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);
-
-/// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
-internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);

@@ -23,7 +23,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     public async Task<Dictionary<long, UploadGrant>> GrantAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
         CancellationToken cancellationToken)
     {
-        var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
+        var uploads = claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).ToList();
         var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.NarSize > SinglePutLimit && c.Multipart is null)],
             PartSize, cancellationToken);
         var secret = caches.SecretOf(cache);
@@ -49,7 +49,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
         IReadOnlyList<Claim> claims, CancellationToken cancellationToken)
     {
-        var uploads = claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).ToList();
+        var uploads = claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).ToList();
         var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize,
             cancellationToken);
         var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];

@@ -16,7 +16,7 @@ public sealed class FolderTests(ITestOutputHelper output)
     // One thing each that does not come apart: a pipeline of three stages, a protocol of eight calls, the operations of a store.
     private static readonly string[] LongFiles =
     [
-        "Cli/Push/NarPipeline.cs", "Core/Adapters/Niks3/Niks3Pushes.cs", "Core/Pushes/DirectPushes.cs", "Core/Store/Local/DirectoryMultipart.cs",
+        "Cli/Push/NarPipeline.cs", "Core/Adapters/Niks3/Niks3Pushes.cs", "Core/Store/Local/DirectoryMultipart.cs",
         "Core/Store/Local/DirectoryObjectStore.cs", "Core/Store/S3/S3ObjectStore.cs",
     ];
 

@@ -42,7 +42,7 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
 
     /// <summary>In the order given; see <c>declare_paths.sql</c>.</summary>
     /// <param name="signatures">Of each path, space-separated.</param>
-    public Task<List<(string Outcome, string[] Signatures, bool Arrived)>> DeclareAsync(int cache, OwnPush push,
+    public Task<List<(DeclareOutcome Outcome, string[] Signatures, bool Arrived)>> DeclareAsync(int cache, OwnPush push,
         IReadOnlyList<Niks3Declaration> paths, IReadOnlyList<string> signatures, CancellationToken cancellationToken) =>
         _database.ListAsync(
             "select outcome, signatures, arrived from @fn@.declare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, " +
@@ -56,16 +56,19 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
                 .WithNullable(paths.Select(d => d.Path.Ca?.ToString()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(signatures.ToArray()).With(paths.Select(d => PathDigest.Of(d.Path)).ToArray())
                 .With(paths.SelectMany(d => d.References.Select(r => r.Name)).ToArray()),
-            r => (r.GetString(0), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1), !r.IsDBNull(2) && r.GetBoolean(2)), cancellationToken);
+            r => (OutcomeText.Parse<DeclareOutcome>("declare_paths", r.GetString(0)), r.IsDBNull(1) ? [] : r.GetFieldValue<string[]>(1),
+                !r.IsDBNull(2) && r.GetBoolean(2)),
+            cancellationToken);
 
     /// <summary>What has become of a claim of this push: its object's state; null when there is no such.</summary>
-    public async Task<string?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancellationToken) =>
-        (await _database.ListAsync(
+    public Task<NodeState?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancellationToken) =>
+        _database.RunAsync<NodeState?>(
             "select state::text from object where cache_id = $1 and claimed_by = @fn@.push_of($1, $2, $3, $4) and id = $5 and key = $6 " +
                 "and nar_hash = $7 and (multipart_id = $8 or state <> 'claimed')",
             p => p.With(cache).WithPush(push).With(token.Object).With(token.Key.ToString()).With(token.NarHash.ToArray())
                 .With(token.Multipart ?? ""),
-            r => r.GetString(0), cancellationToken)).FirstOrDefault();
+            async (r, stop) => await r.ReadAsync(stop) ? OutcomeText.Parse<NodeState>("object.state", r.GetString(0)) : null,
+            cancellationToken);
 
     public Task<bool> KeepListingAsync(int cache, PushId push, string operation, StorePathHash path, byte[] content,
         CancellationToken cancellationToken) =>

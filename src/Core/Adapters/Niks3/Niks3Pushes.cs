@@ -50,13 +50,13 @@ internal sealed class Niks3Pushes(
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
         var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life,
             [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancellationToken);
-        Quotas.Check(opened.State, _caller);
+        Quotas.Check(opened.QuotaText, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
         if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is "live" or "condemned").Select(p => p.Id)],
-                cancellationToken);
+            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is NodeState.Live or NodeState.Condemned)
+                .Select(p => p.Id)], cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
@@ -64,15 +64,15 @@ internal sealed class Niks3Pushes(
         var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
         var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)],
             [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancellationToken);
-        if (claims.Exists(c => c.Status == "withdrawn"))
+        if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
         {
             await catalog.EndAsync(id, push, cancellationToken);
-            throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == "withdrawn"))
+            throw DirectPushes.Withdrawn([.. missing.Where(m => claims.Exists(c => c.Path == m.Id && c.Status == ClaimStatus.Withdrawn))
                 .Select(m => request.Paths[m.Index].Path)]);
         }
 
         var uploads = await grants.GrantForNiks3Async(id, push, claims, cancellationToken);
-        if (uploads.Count < claims.Where(c => c.Status == "upload").DistinctBy(c => c.Object).Count())
+        if (uploads.Count < claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);
         if (uploads.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
@@ -96,22 +96,15 @@ internal sealed class Niks3Pushes(
         var signatures = new string[paths.Count];
         Parallel.For(0, paths.Count, i => signatures[i] = signer.Sign(paths[i].Path, paths[i].References));
         var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancellationToken);
-        if (declared[0].Outcome == "push-ended")
-            throw Ended(push);
-        if (declared.FindIndex(d => d.Outcome == "unnamed") is >= 0 and var at)
-            throw new CacheProblemException(ProblemKind.NotOfThisPush,
-                $"{paths[at].Path.Path} is none of the paths that push {push} was opened with.");
-        if (declared.FindIndex(d => d.Outcome is "differs" or "other-name") is >= 0 and var wrong)
-        {
-            throw new CacheProblemException(ProblemKind.BadRequest, declared[wrong].Outcome == "differs"
-                ? $"{paths[wrong].Path.Path} has another NAR hash, NAR size or other references than push {push} was opened with."
-                : $"The cache knows the hash of {paths[wrong].Path.Path}, or of a path that it refers to, with another name.");
-        }
+        var refusals = declared.Zip(paths).Select(d => Refusal(push, d.First.Outcome, d.Second.Path.Path)).OfType<CacheProblemException>()
+            .ToList();
+        if ((refusals.Find(r => r.Kind == ProblemKind.NotOfThisPush) ?? refusals.FirstOrDefault()) is { } refusal)
+            throw refusal;
 
         // What never came gets no signature here; the narinfo gets it when it is published.
         return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i] switch
         {
-            ("present", var stored, _) => stored,
+            (DeclareOutcome.Present, var stored, _) => stored,
             (_, _, Arrived: true) => signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries),
             _ => [],
         })).ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
@@ -134,23 +127,26 @@ internal sealed class Niks3Pushes(
         // 1. The row first: nothing is done in the store on the word of a client alone.
         switch (await catalog.UploadStateAsync(id, push, token, cancellationToken))
         {
-            case "claimed": break;
-            case "stored" or "live" or "condemned": return;
-            default: throw NoUpload();
+            case NodeState.Claimed:
+                break;
+            case NodeState.Stored or NodeState.Live or NodeState.Condemned:
+                return;
+            case null or NodeState.Gone or NodeState.Publishing or NodeState.Deleting or NodeState.Tombstone:
+                throw NoUpload();
         }
 
         // 2. The bytes.
         var (rejected, found) = await check.JoinAsync(upload, token, md5, cancellationToken);
         if (found is null)
         {
-            if (rejected!.Reason == "not-found" && await catalog.UploadStateAsync(id, push, token, cancellationToken) != "claimed")
+            if (rejected!.Reason == "not-found" && await catalog.UploadStateAsync(id, push, token, cancellationToken) != NodeState.Claimed)
                 throw NoUpload();
             throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
         }
 
         // 3. The row says so. Who comes too late finds the NAR there all the same, or has to push again.
         var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
-        if (recorded.TrueForAll(r => r.Outcome == "stored"))
+        if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
             news?.Arrived(cache, push.Id, [token.NarHash]);
         else if (!await contents.HasNarAsync(cache, token.NarHash, cancellationToken))
             throw NoUpload();
@@ -224,6 +220,17 @@ internal sealed class Niks3Pushes(
             : index;
     }
 
+    private static CacheProblemException? Refusal(PushId push, DeclareOutcome outcome, StorePath path) => outcome switch
+    {
+        DeclareOutcome.Declared or DeclareOutcome.Present => null,
+        DeclareOutcome.PushEnded => Ended(push),
+        DeclareOutcome.Unnamed => new(ProblemKind.NotOfThisPush, $"{path} is none of the paths that push {push} was opened with."),
+        DeclareOutcome.Differs => new(ProblemKind.BadRequest,
+            $"{path} has another NAR hash, NAR size or other references than push {push} was opened with."),
+        DeclareOutcome.OtherName => new(ProblemKind.BadRequest,
+            $"The cache knows the hash of {path}, or of a path that it refers to, with another name."),
+    };
+
     private static Declaration Declare(Niks3Path path, long[] ids, Dictionary<StorePathHash, int> index, bool supersedes) =>
         new("", path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[index[r]]).Order()], null, null, "",
             null, supersedes);
@@ -242,7 +249,7 @@ internal sealed class Niks3Pushes(
             cache, push, [.. promised.Select(p => p.Id)],
                 [.. promised.Select(p => Declare(request.Paths[p.Index], ids, index, supersedes: false))], isWhole: false,
                     cancellationToken);
-        return found.Where(f => f.Verdict == "supersede").Select(f => f.Path).ToHashSet();
+        return found.Where(f => f.Verdict == PathVerdict.Supersede).Select(f => f.Path).ToHashSet();
     }
 
     private OwnPush Own(PushId push) => new(push, _caller);
@@ -254,22 +261,22 @@ internal sealed class Niks3Pushes(
         var claims = await catalog.ClaimAllAsync(cache, push, paths, declarations, options, cancellationToken);
         for (var attempt = 0; ; attempt++)
         {
-            if (claims.Find(c => c is { Path: 0, Status: not "ended" }) is { } exceeded)
+            if (claims.Find(c => c.Status == ClaimStatus.Quota) is { } exceeded)
             {
                 await catalog.EndAsync(cache, push, cancellationToken);
-                Quotas.Check(exceeded.Status, _caller);
+                Quotas.Check(exceeded.QuotaText, _caller);
             }
 
-            if (claims.Exists(c => c.Status == "ended"))
+            if (claims.Exists(c => c.Status == ClaimStatus.Ended))
                 throw Ended(push.Id);
-            var waiting = claims.Where(c => c.Status == "wait").Select(c => c.Path).ToList();
+            var waiting = claims.Where(c => c.Status == ClaimStatus.Wait).Select(c => c.Path).ToList();
             if (waiting.Count == 0)
                 return claims;
             if (attempt == ClaimAttempts)
                 throw new CacheProblemException(ProblemKind.Unavailable,
                     "Others change what this push needs just now. Send the same request again.");
             await Task.Delay(ClaimPause, cancellationToken);
-            claims.RemoveAll(c => c.Status == "wait");
+            claims.RemoveAll(c => c.Status == ClaimStatus.Wait);
             claims.AddRange(await catalog.ClaimAllAsync(cache, push, waiting, null, options, cancellationToken));
         }
     }

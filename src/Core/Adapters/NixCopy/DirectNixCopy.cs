@@ -51,49 +51,47 @@ internal sealed class DirectNixCopy(
             Signatures = info.Signatures,
         };
         var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
-        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is "busy" or "due" or "renamed", patience, cancellationToken);
-        switch (put.Outcome)
+        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed, patience,
+            cancellationToken);
+        Quotas.Check(put.QuotaText, caller);
+        return put.Outcome switch
         {
-            case "publishing":
-                return await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancellationToken) == "overtaken"
-                    ? NarInfoOutcome.Conflict
-                    : NarInfoOutcome.Published;
-            case "conflict":
-                return NarInfoOutcome.Conflict;
-            case "present":
-                if (signer.Added(declared, info.References, put.Signatures, put.IsOwn) is { Length: > 0 } added)
-                {
-                    await publisher.AddSignaturesAsync(id, [(put.Path, added)], cancellationToken);
-                    await publisher.RefreshAsync(id, cancellationToken);
-                }
+            PutOutcome.Publishing => await PublishedAsync(id, put.Push!.Value, info.StorePath, patience, cancellationToken)
+                == FinishOutcome.Overtaken ? NarInfoOutcome.Conflict : NarInfoOutcome.Published,
+            PutOutcome.Conflict => NarInfoOutcome.Conflict,
+            PutOutcome.Present => await PresentAsync(),
+            PutOutcome.References => throw Missing(info, put.Paths),
+            PutOutcome.Nar => throw new CacheProblemException(ProblemKind.BadRequest, put.NarHash is { } found
+                ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} " +
+                    $"says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
+                : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been " +
+                    "deleted. Run the command again, with --refresh."),
+            PutOutcome.Withdrawn => throw DirectPushes.Withdrawn([info.StorePath.Hash]),
+            PutOutcome.Name => throw new CacheProblemException(ProblemKind.BadRequest,
+                $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name."),
+            PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed => throw new CacheProblemException(ProblemKind.Unavailable,
+                $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. " +
+                $"{WhyNotDeleted()}Run the command again."),
+            PutOutcome.Quota => throw new UnreachableException("a quota is used up, and its text does not say so"),
+        };
 
-                return NarInfoOutcome.Present;
-            case "references":
-                throw Missing(info, put.Paths);
-            case "nar":
-                throw new CacheProblemException(ProblemKind.BadRequest, put.NarHash is { } found
-                    ? $"{info.Url} was put, and holds a NAR of the hash {found} and {put.NarSize} bytes; the narinfo of {info.StorePath} " +
-                        $"says {info.NarHash} and {info.NarSize} bytes (and of the file {info.FileSize} bytes). Nothing was published."
-                    : $"The NAR of {info.StorePath} is not here under {info.Url}: it was never put, or so long ago that it has been " +
-                        "deleted. Run the command again, with --refresh.");
-            case "withdrawn":
-                throw DirectPushes.Withdrawn([info.StorePath.Hash]);
-            case "name":
-                throw new CacheProblemException(ProblemKind.BadRequest,
-                    $"Another path has the hash of {info.StorePath}, or of one that it refers to, under another name.");
-            default:
-                Quotas.Check(put.Outcome, caller);
-                throw new CacheProblemException(ProblemKind.Unavailable,
-                    $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. " +
-                    $"{WhyNotDeleted()}Run the command again.");
+        async Task<NarInfoOutcome> PresentAsync()
+        {
+            if (signer.Added(declared, info.References, put.Signatures, put.IsOwn) is { Length: > 0 } added)
+            {
+                await publisher.AddSignaturesAsync(id, [(put.Path, added)], cancellationToken);
+                await publisher.RefreshAsync(id, cancellationToken);
+            }
+
+            return NarInfoOutcome.Present;
         }
 
         async Task<NarInfoPut> PutAsync()
         {
             var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancellationToken);
-            if (answer.Outcome == "due")
+            if (answer.Outcome == PutOutcome.Due)
                 await catalog.PromiseAsync(id, caller, null, null, cancellationToken);
-            else if (answer.Outcome == "renamed")
+            else if (answer.Outcome == PutOutcome.Renamed)
                 await publisher.RefreshAsync(id, cancellationToken);
             else
                 return answer;
@@ -104,13 +102,12 @@ internal sealed class DirectNixCopy(
     public async Task KeepAsync(CacheName cache, Caller caller, NixExtra extra, TimeSpan patience, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancellationToken), a =>
-            a.Outcome == "busy",
-            patience, cancellationToken);
-        if (outcome == "busy")
+        var (outcome, push) = await UntilNotBusyAsync(() => catalog.AttachAsync(id, caller, extra, cancellationToken),
+            a => a.Outcome == AttachOutcome.Busy, patience, cancellationToken);
+        if (outcome == AttachOutcome.Busy)
             throw new CacheProblemException(ProblemKind.Unavailable,
                 $"{extra.Key} is just being deleted. {WhyNotDeleted()}Run the command again.");
-        if (push is { } publishing && outcome == "publishing")
+        if (push is { } publishing && outcome == AttachOutcome.Publishing)
             await PublishedAsync(id, publishing, null, patience, cancellationToken);
     }
 
@@ -129,15 +126,15 @@ internal sealed class DirectNixCopy(
         return file;
     }
 
-    // 'committed', or 'overtaken': somebody else was first, and the path is kept as it is.
-    private async Task<string> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience,
+    // Overtaken: somebody else was first, and the path is kept as it is.
+    private async Task<FinishOutcome> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience,
         CancellationToken cancellationToken)
     {
         try
         {
             // Goes on without this request: the catalog owns it.
             var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancellationToken);
-            return ended != "withdrawn" ? ended
+            return ended != FinishOutcome.Withdrawn ? ended
                 : throw new CacheProblemException(ProblemKind.Withdrawn,
                     $"{path?.ToString() ?? "It"}, or something that it refers to, was taken out of this cache by an admin while it was " +
                     "published. Nothing was published.", path is { } one ? [one.Hash] : null);

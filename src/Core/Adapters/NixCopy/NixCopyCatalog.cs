@@ -1,3 +1,4 @@
+using Npgsql;
 using NpgsqlTypes;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
@@ -69,13 +70,9 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
                 .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea)
                     .WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas)
                 .With(info.References.Select(r => r.Name).ToArray()),
-            r => new NarInfoPut(
-                r.GetString(0), r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
-                r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],
-                r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5), r.IsDBNull(6)
-                    ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7)), cancellationToken);
+            ReadPut, cancellationToken);
 
-    public Task<(string Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra,
+    public Task<(AttachOutcome Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra,
         CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10, $12)",
@@ -83,7 +80,8 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
                 .With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
                 .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log
                     ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
-            r => (r.GetString(0), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))), cancellationToken);
+            r => (OutcomeText.Parse<AttachOutcome>("nix_attach", r.GetString(0)), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))),
+            cancellationToken);
 
     public async Task<byte[]?> WaitingAsync(int cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) =>
         (await database.ListAsync("select c from @fn@.nix_waiting($1, $2, $3) c", p => p.With(cache).With(caller.Publisher)
@@ -122,6 +120,17 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         return answers;
     }
 
+    private static NarInfoPut ReadPut(NpgsqlDataReader r)
+    {
+        var quota = Quotas.TextOf(r.GetString(0));
+        return new(
+            quota is null ? OutcomeText.Parse<PutOutcome>("nix_put", r.GetString(0)) : PutOutcome.Quota, quota,
+            r.IsDBNull(1) ? null : new PushId(r.GetGuid(1)), r.IsDBNull(2) ? 0 : r.GetInt64(2),
+            r.IsDBNull(3) ? [] : [.. r.GetFieldValue<byte[][]>(3).Select(h => StorePathHash.FromBytes(h))],
+            r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? 0 : r.GetInt64(5),
+            r.IsDBNull(6) ? [] : r.GetFieldValue<string[]>(6), !r.IsDBNull(7) && r.GetBoolean(7));
+    }
+
     private static string KindOf(NixExtraKind kind) => kind switch
     {
         NixExtraKind.Listing => "listing",
@@ -138,7 +147,8 @@ internal sealed record Promised(bool Present, NarFile? Nar);
 /// <param name="Push">The hold that it was claimed for; no client knows it.</param>
 internal sealed record NarClaim(long Push, long Object, ObjectKey Key);
 
-/// <param name="Outcome">See <c>nix_put.sql</c>.</param>
-/// <param name="Paths">With <c>references</c>: which are missing; with <c>busy</c>: what is waited for.</param>
-internal sealed record NarInfoPut(string Outcome, PushId? Push, long Path, IReadOnlyList<StorePathHash> Paths, Sha256Hash? NarHash,
-    long NarSize, string[] Signatures, bool IsOwn);
+/// <param name="QuotaText">With <see cref="PutOutcome.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
+/// <param name="Paths">With <see cref="PutOutcome.References"/>: which are missing; with <see cref="PutOutcome.Busy"/>: what is waited
+/// for.</param>
+internal sealed record NarInfoPut(PutOutcome Outcome, string? QuotaText, PushId? Push, long Path, IReadOnlyList<StorePathHash> Paths,
+    Sha256Hash? NarHash, long NarSize, string[] Signatures, bool IsOwn);

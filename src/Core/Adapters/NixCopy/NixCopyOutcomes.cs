@@ -1,0 +1,54 @@
+namespace OrleansCache.Core.Adapters.NixCopy;
+
+/// <summary>What <c>nix_put</c> answers.</summary>
+internal enum PutOutcome
+{
+    /// <summary>Its push is to be published.</summary>
+    Publishing,
+
+    /// <summary>Live with this content.</summary>
+    Present,
+
+    /// <summary>Live with another content, or with this one that no server has read: it stays.</summary>
+    Conflict,
+
+    /// <summary>Paths are at work elsewhere: ask again.</summary>
+    Busy,
+
+    /// <summary>References are not in the cache.</summary>
+    References,
+
+    /// <summary>There is no such NAR.</summary>
+    Nar,
+
+    /// <summary>A bar refuses this content.</summary>
+    Withdrawn,
+
+    /// <summary>A path of this hash, or of a reference's, is there under another name.</summary>
+    Name,
+
+    /// <summary>It is there, and its narinfo has to be written anew first.</summary>
+    Renamed,
+
+    /// <summary>The credential's holds have to slide first.</summary>
+    Due,
+
+    /// <summary>A quota is used up, as <see cref="NarInfoPut.QuotaText"/> says.</summary>
+    Quota,
+}
+
+/// <summary>What <c>nix_attach</c> answers.</summary>
+internal enum AttachOutcome
+{
+    /// <summary>Its push is to be published.</summary>
+    Publishing,
+
+    /// <summary>The paths carry it.</summary>
+    Attached,
+
+    /// <summary>It waits for its path.</summary>
+    Waiting,
+
+    /// <summary>The key is being deleted: ask again.</summary>
+    Busy,
+}

@@ -1,0 +1,30 @@
+namespace OrleansCache.Core.Pins;
+
+/// <summary>What <c>set_pin</c>, <c>rollback_pin</c> and <c>delete_pin</c> answer.</summary>
+internal enum PinOutcome
+{
+    Made,
+    Moved,
+    Deleted,
+
+    /// <summary>It is not at the expected revision.</summary>
+    Changed,
+
+    /// <summary>The path, or something that it needs, is not in the cache.</summary>
+    Absent,
+
+    /// <summary>The path has another NAR than the caller expects.</summary>
+    Other,
+
+    /// <summary>Another group published the path or something that it needs, and no server has read the bytes.</summary>
+    Unread,
+
+    /// <summary>The operation was another request's.</summary>
+    Reused,
+
+    /// <summary>There is no such pin.</summary>
+    Unknown,
+
+    /// <summary>The history has no such revision.</summary>
+    NoRevision,
+}

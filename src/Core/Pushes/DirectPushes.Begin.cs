@@ -1,0 +1,168 @@
+using System.Diagnostics;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>Rule 2: the begin, which answers what is missing.</summary>
+/// <remarks>
+/// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
+/// stays, is superseded, or refuses the push. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay. 6. Grant
+/// upload URLs for the claims, and answer.
+/// </remarks>
+internal sealed partial class DirectPushes
+{
+    public async Task<PushOpened> BeginAsync(CacheName cache, BeginPush request, OperationId operation, CancellationToken cancellationToken)
+    {
+        var id = caches.IdOf(cache);
+
+        // 1. The closure.
+        var closure = Closure.Check(request, options);
+        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
+        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
+
+        // 2. The push, and what it is promised.
+        var opening = new Opening(
+            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)],
+                [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
+            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
+        var opened = await catalog.OpenAsync(id, opening, cancellationToken);
+        if (Refusal(opened) is { } refusal)
+            throw refusal;
+        var push = Own(opened.Id);
+
+        // 3. What it declares otherwise than the cache has it.
+        var verdicts = await CompareAsync(id, push, closure, opened, cancellationToken);
+
+        // 4. Signatures of what stays.
+        await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
+
+        // 5. Claims of what it has to bring.
+        var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == PathVerdict.Supersede).ToList();
+        var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
+        var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
+            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count),
+                options, cancellationToken);
+        await ThrowIfRefusedAsync(id, push, claims, hashes, cancellationToken);
+
+        // 6. Grants: the URLs.
+        var uploads = await grants.GrantAsync(id, push, claims, cancellationToken);
+        if (claims.Count > 0)
+            news?.Opened(cache, opened.Id, opened.Expires);
+        Telemetry.PushesOpened.Add(1);
+        CountClaims(claims);
+
+        return new PushOpened
+        {
+            Id = opened.Id.ToString(),
+            Expires = opened.Expires,
+            RenewAfterSeconds = (int)options.RenewAfter.TotalSeconds,
+            Present = opened.Paths.Count - missing.Count,
+            Missing = [.. claims.Select(c => Status(c, hashes[c.Path], uploads))],
+            Uploads = [.. uploads.Values],
+            TakesBatches = grants.TakesBatches,
+            Conflicts = HashesOf(PathVerdict.Other, PathVerdict.Own),
+            Unverified = HashesOf(PathVerdict.Unread),
+            MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
+            MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
+        };
+
+        StorePathHash[] HashesOf(params PathVerdict[] kept) => [.. opened.Paths
+            .Where(p => VerdictOf(p) is { } verdict && kept.Contains(verdict)).Select(p => request.Paths[p.Index].Path.Hash)];
+
+        PathVerdict? VerdictOf(OpenedPath path) => verdicts.TryGetValue(path.Id, out var verdict) ? verdict : null;
+    }
+
+    private CacheProblemException? Refusal(OpenedPush opened)
+    {
+        Quotas.Check(opened.QuotaText, _caller);
+        return opened.Outcome switch
+        {
+            OpenOutcome.Open => null,
+            OpenOutcome.Reused => new(ProblemKind.KeyReused,
+                "This Idempotency-Key belongs to a push of another closure. Use a new key."),
+            OpenOutcome.Committing or OpenOutcome.Committed or OpenOutcome.Aborted or OpenOutcome.Lapsed => new(ProblemKind.PushEnded,
+                $"The push that this Idempotency-Key opened ({opened.Id}) is {OutcomeText.Of(opened.Outcome)}. Use a new key to push again."),
+            OpenOutcome.Quota => throw new UnreachableException("a quota is used up, and its text does not say so"),
+        };
+    }
+
+    /// <exception cref="CacheProblemException">The push has ended, or is ended as it cannot go on.</exception>
+    private async Task ThrowIfRefusedAsync(int cache, OwnPush push, List<Claim> claims, Dictionary<long, StorePathHash> hashes,
+        CancellationToken cancellationToken)
+    {
+        if (claims.Exists(c => c.Status == ClaimStatus.Ended))
+            throw Ended(PushRowState.Aborted, push.Id);
+        var withdrawn = claims.Where(c => c.Status == ClaimStatus.Withdrawn).Select(c => hashes[c.Path]).ToList();
+        var quota = claims.Find(c => c.Status == ClaimStatus.Quota)?.QuotaText;
+        if (quota is null && withdrawn.Count == 0)
+            return;
+        await catalog.EndAsync(cache, push, cancellationToken);
+        Quotas.Check(quota, _caller);
+        throw Withdrawn(withdrawn);
+    }
+
+    /// <summary>
+    /// What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.
+    /// </summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has
+    /// ended then.</exception>
+    private async Task<Dictionary<long, PathVerdict>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
+        CancellationToken cancellationToken)
+    {
+        var doubtful = opened.Paths.Where(p => p.Promised
+            && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
+        if (doubtful.Count == 0)
+            return [];
+        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful),
+            isWhole: true, cancellationToken);
+        if (found.FindIndex(f => f.Verdict == PathVerdict.Misnamed
+            || (f.Verdict == PathVerdict.Other && closure.Request.Pin is not null)) is >= 0 and var at)
+        {
+            await catalog.EndAsync(cache, push, cancellationToken);
+            throw Conflict([closure.Request.Paths[doubtful.Find(p => p.Id == found[at].Path)!.Index].Path.Hash], found[at].Publisher);
+        }
+
+        return found.Where(f => f.Verdict != PathVerdict.Same).ToDictionary(f => f.Path, f => f.Verdict);
+    }
+
+    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
+    {
+        var ids = new long[paths.Count];
+        foreach (var path in paths)
+            ids[path.Index] = path.Id;
+        var declarations = new Declaration[missing.Count];
+        Parallel.For(0, missing.Count, i =>
+        {
+            var path = closure.Request.Paths[missing[i].Index];
+            declarations[i] = new Declaration(
+                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
+                    path.Deriver?.BaseName, path.Ca?.ToString(),
+                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
+        });
+        return declarations;
+    }
+
+    // One by a key that nobody here knows is taken from the path's own trust group only.
+    private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, PathVerdict> verdicts,
+        CancellationToken cancellationToken)
+    {
+        var added = new List<(long, string)>();
+        foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
+        {
+            var declared = closure.Request.Paths[path.Index];
+            if (declared.Signatures.Count > 0
+                && signer.Added(declared, closure.References(declared), path.Signatures.Split(' '), path.Group is not { } group
+                    || group == opened.Group) is { Length: > 0 } signatures)
+                added.Add((path.Id, signatures));
+        }
+
+        if (added.Count == 0)
+            return;
+        await publisher.AddSignaturesAsync(cache, added, cancellationToken);
+        Interlocked.Exchange(ref _refresh.Value, 1);
+    }
+}

@@ -1,0 +1,64 @@
+using System.Text.Json;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Pushes;
+
+/// <summary>What a push is opened with.</summary>
+/// <param name="Operation">The caller's own.</param>
+/// <param name="Roots">Positions in <paramref name="Paths"/>, from 1.</param>
+/// <param name="Keys">Of logs and realisations that the client could send.</param>
+/// <param name="Push">Its id, if this call opens it.</param>
+/// <param name="Committers">Other publishers who may commit it.</param>
+/// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
+internal sealed record Opening(
+    string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys,
+        PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
+    byte[][]? PathDigests, Quotas Quotas)
+{
+    public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
+}
+
+/// <param name="QuotaText">With <see cref="OpenOutcome.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
+/// <param name="Group">Its trust group; null unless it is open.</param>
+/// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
+internal sealed record OpenedPush(PushId Id, OpenOutcome Outcome, string? QuotaText, DateTime Expires, int? Group, bool TrustsLegacy,
+    List<OpenedPath> Paths, List<string> MissingKeys)
+{
+    /// <summary>May this push rely on the path's bytes? A server has read them, or its own group has published them.</summary>
+    public bool CanUse(OpenedPath path) => path.IsVerified || (path.Group is { } group ? group == Group : TrustsLegacy);
+}
+
+/// <param name="Index">Position in the request.</param>
+/// <param name="Digest">Of what it was declared as: see <see cref="PathDigest"/>; null of a path from before there were any.</param>
+/// <param name="Group">The trust group that published it; null before there were any.</param>
+/// <param name="IsVerified">A server has read its NAR.</param>
+/// <param name="Signatures">Separated by spaces.</param>
+internal sealed record OpenedPath(int Index, long Id, NodeState State, bool Promised, byte[]? Digest, int? Group, bool IsVerified,
+    string Signatures);
+
+/// <summary>A path's declared content, with references as ids.</summary>
+/// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
+/// <param name="Supersedes">It is live with another content, which this is to replace.</param>
+internal sealed record Declaration(
+    string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
+        byte[]? Digest, bool Supersedes);
+
+/// <param name="QuotaText">With <see cref="ClaimStatus.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
+/// <param name="Uploader">With <see cref="ClaimStatus.Wait"/>: the push that uploads the NAR just now; null when the path is waited for in
+/// another way.</param>
+internal sealed record Claim(long Path, ClaimStatus Status, string? QuotaText, long Object, string? Key, Sha256Hash NarHash, long NarSize,
+    string? Multipart, PushId? Uploader);
+
+/// <param name="Paths">Those that the outcome is about: see <c>commit_push.sql</c>.</param>
+/// <param name="Pin">The pin that the commit sets.</param>
+/// <param name="Conflicts">Paths that others have published in the meantime, and that stay as they are.</param>
+internal sealed record Committed(CommitOutcome Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
+
+/// <param name="FileHash">Null: nobody has told it, and we have not computed it.</param>
+internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);
+
+/// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
+internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);
