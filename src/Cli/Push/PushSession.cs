@@ -9,10 +9,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>
-/// One push, from begin to commit:
-/// (1) begin tells what is missing; (2) our own grants are uploaded; (3) what others upload is waited for, and taken over when
-/// they fail; (4) all is reported; (5) commit. Meanwhile the push is renewed and finished uploads are reported.
+/// One push, from begin to commit. Meanwhile it is renewed, and finished uploads are reported.
 /// </summary>
+/// <remarks>
+/// 1. Begin, which tells what is missing. 2. Upload by our own grants. 3. Report the last of it; what was refused is asked for again.
+/// 4. Wait for what others upload, and take over when they fail. 5. Commit.
+/// </remarks>
 internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time,
     LocalClosure closure)
 {
@@ -31,7 +33,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     /// <see cref="CacheException.BeginAgain"/>.</exception>
     public async Task<PushResult> RunAsync(CancellationToken cancellationToken)
     {
-        // 1
+        // 1. Begin.
         progress.Phase = "asking what is missing";
         var started = time.GetTimestamp();
         var opened = await api.BeginAsync(closure.ToBeginPush(), Guid.NewGuid().ToString("N"), cancellationToken);
@@ -58,7 +60,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
                 TaskScheduler.Default);
         }
 
-        // 5
+        // 5. Commit.
         progress.Phase = "publishing";
         var uploaded = time.GetElapsedTime(started);
         string? told = null;
@@ -95,15 +97,18 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         if (opened.Missing.Count == 0 && opened.MissingLogs.Count == 0 && opened.MissingRealisations.Count == 0)
             return;
         using var pipeline = new NarPipeline(options, api, uploads, reporter, progress, opened.Id, opened.TakesBatches, time);
-        // 2
+
+        // 2. Our own grants.
         var (jobs, waiting) = Plan(opened.Missing, opened.Uploads);
         progress.Phase = "uploading";
         var extras = Task.Run(() => ReportExtras(opened, reporter), cancellationToken);
         var ended = await pipeline.RunAsync(jobs, cancellationToken);
         await extras;
-        // 4
+
+        // 3. The last reports.
         Again(waiting, ended, await reporter.FlushAsync(cancellationToken));
-        // 3
+
+        // 4. What others upload.
         while (waiting.Count > 0)
         {
             progress.Phase = $"waiting for {Text.Count(waiting.Count, "path")} that another push uploads";

@@ -1,4 +1,6 @@
 -- Rule 1. Promises the closures of the named paths, or says which it cannot promise.
+-- 1. Take the epoch's lock, then read g. 2. Walk the rows' references from the named paths. 3. Lock what the walk found by id, and walk again until it finds nothing else. 4. Promise a named
+-- path whose walk met only live and condemned. 5. Make all of the promised live at g, and their objects.
 -- All functions take their locks in one order: the epoch's, the push, paths by id, objects by id, a pin. So who changes more than a touch does gives it the rest
 -- to be locked with what it locks: p_rows are paths, p_objects objects, in whatever state.
 -- What is barred (see withdraw.sql) is as good as deleted. Live at g needs no such look: a bar comes with a barrier.
@@ -13,7 +15,7 @@ declare
   v_locked bigint[] := case when p_rows = '{}' then p_rows end;
   v_objects bigint[];
 begin
-  -- The lock, then a new statement that reads g: one that did both would read the old g after a wait.
+  -- 1. The lock, then a new statement that reads g: one that did both would read the old g after a wait.
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict g from gc_epoch e where e.cache_id = p_cache;
   unpromised := '{}';
@@ -22,6 +24,7 @@ begin
   if v_cold is null and p_rows = '{}' and p_objects = '{}' then return; end if;
 
   loop
+    -- 2. The walk stops at what is live at g.
     with recursive walk(id, state, refs) as (
       select p.id, case when p.barred then 'deleting' else p.state end, p.refs from store_path p where p.id = any(v_cold)
       union
@@ -33,12 +36,13 @@ begin
            coalesce(array_agg(w.id) filter (where w.state not in ('live', 'condemned')), '{}'),
            coalesce(array_agg(w.id) filter (where w.state = 'condemned'), '{}')
       into v_good, v_bad, v_back from walk w;
-    -- A walk that began after all its rows were locked is exact.
+    -- 3. A walk that began after all its rows were locked is exact.
     exit when v_good = v_locked;
     perform 1 from store_path p where p.id = any(v_good || p_rows) order by p.id for no key update;
     v_locked := v_good;
   end loop;
 
+  -- 4. What is, or refers to, anything else is not promised.
   if v_bad <> '{}' then
     with recursive edge as materialized (
       select p.id as src, r.id as dst from store_path p cross join unnest(p.refs) r(id) where p.id = any(v_good)
@@ -51,6 +55,7 @@ begin
     select coalesce(array_agg(distinct i), '{}') into unpromised from unnest(p_ids) i join unnest(v_bad) b on b = i;
   end if;
 
+  -- 5. Objects, then paths.
   select array_agg(distinct o) into v_objects from store_path p cross join unnest(p.objects) o where p.id = any(v_good);
   perform 1 from object o
     where o.id = any(v_objects || p_objects) and (not (o.state = 'live' and o.touched = touch.g) or o.id = any(p_objects))

@@ -3,6 +3,10 @@
 -- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
 -- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'withdrawn' (paths: it declares what a bar refuses, or was promised what was taken back) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
 -- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
+-- 1. Answer a push that is not open with its outcome, before any lock. 2. Take the epoch's lock and the push's, and ask again. 3. End a push that brings nothing and names only what is live
+-- at g. 4. List what the touch locks beside what it walks: rows that this commit changes, and objects that it may choose. 5. Touch. 6. Answer what is withdrawn, busy, lost or in conflict.
+-- 7. Of what is to be published or superseded, answer what is busy, undeclared or missing, and choose the NARs. 8. All or nothing: write objects, ranks and paths. 9. Write the push; with
+-- nothing to publish, go on with rule 6.
 create function @fn@.commit_push(
   p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -26,6 +30,7 @@ declare
   v_logs bigint[];
   v_carriers bigint[];
 begin
+  -- 1. Has it ended?
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if not found then outcome := 'unknown'; return; end if;
   published := v_push.published;
@@ -35,14 +40,15 @@ begin
   paths := v_push.withdrawn;
   if v_push.state <> 'open' then return; end if;
 
+  -- 2. The epoch's lock and the push's. A lapsed push may commit, since all of it is checked here again; an ended one may not.
   perform pg_advisory_xact_lock_shared(20291, p_cache);
-  -- A lapsed push may commit, since all of it is checked here again; an ended one may not.
   select * into v_push from push u where u.id = p_push for no key update;
   outcome := @fn@.push_outcome(v_push);
   conflicts := v_push.conflicts;
   paths := v_push.withdrawn;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
-  -- Live at g: rule 1's first question, and the whole answer for most pushes of a fleet.
+
+  -- 3. Live at g: rule 1's first question, and the whole answer for most pushes of a fleet.
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
   if @fn@.brings_nothing(v_push) and not exists (
     select from store_path s where s.id = any(v_push.paths) and not (s.state = 'live' and s.touched = v_g and s.rank >= v_push.rank and not s.unwritten))
@@ -51,6 +57,8 @@ begin
     outcome := 'committed';
     return;
   end if;
+
+  -- 4. What the touch is to lock, too.
   v_group := coalesce(v_push.trust_group, 0);
   v_legacy := @fn@.legacy_group(p_cache, v_group);
   select coalesce(array_agg(d.path_id), '{}'), array_agg(distinct d.nar_hash), coalesce(array_agg(d.path_id) filter (where s.state = 'live'), '{}') into v_declared, v_hashes, v_live
@@ -70,10 +78,13 @@ begin
         and (d.path_id is not null or coalesce(s.trust_group, v_push.trust_group) is not distinct from v_push.trust_group or s.rank < v_push.rank)), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
     from push_object l join object o on o.id = l.object_id join store_path s on s.id = l.path_id left join push_path d on d.push_id = p_push and d.path_id = l.path_id
     where l.push_id = p_push;
+
+  -- 5. The touch: what it does not promise is still to be published.
   select t.g, t.unpromised into v_g, v_open from @fn@.touch(p_cache, v_push.paths || v_declared, array(select i from unnest(v_declared) i where not i = any(v_kept)) || v_carriers || v_lower, v_push.objects || v_logs || array(
     select o.id from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'live', 'condemned')
       and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;
 
+  -- 6. What keeps all of it from being published.
   paths := @fn@.barred_paths(p_cache, p_push, v_declared) || @fn@.withdrawn_paths(p_cache, v_push.created, v_push.paths, v_open);
   if paths <> '{}' then outcome := 'withdrawn'; return; end if;
   -- A log that is just being published on the word of a lower rank: this push's takes its place when that is done.
@@ -105,6 +116,7 @@ begin
     return;
   end if;
 
+  -- 7. What it publishes and supersedes: free, declared, and with a NAR each.
   if v_open <> '{}' or v_supersedes <> '{}' then
     perform 1 from store_path s where s.id = any(array(select unnest(v_open) except select unnest(v_declared))) order by s.id for no key update;
     -- Promised by somebody's commit since, being published, or being deleted: look again.
@@ -124,7 +136,7 @@ begin
     if paths is not null then outcome := 'missing'; return; end if;
   end if;
 
-  -- Logs and realisations: the bytes are in the row; what is condemned comes back. What is adopted needs no holder any more.
+  -- 8. The point of no return. Logs and realisations: the bytes are in the row; what is condemned comes back. What is adopted needs no holder any more.
   perform @fn@.stamp_objects(p_cache, v_g, v_logs || v_chosen);
   update object o set state = 'publishing', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_logs) and o.state = 'stored';
   update object o set state = 'live', touched = v_g, condemned_at = null, holders = array_remove(o.holders, p_push) where o.id = any(v_chosen) and o.state = 'stored';
@@ -159,7 +171,7 @@ begin
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
 
-  -- A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
+  -- 9. The push. A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
   update push u set state = 'committing', published = commit_push.published, conflicts = commit_push.conflicts, lease = clock_timestamp() + p_lease,
       committer = case when u.pin is not null then p_publisher end, committer_address = case when u.pin is not null then p_address end,
       objects = array(select unnest(u.objects || v_chosen) union select o.id from object o where o.id = any(v_logs) and o.state in ('publishing', 'live'))
