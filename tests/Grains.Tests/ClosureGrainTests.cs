@@ -1,7 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;

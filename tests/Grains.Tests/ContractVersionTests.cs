@@ -5,8 +5,8 @@ using Orleans.Serialization;
 using Orleans.TestingHost;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Grains.Tests;

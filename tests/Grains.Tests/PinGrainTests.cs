@@ -1,8 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Grains.Tests;

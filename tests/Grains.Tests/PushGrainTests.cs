@@ -1,7 +1,6 @@
 using Orleans.Core.Internal;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;

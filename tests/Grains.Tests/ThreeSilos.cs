@@ -5,7 +5,6 @@ using Orleans.Core.Internal;
 using Orleans.TestingHost;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 
 namespace OrleansCache.Grains.Tests;

@@ -2,7 +2,6 @@ using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 using Minio;
-using Xunit;
 
 namespace OrleansCache.Testing;
 
@@ -138,16 +137,4 @@ public sealed class CephServer : IAsyncDisposable
     // The daemons it leaves behind must not hold our pipes open: they write to files of their own.
     private static Task<ProcessResult> MicroAsync(params string[] arguments) =>
         ProcessRunner.RunAsync(Repository.Script("ceph-micro.sh"), arguments);
-}
-
-/// <summary>A test that needs a real S3; skipped, with the reason, where none can be had.</summary>
-public sealed class S3FactAttribute : FactAttribute
-{
-    public S3FactAttribute() => Skip = CephServer.MissingReason;
-}
-
-/// <inheritdoc cref="S3FactAttribute"/>
-public sealed class S3TheoryAttribute : TheoryAttribute
-{
-    public S3TheoryAttribute() => Skip = CephServer.MissingReason;
 }

@@ -1,5 +1,3 @@
-using Xunit;
-
 namespace OrleansCache.Testing;
 
 /// <summary>A real Nix, and Nix stores of the test's own that it reads into.</summary>
@@ -118,40 +116,4 @@ public sealed class NixTool
 
     /// <summary>Reads every path of an isolated store again and compares it with its NarHash. Exit code 0 when all is well.</summary>
     public Task<ProcessResult> VerifyAsync(string storeRoot) => RunAsync("nix-store", ["--verify", "--check-contents"], storeRoot);
-}
-
-/// <summary>A test that needs the machine's Nix; skipped, with the reason, where it is not installed.</summary>
-public sealed class NixFactAttribute : FactAttribute
-{
-    public NixFactAttribute() => Skip = Programs.Missing("nix-store", "nix");
-}
-
-/// <inheritdoc cref="NixFactAttribute"/>
-public sealed class NixTheoryAttribute : TheoryAttribute
-{
-    public NixTheoryAttribute() => Skip = Programs.Missing("nix-store", "nix");
-}
-
-/// <summary>A test that needs <see cref="NixTool.Newer"/>.</summary>
-public sealed class NewNixFactAttribute : FactAttribute
-{
-    public NewNixFactAttribute() => Skip = MissingReason;
-
-    internal static string? MissingReason => NixTool.Newer is null
-        ? "no newer Nix: ORLEANS_CACHE_TEST_NEW_NIX names no folder (eng/test as root makes one), or we are not root"
-        : null;
-}
-
-/// <inheritdoc cref="NewNixFactAttribute"/>
-public sealed class NewNixTheoryAttribute : TheoryAttribute
-{
-    public NewNixTheoryAttribute() => Skip = NewNixFactAttribute.MissingReason;
-}
-
-/// <summary>A test that needs <see cref="NixTool.Newest"/>.</summary>
-public sealed class NewestNixFactAttribute : FactAttribute
-{
-    public NewestNixFactAttribute() => Skip = NixTool.Newest is null
-        ? "no Nix of 2.33.2 or later: ORLEANS_CACHE_TEST_NEWEST_NIX names no folder (eng/test --full as root makes one), or we are not root"
-        : null;
 }

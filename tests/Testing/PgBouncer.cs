@@ -1,5 +1,4 @@
 using Npgsql;
-using Xunit;
 
 namespace OrleansCache.Testing;
 
@@ -65,16 +64,4 @@ public sealed class PgBouncer : IAsyncDisposable
         if (_process is not null) await _process.DisposeAsync();
         _folder.Dispose();
     }
-}
-
-/// <summary>A test that needs PgBouncer; skipped, with the reason, where it is not installed.</summary>
-public sealed class PgBouncerFactAttribute : FactAttribute
-{
-    public PgBouncerFactAttribute() => Skip = Programs.Missing("pgbouncer");
-}
-
-/// <inheritdoc cref="PgBouncerFactAttribute"/>
-public sealed class PgBouncerTheoryAttribute : TheoryAttribute
-{
-    public PgBouncerTheoryAttribute() => Skip = Programs.Missing("pgbouncer");
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Xunit;
 
 namespace OrleansCache.Testing;
 
@@ -51,11 +50,4 @@ public sealed class SmallDisk : IAsyncDisposable
     private static Task<ProcessResult> MountAsync(string folder, int mebibytes) =>
         ProcessRunner.RunAsync("mount", ["-t", "tmpfs", "-o", string.Create(CultureInfo.InvariantCulture, $"size={mebibytes}m,mode=755"),
             "tmpfs", folder]);
-}
-
-/// <summary>A test that needs a <see cref="SmallDisk"/>.</summary>
-public sealed class SmallDiskFactAttribute : FactAttribute
-{
-    public SmallDiskFactAttribute(bool needsNix = false) => Skip = SmallDisk.MissingReason
-        ?? (needsNix ? new NixFactAttribute().Skip : null);
 }

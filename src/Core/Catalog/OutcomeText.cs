@@ -12,7 +12,8 @@ internal static class OutcomeText
     /// <exception cref="InvalidOperationException">The text is no member: the function and this class are not of one version.</exception>
     public static T Parse<T>(string function, string text) where T : struct, Enum =>
         Table<T>.Members.TryGetValue(text, out var member) ? member
-            : throw new InvalidOperationException($"The catalog's function {function} has answered '{text}', which is no {typeof(T).Name}.");
+            : throw new InvalidOperationException(
+                $"The catalog's function {function} has answered '{text}', which is no {typeof(T).Name}.");
 
     public static string Of<T>(T member) where T : struct, Enum => Table<T>.Texts[member];
 

@@ -226,7 +226,8 @@ internal class PushCatalog(CatalogDatabase database)
         var digests = Array<byte[]?>(r, at + 6);
         var groups = Array<int?>(r, at + 7);
         return Array<long>(r, at + 3)
-            .Select((id, i) => new OpenedPath(i, id, OutcomeText.Parse<NodeState>("open_push", states[i]), promised[i], digests[i], groups[i],
+            .Select((id, i) => new OpenedPath(i, id, OutcomeText.Parse<NodeState>("open_push", states[i]), promised[i],
+                digests[i], groups[i],
                 verified[i], signatures[i]));
     }
 

@@ -1,7 +1,6 @@
 using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
 

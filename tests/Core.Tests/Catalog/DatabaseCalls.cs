@@ -1,8 +1,8 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pins;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Core.Tests.Withdraw;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Catalog;

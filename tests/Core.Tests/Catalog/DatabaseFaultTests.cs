@@ -2,7 +2,6 @@ using System.Text.RegularExpressions;
 using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
 

@@ -1,6 +1,5 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
 

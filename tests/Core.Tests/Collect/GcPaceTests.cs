@@ -1,7 +1,7 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Collect.Order;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Collect;

@@ -1,5 +1,5 @@
 using OrleansCache.Core.Collect.Order;
-using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Collect;

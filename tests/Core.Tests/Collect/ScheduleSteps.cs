@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Core.Tests.Collect;
 

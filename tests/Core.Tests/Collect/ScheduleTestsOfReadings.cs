@@ -3,9 +3,10 @@ using OrleansCache.Core.Collect;
 using OrleansCache.Core.Collect.Sweep;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Collect.ScheduleSteps;
-using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
+using static OrleansCache.Testing.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Collect;
 

@@ -2,8 +2,8 @@ using System.Text.Json;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Core.Tests.Trust;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

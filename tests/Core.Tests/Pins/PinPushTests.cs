@@ -1,9 +1,8 @@
 using OrleansCache.Contracts;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
-using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
+using static OrleansCache.Testing.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pins;
 

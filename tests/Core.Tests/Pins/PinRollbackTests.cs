@@ -1,5 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using OrleansCache.Contracts;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Testing;
 using Xunit;
 

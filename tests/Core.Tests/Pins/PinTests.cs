@@ -1,6 +1,6 @@
 using System.Text;
 using OrleansCache.Contracts;
-using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
 

@@ -1,7 +1,8 @@
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
-using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
+using static OrleansCache.Testing.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

@@ -4,6 +4,7 @@ using OrleansCache.Core.Collect.Order;
 using OrleansCache.Core.Collect.Sweep;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

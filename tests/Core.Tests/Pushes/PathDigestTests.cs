@@ -3,6 +3,7 @@ using System.Text;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

@@ -7,7 +7,7 @@ using OrleansCache.Core.Store;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;
-using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
+using static OrleansCache.Testing.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

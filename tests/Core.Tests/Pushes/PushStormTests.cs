@@ -1,6 +1,7 @@
 using OrleansCache.Contracts;
+using OrleansCache.Testing;
 using Xunit;
-using static OrleansCache.Core.Tests.Pushes.MemoryObjectStore;
+using static OrleansCache.Testing.MemoryObjectStore;
 
 namespace OrleansCache.Core.Tests.Pushes;
 

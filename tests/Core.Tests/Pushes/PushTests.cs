@@ -1,5 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Pushes;

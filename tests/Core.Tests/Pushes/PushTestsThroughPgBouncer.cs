@@ -1,3 +1,4 @@
+using OrleansCache.Testing;
 namespace OrleansCache.Core.Tests.Pushes;
 
 /// <summary>The same again behind a transaction-pooling proxy: no session state is relied on.</summary>

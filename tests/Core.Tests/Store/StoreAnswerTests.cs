@@ -2,6 +2,7 @@ using System.Globalization;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Store.S3;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Store;

@@ -1,7 +1,7 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pins;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Core.Tests.Withdraw;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Trust;

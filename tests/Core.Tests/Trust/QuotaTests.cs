@@ -1,8 +1,8 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

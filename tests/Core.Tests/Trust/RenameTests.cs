@@ -1,7 +1,7 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 

@@ -1,8 +1,8 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Pins;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Core.Tests.Trust;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;
 using static OrleansCache.Core.Tests.Withdraw.Withdrawing;

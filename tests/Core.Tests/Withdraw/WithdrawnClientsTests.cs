@@ -1,6 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
-using OrleansCache.Core.Tests.Pushes;
+using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Withdraw.Withdrawing;
 

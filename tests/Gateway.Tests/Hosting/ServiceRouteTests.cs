@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests.Hosting;
 

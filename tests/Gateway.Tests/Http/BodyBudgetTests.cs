@@ -1,5 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Gateway.Http;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests.Http;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests.Reads;
 

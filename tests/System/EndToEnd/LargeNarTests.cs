@@ -60,12 +60,3 @@ public sealed class LargeNarTests
         return (await NixTool.Installed!.RunAsync("nix-store", ["--add", folder["large"]])).OrThrow().Output.Trim();
     }
 }
-
-/// <summary>A test that moves so many bytes that only <c>--full</c> runs it.</summary>
-public sealed class LargeFactAttribute : FactAttribute
-{
-    public LargeFactAttribute(bool inBucket = false) =>
-        Skip = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") != "1"
-            ? "it takes minutes and 20 GB of disk: with --full"
-            : (inBucket ? new BucketFactAttribute().Skip : new NixFactAttribute().Skip);
-}

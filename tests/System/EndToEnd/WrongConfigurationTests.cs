@@ -150,9 +150,3 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         }
     }
 }
-
-/// <summary>A test that becomes another user.</summary>
-public sealed class RootFactAttribute : FactAttribute
-{
-    public RootFactAttribute() => Skip = Environment.UserName == "root" ? null : "only root can become another user";
-}

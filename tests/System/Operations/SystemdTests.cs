@@ -151,21 +151,3 @@ public class SystemdTests
         }
     }
 }
-
-/// <summary>A test that needs a program; skipped, with the reason, where it is not installed.</summary>
-public sealed class ProgramFactAttribute : FactAttribute
-{
-    public ProgramFactAttribute(string program) => Skip = Programs.Missing(program);
-}
-
-/// <inheritdoc cref="ProgramFactAttribute"/>
-public sealed class ProgramTheoryAttribute : TheoryAttribute
-{
-    public ProgramTheoryAttribute(string program) => Skip = Programs.Missing(program);
-}
-
-/// <summary>A test that becomes another user.</summary>
-public sealed class RootFactAttribute : FactAttribute
-{
-    public RootFactAttribute() => Skip = Environment.UserName == "root" ? null : "only root can become another user";
-}

@@ -3,6 +3,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Adapters.NixCopy;

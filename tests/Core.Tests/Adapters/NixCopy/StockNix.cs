@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using OrleansCache.Contracts;
-using OrleansCache.Core.Tests.Pushes;
 using OrleansCache.Nix;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Adapters.NixCopy;

@@ -1,6 +1,7 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Store.Local;
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.Core.Tests.Store.Local;

@@ -1,6 +1,6 @@
 using Xunit;
 
-namespace OrleansCache.Core.Tests.Catalog;
+namespace OrleansCache.Testing;
 
 /// <summary>A test that takes so long that only <c>--full</c> runs it.</summary>
 public sealed class FullFactAttribute : FactAttribute
@@ -18,4 +18,13 @@ internal static class FullTests
 {
     public static string? MissingReason => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? null
         : "it takes a minute or more: with --full";
+}
+
+/// <summary>A test that moves so many bytes that only <c>--full</c> runs it.</summary>
+public sealed class LargeFactAttribute : FactAttribute
+{
+    public LargeFactAttribute(bool inBucket = false) =>
+        Skip = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") != "1"
+            ? "it takes minutes and 20 GB of disk: with --full"
+            : (inBucket ? new BucketFactAttribute().Skip : new NixFactAttribute().Skip);
 }

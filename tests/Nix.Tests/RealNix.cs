@@ -2,17 +2,6 @@ using System.Diagnostics;
 
 namespace OrleansCache.Nix.Tests;
 
-/// <summary>A test that runs a real Nix; skipped, with the reason, where there is none.</summary>
-[AttributeUsage(AttributeTargets.Method)]
-public sealed class NixFactAttribute : FactAttribute
-{
-    public NixFactAttribute()
-    {
-        if (!RealNix.IsInstalled)
-            Skip = "nix-store is not on the PATH (Debian: apt-get install nix-bin)";
-    }
-}
-
 /// <summary>The Nix of this machine.</summary>
 internal static class RealNix
 {

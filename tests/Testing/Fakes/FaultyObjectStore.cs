@@ -1,7 +1,7 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Store;
 
-namespace OrleansCache.Core.Tests.Store;
+namespace OrleansCache.Testing;
 
 /// <summary>What befalls one call of a store.</summary>
 public enum Fault

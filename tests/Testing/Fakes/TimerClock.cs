@@ -1,4 +1,4 @@
-namespace OrleansCache.Gateway.Tests;
+namespace OrleansCache.Testing;
 
 /// <summary>Timers and timestamps of it stand until they are moved; dates are the system's.</summary>
 internal sealed class TimerClock : TimeProvider

@@ -1,4 +1,4 @@
-namespace OrleansCache.Core.Tests.Collect;
+namespace OrleansCache.Testing;
 
 /// <summary>A clock that stands until it is moved; timers ring as it passes them.</summary>
 internal sealed class ManualClock(DateTimeOffset now) : TimeProvider

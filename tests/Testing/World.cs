@@ -3,12 +3,12 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using OrleansCache.Contracts;
+using OrleansCache.Core;
 using OrleansCache.Core.Common;
 using OrleansCache.Nix;
-using OrleansCache.Testing;
 using Xunit;
 
-namespace OrleansCache.Core.Tests.Pushes;
+namespace OrleansCache.Testing;
 
 /// <summary>A catalog on the real PostgreSQL, a bucket in memory, and any number of gateways' worth of services over both.</summary>
 internal sealed class World : IAsyncDisposable

@@ -1,4 +1,4 @@
-namespace OrleansCache.Core.Tests.Store;
+namespace OrleansCache.Testing;
 
 /// <summary>A clock that is set by hand.</summary>
 internal sealed class SetClock(DateTimeOffset now) : TimeProvider

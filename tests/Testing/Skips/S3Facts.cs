@@ -2,6 +2,18 @@ using Xunit;
 
 namespace OrleansCache.Testing;
 
+/// <summary>A test that needs a real S3; skipped, with the reason, where none can be had.</summary>
+public sealed class S3FactAttribute : FactAttribute
+{
+    public S3FactAttribute() => Skip = CephServer.MissingReason;
+}
+
+/// <inheritdoc cref="S3FactAttribute"/>
+public sealed class S3TheoryAttribute : TheoryAttribute
+{
+    public S3TheoryAttribute() => Skip = CephServer.MissingReason;
+}
+
 /// <summary>A test that needs a real S3 and a real Nix.</summary>
 public sealed class BucketFactAttribute : FactAttribute
 {

@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace OrleansCache.Core.Tests.Store;
+namespace OrleansCache.Testing;
 
 /// <summary>
 /// A server on loopback that reads requests whole and answers each as scripted: what no real store does on demand. An answer of null closes

@@ -4,7 +4,7 @@ using System.Security.Cryptography;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Store;
 
-namespace OrleansCache.Core.Tests.Pushes;
+namespace OrleansCache.Testing;
 
 /// <summary>
 /// A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to
