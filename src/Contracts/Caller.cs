@@ -17,6 +17,11 @@ public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdm
     /// <summary>This process, for work that goes on without a request.</summary>
     public static Caller Server { get; } = new("server", "server", 0, IsAdmin: true);
 
+    /// <summary>Asks by a server from before there were publishers, whose messages name none.</summary>
+    public static Caller Unnamed { get; } = Anonymous with { IsUnnamed = true };
+
+    private bool IsUnnamed { get; init; }
+
     /// <summary>Keys of idempotency are each publisher's own.</summary>
-    public string Scope(OperationId operation) => $"{Publisher} {operation}";
+    public string Scope(OperationId operation) => IsUnnamed ? operation.Value : $"{Publisher} {operation}";
 }

@@ -51,6 +51,50 @@ public sealed class PinGrainTests
         Assert.Equal(b, (await plain.Pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Path);
     }
 
+    [Theory]
+    [InlineData(PinChangeKind.Set)]
+    [InlineData(PinChangeKind.Rollback)]
+    [InlineData(PinChangeKind.Delete)]
+    public async Task A_change_that_a_gateway_without_publishers_asked_for_is_not_done_again_by_one_that_has_them(PinChangeKind kind)
+    {
+        await using var world = await World.CreateAsync();
+        var (a, b) = await TwoPathsAsync(world);
+        var pins = world.Core.Pins.As(new Caller("token:7", Caller.Anonymous.Group, 0));
+        var grain = await ThreeSilos.GrainAsync<IPinGrain>(ThreeSilos.ScopeOf(world), Name.ToString());
+        await SetAsync(pins, a, OperationId.New());
+        await SetAsync(pins, b, OperationId.New());
+
+        // A gateway of before there were publishers asks a silo of now, whose answer is lost; the client asks a gateway of now. And the
+        // other way about.
+        foreach (var isOldFirst in new[] { true, false })
+        {
+            var change = Change(a, OperationId.New(), DateTimeOffset.UtcNow.AddMinutes(1)) with { Kind = kind };
+            await (isOldFirst ? OldAsync(change) : NewAsync(change));
+            await SetAsync(pins, b, OperationId.New());
+            var left = await pins.ShowAsync(CacheName.Default, Name, CancellationToken.None);
+
+            await (isOldFirst ? NewAsync(change) : OldAsync(change));
+
+            var now = await pins.ShowAsync(CacheName.Default, Name, CancellationToken.None);
+            Assert.Equal((left.Revision, b), (now.Revision, now.Path));
+        }
+
+        async Task OldAsync(PinChange change) => Assert.Null((await grain.ChangeAsync(change)).Problem);
+
+        Task NewAsync(PinChange change)
+        {
+            var operation = OperationId.TryParse(change.Operation, out var key) ? key : throw new FormatException(change.Operation);
+            return kind switch
+            {
+                PinChangeKind.Set => SetAsync(pins, a, operation),
+                PinChangeKind.Rollback => pins.RollbackAsync(CacheName.Default, Name, new RollbackPin(), PinCondition.None, operation,
+                    TimeSpan.FromSeconds(30), CancellationToken.None),
+                _ => pins.DeleteAsync(CacheName.Default, Name, PinCondition.None, operation, TimeSpan.FromSeconds(30),
+                    CancellationToken.None),
+            };
+        }
+    }
+
     [Fact]
     public async Task Changes_by_two_activations_at_once_are_one_after_the_other()
     {

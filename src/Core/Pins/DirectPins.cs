@@ -22,8 +22,9 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         var life = request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         var answer = await catalog.SetAsync(
             id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
-            Digest("set", name, condition, request.Path, request.ExpiresSeconds, request.KeepRevisions, request.NarHash),
-                cancellationToken);
+            // Without a NAR hash the same as of a server that knows none.
+            Digest("set", name, condition, [request.Path, request.ExpiresSeconds, request.KeepRevisions,
+                .. request.NarHash is { } nar ? [nar] : Array.Empty<object>()]), cancellationToken);
         var refusal = answer.Outcome switch
         {
             PinOutcome.Absent => new CacheProblemException(

@@ -10,9 +10,8 @@ internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Gr
         if (time.GetUtcNow() > change.Deadline)
             throw new TimeoutException("The deadline of this change is over.");
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
-        var pins = services.Of(key).Pins;
-        if (change is { Publisher: { } publisher, TrustGroup: { } group })
-            pins = pins.As(new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address));
+        var pins = services.Of(key).Pins.As(change is { Publisher: { } publisher, TrustGroup: { } group }
+            ? new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address) : Caller.Unnamed);
         var condition = PinCondition.Of(change.Expected);
         if (!OperationId.TryParse(change.Operation, out var operation))
             throw new FormatException($"'{change.Operation}' is no operation");

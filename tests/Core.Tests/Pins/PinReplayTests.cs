@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using OrleansCache.Contracts;
 using OrleansCache.Testing;
 using Xunit;
@@ -103,6 +105,95 @@ public sealed class PinReplayTests
     }
 
     [Fact]
+    public async Task A_set_that_a_server_which_knows_no_NAR_hashes_has_done_is_not_done_again()
+    {
+        await using var world = await WithPathsAsync();
+        var made = await world.PinAsync("app", "a", operation: "one", condition: PinCondition.Absent);
+        // As such a server notes it.
+        var digest = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes($"set\napp\n0\n{made.Path}\n\n")));
+        await world.ExecuteAsync($"update pin_operation set operation = 'one', digest = '\\x{digest}'");
+
+        Assert.Equal(made, await world.PinAsync("app", "a", operation: "one", condition: PinCondition.Absent));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task With_a_publisher_and_without_the_same_request_is_one_operation(bool isUnnamedFirst)
+    {
+        await using var world = await WithPathsAsync();
+        var (named, unnamed) = (await AsAsync(world, Ci), await AsAsync(world, Caller.Unnamed));
+        var (first, second) = isUnnamedFirst ? (unnamed, named) : (named, unnamed);
+        foreach (var path in new[] { "a", "b", "c" })
+            await world.PinAsync("app", path, keep: 3);
+
+        var done = await Rollback(first);
+        Assert.Equal((4, "b"), (done.Pin.Revision, done.Pin.Path.Name));
+        Assert.Equal(done, await Rollback(second));
+        var made = await world.PinAsync("gone", "a", operation: "two", condition: PinCondition.Absent, pins: first);
+        Assert.Equal(made, await world.PinAsync("gone", "a", operation: "two", condition: PinCondition.Absent, pins: second));
+        Assert.True(await Delete(first));
+        Assert.True(await Delete(second));
+
+        // Each has its own outcome still.
+        Assert.Equal(done, await Rollback(first));
+        Assert.Equal(4, (await world.ShowAsync("app")).Revision);
+        Assert.Equal(["app"], await world.PinNamesAsync());
+
+        Task<PinSet> Rollback(IPins pins) => pins.RollbackAsync(CacheName.Default, Name("app"), new RollbackPin(), PinCondition.None,
+            Key("one"), Patience, CancellationToken.None);
+        Task<bool> Delete(IPins pins) => pins.DeleteAsync(CacheName.Default, Name("gone"), PinCondition.None, Key("three"), Patience,
+            CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task With_a_publisher_and_without_another_request_under_the_same_key_is_another_operation()
+    {
+        await using var world = await WithPathsAsync();
+        await world.PinAsync("app", "a", operation: "one", pins: await AsAsync(world, Ci));
+        await world.PinAsync("app", "b", operation: "one", pins: await AsAsync(world, Caller.Unnamed));
+        await world.PinAsync("other", "b", operation: "one", pins: await AsAsync(world, Ci with { Publisher = "token:8" }));
+
+        Assert.Equal((2, "b"), ((await world.ShowAsync("app")).Revision, (await world.ShowAsync("app")).Path.Name));
+        Assert.Equal("b", (await world.ShowAsync("other")).Path.Name);
+    }
+
+    [Fact]
+    public async Task Two_publishers_with_the_same_request_and_key_do_it_both()
+    {
+        await using var world = await WithPathsAsync();
+        await world.PinAsync("app", "a", operation: "one", pins: await AsAsync(world, Ci));
+        await world.PinAsync("app", "b");
+
+        var other = await world.PinAsync("app", "a", operation: "one", pins: await AsAsync(world, Ci with { Publisher = "token:8" }));
+
+        Assert.Equal((3, "a"), (other.Revision, other.Path.Name));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Two_sendings_at_once_with_a_publisher_and_without_are_one_change(bool isUnnamedFirst)
+    {
+        await using var world = await WithPathsAsync();
+        await world.PinAsync("app", "a");
+        var row = await world.HoldAsync("select 1 from pin for update");
+
+        // Of a deletion, as the others wait for the rows of their paths before.
+        var first = DeleteAsync(isUnnamedFirst ? Caller.Unnamed : Ci);
+        await world.UntilBlockedAsync(1);
+        var second = DeleteAsync(isUnnamedFirst ? Ci : Caller.Unnamed);
+        await world.UntilBlockedAsync(2);
+        await row.DisposeAsync();
+
+        Assert.True(await first);
+        Assert.True(await second);
+
+        async Task<bool> DeleteAsync(Caller caller) => await (await AsAsync(world, caller)).DeleteAsync(
+            CacheName.Default, Name("app"), PinCondition.None, Key("one"), Patience, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task Two_sendings_at_once_are_one_change()
     {
         await using var world = await WithPathsAsync();
@@ -167,6 +258,13 @@ public sealed class PinReplayTests
 
         Assert.Equal(0, await world.QueryAsync<long>("select count(*) from pin_operation"));
     }
+
+    private static Caller Ci { get; } = new("token:7", Caller.Anonymous.Group, 0);
+
+    // In process: a grain's messages always name a publisher, but for those of a server that knows none.
+    private static async Task<IPins> AsAsync(World world, Caller caller) => (await world.AddGatewayAsync(plain: true)).Pins.As(caller);
+
+    private static OperationId Key(string text) => OperationId.TryParse(text, out var key) ? key : throw new FormatException(text);
 
     private static async Task<World> WithPathsAsync()
     {
