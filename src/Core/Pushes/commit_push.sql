@@ -106,7 +106,8 @@ begin
     select coalesce(array_agg(m.path_id) filter (where m.verdict = 'supersede'), '{}'), coalesce(array_agg(m.path_id) filter (where m.verdict in ('misnamed', 'other', 'own', 'unread')), '{}'),
         coalesce(array_agg(m.path_id) filter (where m.verdict = 'same'), '{}'), array_agg(m.path_id) filter (where m.verdict = 'misnamed' or m.verdict = 'other' and v_push.pin is not null)
       into v_supersedes, conflicts, v_same, paths from @fn@.met_paths(p_cache, p_push, v_met) m;
-    if paths is not null then outcome := 'conflict'; return; end if;
+    -- A server from before there were publishers opened it on nobody's word: begun again, it has its client's, and perhaps the group of what is in its way.
+    if paths is not null then outcome := case when v_push.publisher is null then 'missing' else 'conflict' end; return; end if;
   end if;
   conflicts := conflicts || v_differs || coalesce(v_overtaken, '{}');
   -- Collected since it was looked at: nobody has locked it.

@@ -151,5 +151,23 @@ public sealed class UsableTests
             (await Assert.ThrowsAsync<CacheProblemException>(() => world.BeginAsync(Deployer, another))).Kind);
     }
 
+    [Fact]
+    public async Task A_push_from_before_there_were_publishers_that_meets_another_build_is_to_be_begun_again_by_who_has_a_group()
+    {
+        await using var world = await World.CreateAsync();
+        var another = Pinned(World.Closure(World.Path("a", content: "built again")));
+        var push = await world.BeginAsync(Deployer, another);
+        await world.UploadAsync(push, pushes: world.Of(Deployer));
+        // As a server from before leaves it to one of now.
+        await world.ExecuteAsync("update push set publisher = null, trust_group = null, rank = 0, public_id = null");
+        var old = push with { Id = await world.QueryAsync<string>("select id::text from push") };
+        await world.PushAsync(Deployer, World.Chain("a"));
+
+        Assert.Equal(ProblemKind.MissingPaths,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(old, world.Of(Deployer)))).Kind);
+        await world.CommitAsync(await world.BeginAsync(Deployer, another), world.Of(Deployer));
+        Assert.Equal("a", (await world.ShowAsync("app")).Path.Name);
+    }
+
     private static string KeyOf(PushOpened push) => $"nar/{push.Uploads[0].Id.Split('~')[1]}";
 }
