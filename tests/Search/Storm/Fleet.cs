@@ -92,12 +92,13 @@ internal sealed class Fleet : IAsyncDisposable
 
     /// <summary>
     /// A rolling upgrade to our programs: one after the other is told to stop and replaced. Who is killed from now on comes back as ours,
-    /// too: the first of them has brought the database to a schema that the others do not know.
+    /// too: <paramref name="migrate"/> brings the database to a schema that the others do not know.
     /// </summary>
-    public async Task RollAsync(bool silos, string[] options, StormReport tally)
+    public async Task RollAsync(bool silos, string[] options, Func<Task> migrate, StormReport tally)
     {
         foreach (var gateway in _gateways)
             gateway.Process.Become(Ours(silos), [.. options, .. gateway == _gateways[0] ? [] : _gateways[0].Process.IdentityOptions]);
+        await migrate();
         foreach (var gateway in _gateways)
         {
             await Eventually.BecomesTrueAsync(gateway.TryTake, TimeSpan.FromMinutes(3));

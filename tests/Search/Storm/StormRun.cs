@@ -99,7 +99,7 @@ public sealed class StormRun : IAsyncDisposable
             var pushers = await new Pushers(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts,
                 overheard, _tally).GatherAsync(_tally.Violated);
             await StormAsync(
-                universe, fleet, postgres, api, client, pushers, reader,
+                universe, fleet, postgres, catalog, api, client, pushers, reader,
                     new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
                 await GatherHostileAsync(fleet, admin, honest, overheard, universe));
             await sabotage;
@@ -137,7 +137,7 @@ public sealed class StormRun : IAsyncDisposable
     }
 
     private async Task StormAsync(
-        Universe universe, Fleet fleet, PostgresServer postgres, Api api, PushClient client,
+        Universe universe, Fleet fleet, PostgresServer postgres, NpgsqlDataSource catalog, Api api, PushClient client,
             IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
         Overheard overheard, IReadOnlyList<HostileClient> hostile)
     {
@@ -150,7 +150,6 @@ public sealed class StormRun : IAsyncDisposable
             .Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
             pushers.Add(new PinMover(api, client, universe, _committed, overheard, declared, reader, _retry, _tally, NextRandom(),
                 PinName.Parse(name), alone).RunAsync(end.Token, stopped));
-        List<Task> attacking = [.. hostile.Select(client => client.RunAsync(end.Token, stopped))];
         var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
         List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers)
             .Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
@@ -159,7 +158,9 @@ public sealed class StormRun : IAsyncDisposable
         var length = TimeSpan.FromMinutes(_options.Minutes);
         end.CancelAfter(length);
         if (_options.From is not null)
-            await RollAsync(fleet, length / 3, end.Token);
+            await RollAsync(fleet, catalog, length / 3, end.Token);
+        // Another build is not bound to what ours keeps from them.
+        List<Task> attacking = [.. hostile.Select(client => client.RunAsync(end.Token, stopped))];
         if (_options.Orleans)
             await RestartPostgresAsync(postgres, length / 2, end.Token);
         await chaos;
@@ -187,11 +188,19 @@ public sealed class StormRun : IAsyncDisposable
         return clients;
     }
 
-    private async Task RollAsync(Fleet fleet, TimeSpan after, CancellationToken end)
+    private async Task RollAsync(Fleet fleet, NpgsqlDataSource catalog, TimeSpan after, CancellationToken end)
     {
         await Task.Delay(after, end).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // Whatever has been wrong, the last checks are for our programs.
-        await fleet.RollAsync(_options.Orleans, _serverOptions, _tally);
+        await fleet.RollAsync(_options.Orleans, _serverOptions, MigrateAsync, _tally);
+
+        async Task MigrateAsync()
+        {
+            (await ProcessRunner.RunAsync(BuiltProgram.Server, ["--migrate", .. _serverOptions])).OrThrow();
+            // A build from before there were groups has made tokens without: of one rank, each would be in the others' way.
+            await using var command = catalog.CreateCommand($"update token set trust_group = '{Pushers.Fleet}' where name not like 'hostile-%'");
+            await command.ExecuteNonQueryAsync();
+        }
     }
 
     private async Task RestartPostgresAsync(PostgresServer postgres, TimeSpan after, CancellationToken end)
