@@ -1,7 +1,7 @@
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// What a route asks of a request. Every route says it with <see cref="AccessExtensions.Needs{T}"/>; one that does not is closed.
+/// What a route requires of a request. Every route declares it with <see cref="AccessExtensions.Needs{T}"/>; a route without it is closed.
 /// </summary>
 public enum Access
 {
@@ -11,22 +11,24 @@ public enum Access
     /// <summary>A signed URL, which the route itself verifies.</summary>
     SignedUrl,
 
-    /// <summary>Anybody, but with <c>--private</c> only who has <see cref="Scopes.Read"/>.</summary>
+    /// <summary>Anybody; with <c>--private</c> only credentials with <see cref="Scopes.Read"/>.</summary>
     Read,
 
-    /// <summary>As <see cref="Read"/>, and who has <see cref="Scopes.Push"/>: stock Nix asks for what it is going to write.</summary>
+    /// <summary>
+    /// As <see cref="Read"/>, and credentials with <see cref="Scopes.Push"/>: stock Nix asks for what it is going to write.
+    /// </summary>
     ReadOrPush,
 
-    /// <summary>Who has <see cref="Scopes.Push"/>.</summary>
+    /// <summary>Credentials with <see cref="Scopes.Push"/>.</summary>
     Push,
 
-    /// <summary>Who has <see cref="Scopes.Pin"/>.</summary>
+    /// <summary>Credentials with <see cref="Scopes.Pin"/>.</summary>
     Pin,
 
-    /// <summary>Who has <see cref="Scopes.Gc"/>.</summary>
+    /// <summary>Credentials with <see cref="Scopes.Gc"/>.</summary>
     Gc,
 
-    /// <summary>Who has <see cref="Scopes.Admin"/>.</summary>
+    /// <summary>Credentials with <see cref="Scopes.Admin"/>.</summary>
     Admin,
 }
 

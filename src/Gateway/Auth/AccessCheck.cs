@@ -6,7 +6,7 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// Lets a request through to its route when its credential allows what the route asks for; 401 when there is none that is known, else 403.
+/// Passes a request to its route when its credential allows what the route requires. Else 401 without a known credential, 403 with one.
 /// </summary>
 internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials, FailedLogins failed)
 {
@@ -23,9 +23,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
         var cache = http.GetRouteValue("cache") as string ?? CacheName.Default.ToString();
         var anonymous = (await credentials.FindAsync(null, http.RequestAborted))!;
-        // What is open to everybody asks nobody who they are: a token that has expired keeps no one from it, nor does a database that is
-        // away.
-        // At the write URL it is asked all the same, for what is read there with a push's token is held.
+        // An open route looks up no token, so neither an expired token nor an unreachable database keeps anybody out. The write URL looks
+        // it up all the same, because what a push's token reads there is held.
         var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null
             : Secret(http.Request.Headers.Authorization.ToString());
         var credential = anonymous;
@@ -68,8 +67,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
         bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
     }
 
-    // An old Nix would send a PUT again without its body: it is told no for good. A new one waits for a minute after a 429, and for moments
-    // after a 503.
+    // An old Nix would repeat a PUT without its body, so its refusal is final. A new Nix waits for a minute after a 429, for moments after
+    // a 503.
     private static Task TooManyFailedAsync(HttpContext http)
     {
         const string Why = "Too many requests with tokens that this server does not know come from your address";

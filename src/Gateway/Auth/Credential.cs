@@ -27,33 +27,34 @@ public enum Scopes
 }
 
 /// <summary>
-/// Who sent a request, and what they may do. Whatever proves that (a token, some day a certificate or an identity provider's word) ends as
-/// one of these.
+/// Who sent a request, and what they may do. Every proof of that (a token; some day a certificate or an identity provider) becomes one of
+/// these.
 /// </summary>
-/// <param name="Id">Stable over requests, processes and restarts, and nothing secret: it may be stored and logged.</param>
+/// <param name="Id">Stable over requests, processes and restarts. It is no secret: it may be stored and logged.</param>
 /// <param name="Scopes">What it may do.</param>
 public sealed record Credential(string Id, Scopes Scopes)
 {
     public const string AnonymousId = "anonymous";
 
-    /// <summary>The only cache that it is for; null: all of this server.</summary>
+    /// <summary>The only cache that it is valid for; null: all of this server.</summary>
     public CacheName? Cache { get; init; }
 
-    /// <summary>With <see cref="Scopes.Pin"/>: the pins that it is for; null: all.</summary>
+    /// <summary>With <see cref="Scopes.Pin"/>: the pins that it may change; null: all.</summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
 
-    /// <summary>The publishers who rely on each other's uploads; null: none but itself.</summary>
+    /// <summary>The trust group, whose publishers rely on each other's uploads; null: a group of its own.</summary>
     public string? Group { get; init; }
 
-    /// <summary>Where the request came from that it was sent with.</summary>
+    /// <summary>The address that the request came from.</summary>
     public string? Address { get; init; }
 
     /// <summary>
-    /// The publisher that this credential is. Who may pin outranks who may only push: what it declares supersedes what they have published.
+    /// The publisher of this credential. One that may pin outranks one that may only push: its declarations supersede what the other has
+    /// published.
     /// </summary>
     public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address);
 
-    /// <summary>Who sent no credential.</summary>
+    /// <summary>The credential of a request that brings none.</summary>
     public static Credential Anonymous(bool isPrivate) => new(AnonymousId, isPrivate ? Scopes.None : Scopes.Read);
 
     public bool Allows(Access access) => access switch
@@ -68,10 +69,10 @@ public sealed record Credential(string Id, Scopes Scopes)
         _ => throw new ArgumentOutOfRangeException(nameof(access)),
     };
 
-    /// <summary>Every protocol asks before it changes a pin, or takes a push that will.</summary>
+    /// <summary>May it change this pin? Every protocol asks before it changes a pin, or takes a push that will.</summary>
     public bool AllowsPin(PinName pin) => Has(Scopes.Pin) && (Pins is null || Pins.Any(pattern => pattern.Matches(pin)));
 
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: not that pin.</exception>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: it may not change that pin.</exception>
     public void DemandPin(PinName pin)
     {
         if (!AllowsPin(pin))
@@ -82,8 +83,8 @@ public sealed record Credential(string Id, Scopes Scopes)
         }
     }
 
-    /// <summary>Whoever opened a push: the pin that rides on it is set by who commits it.</summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: not that pin.</exception>
+    /// <summary>Checks the committer of a push, not its opener, against the pin that the commit will set.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: it may not change that pin.</exception>
     public async Task DemandPinOfAsync(IPushes pushes, CacheName cache, PushId push, CancellationToken cancellationToken)
     {
         var allowsAll = Has(Scopes.Pin) && Pins is null;
@@ -96,7 +97,7 @@ public sealed record Credential(string Id, Scopes Scopes)
 
 public static class CredentialExtensions
 {
-    /// <summary>Who sent the request; known wherever its route is.</summary>
+    /// <summary>The credential of the request; set before any route runs.</summary>
     public static Credential Credential(this HttpContext http) =>
         http.Features.Get<Credential>() ?? throw new InvalidOperationException("The request has not been through the access check.");
 }

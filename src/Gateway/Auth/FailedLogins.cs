@@ -7,9 +7,9 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// How many unknown tokens an address may try: each costs a read of the database. Beyond that its tokens are not looked up, but for those
-/// that were good when they were last looked up:
-/// behind a proxy all have one address, and who tries tokens there keeps nobody out who is at work.
+/// Bounds the unknown tokens that an address may try, as each costs a read of the database. Beyond the bound only tokens that were good at
+/// their last lookup are looked up again: behind a proxy all clients share one address, and whoever tries tokens there must not lock out
+/// the others.
 /// </summary>
 internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
 {
@@ -19,14 +19,14 @@ internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
     private readonly Lock _lock = new();
     private readonly HashSet<string> _good = new(StringComparer.Ordinal);
 
-    // Of the last ten seconds at most, then of nobody: so it needs no more memory than that many requests fill.
+    // Counts of the last ten seconds at most, then cleared: they take no more memory than that many requests fill.
     private readonly Dictionary<string, int> _failures = new(StringComparer.Ordinal);
     private long _since = time.GetTimestamp();
 
-    /// <summary>How long an address waits at most that has tried too many.</summary>
+    /// <summary>The longest wait of an address that has tried too many tokens.</summary>
     public static TimeSpan Refill { get; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>False when this secret is not to be looked up now.</summary>
+    /// <summary>False: this secret must not be looked up now.</summary>
     public bool MayAsk(IPAddress? from, string secret)
     {
         if (limits.FailedLogins == 0)
@@ -43,7 +43,7 @@ internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>What came of looking it up.</summary>
+    /// <summary>Records the result of a lookup.</summary>
     public void Note(IPAddress? from, string secret, bool isGood)
     {
         if (limits.FailedLogins == 0)
@@ -53,7 +53,7 @@ internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
         {
             if (!isGood)
             {
-                // One that was revoked is as unknown as any other.
+                // A revoked token counts as unknown.
                 _good.Remove(digest);
                 CollectionsMarshal.GetValueRefOrAddDefault(_failures, Network(from), out _)++;
                 return;
@@ -65,7 +65,7 @@ internal sealed class FailedLogins(RequestLimits limits, TimeProvider time)
         }
     }
 
-    // Who has one address of IPv6 has all of its network.
+    // Whoever has one address of IPv6 has its whole network.
     private static string Network(IPAddress? address)
     {
         if (address is null)

@@ -3,8 +3,7 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// The tokens of the file first, which need no database; then those of the catalog, asked about each time, so that a revoked one is refused
-/// at once.
+/// Looks in the token file first, which needs no database, then in the catalog, anew each time, so that a revoked token is refused at once.
 /// </summary>
 public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredentials
 {

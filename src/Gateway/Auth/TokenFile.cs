@@ -10,7 +10,7 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenFile : ICredentials
 {
-    // Whoever has one may do everything, and moves from one to the next.
+    // Each token of the file allows everything, so all are one trust group, and a client can move from one to the next.
     private const string Group = "file";
     private const int ShortestToken = 20;
 

@@ -5,8 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Embedded;
 
 /// <summary>
-/// The folder of a server's own things, which one server at a time may use: keys, token, and with the embedded default PostgreSQL and the
-/// objects.
+/// The folder of a server's keys and token and, with the embedded default, its PostgreSQL and objects. One server at a time may use it.
 /// </summary>
 /// <remarks><c>docs/server.md</c> lists what lies in it. Files appear whole: written beside, synced, renamed.</remarks>
 public sealed class DataDirectory : IDisposable
@@ -19,7 +18,7 @@ public sealed class DataDirectory : IDisposable
 
     public string PostgresFolder => Path.Combine(FullPath, "postgres");
 
-    /// <summary>A server before this one has made the database.</summary>
+    /// <summary>An earlier server has made the database.</summary>
     public bool HasDatabase => Directory.Exists(PostgresCluster.DataFolderOf(PostgresFolder));
 
     public string StoreFolder => Path.Combine(FullPath, "store");
@@ -28,15 +27,13 @@ public sealed class DataDirectory : IDisposable
 
     public string KeyFile => Path.Combine(FullPath, "key");
 
-    /// <summary>
-    /// What the server uses when it is told nothing: <c>/var/lib/orleans-cache</c> as root, else under the XDG state folder.
-    /// </summary>
-    /// <exception cref="StartupException">There is no home directory: under the working directory nobody would look for a key.</exception>
+    /// <summary>The default path: <c>/var/lib/orleans-cache</c> as root, else below the XDG state folder.</summary>
+    /// <exception cref="StartupException">There is no home directory: nobody would look for a key below the working directory.</exception>
     public static string DefaultPath()
     {
         if (Environment.IsPrivilegedProcess)
             return "/var/lib/orleans-cache";
-        // The XDG specification has relative paths ignored.
+        // The XDG specification says to ignore relative paths.
         if (Environment.GetEnvironmentVariable("XDG_STATE_HOME") is { Length: > 0 } state && state[0] == '/')
             return Path.Combine(state, "orleans-cache");
         // Empty when HOME, or the home directory of the user, does not exist.
@@ -53,7 +50,7 @@ public sealed class DataDirectory : IDisposable
         try
         {
             Directory.CreateDirectory(full, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            // flock(2): gone with the process, however it ends. The next line would wait for nobody.
+            // flock(2): the lock ends with the process, however that ends. The next line does not wait for it.
             var held = new FileStream(Path.Combine(full, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             return new DataDirectory(full, held);
         }

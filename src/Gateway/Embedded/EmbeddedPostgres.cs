@@ -6,9 +6,8 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Embedded;
 
 /// <summary>
-/// The private PostgreSQL of a server without <c>--postgres</c>: started with it, started again when it dies, stopped with it. Reachable
-/// through a Unix socket
-/// in a folder of mode 0700, and in no other way.
+/// The private PostgreSQL of a server without <c>--postgres</c>: it starts and stops with the server, and is started again when it dies.
+/// Only a Unix socket in a folder of mode 0700 leads to it.
 /// </summary>
 public sealed class EmbeddedPostgres : IAsyncDisposable
 {
@@ -44,20 +43,21 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             Database = Name,
             MaxPoolSize = 60
         }.ConnectionString;
-        // A thread of its own, not the pool's: the kernel stops PostgreSQL when the thread that started it ends, which must be only when we
-        // do.
+        // A thread of its own, not of the pool: the kernel stops PostgreSQL when the thread that started it ends, and that must be only
+        // when we end.
         _supervisor = new Thread(Supervise) { IsBackground = true, Name = "postgres" };
     }
 
     public string ConnectionString { get; }
 
     /// <summary>
-    /// Makes the cluster if need be, starts it, and returns when it takes connections; after a crash that is when it has recovered.
+    /// Makes the cluster on first use, starts it, and returns when it takes connections; after a crash, once it has recovered.
     /// </summary>
-    /// <param name="folder">Absolute; holds the cluster and the socket.</param>
-    /// <param name="logger">Gets the server's own log too.</param>
-    /// <param name="cancellationToken">Gives up and stops it again.</param>
-    /// <exception cref="StartupException">It is not installed, is of another major version than the data, or does not start.</exception>
+    /// <param name="folder">Absolute; it gets the cluster and the socket.</param>
+    /// <param name="logger">Also gets PostgreSQL's own log.</param>
+    /// <param name="cancellationToken">Ends the wait, and stops PostgreSQL again.</param>
+    /// <exception cref="StartupException">PostgreSQL is not installed, is of another major version than the data, or does not
+    /// start.</exception>
     public static async Task<EmbeddedPostgres> StartAsync(string folder, ILogger logger, CancellationToken cancellationToken)
     {
         var cluster = new PostgresCluster(folder);
@@ -84,7 +84,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         {
             if (_supervisor.ThreadState.HasFlag(System.Threading.ThreadState.Unstarted))
                 return;
-            // First it lets the last connections end by themselves: cut off, each would complain in the log.
+            // The first step lets the last connections end by themselves: each that is cut off would complain in the log.
             (int Signal, TimeSpan Patience)[] steps = [(Posix.SigTerm, GentleStop), (Posix.SigInt, CleanStop),
                 (Posix.SigQuit, TimeSpan.FromSeconds(5)), (Posix.SigKill, Timeout.InfiniteTimeSpan)];
             foreach (var (signal, patience) in steps)
@@ -133,7 +133,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    // Null when we are stopping: whoever disposes sees either the process or that none will come.
+    // Null when we are stopping. Disposal then sees either the process, or that none will be started.
     private Process? Start()
     {
         lock (_lock)
@@ -167,7 +167,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
                 _lastLines.Dequeue();
         }
 
-        // Whoever connects while it starts is told to wait, and waits.
+        // Connections that come while it starts are told to wait, and wait.
         var serious = (line.Contains("FATAL:", StringComparison.Ordinal)
             && !line.Contains("the database system is", StringComparison.Ordinal))
             || line.Contains("PANIC:", StringComparison.Ordinal) || line.Contains("ERROR:", StringComparison.Ordinal);

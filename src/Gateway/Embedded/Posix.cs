@@ -12,11 +12,11 @@ internal static partial class Posix
     public const int SigTerm = 15;
     private const int SetDescriptorFlags = 2;
     private const int CloseOnExec = 1;
-    // O_DIRECTORY | O_CLOEXEC, the same on x86-64 and the generic ABI but for arm64's O_DIRECTORY.
+    // O_DIRECTORY | O_CLOEXEC. x86-64 and the generic ABI share both values; arm64 has another O_DIRECTORY.
     private const int OpenDirectoryFlags = 0x10000 | 0x80000;
     private const int OpenDirectoryFlagsArm = 0x4000 | 0x80000;
 
-    /// <summary>Keeps a descriptor that we were passed from the programs that we start.</summary>
+    /// <summary>Keeps the programs that we start from inheriting a descriptor that was passed to us.</summary>
     public static void CloseOnExecution(int descriptor)
     {
         if (fcntl(descriptor, SetDescriptorFlags, CloseOnExec) != 0)

@@ -8,9 +8,8 @@ namespace OrleansCache.Gateway.Embedded;
 /// A PostgreSQL cluster on disk: <c>{folder}/data</c> and the server's socket in <c>{folder}</c>, which only its user can enter.
 /// </summary>
 /// <remarks>
-/// The programs get the data folder as an open descriptor (<c>/proc/self/fd/9</c>): PostgreSQL's user then need not be able to walk the
-/// folders above,
-/// such as root's home, and no path is too long.
+/// The programs get the data folder as an open descriptor (<c>/proc/self/fd/9</c>), so PostgreSQL's user need not be able to walk
+/// the folders above, such as root's home, and no path is too long.
 /// </remarks>
 internal sealed class PostgresCluster(string folder)
 {
@@ -46,7 +45,7 @@ internal sealed class PostgresCluster(string folder)
     }
 
     /// <summary>
-    /// The command that runs the server in the foreground, in a session of its own (Ctrl-C is for us) and told to stop when the thread that
+    /// The command that runs the server in the foreground. It has a session of its own, as Ctrl-C is for us, and stops when the thread that
     /// starts it ends.
     /// </summary>
     public ProcessStartInfo DescribeServer(params string[] settings) =>
@@ -54,9 +53,8 @@ internal sealed class PostgresCluster(string folder)
             ["-D", InheritedFolder, "-c", "unix_socket_directories=..", .. settings.SelectMany(s => new[] { "-c", s })]);
 
     /// <summary>
-    /// Stops what a killed server of ours has left running on this data, cleanly if it lets us, and removes lock files whose process
-    /// numbers may mean somebody else by now.
-    /// The caller holds the lock on the data directory.
+    /// Stops, cleanly if possible, what a killed server of ours has left running on this data, and removes its lock files, whose process
+    /// numbers may belong to other processes by now. The caller holds the lock on the data directory.
     /// </summary>
     public void StopLeftovers(ILogger logger)
     {
@@ -110,7 +108,7 @@ internal sealed class PostgresCluster(string folder)
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // It has ended, or is another user's and so not ours.
+                // The process has ended, or belongs to another user and so is not ours.
             }
         }
 

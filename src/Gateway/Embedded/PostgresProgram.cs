@@ -14,7 +14,7 @@ internal sealed record PostgresProgram(string Folder, int Major)
     public string Server => Path.Combine(Folder, "postgres");
 
     /// <summary>
-    /// The PostgreSQL for a data directory: of the major version that wrote it, or for a new one the newest. Looked for in
+    /// The PostgreSQL for a data directory: of the major version that wrote it, or the newest for a new one. It is looked for in
     /// <c>ORLEANS_CACHE_POSTGRES_BIN</c>, where Debian, Fedora and the official packages put it, and in <c>PATH</c>.
     /// </summary>
     /// <param name="dataFolder">The cluster's data folder; it need not exist.</param>

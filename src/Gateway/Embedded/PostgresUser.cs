@@ -4,12 +4,12 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Embedded;
 
 /// <summary>
-/// Whom PostgreSQL runs as when we are root, which it refuses to be: the owner of its data, else <c>postgres</c>. Never <c>nobody</c>: what
-/// other daemons run as could read the catalog.
+/// The user that runs PostgreSQL when we are root, as it refuses to run as root: the owner of its data, else <c>postgres</c>. Never
+/// <c>nobody</c>: other daemons that run as that user could read the catalog.
 /// </summary>
 internal sealed record PostgresUser(uint Uid, uint Gid)
 {
-    /// <summary>Null when we are an ordinary user: PostgreSQL then runs as we do.</summary>
+    /// <summary>Null when we are an ordinary user: PostgreSQL then runs as the same user.</summary>
     public static PostgresUser? For(string dataFolder)
     {
         if (!Environment.IsPrivilegedProcess)
@@ -20,7 +20,7 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
             ? new PostgresUser(uid, gid) : null, dataFolder, File.ReadAllLines("/etc/passwd"));
     }
 
-    /// <param name="owner">Of the data; null while there is none.</param>
+    /// <param name="owner">The owner of the data; null while there is none.</param>
     /// <param name="dataFolder">For the message.</param>
     /// <param name="accounts">The lines of <c>/etc/passwd</c>.</param>
     /// <exception cref="StartupException">There is no user for it.</exception>

@@ -4,11 +4,11 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// The flags of a server. What is not given is read from the environment, <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.
+/// The flags of a server. A flag that is absent is read from the environment: <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.
 /// </summary>
 public sealed class CommandLine
 {
-    /// <summary>What the program is called, for messages.</summary>
+    /// <summary>The program's name, for messages.</summary>
     public const string Program = "orleans-cache-server";
 
     private const string Prefix = "ORLEANS_CACHE_";
@@ -98,7 +98,7 @@ public sealed class CommandLine
     public ServerSettings Settings(ParseResult parsed, Func<string, string?> environment) =>
         ServerSettings.From(Values(parsed, environment));
 
-    /// <summary>What was given, by name.</summary>
+    /// <summary>The options that were given, by name.</summary>
     /// <exception cref="StartupException">Something is unknown or incomplete.</exception>
     public GivenOptions Values(ParseResult parsed, Func<string, string?> environment)
     {
@@ -131,7 +131,7 @@ public sealed class CommandLine
     }
 }
 
-/// <summary>The options by their names without dashes, from the command line or else the environment.</summary>
+/// <summary>The options by their names without dashes, from the command line, else from the environment.</summary>
 /// <param name="One">The value of an option; <c>true</c> or <c>false</c> of a flag; null when it was not given.</param>
 /// <param name="Many">All values of an option that may be repeated.</param>
 public sealed record GivenOptions(Func<string, string?> One, Func<string, IReadOnlyList<string>> Many);

@@ -4,8 +4,7 @@ using OrleansCache.Core;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// What an operator should know of the database although it works, told by the log before the server is ready; <c>doctor</c> asks for the
-/// same.
+/// Logs, before the server is ready, what an operator should know of a database that works. <c>doctor</c> asks for the same.
 /// </summary>
 internal static partial class DatabaseCheck
 {
@@ -20,7 +19,7 @@ internal static partial class DatabaseCheck
         }
         catch (CacheProblemException e)
         {
-            // It went away since it was opened, and may be back soon: the readiness tells.
+            // The database went away after it was opened and may be back soon: /readyz reports it.
             LogDoubt(log, e.Message);
         }
     }

@@ -25,19 +25,19 @@ public static class GatewayApp
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(30);
 
     /// <param name="parts">What is served.</param>
-    /// <param name="listener">Bound, not yet listening: the port is known, and ours, before anything else is started.</param>
+    /// <param name="listener">Bound, not yet listening: the port is known and ours before anything else starts.</param>
     /// <param name="logging">Where the log goes.</param>
-    /// <param name="silo">The silo of this process; null: there is none.</param>
-    /// <param name="siloOptions">What silo that is.</param>
-    /// <param name="systemd">Told when the server stops; null for nobody.</param>
+    /// <param name="silo">The silo of this process; null for none.</param>
+    /// <param name="siloOptions">The options of that silo.</param>
+    /// <param name="systemd">Is told when the server stops; null for none.</param>
     internal static async Task<WebApplication> BuildAsync(
         GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null,
             SystemdNotify? systemd = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
-        // These tell the whole URL of each request, which of an upload URL is a credential, and the line of a header that is malformed,
-        // which may be a token: at no level is that logged.
+        // These two log the whole URL of each request, which is the credential of an upload, and the line of a malformed header, which may
+        // hold a token. They must not log that at any level.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.Warning)
             .AddFilter("Microsoft.AspNetCore.Server.Kestrel.BadRequests", LogLevel.Warning);
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = _ => listener).ConfigureKestrel(kestrel =>

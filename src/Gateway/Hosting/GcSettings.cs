@@ -4,10 +4,10 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>The settings of the garbage collector. Nothing is collected unasked unless a schedule is given.</summary>
+/// <summary>The settings of the garbage collector. Without a schedule it runs only when asked.</summary>
 internal static class GcSettings
 {
-    /// <exception cref="StartupException">One of them is wrong; the message says which and how.</exception>
+    /// <exception cref="StartupException">A setting is wrong; the message says which, and how.</exception>
     public static GcOptions From(Func<string, string?> one)
     {
         var defaults = new GcOptions();
@@ -29,7 +29,7 @@ internal static class GcSettings
             : throw new StartupException($"--{name} {error}.");
     }
 
-    /// <summary>One line for the start: whether garbage is collected unasked, and when.</summary>
+    /// <summary>One line for the start: whether a schedule collects garbage, and when.</summary>
     public static string Describe(GcOptions options, DateTimeOffset now) => options.Schedule is { } schedule
         ? $"garbage collection: '{schedule}' (UTC), next at {Parse(schedule).Next(now):u}; closures are kept for " +
             $"{DurationText.Print(options.OlderThan)} after their last push"

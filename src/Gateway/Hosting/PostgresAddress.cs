@@ -15,7 +15,7 @@ internal static class PostgresAddress
 
     private static readonly string[] Schemes = ["postgres://", "postgresql://"];
 
-    // What libpq calls it, and how Npgsql does.
+    // libpq's names, and Npgsql's.
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
     {
         ["dbname"] = "Database",
@@ -127,7 +127,7 @@ internal static class PostgresAddress
         }
     }
 
-    // name=value, with blanks between, and values in single quotes where they have some; null: it is of another form.
+    // name=value with blanks between, some values in single quotes; null: the text is of another form.
     private static List<(string Name, string Value)>? OfPairs(string text)
     {
         var pairs = new List<(string, string)>();

@@ -5,7 +5,7 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Why the database cannot be used at the start, in one sentence that says which one and what to do. It never has the password.
+/// Why the database cannot be used at the start, in one sentence that names it and says what to do. The sentence never has the password.
 /// </summary>
 internal static class PostgresTrouble
 {

@@ -27,7 +27,7 @@ internal static partial class Server
         using var systemd = SystemdNotify.FromEnvironment();
         using var loggers = LoggerFactory.Create(logging => AddLog(logging, settings));
 
-        // 1. What only one server may have: the data directory and the port. Both before anything is written.
+        // 1. What only one server may have, before anything is written: the data directory and the port.
         using var data = settings.NeedsDataDirectory ? DataDirectory.Open(settings.DataPath) : null;
         using var listener = SystemdSockets.Take() ?? Bind(settings.Listen);
         var publicUrl = settings.PublicUrl ?? UrlOf((IPEndPoint)listener.LocalEndPoint!);
@@ -35,8 +35,8 @@ internal static partial class Server
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
 
-        // 2. Database, store, core. Meanwhile the code of a push is compiled, and the silo starts, which waits for the catalog's tables
-        // only. A cluster of one would take the processor from the rest where no database is made: it starts when the server serves.
+        // 2. Database, store, core. Meanwhile the code of a push is compiled, and the silo starts: it waits for the catalog's tables alone.
+        // A cluster of one would compete for the processor, so it starts once the server serves, unless a database must be made.
         var catalog = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var engine = settings.Silo is null ? null : new ClusterEngine(TimeProvider.System);
         var serving = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -57,7 +57,7 @@ internal static partial class Server
         await using var core = await ServerComposition.CoreAsync(connectionString, store, keys, engine, settings, loggers,
             cancellationToken);
         catalog.SetResult(connectionString);
-        // Here, as it leaves before the core and the database stop.
+        // Declared here, so that the silo leaves before the core and the database stop.
         await using var leaves = silo;
         await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancellationToken);
 
@@ -78,7 +78,7 @@ internal static partial class Server
         await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancellationToken);
         await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo,
             settings.Silo, systemd);
-        // A member waits for its cluster. A cluster of one is there in a moment, and until then its first requests do without it.
+        // A member waits for its cluster. A cluster of one starts in a moment, and the first requests do without it.
         if (settings.Silo is { ClusterId: not null })
             await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancellationToken);
         await app.StartAsync(cancellationToken);
@@ -113,7 +113,7 @@ internal static partial class Server
         await output.WriteLineAsync("The database is up to date.");
     }
 
-    // A socket of systemd may listen on all addresses although --listen does not say so.
+    // A socket of systemd may listen on all addresses whatever --listen says.
     private static Uri UrlOf(IPEndPoint endpoint) => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any)
         ? throw new StartupException(
             $"The socket {endpoint} takes requests for any address, so say with --public-url what clients reach this server under.")

@@ -13,7 +13,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>Puts the store and the core together from settings. What cannot work is said in one sentence.</summary>
+/// <summary>Puts the store and the core together from the settings. A configuration that cannot work ends in one sentence.</summary>
 internal static class ServerComposition
 {
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
@@ -71,7 +71,7 @@ internal static class ServerComposition
             CacheCore.StartAsync(options, loggers, TimeProvider.System, cancellationToken));
     }
 
-    /// <summary>Does what needs the database for the first time: when that cannot be used, the one sentence says why.</summary>
+    /// <summary>Runs the first use of the database. When the database cannot be used, one sentence says why.</summary>
     public static async Task<T> WithDatabaseAsync<T>(string connectionString, Func<Task<T>> first)
     {
         try
@@ -94,8 +94,8 @@ internal static class ServerComposition
     }
 
     /// <summary>
-    /// Writes <c>nix-cache-info</c> for those who read the bucket itself. The first thing that the store is asked, so it also shows whether
-    /// the store can be used.
+    /// Writes <c>nix-cache-info</c> for readers of the bucket. It is the first call of the store, so it also shows whether the store can be
+    /// used.
     /// </summary>
     public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancellationToken)
     {

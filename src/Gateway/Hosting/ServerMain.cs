@@ -23,7 +23,7 @@ public static class ServerMain
             var parsed = line.Root.Parse(arguments);
             if (parsed.Errors.Count > 0)
                 line.Values(parsed, Environment.GetEnvironmentVariable);
-            // The host handles signals, and drains; the command line's own handler would race with it.
+            // The host handles signals and drains; a handler of the command line would race with it.
             return await parsed.InvokeAsync(new InvocationConfiguration
             {
                 EnableDefaultExceptionHandler = false,

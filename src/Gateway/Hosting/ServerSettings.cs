@@ -9,7 +9,7 @@ using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>How a server runs, as checked as it can be without starting anything. <c>docs/server.md</c> explains each.</summary>
+/// <summary>How a server runs, checked as far as possible without starting anything. <c>docs/server.md</c> explains each setting.</summary>
 public sealed record ServerSettings
 {
     private const int MaxAuditDays = 36_500;
@@ -23,7 +23,7 @@ public sealed record ServerSettings
 
     public required IPEndPoint Listen { get; init; }
 
-    /// <summary>Null: <c>http://</c> and the address that is listened on.</summary>
+    /// <summary>Null: <c>http://</c> and the listening address.</summary>
     public Uri? PublicUrl { get; init; }
 
     /// <summary>Null: a private PostgreSQL in the data directory.</summary>
@@ -42,24 +42,24 @@ public sealed record ServerSettings
 
     public int Priority { get; init; } = 40;
 
-    /// <summary>Retention, and when garbage is collected without being asked.</summary>
+    /// <summary>Retention, and the schedule of the collector.</summary>
     public GcOptions Gc { get; init; } = new();
 
-    /// <summary>What a publisher or a trust group may have.</summary>
+    /// <summary>The quotas of a publisher and of a trust group.</summary>
     public Quotas Quotas { get; init; } = new();
 
     /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
     public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
 
-    /// <summary>What a client may ask for at most.</summary>
+    /// <summary>The most that a client may ask for.</summary>
     public RequestLimits Limits { get; init; } = new();
 
     public bool IsPrivate { get; init; }
 
-    /// <summary>What was published before there were publishers is nobody's to rely on until a server has read it.</summary>
+    /// <summary>Content from before there were publishers is usable for nobody until a server has read it.</summary>
     public bool DistrustsLegacy { get; init; }
 
-    /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
+    /// <summary>How long the server, no longer ready, still takes requests after SIGTERM.</summary>
     public TimeSpan DrainDelay { get; init; }
 
     public bool LogsJson { get; init; }
@@ -67,13 +67,13 @@ public sealed record ServerSettings
     /// <summary>Files of secrets that everybody on this machine can read, a sentence each.</summary>
     public IReadOnlyList<string> OpenSecrets { get; init; } = [];
 
-    /// <summary>The silo that it is; null: none.</summary>
+    /// <summary>The silo of this server; null: none.</summary>
     public CacheSiloOptions? Silo { get; init; }
 
     /// <summary>Bring the database up to date and end.</summary>
     public bool OnlyMigrates { get; init; }
 
-    /// <summary>False when everything that it would hold is named.</summary>
+    /// <summary>False when the settings name everything that the directory would hold.</summary>
     public bool NeedsDataDirectory => Postgres is null || S3 is null || SigningKeys is null || TokenFile is null;
 
     /// <exception cref="StartupException">One of them is wrong; the message says which and how.</exception>
@@ -109,7 +109,7 @@ public sealed record ServerSettings
             DistrustsLegacy = Flag("distrust-legacy", one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = onlyMigrates,
-            // Beside a running server: what is the server's alone, such as a port, is not looked at.
+            // migrate runs beside a server, so it does not check what is the server's alone, such as a port.
             Silo = onlyMigrates ? null : SiloSettings.From(one, listen.Address),
             OpenSecrets = [.. FindOpen("sign-key", signKeys),
                 .. SecretFiles.SelectMany(name => FindOpen(name, one(name) is { } path ? [path] : []))],
@@ -198,21 +198,21 @@ public sealed record S3Settings
 
     public Uri? Endpoint { get; init; }
 
-    /// <summary>What clients upload to; null: <see cref="Endpoint"/>.</summary>
+    /// <summary>The endpoint that clients upload to; null: <see cref="Endpoint"/>.</summary>
     public Uri? UploadEndpoint { get; init; }
 
     public string Region { get; init; } = "us-east-1";
 
     public string Prefix { get; init; } = "";
 
-    /// <summary>Null: with an endpoint.</summary>
+    /// <summary>Null: path style with an endpoint only.</summary>
     public bool? PathStyle { get; init; }
 
     public string? AccessKey { get; init; }
 
     public string? SecretKey { get; init; }
 
-    /// <summary>Of the key that signs clients' URLs; null: the server's own.</summary>
+    /// <summary>The access key that signs clients' URLs; null: the server's own.</summary>
     public string? UploadAccessKey { get; init; }
 
     public string? UploadSecretKey { get; init; }
@@ -264,7 +264,7 @@ public sealed record S3Settings
             : url;
     }
 
-    // An empty name between slashes is a key of its own to some servers and none to others.
+    // Some servers take an empty name between slashes for a key of its own, others do not.
     private static string ParsePrefix(string text) => text.StartsWith('/') || text.Contains("//", StringComparison.Ordinal)
         ? throw new StartupException(
             $"--s3-prefix is '{text}': keys begin with a name, not with a slash. Give " +

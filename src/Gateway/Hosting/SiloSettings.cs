@@ -8,12 +8,12 @@ using OrleansCache.Silo;
 
 namespace OrleansCache.Gateway.Hosting;
 
-/// <summary>The settings of the silo that a server is.</summary>
+/// <summary>The settings of the server's silo.</summary>
 internal static class SiloSettings
 {
     private static readonly string[] OfMembers = ["silo-address", "silo-port", "silo-tls-cert", "silo-tls-key", "silo-tls-ca"];
 
-    /// <returns>Null: it is none.</returns>
+    /// <returns>Null: the server has no silo.</returns>
     /// <exception cref="StartupException">One of them is wrong; the message says which and how.</exception>
     public static CacheSiloOptions? From(Func<string, string?> one, IPAddress listen)
     {
@@ -121,10 +121,10 @@ internal static class SiloSettings
             ?? throw new StartupException("This host has no address that other silos could reach: name one with --silo-address.");
     }
 
-    // Orleans binds the port itself, late and with a stack trace when it cannot: so it is tried here.
+    // Orleans binds the port itself, late, and with a stack trace when it cannot, so we try it here.
     private static IPEndPoint Find(IPAddress address, int port)
     {
-        // From below the range that the kernel gives to outgoing connections: none of those takes it before Orleans does.
+        // Below the range that the kernel gives to outgoing connections, so that none of those takes the port before Orleans does.
         for (var attempt = 0; port == 0; attempt++)
         {
             try
@@ -134,7 +134,7 @@ internal static class SiloSettings
             catch (StartupException e) when (attempt < 100
                 && e.InnerException is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
             {
-                // The next one.
+                // Taken: try the next port.
             }
         }
 

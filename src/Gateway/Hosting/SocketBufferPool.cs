@@ -5,8 +5,8 @@ using Microsoft.AspNetCore.Connections;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Buffers of 32 KiB for the web server's sockets instead of its 4 KiB, so that an upload costs an eighth of the system calls. A connection
-/// that waits holds none.
+/// Gives the web server's sockets buffers of 32 KiB instead of its 4 KiB: an upload costs an eighth of the system calls. An idle connection
+/// holds none.
 /// </summary>
 internal sealed class SocketBufferPool : MemoryPool<byte>, IMemoryPoolFactory<byte>
 {
@@ -32,7 +32,7 @@ internal sealed class SocketBufferPool : MemoryPool<byte>, IMemoryPoolFactory<by
 
     private sealed class Block(SocketBufferPool pool) : IMemoryOwner<byte>
     {
-        // Pinned, because sockets would pin it for every call.
+        // Pinned once, because a socket would pin it for every call.
         public Memory<byte> Memory { get; } = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
 
         public void Dispose()

@@ -5,8 +5,8 @@ using OrleansCache.Core.Store.S3;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// What the bucket allows: asked of it before the server is ready, and again after it has refused something. What follows from it is set
-/// and said; what cannot work is refused.
+/// Probes what the bucket allows, before the server is ready and again after a refusal. The results are applied and logged; at the start, a
+/// bucket that cannot work is an error.
 /// </summary>
 /// <param name="store">Null: the objects lie in a directory.</param>
 /// <param name="settings">How the bucket was given.</param>
@@ -20,19 +20,19 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
     private string Place =>
         $"bucket {settings!.Bucket} at {(settings.Endpoint is { } endpoint ? endpoint.Authority : $"Amazon's {settings.Region}")}";
 
-    /// <summary>What somebody should do something about, a sentence each; as it was found last.</summary>
+    /// <summary>What an operator should act on, a sentence each, as last found.</summary>
     public IReadOnlyList<string> Doubts { get; private set; } = [];
 
-    /// <summary>Why no push can succeed, in a sentence; null when the store last did all that they need.</summary>
+    /// <summary>Why no push can succeed, in one sentence; null when the last probe did all that pushes need.</summary>
     public string? Trouble { get; private set; }
 
-    /// <summary>There is something to be found that would be better: no push succeeds, or deletions are refused, or nobody knows.</summary>
+    /// <summary>Another probe may find an improvement: pushes fail, deletions are refused, or nothing is known.</summary>
     public bool IsUnwell => IsWorthAsking || _traits?.DeletionRefused is not null;
 
-    /// <summary>No push succeeds, or nobody knows: that should be found to be over as soon as it is.</summary>
+    /// <summary>Pushes fail, or nothing is known: a recovery should be noticed at once.</summary>
     public bool IsWorthAsking => Trouble is not null || _unknown is not null;
 
-    /// <exception cref="StartupException">A cache cannot work with what the store says.</exception>
+    /// <exception cref="StartupException">A cache cannot work with what the store allows.</exception>
     public async Task AtStartAsync(ILogger log, CancellationToken cancellationToken)
     {
         if (store is null)
@@ -51,10 +51,10 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         }
     }
 
-    /// <summary>The same while the server serves, which nothing that is found ends. The log has what is new.</summary>
+    /// <summary>Probes again while the server serves. No result ends the server; the log gets what is new.</summary>
     public async Task AgainAsync(ILogger log, CancellationToken cancellationToken)
     {
-        // What is written would stay for the time of the retention.
+        // With a retention, the object that the probe writes would stay until it is over.
         if (store is null || _traits is { HasRetention: true })
             return;
         try
@@ -73,11 +73,13 @@ internal sealed partial class StoreCheck(S3ObjectStore? store, S3Settings? setti
         }
         catch (ObjectStoreException)
         {
-            // It does not answer, as the readiness tells; what it can do may be as it was.
+            // The store does not answer, which /readyz reports. What it allows may be unchanged.
         }
     }
 
-    /// <summary>To be called when the store has shown that it can be used at all: else that is what there is to tell.</summary>
+    /// <summary>
+    /// Logs that a probe failed. To be called once the store has proved usable; before that, the error itself is what there is to tell.
+    /// </summary>
     public void TellWhatIsUnknown(ILogger log)
     {
         if (_unknown is { } unknown)

@@ -5,9 +5,8 @@ using OrleansCache.Core.Store.S3;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Asks the store again what it does when it has refused a write, and while no push can succeed; at most once a minute, however much is
-/// refused. Each question writes, so nothing
-/// else asks but an operator while the store is not well.
+/// Probes the store again after it has refused a write, and while no push can succeed, at most once a minute. Each probe writes an object,
+/// so beside that only an operator's question starts one, while the store is not well.
 /// </summary>
 internal sealed class StoreWatch : IAsyncDisposable
 {
@@ -23,10 +22,10 @@ internal sealed class StoreWatch : IAsyncDisposable
     private readonly Task _watching;
     private long? _asked; // Under _one.
 
-    /// <param name="check">Has asked at the start.</param>
+    /// <param name="check">Has probed the store at the start.</param>
     /// <param name="store">Null: the objects lie in a directory, and there is nothing to ask.</param>
     /// <param name="log">Is told what changes.</param>
-    /// <param name="time">Of the pauses.</param>
+    /// <param name="time">Measures the pauses.</param>
     public StoreWatch(StoreCheck check, S3ObjectStore? store, ILogger log, TimeProvider time)
     {
         (_check, _log, _time) = (check, log, time);
@@ -35,7 +34,7 @@ internal sealed class StoreWatch : IAsyncDisposable
         _watching = store is null ? Task.CompletedTask : WatchAsync(_ended.Token);
     }
 
-    /// <summary>What an operator should know of the store, a sentence each. Where it was not well it is asked again.</summary>
+    /// <summary>What an operator should know of the store, a sentence each. A store that was not well is probed again first.</summary>
     public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancellationToken)
     {
         if (_check.IsUnwell)
@@ -57,8 +56,8 @@ internal sealed class StoreWatch : IAsyncDisposable
         {
             while (true)
             {
-                // Deletions that are refused may be so for ever, and each question would leave an object: they are asked about when one is
-                // refused.
+                // Deletions may be refused for ever, and each probe would leave an object. So a refused deletion starts a probe, and time
+                // does not.
                 if (!_check.IsWorthAsking)
                     await _refusals.Reader.ReadAsync(ended);
                 while (await AskAsync(ended) is { } pause)
@@ -71,7 +70,7 @@ internal sealed class StoreWatch : IAsyncDisposable
         }
     }
 
-    /// <returns>Null: it was asked; else how long not to ask yet.</returns>
+    /// <returns>Null: it has probed; else how long to wait before the next probe.</returns>
     private async Task<TimeSpan?> AskAsync(CancellationToken cancellationToken)
     {
         await _one.WaitAsync(cancellationToken);

@@ -7,18 +7,18 @@ using OrleansCache.Gateway.Embedded;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// Socket activation, as sd_listen_fds(3) describes: the listening socket that systemd holds, and keeps open while the server is restarted.
+/// Socket activation, as sd_listen_fds(3) describes it: systemd holds the listening socket, and keeps it open while the server restarts.
 /// </summary>
 internal static class SystemdSockets
 {
     private const int First = 3;
 
-    /// <summary>Null when none was passed on to this process.</summary>
-    /// <exception cref="StartupException">It was passed what the server cannot listen on.</exception>
+    /// <summary>Null when systemd passed no socket to this process.</summary>
+    /// <exception cref="StartupException">The server cannot listen on what systemd passed.</exception>
     public static Socket? Take()
     {
         var (pid, count) = (Environment.GetEnvironmentVariable("LISTEN_PID"), Environment.GetEnvironmentVariable("LISTEN_FDS"));
-        // What we start is not to take it for its own.
+        // Programs that we start must not take the socket for theirs.
         foreach (var name in (string[])["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"])
             Environment.SetEnvironmentVariable(name, null);
         if (pid != Environment.ProcessId.ToString(CultureInfo.InvariantCulture) || count is null or "0")

@@ -6,8 +6,8 @@ using OrleansCache.Core.Store.S3;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// What the holder of an upload URL could do besides its one upload: asked of the bucket at the start, and again when an operator asks, at
-/// most once a minute.
+/// Checks what an upload URL permits besides its one upload. It asks the bucket at the start, and again when an operator asks, at most once
+/// a minute.
 /// </summary>
 /// <param name="store">Null: the objects lie in a directory, and the server itself takes the uploads.</param>
 /// <param name="settings">How the bucket was given.</param>
@@ -21,8 +21,8 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
     private IReadOnlyList<string> _doubts = [];
     private long _asked;
 
-    /// <summary>Tells the log what is doubtful.</summary>
-    /// <exception cref="StartupException">No upload can succeed with the key.</exception>
+    /// <summary>Logs what is doubtful.</summary>
+    /// <exception cref="StartupException">No upload can succeed with this key.</exception>
     public async Task AtStartAsync(ILogger log, CancellationToken cancellationToken)
     {
         var doubts = await FindDoubtsAsync(cancellationToken);
@@ -37,7 +37,7 @@ internal sealed partial class UploadKeyCheck(S3ObjectStore? store, S3Settings? s
     {
         if (store is null)
             return [];
-        // One question for all who wait: whoever may push may ask, and each probe writes.
+        // All who wait share one probe: each writes, and whoever may push may ask.
         await _one.WaitAsync(cancellationToken);
         try
         {

@@ -3,11 +3,10 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// The memory that bodies of requests take, of all that are under way together: what has come of each, and what its decompressor needs. Who
-/// finds it full waits, at most
-/// <see cref="Patience"/>, and is told to come back. Of those that are still being read the first gets what it needs, so that bodies which
-/// wait for each other's memory come
-/// to an end: so no more is taken than the budget and what one body may need. No client has more than half of it.
+/// Bounds the memory of all request bodies together: their decoded bytes, and what their decompressors need. A body that finds the budget
+/// full waits for at most <see cref="Patience"/>, then its client is told to come back. Of the bodies still being read, the first always
+/// gets what it needs, so bodies that wait for each other come to an end; the total stays below the budget plus one body. No client gets
+/// more than half.
 /// </summary>
 internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
 {
@@ -15,13 +14,13 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
 
     private readonly Lock _lock = new();
 
-    // All under _lock: leases whose bodies are being read, in the order in which they began; what each client has; who waits.
+    // All under _lock: leases whose bodies are being read, oldest first; bytes of each client; bodies that wait.
     private readonly LinkedList<Lease> _reading = [];
     private readonly Dictionary<string, long> _clients = new(StringComparer.Ordinal);
     private readonly LinkedList<Waiter> _waiting = [];
     private long _used;
 
-    /// <summary>Bytes that are taken now.</summary>
+    /// <summary>Bytes taken now.</summary>
     public long Used
     {
         get
@@ -31,7 +30,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
         }
     }
 
-    /// <summary>Bodies that wait for memory now.</summary>
+    /// <summary>Bodies that wait for memory.</summary>
     public int Waiting
     {
         get
@@ -41,7 +40,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
         }
     }
 
-    /// <param name="client">Whose body it is.</param>
+    /// <param name="client">The sender of the body.</param>
     public Lease Open(string client) => new(this, client);
 
     private async ValueTask TakeAsync(Lease lease, long bytes, CancellationToken cancellationToken)
@@ -69,7 +68,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
             lock (_lock)
             {
                 _waiting.Remove(waiter);
-                // It may have been granted in between: then it is the lease's, and ends with it.
+                // The memory may have been granted in between: the lease then has it, and gives it back at its end.
                 if (waiter.Granted.Task.IsCompleted)
                     return;
             }
@@ -142,7 +141,7 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
         public TaskCompletionSource Granted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    /// <summary>What one body has of the budget, until the request ends. Used by one request at a time.</summary>
+    /// <summary>One body's share of the budget until its request ends. Used by one request at a time.</summary>
     internal sealed class Lease(BodyBudget budget, string client) : IDisposable
     {
         private LinkedListNode<Lease>? _node;
@@ -152,13 +151,14 @@ internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)
         /// <summary>Bytes; under the budget's lock.</summary>
         public long Held { get; set; }
 
-        /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: others have all of it for long.</exception>
+        /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: other bodies hold all of it for too
+        /// long.</exception>
         public ValueTask TakeAsync(long bytes, CancellationToken cancellationToken) => budget.TakeAsync(this, bytes, cancellationToken);
 
         /// <summary>Gives back a part.</summary>
         public void Give(long bytes) => budget.Give(this, bytes);
 
-        /// <summary>The body has been read: so many bytes are kept until the end.</summary>
+        /// <summary>Ends the reading of the body; <paramref name="kept"/> bytes stay taken until the request ends.</summary>
         public void Settle(long kept) => budget.Settle(this, kept);
 
         public void Dispose() => budget.Settle(this, 0);

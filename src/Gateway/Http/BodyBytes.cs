@@ -4,9 +4,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// A body that is whole in memory, as its coding decodes, in pieces of a pool: none has to be copied as the body grows, and each is taken
-/// out of the <see cref="BodyBudget"/>
-/// before it is filled. Up to 2 MiB it is one piece, which a JSON reader takes faster.
+/// A whole body in memory, decoded, in pieces from a pool, so that growth copies nothing. Each piece is taken from the <see
+/// cref="BodyBudget"/> before it is filled. Up to 2 MiB it is one piece, which a JSON reader reads faster.
 /// </summary>
 internal sealed class BodyBytes : IDisposable
 {
@@ -23,7 +22,7 @@ internal sealed class BodyBytes : IDisposable
 
     public long Length { get; private set; }
 
-    /// <summary>Bytes of the budget that this has.</summary>
+    /// <summary>Bytes that this holds of the budget.</summary>
     public long Taken { get; private set; }
 
     public ReadOnlySequence<byte> Sequence

@@ -9,41 +9,40 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// Reads a body whole into memory, decoded, within the <see cref="BodyBudget"/>: what it becomes, and what its decompressor needs.
+/// Reads a body whole into memory, decoded. Its bytes, and its decompressor's memory, come from the <see cref="BodyBudget"/>.
 /// </summary>
 internal static class BodyReader
 {
-    // What decompressing one body takes: of gzip 32 KiB and its tables; of brotli a window of 16 MiB; of bzip2 blocks of 900 kB, four
-    // times.
+    // Memory to decompress one body: gzip needs 32 KiB and its tables; brotli a window of 16 MiB; bzip2 four times its blocks of 900 kB.
     private const int GzipMemory = 128 << 10;
     private const int BrotliMemory = 17 << 20;
     private const int Bzip2Memory = 4 << 20;
     private const int XzMemory = 16 << 20;
 
-    // Beside the window: the context's own buffers, and the stream's. A window is never reckoned smaller than 1 MiB.
+    // Beside the window: the buffers of the context and of the stream. A window counts as at least 1 MiB.
     private const int ZstdMemory = 512 << 10;
     private const int SmallestWindowLog = 20;
 
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    /// <summary>The request's part of the budget; given back when the request ends.</summary>
+    /// <summary>The request's share of the budget; given back when the request ends.</summary>
     public static BodyBudget.Lease LeaseBody(this HttpContext http)
     {
-        // Who sends by a signed URL is known by the push that it is of.
+        // A signed URL names no credential, so its push counts as the client.
         var client = http.Features.Get<KnownClient>()?.Id ?? $"push:{http.GetRouteValue("id")}";
         var lease = http.RequestServices.GetRequiredService<BodyBudget>().Open(client);
         http.Response.RegisterForDispose(lease);
         return lease;
     }
 
-    /// <param name="body">As it was sent.</param>
+    /// <param name="body">The body as it was sent.</param>
     /// <param name="coding">Its Content-Encoding in lower case; one of <c>gzip</c>, <c>zstd</c>, <c>br</c>, <c>xz</c> and <c>bzip2</c>, or
     /// none.</param>
-    /// <param name="limit">Of bytes, decoded.</param>
-    /// <param name="lease">What the bytes are taken from.</param>
-    /// <param name="cancellationToken">Ends the wait for them.</param>
-    /// <exception cref="CacheProblemException">Larger than the limit, or others have all the memory.</exception>
-    /// <exception cref="InvalidDataException">Not what its coding says.</exception>
+    /// <param name="limit">The most bytes, decoded.</param>
+    /// <param name="lease">The share of the budget that the bytes are taken from.</param>
+    /// <param name="cancellationToken">Ends the wait for memory.</param>
+    /// <exception cref="CacheProblemException">The body exceeds the limit, or other bodies hold all the memory.</exception>
+    /// <exception cref="InvalidDataException">The body is not in the declared coding.</exception>
     public static async ValueTask<BodyBytes> ReadAsync(Stream body, string coding, long limit, BodyBudget.Lease lease,
         CancellationToken cancellationToken)
     {
@@ -68,7 +67,7 @@ internal static class BodyReader
     }
 
     /// <summary>
-    /// Reads the body as JSON. Its objects are reckoned as <paramref name="perByte"/> bytes for each byte of JSON until the request ends.
+    /// Reads the body as JSON. Until the request ends, its objects count as <paramref name="perByte"/> bytes for each byte of JSON.
     /// </summary>
     /// <exception cref="JsonException">It is not that JSON.</exception>
     public static async ValueTask<T?> ReadJsonAsync<T>(Stream body, string coding, long limit, int perByte, JsonTypeInfo<T> type,
@@ -88,7 +87,7 @@ internal static class BodyReader
             return JsonSerializer.Deserialize(json.FirstSpan, type);
         var reader = new Utf8JsonReader(json);
         var value = JsonSerializer.Deserialize(ref reader, type);
-        // What follows the value, if it is not white space, is an error.
+        // Anything but white space after the value is an error.
         reader.Read();
         return value;
     }
@@ -112,13 +111,13 @@ internal static class BodyReader
         _ => 0,
     };
 
-    // The first frame's window is reckoned and no later one may be larger: a client's frames are alike, and all but the largest level's are
-    // small.
+    // The first frame's window is charged, and no later frame may have a larger one. A client's frames are alike, and all levels but the
+    // highest have small windows.
     private static int WindowLogOf(ReadOnlySpan<byte> start) => ZstdFrames.WindowOf(start) is { } window and <= 1ul << Zstd.BodyWindowLog
         ? Math.Max(SmallestWindowLog, BitOperations.Log2(BitOperations.RoundUpToPowerOf2(window)))
         : Zstd.BodyWindowLog;
 }
 
-/// <summary>A request whose sender has shown a credential.</summary>
+/// <summary>The feature of a request whose sender has shown a credential.</summary>
 /// <param name="Id">The credential's.</param>
 internal sealed record KnownClient(string Id);

@@ -4,8 +4,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// Reads at most <paramref name="limit"/> bytes; the first one beyond is a <see cref="ProblemKind.TooLarge"/>, so that a small compressed
-/// body cannot become a large one.
+/// Reads at most <paramref name="limit"/> bytes; the next one is a <see cref="ProblemKind.TooLarge"/>, so that a small compressed body
+/// cannot become a large one.
 /// </summary>
 internal sealed class BoundedStream(Stream inner, long limit) : ReadOnlyStream
 {

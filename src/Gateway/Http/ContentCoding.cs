@@ -8,7 +8,7 @@ internal static class ContentCoding
     public const string Gzip = "gzip";
     public const string Zstd = "zstd";
 
-    /// <summary>True when the request names the coding, or <c>*</c>, with a weight above 0. Silence is no.</summary>
+    /// <summary>True when the request names the coding, or <c>*</c>, with a weight above 0. Without the header: false.</summary>
     public static bool Accepts(HttpRequest request, string coding)
     {
         var sent = request.Headers.AcceptEncoding;

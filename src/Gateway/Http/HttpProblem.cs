@@ -35,14 +35,14 @@ public sealed record HttpProblem(int Status, string Name, string Title)
     public static HttpProblem TooManyRequests { get; } = new(429, "too-many-requests",
         "More requests at once than this server takes from one client");
 
-    /// <summary>For who would send a 503's request again without its body.</summary>
+    /// <summary>Replaces a 503 for clients that would repeat the request without its body.</summary>
     public static HttpProblem RunAgain { get; } = new(424, "run-again", "The database or the store cannot do it now");
 
     public static HttpProblem Internal { get; } = new(500, "internal", "The server made a mistake");
 
     public static HttpProblem Unavailable { get; } = new(503, "unavailable", "The database or the store cannot do it now");
 
-    /// <summary>Not to be repeated before somebody has made room.</summary>
+    /// <summary>Another attempt fails until somebody has made room.</summary>
     public static HttpProblem DiskFull { get; } = new(507, "disk-full", "A disk of the server is full");
 
     public static HttpProblem Of(ProblemKind kind) => kind switch
@@ -74,7 +74,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         _ => Internal,
     };
 
-    /// <summary>For answers that the web server or routing made without a body.</summary>
+    /// <summary>The problem for an answer that the web server or routing made without a body.</summary>
     public static HttpProblem OfStatus(int status) => status switch
     {
         400 => BadRequest,

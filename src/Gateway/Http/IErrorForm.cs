@@ -1,9 +1,9 @@
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>Errors as the clients of another protocol show them, instead of problem documents.</summary>
+/// <summary>The errors of another protocol, in the form that its clients show, instead of problem documents.</summary>
 internal interface IErrorForm
 {
-    /// <summary>Is this a request of that protocol, whether or not a route takes it?</summary>
+    /// <summary>Does this request belong to that protocol, whether or not it has a route?</summary>
     bool IsWantedBy(HttpRequest request);
 
     Task WriteAsync(HttpContext http, HttpProblem problem, string? detail);

@@ -14,7 +14,7 @@ namespace OrleansCache.Gateway.Http;
 /// </summary>
 internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T : class
 {
-    // Hashes and paths, which are most of a body, take less as values; lists grow by doubling.
+    // A body is mostly hashes and paths, which take less as values; lists grow by doubling.
     private const int ObjectBytes = 1;
 
     private JsonBody(T value) => Value = value;
@@ -53,8 +53,8 @@ internal sealed class JsonBody<T> : IEndpointParameterMetadataProvider where T :
 }
 
 /// <summary>
-/// The wire's JSON as this server reads it: a null where the contract has no null, as a member or in a list, is an error, not a fault
-/// later.
+/// The wire's JSON as this server reads it. A null that the contract does not allow, as a member or in a list, is an error here, not a
+/// fault later.
 /// </summary>
 internal static class WireJson
 {
@@ -67,7 +67,7 @@ internal static class WireJson
 
     public static JsonTypeInfo<T> Of<T>() => (JsonTypeInfo<T>)Strict.GetTypeInfo(typeof(T));
 
-    /// <summary>The serializer looks at members only: what is in a list may be null, whatever its type says.</summary>
+    /// <summary>Refuses null in a list: the serializer checks members only, whatever the type of an item says.</summary>
     public static void RefuseNullItems(JsonTypeInfo type)
     {
         if (type is not { Kind: JsonTypeInfoKind.Enumerable, ElementType.IsValueType: false })
@@ -90,7 +90,7 @@ internal static class WireJson
         var path = text.IndexOf(" Path: ", StringComparison.Ordinal);
         if (path >= 0)
             text = text[..path];
-        // The serializer speaks of .NET types, which mean nothing to a client.
+        // The serializer's message names .NET types, which mean nothing to a client.
         var missing = text.IndexOf(Missing, StringComparison.Ordinal);
         if (missing >= 0)
             text = "members are missing: " + text[(missing + Missing.Length)..];

@@ -1,8 +1,8 @@
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// A Nix before 2.33.2 sends a PUT that it repeats with its whole Content-Length and no body: it must not be asked to repeat one. Lix comes
-/// from the same code, and is taken for old.
+/// A Nix before 2.33.2 repeats a PUT with its whole Content-Length and no body, so no answer may make it repeat one. Lix has the same code,
+/// and counts as old.
 /// </summary>
 internal static class NixUserAgent
 {
@@ -11,12 +11,12 @@ internal static class NixUserAgent
     public static bool Sent(HttpRequest request) => IsOld(request.Headers.UserAgent.ToString());
 
     /// <summary>
-    /// Whether any Nix sent this, old or new. No Nix heeds the <c>Retry-After</c> of a 429: a new one stands still for a minute.
+    /// True when any Nix, old or new, sent this. No Nix heeds the <c>Retry-After</c> of a 429: a new one stands still for a minute.
     /// </summary>
     public static bool SentByAny(HttpRequest request) => request.Headers.UserAgent.ToString() is var userAgent
         && (After(userAgent, "Lix/") ?? After(userAgent, "Nix/")) is not null;
 
-    /// <param name="userAgent">Such as <c>curl/8.14.1 Nix/2.28.3</c>; a version that cannot be read counts as old.</param>
+    /// <param name="userAgent">Such as <c>curl/8.14.1 Nix/2.28.3</c>; an unreadable version counts as old.</param>
     public static bool IsOld(string userAgent)
     {
         if (After(userAgent, "Lix/") is not null)
@@ -24,7 +24,7 @@ internal static class NixUserAgent
         if (After(userAgent, "Nix/") is not { } version)
             return false;
         var text = version.AsSpan();
-        // A release before its time is called 2.34.0pre20260101_abcdef: the numbers in front count.
+        // A pre-release is called 2.34.0pre20260101_abcdef: the leading numbers count.
         var end = 0;
         while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
             end++;

@@ -29,7 +29,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         }
     }
 
-    /// <summary>Answers with a problem, unless an answer is under way.</summary>
+    /// <summary>Answers with a problem, unless an answer has begun.</summary>
     public static Task WriteAsync(HttpContext http, HttpProblem problem, string? detail, IReadOnlyList<StorePathHash>? paths = null,
         string cacheControl = "no-store")
     {
@@ -69,7 +69,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
             return;
         if (http.Response.HasStarted)
         {
-            // The status is out: only a cut connection still tells the client.
+            // The status is sent: only a cut connection can still tell the client.
             LogCut(http.Request.Method, http.Request.Path, e);
             http.Abort();
             return;
@@ -116,7 +116,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
     {
         404 => $"There is no '{http.Request.Path}' on this server.",
-        // Nix writes below the URL that it reads from.
+        // Nix was told to write below the URL that it reads from.
         405 when HttpMethods.IsPut(http.Request.Method) && http.Response.Headers.Allow == "GET, HEAD"
             && !http.Request.Path.StartsWithSegments("/v1") && !http.Request.Path.StartsWithSegments("/c") =>
             "This URL is for reading. To write, append /c/default: nix copy --to http://…/c/default; orleans-cache push takes the URL as it is.",
@@ -135,7 +135,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Method} {Path}: the database or the store did not answer")]
     private partial void LogUnavailable(string method, PathString path, Exception e);
 
-    // An error where somebody has to act, a warning where the store will do it soon.
+    // Error: somebody has to act. Warning: the store will soon succeed by itself.
     [LoggerMessage(Message = "{Method} {Path}: {Why}")]
     private partial void LogTold(LogLevel level, string method, PathString path, string why, Exception? e);
 

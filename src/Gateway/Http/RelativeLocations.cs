@@ -1,6 +1,6 @@
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>Locations are relative: below a path that a proxy strips, only the client knows where the server's root is.</summary>
+/// <summary>Makes Location headers relative: where a proxy strips a path, only the client knows the server's root.</summary>
 internal sealed class RelativeLocations(RequestDelegate next)
 {
     public async Task InvokeAsync(HttpContext http)
@@ -10,9 +10,9 @@ internal sealed class RelativeLocations(RequestDelegate next)
             response.Headers.Location = From(http.Request, path);
     }
 
-    /// <param name="request">What the client asked for.</param>
-    /// <param name="path">From the server's root, with its slash.</param>
-    /// <returns>The same, from where the client asked.</returns>
+    /// <param name="request">The client's request.</param>
+    /// <param name="path">A path from the server's root, with its slash.</param>
+    /// <returns>The same path, relative to the request's.</returns>
     public static string From(HttpRequest request, string path) =>
         string.Concat(Enumerable.Repeat("../", Math.Max(0, request.Path.Value!.Count(c => c == '/') - 1))) is { Length: > 0 } up
             ? up + path[1..] : "." + path;

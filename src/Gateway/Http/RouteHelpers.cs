@@ -2,7 +2,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Http;
 
-/// <summary>What the routes of our own protocol share: the parts of a request, and what the OpenAPI document says of a route.</summary>
+/// <summary>What the v1 routes share: reading parts of a request, and describing a route in the OpenAPI document.</summary>
 internal static class RouteHelpers
 {
     public static CacheName Cache(string text) => CacheName.TryParse(text, out var name)
@@ -19,7 +19,7 @@ internal static class RouteHelpers
                 "The Idempotency-Key must be 1 to 128 printable ASCII characters without spaces.");
     }
 
-    /// <summary>A query's value that is true or false; false without it.</summary>
+    /// <summary>A query parameter that is true or false; false when absent.</summary>
     public static bool Flag(string name, string? text) => text switch
     {
         null or "false" => false,

@@ -8,27 +8,26 @@ using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Landing;
 
-/// <summary>What the page of a cache tells.</summary>
-/// <param name="Url">What clients reach the cache under, without a slash at its end.</param>
+/// <summary>The content of a cache's page.</summary>
+/// <param name="Url">The URL at which clients reach the cache, without a slash at its end.</param>
 /// <param name="PublicKeys"><c>name:base64</c>.</param>
 /// <param name="Priority">As in <c>nix-cache-info</c>.</param>
 /// <param name="IsPrivate">Reads need a token.</param>
-/// <param name="Numbers">Null when nobody knows.</param>
+/// <param name="Numbers">Null when they are unknown.</param>
 /// <param name="Pins">By name.</param>
-/// <param name="LastRun">The last collection that ended; null before the first.</param>
+/// <param name="LastRun">The last ended run of the collector; null before the first.</param>
 internal sealed record LandingContent(string Url, IReadOnlyList<string> PublicKeys, int Priority, bool IsPrivate, CacheNumbers? Numbers,
     IReadOnlyList<Pin> Pins, GcRun? LastRun);
 
 /// <summary>
-/// A page for people, in one file without anything from elsewhere: the same bytes from the gateway and from the bucket, and the same for
-/// the same content.
+/// A page for people, in one file that loads nothing else. Gateway and bucket have the same bytes, and equal content gives equal bytes.
 /// </summary>
 internal static class LandingPage
 {
     private const int MaxPins = 200;
     private static readonly string Style = Resource("landing.css"), Script = Resource("landing.js");
 
-    /// <summary>Nothing may be loaded or run but what is in the page. The bucket sends no such header, so the page says it too.</summary>
+    /// <summary>Allows only what is in the page itself. The bucket sends no such header, so the page says it too.</summary>
     public static string ContentSecurityPolicy { get; } =
         $"default-src 'none'; style-src '{Hash(Style)}'; script-src '{Hash(Script)}'; img-src data:; base-uri 'none'; form-action 'none'";
 
@@ -166,11 +165,11 @@ internal static class LandingPage
         page.Append("</p>\n</section>\n");
     }
 
-    // For who has no script; the script says how long ago that was.
+    // For browsers without script; the script shows how long ago that was.
     private static string Time(DateTimeOffset time) => string.Create(CultureInfo.InvariantCulture,
         $"<time datetime=\"{time.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}\">{time.UtcDateTime:yyyy-MM-dd HH:mm} UTC</time>");
 
-    // An estimate has no more than two digits that mean something.
+    // In an estimate only two digits mean something.
     private static string Count(long count, bool exact) => exact || count < 1000 ? count.ToString("N0", CultureInfo.InvariantCulture)
         : count switch
         {

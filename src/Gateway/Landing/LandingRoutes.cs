@@ -4,7 +4,7 @@ using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Landing;
 
-/// <summary><c>/</c> and <c>/c/{cache}/</c>, and <c>index.html</c> there, as the bucket has it: the page of a cache.</summary>
+/// <summary>The page of a cache, at <c>/</c>, <c>/c/{cache}/</c> and, as in the bucket, <c>index.html</c> below each.</summary>
 internal static class LandingRoutes
 {
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
@@ -22,7 +22,7 @@ internal static class LandingRoutes
                     return;
                 }
 
-                // Its links are relative: without the slash they would lead to another cache.
+                // The page's links are relative: without the slash they would lead to another cache.
                 if (pattern == "/c/{cache}/" && !http.Request.Path.Value!.EndsWith('/'))
                 {
                     http.Response.Redirect(http.Request.Path + "/", permanent: true);

@@ -3,7 +3,7 @@ using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Landing;
 
-/// <summary>The page as it is now, made anew every few seconds however often it is asked for.</summary>
+/// <summary>The current page, made anew every few seconds at most.</summary>
 internal sealed class LandingSource(GatewayParts parts) : IDisposable
 {
     private static readonly TimeSpan Life = TimeSpan.FromSeconds(5);
@@ -12,7 +12,7 @@ internal sealed class LandingSource(GatewayParts parts) : IDisposable
     private byte[]? _page;
     private long _made;
 
-    /// <exception cref="CacheProblemException">The database does not answer, and nothing has been made before.</exception>
+    /// <exception cref="CacheProblemException">The database does not answer, and no page has been made yet.</exception>
     public async Task<byte[]> ReadAsync(CancellationToken cancellationToken)
     {
         await _one.WaitAsync(cancellationToken);
@@ -28,7 +28,7 @@ internal sealed class LandingSource(GatewayParts parts) : IDisposable
         }
         catch (CacheProblemException) when (_page is not null)
         {
-            // People had rather read what was true a while ago.
+            // An old page is better than none.
             return _page;
         }
         finally

@@ -5,9 +5,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Landing;
 
 /// <summary>
-/// Writes the page into the bucket as <c>index.html</c>, for who reads from there. Every server does, at most once a minute and only what
-/// differs: they write the same, and of two
-/// that do not the next turn decides.
+/// Writes the page into the bucket as <c>index.html</c> for readers there. Every server does, at most once a minute, and only when it
+/// differs. Servers write the same page; where two differ, the next turn decides.
 /// </summary>
 internal sealed partial class LandingWriter(GatewayParts parts, LandingSource source, ILogger<LandingWriter> logger) : BackgroundService
 {
@@ -34,7 +33,7 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
     {
         try
         {
-            // Not broken off: PostgreSQL would complain of it in its log.
+            // Not cancelled at the stop: PostgreSQL would log the broken-off statement.
             var page = await source.ReadAsync(CancellationToken.None);
             if (await StoredObject.IsAsync(parts.Store, ObjectKey.Page, page, cancellationToken) == true)
                 return;
@@ -44,7 +43,7 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            // Whatever it was, it is no reason to stop serving.
+            // No failure here is a reason to stop serving.
             LogFailed(e);
         }
     }

@@ -4,16 +4,15 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Limits;
 
 /// <summary>
-/// Keeps what a browser has for us (a Basic login, which it sends with every request) from pages of others: a request that would change
-/// something and comes from another
-/// origin is refused before anybody asks who sent it. Nix, curl and clients send neither header. And no answer is taken for another type
-/// than it says.
+/// Keeps pages of other origins from using a browser's Basic login, which the browser sends with every request. A changing request from
+/// another origin is refused before its credential is read; Nix, curl and clients send neither header. It also forbids browsers to guess
+/// the type of an answer.
 /// </summary>
 internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
 {
     public Task InvokeAsync(HttpContext http)
     {
-        // At the last moment: an error clears what was set before.
+        // Set at the last moment, as an error clears earlier headers.
         http.Response.OnStarting(static state =>
         {
             ((HttpContext)state).Response.Headers.XContentTypeOptions = "nosniff";
@@ -27,7 +26,7 @@ internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
 
     private static bool IsSafe(string method) => HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || HttpMethods.IsOptions(method);
 
-    // What a browser says of the relation of the two sites, where it says it; else the origins tell.
+    // The browser's own word on the relation of the two sites; where it gives none, the origins decide.
     private bool IsForeign(HttpRequest request) => request.Headers["Sec-Fetch-Site"].ToString() switch
     {
         "same-origin" or "none" => false,
@@ -35,7 +34,7 @@ internal sealed class BrowserGuard(RequestDelegate next, GatewayParts parts)
         _ => true,
     };
 
-    // Behind a proxy that ends TLS the scheme is not ours to compare.
+    // Behind a proxy that ends TLS our scheme says nothing, so it is not compared.
     private bool IsOurs(string origin, HostString host) => Uri.TryCreate(origin, UriKind.Absolute, out var url)
         && (string.Equals(url.Authority, host.Value, StringComparison.OrdinalIgnoreCase)
             || string.Equals(url.Authority, parts.PublicUrl.Authority, StringComparison.OrdinalIgnoreCase));

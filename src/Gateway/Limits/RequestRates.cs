@@ -6,20 +6,20 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Limits;
 
 /// <summary>
-/// How many requests a credential may send, and how many uploads run at once. Who sends more is told to come back later (429), except a
-/// Nix,
-/// which would come back with an empty body or after a minute: it waits for its turn. Who sent no credential is not counted: what is open
-/// to all is cheap, and behind a proxy all look alike.
+/// Bounds the requests of a credential and the uploads at one time. A client beyond its bound gets a 429, except a Nix, which would repeat
+/// the request without its body or stand still for a minute: a Nix waits. Requests without a credential are not counted: what is open to
+/// all is cheap, and behind a proxy all of them look alike.
 /// </summary>
 internal static class RequestRates
 {
-    // A push's grants have their first 16 characters in common.
+    // The grants of a push share their first 16 characters.
     private const int PushPrefix = 16;
     private const int WaitingPerUpload = 4;
 
     public static void AddTo(IServiceCollection services, RequestLimits limits) => services.AddRateLimiter(options =>
     {
-        // In this order: who waits for the whole server's turn holds its own already, so that one client's queue takes no turn of another.
+        // In this order: a request that waits for the whole server already holds its client's own permit, so one client's queue delays no
+        // other.
         options.GlobalLimiter = PartitionedRateLimiter.CreateChained(
             PartitionedRateLimiter.Create<HttpContext, Client>(http => Rate(http, limits)),
             PartitionedRateLimiter.Create<HttpContext, Client>(http => OwnUploads(http, limits)),
@@ -34,7 +34,7 @@ internal static class RequestRates
         };
     });
 
-    /// <summary>The route takes a body of any size, so only so many of its requests run at once.</summary>
+    /// <summary>Marks a route with bodies of any size, so that only a bounded number of its requests runs at once.</summary>
     public static T IsUpload<T>(this T route) where T : IEndpointConventionBuilder
     {
         route.Add(static endpoint => endpoint.Metadata.Add(new UploadMetadata()));
@@ -46,7 +46,7 @@ internal static class RequestRates
         if (limits.RequestRate == 0 || http.Features.Get<Credential>() is not { } credential || credential.Id == Credential.AnonymousId)
             return RateLimitPartition.GetNoLimiter(default(Client));
         var isPatient = NixUserAgent.SentByAny(http.Request);
-        // Ten times a second, or once where that would be less than one request.
+        // Replenished ten times a second, or once when a tenth would be less than one request.
         var (tokens, period) = limits.RequestRate >= 10 ? (limits.RequestRate / 10, TimeSpan.FromSeconds(0.1))
             : (limits.RequestRate, TimeSpan.FromSeconds(1));
         return RateLimitPartition.GetTokenBucketLimiter(new Client(credential.Id, isPatient), _ => new TokenBucketRateLimiterOptions
@@ -70,7 +70,7 @@ internal static class RequestRates
         });
     }
 
-    // Its queue is as long as there are connections.
+    // The number of connections bounds its queue.
     private static RateLimitPartition<Client> AllUploads(HttpContext http, RequestLimits limits) => IsUpload(http)
         ? RateLimitPartition.GetConcurrencyLimiter(new Client("all", false), _ =>
             new ConcurrencyLimiterOptions { PermitLimit = limits.Uploads, QueueLimit = int.MaxValue })
@@ -87,8 +87,8 @@ internal static class RequestRates
         return $"push:{(name.Length > PushPrefix ? name[..PushPrefix] : name)}";
     }
 
-    /// <param name="Name">A credential's id, or what stands for one.</param>
-    /// <param name="IsPatient">It waits, however long.</param>
+    /// <param name="Name">A credential's id, or a push's in its place.</param>
+    /// <param name="IsPatient">It waits for any length of time.</param>
     private readonly record struct Client(string? Name, bool IsPatient);
 
     private sealed record UploadMetadata;

@@ -3,9 +3,8 @@ using System.Diagnostics.Metrics;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// Connections of this process to PostgreSQL by their state. Npgsql tells them by pool, and names a pool that others made by its connection
-/// string, which is
-/// nobody's business who may read the metrics.
+/// This process's connections to PostgreSQL by state. Npgsql reports them by pool, and names a pool that others made by its connection
+/// string, which readers of the metrics must not see.
 /// </summary>
 internal sealed class DatabaseConnections : IDisposable
 {

@@ -3,13 +3,12 @@ using System.Runtime.InteropServices;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// How the server ends. At SIGTERM it says that it is not ready, serves on until those who send requests have noticed (the delay), and then
-/// stops: no new
-/// connections, what is under way is finished, idle connections are closed. A second signal, or Ctrl-C, ends the delay.
+/// How the server ends. At SIGTERM it reports that it is not ready, serves on for the delay, so that clients notice, and then stops: it
+/// accepts no new connection, finishes what is under way and closes idle connections. A second signal, or Ctrl-C, ends the delay.
 /// </summary>
 /// <param name="delay">How long it serves on.</param>
 /// <param name="lifetime">Stops the server.</param>
-/// <param name="systemd">Told of it; null for nobody.</param>
+/// <param name="systemd">Is told when draining begins; null for none.</param>
 /// <param name="time">Measures the delay.</param>
 internal sealed class Drain(TimeSpan delay, IHostApplicationLifetime lifetime, SystemdNotify? systemd, TimeProvider time)
     : IHostLifetime, IDisposable

@@ -4,8 +4,8 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// <c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer too, and it is not stopping.
-/// <c>/readyz?for=push</c>: pushes would succeed, too.
+/// <c>/livez</c>: the process answers. <c>/readyz</c>: the database and the store answer, and the server is not stopping.
+/// <c>/readyz?for=push</c>: pushes would succeed too.
 /// </summary>
 internal static class HealthRoutes
 {

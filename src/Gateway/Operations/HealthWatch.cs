@@ -6,8 +6,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// Knows whether this server can take requests, and whether pushes would succeed: asked by <c>/readyz</c>, and by itself where nobody asks,
-/// for <c>/metrics</c>.
+/// Checks whether this server can take requests, and whether pushes would succeed: when <c>/readyz</c> asks, else by itself, for
+/// <c>/metrics</c>.
 /// </summary>
 internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundService
 {
@@ -28,11 +28,11 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
     /// <summary>What the last check said of pushes.</summary>
     public bool WasReadyForPushes { get; private set; }
 
-    /// <summary>What the cache held a minute ago or less; null until it was asked for.</summary>
+    /// <summary>What the cache held, at most a minute old; null before the first reading.</summary>
     public CacheNumbers? Numbers { get; private set; }
 
-    /// <summary>Null when it can take requests; else one sentence about what keeps it from that.</summary>
-    /// <param name="forPushes">Also what keeps pushes from succeeding: reads go on then.</param>
+    /// <summary>Null when the server can take requests; else one sentence about what prevents it.</summary>
+    /// <param name="forPushes">Also what prevents pushes, while reads go on.</param>
     /// <param name="cancellationToken">Stops the wait.</param>
     public async Task<string?> FindTroubleAsync(bool forPushes, CancellationToken cancellationToken)
     {
@@ -47,7 +47,7 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         var asked = (long?)null;
         try
         {
-            // Short, and not broken off at the end: PostgreSQL would complain of it in its log.
+            // Short, and not cancelled at the stop: PostgreSQL would log the broken-off statement.
             await FindTroubleAsync(forPushes: false, CancellationToken.None);
             while (true)
             {
@@ -76,11 +76,11 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
         catch (Exception)
         {
-            // What was known stays; the readiness tells of the database.
+            // The last numbers stay; /readyz reports the database.
         }
     }
 
-    // One look a second, whoever asks and however often: anybody may.
+    // At most one check a second, however often anybody asks: the route is open.
     private Task<Look> RefreshAsync()
     {
         lock (_lock)
@@ -125,12 +125,13 @@ internal sealed class HealthWatch(GatewayParts parts, Drain drain) : BackgroundS
         }
         catch (Exception e)
         {
-            // Who asks wants to know whether, and the log of the failing requests says why; but a refusal is an answer.
+            // The caller needs a yes or no, and the log of the failing requests says why. But a refusal is an answer of the store, so it is
+            // passed on.
             return e is ObjectStoreException { Answer.IsRefusal: true } ? e.Message : silent;
         }
     }
 
-    /// <param name="Trouble">Of all requests.</param>
-    /// <param name="OfPushes">Of pushes only.</param>
+    /// <param name="Trouble">Concerns all requests.</param>
+    /// <param name="OfPushes">Concerns pushes only.</param>
     private sealed record Look(string? Trouble, string? OfPushes);
 }

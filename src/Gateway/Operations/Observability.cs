@@ -21,12 +21,12 @@ internal sealed class Observability(Func<string, string?> environment)
     private readonly OtlpSignal _traces = new("TRACES", environment), _metrics = new("METRICS", environment),
         _logs = new("LOGS", environment);
 
-    /// <summary>Spans are wanted, so who calls others may pass them on.</summary>
+    /// <summary>Spans are exported, so calls of other services may carry them on.</summary>
     public bool HasTraces => _traces.IsWanted;
 
     public void AddTo(WebApplicationBuilder builder)
     {
-        // The SDK reads the rest of its variables from here.
+        // The SDK reads its other variables from here.
         builder.Configuration.AddInMemoryCollection(OtlpSignal.Variables());
         var telemetry = builder.Services.AddOpenTelemetry().ConfigureResource(Describe).WithMetrics(metrics =>
         {
@@ -62,10 +62,10 @@ internal sealed class Observability(Func<string, string?> environment)
 
     public static void Map(WebApplication app)
     {
-        // Open, as the probes are: Prometheus asks from inside, and a proxy need not pass it on.
+        // Open, as the probes are: Prometheus asks from inside, and a proxy need not pass the route on.
         app.MapPrometheusScrapingEndpoint(MetricsPath).WithMetadata(new HttpMethodMetadata(["GET"])).Needs(Access.Open).Add(endpoint =>
         {
-            // By the letter, unlike other routes: a proxy that keeps /metrics from its clients passes /METRICS.
+            // Case-sensitive, unlike other routes: a proxy that hides /metrics from its clients would pass /METRICS.
             var scrape = endpoint.RequestDelegate!;
             endpoint.RequestDelegate = http => http.Request.Path.Value == MetricsPath ? scrape(http)
                 : Problems.WriteAsync(http, HttpProblem.NotFound, $"The metrics are at {MetricsPath}, spelt so.");
@@ -73,20 +73,20 @@ internal sealed class Observability(Func<string, string?> environment)
         CacheCore.BeginCountersAtZero();
     }
 
-    // What the variables say goes before what we say.
+    // The variables take precedence over our own description.
     private static void Describe(ResourceBuilder resource) =>
         resource.AddService(AppDomain.CurrentDomain.FriendlyName, serviceVersion: CacheInfos.ServerVersion, serviceInstanceId: Instance)
             .AddEnvironmentVariableDetector();
 }
 
 /// <summary>
-/// One of <c>TRACES</c>, <c>METRICS</c> and <c>LOGS</c>, and where the variables of the OpenTelemetry specification send it.
+/// One of <c>TRACES</c>, <c>METRICS</c> and <c>LOGS</c>, and the destination that the variables of the OpenTelemetry specification give it.
 /// </summary>
 internal sealed class OtlpSignal(string name, Func<string, string?> environment)
 {
     private const string General = "OTEL_EXPORTER_OTLP_";
 
-    /// <summary>An endpoint is given, or <c>otlp</c> by name; and it is not switched off.</summary>
+    /// <summary>True when an endpoint is given or <c>otlp</c> is named, and it is not switched off.</summary>
     public bool IsWanted { get; } = !"true".Equals(Get(environment, "OTEL_SDK_DISABLED"), StringComparison.OrdinalIgnoreCase)
         && (Get(environment, $"OTEL_{name}_EXPORTER") is { } exporters
         ? exporters.Split(',', StringSplitOptions.TrimEntries).Contains("otlp")
@@ -97,7 +97,7 @@ internal sealed class OtlpSignal(string name, Func<string, string?> environment)
         .Where(v => v.StartsWith("OTEL_", StringComparison.Ordinal))
             .Select(v => KeyValuePair.Create(v, Environment.GetEnvironmentVariable(v)));
 
-    /// <summary>Sets what the signal has of its own; the SDK has set what holds for all.</summary>
+    /// <summary>Sets the variables of this signal alone; the SDK has set those of all signals.</summary>
     /// <exception cref="StartupException">One of the variables cannot be understood.</exception>
     public void Configure(OtlpExporterOptions options)
     {
@@ -111,7 +111,7 @@ internal sealed class OtlpSignal(string name, Func<string, string?> environment)
             };
         }
 
-        // Named for one signal, it is taken as it is; named for all, the signal's path is added to it.
+        // An endpoint for one signal is used as it is; one for all signals gets the signal's path appended.
         if (Own("ENDPOINT") is { } endpoint)
             options.Endpoint = Uri.TryCreate(endpoint, UriKind.Absolute, out var url) ? url
                 : throw new StartupException($"{General}{name}_ENDPOINT is '{endpoint}': a URL is wanted.");

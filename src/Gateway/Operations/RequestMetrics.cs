@@ -6,8 +6,7 @@ using OrleansCache.Gateway.Auth;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// Times each request from its headers to the last byte of its answer, by its kind; and asks clients of a server that is about to stop to
-/// connect elsewhere.
+/// Times each request by kind, from its headers to the last byte of its answer. Asks clients of a stopping server to connect elsewhere.
 /// </summary>
 internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
 {
@@ -45,7 +44,7 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
             _ => route.RoutePattern.RawText?.TrimStart('/').StartsWith("v1/", StringComparison.Ordinal) == true ? "v1" : "other",
         };
 
-    // Who has gone away was answered by nobody: as if the request had been bad.
+    // A client that went away got no answer: it counts as a bad request.
     private static string CodeOf(HttpContext http) => http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted ? "4xx"
         : http.Response.StatusCode switch
         {
@@ -56,7 +55,7 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
         };
 }
 
-/// <summary>A route whose requests last as long as they are told to: their durations say nothing about the server.</summary>
+/// <summary>Marks a route whose requests last as long as the client asks: their durations say nothing about the server.</summary>
 internal sealed class WaitsByDesign
 {
     public static WaitsByDesign Instance { get; } = new();

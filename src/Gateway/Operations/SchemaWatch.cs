@@ -3,9 +3,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Operations;
 
 /// <summary>
-/// Stops the server when a newer one has brought the database to a schema that this one does not know: it would go on by rules that hold no
-/// more.
-/// Looks every 20 seconds; a database that does not answer is the readiness's to tell.
+/// Stops the server when a newer one has migrated the database to a schema that this one does not know, as its rules no longer hold. It
+/// looks every 20 seconds; /readyz reports a database that does not answer.
 /// </summary>
 internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLifetime lifetime, ILogger<SchemaWatch> logger)
     : BackgroundService
@@ -13,7 +12,7 @@ internal sealed partial class SchemaWatch(GatewayParts parts, IHostApplicationLi
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>The server stops, or has stopped, because of it.</summary>
+    /// <summary>The server is stopping, or has stopped, for this reason.</summary>
     public bool IsOutdated { get; private set; }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -6,7 +6,7 @@ using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Operations;
 
-/// <summary>What is looked at when somebody asks for the metrics, rather than counted when it happens.</summary>
+/// <summary>Metrics that are read when somebody asks for them, rather than counted as things happen.</summary>
 internal sealed class ServerMetrics : IDisposable
 {
     private readonly Meter _meter = new(Telemetry.Name);

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace OrleansCache.Gateway.Operations;
 
-/// <summary>Tells systemd how the service does, as sd_notify(3) describes; nothing where systemd did not ask.</summary>
+/// <summary>Reports the state of the service to systemd, as sd_notify(3) describes; does nothing where systemd did not ask.</summary>
 internal sealed class SystemdNotify : IDisposable
 {
     private readonly Socket? _socket;
@@ -15,7 +15,9 @@ internal sealed class SystemdNotify : IDisposable
     private SystemdNotify(Socket? socket, UnixDomainSocketEndPoint? manager, TimeSpan? watchdog) =>
         (_socket, _manager, _watchdog) = (socket, manager, watchdog);
 
-    /// <summary>What the environment asks for. Taken out of it: PostgreSQL, which we start, knows the same variables.</summary>
+    /// <summary>
+    /// Reads what systemd asks for, and removes it from the environment: PostgreSQL, which we start, knows the same variables.
+    /// </summary>
     public static SystemdNotify FromEnvironment()
     {
         var address = Take("NOTIFY_SOCKET");
@@ -26,13 +28,13 @@ internal sealed class SystemdNotify : IDisposable
         var isOurs = watched is null || watched == Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         return new SystemdNotify(
             new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified),
-            // '@' stands for the zero byte of a name that is in no directory.
+            // '@' stands for the zero byte of an abstract socket's name.
             new UnixDomainSocketEndPoint(address[0] == '@' ? "\0" + address[1..] : address),
             isOurs && long.TryParse(watchdog, CultureInfo.InvariantCulture, out var microseconds)
                 ? TimeSpan.FromMicroseconds(microseconds) : null);
     }
 
-    /// <summary>It takes requests; from now on the watchdog, where there is one, hears from the thread pool.</summary>
+    /// <summary>Reports that the server takes requests. From now on the thread pool feeds the watchdog, where there is one.</summary>
     public void Ready(string status)
     {
         Send($"READY=1\nSTATUS={status}");

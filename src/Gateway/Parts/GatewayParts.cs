@@ -7,10 +7,10 @@ using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Parts;
 
-/// <summary>What the web application serves: the contracts, the store and the credentials, from wherever they come.</summary>
+/// <summary>What the web application serves: contracts, store and credentials.</summary>
 public sealed record GatewayParts
 {
-    /// <summary>The core's own contracts, its store and its numbers.</summary>
+    /// <summary>The parts of a core: its contracts, its store and its numbers.</summary>
     public static GatewayParts Of(CacheCore core, ICredentials credentials, Uri publicUrl) => new()
     {
         Pushes = core.Pushes,
@@ -63,26 +63,24 @@ public sealed record GatewayParts
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
 
-    /// <summary>The database's schema is of a newer server, so this one has to stop.</summary>
+    /// <summary>True when a newer server has migrated the database's schema, so this one has to stop.</summary>
     public Func<CancellationToken, Task<bool>> IsOutdated { get; init; } = static _ => Task.FromResult(false);
 
-    /// <summary>How much a cache holds, at most a minute old; null when nobody knows.</summary>
+    /// <summary>How much a cache holds, at most a minute old; null when it is unknown.</summary>
     public Func<CacheName, CancellationToken, Task<CacheNumbers?>> ReadNumbers { get; init; } = static (_, _) =>
         Task.FromResult<CacheNumbers?>(null);
 
-    /// <summary>What an operator should know of the database and the bucket although they work, a sentence each.</summary>
+    /// <summary>What an operator should know of a database and bucket that work, a sentence each.</summary>
     public Func<CancellationToken, Task<IReadOnlyList<string>>> FindDoubts { get; init; } = static _ =>
         Task.FromResult<IReadOnlyList<string>>([]);
 
-    /// <summary>
-    /// Why a push would not succeed now although database and store answer, in one sentence; null when nothing keeps it from that.
-    /// </summary>
+    /// <summary>Why a push would fail now although database and store answer, in one sentence; null when it would succeed.</summary>
     public Func<CancellationToken, Task<string?>> FindPushTrouble { get; init; } = static _ => Task.FromResult<string?>(null);
 
     /// <summary>Statements sent to the database since the start.</summary>
     public Func<long> StatementCount { get; init; } = static () => 0;
 
-    /// <summary>What clients reach this server under; no path below it is ours to choose.</summary>
+    /// <summary>The URL at which clients reach this server; it may have a path, which a proxy strips.</summary>
     public required Uri PublicUrl { get; init; }
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
@@ -94,16 +92,16 @@ public sealed record GatewayParts
     /// <summary>Reads need a token.</summary>
     public bool IsPrivate { get; init; }
 
-    /// <summary>How long a commit may keep the client waiting before it answers 202.</summary>
+    /// <summary>How long a commit may take before it answers 202.</summary>
     public TimeSpan CommitPatience { get; init; } = TimeSpan.FromSeconds(45);
 
-    /// <summary>How long a change of a pin waits for the bucket to follow before it answers that it will.</summary>
+    /// <summary>How long a change of a pin waits for the bucket before it answers that the bucket will follow.</summary>
     public TimeSpan PinPatience { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>What a client may ask for at most.</summary>
+    /// <summary>The most that a client may ask for.</summary>
     public RequestLimits Limits { get; init; } = new();
 
-    /// <summary>How long the server takes requests after SIGTERM while it says that it is not ready.</summary>
+    /// <summary>How long the server, no longer ready, still takes requests after SIGTERM.</summary>
     public TimeSpan DrainDelay { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;

@@ -3,10 +3,10 @@ using OrleansCache.Core.Store;
 
 namespace OrleansCache.Gateway.Parts;
 
-/// <summary>Compares a small file that servers write into the bucket with what it should be.</summary>
+/// <summary>Compares a small file that servers write into the bucket with its intended content.</summary>
 internal static class StoredObject
 {
-    /// <summary>Whether the object has these bytes; null when there is none.</summary>
+    /// <summary>True when the object has these bytes; null when there is no such object.</summary>
     public static async Task<bool?> IsAsync(IObjectStore store, ObjectKey key, byte[] expected, CancellationToken cancellationToken)
     {
         await using var stored = await store.GetAsync(key, null, cancellationToken);

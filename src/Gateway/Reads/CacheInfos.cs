@@ -4,7 +4,7 @@ using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Reads;
 
-/// <summary>What this server says about a cache.</summary>
+/// <summary>What this server tells about a cache.</summary>
 internal static class CacheInfos
 {
     public const string StoreDir = "/nix/store";
@@ -12,7 +12,7 @@ internal static class CacheInfos
     public static readonly string ServerVersion =
         typeof(CacheInfos).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
-    /// <exception cref="CacheProblemException">No such cache.</exception>
+    /// <exception cref="CacheProblemException">There is no such cache.</exception>
     public static CacheInfo Describe(GatewayParts parts, CacheName cache) => cache == CacheName.Default
         ? new CacheInfo
         {

@@ -1,8 +1,8 @@
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// The name of a derivation or output may have a <c>?</c>, and stock Nix sends it as it is: below the folders of such names it begins no
-/// query. To be used before routing, as what follows may have a slash.
+/// Takes a <c>?</c> in a derivation's or output's name for part of the path: stock Nix sends it unescaped. It applies below the folders of
+/// such names alone, and before routing, as a slash may follow.
 /// </summary>
 internal sealed class NamesWithQuestionMarks(RequestDelegate next)
 {

@@ -9,7 +9,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Reads;
 
-/// <summary>Answers GET and HEAD for one object of a store: 200, 206, 304, 404 or 416, in constant memory.</summary>
+/// <summary>Answers GET and HEAD for one object of a store, with 200, 206, 304, 404 or 416, in constant memory.</summary>
 internal static class ObjectAnswer
 {
     private const string MissingCacheControl = "public, max-age=10";
@@ -18,7 +18,7 @@ internal static class ObjectAnswer
     public static Task NotFoundAsync(HttpContext http) =>
         Problems.WriteAsync(http, HttpProblem.NotFound, null, cacheControl: MissingCacheControl);
 
-    /// <summary>Answers with bytes that we hold.</summary>
+    /// <summary>Answers with bytes that are in memory.</summary>
     public static Task SendAsync(HttpContext http, ObjectKey key, byte[] content)
     {
         var etag = new EntityTagHeaderValue($"\"{Convert.ToHexStringLower(SHA256.HashData(content).AsSpan(0, 16))}\"");
@@ -40,7 +40,7 @@ internal static class ObjectAnswer
             await NotFoundAsync(http);
     }
 
-    /// <summary>False, and nothing is answered: the store has no such object.</summary>
+    /// <summary>False when the store has no such object; nothing is answered then.</summary>
     public static async Task<bool> TrySendAsync(HttpContext http, ObjectKey key, IObjectStore store)
     {
         var request = http.Request;
@@ -48,7 +48,7 @@ internal static class ObjectAnswer
         if (usual.ContentEncoding is not null)
             return await SendCodedAsync(http, key, store);
 
-        // 1. What can be answered from size and dates alone.
+        // 1. Answers that need only size and dates.
         ByteRange? range = null;
         var isHead = HttpMethods.IsHead(request.Method);
         if (isHead || request.Headers.Range.Count > 0 || request.Headers.IfNoneMatch.Count > 0 || request.Headers.IfModifiedSince.Count > 0)
@@ -101,7 +101,7 @@ internal static class ObjectAnswer
         return true;
     }
 
-    // Listings and logs lie in the store as zstd: as they are for who accepts that, decoded for who does not. No ranges.
+    // Listings and logs lie in the store as zstd. A client that accepts zstd gets them so, another gets them decoded. No ranges.
     private static async Task<bool> SendCodedAsync(HttpContext http, ObjectKey key, IObjectStore store)
     {
         await using var body = await store.GetAsync(key, null, http.RequestAborted);
@@ -138,7 +138,7 @@ internal static class ObjectAnswer
         }
         catch (InvalidDataException) when (!http.Response.HasStarted)
         {
-            // Stored before windows were looked at, or damaged.
+            // The object is from before windows were checked, or damaged.
             http.Response.Clear();
             await Problems.WriteAsync(http, HttpProblem.NotFound,
                 "What is stored here cannot be decompressed by this server: send 'Accept-Encoding: zstd' to get it as it is.");
@@ -183,11 +183,11 @@ internal static class ObjectAnswer
             response.Headers.LastModified = HeaderUtilities.FormatDate(time);
     }
 
-    // A store without ETags (a directory) replaces objects by renaming, which changes time or size.
+    // A store without ETags, a directory, replaces an object by renaming, which changes its time or size.
     private static EntityTagHeaderValue TagOf(ObjectInfo info, string variant) =>
         new($"\"{info.ETag ?? string.Create(CultureInfo.InvariantCulture, $"{info.LastModified.UtcTicks:x}-{info.Size:x}")}{variant}\"");
 
-    // RFC 9110, 13.2.2: If-None-Match decides alone when it is there.
+    // RFC 9110, 13.2.2: where If-None-Match is present, it alone decides.
     private static bool IsUnchanged(HttpRequest request, EntityTagHeaderValue etag, DateTimeOffset? lastModified)
     {
         var sent = request.GetTypedHeaders();

@@ -5,9 +5,8 @@ using OrleansCache.Gateway.Parts;
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// The binary cache as Nix reads it, of cache <c>default</c> at the root and of any cache under <c>/c/{cache}</c>. Each kind of object has
-/// its route;
-/// what has none is not there, so nothing else in the store can be reached.
+/// The binary cache as Nix reads it: cache <c>default</c> at the root, any cache under <c>/c/{cache}</c>. Each kind of object has a route,
+/// so nothing else in the store can be reached.
 /// </summary>
 internal static class ReadRoutes
 {
@@ -16,7 +15,7 @@ internal static class ReadRoutes
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
     private static readonly TimeSpan MovedPatience = TimeSpan.FromSeconds(2);
 
-    // The pattern, and the key that a request of it names.
+    // Each pattern with the key that its requests name.
     private static readonly (string Pattern, Func<HttpRequest, string> Key)[] Kinds =
     [
         ("/nix-cache-info", static _ => "nix-cache-info"),
@@ -30,8 +29,7 @@ internal static class ReadRoutes
         ("/pins/{name}", static r => $"pins/{r.RouteValues["name"]}"),
     ];
 
-    /// <param name="forWriters">How who may push reads under the URL that they write to: what a writer is told is there has to
-    /// stay.</param>
+    /// <param name="forWriters">Answers whoever may push under the URL for writing, where an answer is a promise.</param>
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters)
     {
         var info = CacheInfos.NixCacheInfo(parts);
@@ -49,7 +47,7 @@ internal static class ReadRoutes
         {
             if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
                 return ObjectAnswer.NotFoundAsync(http);
-            // No NAR has a name of another form: of such neither store nor database is asked.
+            // No NAR has a name of another form, so neither store nor database is asked.
             if (!ObjectKey.TryParse(keyOf(http.Request), out var key)
                 || (IsNar(key) && !NarFileName.TryParse(key.ToString()[NarPrefix.Length..], out _)))
                 return ObjectAnswer.NotFoundAsync(http);
@@ -59,7 +57,7 @@ internal static class ReadRoutes
                 : SendAsync(http, key, parts, unknown);
         }).Needs(access);
 
-    // Nix remembers a narinfo for 30 days, with the URL of its NAR, and asks for no other when that is gone: so a NAR is found under each
+    // Nix remembers a narinfo with the URL of its NAR for 30 days, and asks for no other when the NAR is gone. So a NAR is found under each
     // key that it ever had.
     private static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts, UnknownNars unknown)
     {
@@ -72,7 +70,7 @@ internal static class ReadRoutes
 
     private static bool IsNar(ObjectKey key) => key.ToString().StartsWith(NarPrefix, StringComparison.Ordinal);
 
-    // Null also when the database does not answer: reads do without it.
+    // Null also when the database does not answer, as reads do without it.
     private static async Task<ObjectKey?> FindMovedAsync(HttpContext http, ObjectKey key, GatewayParts parts, UnknownNars unknown)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);

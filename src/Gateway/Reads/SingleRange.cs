@@ -4,15 +4,14 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// The one byte range that a request asks for. Several ranges, other units and nonsense are answered with the whole, as RFC 9110, 14.2
-/// allows.
+/// The one byte range of a request. Several ranges, other units and nonsense get the whole object, as RFC 9110, 14.2 allows.
 /// </summary>
 internal static class SingleRange
 {
-    /// <param name="request">Its Range and If-Range.</param>
-    /// <param name="size">Of the object, in bytes.</param>
-    /// <param name="etag">Of the object.</param>
-    /// <param name="lastModified">Of the object.</param>
+    /// <param name="request">Has Range and If-Range.</param>
+    /// <param name="size">The object's size in bytes.</param>
+    /// <param name="etag">The object's ETag.</param>
+    /// <param name="lastModified">The object's time.</param>
     /// <param name="unsatisfiable">True when the range begins beyond the end: 416.</param>
     public static ByteRange? Find(HttpRequest request, long size, EntityTagHeaderValue etag, DateTimeOffset lastModified,
         out bool unsatisfiable)

@@ -1,8 +1,8 @@
 namespace OrleansCache.Gateway.Reads;
 
 /// <summary>
-/// Keys of NARs that had no other key when that was last asked, for ten seconds, as long as a 404 may be kept: who asks again costs no
-/// statement.
+/// Remembers keys of NARs that had no other key when last asked. It does so for ten seconds, as long as a 404 may be cached, so repeated
+/// requests cost no statement.
 /// </summary>
 internal sealed class UnknownNars(TimeProvider time)
 {
@@ -31,7 +31,7 @@ internal sealed class UnknownNars(TimeProvider time)
         }
     }
 
-    // All at once: none is kept for longer, and nothing has to be sorted.
+    // All are dropped at once: none stays longer than that, and nothing needs sorting.
     private void Expire()
     {
         if (_keys.Count < Most && time.GetElapsedTime(_since) < Life)

@@ -3,12 +3,12 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Uploads;
 
-/// <summary>Reads through another stream and keeps the MD5 of what was read: what S3 answers as a body's ETag.</summary>
+/// <summary>Reads through another stream and takes the MD5 of what was read, which S3 answers as the ETag of a body.</summary>
 internal sealed class Md5Stream(Stream inner) : ReadOnlyStream
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
 
-    /// <summary>Of all bytes read so far, in quotes.</summary>
+    /// <summary>The MD5 of all bytes read so far, in quotes.</summary>
     public string ETag() => $"\"{Convert.ToHexStringLower(_hash.GetCurrentHash())}\"";
 
     public override int Read(Span<byte> buffer)

@@ -8,7 +8,7 @@ using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Uploads;
 
-/// <summary><c>PUT /upload/{key}</c>: where the signed upload URLs of a directory store lead. The signature is the credential.</summary>
+/// <summary><c>PUT /upload/{key}</c>: the target of the signed upload URLs of a directory store. The signature is the credential.</summary>
 internal static class UploadRoutes
 {
     private const string ETagParameter = "etag";
@@ -22,7 +22,7 @@ internal static class UploadRoutes
 
     private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore store, TimeProvider time)
     {
-        // 1. What does the URL allow? Nothing is read before that is known.
+        // 1. What the URL allows. Nothing of the body is read before that is known.
         var query = http.Request.Query;
         var ticket = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
             : null, time.GetUtcNow());
@@ -40,12 +40,12 @@ internal static class UploadRoutes
             return;
         }
 
-        // 2. The body, which the ticket bounds. A client that sends nothing for long is cut off, one that is merely slow is not.
+        // 2. The body, whose size the URL bounds. A client that sends nothing for long is cut off; a slow one is not.
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
         using var tagged = query.ContainsKey(ETagParameter) ? new Md5Stream(http.Request.Body) : null;
         var outcome = await store.ReceiveAsync(ticket, tagged ?? http.Request.Body, length, http.RequestAborted);
 
-        // 3. No ETag unless it is asked for: an MD5 would cost as much as all the rest, and a report is checked by better hashes.
+        // 3. The ETag, on request only: an MD5 would cost as much as all the rest, and better hashes check a report.
         switch (outcome)
         {
             case UploadStatus.Stored:

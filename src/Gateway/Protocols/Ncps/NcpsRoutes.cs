@@ -9,8 +9,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.Ncps;
 
 /// <summary>
-/// Pins as ncps has them: a path is pinned by its hash and has no other name. Such a pin is one of ours that is called
-/// <c>ncps-&lt;hash&gt;</c>; <c>GET /pins</c> lists those.
+/// Pins in ncps's form: a pin has a path's hash and no other name. Ours is called <c>ncps-&lt;hash&gt;</c>, and <c>GET /pins</c> lists
+/// those.
 /// </summary>
 internal static class NcpsRoutes
 {
@@ -64,7 +64,7 @@ internal static class NcpsRoutes
         }
         catch (CacheProblemException e) when (e.Kind is ProblemKind.UnknownPin or ProblemKind.PinChanged)
         {
-            // There is none: as was asked for.
+            // The pin is not there, which is what the client wanted.
         }
 
         http.Response.ContentLength = 0;
@@ -81,7 +81,7 @@ internal static class NcpsRoutes
         await http.Response.WriteAsync($"[{string.Join(',', hashes.Select(h => $"\"{h}\""))}]", http.RequestAborted);
     }
 
-    // The narinfo knows the path's name.
+    // The narinfo has the name of the path.
     private static async Task<NarInfo?> FindAsync(IObjectStore store, StorePathHash hash, CancellationToken cancellationToken)
     {
         await using var body = await store.GetAsync(ObjectKey.NarInfo(hash), null, cancellationToken);

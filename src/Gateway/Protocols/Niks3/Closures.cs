@@ -4,12 +4,12 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>A pending closure, between the objects by keys that niks3's clients speak of and the paths that the core knows.</summary>
+/// <summary>Translates a pending closure between the keys of niks3's clients and the paths of the core.</summary>
 internal static class Closures
 {
     private const string ZstdCompression = "zstd";
 
-    /// <exception cref="CacheProblemException">The request is not one that such a client sends.</exception>
+    /// <exception cref="CacheProblemException">No niks3 client sends such a request.</exception>
     public static Niks3Push Read(CreateRequest request)
     {
         if (request.Closure is not { } closure)
@@ -19,7 +19,7 @@ internal static class Closures
         if (request.Objects is not { Count: > 0 } objects)
             throw Bad("missing objects key");
 
-        // 1. What there is, by its type.
+        // 1. The objects by type.
         var narSizes = new Dictionary<Sha256Hash, long>();
         var narInfos = new List<(StorePathHash Path, List<string> References)>();
         var logs = new List<ObjectKey>();
@@ -41,7 +41,7 @@ internal static class Closures
             }
         }
 
-        // 2. The paths: a narinfo's references tell its NAR and its realisations.
+        // 2. The paths: a narinfo's references name its NAR and its realisations.
         var paths = new List<Niks3Path>(narInfos.Count);
         var owned = new List<Niks3Object>();
         foreach (var (path, references) in narInfos)
@@ -63,7 +63,7 @@ internal static class Closures
             paths.Add(new Niks3Path(path, hash, size, others));
         }
 
-        // 3. Nothing refers to a log: the root keeps it, until it is known which path it tells of.
+        // 3. Nothing refers to a log, so the root keeps it until its path is known.
         return new Niks3Push
         {
             Root = root,
@@ -73,9 +73,9 @@ internal static class Closures
         };
     }
 
-    /// <param name="request">What was asked.</param>
-    /// <param name="opened">What came of it.</param>
-    /// <param name="urlOf">Where what is no NAR is to be sent, by key.</param>
+    /// <param name="request">The client's request.</param>
+    /// <param name="opened">The push that it opened.</param>
+    /// <param name="urlOf">The upload URL of an object that is no NAR, by key.</param>
     /// <param name="now">The time.</param>
     public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, string> urlOf, DateTimeOffset now)
     {
@@ -100,7 +100,7 @@ internal static class Closures
         return new CreateAnswer(opened.Id.ToString(), Time(now), pending);
     }
 
-    /// <exception cref="CacheProblemException">What is said does not fit the key, or is malformed.</exception>
+    /// <exception cref="CacheProblemException">The content does not fit the key, or is malformed.</exception>
     public static Niks3Declaration Read(string key, NarInfoContent? content)
     {
         if (content is null || !Keys.TryNarInfo(key, out var hash) || !StorePath.TryParse(content.StorePath, out var path)

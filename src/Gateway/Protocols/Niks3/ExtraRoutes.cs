@@ -9,10 +9,9 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c>: where everything but NARs is sent. The secret is the push's own and ends with
-/// it. Nothing gets a key of the
-/// client's choice: listings, logs and realisations are kept until the commit, a narinfo is not, as the gateway writes it from what was
-/// signed.
+/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c> takes everything but NARs. The secret is the push's own and ends with it. No
+/// client chooses a key in the bucket: listings, logs and realisations are kept until the commit; a narinfo is dropped, as the gateway
+/// writes it from what was signed.
 /// </summary>
 internal static class ExtraRoutes
 {
@@ -33,7 +32,7 @@ internal static class ExtraRoutes
 
     private static async Task ReceiveAsync(HttpContext http, INiks3Pushes pushes)
     {
-        // 1. Whose is it? Nothing is read before that is known.
+        // 1. The push that the secret belongs to. Nothing of the body is read before that is known.
         var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(),
             http.GetRouteValue("key") as string);
         if (!await pushes.IsOpenAsync(cache, push, secret, http.RequestAborted))
@@ -49,7 +48,7 @@ internal static class ExtraRoutes
             : throw Bad($"'{key}' is not a key that can be uploaded here");
         using var body = await ReadAsync(http, limit);
 
-        // 3. What is to be done with it.
+        // 3. What to do with the body.
         var kept = key switch
         {
             _ when Keys.TryListing(key, out path) => await pushes.KeepListingAsync(cache, push, secret, path, Zstandard(body),
@@ -75,13 +74,13 @@ internal static class ExtraRoutes
             throw new CacheProblemException(ProblemKind.TooLarge, $"At most {limit} bytes are taken here, and {length} were declared.");
         var lease = http.LeaseBody();
         var body = await BodyReader.ReadAsync(http.Request.Body, "", limit, lease, http.RequestAborted);
-        // Once more for what is made of it.
+        // Once more, for the compressed copy.
         await lease.TakeAsync(body.Length, http.RequestAborted);
         lease.Settle(body.Taken + body.Length);
         return body;
     }
 
-    // As they lie in the store. What comes plain is compressed.
+    // Zstandard, as it lies in the store. A plain body is compressed.
     private static byte[] Zstandard(BodyBytes body)
     {
         if (!body.StartsWith(ZstdMagic))

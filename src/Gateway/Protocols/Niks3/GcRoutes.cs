@@ -6,7 +6,7 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// The collector: runs of ours in niks3's words. Its grace is, as with niks3, the age of failed uploads; none with force.
+/// The collector: our runs in niks3's terms. As with niks3, the age of failed uploads is the grace; with force there is none.
 /// </summary>
 internal static class GcRoutes
 {
@@ -38,7 +38,7 @@ internal static class GcRoutes
                 }
                 catch (CacheProblemException e) when (e.Kind == ProblemKind.GcRunning)
                 {
-                    // It may have ended in between: then another try starts one.
+                    // The run may have ended in between: another try then starts one.
                     if ((await collection.StatusAsync(cache, http.RequestAborted)).Current is not { } current)
                         continue;
                     if (IsSame(current, request))

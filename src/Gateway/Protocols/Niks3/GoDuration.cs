@@ -11,7 +11,7 @@ internal static class GoDuration
     private static readonly (string Unit, double Seconds)[] Units = [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1),
         ("m", 60), ("h", 3600)];
 
-    /// <exception cref="CacheProblemException">Absent, malformed or negative.</exception>
+    /// <exception cref="CacheProblemException">The duration is absent, malformed or negative.</exception>
     public static TimeSpan Parse(string name, string? text) =>
         TryParse(text, out var duration) ? duration
             : throw Requests.Bad(string.IsNullOrEmpty(text) ? $"{name} is missing: a duration such as 720h is wanted"

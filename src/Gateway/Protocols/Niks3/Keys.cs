@@ -4,8 +4,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// The keys by which niks3's clients name what they upload. None of them is a key of ours but those of narinfos, listings, logs and
-/// realisations.
+/// The keys by which niks3's clients name their uploads. Only those of narinfos, listings, logs and realisations are also keys of ours.
 /// </summary>
 internal static class Keys
 {
@@ -16,14 +15,14 @@ internal static class Keys
 
     public static string Listing(StorePathHash path) => $"{path}.ls";
 
-    /// <summary>They name a NAR by its own hash, not by that of the compressed file.</summary>
+    /// <summary>The client's key of a NAR has the NAR's own hash, not that of the compressed file.</summary>
     public static string Nar(Sha256Hash nar) => $"{NarPrefix}{nar.ToNix32()}{NarSuffix}";
 
     public static bool TryNarInfo(string? key, out StorePathHash path) => TryPath(key, ".narinfo", out path);
 
     public static bool TryListing(string? key, out StorePathHash path) => TryPath(key, ".ls", out path);
 
-    /// <summary>Only zstd: that is what the narinfo will say.</summary>
+    /// <summary>Accepts zstd alone, which the narinfo will name.</summary>
     public static bool TryNar(string? key, out Sha256Hash nar)
     {
         nar = default;

@@ -27,10 +27,10 @@ internal sealed partial class Niks3Json : JsonSerializerContext;
 internal sealed record CreateRequest(string? Closure, List<RequestedObject>? Objects, bool VerifyS3);
 
 /// <param name="Refs">Keys; a narinfo's are the narinfos of its references, its NAR, its listing and its realisations.</param>
-/// <param name="NarSize">Of a NAR, uncompressed.</param>
+/// <param name="NarSize">A NAR's size, uncompressed.</param>
 internal sealed record RequestedObject(string? Key, string? Type, List<string>? Refs, ulong? NarSize);
 
-/// <param name="PendingObjects">What is to be uploaded, by key; nothing that was not asked for.</param>
+/// <param name="PendingObjects">What the client has to upload, by key; only objects of the request.</param>
 internal sealed record CreateAnswer(string Id, string StartedAt, Dictionary<string, PendingObject> PendingObjects);
 
 internal sealed record PendingObject(string Type, string? PresignedUrl, MultipartInfo? MultipartInfo);
@@ -39,8 +39,8 @@ internal sealed record MultipartInfo(string UploadId, IEnumerable<string> PartUr
 
 internal sealed record SignRequest(Dictionary<string, NarInfoContent?>? Narinfos);
 
-/// <param name="StorePath">With the store directory, as all paths here.</param>
-/// <param name="Url">The key that the client has for the NAR.</param>
+/// <param name="StorePath">With the store directory, as every path here.</param>
+/// <param name="Url">The client's key of the NAR.</param>
 internal sealed record NarInfoContent(
     string? StorePath, string? Url, string? Compression, string? NarHash, ulong NarSize, List<string>? References, string? Deriver,
         List<string>? Signatures, string? Ca);
@@ -53,10 +53,10 @@ internal sealed record MorePartsAnswer(IEnumerable<string> PartUrls, int StartPa
 
 internal sealed record CompleteMultipartRequest(string? ObjectKey, string? UploadId, List<CompletedPart>? Parts);
 
-/// <param name="Etag">As the PUT of the part answered it, without quotes.</param>
+/// <param name="Etag">From the answer to the part's PUT, without quotes.</param>
 internal sealed record CompletedPart(int PartNumber, string? Etag);
 
-/// <param name="Id">The closure's key.</param>
+/// <param name="Id">The key of the closure.</param>
 internal sealed record ClosureAnswer(string Id, string UpdatedAt, IReadOnlyList<string> Objects);
 
 /// <param name="State"><c>running</c>, <c>succeeded</c> or <c>failed</c>.</param>

@@ -3,10 +3,10 @@ using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>Errors as niks3's clients show them: one line of text, and the statuses that mean something to them.</summary>
+/// <summary>Errors as niks3's clients show them: one line of text, with the statuses that these clients understand.</summary>
 internal sealed class PlainErrors : IErrorForm
 {
-    /// <summary>Is this a path of the routes of niks3?</summary>
+    /// <summary>Is this a path of niks3's routes?</summary>
     public bool IsWantedBy(HttpRequest request)
     {
         var path = request.Path;
@@ -21,7 +21,7 @@ internal sealed class PlainErrors : IErrorForm
         var body = Encoding.UTF8.GetBytes((detail ?? problem.Title).ReplaceLineEndings(" ") + "\n");
         http.Response.StatusCode = problem.Name switch
         {
-            // To them all of it is an upload or a closure that is not there (any more), which is how they tell a peer's success.
+            // These clients take each of them for an absent upload or closure, which is how they notice that a peer has finished it.
             "push-ended" or "path-not-in-cache" => StatusCodes.Status404NotFound,
             "closure-incomplete" => StatusCodes.Status400BadRequest,
             _ => problem.Status,

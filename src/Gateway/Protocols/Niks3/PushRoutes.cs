@@ -6,8 +6,8 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// Pushes: create, upload, sign, complete. The id of a pending closure is that of the push; whatever a request needs it brings, or the
-/// catalog knows.
+/// Pushes: create, upload, sign, complete. A pending closure has the id of its push. The server keeps no state between requests: each
+/// brings what it needs, or the catalog has it.
 /// </summary>
 internal static class PushRoutes
 {
@@ -36,7 +36,7 @@ internal static class PushRoutes
             await AnswerAsync(http, new SignAnswer(signatures.ToDictionary(s => Keys.NarInfo(s.Key), s => s.Value)), Wire.SignAnswer);
         }).Needs(Access.Push);
 
-        // A long one is waited for: there is no answer that says 'later'. Who asks again joins.
+        // The request waits for a long commit, as no answer of the protocol says 'later'. A repeated request joins it.
         api.MapPost("/pending_closures/{id}/complete", async http =>
         {
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
@@ -85,7 +85,7 @@ internal static class PushRoutes
             NoContent(http);
         }).Needs(Access.Push);
 
-        // Advice: a client whose upload has ended asks whether somebody else has finished the same.
+        // Advice: a client whose upload has ended asks whether another push has finished the same object.
         api.MapMethods("/objects/{**key}", ["HEAD"], async http =>
         {
             var (cache, key) = (Cache(http), http.GetRouteValue("key") as string);

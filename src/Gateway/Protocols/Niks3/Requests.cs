@@ -6,10 +6,10 @@ using OrleansCache.Gateway.Http;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
-/// <summary>What these routes read from a request, and how they answer JSON.</summary>
+/// <summary>Reads the requests of these routes, and answers JSON.</summary>
 internal static class Requests
 {
-    /// <summary>Keys and URLs stay as they are: nothing here is shown as HTML.</summary>
+    /// <summary>Keys and URLs stay unescaped, as nothing here is shown as HTML.</summary>
     public static Niks3Json Wire { get; } =
         new(new JsonSerializerOptions(Niks3Json.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
@@ -19,10 +19,10 @@ internal static class Requests
     /// <summary>For create and sign: some 190 bytes for each object of a closure.</summary>
     public const long LargeBody = 128 << 20;
 
-    // Keys, which are most of a body, are strings: two bytes a character.
+    // A body is mostly keys, which become strings: two bytes a character.
     private const int ObjectBytes = 3;
 
-    /// <summary>For everything else: ten thousand parts are 700 kB.</summary>
+    /// <summary>For all other requests: ten thousand parts are 700 kB.</summary>
     public const long SmallBody = 8 << 20;
 
     public static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name)

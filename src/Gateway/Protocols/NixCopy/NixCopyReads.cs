@@ -8,9 +8,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// GET and HEAD under the write URL by who may write: a 200 makes stock Nix leave a path or NAR out, so it is a promise, held before it is
-/// given. A NAR may be named by its
-/// file's hash, as such a client names it.
+/// GET and HEAD under the write URL by a credential that may write. A 200 makes stock Nix leave out a path or NAR, so it is a promise, and
+/// a hold keeps it before the answer. The client may name a NAR by its file's hash.
 /// </summary>
 internal static class NixCopyReads
 {

@@ -15,24 +15,23 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// What stock Nix puts: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Success is 201, or 200 where it was there; nothing else counts as
-/// such with Nix. What Nix asks before
-/// is in <see cref="NixCopyReads"/>. An answer that would make an old Nix repeat a PUT without its body is never given: see
-/// <see cref="NixUserAgent"/>.
+/// The PUTs of stock Nix: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Nix takes only 201, or 200 for what was there, as success. <see
+/// cref="NixCopyReads"/> has what Nix asks before. No answer makes an old Nix repeat a PUT without its body: see <see
+/// cref="NixUserAgent"/>.
 /// </summary>
 internal static class NixCopyRoutes
 {
-    /// <summary>Bytes of a listing or log once decompressed.</summary>
+    /// <summary>The most bytes of a listing or log, decompressed.</summary>
     public const int MaxText = 64 << 20;
 
     private const int MaxNarInfo = 16 << 20;
     private const int MaxJson = 1 << 20;
 
-    // For each byte: of a narinfo its text and its paths, of a document its tokens, which may be of two characters and take twelve bytes.
+    // Memory for each byte: of a narinfo its text and paths; of a document its tokens, as one of two characters may take twelve bytes.
     private const int NarInfoBytes = 4;
     private const int DocumentBytes = 8;
 
-    // It sends nothing at all, and waits: the sooner it is told, the better. Who sends goes on sending.
+    // An old Nix that repeats a PUT sends no body and waits for the answer, which should come soon. A client that sends is not affected.
     private static readonly Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate FirstBytesSoon = new(bytesPerSecond: 240,
         gracePeriod: TimeSpan.FromSeconds(5));
 
@@ -74,7 +73,7 @@ internal static class NixCopyRoutes
         }
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
-            // All that can be repeated was repeated behind this answer.
+            // Everything below this answer that can be tried again has been.
             await Problems.WriteAsync(http, HttpProblem.RunAgain,
                 $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => store.Told, _ => "The database or the store did not answer in time." }} Run the command again.");
         }
@@ -147,7 +146,7 @@ internal static class NixCopyRoutes
         var key = ObjectKey.Realisation(id);
         var content = (await TextBody.ReadAsync(http, MaxJson, DocumentBytes)).ToArray();
         using var json = ParseJson(content);
-        // Newer ones have what is realised in "value", beside its "key".
+        // Newer versions put the realisation into "value", beside its "key".
         var path = TextOf(json.RootElement, "outPath") ?? (json.RootElement.TryGetProperty("value", out var value)
             ? TextOf(value, "outPath") : null);
         if (!StorePath.TryParse(path, out var output))
@@ -167,7 +166,7 @@ internal static class NixCopyRoutes
         await KeepAsync(http, cache, parts, new NixExtra(key, NixExtraKind.DebugInfo, null, file.FileHash, content));
     }
 
-    // Ours says what this cache is. What a client wants it to be may differ in all but where the store lies.
+    // Our nix-cache-info stays. A client may want another one in all but the store directory.
     private static async Task CacheInfoAsync(HttpContext http, CacheName cache, GatewayParts parts)
     {
         var lines = Encoding.UTF8.GetString((await TextBody.ReadAsync(http, MaxJson, DocumentBytes)).Sequence).Split('\n');

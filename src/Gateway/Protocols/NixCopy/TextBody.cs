@@ -5,7 +5,7 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// A small body of stock Nix, whole in memory: it may be compressed, as its settings narinfo-compression, ls-compression and
+/// Reads a small body of stock Nix whole into memory. It may be compressed, as Nix's settings narinfo-compression, ls-compression and
 /// log-compression say.
 /// </summary>
 internal static class TextBody
@@ -14,9 +14,9 @@ internal static class TextBody
     private static readonly JsonReaderOptions DeepTrees = new() { MaxDepth = 1000 };
 
     /// <param name="http">The request.</param>
-    /// <param name="most">Bytes, decoded.</param>
-    /// <param name="perByte">Memory that is needed for each byte of it beside the bytes themselves.</param>
-    /// <exception cref="CacheProblemException">Too large, or not what its Content-Encoding says.</exception>
+    /// <param name="most">The most bytes, decoded.</param>
+    /// <param name="perByte">Memory for each byte of the body, beside the byte itself.</param>
+    /// <exception cref="CacheProblemException">The body is too large, or not in the coding of its Content-Encoding.</exception>
     public static async Task<BodyBytes> ReadAsync(HttpContext http, int most, int perByte)
     {
         if (http.Request.ContentLength is null)
@@ -41,9 +41,9 @@ internal static class TextBody
     }
 
     /// <summary>
-    /// Is it an object of JSON? Nothing is made of it: a document of many small values would need more memory than its text.
+    /// Requires a JSON object without building one: a document of many small values would need more memory than its text.
     /// </summary>
-    /// <exception cref="CacheProblemException">It is not.</exception>
+    /// <exception cref="CacheProblemException">The body is no JSON object.</exception>
     public static void RequireJsonObject(this BodyBytes body)
     {
         var reader = new Utf8JsonReader(body.Sequence, DeepTrees);

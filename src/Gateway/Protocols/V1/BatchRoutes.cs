@@ -16,9 +16,8 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 namespace OrleansCache.Gateway.Protocols.V1;
 
 /// <summary>
-/// <c>POST /v1/caches/{cache}/uploads</c>: many small NARs in one request, for a directory store. The body is a line <c>URL SIZE</c> for
-/// each, an empty line, and the bytes of all.
-/// The token lets the request in; what may be written each signed URL says for itself.
+/// <c>POST /v1/caches/{cache}/uploads</c>: many small NARs in one request, for a directory store. The body has a line <c>URL SIZE</c> for
+/// each NAR, an empty line, and the bytes of all. The token admits the request; each signed URL says what may be written.
 /// </summary>
 internal static class BatchRoutes
 {
@@ -76,7 +75,7 @@ internal static class BatchRoutes
         };
     }
 
-    /// <summary>The next line without its end; empty for the one that ends the lines.</summary>
+    /// <summary>The next line without its end; empty for the line that ends them.</summary>
     private static async ValueTask<string> ReadLineAsync(PipeReader body, CancellationToken cancellationToken)
     {
         while (true)

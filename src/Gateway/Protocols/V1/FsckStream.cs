@@ -7,8 +7,8 @@ using OrleansCache.Gateway.Reads;
 namespace OrleansCache.Gateway.Protocols.V1;
 
 /// <summary>
-/// The findings of a check as lines of JSON, each sent as it is found, and a summary at the end: an answer without one was cut off.
-/// An empty line now and then keeps proxies from closing a connection that seems idle.
+/// Streams the findings of a check as lines of JSON, each as it is found, and a summary at the end; an answer without one was cut off. An
+/// occasional empty line keeps proxies from closing a connection that seems idle.
 /// </summary>
 internal sealed class FsckStream(GatewayParts parts, CacheName cache, CancellationToken stopping) : IResult
 {
@@ -41,7 +41,7 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
             }
             catch
             {
-                // An enumerator must not be disposed of while it moves.
+                // An enumerator must not be disposed of while MoveNextAsync runs.
                 await linked.CancelAsync();
                 await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 throw;
@@ -62,8 +62,8 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
         await WriteLineAsync(response, new FsckSummary { Checked = tally.ToWire(), Findings = count }, linked.Token);
     }
 
-    // The catalog knows nothing of it: each server writes it when it starts. index.html needs no check, as it is written again within two
-    // minutes.
+    // The catalog knows nothing of nix-cache-info: each server writes it when it starts. index.html needs no check, as it is written again
+    // within two minutes.
     private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancellationToken) =>
         await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancellationToken) switch
         {

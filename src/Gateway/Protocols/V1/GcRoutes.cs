@@ -9,7 +9,7 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>The garbage collector, why a path is there, and the check of catalog and bucket, under <c>/v1/caches/{cache}</c>.</summary>
+/// <summary>The garbage collector, the question why a path is kept, and fsck, under <c>/v1/caches/{cache}</c>.</summary>
 internal static class GcRoutes
 {
     private const int MaxHistory = 100;
@@ -56,7 +56,7 @@ internal static class GcRoutes
             .Produces<FsckFinding>(200, "application/x-ndjson").Fails(404);
     }
 
-    // The schedule's own: a client that knew the next one could start it early, or keep it from starting.
+    // The schedule's operations are reserved: a client that sent the next one could start its run early, or keep it from starting.
     private static OperationId NotScheduled(OperationId operation) => GcSchedule.IsScheduled(operation)
         ? throw new CacheProblemException(ProblemKind.BadRequest,
             $"An Idempotency-Key that begins with '{GcSchedule.Prefix}' belongs to the server's schedule: send another.")

@@ -6,9 +6,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.V1;
 
 /// <summary>
-/// Reads and writes the messages of one small push, and forgets them. Code that reads and writes JSON of our types is compiled when it is
-/// first used: by the
-/// first push, unless that is done while the server waits for its database.
+/// Reads and writes the messages of one small push, and drops them. The runtime compiles JSON code on first use: here that happens while
+/// the server waits for its database, not in the first push.
 /// </summary>
 internal static class JsonWarmup
 {

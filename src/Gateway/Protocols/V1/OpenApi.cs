@@ -32,7 +32,7 @@ internal static class OpenApi
                         "The write path of a Nix binary cache. Bodies may be sent with Content-Encoding gzip or zstd; every error is an " +
                         "RFC 9457 problem document of type urn:orleans-cache:error:<name>.",
                 };
-                // From where the document is: below a path that a proxy strips, and by any name.
+                // Relative to the document, so that it holds below a path that a proxy strips, and under any host name.
                 document.Servers = [new OpenApiServer { Url = ".." }];
                 document.Components ??= new OpenApiComponents();
                 document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>();
@@ -69,6 +69,6 @@ internal static class OpenApi
     }
 }
 
-/// <summary>Types that the document names and no message has.</summary>
+/// <summary>Types that the document names and no message uses.</summary>
 [JsonSerializable(typeof(Stream))]
 internal sealed partial class DocumentedTypes : JsonSerializerContext;

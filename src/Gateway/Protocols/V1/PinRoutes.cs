@@ -8,7 +8,7 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>Pins, under <c>/v1/caches/{cache}/pins</c>. A pin's ETag is its revision, so that <c>If-Match</c> is compare-and-set.</summary>
+/// <summary>Pins, under <c>/v1/caches/{cache}/pins</c>. A pin's ETag is its revision, so <c>If-Match</c> compares and sets.</summary>
 internal static class PinRoutes
 {
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
@@ -54,7 +54,7 @@ internal static class PinRoutes
         return new JsonAnswer<Pin>(pin, status);
     }
 
-    /// <summary>The pin that the request is about, which its token is for.</summary>
+    /// <summary>The pin of the request; its credential must allow it.</summary>
     private static PinName Name(string text, HttpContext http)
     {
         if (!PinName.TryParse(text, out var name))

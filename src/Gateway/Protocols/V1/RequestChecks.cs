@@ -6,7 +6,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>The documented limits of what a v1 body carries, beyond what its types say.</summary>
+/// <summary>Checks the documented limits of a v1 body that its types do not express.</summary>
 internal static class RequestChecks
 {
     private const int MaxListing = 16 << 20;

@@ -7,9 +7,7 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>
-/// Taking back what was published, under <c>/v1/caches/{cache}</c>: who published what, evictions, and the bars that they leave.
-/// </summary>
+/// <summary>Withdrawals, under <c>/v1/caches/{cache}</c>: the paths of a publisher, evictions, and the bars that they leave.</summary>
 internal static class WithdrawalRoutes
 {
     private const int DefaultPage = 100;
