@@ -1,9 +1,9 @@
 namespace OrleansCache.Grains;
 
-/// <summary>Calls of grains by a gateway that can do without them.</summary>
+/// <summary>Calls of grains by a gateway that can do the same without them.</summary>
 internal sealed class ClusterCalls(TimeProvider time)
 {
-    /// <summary>After this a grain does not begin what was asked: the gateway has done it by then.</summary>
+    /// <summary>After this time a grain does not begin a call, as the gateway has done the same by then.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
@@ -14,8 +14,7 @@ internal sealed class ClusterCalls(TimeProvider time)
     public DateTimeOffset DeadlineNow => time.GetUtcNow() + Deadline;
 
     /// <summary>
-    /// Asks a grain, once more after a failure that says nothing of what was done; then <paramref name="otherwise"/>, which does the same
-    /// operation.
+    /// Asks a grain, and once more when the outcome is unknown; then runs <paramref name="otherwise"/>, which does the same operation.
     /// </summary>
     public async Task<T> AskAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancellationToken)
     {
@@ -34,7 +33,7 @@ internal sealed class ClusterCalls(TimeProvider time)
         return await otherwise();
     }
 
-    /// <summary>Tells a grain something that it can do without.</summary>
+    /// <summary>Sends a grain news that it can do without.</summary>
     public void Tell(Func<IGrainFactory, Task> tell)
     {
         try
@@ -44,11 +43,11 @@ internal sealed class ClusterCalls(TimeProvider time)
         }
         catch (Exception e) when (IsUnknown(e))
         {
-            // The silo is going: who waits asks the catalog.
+            // The silo is stopping. Whoever waits for this news asks the catalog.
         }
     }
 
-    // A silo that died, left or does not answer: the call may have been done, or may be done yet.
+    // The silo died, left or does not answer: the call may have been done, or may still be.
     public static bool IsUnknown(Exception e) =>
         e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
 }

@@ -13,7 +13,7 @@ internal readonly record struct GrainKey(string Scope, CacheName Cache, string R
 
     public static GrainKey Of(string scope, CacheName cache, PinName pin) => new(scope, cache, pin.ToString());
 
-    /// <param name="closure">Its digest.</param>
+    /// <param name="closure">The digest of the closure.</param>
     public static GrainKey Of(string scope, CacheName cache, byte[] closure) => new(scope, cache, Convert.ToHexStringLower(closure));
 
     public static GrainKey Parse(string text)

@@ -3,7 +3,7 @@ using OrleansCache.Core;
 
 namespace OrleansCache.Grains;
 
-/// <summary>The core services of this silo's process; grains find theirs here.</summary>
+/// <summary>The core services of this silo's process, for its grains.</summary>
 internal sealed class ServicesByScope
 {
     private readonly ConcurrentDictionary<string, CoreServices> _services = new(StringComparer.Ordinal);

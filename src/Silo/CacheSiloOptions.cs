@@ -2,16 +2,16 @@ using System.Net;
 
 namespace OrleansCache.Silo;
 
-/// <summary>What silo a server is.</summary>
+/// <summary>The options of a server's silo.</summary>
 public sealed record CacheSiloOptions
 {
-    /// <summary>The cluster whose member it is; null: a cluster of one, which opens no port.</summary>
+    /// <summary>The cluster that it joins; null: a cluster of one, which opens no port.</summary>
     public string? ClusterId { get; init; }
 
-    /// <summary>Where the other silos reach this one. The port is a real one.</summary>
+    /// <summary>The address at which other silos reach this one. The port is never 0.</summary>
     public IPEndPoint Endpoint { get; init; } = new(IPAddress.Loopback, 11111);
 
-    /// <summary>Null: silos talk in the clear.</summary>
+    /// <summary>Null: silos talk in plain text.</summary>
     public SiloTls? Tls { get; init; }
 
     public bool HasDashboard { get; init; }

@@ -5,9 +5,8 @@ using Orleans.Configuration;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// How Orleans' ADO.NET providers reach the tables that the catalog's migrations made for them. A silo starts beside its database: it
-/// learns where that is, and that the tables are there,
-/// before the first of the providers asks.
+/// Gives Orleans' ADO.NET providers the tables that the catalog's migrations make. A silo starts beside its database, and learns the
+/// connection string, and that the tables are there, before the first provider asks.
 /// </summary>
 internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminderTableOptions> reminders,
     IOptions<AdoNetClusteringSiloOptions> members) : ILifecycleParticipant<ISiloLifecycle>
@@ -15,9 +14,9 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
     private const string Invariant = "Npgsql";
     private const string NotKnownYet = "Host=";
 
-    /// <param name="silo">Gets its reminders.</param>
+    /// <param name="silo">Gets its reminders from the tables.</param>
     /// <param name="catalog">The catalog's connection string, once its tables are there.</param>
-    /// <param name="hasMembers">Its members are in the tables, too.</param>
+    /// <param name="hasMembers">Keep its membership in the tables too.</param>
     public static void Use(ISiloBuilder silo, Task<string> catalog, bool hasMembers)
     {
         var known = catalog.IsCompletedSuccessfully ? ConnectionString(catalog.Result) : NotKnownYet;
@@ -31,11 +30,11 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
     public void Participate(ISiloLifecycle observer) =>
         observer.Subscribe(nameof(ClusterTables), ServiceLifecycleStage.RuntimeStorageServices, async cancellationToken =>
     {
-        // The providers keep these objects and read them when they are asked first, which is one stage later.
+        // The providers keep these objects, and first read them one stage later.
         reminders.Value.ConnectionString = members.Value.ConnectionString = ConnectionString(await catalog.WaitAsync(cancellationToken));
     });
 
-    /// <summary>Closes the connections that the providers have left open: a database that is about to stop would wait for them.</summary>
+    /// <summary>Closes the connections that the providers left open, as a database that is about to stop would wait for them.</summary>
     public static void Disconnect(string catalog)
     {
         using var any = new NpgsqlConnection(ConnectionString(catalog));
@@ -43,8 +42,7 @@ internal sealed class ClusterTables(Task<string> catalog, IOptions<AdoNetReminde
     }
 
     /// <summary>
-    /// The catalog's connection string with a small pool of its own, so that a heartbeat never waits behind pushes. Nothing in it needs a
-    /// session:
+    /// The catalog's connection string with a small pool of its own, so that a heartbeat never waits behind pushes. It needs no session, so
     /// a transaction-pooling proxy may stand in between.
     /// </summary>
     private static string ConnectionString(string catalog) => new NpgsqlConnectionStringBuilder(catalog)

@@ -1,12 +1,11 @@
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// What Orleans calls when a silo must not go on. One that was a member has been declared dead: its grains live elsewhere by now, so the
-/// process ends at once; the supervisor starts it anew, and it joins
-/// as a new silo. One that never was is tried again.
+/// Handles Orleans' order that a silo must not go on. A former member has been declared dead, and its grains live elsewhere by now: the
+/// process ends at once, its supervisor starts it anew, and it joins as a new silo. A silo that never joined is tried again.
 /// </summary>
-/// <param name="hasJoined">It was a member.</param>
-/// <param name="fail">Takes why it did not become one.</param>
+/// <param name="hasJoined">Whether the silo was a member.</param>
+/// <param name="fail">Gets the reason why it did not become one.</param>
 internal sealed class EndOfSilo(Func<bool> hasJoined, Action<string> fail) : IFatalErrorHandler
 {
     private const int MaxReason = 160;
@@ -15,7 +14,7 @@ internal sealed class EndOfSilo(Func<bool> hasJoined, Action<string> fail) : IFa
 
     public void OnFatalException(object? sender, string? context, Exception? exception)
     {
-        // The log has all of it, with the table of the members.
+        // Orleans has logged all of it, with the table of the members.
         var reason = (context ?? exception?.Message ?? "no reason given").ReplaceLineEndings(" ");
         reason = reason.Length > MaxReason ? reason[..MaxReason] + "…" : reason;
         if (!hasJoined())

@@ -5,9 +5,8 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// A cluster of one needs no TCP port, and Orleans has no supported silo without one. This takes the place of what it listens with, and
-/// never accepts. The services are found by their type,
-/// as their keys are Orleans' own.
+/// Replaces Orleans' listener by one that never accepts. A cluster of one needs no TCP port, and Orleans supports no silo without one. The
+/// services are found by their type, as their keys are Orleans' own.
 /// </summary>
 internal sealed class NoListener : IConnectionListenerFactory
 {
@@ -15,7 +14,7 @@ internal sealed class NoListener : IConnectionListenerFactory
     {
         var keys = services.Where(s => s.IsKeyedService && s.ServiceType == typeof(IConnectionListenerFactory))
             .Select(s => s.ServiceKey).ToList();
-        // A newer Orleans that listens in another way would open a port unasked.
+        // Without this error, a newer Orleans that listens in another way would open a port.
         if (keys.Count == 0)
             throw new InvalidOperationException("This version of Orleans has no listener that could be replaced.");
         foreach (var key in keys)

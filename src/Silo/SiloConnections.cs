@@ -5,15 +5,15 @@ using Orleans.Connections.Security;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// Mutual TLS on the connections between silos. Both sides must show a certificate of the authority; a connection without is closed before
-/// a message is read.
+/// Mutual TLS between silos. Both sides must show a certificate of the authority; a connection without one is closed before a message is
+/// read.
 /// </summary>
 internal static class SiloConnections
 {
     public static void Use(ISiloBuilder silo, SiloTls tls) => silo.UseTls(options =>
     {
         options.RemoteCertificateMode = RemoteCertificateMode.RequireCertificate;
-        // Asked for by each connection: certificates may be renewed while the silo runs.
+        // Each connection asks, as certificates may be renewed while the silo runs.
         options.LocalServerCertificateSelector = (_, _) => tls.OwnCertificate();
         options.OnAuthenticateAsServer = (_, server) =>
         {
@@ -26,7 +26,7 @@ internal static class SiloConnections
             var given = (SslClientAuthenticationOptions)client.SslClientAuthenticationOptions;
             (given.ClientCertificateContext, given.CertificateChainPolicy) = (OwnContext(tls), ChainPolicy(tls));
         };
-        // Silos are reached by addresses that change; the authority signs for nobody else, so the name says nothing more.
+        // Addresses of silos change, and the authority signs for silos only, so a matching name would prove nothing more.
         options.RemoteCertificateValidation = (_, _, errors) =>
             (errors & ~SslPolicyErrors.RemoteCertificateNameMismatch) == SslPolicyErrors.None;
     });

@@ -6,12 +6,12 @@ using OrleansCache.Grains;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// This process's silo, in a host of its own: it starts while the database does, and the server serves without it when its cluster does not
-/// take it in. What cannot start is tried again.
+/// This process's silo, in a host of its own. It starts while the database does and is tried again when it cannot start; the server serves
+/// without it as long as its cluster does not accept it.
 /// </summary>
 public sealed partial class SiloHost : IAsyncDisposable
 {
-    /// <summary>After this a server that was to be a member serves without its cluster.</summary>
+    /// <summary>After this time a server that has not joined its cluster serves without it.</summary>
     public static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(30);
 
     private const string ServiceId = "orleans-cache";
@@ -43,17 +43,17 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     private bool HasJoined => _joined.Task.IsCompleted;
 
-    /// <summary>Starts it in the background.</summary>
-    /// <param name="options">What silo it is.</param>
-    /// <param name="engine">Serves the contracts through its grains from when it has joined.</param>
-    /// <param name="begin">Before this it does nothing.</param>
+    /// <summary>Starts the silo in the background.</summary>
+    /// <param name="options">The options of the silo.</param>
+    /// <param name="engine">Serves the contracts through the silo's grains once it has joined.</param>
+    /// <param name="begin">The silo starts when this is done.</param>
     /// <param name="catalog">The catalog's connection string, once its tables are there.</param>
     /// <param name="logging">Where the log goes.</param>
-    /// <param name="log">Gets what the silo itself has to tell.</param>
+    /// <param name="log">Gets this class's own messages.</param>
     public static SiloHost Start(CacheSiloOptions options, ClusterEngine engine, Task begin, Task<string> catalog,
         Action<ILoggingBuilder> logging, ILogger log) => new(options, engine, begin, catalog, logging, log);
 
-    /// <summary>Returns when it is a member, or after a while all the same, which is told once.</summary>
+    /// <summary>Returns when the silo is a member, or when the patience is over, which it logs once.</summary>
     public async Task WaitUntilJoinedAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         if (await Task.WhenAny(_joined.Task, Task.Delay(patience, cancellationToken)) == _joined.Task)
@@ -63,7 +63,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         LogAlone(_options.ClusterId ?? "of one", (int)patience.TotalSeconds, _failure ?? "no silo has answered yet");
     }
 
-    /// <summary>The dashboard's services, which live in the silo, for a web application that shows it.</summary>
+    /// <summary>Adds the dashboard's services, which live in the silo, to a web application that shows it.</summary>
     public async Task AddDashboardAsync(IServiceCollection services)
     {
         foreach (var type in await _dashboard.Task)
@@ -72,10 +72,10 @@ public sealed partial class SiloHost : IAsyncDisposable
         services.Configure<DashboardOptions>(SetDashboard);
     }
 
-    /// <summary>Leaves the cluster. Once more does nothing.</summary>
+    /// <summary>Leaves the cluster. A second call does nothing.</summary>
     public async ValueTask DisposeAsync()
     {
-        // Without a catalog the server never served, and ends.
+        // A server without a catalog never served, and its process ends.
         if (_running.IsCompleted || !_catalog.IsCompletedSuccessfully)
             return;
         await _stopping.CancelAsync();
@@ -135,7 +135,7 @@ public sealed partial class SiloHost : IAsyncDisposable
         }
         catch (Exception e) when (HasJoined)
         {
-            // The others notice that it is gone.
+            // The other members notice that it is gone.
             LogNotLeft(e.GetBaseException().Message.ReplaceLineEndings(" "));
         }
         catch (Exception)
@@ -150,11 +150,11 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "orleans-cache-server" });
         _logging(builder.Logging);
-        // Its placement tells of every attempt; and the silo warns twice that the heap is not a server's, which is how it is meant to be.
+        // Polly logs each attempt at placement. The silo also warns twice that the heap is not a server's, which is intended.
         builder.Logging.AddFilter("Polly", LogLevel.Warning);
         builder.Services.Configure<LoggerFilterOptions>(filters =>
         {
-            // A silo that is not taken in tells of it a hundred times; we tell it once.
+            // A silo that cannot join warns a hundred times; we warn once.
             filters.Rules.Add(new LoggerFilterRule(null, "Orleans.", LogLevel.Warning, (_, _, _) => HasJoined));
             filters.Rules.Add(new LoggerFilterRule(null, "Microsoft.", LogLevel.Warning, (_, _, _) => HasJoined));
             filters.Rules.Add(new LoggerFilterRule(null, "Orleans.Runtime.Silo", LogLevel.Warning, (_, category, level) => HasJoined
@@ -162,7 +162,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             filters.Rules.Add(new LoggerFilterRule(null, WatchdogLog.Category, LogLevel.Warning, (_, _, level) =>
                 _watchdogLog.Takes(level)));
         });
-        // Signals are the server's.
+        // The server's host handles signals.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddSingleton<IIncomingGrainCallFilter>(_metrics);
         builder.UseOrleans(silo =>
@@ -173,7 +173,7 @@ public sealed partial class SiloHost : IAsyncDisposable
                 BeAlone(silo);
             ClusterTables.Use(silo, _catalog, hasMembers: _options.ClusterId is not null);
             silo.AddCacheGrains(_engine);
-            // The spans of a request go on in the grains that it calls, wherever they are.
+            // A request's spans continue in the grains that it calls, in any process.
             silo.AddActivityPropagation();
             if (_options.HasDashboard)
                 silo.AddDashboard(SetDashboard);
@@ -190,7 +190,7 @@ public sealed partial class SiloHost : IAsyncDisposable
     {
         silo.Configure<ClusterOptions>(options => (options.ClusterId, options.ServiceId) = (cluster, ServiceId));
         silo.Configure<SiloOptions>(options => options.SiloName = $"{Environment.MachineName}:{_options.Endpoint.Port}");
-        // No gateway of Orleans: clients speak HTTP, and the gateway is in this process.
+        // No gateway of Orleans: clients speak HTTP, to the gateway in this process.
         silo.Configure<EndpointOptions>(endpoint => (endpoint.AdvertisedIPAddress, endpoint.SiloPort, endpoint.GatewayPort) =
             (_options.Endpoint.Address, _options.Endpoint.Port, 0));
         MembershipTimes.Tune(silo);
@@ -200,31 +200,32 @@ public sealed partial class SiloHost : IAsyncDisposable
 
     private void BeAlone(ISiloBuilder silo)
     {
-        // The port is a name only: nobody listens.
+        // The port is a name only; nothing listens.
         silo.UseLocalhostClustering(_options.Endpoint.Port, gatewayPort: 0, serviceId: ServiceId, clusterId: "one");
         silo.Configure<SiloOptions>(options => options.SiloName = Environment.MachineName);
-        // A cache of where grains live is sized for a fleet, and all of them live here.
+        // By default the cache of grains' addresses has the size for a fleet; here all grains are local.
         silo.Configure<GrainDirectoryOptions>(directory => directory.CacheSize = 1000);
     }
 
-    // No stream of the log: who may push may see figures, not everything.
+    // No stream of the log: whoever may push may see figures, not everything.
     private static void SetDashboard(DashboardOptions dashboard) => (dashboard.HideTrace, dashboard.CounterUpdateIntervalMs) = (true, 5000);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "This server is no member of cluster {Cluster} after {Seconds} s and serves without it, which is as safe and less " +
-        "quick ({Failure}). It goes on trying; see that the members reach each other's --silo-address and --silo-port, and have " +
-        "certificates of one authority.")]
+        Message = "This server is not a member of cluster {Cluster} after {Seconds} s ({Failure}). It serves without the cluster, as " +
+        "safely but more slowly, and keeps trying to join. Check that the members reach each other's --silo-address and --silo-port, and " +
+        "have certificates of one authority.")]
     private partial void LogAlone(string cluster, int seconds, string failure);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "The silo of this server does not start; it serves without it, and collects garbage only when asked ({Failure}). It goes on trying.")]
+        Message = "The silo of this server does not start ({Failure}). The server serves without it, collects garbage only when " +
+        "asked, and keeps trying.")]
     private partial void LogNotStarted(string failure);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "This server is a member of cluster {Cluster} now.")]
     private partial void LogJoined(string cluster);
 
     [LoggerMessage(Level = LogLevel.Warning,
-        Message = "This server has not left its cluster in order; the others notice it within seconds: {Failure}")]
+        Message = "This server did not leave its cluster in order; the other members notice that within seconds: {Failure}")]
     private partial void LogNotLeft(string failure);
 
     private sealed class NoLifetime : IHostLifetime

@@ -5,17 +5,17 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Silo;
 
-/// <summary>What a silo tells of its cluster and of the calls that its grains answer, beside what every server tells.</summary>
+/// <summary>A silo's metrics, beside those of every server: its cluster, and the calls that its grains answer.</summary>
 public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
 {
-    // Of Orleans' own: those that say whether the cluster is well. The rest is for who takes Orleans apart.
+    // Those of Orleans' metrics that say whether the cluster is well; the others are for developers of Orleans.
     private static readonly HashSet<string> FromOrleans = ["orleans-catalog-activations", "orleans-app-requests-timedout",
         "orleans-messaging-sent-dropped", "orleans-messaging-rejected"];
 
     private readonly Meter _meter = new(Telemetry.Name);
     private readonly Histogram<double> _calls;
 
-    /// <param name="silo">The silo that runs now; null: there is none.</param>
+    /// <param name="silo">The running silo; null: there is none.</param>
     public SiloMetrics(Func<ISiloStatusOracle?> silo)
     {
         _calls = _meter.CreateHistogram("orleans_cache.grain_call.duration", "s", "Calls that grains here answered", null,
@@ -27,7 +27,7 @@ public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
                 silo()?.CurrentStatus.ToString().ToLowerInvariant() ?? "none")), null, "What this silo is to its cluster");
     }
 
-    /// <summary>Shows Orleans' own where metrics are shown.</summary>
+    /// <summary>Adds Orleans' own metrics where metrics are shown.</summary>
     public static void Show(MeterProviderBuilder metrics) => metrics.AddMeter("Microsoft.Orleans")
         .AddView(i => i.Meter.Name != "Microsoft.Orleans" || FromOrleans.Contains(i.Name) ? null : MetricStreamConfiguration.Drop);
 

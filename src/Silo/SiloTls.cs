@@ -3,7 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// The certificates under which silos talk: who shows one of the authority is a silo of the cluster, whatever name stands in it.
+/// The certificates of silos. A certificate of the authority makes its owner a silo of the cluster, whatever name it has.
 /// </summary>
 public sealed record SiloTls
 {
@@ -13,10 +13,10 @@ public sealed record SiloTls
 
     public required string AuthorityFile { get; init; }
 
-    /// <summary>As the files are now: certificates may be renewed while the silo runs.</summary>
+    /// <summary>Reads the files anew, as certificates may be renewed while the silo runs.</summary>
     public X509Certificate2 OwnCertificate() => X509Certificate2.CreateFromPemFile(CertificateFile, KeyFile);
 
-    /// <summary>What the certificate file holds behind the certificate itself, to be shown along with it.</summary>
+    /// <summary>The certificates that follow the silo's own in its file, to be shown along with it.</summary>
     public X509Certificate2Collection Intermediates()
     {
         var all = new X509Certificate2Collection();

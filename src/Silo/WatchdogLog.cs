@@ -1,10 +1,9 @@
 namespace OrleansCache.Silo;
 
 /// <summary>
-/// Lets warnings of Orleans' watchdog into the log once the silo has run for a while. Its first look comes before its first measurement, so
-/// that it warns of a check that "has not
-/// completed" for as long as the machine is up. No later warning is lost: a stall is told every second while it lasts, and a check may take
-/// twenty seconds.
+/// Passes warnings of Orleans' watchdog to the log once the silo has run for a while. Its first look precedes its first measurement, so it
+/// warns of a check that "has not completed" for as long as the machine is up. No later warning is lost: a stall is reported every second
+/// while it lasts, and a check may take twenty seconds.
 /// </summary>
 internal sealed class WatchdogLog(TimeProvider time)
 {

@@ -3,10 +3,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
-/// <summary>Runs begin at the collector's grain; their state is the catalog's, which answers anybody at once.</summary>
+/// <summary>Starts runs at the collector's grain. Their state is in the catalog, which answers any process at once.</summary>
 internal sealed class ClusterCollection(IGarbageCollection direct, ClusterCalls calls, string scope) : IGarbageCollection
 {
-    /// <summary>The grain's key after its cache.</summary>
+    /// <summary>The part of the grain's key after its cache.</summary>
     public const string Name = "gc";
 
     public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,

@@ -13,7 +13,8 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
 
     public async Task ArmAsync()
     {
-        // Without a schedule another server on this database may have one, whose reminder this is. A tick that finds none does nothing.
+        // Without a schedule here, the reminder may belong to another server on this database that has one. A tick without a schedule does
+        // nothing.
         if (services.Of(Key).Gc.Schedule is not null)
             await this.RegisterOrUpdateReminder(Reminder, Period, Period);
     }
@@ -45,7 +46,7 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
     }
 
     /// <summary>
-    /// A run's operation is named after the time it was due at, so a tick too many, or a second activation, joins what the first began.
+    /// Starts the run that is due. Its operation has the due time as its name, so an extra tick or a second activation joins the first run.
     /// </summary>
     public async Task ReceiveReminder(string reminderName, TickStatus status)
     {
@@ -60,14 +61,14 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
         }
         catch (CacheProblemException e)
         {
-            // Another run is under way, or the database is away: the next tick asks again, for as long as it is due.
+            // Another run is under way, or the database is unreachable. The next tick tries again, as long as the run is due.
             LogNotStarted(Key.Cache, operation, e.Message);
         }
     }
 
-    [LoggerMessage(LogLevel.Information, "garbage collection {Run} of cache {Cache} is that of {Operation}")]
+    [LoggerMessage(LogLevel.Information, "garbage collection {Run} of cache {Cache} started for {Operation}")]
     private partial void LogStarted(long run, CacheName cache, OperationId operation);
 
-    [LoggerMessage(LogLevel.Information, "garbage collection of cache {Cache} for {Operation} is not started: {Why}")]
+    [LoggerMessage(LogLevel.Information, "garbage collection of cache {Cache} for {Operation} was not started: {Why}")]
     private partial void LogNotStarted(CacheName cache, OperationId operation, string why);
 }

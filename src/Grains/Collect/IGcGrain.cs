@@ -3,20 +3,19 @@ using Orleans.CodeGeneration;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The garbage collector of a cache, by <c>cache/gc</c>: one schedule for the cluster, and runs that begin where it lives. A run is the
-/// hosting process's
-/// and the catalog's; its status, its history and its end are asked of the catalog by anybody.
+/// The garbage collector of a cache, by <c>cache/gc</c>: one schedule for the cluster, and runs that start where the grain lives. A run
+/// belongs to that process and to the catalog; any process asks the catalog for its status, history and end.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IGcGrain")]
 public interface IGcGrain : IGrainWithStringKey, IRemindable
 {
-    /// <summary>Registers the reminder when there is a schedule. Every silo asks for it when it starts.</summary>
+    /// <summary>Registers the reminder when there is a schedule. Each silo calls this at its start.</summary>
     [Alias("Arm")]
     Task ArmAsync();
 
     /// <summary>Starts a run, or joins the one that the same operation started.</summary>
-    /// <exception cref="TimeoutException">Its deadline is over.</exception>
+    /// <exception cref="TimeoutException">The deadline has passed.</exception>
     [Alias("Start")]
     Task<GcStarted> StartAsync(GcStart start);
 }
@@ -38,12 +37,12 @@ public sealed record GcStart
 
     [Id(6)] public bool DryRun { get; init; }
 
-    /// <summary>Who asks, for the audit log; absent from a caller of an earlier version.</summary>
+    /// <summary>The publisher, for the audit log; absent from a caller of an earlier version.</summary>
     [Id(7)] public string? Publisher { get; init; }
 
     [Id(8)] public string? Address { get; init; }
 }
 
-/// <param name="Run">Its number, or 0 with the problem.</param>
+/// <param name="Run">The run's number, or 0 with the problem.</param>
 [GenerateSerializer, Immutable, Alias("OrleansCache.GcStarted")]
 public sealed record GcStarted([property: Id(0)] long Run, [property: Id(1)] Problem? Problem);

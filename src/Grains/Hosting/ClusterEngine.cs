@@ -4,9 +4,8 @@ using OrleansCache.Core;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The core services of a process, with grains before and beside them. Every call of a grain is tried once more, and then done without it,
-/// by the same operation:
-/// safety is the catalog's, so the write path is up while one process and the database are.
+/// The core services of a process, with grains before and beside them. Each call of a grain is tried once more, and then the same operation
+/// is done without it. The catalog keeps everything safe, so pushes succeed while one process and the database run.
 /// </summary>
 public sealed class ClusterEngine : IEngine
 {
@@ -45,13 +44,13 @@ public sealed class ClusterEngine : IEngine
         };
     }
 
-    /// <summary>From now on there is a cluster.</summary>
+    /// <summary>Connects the engine to the cluster.</summary>
     internal void Attach(IGrainFactory grains) => _calls.Grains = grains;
 
-    /// <summary>From now on there is none: what calls a grain does the same without it.</summary>
+    /// <summary>Disconnects it: each call of a grain is then done without it.</summary>
     public void Detach() => _calls.Grains = null;
 
-    /// <summary>Sees to it that the collector runs by its schedule; tries until the cluster has done it.</summary>
+    /// <summary>Registers the collector's schedule; tries until the cluster has it.</summary>
     internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
     {
         foreach (var cache in _services.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
@@ -65,7 +64,7 @@ public sealed class ClusterEngine : IEngine
                 }
                 catch (Exception) when (!stopping.IsCancellationRequested)
                 {
-                    // A silo was lost, or the database is away: both pass.
+                    // A silo was lost, or the database is unreachable. Both are temporary.
                     await Task.Delay(ArmPause, CancellationToken.None);
                 }
             }

@@ -18,7 +18,7 @@ public static class GrainHosting
         {
             var grains = services.GetRequiredService<IGrainFactory>();
             engine.Attach(grains);
-            // Not waited for: the grain may live at a silo that is just being lost, and this one has to start all the same.
+            // Not awaited: the grain may live at a silo that is just being lost, and this silo must start all the same.
             _ = Task.Run(() => engine.ArmAsync(grains, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping),
                 CancellationToken.None);
             return Task.CompletedTask;

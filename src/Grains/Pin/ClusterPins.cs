@@ -3,7 +3,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
-/// <summary>Pins by way of their grains, in one order each; what only reads asks the catalog.</summary>
+/// <summary>Sends changes of a pin through its grain, in one order; reads ask the catalog.</summary>
 internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope, Caller? caller = null) : IPins
 {
     private readonly Caller _caller = caller ?? Caller.Anonymous;

@@ -4,15 +4,15 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A pin, by <c>cache/name</c>: takes its changes one after the other, in the order in which they come. What is right is decided by the
-/// catalog.
+/// A pin, by <c>cache/name</c>: applies its changes one after the other, in the order of arrival. The catalog decides what is right.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IPinGrain")]
 public interface IPinGrain : IGrainWithStringKey
 {
-    /// <summary>Does a change once, whatever becomes of the answer. It does not wait for the bucket.</summary>
-    /// <exception cref="TimeoutException">Its deadline is over: whoever asked does it in another way, or has gone.</exception>
+    /// <summary>Applies a change once, even when its answer is lost. It does not wait for the bucket.</summary>
+    /// <exception cref="TimeoutException">The deadline has passed: the caller has done the change without the grain, or has
+    /// gone.</exception>
     [Alias("Change")]
     Task<PinReply> ChangeAsync(PinChange change);
 }
@@ -31,7 +31,7 @@ public sealed record PinChange
 {
     [Id(0)] public required PinChangeKind Kind { get; init; }
 
-    /// <summary>The idempotency key: a replay, by whatever way, answers the recorded outcome.</summary>
+    /// <summary>The idempotency key: a replay, through the grain or not, answers the recorded outcome.</summary>
     [Id(1)] public required string Operation { get; init; }
 
     [Id(2)] public required DateTimeOffset Deadline { get; init; }
@@ -39,20 +39,20 @@ public sealed record PinChange
     /// <summary>See <see cref="PinCondition.Expected"/>.</summary>
     [Id(3)] public long? Expected { get; init; }
 
-    /// <summary>Of a set: <c>hash-name</c>.</summary>
+    /// <summary>Set only: <c>hash-name</c>.</summary>
     [Id(4)] public string? Path { get; init; }
 
     [Id(5)] public double? ExpiresSeconds { get; init; }
 
     [Id(6)] public int? KeepRevisions { get; init; }
 
-    /// <summary>Of a rollback.</summary>
+    /// <summary>Rollback only.</summary>
     [Id(7)] public long? Revision { get; init; }
 
-    /// <summary>Of a set: see <see cref="SetPin.NarHash"/>.</summary>
+    /// <summary>Set only: see <see cref="SetPin.NarHash"/>.</summary>
     [Id(8)] public string? NarHash { get; init; }
 
-    /// <summary>Who asks; absent from a caller of an earlier version.</summary>
+    /// <summary>The publisher; absent from a caller of an earlier version.</summary>
     [Id(9)] public string? Publisher { get; init; }
 
     [Id(10)] public string? TrustGroup { get; init; }

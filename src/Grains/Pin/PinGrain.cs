@@ -17,7 +17,7 @@ internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Gr
             throw new FormatException($"'{change.Operation}' is no operation");
         try
         {
-            // The bucket is the hosting process's work, which begins now and which no turn waits for.
+            // The hosting process writes the bucket. It begins now, and no turn waits for it.
             switch (change.Kind)
             {
                 case PinChangeKind.Set:

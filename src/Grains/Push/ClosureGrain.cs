@@ -2,7 +2,7 @@ using Orleans.Placement;
 
 namespace OrleansCache.Grains;
 
-/// <summary>Where it is first asked for it lives: most closures are pushed by one client only.</summary>
+/// <summary>The grain lives at the silo that first asks for it, as most closures are pushed by one client only.</summary>
 [PreferLocalPlacement]
 internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
 {
@@ -19,7 +19,7 @@ internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
 
     public async Task WaitAsync(TimeSpan patience)
     {
-        // Another activation than the one that was asked for a turn knows of nobody to wait for.
+        // A new activation, which nobody has asked for a turn, knows of no first push to wait for.
         if (_first is null)
             return;
         var left = patience - time.GetElapsedTime(_since);

@@ -7,35 +7,35 @@ using OrleansCache.Nix;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// The first push of a closure goes ahead of others of just the same, by way of the closure's grain: who begins when it has ended finds all
-/// of it there, and neither claims, waits nor publishes.
-/// Advice: who does not wait, or not long enough, is as right. Closures recently seen complete skip the grain call.
+/// Lets the first push of a closure go ahead, through the closure's grain. Other pushes of the same closure begin when it has ended, and
+/// then find all of it there: they neither claim, wait nor publish. This is advice: a push that does not wait, or not long enough, is as
+/// right. Closures recently seen complete skip the grain call.
 /// </summary>
 internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimeProvider time, TimeSpan patience)
 {
     /// <summary>
-    /// How long one that goes first is waited for: longer than a common push takes, shorter than a claim of a client that went away.
+    /// How long others wait for the first: longer than a common push takes, shorter than the claim of a client that went away lasts.
     /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private const int MaxWhole = 10_000;
 
-    // Who goes first is told at once, unless a silo has just been lost: then nobody waits for it for a while.
+    // The grain answers at once who is first, unless a silo has just been lost: then no push waits for the grain for a while.
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(15);
 
     private readonly ConcurrentDictionary<string, bool> _whole = new(StringComparer.Ordinal);
-    // Ticks, so that it is read whole.
+    // Ticks, as a long is read in one piece.
     private long _pausedUntil;
 
     /// <summary>
-    /// Equal for what names the same paths with the same contents and roots, in the same order, for the same trust group: what another
-    /// group is about to bring is nothing to wait for.
+    /// Equal for pushes with the same paths, contents and roots, in the same order, of one trust group. Another group's uploads are nothing
+    /// to wait for.
     /// </summary>
     public static byte[] DigestOf(BeginPush request, string group)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        // One call: the hash takes longer to be called than to read what it is given.
+        // One call of the hash, as a call costs more than what it reads.
         var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + Sha256Hash.ByteLength))
             + (request.Roots.Count * StorePathHash.ByteLength)];
         var rest = bytes.AsSpan();
@@ -58,8 +58,8 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     }
 
     /// <summary>
-    /// True at once for the first, which tells what it finds by <see cref="Opened"/>. For others false, once the first needs no waiting
-    /// for, or after a few seconds.
+    /// True at once for the first, which passes its result to <see cref="Opened"/>. False for others, once the first is no reason to wait
+    /// any more, or after a few seconds.
     /// </summary>
     public async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancellationToken)
     {
@@ -81,9 +81,10 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
         return false;
     }
 
-    /// <summary>What a begin found. Does not wait or throw.</summary>
-    /// <param name="first">What <see cref="TakeAsync"/> answered.</param>
-    /// <param name="opened">Others wait until it ends when something is missing. Null: it was not opened, and nobody waits for it.</param>
+    /// <summary>Records the result of a begin. Does not wait or throw.</summary>
+    /// <param name="first">The answer of <see cref="TakeAsync"/>.</param>
+    /// <param name="opened">When it misses something, others wait until the push has ended. Null: the begin failed, and nobody waits for
+    /// it.</param>
     public void Opened(CacheName cache, byte[] closure, bool first, PushOpened? opened)
     {
         var key = GrainKey.Of(scope, cache, closure).ToString();

@@ -4,7 +4,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
-/// <summary>News of uploads by way of each push's grain: a handful of calls a push, however many paths it has.</summary>
+/// <summary>News of uploads through the grain of each push: a handful of calls a push, for any number of paths.</summary>
 internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNews
 {
     private const int HashLength = 32;
@@ -27,7 +27,7 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope) : IUploadNew
         while (true)
         {
             var news = await grain.NewsAsync(activation, count).WaitAsync(cancellationToken);
-            // Another activation, after a silo was lost: what came in between is nobody's to tell.
+            // A silo was lost, and the new activation does not know what came in between.
             var lost = activation != Guid.Empty && news.Activation != activation;
             (activation, count) = (news.Activation, news.Count);
             yield return [.. news.Hashes.Chunk(HashLength).Select(h => Sha256Hash.FromBytes(h))];

@@ -2,7 +2,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Grains;
 
-/// <summary>Pushes of one closure behind the first of them; all else is the catalog's, which decides by itself.</summary>
+/// <summary>Lets the first push of a closure go ahead of the others; passes all else on, as the catalog alone decides it.</summary>
 internal sealed class ClusterPushes(IPushes direct, ClosureLeadership leadership, Caller? caller = null) : IPushes
 {
     private readonly Caller _caller = caller ?? Caller.Anonymous;

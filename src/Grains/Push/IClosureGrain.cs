@@ -4,26 +4,25 @@ using Orleans.Concurrency;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A closure that somebody begins to push or uploads, by <c>cache/digest</c>: tells the first of many, and the others when it has ended.
-/// Awake until then.
+/// A closure that somebody begins to push or uploads, by <c>cache/digest</c>: says which push is the first, and tells the others when it
+/// has ended. Active until then.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IClosureGrain")]
 public interface IClosureGrain : IGrainWithStringKey
 {
     /// <summary>
-    /// True: this operation goes first, or did when it asked before. One that has gone first for longer than <paramref name="patience"/> is
-    /// waited for no longer.
+    /// True: this operation is the first, or was so when it asked before. A first older than <paramref name="patience"/> is replaced.
     /// </summary>
     [Alias("Take")]
     Task<bool> TakeAsync(string operation, TimeSpan patience);
 
-    /// <summary>Until the first has ended, or has gone first for so long.</summary>
+    /// <summary>Returns when the first has ended, or has been first for so long.</summary>
     [AlwaysInterleave]
     [Alias("Wait")]
     Task WaitAsync(TimeSpan patience);
 
-    /// <summary>The first has pushed it, found it whole, or given up.</summary>
+    /// <summary>The first has published the closure, found it complete, or given up.</summary>
     [OneWay]
     [Alias("Ended")]
     Task EndedAsync();

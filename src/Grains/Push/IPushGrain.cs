@@ -4,15 +4,15 @@ using Orleans.Concurrency;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A push that uploads or waits, by <c>cache/id</c>: tells who waits for its uploads what has become of them, and keeps it open while its
-/// client shows signs of life.
-/// Awake until it ends or lapses. All that it says is advice; a fresh activation knows nothing, and says so.
+/// A push that uploads or waits, by <c>cache/id</c>: tells the pushes that wait for its uploads what has arrived, and renews the push while
+/// its client shows signs of life. Active until the push ends or lapses. All its answers are advice; a fresh activation knows nothing, and
+/// says so.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IPushGrain")]
 public interface IPushGrain : IGrainWithStringKey
 {
-    /// <summary>It uploads or waits, or was renewed: open until then without a sign of life.</summary>
+    /// <summary>The push uploads or waits, or was renewed: without a sign of life it stays open until then.</summary>
     [OneWay]
     [Alias("Opened")]
     Task OpenedAsync(DateTimeOffset expires);
@@ -30,14 +30,14 @@ public interface IPushGrain : IGrainWithStringKey
     [Alias("Ended")]
     Task EndedAsync();
 
-    /// <summary>Others of the closure with this digest wait until this push has ended: <see cref="IClosureGrain"/> is told then.</summary>
+    /// <summary>Other pushes of the closure with this digest wait for this push: at its end it tells <see cref="IClosureGrain"/>.</summary>
     [OneWay]
     [Alias("GoesFirst")]
     Task GoesFirstAsync(byte[] closure);
 
     /// <summary>
-    /// What has happened after the first <paramref name="after"/> arrivals of <paramref name="activation"/>; none within five seconds is an
-    /// answer too.
+    /// News after the first <paramref name="after"/> arrivals of <paramref name="activation"/>; after five seconds without news an empty
+    /// answer.
     /// </summary>
     [AlwaysInterleave]
     [Alias("News")]
@@ -48,9 +48,9 @@ public interface IPushGrain : IGrainWithStringKey
 [GenerateSerializer, Immutable, Alias("OrleansCache.ArrivedNars")]
 public sealed record ArrivedNars([property: Id(0)] byte[] Hashes);
 
-/// <param name="Activation">Counts are of this activation; after another one all begins anew.</param>
+/// <param name="Activation">The activation that counts; with another one the count begins anew.</param>
 /// <param name="Count">Arrivals so far.</param>
-/// <param name="Hashes">The new ones, as in <see cref="ArrivedNars"/>.</param>
+/// <param name="Hashes">The new arrivals, as in <see cref="ArrivedNars"/>.</param>
 /// <param name="Ended">The push has ended or lapsed: ask the catalog.</param>
 [GenerateSerializer, Immutable, Alias("OrleansCache.PushNews")]
 public sealed record PushNews([property: Id(0)] Guid Activation, [property: Id(1)] int Count, [property: Id(2)] byte[] Hashes,

@@ -7,7 +7,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
 {
     private const int HashLength = 32;
     private static readonly TimeSpan Slice = TimeSpan.FromSeconds(5);
-    // Its own clock and the database's may differ.
+    // This process's clock and the database's may differ.
     private static readonly TimeSpan ClockSlack = TimeSpan.FromMilliseconds(250);
 
     private readonly Guid _activation = Guid.NewGuid();
@@ -17,7 +17,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
     private DateTimeOffset _expires;
     private bool _alive;
     private bool _ended;
-    // Not merely lapsed: what was told before may come after it.
+    // Ended for good, not lapsed: news sent before the end may arrive after it.
     private bool _over;
     private byte[]? _closure;
 
@@ -32,7 +32,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         var left = expires + ClockSlack - time.GetUtcNow();
         left = left > ClockSlack ? left : ClockSlack;
         DelayDeactivation(left + Slice);
-        // Half way there is still time to renew it, and to try again.
+        // At half the time, a renewal that fails can still be tried again.
         CheckAfter(left / 2);
         return Task.CompletedTask;
     }
@@ -123,7 +123,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         _ended = true;
         Changed();
         TellClosure();
-        // Its followers hear of it before a fresh activation, which knows nothing, answers them.
+        // The followers hear of the end before a fresh activation, which knows nothing, could answer them.
         CheckAfter(Slice);
     }
 
