@@ -7,7 +7,7 @@ using OrleansCache.Cli.Terminal;
 
 StandardStreams.Guard();
 
-// Ctrl-C and SIGTERM end a push in good order; a second one ends it at once.
+// Ctrl-C and SIGTERM end a push in good order; a second signal ends the process at once.
 using var interrupt = new CancellationTokenSource();
 using var onInterrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
 using var onTerminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Interrupt);
@@ -33,7 +33,7 @@ catch (OperationCanceledException) when (interrupt.IsCancellationRequested)
 }
 catch (Exception e) when (e is IOException or UnauthorizedAccessException or HttpRequestException or Win32Exception)
 {
-    // The surroundings say what is wrong with them; where in this program it was met helps nobody.
+    // The system's message says what is wrong; a stack trace of this program would not help.
     Console.Error.WriteLine($"orleans-cache: {e.Message}");
     return e is HttpRequestException ? ExitCodes.Unreachable : ExitCodes.Failed;
 }
@@ -43,7 +43,7 @@ catch (Exception e)
     return ExitCodes.Failed;
 }
 
-// What a command has changed stays changed; one that only tells has failed when nobody was told.
+// A command that changed something has done it all the same; a command that only prints has failed without its output.
 int Untold(ParseResult result, string why)
 {
     var changes = RootCommands.Changes(result);

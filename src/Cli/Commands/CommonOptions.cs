@@ -6,10 +6,10 @@ using OrleansCache.Cli.Settings;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary>The options that every command has, and what they lead to.</summary>
+/// <summary>The options of every command, and the settings that they lead to.</summary>
 internal sealed class CommonOptions
 {
-    /// <summary>The first answer of a server: who starts one just now waits for it, who mistyped the URL does not wait long.</summary>
+    /// <summary>Patience for a server's first answer: enough for a server that is just starting, short for a mistyped URL.</summary>
     private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(5);
 
     public Option<string?> Url { get; } = new("--url")
@@ -65,7 +65,7 @@ internal sealed class CommonOptions
 
     public static RetryPolicy First(RetryPolicy policy) => policy with { Patience = FirstPatience, MaxDelay = TimeSpan.FromSeconds(1) };
 
-    /// <summary>What an unreachable server is told with: which URL, where it comes from, what to do.</summary>
+    /// <summary>The error for an unreachable server: which URL, where it comes from, what to do.</summary>
     public static CliException Unreachable(ServerSettings settings, CliException e) => e.IsComplete ? e : new CliException(e.ExitCode,
         $"{e.Message}\nThe server is {settings.Url} (from {settings.UrlSource}). Does it run there? 'orleans-cache doctor' looks closer.",
             e);

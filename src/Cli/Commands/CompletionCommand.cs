@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>completion SHELL</c>: prints a script that asks this program for the possible words.</summary>
+/// <summary><c>completion SHELL</c>: prints a script that asks this program for completions.</summary>
 internal static class CompletionCommand
 {
     private const string Bash = """

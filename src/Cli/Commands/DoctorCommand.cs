@@ -10,11 +10,13 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Commands;
 
 /// <summary>
-/// <c>doctor</c>: looks at everything that a push needs, leaves it as it was, and says of each thing what is wrong and what to do.
+/// <c>doctor</c>: checks everything that a push needs, changes nothing, and says of each failure what is wrong and what to do.
 /// </summary>
 internal static class DoctorCommand
 {
-    /// <summary>Presigned URLs are refused when the clocks differ by more (S3: 15 minutes); a minute is worth a word.</summary>
+    /// <summary>
+    /// A store refuses presigned URLs when the clocks differ by more than 15 minutes (S3); from a minute on it is reported.
+    /// </summary>
     private static readonly TimeSpan SkewWorthAWord = TimeSpan.FromMinutes(1);
 
     public static Command Create(CommonOptions common)
@@ -25,7 +27,7 @@ internal static class DoctorCommand
         return command;
     }
 
-    /// <summary>Prints a line for each thing looked at; the exit code is that of the first failure.</summary>
+    /// <summary>Prints a line for each check; the exit code is that of the first failure.</summary>
     internal sealed class Examination(TextWriter output)
     {
         private int _exitCode = ExitCodes.Ok;
@@ -129,7 +131,7 @@ internal static class DoctorCommand
         }
 
         /// <summary>
-        /// The server knows why its database or store would refuse a push; where it does, the calls below would only say so once more.
+        /// The server knows why its database or store would refuse a push. Where it does, the calls below would only say the same.
         /// </summary>
         private async Task<bool> ReadyAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
         {
@@ -152,7 +154,7 @@ internal static class DoctorCommand
         {
             try
             {
-                // Asks about nothing: needs the right to push, and leaves no trace.
+                // A question about no paths: it needs the right to push, and leaves no trace.
                 _ = await api.MissingAsync(new MissingRequest { Paths = [] }, cancellationToken);
                 Good("permission", "the server lets us push");
                 await StoreAsync(http, api, settings, once, cancellationToken);
@@ -170,7 +172,7 @@ internal static class DoctorCommand
         }
 
         /// <summary>
-        /// A push would send NARs there, so its name, its port, its certificate and the proxies before it matter as much as the server's.
+        /// A push would send NARs to the store, so its name, port, certificate and proxies matter as much as the server's.
         /// </summary>
         private async Task StoreAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once,
             CancellationToken cancellationToken)

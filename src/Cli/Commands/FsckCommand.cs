@@ -7,7 +7,7 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Cli.Commands;
 
 /// <summary>
-/// <c>fsck</c>: compares the server's catalog with the bucket. Exits with 1 when they differ, or when the check was cut off.
+/// <c>fsck</c>: compares the server's catalog with the bucket. Exits with 1 when they differ, or when the answer was cut off.
 /// </summary>
 internal static class FsckCommand
 {

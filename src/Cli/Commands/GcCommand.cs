@@ -33,7 +33,7 @@ internal static class GcCommand
         };
         command.SetAction(async (result, cancellationToken) =>
         {
-            // Here, and not in a validator: there the duration may be none.
+            // Not in a validator: there the value may be no duration.
             if (result.GetValue(force) && result.GetValue(grace) > TimeSpan.Zero)
                 throw new CliException(ExitCodes.Usage, "--force means no grace, and --grace asks for one: give one of them.");
             var request = new GcRequest
@@ -44,7 +44,7 @@ internal static class GcCommand
                 Force = result.GetValue(force),
                 DryRun = result.GetValue(dryRun),
             };
-            // Random: a request that is sent again after a lost answer joins the run that it started.
+            // Random, so that a request that is sent again after a lost answer joins the run that it started.
             var run = await ServerCall.AskAsync(common, result, async (first, patient) =>
             {
                 var started = await first.StartGcAsync(request, $"cli-{Guid.NewGuid():n}", cancellationToken);
@@ -69,7 +69,7 @@ internal static class GcCommand
             while (run.State == GcState.Running)
             {
                 line.Show(GcText.Headline(run), GcText.Counts(run));
-                // A run lasts for minutes; its state is asked for as often as a person looks.
+                // A run lasts for minutes; this asks as often as a person looks.
                 await Task.Delay(Poll, cancellationToken);
                 run = await api.GcRunAsync(run.Id, cancellationToken);
             }

@@ -5,14 +5,14 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary>Runs of the garbage collector as a person, or a script, reads them.</summary>
+/// <summary>Prints runs of the garbage collector for people and scripts.</summary>
 internal static class GcText
 {
     private const int NameWidth = 36;
     private const string OldVersions =
         "The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle rule removes them.";
 
-    /// <summary>The names are documented, and stable.</summary>
+    /// <summary>The names are documented and stable.</summary>
     public static string Statistics(GcRun run) => string.Join('\n', new (string Name, long Value)[]
     {
         ("failed-uploads-deleted", run.FailedUploadsDeleted),
@@ -30,10 +30,10 @@ internal static class GcText
         $"{run.Paths:N0} paths, {run.Objects:N0} objects; {run.ObjectsMarkedForDeletion:N0} marked, " +
             $"{run.ObjectsDeletedAfterGracePeriod:N0} deleted, {Text.Bytes(run.BytesFreed)} freed");
 
-    /// <summary>Whether somebody has to do something about it.</summary>
+    /// <summary>False when somebody has to act on the run.</summary>
     public static bool IsWell(GcRun run) => run.State is GcState.Running || run is { State: GcState.Done, Error: null };
 
-    /// <summary>How a run that did not end well ended.</summary>
+    /// <summary>How a run ended that did not end well.</summary>
     public static string End(GcRun run) => run.State == GcState.Done
         ? $"Run {run.Id} is done, but {Text.Count(run.ObjectsFailedToDelete, "object")} could not be deleted. {run.Error} Deleting them " +
             "is tried again, without another run."

@@ -30,7 +30,7 @@ internal static class InfoCommand
         using var http = Connections.Open(1);
         try
         {
-            // No token: the answer is public, and a server that is not ours must not see it.
+            // No token: the answer is public, and a foreign server must not see the token.
             return await new Api(http, settings.Url, settings.Cache, null, CommonOptions.First(new RetryPolicy()))
                 .InfoAsync(cancellationToken);
         }

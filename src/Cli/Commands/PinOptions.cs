@@ -7,7 +7,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary>What <c>push --pin</c> and <c>pins</c> say of a pin.</summary>
+/// <summary>The options of a pin, for <c>push --pin</c> and <c>pins</c>.</summary>
 internal static class PinOptions
 {
     private const int MaxRevisions = 100;
@@ -49,7 +49,7 @@ internal static class PinOptions
     public static Option<long?> IfRevision() =>
         NumberOption.Create("--if-revision", 0L, long.MaxValue, "Only if the pin is at this revision; 0: only if there is none.");
 
-    /// <exception cref="CliException">What belongs to a pin is said, and no pin.</exception>
+    /// <exception cref="CliException">An option of a pin was given without a pin.</exception>
     public static PushPin? OfPush(PinName? name, TimeSpan? expires, int? keep) => name is { } pin
         ? new PushPin { Name = pin, ExpiresSeconds = expires?.TotalSeconds, KeepRevisions = keep }
         : expires is null && keep is null ? null

@@ -8,7 +8,7 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Cli.Commands;
 
 /// <summary>
-/// <c>pins create | list | show | delete | rollback</c>: named roots, that deployments follow and the garbage collector spares.
+/// <c>pins create | list | show | delete | rollback</c>: named roots that deployments follow and the garbage collector keeps.
 /// </summary>
 internal static class PinsCommand
 {

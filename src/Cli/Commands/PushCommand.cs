@@ -13,7 +13,7 @@ namespace OrleansCache.Cli.Commands;
 /// <summary><c>push [--pin NAME] PATH… | --stdin</c></summary>
 internal static class PushCommand
 {
-    /// <summary>The server's limit, told before anything is asked.</summary>
+    /// <summary>The server's limit, checked before any request.</summary>
     private const int MaxPaths = 100_000;
 
     public static Command Create(CommonOptions common)
@@ -69,8 +69,7 @@ internal static class PushCommand
         using var http = Connections.Open(options.Uploads * 2);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
 
-        // The server is greeted while Nix looks up the closure: a mistyped URL shows at once, and the connection is warm when begin needs
-        // it.
+        // The first request runs while Nix looks up the closure: a mistyped URL shows at once, and the connection is warm for begin.
         progress.Phase = "looking up the closure";
         display.Show(progress);
         var greeting = GreetAsync(settings, new Api(http, settings.Url, settings.Cache, token, CommonOptions.First(retry)), stop.Token);
@@ -109,7 +108,7 @@ internal static class PushCommand
                 "Nothing to push: name store paths, or pass them with --stdin. For example: orleans-cache push ./result");
         }
 
-        // What a script computed may be nothing; that is no error.
+        // A script may compute an empty list: that is no error.
         return [.. names.Select(StoreArgument.Resolve).Distinct()];
     }
 
@@ -136,7 +135,7 @@ internal static class PushCommand
         PushProgress progress, CancellationToken cancellationToken)
     {
         var store = new LocalStore();
-        // At the same time: each starts a program.
+        // Both at once, as each starts a program.
         var asking = store.PlacesAsync(cancellationToken);
         var looking = store.ClosureAsync(roots, cancellationToken);
         var places = await asking;

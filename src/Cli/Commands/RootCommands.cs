@@ -173,12 +173,12 @@ internal static class RootCommands
     }
 
     /// <summary>
-    /// Whether the command changes something on the server: then its exit code tells of that, whatever becomes of its text.
+    /// True when the command changes something on the server. Its exit code then reports the change, even when its text cannot be written.
     /// </summary>
     public static bool Changes(ParseResult result) => result.CommandResult.Command.Name
         is "push" or "create" or "delete" or "rollback" or "revoke" or "gc" or "cancel" or "evict" or "lift";
 
-    /// <summary>Of a wrong command line only the error is shown, not the whole help.</summary>
+    /// <summary>Parses the command line; an error is shown without the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)
     {
         var result = Create().Parse(args);

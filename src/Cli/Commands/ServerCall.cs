@@ -5,13 +5,13 @@ using OrleansCache.Cli.Settings;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary>What a command asks of the server; an error is told with what to do.</summary>
+/// <summary>A command's call of the server. An error says what to do.</summary>
 internal static class ServerCall
 {
     /// <param name="common">The options of every command.</param>
-    /// <param name="result">What was written.</param>
-    /// <param name="ask">Asks. The first API soon gives a server up that does not answer; the second has patience with one that is started
-    /// again.</param>
+    /// <param name="result">The parsed command line.</param>
+    /// <param name="ask">Calls the server. The first API soon gives up on a server that does not answer; the second waits for one that
+    /// restarts.</param>
     public static async Task<T> AskAsync<T>(CommonOptions common, ParseResult result, Func<Api, Api, Task<T>> ask)
     {
         var settings = common.Resolve(result);
@@ -41,7 +41,7 @@ internal static class ServerCall
     public static Task<T> AskAsync<T>(CommonOptions common, ParseResult result, Func<Api, Task<T>> ask) =>
         AskAsync(common, result, (api, _) => ask(api));
 
-    /// <summary>Says whose token it was that the server refused.</summary>
+    /// <summary>Adds to a refusal which token the server refused.</summary>
     public static async Task<T> RefusalExplained<T>(ServerSettings settings, Task<T> call)
     {
         try

@@ -99,7 +99,7 @@ internal static class TokensCommand
             var wanted = result.GetRequiredValue(which);
             var revoked = await ServerCall.AskAsync(common, result, async api =>
             {
-                // By its id: a request that is sent again must not hit another token that took the name meanwhile.
+                // By id: a repeated request must not revoke another token that has taken the name meanwhile.
                 var all = (await api.TokensAsync(false, cancellationToken)).Tokens;
                 var token = all.FirstOrDefault(t => t.Name == wanted)
                     ?? all.FirstOrDefault(t => t.Id.ToString(CultureInfo.InvariantCulture) == wanted)
@@ -125,7 +125,7 @@ internal static class TokensCommand
 
     private static string Word(TokenScope scope) => scope.ToString().ToLowerInvariant();
 
-    /// <summary>An option of one or several words with commas between.</summary>
+    /// <summary>An option that takes words, also several with commas between.</summary>
     private static Option<string[]> Words(string name, string placeholder, string description, Func<string, bool> isGood,
         string rule) => new(name)
         {

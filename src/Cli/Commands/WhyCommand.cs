@@ -8,7 +8,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>why PATH</c>: what keeps a path in the cache, or since when it is condemned and when it goes.</summary>
+/// <summary><c>why PATH</c>: what keeps a path in the cache, or since when it is condemned and when it will be deleted.</summary>
 internal static class WhyCommand
 {
     public static Command Create(CommonOptions common)

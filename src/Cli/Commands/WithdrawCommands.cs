@@ -7,7 +7,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Commands;
 
-/// <summary><c>paths</c>, <c>evict</c> and <c>bars list | lift</c>: who published what, and how it is taken back.</summary>
+/// <summary><c>paths</c>, <c>evict</c> and <c>bars list | lift</c>: the paths of a publisher, and their withdrawal.</summary>
 internal static class WithdrawCommands
 {
     private static readonly string[] TimeForms = ["yyyy-MM-dd", "yyyy-MM-dd'T'HH:mmK", "yyyy-MM-dd'T'HH:mm:ssK",
@@ -48,7 +48,8 @@ internal static class WithdrawCommands
             nar, reason, yes, json };
         command.Validators.Add(result =>
         {
-            // Not their values: what is converted here is not validated any more (findings/command-validator-reads-value.sh).
+            // Not their values: reading them here would convert them, and skip their validation
+            // (findings/command-validator-reads-value.sh).
             var named = result.GetResult(paths) is { Tokens.Count: > 0 };
             if (named == result.GetResult(by) is { Implicit: false })
                 result.AddError("Name paths, or a publisher with --by: one of the two.");
@@ -157,7 +158,7 @@ internal static class WithdrawCommands
 
     private static Option<bool> Json() => new("--json") { Description = "Print the answer of the server as JSON." };
 
-    /// <summary>A time, or how long ago.</summary>
+    /// <summary>A point in time, or a duration before now.</summary>
     private static Option<DateTimeOffset?> Since() => new("--since")
     {
         Description = "Only what was published since: a time such as 2026-05-01T12:00Z, or how long ago, such as 12h.",

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace OrleansCache.Cli.Common;
 
-/// <summary>Numbers as a person reads them.</summary>
+/// <summary>Formats numbers for people.</summary>
 internal static class Text
 {
     public static string Count(long count, string noun) =>
@@ -26,7 +26,7 @@ internal static class Text
     /// <summary>To the second, in UTC.</summary>
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
-    /// <summary>The lines of a table whose columns are as wide as they have to be.</summary>
+    /// <summary>The lines of a table with columns of the least width.</summary>
     public static IEnumerable<string> Table(string[] head, IEnumerable<string[]> rows)
     {
         string[][] all = [head, .. rows];

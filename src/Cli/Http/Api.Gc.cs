@@ -30,11 +30,11 @@ internal sealed partial class Api
     public Task<WhyAnswer> WhyAsync(StorePathHash path, CancellationToken cancellationToken) =>
         SendAsync("asking why", HttpMethod.Get, $"/why/{path}", null, ProtocolJson.Default.WhyAnswer, cancellationToken);
 
-    /// <summary>Checks catalog and bucket. Null: the answer was cut off, and what was not told is not known.</summary>
+    /// <summary>Checks catalog and bucket. Null: the answer was cut off, and further findings are unknown.</summary>
     public async Task<FsckSummary?> FsckAsync(Action<FsckFinding> onFinding, CancellationToken cancellationToken)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        // Opening it is tried again; the check itself is not, as what it found has been told.
+        // Opening the answer is tried again. The check itself is not, as its findings so far have been printed.
         using var response = await retry.RunAsync("fsck", async _ =>
         {
             timeout.CancelAfter(Timeout);

@@ -25,7 +25,7 @@ internal sealed partial class Api
         return paths;
     }
 
-    /// <summary>Asks until it is done; a dry run is answered at once.</summary>
+    /// <summary>Asks again until the eviction is done; a dry run is answered at once.</summary>
     public async Task<Eviction> EvictAsync(EvictRequest request, Action<Eviction> onRunning, CancellationToken cancellationToken)
     {
         var key = NewKey();

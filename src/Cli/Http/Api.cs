@@ -9,13 +9,13 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>The v1 routes of one cache. Each call is tried again by the policy; each is safe to ask twice.</summary>
+/// <summary>The v1 routes of one cache. The policy repeats each call, and each is harmless when repeated.</summary>
 internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
 {
-    /// <summary>Smaller bodies do not get smaller in a way that anybody notices.</summary>
+    /// <summary>Compressing a smaller body saves too little to notice.</summary>
     private const int CompressFrom = 16 << 10;
 
-    // Text of hashes hardly gets smaller by more than the fastest level.
+    // Hashes hardly compress better at a higher level than the fastest.
     private const int Level = 1;
     private const string ZstdCoding = "zstd";
     private const int MaxAnswerBytes = 512 << 20;
@@ -54,8 +54,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
             (await AttemptAsync(HttpMethod.Post, "/uploads", () => new SegmentsContent(bodies, lines), ProtocolJson.Default.BatchAnswer,
                 null, c, body: bodies.Length)).Answer!, cancellationToken);
 
-    /// <summary>Asks until the push is committed.</summary>
-    /// <param name="waits">Told each time what the server waits for.</param>
+    /// <summary>Asks again until the push is committed.</summary>
+    /// <param name="waits">Gets each time what the server waits for.</param>
     public async Task<CommitAnswer> CommitAsync(string push, Action<string>? waits, CancellationToken cancellationToken)
     {
         while (true)
@@ -91,7 +91,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         SendAsync("rolling the pin back", HttpMethod.Post, $"/pins/{name}/rollback", Body(rollback, ProtocolJson.Default.RollbackPin),
             ProtocolJson.Default.Pin, cancellationToken, NewKey(), ifRevision);
 
-    /// <summary>False: it is deleted, and leaves the bucket soon.</summary>
+    /// <summary>False: the pin is deleted, and will leave the bucket soon.</summary>
     public async Task<bool> DeletePinAsync(PinName name, long? ifRevision, CancellationToken cancellationToken)
     {
         var key = NewKey();
@@ -100,11 +100,11 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         return reply.Status != HttpStatusCode.Accepted;
     }
 
-    /// <summary>Ends the push; one attempt, as nobody wants to wait for it.</summary>
+    /// <summary>Ends the push. One attempt, as nobody wants to wait for it.</summary>
     public async Task AbortAsync(string push, CancellationToken cancellationToken) =>
         await AttemptAsync<CommitAnswer>(HttpMethod.Delete, $"/pushes/{push}", null, null, null, cancellationToken);
 
-    // One for all attempts at a change: the server does it once.
+    // One key for all attempts at a change, so that the server does it once.
     private static string NewKey() => Guid.NewGuid().ToString("N");
 
     private async Task<T> SendAsync<T>(
@@ -113,8 +113,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         (await retry.RunAsync(what, c => AttemptAsync(method, route, body is null ? null : body.ToContent, type, idempotencyKey, c,
             ifRevision), cancellationToken)).Answer!;
 
-    /// <param name="ifRevision">Of a pin that is changed; 0: there must be none.</param>
-    /// <param name="body">Bytes for which a slow connection gets more time.</param>
+    /// <param name="ifRevision">The revision that a pin must have for a change; 0: there must be no such pin.</param>
+    /// <param name="body">Bytes of the body, for which a slow connection gets more time.</param>
     private async Task<Reply<T>> AttemptAsync<T>(
         HttpMethod method, string route, Func<HttpContent>? content, JsonTypeInfo<T>? type, string? idempotencyKey,
             CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
@@ -168,7 +168,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     {
         var problem = ReadProblem(response, content);
         var misdirected = problem is null ? Misdirected.Explain(response, _root) : null;
-        // A body that is too large can be sent in smaller ones; nothing else of these can be helped.
+        // The caller can split a body that is too large; no other of these errors can be worked around.
         if (misdirected is not null && response.StatusCode is not HttpStatusCode.RequestEntityTooLarge)
             return misdirected;
         var detail = problem is null ? misdirected?.Message ?? Misdirected.Describe(response) : problem.Detail ?? problem.Title;
@@ -204,7 +204,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         }
     }
 
-    /// <summary>Seconds or a date; at most five minutes, whatever the server says.</summary>
+    /// <summary>Retry-After, as seconds or a date; at most five minutes, whatever the server says.</summary>
     internal static TimeSpan? RetryAfter(HttpResponseMessage response)
     {
         if (response.Headers.RetryAfter is not { } header)

@@ -17,7 +17,7 @@ internal sealed class CacheException(HttpStatusCode status, string? type, string
 
     public IReadOnlyList<StorePathHash> Paths { get; } = paths ?? [];
 
-    /// <summary>The push has lapsed, or lost something it was promised: only a new one can go on.</summary>
+    /// <summary>The push has lapsed, or lost something that it was promised: only a new push can go on.</summary>
     public bool BeginAgain => Status is HttpStatusCode.Gone || (Status is HttpStatusCode.Conflict && Name is "missing-paths")
         || Name is "push-ended" or "unknown-push";
 

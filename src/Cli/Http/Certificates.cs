@@ -5,10 +5,10 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>What is wrong with a certificate, as a clause after the name of the host.</summary>
+/// <summary>What is wrong with a certificate, as a clause that follows the host's name.</summary>
 internal sealed class CertificateException(string message) : AuthenticationException(message);
 
-/// <summary>Accepts what the runtime accepts, and says why it does not accept the rest.</summary>
+/// <summary>Accepts what the runtime accepts, and explains each refusal.</summary>
 internal static class Certificates
 {
     public static bool Accept(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)

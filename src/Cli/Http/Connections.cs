@@ -15,7 +15,7 @@ internal static class Connections
         Proxy = Proxies.OfEnvironment,
         SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = Certificates.Accept },
         UseCookies = false,
-        // A presigned URL must not be followed elsewhere, and the API has no redirects.
+        // A presigned URL must not lead elsewhere, and the API has no redirects.
         AllowAutoRedirect = false,
         AutomaticDecompression = DecompressionMethods.GZip | DecompressionMethods.Brotli,
         MaxConnectionsPerServer = parallel,

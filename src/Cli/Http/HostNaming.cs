@@ -4,7 +4,7 @@ using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>Tells of each request that got no answer who failed, the server, the store or a proxy between, and what to change.</summary>
+/// <summary>Says of each request without an answer which host failed (server, store or a proxy between) and what to change.</summary>
 internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(inner)
 {
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -20,7 +20,7 @@ internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(i
         }
         catch (SocketException e)
         {
-            // Of a connection that is reset in the moment in which it is made; the HTTP client lets it through as it is.
+            // A connection that is reset while it is made: the HTTP client passes that error on unchanged.
             throw NoConnection(url, e.Message, e);
         }
     }
@@ -50,7 +50,7 @@ internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(i
             $"the proxy {Proxies.Between(url)} does not connect to " +
             $"{Host(url)}{(e.StatusCode is { } status ? $" (HTTP {(int)status})" : "")}: allow it there, or go without the proxy with " +
             $"no_proxy={url.Host}";
-        // It could not, or it would not.
+        // The host could not answer, or refused to.
         return e.StatusCode is null || RetryPolicy.IsTransient(e.StatusCode.Value) ? new TransientException(message, null, e)
             : Final(message, e);
     }

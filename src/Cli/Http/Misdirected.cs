@@ -2,13 +2,13 @@ using OrleansCache.Cli.Common;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>
-/// Answers that neither an orleans-cache server nor a store gives: of a proxy between, or of whatever else stands at the URL.
+/// Explains answers that neither an orleans-cache server nor a store gives: a proxy, or something else at the URL, gave them.
 /// </summary>
 internal static class Misdirected
 {
-    /// <summary>An error that names who answered and what to change; null when the answer may be the server's own.</summary>
-    /// <param name="response">No problem document.</param>
-    /// <param name="target">What was asked.</param>
+    /// <summary>An error that names who answered and what to change; null when the server itself may have answered.</summary>
+    /// <param name="response">An answer without a problem document.</param>
+    /// <param name="target">The root of the URL, for the message.</param>
     public static CliException? Explain(HttpResponseMessage response, string target)
     {
         var proxy = response.RequestMessage?.RequestUri is { } url ? Proxies.Between(url) : null;
@@ -39,7 +39,7 @@ internal static class Misdirected
 
     private static bool IsPage(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType is "text/html";
 
-    // Without the query: that of a presigned URL is a permission.
+    // Without the query, which in a presigned URL is a permission.
     private static string Shown(Uri location, HttpResponseMessage response) => response.RequestMessage?.RequestUri is { } asked
         && Uri.TryCreate(asked, location, out var absolute)
         ? absolute.GetLeftPart(UriPartial.Path)

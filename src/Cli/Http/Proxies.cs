@@ -20,13 +20,13 @@ internal sealed class Proxies : IWebProxy
 
     public bool IsBypassed(Uri host) => IsExempt(host, Variable("no_proxy")?.Value) || HttpClient.DefaultProxy.IsBypassed(host);
 
-    /// <summary>The proxy between us and there, as a message names it; null when there is none.</summary>
+    /// <summary>The proxy between us and the destination, as a message names it; null when there is none.</summary>
     public static string? Between(Uri destination)
     {
         if (OfEnvironment.GetProxy(destination) is not { } proxy)
             return null;
         var source = Variable($"{destination.Scheme}_proxy")?.Name ?? Variable("all_proxy")?.Name;
-        // Without a user and password that may stand in it.
+        // Without the user and password that the URL may have.
         return $"{proxy.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped)}{(source is null ? "" : $" (from {source})")}";
     }
 

@@ -2,11 +2,11 @@ using System.Net;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>Asks the server whether pushes would succeed; one that does not know the question says whether it serves at all.</summary>
+/// <summary>Asks the server whether pushes would succeed. A server too old for the question answers whether it serves at all.</summary>
 internal static class PushReadiness
 {
-    /// <returns>What keeps pushes from succeeding; null when nothing does, or when nobody at the URL knows: a proxy may keep the route to
-    /// itself.</returns>
+    /// <returns>What prevents pushes; null when nothing does, or when the URL gives no answer to that: a proxy may hide the
+    /// route.</returns>
     public static async Task<string?> FindTroubleAsync(HttpMessageInvoker http, Uri server, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"{server.AbsoluteUri.TrimEnd('/')}/readyz?for=push");

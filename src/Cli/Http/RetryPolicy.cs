@@ -8,19 +8,19 @@ namespace OrleansCache.Cli.Http;
 internal sealed class TransientException(string message, TimeSpan? retryAfter = null, Exception? inner = null,
     int exitCode = ExitCodes.Unreachable) : Exception(message, inner)
 {
-    /// <summary>What the program exits with when no attempt succeeds.</summary>
+    /// <summary>The exit code when no attempt succeeds.</summary>
     public int ExitCode { get; } = exitCode;
 
-    /// <summary>The server works, and fails at this request: it will hardly succeed because one waits for minutes.</summary>
+    /// <summary>The server works and fails at this request, so waiting for minutes will hardly help.</summary>
     public bool LooksLikeABug { get; init; }
 
-    /// <summary>What the server asked for, if it did.</summary>
+    /// <summary>The server's Retry-After, if it sent one.</summary>
     public TimeSpan? RetryAfter { get; } = retryAfter;
 }
 
 /// <summary>
-/// Tries again after 408, 429, 5xx and network errors: exponential backoff with full jitter (so that a fleet does not come back
-/// in step), never sooner than <c>Retry-After</c>, until <see cref="Patience"/> has been spent waiting.
+/// Tries again after 408, 429, 5xx and network errors, until it has spent <see cref="Patience"/> on waiting: exponential backoff with full
+/// jitter, so that a fleet does not come back in step, and never sooner than <c>Retry-After</c>.
 /// </summary>
 internal sealed record RetryPolicy
 {
@@ -28,15 +28,15 @@ internal sealed record RetryPolicy
 
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>All the waiting for one request, together: long enough for a server to be restarted.</summary>
+    /// <summary>The most time that one request spends on waiting: enough for a server to restart.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromMinutes(3);
 
-    /// <summary>Attempts at a request that the server fails at each time with a plain 500.</summary>
+    /// <summary>The most attempts at a request that fails with a plain 500 each time.</summary>
     public int MaxServerErrors { get; init; } = 5;
 
     public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
 
-    /// <summary>Told of each attempt that failed, and of the delay.</summary>
+    /// <summary>Gets the error of each failed attempt, and the delay.</summary>
     public Action<string, TimeSpan>? OnRetry { get; init; }
 
     public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
@@ -66,16 +66,16 @@ internal sealed record RetryPolicy
     public static bool IsTransient(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests
         || ((int)status >= 500 && status is not (HttpStatusCode.NotImplemented or HttpStatusCode.InsufficientStorage));
 
-    /// <summary>Network errors and timeouts; null for everything that another attempt would not change.</summary>
+    /// <summary>Network errors and timeouts; null for errors that another attempt would not change.</summary>
     internal static TransientException? AsTransient(Exception e) => e switch
     {
         TransientException transient => transient,
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => null,
         HttpRequestException http => new TransientException(Describe(http), null, http),
-        // The caller's own token has been ruled out: this is a timeout.
+        // Not the caller's own cancellation, which was handled before: this is a timeout.
         OperationCanceledException => new TransientException("no answer in time"),
         IOException io => new TransientException(io.Message, null, io),
-        // Of a connection that is reset in the moment in which it is made; the HTTP client lets it through as it is.
+        // A connection that is reset while it is made: the HTTP client passes that error on unchanged.
         SocketException socket => new TransientException($"no connection ({socket.Message})", null, socket),
         _ => null,
     };

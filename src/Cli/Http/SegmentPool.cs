@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>Buffers of one size that are used again and again: the compressed bytes of everything that is under way.</summary>
+/// <summary>Reuses buffers of one size, which hold the compressed bytes of all NARs under way.</summary>
 internal sealed class SegmentPool
 {
     /// <summary>Large enough that a write to a socket is worth its system call.</summary>
@@ -15,13 +15,13 @@ internal sealed class SegmentPool
     public void Return(byte[] segment) => _free.Add(segment);
 }
 
-/// <summary>Bytes in pooled segments: filled by one thread, then read only, any number of times, until it is disposed.</summary>
+/// <summary>Bytes in pooled segments: one thread fills them, then they are only read, any number of times, until disposal.</summary>
 internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
 {
     private readonly List<byte[]> _segments = [];
     private int _lastUsed = SegmentPool.SegmentSize;
 
-    /// <summary>The MD5 of what it holds, where somebody has computed it.</summary>
+    /// <summary>The MD5 of the content, where somebody has computed it.</summary>
     public byte[]? Md5 { get; set; }
 
     public long Length => _segments.Count == 0 ? 0 : (_segments.Count - 1L) * SegmentPool.SegmentSize + _lastUsed;
@@ -46,7 +46,7 @@ internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
             yield return _segments[i].AsMemory(0, i < _segments.Count - 1 ? SegmentPool.SegmentSize : _lastUsed);
     }
 
-    /// <summary>A buffer of its own with some of the bytes.</summary>
+    /// <summary>A separate buffer with some of the bytes.</summary>
     public SegmentedBuffer Copy(long offset, long length)
     {
         var copy = new SegmentedBuffer(pool);

@@ -2,9 +2,7 @@ using System.Net;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>
-/// A request body of pooled segments, after some bytes that go before them; can be sent again, and leaves the buffer to its owner.
-/// </summary>
+/// <summary>A request body of some first bytes and pooled segments. It can be sent again, and does not dispose of the buffer.</summary>
 internal sealed class SegmentsContent(SegmentedBuffer buffer, ReadOnlyMemory<byte> first = default) : HttpContent
 {
     protected override bool TryComputeLength(out long length)

@@ -3,7 +3,8 @@ using System.Net;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>
-/// Compares what a server was asked as with what it tells readers to use: behind a proxy it only knows its own name when it was told.
+/// Compares the URL that the client uses with the one that the server tells readers to use: behind a proxy the server knows its name only
+/// from its settings.
 /// </summary>
 internal static class ServerNames
 {

@@ -5,25 +5,23 @@ using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>
-/// The bytes cannot be sent by this grant any more (it was aborted, or somebody else finished): ask what has become of the path.
-/// </summary>
+/// <summary>The grant has ended, as its push was aborted or another push finished the upload: ask what has become of the path.</summary>
 internal sealed class GrantEndedException(string message) : Exception(message);
 
 /// <summary>PUTs to presigned URLs.</summary>
 internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy retry)
 {
-    /// <summary>How often one PUT may ask for a fresh URL because the store refuses the old one.</summary>
+    /// <summary>How often one PUT may ask for a fresh URL after the store refused the last one.</summary>
     private const int MaxFreshUrls = 3;
 
-    // A connection slower than that is as good as dead.
+    // A slower connection counts as dead.
     public const long LeastBytesPerSecond = 16 << 10;
 
     private static readonly TimeSpan LeastTimeout = TimeSpan.FromSeconds(60);
 
-    /// <summary>Sends the body, however often it takes.</summary>
-    /// <param name="url">Gives the URL; asked with true when the last one was refused.</param>
-    /// <exception cref="GrantEndedException">The grant is over.</exception>
+    /// <summary>Sends the body, in as many attempts as the policy allows.</summary>
+    /// <param name="url">Gives the URL; true asks for a fresh one, as the store refused the last.</param>
+    /// <exception cref="GrantEndedException">The grant has ended.</exception>
     /// <exception cref="CliException">The store refuses, or cannot be reached.</exception>
     public async Task PutAsync(string what, Func<bool, CancellationToken, ValueTask<Uri>> url, IReadOnlyDictionary<string, string> headers,
         SegmentedBuffer body, CancellationToken cancellationToken)
@@ -45,7 +43,8 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
         {
             while (true)
             {
-                // A store that refuses an expired URL may close the connection while the body is under way: then no 403 is seen.
+                // A store may cut the connection when it refuses an expired URL in the middle of the body, and the 403 is lost. So later
+                // attempts ask for a fresh URL.
                 target = await url(fresh || attempts++ > 1, c);
                 fresh = false;
                 if (await PutOnceAsync(what, target, headers, body, c) is not { } refusal)
@@ -64,7 +63,7 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
         }
     }
 
-    /// <summary>Null: it is there, now or already; else how a URL was refused (HTTP 403).</summary>
+    /// <summary>Null: the object is there, now or from before; else the store's text about a refused URL (HTTP 403).</summary>
     private async Task<string?> PutOnceAsync(string what, Uri url, IReadOnlyDictionary<string, string> headers, SegmentedBuffer body,
         CancellationToken cancellationToken)
     {
@@ -77,7 +76,7 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
                 request.Content.Headers.TryAddWithoutValidation(name, value);
         }
 
-        // Unsigned, as nobody knew it when the URL was made. The store compares; with Object Lock it takes nothing without.
+        // Unsigned, as the MD5 was unknown when the URL was made. The store compares it; with Object Lock it requires it.
         request.Content.Headers.ContentMD5 = body.Md5;
         using var response = await http.SendAsync(request, timeout.Token);
         var status = response.StatusCode;
@@ -90,12 +89,13 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
         var text = await response.Content.ReadAsByteArrayAsync(timeout.Token);
         return status switch
         {
-            // The URL writes a key of our own once only: an attempt whose answer was lost has arrived. The server checks what is there.
+            // A URL writes a key once, and the key is ours alone: an earlier attempt, whose answer was lost, has arrived. The server checks
+            // the object.
             HttpStatusCode.PreconditionFailed => null,
             HttpStatusCode.Forbidden => Encoding.UTF8.GetString(text),
             HttpStatusCode.NotFound or HttpStatusCode.Gone =>
                 throw new GrantEndedException($"the upload of {what} has ended (HTTP {(int)status})"),
-            // S3: another request for the same key is under way, such as our own first attempt.
+            // S3 processes another request for the same key, such as our own first attempt.
             HttpStatusCode.Conflict => throw new TransientException("HTTP 409 Conflict", Api.RetryAfter(response),
                 exitCode: ExitCodes.Failed),
             _ when RetryPolicy.IsTransient(status) =>

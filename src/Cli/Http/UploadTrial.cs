@@ -7,12 +7,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>
-/// Uploads a NAR of a few bytes as a push does: only a push is told where to, so one is begun with a path that nobody has, and ended at
+/// Uploads a NAR of a few bytes as a push does. Only a push gets upload URLs, so it begins one with a path that nobody has, and ends it at
 /// once.
 /// </summary>
 internal static class UploadTrial
 {
-    /// <returns>The root of the store that has taken it; null when the server grants no upload just now.</returns>
+    /// <returns>The root of the store that took the NAR; null when the server grants no upload at the moment.</returns>
     /// <exception cref="CliException">The store refuses, or cannot be reached.</exception>
     public static async Task<Uri?> RunAsync(Api api, UploadClient uploads, CancellationToken cancellationToken)
     {

@@ -4,12 +4,12 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>The <c>.ls</c> of each path that arrives: a convenience for readers, so nothing fails for want of it.</summary>
+/// <summary>Makes the <c>.ls</c> of each path that arrives. It is a convenience for readers, so a missing one fails nothing.</summary>
 internal static class Listings
 {
     private const int MaxBytes = 16 << 20;
 
-    /// <summary>Of a path whose NAR nobody has to read.</summary>
+    /// <summary>Makes the listing of a path whose NAR need not be read.</summary>
     public static void ReportFromFileSystem(UploadJob job, PushOptions options, Reporter reporter, PushProgress progress)
     {
         try
@@ -25,7 +25,7 @@ internal static class Listings
 
     public static void Report(UploadJob job, NarListing listing, Reporter reporter)
     {
-        // A reader would miss the files whose names JSON cannot hold; without a listing it reads the NAR.
+        // JSON cannot hold some of the names. A reader of the listing would miss those files; without one it reads the NAR.
         if (!listing.IsExact)
             return;
         var content = Zstd.Compress(listing.Json);

@@ -4,14 +4,14 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>All that this machine could send for some roots.</summary>
+/// <summary>What this machine can send for some roots.</summary>
 internal sealed record LocalClosure
 {
     public required IReadOnlyList<StorePath> Roots { get; init; }
 
     public required IReadOnlyDictionary<StorePathHash, PathInfo> Paths { get; init; }
 
-    /// <summary>By derivation: the path it belongs to, and the file.</summary>
+    /// <summary>By derivation: the path that the log belongs to, and its file.</summary>
     public IReadOnlyDictionary<StorePath, (StorePathHash Path, string File)> Logs { get; init; } =
         new Dictionary<StorePath, (StorePathHash, string)>();
 

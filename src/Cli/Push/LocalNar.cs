@@ -4,7 +4,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>What is wrong with a path of the local store.</summary>
+/// <summary>Checks paths of the local store.</summary>
 internal static class LocalNar
 {
     public static CliException Damaged(string path, string why) => new(ExitCodes.Failed,
@@ -14,14 +14,14 @@ internal static class LocalNar
     public static CliException Unreadable(string path, Exception why) =>
         new(ExitCodes.Failed, $"{path} cannot be read: {why.Message}", why);
 
-    /// <exception cref="CliException">The NAR's hash is another one than Nix has recorded.</exception>
+    /// <exception cref="CliException">The NAR has another hash than Nix has recorded.</exception>
     public static void RequireHash(string path, Sha256Hash hash, Sha256Hash recorded)
     {
         if (hash != recorded)
             throw Damaged(path, $"its NAR has the hash {hash.ToSri()}, not {recorded.ToSri()}");
     }
 
-    /// <summary>The path with its size, which Nix has not recorded of every one.</summary>
+    /// <summary>The path with its size, which Nix has not recorded for every path.</summary>
     /// <exception cref="CliException">Its files cannot be read.</exception>
     public static PathInfo Sized(PathInfo info, NixPlaces places, CancellationToken cancellationToken)
     {
@@ -38,8 +38,10 @@ internal static class LocalNar
         }
     }
 
-    /// <summary>Reads a path whose NAR a server has refused by its hash: it is damaged here, or was on its way.</summary>
-    /// <exception cref="CliException">It is damaged here.</exception>
+    /// <summary>
+    /// Reads a path whose NAR a server has refused by its hash, to find whether it is damaged here or was damaged on its way.
+    /// </summary>
+    /// <exception cref="CliException">The path is damaged here.</exception>
     public static void Check(PathInfo info, PushOptions options, CancellationToken cancellationToken)
     {
         var path = Path.Combine(options.StoreDir, info.Path.BaseName);

@@ -1,11 +1,12 @@
 namespace OrleansCache.Cli.Push;
 
 /// <summary>
-/// Bounds the bytes of all buffers together. A reservation waits its turn, first come first served, so that a large one is not
-/// starved by small ones; one that exceeds the whole budget gets it when it is alone.
+/// Bounds the bytes of all buffers together. Reservations are served in order, so small ones do not starve a large one; one above the whole
+/// budget is granted when it is alone.
 /// </summary>
 /// <remarks>
-/// Who waits for a reservation holds no buffer that is not on its way to the server already: so there is always one that will be released.
+/// A thread that waits for a reservation holds no buffer but those on their way to the server, so some memory is always about to be
+/// released.
 /// </remarks>
 internal sealed class MemoryBudget(long bytes)
 {
@@ -14,7 +15,7 @@ internal sealed class MemoryBudget(long bytes)
     private readonly LinkedList<(long Bytes, TaskCompletionSource Granted)> _waiting = new();
     private long _free = bytes;
 
-    /// <summary>Blocks the calling thread; meant for threads that do nothing else.</summary>
+    /// <summary>Blocks the calling thread; for threads of their own.</summary>
     public long Reserve(long bytes, CancellationToken cancellationToken)
     {
         bytes = Math.Min(bytes, _total);

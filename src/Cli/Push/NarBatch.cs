@@ -8,13 +8,13 @@ namespace OrleansCache.Cli.Push;
 /// <summary>Small NARs, one after the other in one buffer, for one request. Filled by one thread.</summary>
 internal sealed class NarBatch(SegmentPool pool) : IDisposable
 {
-    /// <summary>The memory to set aside for one.</summary>
+    /// <summary>The memory to reserve for one batch.</summary>
     public const long MaxBytes = 4 << 20;
 
-    // Enough that the request is cheap, few enough that several are under way.
+    // Enough to make the request cheap, and few enough to have several under way.
     private const int MaxNars = 256;
 
-    // A larger one is worth a request of its own.
+    // A larger NAR is worth a request of its own.
     private const long MaxNarBytes = 256 << 10;
 
     private readonly List<BatchedNar> _nars = [];
@@ -23,18 +23,18 @@ internal sealed class NarBatch(SegmentPool pool) : IDisposable
 
     public IReadOnlyList<BatchedNar> Nars => _nars;
 
-    /// <summary>Whether a NAR may come in a batch at all.</summary>
+    /// <summary>Whether the NAR may go into a batch.</summary>
     public static bool Takes(UploadJob job) =>
         job is { Grant: { Url: not null, Md5: false, Headers.Count: 0 }, Info.NarSize: <= MaxNarBytes }
             && job.Grant.Url.OriginalString.Length < BatchLimits.LineBytes - 32;
 
-    /// <summary>Whether there is space for one more, of so many bytes at most.</summary>
+    /// <summary>Whether another NAR of at most so many bytes fits.</summary>
     public bool HasSpace(long bytes) => _nars.Count < MaxNars && Body.Length + bytes <= MaxBytes;
 
-    /// <summary>The bytes from the end of the last one on are this NAR.</summary>
+    /// <summary>Makes the bytes after the last NAR this one.</summary>
     public void Add(UploadJob job, UploadedFile file) => _nars.Add(new BatchedNar(job, job.Grant!, file, Body.Length - file.Size));
 
-    /// <summary>What comes before the bytes: a line for each NAR and an empty one.</summary>
+    /// <summary>The head of the request: a line for each NAR, and an empty one.</summary>
     public byte[] Lines()
     {
         var lines = new StringBuilder();

@@ -4,13 +4,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>
-/// The one pass over a NAR: what is written is hashed, compressed straight into the buffers that will be sent, and hashed again
-/// there. Belongs to one thread, for one NAR after the other.
+/// The one pass over a NAR: hashes what is written, compresses it straight into the buffers that will be sent, and hashes those. One thread
+/// uses it for one NAR after the other.
 /// </summary>
 /// <remarks>
-/// zstd is much slower when a NAR comes to it in steps: it copies them into a ring and looks for matches in two places at once. So a NAR
-/// that fits into memory
-/// is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
+/// zstd is much slower when a NAR comes in steps, as it copies them into a ring and looks for matches in two places. So a NAR that fits
+/// into memory is compressed at once, and a larger one in jobs of some MB by a thread of zstd's own.
 /// </remarks>
 /// <param name="jobs">How many encoders share the memory.</param>
 /// <param name="caseHack">See <see cref="PushOptions.CaseHack"/>.</param>
@@ -32,8 +31,8 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
     /// <param name="level">zstd's level.</param>
     /// <param name="workers">Threads of zstd's own for a large NAR.</param>
     /// <param name="output">Gets the compressed bytes.</param>
-    /// <param name="hashes">Take the NAR's hash.</param>
-    /// <returns>How the NAR is to be written into this stream.</returns>
+    /// <param name="hashes">Also take the NAR's hash.</param>
+    /// <returns>The options for writing the NAR into this stream.</returns>
     public NarWriteOptions Begin(long size, int level, int workers, NarOutput output, bool hashes)
     {
         (_size, _level, _workers, _output, _hashes) = (size, level, workers, output, hashes);
@@ -72,8 +71,8 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
     {
     }
 
-    /// <summary>Ends the NAR, all of which has been written.</summary>
-    /// <returns>Its hash, if it was to be taken, and what was made of it.</returns>
+    /// <summary>Ends the NAR after all of it was written.</summary>
+    /// <returns>The NAR's hash, if it was asked for, and the compressed file.</returns>
     public (Sha256Hash? NarHash, UploadedFile File) End()
     {
         if (_compressor is not null)
@@ -83,7 +82,7 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
         return (_hashes ? Sha256Hash.FromBytes(hashers.Nar.GetHashAndReset()) : null, file);
     }
 
-    /// <summary>Gives up a NAR that could not be read to its end.</summary>
+    /// <summary>Drops a NAR that could not be read to its end.</summary>
     public void GiveUp()
     {
         hashers.Reset();
@@ -111,10 +110,10 @@ internal sealed class NarEncoder(Hashers hashers, PushProgress progress, int job
 
     private ZstdCompressor Stream()
     {
-        // A small NAR in several writes has another size than Nix has recorded.
+        // A small NAR that comes in several writes has another size than Nix has recorded.
         var workers = Fits(_size, _large) ? 0 : Math.Max(1, _workers);
         var compressor = ZstdCompressor.Rent(_level, workers, _large.BufferSize / 2, checksum: false);
-        // Readers can reserve memory.
+        // Readers can then reserve the memory.
         compressor.SetPledgedSize(_size);
         return compressor;
     }

@@ -5,19 +5,19 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>Where the compressed bytes of one NAR go: one body, or parts. Hashes them on the way.</summary>
-/// <param name="grant">Tells which hashes are wanted.</param>
+/// <summary>The destination of one NAR's compressed bytes, one body or parts. It hashes them on the way.</summary>
+/// <param name="grant">Says which hashes are wanted.</param>
 internal abstract class NarOutput(Hashers hashers, UploadGrant grant)
 {
     public long Length { get; private set; }
 
-    /// <summary>MD5 of the body or of each part, lower-case hex; empty when nobody wants them.</summary>
+    /// <summary>MD5 of the body or of each part, lower-case hex; empty when the grant asks for none.</summary>
     protected List<string> Md5 { get; } = [];
 
     /// <summary>Free bytes for the compressor, at least one. May wait for memory.</summary>
     public abstract Span<byte> Free();
 
-    /// <summary>So many of the free bytes have been written.</summary>
+    /// <summary>Takes these bytes, which were written into the free ones.</summary>
     public void Advance(ReadOnlySpan<byte> written)
     {
         if (!grant.ServerHashes)
@@ -28,7 +28,7 @@ internal abstract class NarOutput(Hashers hashers, UploadGrant grant)
         Keep(written.Length);
     }
 
-    /// <summary>Ends the output; what is to be reported of it.</summary>
+    /// <summary>Ends the output, and gives what the report needs.</summary>
     public UploadedFile End()
     {
         Complete();
@@ -50,8 +50,8 @@ internal abstract class NarOutput(Hashers hashers, UploadGrant grant)
     }
 }
 
-/// <param name="Hash">SHA-256 of the compressed file; null when the server takes it.</param>
-/// <param name="Md5">Of the body, or of each part; empty when the grant does not ask for it.</param>
+/// <param name="Hash">SHA-256 of the compressed file; null when the server computes it.</param>
+/// <param name="Md5">MD5 of the body, or of each part; empty when the grant asks for none.</param>
 internal sealed record UploadedFile(Sha256Hash? Hash, long Size, IReadOnlyList<string> Md5);
 
 /// <summary>The hash states of one thread, used for one NAR after the other.</summary>
@@ -61,10 +61,10 @@ internal sealed class Hashers : IDisposable
 
     public IncrementalHash File { get; } = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
 
-    /// <summary>Object stores name what they hold by MD5: it is compared with the ETag.</summary>
+    /// <summary>MD5, as object stores identify content by it: it is compared with the ETag.</summary>
     public IncrementalHash Md5 { get; } = IncrementalHash.CreateHash(HashAlgorithmName.MD5);
 
-    /// <summary>Forgets what a NAR that was given up has left.</summary>
+    /// <summary>Clears the state that a dropped NAR has left.</summary>
     public void Reset()
     {
         Span<byte> scratch = stackalloc byte[Sha256Hash.ByteLength];
@@ -81,7 +81,7 @@ internal sealed class Hashers : IDisposable
     }
 }
 
-/// <summary>Everything at the end of one buffer. The memory has been reserved.</summary>
+/// <summary>One body, in one buffer whose memory has been reserved.</summary>
 internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, UploadGrant grant) : NarOutput(hashers, grant)
 {
     public override Span<byte> Free() => body.Free();
@@ -91,10 +91,10 @@ internal sealed class SingleOutput(Hashers hashers, SegmentedBuffer body, Upload
     protected override void Complete() => EndBody(body);
 }
 
-/// <summary>Buffers of exactly the part size, each handed over when it is full; the last may be smaller.</summary>
+/// <summary>Parts of exactly the part size, each handed over when it is full; the last may be smaller.</summary>
 /// <param name="partSize">Bytes of every part but the last.</param>
 /// <param name="begin">Waits for the memory of one part.</param>
-/// <param name="ship">Takes over a part, numbered from 1. Owns the buffer from then on.</param>
+/// <param name="ship">Takes over the buffer of a part; parts are numbered from 1.</param>
 internal sealed class PartsOutput(Hashers hashers, SegmentPool pool, UploadGrant grant, long partSize, Action begin,
     Action<int, SegmentedBuffer> ship) : NarOutput(hashers, grant), IDisposable
 {

@@ -2,12 +2,12 @@ using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>Small NARs go many in one request where the server takes that.</summary>
+/// <summary>Sends many small NARs in one request where the server takes that.</summary>
 internal sealed partial class NarPipeline
 {
     private sealed partial class Run
     {
-        /// <summary>One thread's: the batch that it is filling.</summary>
+        /// <summary>The batch that one thread is filling.</summary>
         private sealed class SmallNars(Run run, Hashers hashers, NarEncoder encoder) : IDisposable
         {
             private readonly NarPipeline _pipeline = run._pipeline;
@@ -15,8 +15,8 @@ internal sealed partial class NarPipeline
             private long _reserved;
 
             /// <summary>
-            /// Encodes a NAR that is small enough. Otherwise false; then nothing is reserved here any more, as who waits for memory must
-            /// not hold any.
+            /// Encodes a NAR that is small enough; else false. Then nothing is reserved here any more, as a thread that waits for memory
+            /// must hold none.
             /// </summary>
             public bool Take(UploadJob job)
             {
@@ -35,7 +35,7 @@ internal sealed partial class NarPipeline
                 return true;
             }
 
-            /// <summary>Sends what has been collected.</summary>
+            /// <summary>Sends the batch.</summary>
             public void Send()
             {
                 if (_batch is null)
@@ -47,7 +47,7 @@ internal sealed partial class NarPipeline
                 run.UnderWay(run.SendAsync(batch, reserved));
             }
 
-            /// <summary>Gives up what was not sent.</summary>
+            /// <summary>Drops what was not sent.</summary>
             public void Dispose()
             {
                 _batch?.Dispose();
@@ -56,7 +56,7 @@ internal sealed partial class NarPipeline
         }
 
         /// <summary>
-        /// Sends a batch, and by itself what does not arrive so; gives back its slot, its memory and its buffer whatever happens.
+        /// Sends a batch, and then each NAR that did not arrive by itself. It always gives back the batch's slot, memory and buffer.
         /// </summary>
         private async Task SendAsync(NarBatch batch, long reserved)
         {
@@ -65,7 +65,7 @@ internal sealed partial class NarPipeline
                 var statuses = await SendTogetherAsync(batch);
                 foreach (var (i, nar) in batch.Nars.Index())
                 {
-                    // 412: an attempt whose answer was lost has arrived. The server checks what is there.
+                    // 412: an earlier attempt, whose answer was lost, has arrived. The server checks the object.
                     if (i >= statuses.Count || statuses[i] is not (200 or 412))
                         await SendAloneAsync(batch, nar);
                     else
@@ -84,7 +84,7 @@ internal sealed partial class NarPipeline
             }
         }
 
-        /// <summary>What became of each; of none when batches are not taken after all.</summary>
+        /// <summary>The status of each NAR; none when the server takes no batches after all.</summary>
         private async Task<IReadOnlyList<int>> SendTogetherAsync(NarBatch batch)
         {
             if (!_pipeline._batches)
@@ -95,7 +95,7 @@ internal sealed partial class NarPipeline
             }
             catch (CacheException)
             {
-                // Something between us and the server may take no bodies of this size: it takes small ones.
+                // A proxy may refuse bodies of this size, and takes small ones.
                 _pipeline._batches = false;
                 return [];
             }

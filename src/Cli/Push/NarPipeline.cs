@@ -7,13 +7,13 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>
-/// Reads, hashes, compresses and uploads NARs, the largest first. A few threads read and compress, each one NAR at a time;
-/// what they fill is sent by up to <see cref="PushOptions.Uploads"/> requests at once. Nothing is written to disk, and
-/// what is in memory is bounded by <see cref="PushOptions.Memory"/> however many and however large the NARs are.
+/// Reads, hashes, compresses and uploads NARs, the largest first. A few threads read and compress, one NAR at a time each; up to <see
+/// cref="PushOptions.Uploads"/> requests send what they fill. Nothing is written to disk, and <see cref="PushOptions.Memory"/> bounds the
+/// memory for any number and size of NARs.
 /// </summary>
 internal sealed partial class NarPipeline : IDisposable
 {
-    /// <summary>From this size on a NAR may be compressed by several threads.</summary>
+    /// <summary>From this size on, several threads may compress a NAR.</summary>
     private const long ParallelFrom = 24 << 20;
 
     private readonly PushOptions _options;
@@ -38,8 +38,8 @@ internal sealed partial class NarPipeline : IDisposable
         _slots = new SemaphoreSlim(options.Uploads);
     }
 
-    /// <summary>Does all jobs; gives those whose grants ended before their NARs had arrived.</summary>
-    /// <exception cref="CliException">A NAR cannot be read or is not what Nix says, or the store does not take it.</exception>
+    /// <summary>Does all jobs. Returns those whose grants ended before their NARs arrived.</summary>
+    /// <exception cref="CliException">A NAR cannot be read, is not what Nix recorded, or is refused by the store.</exception>
     public async Task<IReadOnlyCollection<UploadJob>> RunAsync(IEnumerable<UploadJob> jobs, CancellationToken cancellationToken)
     {
         using var run = new Run(this, jobs, cancellationToken);
@@ -48,7 +48,7 @@ internal sealed partial class NarPipeline : IDisposable
 
     public void Dispose() => _slots.Dispose();
 
-    /// <summary>One call of <see cref="RunAsync"/>. The first error stops all of it.</summary>
+    /// <summary>One call of <see cref="RunAsync"/>. The first error stops all of its threads.</summary>
     private sealed partial class Run : IDisposable
     {
         private readonly NarPipeline _pipeline;
@@ -73,7 +73,7 @@ internal sealed partial class NarPipeline : IDisposable
         {
             var threads = Math.Min(_pipeline._options.Jobs, _queue.Count);
             await Task.WhenAll(Enumerable.Range(0, threads).Select(i => OnThread($"nar {i}")));
-            // No thread adds to the list any more.
+            // The threads have ended, so nothing adds to the list any more.
             await Task.WhenAll(_underWay);
             _caller.ThrowIfCancellationRequested();
             if (_failure is { } failure)
@@ -83,7 +83,7 @@ internal sealed partial class NarPipeline : IDisposable
 
         public void Dispose() => _stop.Dispose();
 
-        /// <summary>The work is synchronous from the file to the buffer, and long: not for the thread pool, which sends.</summary>
+        /// <summary>The work from the file to the buffer is synchronous and long, so it is not for the thread pool, which sends.</summary>
         private Task OnThread(string name)
         {
             var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -137,7 +137,7 @@ internal sealed partial class NarPipeline : IDisposable
                 }
 
                 _queuedBytes -= job.Bytes;
-                // When the others are not enough to keep the other processors busy meanwhile, this one gets them.
+                // When the remaining NARs cannot keep the other processors busy meanwhile, this NAR gets them.
                 if (job.Bytes >= ParallelFrom && _queuedBytes < job.Bytes * (Environment.ProcessorCount - 1) / 2)
                     workers = Environment.ProcessorCount;
                 return true;
@@ -168,7 +168,7 @@ internal sealed partial class NarPipeline : IDisposable
             }
         }
 
-        /// <summary>What was set aside for the worst case is free for others; the bytes that remain reserved.</summary>
+        /// <summary>Releases what was reserved beyond the body's real size; returns what stays reserved.</summary>
         private long Shrink(long reserved, SegmentedBuffer body)
         {
             var used = Math.Min(reserved, SegmentBytes(body.Length));
@@ -212,7 +212,7 @@ internal sealed partial class NarPipeline : IDisposable
             }
         }
 
-        /// <summary>Reads the NAR into the output and compares it with what Nix has recorded; reports what is in it.</summary>
+        /// <summary>Reads the NAR into the output, compares it with what Nix recorded, and reports its listing.</summary>
         private UploadedFile Encode(UploadJob job, NarEncoder encoder, NarOutput output, int workers)
         {
             var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
@@ -244,7 +244,7 @@ internal sealed partial class NarPipeline : IDisposable
             }
         }
 
-        /// <summary>Sends one body; gives back its slot, its memory and its buffer whatever happens.</summary>
+        /// <summary>Sends one body. It always gives back the body's slot, memory and buffer.</summary>
         private async Task<bool> SendAsync(UploadJob job, UploadGrant grant, SegmentedBuffer body, long reserved,
             Func<bool, CancellationToken, ValueTask<Uri>> url, Action arrived)
         {
@@ -305,7 +305,7 @@ internal sealed partial class NarPipeline : IDisposable
 
         private void Fail(Exception e)
         {
-            // What follows from stopping is not the reason for it.
+            // A cancellation after the stop is not the reason of the stop.
             if (_stop.IsCancellationRequested && e is OperationCanceledException)
                 return;
             Interlocked.CompareExchange(ref _failure, e, null);

@@ -3,14 +3,14 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>What a push did; <c>--json</c> prints it as one line.</summary>
+/// <summary>The result of a push; <c>--json</c> prints it as one line.</summary>
 internal sealed record PushResult
 {
     public required string Push { get; init; }
 
     public IReadOnlyList<StorePath> Roots { get; init; } = [];
 
-    /// <summary>The pin that was set.</summary>
+    /// <summary>The pin that the commit set.</summary>
     public string? Pin { get; init; }
 
     public required int Paths { get; init; }
@@ -24,7 +24,7 @@ internal sealed record PushResult
     /// <summary>Bytes of those NARs, uncompressed.</summary>
     public required long NarBytes { get; init; }
 
-    /// <summary>Bytes of those NARs as they were sent.</summary>
+    /// <summary>Bytes of those NARs, compressed.</summary>
     public required long FileBytes { get; init; }
 
     /// <summary>Paths that this push made live.</summary>
@@ -36,7 +36,7 @@ internal sealed record PushResult
 
     public required int Reports { get; init; }
 
-    /// <summary>Paths of which the cache has, and keeps, other contents.</summary>
+    /// <summary>Paths that the cache has, and keeps, with other contents.</summary>
     public required IReadOnlyList<StorePathHash> Conflicts { get; init; }
 
     /// <summary>Paths that another trust group published and whose bytes no server has read.</summary>

@@ -18,7 +18,7 @@ namespace OrleansCache.Cli.Push;
 internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time,
     LocalClosure closure)
 {
-    /// <summary>How often one path may be uploaded again because the server did not accept what it got.</summary>
+    /// <summary>How often one path may be uploaded again after the server did not accept it.</summary>
     private const int MaxRejections = 3;
 
     private static readonly TimeSpan WaitPause = TimeSpan.FromSeconds(1);
@@ -26,11 +26,11 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     private readonly Dictionary<StorePathHash, int> _rejections = [];
     private readonly ConcurrentDictionary<string, UploadJob> _grants = [];
 
-    /// <summary>Id of the push once it has begun and until it is committed: what an interrupt has to end.</summary>
+    /// <summary>The push's id between begin and commit: an interrupt has to end it.</summary>
     public string? Open { get; private set; }
 
-    /// <exception cref="CacheException">Among others: the push has ended under our hands, see
-    /// <see cref="CacheException.BeginAgain"/>.</exception>
+    /// <exception cref="CacheException">The push has ended before its commit (<see cref="CacheException.BeginAgain"/>), among
+    /// others.</exception>
     public async Task<PushResult> RunAsync(CancellationToken cancellationToken)
     {
         // 1. Begin.
@@ -45,7 +45,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         var renewing = RenewAsync(opened, background.Token);
         var reporting = reporter.RunAsync(background.Token);
         var working = WorkAsync(opened, reporter, background.Token);
-        // Whatever ends first ends the others: the work because it is done, the background because it failed.
+        // The first to end ends the others: the work because it is done, a background task because it failed.
         var first = await Task.WhenAny(working, renewing, reporting);
         if (first != working)
             await background.CancelAsync();
@@ -112,7 +112,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         while (waiting.Count > 0)
         {
             progress.Phase = $"waiting for {Text.Count(waiting.Count, "path")} that another push uploads";
-            // The server holds the request until there is news; one that answers at once all the same is not asked in a loop.
+            // The server holds the request until there is news. A server that answers at once must not be asked in a tight loop.
             var pause = Task.Delay(WaitPause, time, cancellationToken);
             var answer = await api.WaitAsync(opened.Id, new WaitRequest { Paths = waiting }, cancellationToken);
             (jobs, waiting) = Plan(answer.Paths, answer.Uploads);
@@ -124,7 +124,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         }
     }
 
-    /// <summary>What is to be done now, and what is to be asked for later.</summary>
+    /// <summary>The jobs to do now, and the paths to ask about later.</summary>
     private (List<UploadJob> Jobs, List<StorePathHash> Waiting) Plan(IEnumerable<PathStatus> paths, IReadOnlyList<UploadGrant> grants)
     {
         var byId = grants.ToDictionary(grant => grant.Id);
@@ -146,12 +146,12 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         return (jobs, waiting);
     }
 
-    /// <summary>Paths whose grants ended or were not accepted are asked for again; not for ever.</summary>
+    /// <summary>Asks again for paths whose grants ended or were refused, a limited number of times.</summary>
     private void Again(List<StorePathHash> waiting, IReadOnlyCollection<UploadJob> ended, IReadOnlyList<RejectedUpload> rejected)
     {
         foreach (var job in ended)
         {
-            // A grant may end by itself, any number of times; not one after the other of a path that was refused.
+            // A grant may end by itself any number of times, but not again and again for a path that was refused.
             if (_rejections.ContainsKey(job.Info.Path.Hash))
                 Refused(job, "its grant has ended", "ended");
             waiting.AddRange(job.Paths);
@@ -175,7 +175,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             throw new CliException(ExitCodes.Failed, $"The server did not accept {path} {times} times: {detail} ({reason})");
     }
 
-    /// <summary>As soon as the server says so: a damaged path must not be told of after hours of other uploads.</summary>
+    /// <summary>Checks a refused path at once: damage must not be reported after hours of other uploads.</summary>
     private void LookAtRefused(RejectedUpload rejection, CancellationToken cancellationToken)
     {
         if (rejection.Reason == "hash-mismatch" && _grants.TryGetValue(rejection.Upload, out var job) && job.Grant!.ServerHashes)
@@ -210,7 +210,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         var after = opened.RenewAfterSeconds;
         while (true)
         {
-            // As long as the server said.
+            // The server's own interval.
             await Task.Delay(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken);
             var answer = await api.RenewAsync(opened.Id, cancellationToken);
             if (answer.Lost.Count > 0)

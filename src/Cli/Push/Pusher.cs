@@ -4,10 +4,10 @@ using OrleansCache.Cli.Terminal;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>Pushes a closure; begins again, a few times, when the push ends under our hands.</summary>
+/// <summary>Pushes a closure. When the push ends before its commit, it begins another, a few times.</summary>
 internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time)
 {
-    // Whoever interrupts, or reads why it failed, wants the prompt back.
+    // A user who interrupts, or reads an error, wants the prompt back.
     private static readonly TimeSpan AbortTimeout = TimeSpan.FromSeconds(3);
 
     public async Task<PushResult> RunAsync(LocalClosure closure, CancellationToken cancellationToken)
@@ -21,7 +21,7 @@ internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options,
             }
             catch (CacheException e) when (e.BeginAgain && again < options.BeginAgain)
             {
-                // What has been uploaded and reported belongs to its paths: the next begin finds it.
+                // What was uploaded and reported belongs to its paths, so the next begin finds it.
                 progress.Note($"the push has ended early, beginning again: {e.Message}");
             }
             catch (Exception e)
@@ -35,8 +35,8 @@ internal sealed class Pusher(Api api, UploadClient uploads, PushOptions options,
     }
 
     /// <summary>
-    /// Gives back at once what the push holds. One that is killed, or cannot reach the server, stays open until it lapses: the next one
-    /// finds what has arrived.
+    /// Releases at once what the push holds. The push of a killed client, or one that cannot reach the server, stays open until it lapses;
+    /// the next push finds what has arrived.
     /// </summary>
     private async Task EndAsync(PushSession session)
     {

@@ -3,13 +3,13 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>Collects what is finished and tells the server: at most one report a second, and the rest at once when asked to.</summary>
-/// <param name="refused">Told at once of each upload that the server has not accepted. What it throws ends the report.</param>
+/// <summary>Collects finished uploads and reports them to the server, at most once a second; a flush reports the rest at once.</summary>
+/// <param name="refused">Gets each upload that the server has not accepted. An exception from it ends the report.</param>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001",
     Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
 internal sealed class Reporter(Api api, string push, TimeProvider time, Action<RejectedUpload, CancellationToken> refused)
 {
-    /// <summary>A report is sent when its contents exceed this, before base64.</summary>
+    /// <summary>A report is sent once its contents exceed this, before base64.</summary>
     private const int MaxContentBytes = 8 << 20;
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -42,7 +42,7 @@ internal sealed class Reporter(Api api, string push, TimeProvider time, Action<R
         }
     }
 
-    /// <summary>Reports all that is left; gives what the server has not accepted since the last time.</summary>
+    /// <summary>Reports all that is left; returns what the server has refused since the last call.</summary>
     public async Task<IReadOnlyList<RejectedUpload>> FlushAsync(CancellationToken cancellationToken)
     {
         await SendAsync(once: false, cancellationToken);
@@ -100,7 +100,7 @@ internal sealed class Reporter(Api api, string push, TimeProvider time, Action<R
             List<T> Some<T>(Queue<T> queue, Func<T, int> size)
             {
                 var taken = new List<T>();
-                // The first always fits, or it would never be sent.
+                // The first item always fits, else it would never be sent.
                 while (queue.TryPeek(out var item) && (bytes == 0 || bytes + size(item) <= MaxContentBytes))
                 {
                     bytes += size(item);

@@ -4,10 +4,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>One NAR to be uploaded, or, without a grant, paths of which only the listing is wanted.</summary>
+/// <summary>One NAR to upload or, without a grant, paths of which only the listing is wanted.</summary>
 /// <param name="Paths">All paths with this NAR; the first is read.</param>
 internal sealed record UploadJob(UploadGrant? Grant, PathInfo Info, IReadOnlyList<StorePathHash> Paths)
 {
-    /// <summary>What is to be read, for the order and the progress.</summary>
+    /// <summary>Bytes to read, for the order and the progress.</summary>
     public long Bytes => Grant is null ? 0 : Info.NarSize;
 }

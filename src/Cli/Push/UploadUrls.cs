@@ -4,7 +4,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Push;
 
-/// <summary>The URLs of one grant: asks for more parts, and for fresh URLs when the old ones have expired or are refused.</summary>
+/// <summary>The URLs of one grant. Asks for more parts, and for fresh URLs when the old ones expire or are refused.</summary>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001",
     Justification = "A semaphore whose wait handle nobody asks for holds nothing to release.")]
 internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimeProvider time)
@@ -16,7 +16,7 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimePr
     private Uri? _url = grant.Url;
     private long _expires = grant.Expires.UtcTicks; // Read and written at any time.
 
-    // A store may read all of a body before it refuses the URL, so an expired one is not tried.
+    // A store may read all of a body before it refuses the URL, so an expired URL is not used.
     private bool HasExpired => time.GetUtcNow().UtcTicks >= Interlocked.Read(ref _expires);
 
     /// <summary>The URL of the single PUT.</summary>
@@ -38,7 +38,7 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimePr
         await _one.WaitAsync(cancellationToken);
         try
         {
-            // Somebody else's question may have answered ours.
+            // Another thread's question may have brought our answer.
             if (Known(number) is { } known && (!fresh || known != old))
                 return known;
             var answer = await AskAsync(new UrlsRequest { FirstPart = number, Count = PartsAtOnce }, cancellationToken);
@@ -67,7 +67,7 @@ internal sealed class UploadUrls(Api api, string push, UploadGrant grant, TimePr
         try
         {
             var answer = await api.UrlsAsync(push, grant.Id, request, cancellationToken);
-            // Fresh ones that seem to have expired show that our clock is wrong: then the store alone tells.
+            // When a fresh URL seems expired, our clock is wrong; then only the store decides.
             Interlocked.Exchange(ref _expires, (time.GetUtcNow() < answer.Grant.Expires ? answer.Grant.Expires
                 : DateTimeOffset.MaxValue).UtcTicks);
             return answer;

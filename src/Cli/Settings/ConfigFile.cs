@@ -17,10 +17,10 @@ internal sealed class ConfigFile
 
     public string? this[string key] => _values.GetValueOrDefault(key);
 
-    /// <summary>Where the file is looked for; null when there is neither XDG_CONFIG_HOME nor HOME.</summary>
+    /// <summary>The path of the file; null when neither XDG_CONFIG_HOME nor HOME is set.</summary>
     public static string? DefaultPath(Func<string, string?> environment)
     {
-        // The specification has relative paths ignored.
+        // The specification says to ignore relative paths.
         if (environment("XDG_CONFIG_HOME") is { Length: > 0 } xdg && xdg[0] == '/')
             return System.IO.Path.Combine(xdg, "orleans-cache", "config");
         return environment("HOME") is { Length: > 0 } home ? System.IO.Path.Combine(home, ".config", "orleans-cache", "config") : null;

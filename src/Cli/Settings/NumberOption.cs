@@ -4,7 +4,7 @@ using System.Numerics;
 
 namespace OrleansCache.Cli.Settings;
 
-/// <summary>Options and arguments that take a whole number; anything else is answered with the range that is wanted.</summary>
+/// <summary>Options and arguments that take a whole number; an error names the range.</summary>
 internal static class NumberOption
 {
     public static Option<T?> Create<T>(string name, T least, T most, string description, params string[] aliases)

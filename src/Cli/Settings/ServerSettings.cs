@@ -8,7 +8,7 @@ internal sealed record ServerSettings
 {
     public const string DefaultUrl = "http://127.0.0.1:5751";
 
-    // Longer than any token: the rest is not read.
+    // Longer than any token; the rest of the file is not read.
     private const int MaxTokenFile = 16 << 10;
 
     /// <summary>Without a slash at its end; it may have a path.</summary>
@@ -56,12 +56,12 @@ internal sealed record ServerSettings
         try
         {
             using var file = new StreamReader(TokenFile);
-            // A device has no end.
+            // A device file has no end.
             var text = new char[MaxTokenFile];
             var token = new string(text, 0, file.ReadBlock(text)).Trim();
             if (token.Length == 0)
                 throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} is empty.");
-            // It travels in a header: what cannot stand there is not a token, and must not be printed either.
+            // A token travels in a header. Text that cannot stand there is no token, and must not be printed either.
             return token.All(c => c is > ' ' and < '\x7f')
                 ? token
                 : throw new CliException(ExitCodes.Usage,
@@ -118,5 +118,5 @@ internal sealed record ServerSettings
     }
 }
 
-/// <summary>What stood on the command line; null where nothing did.</summary>
+/// <summary>The flags of the command line; null where a flag is absent.</summary>
 internal sealed record Flags(string? Url = null, string? Cache = null, string? TokenFile = null, int? Level = null, int? Jobs = null);

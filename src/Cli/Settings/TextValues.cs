@@ -4,8 +4,7 @@ using System.CommandLine.Parsing;
 namespace OrleansCache.Cli.Settings;
 
 /// <summary>
-/// Refuses values that are no text, on every option and argument there is: an empty one is a variable that a script forgot to set, not the
-/// default.
+/// Refuses empty values of every option and argument: an empty value is a variable that a script forgot to set, not the default.
 /// </summary>
 internal static class TextValues
 {
@@ -33,7 +32,7 @@ internal static class TextValues
 
     private static string? Problem(string value, Type type) => type switch
     {
-        // All others have parsers of their own.
+        // All other types have parsers of their own.
         _ when type != typeof(string) && type != typeof(string[]) => null,
         _ when string.IsNullOrWhiteSpace(value) => "is empty: give it a value, or leave it out",
         _ => value.Any(char.IsControl) ? "has a control character, such as the end of a line" : null,

@@ -7,10 +7,10 @@ namespace OrleansCache.Cli.Store;
 /// </summary>
 internal sealed class BuildLogs(string root)
 {
-    /// <summary>Longer logs are not sent: what the server accepts, compressed, is 32 MiB.</summary>
+    /// <summary>Longer logs are not sent: the server takes 32 MiB, compressed.</summary>
     public const int MaxBytes = 512 << 20;
 
-    /// <summary>The log's file, or null when this machine did not build it or keeps no logs.</summary>
+    /// <summary>The log's file; null when this machine did not build the derivation, or keeps no logs.</summary>
     public string? Find(StorePath drv)
     {
         var name = drv.BaseName;
@@ -18,7 +18,7 @@ internal sealed class BuildLogs(string root)
         return File.Exists(file + ".bz2") ? file + ".bz2" : File.Exists(file) ? file : null;
     }
 
-    /// <summary>Of several outputs of one derivation, the log belongs to the first.</summary>
+    /// <summary>The logs of a closure. Of several outputs of one derivation, the first gets the log.</summary>
     public Dictionary<StorePath, (StorePathHash Path, string File)> Of(IEnumerable<PathInfo> closure)
     {
         var logs = new Dictionary<StorePath, (StorePathHash, string)>();
@@ -34,8 +34,8 @@ internal sealed class BuildLogs(string root)
     }
 
     /// <summary>The log as text.</summary>
-    /// <exception cref="InvalidDataException">It is damaged (a build may be running) or too long.</exception>
-    /// <exception cref="IOException">It cannot be read, or not decompressed here.</exception>
+    /// <exception cref="InvalidDataException">The log is damaged (a build may be running) or too long.</exception>
+    /// <exception cref="IOException">The log cannot be read, or cannot be decompressed here.</exception>
     public static byte[] Read(string file)
     {
         using var stream = File.OpenRead(file);

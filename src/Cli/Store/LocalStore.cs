@@ -6,20 +6,20 @@ namespace OrleansCache.Cli.Store;
 /// <summary>Asks the local Nix for closures.</summary>
 internal sealed class LocalStore(string nix = "nix")
 {
-    /// <summary>So many paths fit on any command line: 211 bytes each at most, of 2 MiB.</summary>
+    /// <summary>So many paths fit on any command line: at most 211 bytes each, of 2 MiB.</summary>
     private const int PathsPerCall = 5000;
 
-    // What is pushed is here: without the option, Nix asks the network for a path that is not.
+    // A push needs local paths only; without the option Nix asks the network for a path that is not here.
     private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "--option", "substitute", "false",
         "path-info", "--recursive", "--json"];
 
-    /// <summary>Everything reachable from the paths, each once, and the paths themselves in the order given.</summary>
+    /// <summary>All paths reachable from the roots, each once; the roots come in the given order.</summary>
     /// <exception cref="CliException">A path is not valid, or Nix failed.</exception>
     public async Task<IReadOnlyDictionary<StorePathHash, PathInfo>> ClosureAsync(IReadOnlyList<StorePath> roots,
         CancellationToken cancellationToken)
     {
         var closure = new Dictionary<StorePathHash, PathInfo>();
-        // A derivation stands for its outputs, unless Nix is told that it itself is meant.
+        // A derivation stands for its outputs, unless Nix is told that the derivation itself is meant.
         foreach (var kind in roots.GroupBy(root => root.IsDerivation))
         {
             foreach (var chunk in kind.Chunk(PathsPerCall))
@@ -32,11 +32,11 @@ internal sealed class LocalStore(string nix = "nix")
         return closure;
     }
 
-    /// <summary>Where the files of this store are.</summary>
-    /// <exception cref="CliException">Not on this machine.</exception>
+    /// <summary>The folders of this store's files.</summary>
+    /// <exception cref="CliException">The store is not on this machine.</exception>
     public Task<NixPlaces> PlacesAsync(CancellationToken cancellationToken) => NixPlaces.FindAsync(nix, cancellationToken);
 
-    /// <summary><c>nix (Nix) 2.34.8</c>, or null when there is no Nix.</summary>
+    /// <summary>Such as <c>nix (Nix) 2.34.8</c>; null when Nix is not installed.</summary>
     public async Task<string?> VersionAsync(CancellationToken cancellationToken)
     {
         try

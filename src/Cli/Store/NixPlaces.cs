@@ -5,7 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Store;
 
 /// <summary>
-/// Where the store that Nix uses lies on this machine: its files are read here, whatever root Nix was told to put them under.
+/// The folders of Nix's store on this machine, below whatever root Nix was told to use: the client reads the files there.
 /// </summary>
 internal sealed record NixPlaces
 {
@@ -20,11 +20,11 @@ internal sealed record NixPlaces
     /// <summary>The folder with the logs of derivations.</summary>
     public required string BuildLogs { get; init; }
 
-    /// <summary>Names on disk may have a suffix that is not in the NAR (<c>use-case-hack</c>).</summary>
+    /// <summary>Names on disk may have a suffix that the NAR does not have (<c>use-case-hack</c>).</summary>
     public bool CaseHack { get; private init; }
 
-    /// <summary>Asks Nix which store it uses, by its environment and its configuration.</summary>
-    /// <exception cref="CliException">A store whose files are not here.</exception>
+    /// <summary>Finds the store that Nix uses by its environment and its configuration.</summary>
+    /// <exception cref="CliException">The store's files are not on this machine.</exception>
     public static async Task<NixPlaces> FindAsync(string nix, CancellationToken cancellationToken)
     {
         var (store, caseHack) = await SettingsAsync(nix, ["show-config"], cancellationToken)
@@ -34,8 +34,8 @@ internal sealed record NixPlaces
     }
 
     /// <param name="store">A store as <c>NIX_REMOTE</c> and <c>store</c> in nix.conf name it.</param>
-    /// <param name="environment">Its variables.</param>
-    /// <exception cref="CliException">A store whose files are not here.</exception>
+    /// <param name="environment">Nix's variables.</param>
+    /// <exception cref="CliException">The store's files are not on this machine.</exception>
     public static NixPlaces Of(string store, Func<string, string?> environment)
     {
         var mark = store.IndexOf('?', StringComparison.Ordinal);

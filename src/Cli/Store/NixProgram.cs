@@ -14,7 +14,7 @@ internal static class NixProgram
     {
         var start = new ProcessStartInfo(Find(program) ?? throw NotFound(program, "it is not there"))
         {
-            // Ours may have been deleted; all paths are absolute.
+            // Our own current directory may have been deleted, and all paths are absolute.
             WorkingDirectory = "/",
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -27,7 +27,7 @@ internal static class NixProgram
         using var stdout = new MemoryStream();
         try
         {
-            // Both at once: a program that waits for a full pipe never ends.
+            // Both streams at once: a program that waits for a full pipe never ends.
             var stderr = process.StandardError.ReadToEndAsync(cancellationToken);
             await process.StandardOutput.BaseStream.CopyToAsync(stdout, cancellationToken);
             var errors = await stderr;
@@ -42,14 +42,14 @@ internal static class NixProgram
             }
             catch (InvalidOperationException)
             {
-                // It has ended already.
+                // The program has ended already.
             }
 
             throw;
         }
     }
 
-    /// <summary>The lines of Nix's stderr that say something: no empty ones, no warnings.</summary>
+    /// <summary>The lines of Nix's stderr without empty ones and warnings.</summary>
     public static string Errors(string stderr) =>
         string.Join('\n', stderr.Split('\n').Select(line => line.TrimEnd())
             .Where(line => line.Length > 0 && !line.StartsWith("warning:", StringComparison.Ordinal)));
@@ -69,9 +69,7 @@ internal static class NixProgram
     private static CliException NotFound(string program, string why, Exception? inner = null) =>
         new(ExitCodes.Usage, $"'{program}' cannot be run ({why}). Is Nix installed, and in PATH?", inner);
 
-    /// <summary>
-    /// The program in PATH alone: the runtime would take one of the current directory first, and needs that directory to be there.
-    /// </summary>
+    /// <summary>The program in PATH. The runtime would first look in the current directory, which must then exist.</summary>
     private static string? Find(string program) => program.Contains('/', StringComparison.Ordinal)
         ? Path.GetFullPath(program)
         : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')

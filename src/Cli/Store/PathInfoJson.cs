@@ -17,7 +17,7 @@ namespace OrleansCache.Cli.Store;
 /// </summary>
 internal static class PathInfoJson
 {
-    /// <exception cref="CliException">Not understood, or a path is not valid in the store.</exception>
+    /// <exception cref="CliException">The JSON is not understood, or a path is not valid in the store.</exception>
     public static List<PathInfo> Parse(ReadOnlyMemory<byte> json)
     {
         try
@@ -76,7 +76,7 @@ internal static class PathInfoJson
         var i = 0;
         foreach (var reference in references.EnumerateArray())
         {
-            // Only the hash is sent: parsing the name, too, would double the work for nothing.
+            // Only the hash is sent; parsing the name would double the work.
             var text = reference.GetString().AsSpan();
             if (text.StartsWith(StorePath.StoreDir + "/"))
                 text = text[(StorePath.StoreDir.Length + 1)..];

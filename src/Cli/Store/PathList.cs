@@ -5,10 +5,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>The paths that somebody names, in the forms in which scripts and hooks name them.</summary>
+/// <summary>Reads the paths that a user, script or hook names, in each of their forms.</summary>
 internal static class PathList
 {
-    /// <summary>More than a hundred thousand paths, the most that a push takes, have; a device that never ends has more.</summary>
+    /// <summary>More than a push's hundred thousand paths need; it stops at a device that never ends.</summary>
     private const int MaxCharacters = 64 << 20;
 
     private const string StorePrefix = StorePath.StoreDir + "/";
@@ -17,7 +17,7 @@ internal static class PathList
     private static readonly char[] Ends = ['\n', '\r', '\0'];
 
     /// <summary>All paths of standard input, one a line.</summary>
-    /// <exception cref="CliException">It is closed, or cannot be read.</exception>
+    /// <exception cref="CliException">Standard input is closed, or cannot be read.</exception>
     public static async Task<IEnumerable<string>> ReadAsync(CancellationToken cancellationToken)
     {
         if (StandardStreams.InputIsClosed)
@@ -25,7 +25,7 @@ internal static class PathList
         string text;
         try
         {
-            // The read itself cannot be interrupted, and the process can.
+            // The read cannot be interrupted, so the wait for it is.
             text = await Task.Run(Read, CancellationToken.None).WaitAsync(cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -51,7 +51,7 @@ internal static class PathList
         return text.ToString();
     }
 
-    /// <summary>A post-build hook that quotes <c>"$OUT_PATHS"</c> gives several store paths as one word.</summary>
+    /// <summary>Splits one word into several store paths, as a post-build hook passes a quoted <c>"$OUT_PATHS"</c>.</summary>
     public static IEnumerable<string> Words(string name)
     {
         var words = name.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);

@@ -4,9 +4,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>A realisation: which output path a content-addressed derivation's output became.</summary>
+/// <summary>A realisation: the store path that an output of a content-addressed derivation became.</summary>
 /// <param name="Id"><c>sha256:hex!output</c>, or <c>hash-name.drv^output</c> for the build traces of Nix 2.35 and later.</param>
-/// <param name="Json">As Nix writes it into a binary cache.</param>
+/// <param name="Json">In the form that Nix writes into a binary cache.</param>
 internal sealed record Realisation(RealisationId Id, StorePathHash Path, string Json);
 
 /// <summary>
@@ -17,13 +17,11 @@ internal sealed record Realisation(RealisationId Id, StorePathHash Path, string 
 internal sealed class Realisations(string database)
 {
     /// <summary>
-    /// Only what was built from a content-addressed derivation has one that anybody needs: it has a content address and a deriver.
+    /// Only an output of a content-addressed derivation has a realisation that anybody needs: it has a content address and a deriver.
     /// </summary>
     public static bool MayHave(PathInfo info) => info.Ca is not null && info.Deriver is not null && !info.Path.IsDerivation;
 
-    /// <summary>
-    /// The realisations of those outputs and, in <paramref name="warning"/>, why there are none when they could not be read.
-    /// </summary>
+    /// <summary>The realisations of those outputs; <paramref name="warning"/> says why none could be read.</summary>
     public List<Realisation> Find(IReadOnlyDictionary<StorePathHash, PathInfo> closure, out string? warning)
     {
         warning = null;
@@ -32,7 +30,7 @@ internal sealed class Realisations(string database)
             return [];
         try
         {
-            // Somebody may open it just as it is read without its log; then there is one, and the second look is at both.
+            // Another process may open the database while it is read without a log. A log then appears, and the second read takes both.
             var hadLog = File.Exists($"{database}-wal");
             var found = Read(outputs);
             return hadLog == File.Exists($"{database}-wal") ? found : Read(outputs);
@@ -91,7 +89,7 @@ internal sealed class Realisations(string database)
         }
     }
 
-    // The members stand in alphabetical order, as Nix prints them.
+    // The members are in alphabetical order, as Nix prints them.
     private static string Json(StorePath output, string? signatures, Action<Utf8JsonWriter> first)
     {
         using var stream = new MemoryStream();

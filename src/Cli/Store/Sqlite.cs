@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>SQLite, or the database, cannot be used; the message is the cause.</summary>
+/// <summary>SQLite or the database cannot be used; the message is the cause.</summary>
 internal sealed class SqliteException(string message) : Exception(message);
 
 /// <summary>Just enough of SQLite to read a few columns of Nix's database. The library comes with Nix on most systems.</summary>
@@ -15,7 +15,7 @@ internal sealed unsafe partial class Sqlite : IDisposable
 
     private Sqlite(nint database) => _database = database;
 
-    /// <exception cref="SqliteException">The library or the database is not there or cannot be read.</exception>
+    /// <exception cref="SqliteException">The library or the database is absent, or cannot be read.</exception>
     public static Sqlite Open(string path, bool create = false)
     {
         try
@@ -24,8 +24,8 @@ internal sealed unsafe partial class Sqlite : IDisposable
                 return Open(path, OpenReadWriteCreate);
             if (!File.Exists(path))
                 throw new SqliteException("it does not exist, or may not be looked at");
-            // In WAL mode SQLite wants to make files beside the database as long as nobody has it open, and few may do that there.
-            // Without a log the file is all there is, and nobody changes it.
+            // In WAL mode SQLite makes files beside a database that nobody has open, which few users may do there. Without a log the file
+            // is complete and nobody changes it.
             return File.Exists(path + "-wal") || File.Exists(path + "-journal") ? Open(path, OpenReadOnly)
                 : Open($"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1",
                 OpenReadOnly | OpenUri);
@@ -36,7 +36,7 @@ internal sealed unsafe partial class Sqlite : IDisposable
         }
     }
 
-    /// <summary>Every row's columns as text, or null when there is no such table or column.</summary>
+    /// <summary>The columns of each row as text; null when there is no such table or column.</summary>
     /// <exception cref="SqliteException">The database cannot be read.</exception>
     public List<string?[]>? Query(string sql, params ReadOnlySpan<string> parameters)
     {

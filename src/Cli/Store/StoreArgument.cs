@@ -3,15 +3,15 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>Turns what a person names, <c>./result</c> or <c>/nix/store/…/bin/hello</c>, into the store path that contains it.</summary>
+/// <summary>Turns a user's <c>./result</c> or <c>/nix/store/…/bin/hello</c> into the store path that contains it.</summary>
 internal static class StoreArgument
 {
-    // Linux gives up after so many links, too.
+    // Linux gives up after as many links.
     private const int MaxLinks = 40;
 
     private const string StorePrefix = StorePath.StoreDir + "/";
 
-    /// <exception cref="CliException">Not a path in the store.</exception>
+    /// <exception cref="CliException">The argument leads to no store path.</exception>
     public static StorePath Resolve(string argument)
     {
         if (argument.Length == 0)
@@ -22,7 +22,7 @@ internal static class StoreArgument
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            // A relative path needs a current directory, and that may have been deleted.
+            // A relative path needs a current directory, which may have been deleted.
             throw new CliException(ExitCodes.Usage, $"{argument} cannot be looked up: {e.Message}", e);
         }
     }
@@ -32,8 +32,7 @@ internal static class StoreArgument
         var path = Path.GetFullPath(argument);
         for (var links = 0; links <= MaxLinks; links++)
         {
-            // A link *inside* a store path, or a store path that is a link, names that store path: only links outside of the store are
-            // followed.
+            // Only links outside the store are followed. A link inside a store path, or a store path that is a link, names that store path.
             if (path.StartsWith(StorePrefix, StringComparison.Ordinal))
                 return InStore(path, argument);
             if (FollowFirstLink(path) is not { } target)

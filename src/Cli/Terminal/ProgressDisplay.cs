@@ -3,7 +3,7 @@ using OrleansCache.Cli.Common;
 
 namespace OrleansCache.Cli.Terminal;
 
-/// <summary>Shows a push while it runs, on standard error: one line that is redrawn on a terminal, else a line now and then.</summary>
+/// <summary>Shows a running push on standard error: one line that is redrawn on a terminal, else an occasional line.</summary>
 internal sealed class ProgressDisplay : IAsyncDisposable
 {
     private const string ClearLine = "\r\e[2K";
@@ -76,7 +76,7 @@ internal sealed class ProgressDisplay : IAsyncDisposable
             var line = Line(progress, _rate.Update(progress.ReadBytes, _time));
             if (_live)
             {
-                // A line that wraps could not be cleared.
+                // A line that wraps could not be erased.
                 var width = Math.Max(20, _width() - 1);
                 _out.Write(ClearLine + (line.Length > width ? line[..width] : line));
                 _drawn = true;
@@ -90,7 +90,7 @@ internal sealed class ProgressDisplay : IAsyncDisposable
         }
     }
 
-    /// <summary>What, how much, how fast, how long still.</summary>
+    /// <summary>The phase, the amount, the speed, and the time that is left.</summary>
     internal static string Line(PushProgress progress, double bytesPerSecond)
     {
         if (progress.ToUpload == 0 || progress.ReadBytes == 0)

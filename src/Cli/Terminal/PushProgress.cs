@@ -1,13 +1,13 @@
 namespace OrleansCache.Cli.Terminal;
 
-/// <summary>What a push has done so far; many threads count, one looks.</summary>
+/// <summary>What a push has done so far; many threads count, one reads.</summary>
 internal sealed class PushProgress
 {
     private long _readBytes, _sentBytes, _totalBytes;
     private int _uploaded, _toUpload;
     private volatile string _phase = "";
 
-    /// <summary>What is being done now, as words.</summary>
+    /// <summary>The current phase, in words.</summary>
     public string Phase
     {
         get => _phase;
@@ -27,7 +27,7 @@ internal sealed class PushProgress
 
     public int ToUpload => Volatile.Read(ref _toUpload);
 
-    /// <summary>Told of each line that is worth showing: warnings, and what is being tried again.</summary>
+    /// <summary>Gets each line that is worth showing: warnings, and attempts that are repeated.</summary>
     public Action<string> Note { get; init; } = _ => { };
 
     public void Read(long bytes) => Interlocked.Add(ref _readBytes, bytes);

@@ -4,8 +4,8 @@ using System.Text;
 namespace OrleansCache.Cli.Terminal;
 
 /// <summary>
-/// Standard input, output and error, whatever state they are in: a text that cannot be written never changes how a command ends by
-/// throwing.
+/// Guards standard input, output and error in whatever state they are. A text that cannot be written never ends a command with an
+/// exception.
 /// </summary>
 internal static partial class StandardStreams
 {
@@ -14,18 +14,18 @@ internal static partial class StandardStreams
 
     private static GuardedWriter? _output;
 
-    /// <summary>Why standard output was not written; null: all of it was.</summary>
+    /// <summary>Why standard output could not be written; null: all of it was written.</summary>
     public static string? OutputError => _output?.Failure;
 
-    /// <summary>Whoever started this program left it without standard input.</summary>
+    /// <summary>This program was started without standard input.</summary>
     public static bool InputIsClosed { get; private set; }
 
-    /// <summary>To be called before anything is read or written.</summary>
+    /// <summary>Must be called before anything is read or written.</summary>
     public static void Guard()
     {
         InputIsClosed = IsClosed(Input);
         var (outputIsClosed, errorIsClosed) = (IsClosed(Output), IsClosed(Error));
-        // A free number would go to the next file or socket, and a child of ours would get that as its own stream.
+        // The next file or socket would get a free number, and a child process would take it for its own stream.
         while (Open("/dev/null", ReadWrite) is var opened and >= 0)
         {
             if (opened <= Error)
@@ -39,7 +39,7 @@ internal static partial class StandardStreams
         Console.SetError(new GuardedWriter(errorIsClosed ? null : Console.Error));
     }
 
-    // What we inherit is never close-on-exec, or we would not have it; whatever the runtime has opened since always is.
+    // An inherited descriptor is never close-on-exec; one that the runtime has opened since always is.
     private static bool IsClosed(int descriptor) => Control(descriptor, GetDescriptorFlags) is var flags
         && (flags < 0 || (flags & CloseOnExec) != 0);
 
@@ -52,7 +52,7 @@ internal static partial class StandardStreams
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int descriptor);
 
-    /// <summary>Writes on, and remembers the first failure instead of throwing it.</summary>
+    /// <summary>Passes text on; after the first failure it stores that instead of throwing.</summary>
     private sealed class GuardedWriter(TextWriter? inner) : TextWriter
     {
         public string? Failure { get; private set; }

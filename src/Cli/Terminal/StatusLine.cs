@@ -1,8 +1,7 @@
 namespace OrleansCache.Cli.Terminal;
 
 /// <summary>
-/// Where something stands, on standard error: one line that is redrawn on a terminal; else a line when its headline changes, and now and
-/// then.
+/// Shows a state on standard error: one line that is redrawn on a terminal; else a line when its headline changes, and an occasional one.
 /// </summary>
 internal sealed class StatusLine(TextWriter output, bool live, Func<int> width, TimeProvider time) : IDisposable
 {
@@ -23,7 +22,7 @@ internal sealed class StatusLine(TextWriter output, bool live, Func<int> width, 
         var line = details.Length == 0 ? headline : $"{headline}  {details}";
         if (live)
         {
-            // A line that wraps could not be cleared.
+            // A line that wraps could not be erased.
             var most = Math.Max(20, width() - 1);
             output.Write(ClearLine + (line.Length > most ? line[..most] : line));
             output.Flush();
@@ -38,7 +37,7 @@ internal sealed class StatusLine(TextWriter output, bool live, Func<int> width, 
         output.Flush();
     }
 
-    /// <summary>Takes the line away; what is printed next begins where it stood.</summary>
+    /// <summary>Erases the line; the next output begins in its place.</summary>
     public void Clear()
     {
         if (!_drawn)
