@@ -2,17 +2,17 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>A request that cannot be done as asked; the message says what was wrong and what to do. Never a fault of the server.</summary>
+/// <summary>A request that cannot be done as asked, never a fault of the server; the message says what was wrong and what to do.</summary>
 public sealed class CacheProblemException(ProblemKind kind, string message, IReadOnlyList<StorePathHash>? paths = null,
     Exception? inner = null)
     : Exception(message, inner)
 {
     public ProblemKind Kind { get; } = kind;
 
-    /// <summary>It says nothing about the request: the same may succeed later.</summary>
+    /// <summary>True when the error says nothing about the request, and the same request may succeed later.</summary>
     public bool IsOutage => Kind is ProblemKind.Unavailable or ProblemKind.DiskFull;
 
-    /// <summary>The paths concerned, where it is about paths.</summary>
+    /// <summary>The paths that the error is about, if it is about paths.</summary>
     public IReadOnlyList<StorePathHash>? Paths { get; } = paths;
 }
 
@@ -25,13 +25,13 @@ public enum ProblemKind
     /// <summary>404: no such cache.</summary>
     UnknownCache,
 
-    /// <summary>404: no such push in this cache: it never was, or it ended long ago.</summary>
+    /// <summary>404: no such push in this cache: there never was one, or it ended long ago.</summary>
     UnknownPush,
 
     /// <summary>410: the push was aborted or has expired; begin again.</summary>
     PushEnded,
 
-    /// <summary>403: the path is none of those that the push was opened with.</summary>
+    /// <summary>403: the push was not opened with this path.</summary>
     NotOfThisPush,
 
     /// <summary>422: a reference or root is not among the declared paths.</summary>
@@ -41,11 +41,12 @@ public enum ProblemKind
     MissingPaths,
 
     /// <summary>
-    /// 409: a path is live with another content, under another name, or on the unread word of another publisher, whose rank is not lower.
+    /// 409: a path is live with another content, under another name, or on the unverified word of another publisher, whose rank is not
+    /// lower.
     /// </summary>
     Conflict,
 
-    /// <summary>409: an admin has taken back this content, or something that the push was promised.</summary>
+    /// <summary>409: an admin has withdrawn this content, or something that the push was promised.</summary>
     Withdrawn,
 
     /// <summary>404: no such bar.</summary>
@@ -54,14 +55,14 @@ public enum ProblemKind
     /// <summary>409: the idempotency key was used for another request.</summary>
     KeyReused,
 
-    /// <summary>404: no such path in this cache, now or ever.</summary>
+    /// <summary>404: this cache has and had no such path.</summary>
     UnknownPath,
 
     /// <summary>404: no such pin, or no such revision of it.</summary>
     UnknownPin,
 
     /// <summary>
-    /// 409: the path (or something that it needs) is not in the cache, so nothing can be promised about it; push it first.
+    /// 409: the path, or something that it needs, is not in the cache, so nothing can be promised about it; push it first.
     /// </summary>
     PathNotInCache,
 
@@ -80,18 +81,16 @@ public enum ProblemKind
     /// <summary>409: a token of that name exists.</summary>
     TokenExists,
 
-    /// <summary>403: who asks is known, but may not do this.</summary>
+    /// <summary>403: the credential is known, but does not allow this.</summary>
     Forbidden,
 
-    /// <summary>413: more or larger than this server takes.</summary>
+    /// <summary>413: the request has more, or something larger, than this server takes.</summary>
     TooLarge,
 
-    /// <summary>
-    /// 507: the disk of the objects or of the database is full; asking again does not help before somebody has made room.
-    /// </summary>
+    /// <summary>507: the disk of the objects or of the database is full; another try does not help before somebody has made room.</summary>
     DiskFull,
 
-    /// <summary>413: the publisher, or its trust group, has as much as it may; asking again does not help.</summary>
+    /// <summary>413: the publisher or its trust group has reached its quota; another try does not help.</summary>
     QuotaExceeded,
 
     /// <summary>

@@ -46,7 +46,7 @@ public sealed class Sha256HashConverter : JsonConverter<Sha256Hash>
         writer.WriteStringValue(value.ToNix32String());
 }
 
-/// <summary>As Nix renders it.</summary>
+/// <summary>Written in the form that Nix renders.</summary>
 public sealed class ContentAddressConverter : JsonConverter<ContentAddress>
 {
     public override ContentAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
@@ -61,7 +61,7 @@ public sealed class ContentAddressConverter : JsonConverter<ContentAddress>
 }
 
 /// <summary>
-/// Signatures in their one form, each once. What else is sent is left out as it is read: a list of any length makes no list of any length.
+/// Signatures in their one form, each once. All else is dropped while it is read, so a list of any length takes bounded memory.
 /// </summary>
 public sealed class SignaturesConverter : JsonConverter<IReadOnlyList<string>>
 {
@@ -105,13 +105,13 @@ public sealed class RealisationIdConverter : JsonConverter<RealisationId>
         writer.WriteStringValue(value.ToString());
 }
 
-/// <summary>A begin has tens of thousands of hashes: they are read without a string for each.</summary>
+/// <summary>Reads short strings without allocating, as a begin has tens of thousands of hashes.</summary>
 internal static class ShortText
 {
-    /// <summary>No store path and no hash is longer, even where every character is escaped.</summary>
+    /// <summary>No store path and no hash is longer, even with each character escaped.</summary>
     public const int MaxLength = 2048;
 
-    /// <summary>Length of the string at hand; 0, which is no valid hash or path, for what is no string or too long.</summary>
+    /// <summary>The string's length; 0, which no valid hash or path has, when the token is no string or too long.</summary>
     public static int Read(ref Utf8JsonReader reader, scoped Span<char> buffer)
     {
         var length = reader.HasValueSequence ? reader.ValueSequence.Length : reader.ValueSpan.Length;

@@ -4,17 +4,16 @@ using System.Globalization;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// A duration as a person writes it, for the client and the server alike: a whole number and a unit, <c>90s</c>, <c>15m</c>, <c>6h</c> or
-/// <c>30d</c>.
+/// A duration as a person writes it, for client and server: a whole number and a unit, <c>90s</c>, <c>15m</c>, <c>6h</c> or <c>30d</c>.
 /// </summary>
 public static class DurationText
 {
-    /// <summary>A hundred years: whoever wants never says so otherwise.</summary>
+    /// <summary>A hundred years; for "never" each option has another form.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(36_500);
 
-    /// <param name="text">What was written.</param>
-    /// <param name="duration">What it means.</param>
-    /// <param name="error">What is wrong with it, and what to write: the end of a sentence that begins with what it stands for.</param>
+    /// <param name="text">The text.</param>
+    /// <param name="duration">Its duration.</param>
+    /// <param name="error">What is wrong and what to write: the end of a sentence that begins with the option's name.</param>
     public static bool TryParse(string text, out TimeSpan duration, [NotNullWhen(false)] out string? error)
     {
         duration = default;

@@ -4,12 +4,12 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// A key in the bucket, relative to its cache's prefix. No empty, <c>.</c> or <c>..</c> segment, no control character, at most 512 bytes of
-/// printable ASCII, 255 a segment.
+/// A key in the bucket, relative to its cache's prefix: at most 512 bytes of printable ASCII, at most 255 a segment, without control
+/// characters and without an empty, <c>.</c> or <c>..</c> segment.
 /// </summary>
 public readonly record struct ObjectKey
 {
-    // What a file name may have: in a directory store it is one.
+    // The limit of a file name, as a directory store makes each segment one.
     private const int MaxSegment = 255;
 
     private readonly string? _value;

@@ -5,14 +5,14 @@ using System.Text.Json.Serialization;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The name of a pin, <c>^[A-Za-z0-9._-]{1,255}$</c>, as a file name may be; neither <c>.</c> nor <c>..</c>, which no URL can name.
+/// The name of a pin, <c>^[A-Za-z0-9._-]{1,255}$</c>, so that it can be a file name; neither <c>.</c> nor <c>..</c>, which no URL can name.
 /// </summary>
 [JsonConverter(typeof(PinNameConverter))]
 public readonly record struct PinName
 {
     public const int MaxLength = 255;
 
-    /// <summary>What a name may be, for who sent another.</summary>
+    /// <summary>What a name may be, for the error about another.</summary>
     public const string Rule = "1 to 255 characters of A-Z, a-z, 0-9, '.', '_' and '-' are wanted, and neither '.' nor '..'";
 
     private readonly string? _value;

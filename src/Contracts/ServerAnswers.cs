@@ -2,7 +2,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>What a cache is; readable without a token.</summary>
+/// <summary>What a cache is; no token is needed to read it.</summary>
 public sealed record CacheInfo
 {
     public required string Name { get; init; }
@@ -21,10 +21,10 @@ public sealed record CacheInfo
     public required string Version { get; init; }
 }
 
-/// <summary>What an operator should know of a server although it works.</summary>
+/// <summary>What an operator should know of a server that works.</summary>
 public sealed record ServerWarnings
 {
-    /// <summary>What is doubtful, why, and what to do, a sentence or two each.</summary>
+    /// <summary>Each says in a sentence or two what is doubtful, why, and what to do.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 }
 

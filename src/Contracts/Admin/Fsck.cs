@@ -5,7 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// Something in which the catalog and the bucket differ, or the catalog contradicts itself. One line of the answer of <c>fsck</c>.
+/// A difference between catalog and bucket, or a contradiction within the catalog: one line of the answer of <c>fsck</c>.
 /// </summary>
 public sealed record FsckFinding
 {
@@ -14,7 +14,7 @@ public sealed record FsckFinding
     /// <summary>The key in the bucket.</summary>
     public required string Key { get; init; }
 
-    /// <summary>The path that it is about, where there is one.</summary>
+    /// <summary>The path concerned, where there is one.</summary>
     public StorePath? Path { get; init; }
 
     public required string Detail { get; init; }
@@ -22,16 +22,16 @@ public sealed record FsckFinding
 
 public enum FsckKind
 {
-    /// <summary>The catalog says that it is in the bucket, and it is not.</summary>
+    /// <summary>The bucket does not have an object that the catalog records there.</summary>
     MissingObject,
 
-    /// <summary>It is in the bucket, and no row will ever delete or commit it.</summary>
+    /// <summary>The bucket has an object that no row will ever delete or commit.</summary>
     UnknownObject,
 
-    /// <summary>It has another size than its row.</summary>
+    /// <summary>The object has another size than its row.</summary>
     WrongSize,
 
-    /// <summary>A narinfo says something else than its row.</summary>
+    /// <summary>The narinfo differs from its row.</summary>
     WrongNarinfo,
 
     /// <summary>A live path needs a path or an object that is not live, or a pin's path is not.</summary>
@@ -40,15 +40,13 @@ public enum FsckKind
     /// <summary><c>pins/&lt;name&gt;</c> names another path than the pin's row.</summary>
     WrongPin,
 
-    /// <summary>An open multipart upload under one of our keys that no row knows.</summary>
+    /// <summary>An open multipart upload under one of our keys, without a row.</summary>
     UnknownMultipart,
 
-    /// <summary>
-    /// A row that is to be published, deleted or written again is not in the list where that is looked for, or another one is.
-    /// </summary>
+    /// <summary>A row that is to be published, deleted or written again is not in the list for that, or a wrong row is in it.</summary>
     WrongList,
 
-    /// <summary><c>nix-cache-info</c> is not what the server that answers would write.</summary>
+    /// <summary><c>nix-cache-info</c> differs from what the answering server would write.</summary>
     WrongCacheInfo,
 }
 
@@ -60,7 +58,7 @@ public sealed record FsckSummary
     public required long Findings { get; init; }
 }
 
-/// <summary>How much was looked at.</summary>
+/// <summary>How much was checked.</summary>
 /// <param name="Keys">Keys of the bucket that are of a kind that we write.</param>
 /// <param name="Paths">Live and condemned paths.</param>
 /// <param name="Objects">Rows of NARs, logs and realisations.</param>

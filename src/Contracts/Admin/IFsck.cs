@@ -4,18 +4,17 @@ namespace OrleansCache.Contracts;
 public interface IFsck
 {
     /// <summary>
-    /// Tells what differs, as it is found. Each finding was looked at a second time, and its rows did not change meanwhile: a running
-    /// system gives none.
-    /// Memory is a few bytes per key: a bit for each row whose object was seen, in blocks; all else is in batches.
+    /// Finds differences, and reports each as it is found. It has looked at each twice, and the rows did not change in between, so a
+    /// running system gives none. Memory is a few bits a row, in blocks; all else is in batches.
     /// </summary>
     /// <param name="cache">Checked before anything is awaited.</param>
-    /// <param name="tally">Counts what was looked at, as it goes.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="tally">Counts what was checked, as it goes.</param>
+    /// <param name="cancellationToken">Ends the check.</param>
     /// <exception cref="CacheProblemException">No such cache.</exception>
     IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancellationToken);
 }
 
-/// <summary>How much of a check is done. Written by the check alone.</summary>
+/// <summary>How much of a check is done. Only the check writes it.</summary>
 public sealed class FsckTally
 {
     public long Keys { get; set; }

@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>What a token may do. None of them includes another, but who has <see cref="Admin"/> can make a token of any.</summary>
+/// <summary>What a token may do. No scope includes another, but <see cref="Admin"/> can make a token of any scope.</summary>
 public enum TokenScope
 {
     /// <summary>Push closures.</summary>
@@ -12,20 +12,20 @@ public enum TokenScope
     /// <summary>Make, move, roll back, delete and see pins.</summary>
     Pin,
 
-    /// <summary>Run the garbage collector, see what it does, and ask why a path is there.</summary>
+    /// <summary>Run the garbage collector, see its runs, and ask why a path is kept.</summary>
     Gc,
 
     /// <summary>Read from a private cache.</summary>
     Read,
 
-    /// <summary>Make, see and revoke tokens; check catalog and bucket; take paths back.</summary>
+    /// <summary>Make, see and revoke tokens; check catalog and bucket; withdraw paths.</summary>
     Admin,
 }
 
 /// <summary>Makes a token.</summary>
 public sealed record CreateToken
 {
-    /// <summary>What it is for, 1 to 64 characters of <c>A-Z a-z 0-9 . _ -</c>. No two tokens that are not revoked have the same.</summary>
+    /// <summary>What it is for: 1 to 64 characters of <c>A-Z a-z 0-9 . _ -</c>. No two tokens that are not revoked share a name.</summary>
     public required string Name { get; init; }
 
     /// <summary>At least one.</summary>
@@ -34,17 +34,17 @@ public sealed record CreateToken
     /// <summary>With <see cref="TokenScope.Pin"/>: only pins whose name one of these matches. Absent: all.</summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
 
-    /// <summary>From now; absent: until it is revoked.</summary>
+    /// <summary>Seconds from now; absent: until it is revoked.</summary>
     public double? ExpiresSeconds { get; init; }
 
     /// <summary>
-    /// Its trust group, of the same characters as a name: the tokens of a group rely on what one of them has uploaded, before a server has
-    /// read it. Absent: on its own uploads only.
+    /// Its trust group, of the same characters as a name: its tokens rely on each other's uploads before a server has read them. Absent:
+    /// the token relies on its own uploads only.
     /// </summary>
     public string? Group { get; init; }
 }
 
-/// <summary>A token as anybody may see it who may see tokens: its secret is not among it.</summary>
+/// <summary>A token without its secret, for those who may see tokens.</summary>
 public sealed record Token
 {
     public required long Id { get; init; }
@@ -65,7 +65,7 @@ public sealed record Token
     /// <summary>Absent: a trust group of its own.</summary>
     public string? Group { get; init; }
 
-    /// <summary>When it was last seen, to about ten minutes; absent: never.</summary>
+    /// <summary>When it was last used, to about ten minutes; absent: never.</summary>
     public DateTimeOffset? LastUsed { get; init; }
 }
 
@@ -74,10 +74,10 @@ public sealed record CreatedToken
 {
     public required Token Token { get; init; }
 
-    /// <summary>What the client sends. Nobody can be told it a second time.</summary>
+    /// <summary>What the client sends. It cannot be shown a second time.</summary>
     public required string Secret { get; init; }
 
-    /// <summary>Without the secret, so that no log has it by accident.</summary>
+    /// <summary>Leaves out the secret, so that no log has it by accident.</summary>
     public override string ToString() => Token.ToString();
 }
 

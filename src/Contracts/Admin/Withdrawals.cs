@@ -4,7 +4,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>Takes paths back, with all that refers to them. Exactly one of <see cref="Paths"/> and <see cref="By"/>.</summary>
+/// <summary>Withdraws paths with all that refers to them. Exactly one of <see cref="Paths"/> and <see cref="By"/>.</summary>
 public sealed record EvictRequest
 {
     public IReadOnlyList<StorePathHash>? Paths { get; init; }
@@ -14,16 +14,16 @@ public sealed record EvictRequest
     /// </summary>
     public string? By { get; init; }
 
-    /// <summary>With <see cref="By"/>: only what was published from then on.</summary>
+    /// <summary>With <see cref="By"/>: only what was published from this time on.</summary>
     public DateTimeOffset? Since { get; init; }
 
     /// <summary>Other paths with the same NAR go too, and the NAR is refused under any path.</summary>
     public bool Nar { get; init; }
 
-    /// <summary>Kept with the bars, for whoever asks later.</summary>
+    /// <summary>Kept with the bars.</summary>
     public string? Reason { get; init; }
 
-    /// <summary>Tells what would go, and changes nothing.</summary>
+    /// <summary>Lists what would go, and changes nothing.</summary>
     public bool DryRun { get; init; }
 }
 
@@ -33,49 +33,49 @@ public enum EvictionState
     Planned,
     Running,
 
-    /// <summary>The paths are gone, and so are the NARs of those that were named, unless another path has one.</summary>
+    /// <summary>The paths are gone, and so are the NARs of the named ones, unless another path has one.</summary>
     Done,
 }
 
-/// <summary>What an eviction takes.</summary>
+/// <summary>What an eviction withdraws.</summary>
 public sealed record Eviction
 {
-    /// <summary>Absent of a dry run.</summary>
+    /// <summary>Absent for a dry run.</summary>
     public long? Id { get; init; }
 
     public required EvictionState State { get; init; }
 
-    /// <summary>How many paths.</summary>
+    /// <summary>The number of paths.</summary>
     public required int Total { get; init; }
 
-    /// <summary>The first thousand of them.</summary>
+    /// <summary>The first thousand paths.</summary>
     public required IReadOnlyList<EvictedPath> Paths { get; init; }
 
-    /// <summary>Pins whose path is among them: they keep it and are broken until they are set again.</summary>
+    /// <summary>Pins to one of these paths: they keep it, and are broken until they are set again.</summary>
     public required IReadOnlyList<BrokenPin> Pins { get; init; }
 
-    /// <summary>Commits under way that name some of it: they are let end first.</summary>
+    /// <summary>Commits under way that name some of the paths: they end first.</summary>
     public required IReadOnlyList<string> WaitsFor { get; init; }
 
-    /// <summary>Of a running one: what the store refuses to delete just now, and what to do.</summary>
+    /// <summary>While it runs: what the store refuses to delete at the moment, and what to do.</summary>
     public string? Refusal { get; init; }
 }
 
 /// <param name="Path">The path.</param>
-/// <param name="Publisher">On whose word it is there.</param>
-/// <param name="Published">Since when; absent of what is from before that was noted.</param>
+/// <param name="Publisher">The publisher on whose word it is there.</param>
+/// <param name="Published">When it was published; absent when that was not recorded yet.</param>
 /// <param name="Because">Why it goes.</param>
 public sealed record EvictedPath(StorePath Path, string Publisher, DateTimeOffset? Published, EvictionCause Because);
 
 public enum EvictionCause
 {
-    /// <summary>It was asked for.</summary>
+    /// <summary>The request names it.</summary>
     Selected,
 
-    /// <summary>It has the NAR of one that was asked for.</summary>
+    /// <summary>It has the NAR of a named path.</summary>
     Nar,
 
-    /// <summary>It refers to one that goes.</summary>
+    /// <summary>It refers to a path that goes.</summary>
     Reference,
 }
 
@@ -86,7 +86,7 @@ public sealed record PublishedPaths
 {
     public required IReadOnlyList<PublishedPath> Paths { get; init; }
 
-    /// <summary>What to ask the next page with; absent on the last.</summary>
+    /// <summary>The <c>after</c> of the next page; absent on the last.</summary>
     public string? Next { get; init; }
 }
 
@@ -106,7 +106,7 @@ public sealed record PublishedPath
     public required long NarSize { get; init; }
 }
 
-/// <summary>Content that may not come back.</summary>
+/// <summary>A bar: content that may not come back.</summary>
 public sealed record Bar
 {
     public required long Id { get; init; }

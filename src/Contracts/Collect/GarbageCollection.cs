@@ -4,15 +4,14 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Contracts;
 
-/// <summary>Asks for a run of the garbage collector. What is absent has the server's configured value.</summary>
+/// <summary>Asks for a run of the garbage collector. An absent value is the server's configured one.</summary>
 public sealed record GcRequest
 {
-    /// <summary>A closure that was not pushed for this long is no root any more. Seconds; 720 hours unless configured.</summary>
+    /// <summary>A closure whose last push is older than this is no root any more. Seconds; 720 hours unless configured.</summary>
     public double? OlderThanSeconds { get; init; }
 
     /// <summary>
-    /// An open push that showed no sign of life for this long is ended, and what it uploaded is deleted. Seconds; 6 hours unless
-    /// configured.
+    /// An open push without a sign of life for this long is ended, and its uploads are deleted. Seconds; 6 hours unless configured.
     /// </summary>
     public double? FailedUploadsOlderThanSeconds { get; init; }
 
@@ -34,11 +33,11 @@ public sealed record GcRun
     public required GcState State { get; init; }
 
     /// <summary>
-    /// <c>starting</c>, <c>marking</c>, <c>condemning</c>, <c>sweeping</c>, <c>deleting</c>; of an ended run the last it was in.
+    /// <c>starting</c>, <c>marking</c>, <c>condemning</c>, <c>sweeping</c> or <c>deleting</c>; the last phase of an ended run.
     /// </summary>
     public required string Phase { get; init; }
 
-    /// <summary>Started by the schedule, not by a request.</summary>
+    /// <summary>The schedule, not a request, has started it.</summary>
     public required bool Scheduled { get; init; }
 
     public required bool DryRun { get; init; }
@@ -61,7 +60,7 @@ public sealed record GcRun
 
     public required long FailedUploadsDeleted { get; init; }
 
-    /// <summary>Closures that are no roots any more because they were not pushed for too long.</summary>
+    /// <summary>Closures that are no roots any more, as their last push is too old.</summary>
     public required long OldClosuresDeleted { get; init; }
 
     /// <summary>Nodes condemned by this run.</summary>
@@ -69,19 +68,19 @@ public sealed record GcRun
 
     public required long ObjectsDeletedAfterGracePeriod { get; init; }
 
-    /// <summary>Nodes whose deletion the store did not confirm yet; it is tried again in the background.</summary>
+    /// <summary>Nodes whose deletion the store has not confirmed yet; the server tries again in the background.</summary>
     public required long ObjectsFailedToDelete { get; init; }
 
     /// <summary>Compressed bytes of the NARs that were deleted.</summary>
     public required long BytesFreed { get; init; }
 
     /// <summary>
-    /// The bucket is versioned: what was deleted stays there as old versions, and takes its space, until the bucket's lifecycle removes
-    /// them. Absent where it is not, or not known.
+    /// The bucket is versioned: deleted objects stay as old versions, and take their space, until the bucket's lifecycle removes them.
+    /// Absent when it is not versioned, or when that is unknown.
     /// </summary>
     public bool? KeepsOldVersions { get; init; }
 
-    /// <summary>Why the run failed; of one that is done, what the store refuses to delete, and what to do.</summary>
+    /// <summary>Why the run failed; when it is done, what the store refuses to delete, and what to do.</summary>
     public string? Error { get; init; }
 }
 
@@ -93,7 +92,7 @@ public enum GcState
     Failed,
 }
 
-/// <summary>What the collector is doing, and when it will run.</summary>
+/// <summary>The state of the collector, and its next run.</summary>
 public sealed record GcStatus
 {
     /// <summary>The run under way; absent when there is none.</summary>
@@ -115,7 +114,7 @@ public sealed record GcHistory
     public required IReadOnlyList<GcRun> Runs { get; init; }
 }
 
-/// <summary>Why a path is there, or since when it is not wanted.</summary>
+/// <summary>Why a path is kept, or since when nothing keeps it.</summary>
 public sealed record WhyAnswer
 {
     public required StorePath Path { get; init; }
@@ -126,18 +125,18 @@ public sealed record WhyAnswer
     /// <summary>What keeps it alive; absent when nothing does.</summary>
     public WhyRoot? Root { get; init; }
 
-    /// <summary>From the root's path to this one, each referring to the next; empty when nothing keeps it alive.</summary>
+    /// <summary>From the root's path to this one, each refers to the next; empty when nothing keeps it alive.</summary>
     public IReadOnlyList<StorePath> Chain { get; set; } = [];
 
     public DateTimeOffset? CondemnedAt { get; init; }
 
-    /// <summary>From when on a run with the configured grace deletes it.</summary>
+    /// <summary>When a run with the configured grace may delete it.</summary>
     public DateTimeOffset? DeletedFrom { get; init; }
 }
 
 /// <param name="Kind"><c>pin</c>, <c>closure</c> (pushed within the retention), <c>push</c> (under way) or <c>publishing</c>.</param>
-/// <param name="Name">The pin's name and revision, the push's id.</param>
-/// <param name="Until">When its protection ends by itself: a closure's retention, a push's life.</param>
+/// <param name="Name">The pin's name and revision, or the push's id.</param>
+/// <param name="Until">When its protection ends by itself: with a closure's retention, or a push's expiry.</param>
 public sealed record WhyRoot(string Kind, string? Name, DateTimeOffset? Until);
 
 public sealed class GcStateConverter() : JsonStringEnumConverter<GcState>(JsonNamingPolicy.CamelCase);

@@ -1,24 +1,24 @@
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The contract of pins. A change is done once it answers; the bucket's <c>pins/&lt;name&gt;</c> is waited for as long as the patience
-/// goes, and follows by itself
-/// after that. The same <see cref="OperationId"/> again (for a day) answers the recorded outcome and changes nothing.
+/// The contract of pins. A change is done when it answers. The call waits for the bucket's <c>pins/&lt;name&gt;</c> as long as its patience
+/// allows; after that the bucket follows by itself. The same <see cref="OperationId"/> again, within a day, answers the recorded outcome
+/// and changes nothing.
 /// </summary>
 public interface IPins
 {
-    /// <summary>The same for somebody else: whose operation a change is, and on whose word a path may be pinned.</summary>
+    /// <summary>The same for another caller, whose operations the changes are, and on whose word paths may be pinned.</summary>
     IPins As(Caller caller);
 
     /// <summary>
-    /// Makes or moves a pin. A path that is not there with all that it needs: <see cref="ProblemKind.PathNotInCache"/>; one that another
-    /// group published and no server has read: <see cref="ProblemKind.Conflict"/>.
+    /// Makes or moves a pin. <see cref="ProblemKind.PathNotInCache"/>: the path, or something that it needs, is absent; <see
+    /// cref="ProblemKind.Conflict"/>: another group published it and no server has read it.
     /// </summary>
     Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience,
         CancellationToken cancellationToken);
 
     /// <summary>
-    /// Moves a pin back to the path of an earlier revision, as a new revision. The path has to be there still, kept or not.
+    /// Moves a pin back to the path of an earlier revision, as a new revision. The path must still be there, kept or not.
     /// </summary>
     Task<PinSet> RollbackAsync(CacheName cache, PinName name, RollbackPin request, PinCondition condition, OperationId operation,
         TimeSpan patience, CancellationToken cancellationToken);
@@ -27,7 +27,7 @@ public interface IPins
     Task<bool> DeleteAsync(CacheName cache, PinName name, PinCondition condition, OperationId operation, TimeSpan patience,
         CancellationToken cancellationToken);
 
-    /// <summary>Waits until the bucket says of a pin what was last done to it; false: it will, without further asking.</summary>
+    /// <summary>Waits until the bucket has a pin's last change; false: it will have it soon, without further calls.</summary>
     Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken);
 
     Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken);
@@ -36,23 +36,23 @@ public interface IPins
     Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken);
 }
 
-/// <param name="Made">There was no pin of that name.</param>
+/// <param name="Made">The pin is new.</param>
 public sealed record PinSet(Pin Pin, bool Made);
 
-/// <summary>What must be true of a pin for a change to be done; else <see cref="ProblemKind.PinChanged"/>.</summary>
+/// <summary>The condition on a pin for a change; when it fails: <see cref="ProblemKind.PinChanged"/>.</summary>
 public readonly record struct PinCondition
 {
     private PinCondition(long? expected) => Expected = expected;
 
     public static PinCondition None => default;
 
-    /// <summary>There is no such pin.</summary>
+    /// <summary>The pin must not exist.</summary>
     public static PinCondition Absent { get; } = new(0);
 
-    /// <summary>There is one.</summary>
+    /// <summary>The pin must exist.</summary>
     public static PinCondition Present { get; } = new(-1);
 
-    /// <summary>As the catalog's functions take it: null for none, 0 for absent, -1 for present, else the revision.</summary>
+    /// <summary>In the form of the catalog's functions: null for none, 0 for absent, -1 for present, else the revision.</summary>
     public long? Expected { get; }
 
     public static PinCondition Of(long? expected) => new(expected);

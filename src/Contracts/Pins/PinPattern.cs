@@ -6,12 +6,12 @@ using System.Text.Json.Serialization;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// Which pins a token may move: the name of a pin in which <c>*</c> stands for any characters, or none, and <c>?</c> for one.
+/// The pins that a token may move: a pin's name in which <c>*</c> stands for any characters, or none, and <c>?</c> for one.
 /// </summary>
 [JsonConverter(typeof(PinPatternConverter))]
 public readonly record struct PinPattern
 {
-    /// <summary>What a pattern may be, for who sent another.</summary>
+    /// <summary>What a pattern may be, for the error about another.</summary>
     public const string Rule = "1 to 255 characters of A-Z, a-z, 0-9, '.', '_', '-', '*' (any characters) and '?' (one) are wanted";
 
     private readonly string? _value;
@@ -36,7 +36,7 @@ public readonly record struct PinPattern
     public static PinPattern Parse(string text) => TryParse(text, out var pattern) ? pattern
         : throw new FormatException($"'{text}' is not a pattern of pins: {Rule}");
 
-    // A pattern has none of the characters that would mean something else there.
+    // No character of a pattern has a further meaning in that syntax.
     public bool Matches(PinName pin) => FileSystemName.MatchesSimpleExpression(ToString(), pin.ToString(), ignoreCase: false);
 
     public override string ToString() => _value ?? "";

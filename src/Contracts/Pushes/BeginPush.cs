@@ -5,26 +5,26 @@ namespace OrleansCache.Contracts;
 
 /// <summary>Opens a push: the whole closure of <see cref="Roots"/>, at most 100,000 paths.</summary>
 /// <remarks>
-/// Every reference of a path must be the hash of a path in <see cref="Paths"/>, else the answer is <c>closure-incomplete</c>.
+/// Each reference of a path must be the hash of a path in <see cref="Paths"/>, else the answer is <c>closure-incomplete</c>.
 /// </remarks>
 public sealed record BeginPush
 {
-    /// <summary>The top paths: what retention counts from. At least one; each is in <see cref="Paths"/>.</summary>
+    /// <summary>The top paths, whose retention the push renews. At least one; each is in <see cref="Paths"/>.</summary>
     public required IReadOnlyList<StorePathHash> Roots { get; init; }
 
     public required IReadOnlyList<PathDeclaration> Paths { get; init; }
 
-    /// <summary>Build logs that the client could send.</summary>
+    /// <summary>Build logs that the client can send.</summary>
     public IReadOnlyList<LogDeclaration> Logs { get; set; } = [];
 
-    /// <summary>Realisations of content-addressed derivations that the client could send.</summary>
+    /// <summary>Realisations of content-addressed derivations that the client can send.</summary>
     public IReadOnlyList<RealisationDeclaration> Realisations { get; set; } = [];
 
-    /// <summary>A pin on the one root, set by the commit: either both are done or neither.</summary>
+    /// <summary>A pin on the one root. The commit sets it: both are done or neither.</summary>
     public PushPin? Pin { get; init; }
 
     /// <summary>
-    /// Other publishers, such as <c>token:7</c>, who may commit this push. Nobody else but an admin can: a push is its publisher's.
+    /// Other publishers, such as <c>token:7</c>, who may commit this push. Beside them only its publisher and admins can.
     /// </summary>
     public IReadOnlyList<string>? Committers { get; init; }
 }
@@ -40,7 +40,7 @@ public sealed record PathDeclaration
     /// <summary>Bytes of the NAR, uncompressed: 1 to <see cref="NarInfo.MaxNarSize"/>.</summary>
     public required long NarSize { get; init; }
 
-    /// <summary>Direct references by their hashes; the path itself is named when it refers to itself.</summary>
+    /// <summary>Direct references by their hashes, with the path's own when it refers to itself.</summary>
     public IReadOnlyList<StorePathHash> References { get; set; } = [];
 
     public StorePath? Deriver { get; init; }
@@ -49,7 +49,7 @@ public sealed record PathDeclaration
     public ContentAddress? Ca { get; init; }
 
     /// <summary>
-    /// Signatures <c>keyname:base64</c> that the path already carries. Of foreign ones 16 are kept; what is malformed is left out.
+    /// Signatures <c>keyname:base64</c> that the path has already. Of foreign ones 16 are kept; malformed ones are left out.
     /// </summary>
     [JsonConverter(typeof(SignaturesConverter))]
     public IReadOnlyList<string> Signatures { get; set; } = [];

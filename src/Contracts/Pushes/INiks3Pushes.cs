@@ -3,35 +3,34 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The push contract for clients that open a push with hashes alone, and say the rest (names, derivers, signatures: what a narinfo says)
-/// only when all is uploaded. They know no
-/// waiting and no renewal, and open one push for each root, several of which share what they upload. The commit, and the end, are those of
+/// The push contract for clients that open a push with hashes alone, and send names, derivers and signatures (what a narinfo says) after
+/// all uploads. They neither wait nor renew, and open a push for each root, several of which share uploads. Commit and end are those of
 /// <see cref="IPushes"/>.
 /// </summary>
 public interface INiks3Pushes
 {
-    /// <summary>The same for somebody else: see <see cref="IPushes.As"/>.</summary>
+    /// <summary>The same for another caller: see <see cref="IPushes.As"/>.</summary>
     INiks3Pushes As(Caller caller);
 
-    /// <summary>Opens a push. Each call opens another: one that is asked for twice has a second one, and the first lapses.</summary>
+    /// <summary>Opens a push. Each call opens another: when a call is repeated, the first push lapses.</summary>
     Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Says what the narinfos of some paths say, and answers the signatures of each. A path that is none of the push's:
-    /// <see cref="ProblemKind.NotOfThisPush"/>; one that differs from what the push
-    /// was opened with: <see cref="ProblemKind.BadRequest"/>. Nothing is recorded then. Asking again says the same again.
+    /// Declares what the narinfos of some paths say, and answers the signatures of each. <see cref="ProblemKind.NotOfThisPush"/>: a path is
+    /// none of the push's; <see cref="ProblemKind.BadRequest"/>: a path differs from what the push was opened with. Then nothing is
+    /// recorded. The same call again gets the same answer.
     /// </summary>
     Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
         IReadOnlyList<Niks3Declaration> paths, CancellationToken cancellationToken);
 
-    /// <summary>URLs of further parts of an upload; one that has ended: <see cref="ProblemKind.PushEnded"/>.</summary>
+    /// <summary>URLs of further parts of an upload. <see cref="ProblemKind.PushEnded"/>: the upload has ended.</summary>
     Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
         CancellationToken cancellationToken);
 
     /// <summary>
-    /// Joins the parts of an upload (their MD5s in order), checks and records it. Done already, also by somebody else, counts as done; an
-    /// upload that has ended otherwise:
-    /// <see cref="ProblemKind.PushEnded"/>; parts that are not the NAR: <see cref="ProblemKind.BadRequest"/>.
+    /// Joins the parts of an upload (their MD5s in order), checks the upload and records it. An upload that any push has finished already
+    /// counts as done. <see cref="ProblemKind.PushEnded"/>: it has ended otherwise; <see cref="ProblemKind.BadRequest"/>: the parts are not
+    /// the NAR.
     /// </summary>
     Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancellationToken);
 
@@ -39,14 +38,14 @@ public interface INiks3Pushes
     Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
         CancellationToken cancellationToken);
 
-    /// <summary>Keeps a log (zstd) or realisation (JSON) that the push has named. False: as above, or it has not named it.</summary>
+    /// <summary>Keeps a log (zstd) or realisation (JSON) that the push has named. False: as above, or the push has not named it.</summary>
     Task<bool> KeepObjectAsync(CacheName cache, PushId push, string secret, ObjectKey key, byte[] content,
         CancellationToken cancellationToken);
 
-    /// <summary>Is the secret an open push's, or was it so within the last minute?</summary>
+    /// <summary>Does the secret belong to a push that is open, or was so within the last minute?</summary>
     Task<bool> IsOpenAsync(CacheName cache, PushId push, string secret, CancellationToken cancellationToken);
 
-    /// <summary>Ends pushes that showed no sign of life for so long; never one that has not lapsed. Answers how many.</summary>
+    /// <summary>Ends lapsed pushes without a sign of life for so long. Answers how many.</summary>
     Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancellationToken);
 }
 
@@ -61,31 +60,31 @@ public sealed record Niks3Push
     /// <summary>Logs and realisations that the client could send.</summary>
     public IReadOnlyList<Niks3Object> Objects { get; init; } = [];
 
-    /// <summary>Look into the store for what the catalog says is there.</summary>
+    /// <summary>Check in the store what the catalog says is there.</summary>
     public bool Verify { get; init; }
 }
 
-/// <param name="References">The path itself when it refers to itself.</param>
+/// <param name="References">With the path itself when it refers to itself.</param>
 public sealed record Niks3Path(StorePathHash Path, Sha256Hash NarHash, long NarSize, IReadOnlyList<StorePathHash> References);
 
-/// <param name="Key">Of a log or a realisation.</param>
+/// <param name="Key">The key of a log or realisation.</param>
 /// <param name="IsLog">Else a realisation.</param>
-/// <param name="Path">The path it belongs to; of a log the one that keeps it unless another of the push turns out to be made by its
-/// derivation.</param>
+/// <param name="Path">The path that it belongs to. For a log, the path that keeps it, until another path of the push proves to be made by
+/// its derivation.</param>
 public sealed record Niks3Object(ObjectKey Key, bool IsLog, StorePathHash Path);
 
-/// <summary>What the client has to send. All that is not named here is there, and held until the push ends or lapses.</summary>
-/// <param name="Secret">For the URLs that what is no NAR is sent to: who knows it may send it.</param>
-/// <param name="Missing">Paths to be declared.</param>
-/// <param name="Uploads">NARs to be uploaded.</param>
-/// <param name="MissingObjects">Logs and realisations.</param>
+/// <summary>What the client has to send. Everything else of the request is there, and held until the push ends or lapses.</summary>
+/// <param name="Secret">For the URLs of all but NARs: whoever knows it may send them.</param>
+/// <param name="Missing">Paths to declare.</param>
+/// <param name="Uploads">NARs to upload.</param>
+/// <param name="MissingObjects">Logs and realisations to send.</param>
 public sealed record Niks3Opened(
     PushId Id, string Secret, IReadOnlySet<StorePathHash> Missing, IReadOnlyList<Niks3Upload> Uploads,
         IReadOnlySet<ObjectKey> MissingObjects);
 
-/// <param name="Id">Opaque; names the upload whoever is asked.</param>
-/// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; of a NAR of more than 9,000 such, the least
-/// multiple of 16 MiB that makes 9,000 enough.</param>
+/// <param name="Id">Opaque; it names the upload to every server.</param>
+/// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; for a NAR of more than 9,000 such parts, the
+/// least multiple of 16 MiB with which 9,000 suffice.</param>
 public sealed record Niks3Upload(Sha256Hash NarHash, string Id, IReadOnlyList<Uri> Parts);
 
 /// <param name="Path">Its references as hashes.</param>

@@ -8,8 +8,8 @@ namespace OrleansCache.Contracts;
 public interface IPushes
 {
     /// <summary>
-    /// The same for somebody else. A push of another publisher is as if it were not there, but for who begin said may commit it, and for an
-    /// admin.
+    /// The same for another caller. To it, the pushes of other publishers do not exist, except those that it was named a committer of; an
+    /// admin sees all.
     /// </summary>
     IPushes As(Caller caller);
 
@@ -26,9 +26,8 @@ public interface IPushes
     Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than
-    /// <paramref name="patience"/>; asking again joins it.
-    /// Paths that are neither live nor uploaded: <see cref="ProblemKind.MissingPaths"/>.
+    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than <paramref
+    /// name="patience"/>; another call joins it. <see cref="ProblemKind.MissingPaths"/>: some paths are neither live nor uploaded.
     /// </summary>
     Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancellationToken);
 

@@ -3,19 +3,18 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// What pushes of other processes are doing, told faster than the catalog can be asked. It is advice: whoever acts on it asks the catalog
-/// what is true, and without it
-/// asks more often. Nothing here waits or throws.
+/// News of other processes' pushes, faster than asking the catalog. It is advice: whoever acts on it asks the catalog for the truth, and
+/// asks more often without it. No call here waits or throws.
 /// </summary>
 public interface IUploadNews
 {
     /// <summary>
-    /// A push uploads or waits, so it is open for a while; others may come to wait for it until it ends or lapses. One that finds all it
-    /// names is not told of.
+    /// A push uploads or waits, so other pushes may wait for it until it ends or lapses. A push that finds everything there is not
+    /// announced.
     /// </summary>
     void Opened(CacheName cache, PushId push, DateTimeOffset expires);
 
-    /// <summary>Its client showed a sign of life.</summary>
+    /// <summary>The push's client showed a sign of life.</summary>
     void Alive(CacheName cache, PushId push);
 
     /// <summary>Uploads of these NARs were recorded.</summary>
@@ -24,8 +23,8 @@ public interface IUploadNews
     void Ended(CacheName cache, PushId push);
 
     /// <summary>
-    /// Follows a push that somebody waits for: which NARs have arrived, or null when it has ended, or anything may have happened.
+    /// Follows a push that somebody waits for: yields the NARs that have arrived, or null when it has ended or news may have been lost.
     /// </summary>
-    /// <exception cref="Exception">There is no news to be had just now.</exception>
+    /// <exception cref="Exception">No news is available at the moment.</exception>
     IAsyncEnumerable<IReadOnlyList<Sha256Hash>?> FollowAsync(CacheName cache, PushId push, CancellationToken cancellationToken);
 }

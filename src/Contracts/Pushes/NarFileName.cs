@@ -3,7 +3,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// What stock Nix calls a NAR: 52 nix32 characters, which are the SHA-256 of the file, and <c>.nar</c> with the ending of its compression.
+/// Stock Nix's name of a NAR: the SHA-256 of the file as 52 nix32 characters, and <c>.nar</c> with the ending of its compression.
 /// </summary>
 public readonly record struct NarFileName
 {
@@ -14,10 +14,10 @@ public readonly record struct NarFileName
 
     public string Text { get; }
 
-    /// <summary>Of the file, as it is compressed.</summary>
+    /// <summary>The hash of the compressed file.</summary>
     public Sha256Hash FileHash { get; }
 
-    /// <summary>As a narinfo names it: <c>xz</c> for <c>.nar.xz</c>.</summary>
+    /// <summary>In the form of a narinfo: <c>xz</c> for <c>.nar.xz</c>.</summary>
     public string Compression { get; }
 
     /// <summary>What comes after the hash: <c>.nar.xz</c>.</summary>

@@ -5,8 +5,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// The answer to <see cref="BeginPush"/>: what the client has to do. Paths that are not in <see cref="Missing"/> are present and held until
-/// the push ends or expires.
+/// The answer to <see cref="BeginPush"/>: what the client has to do. All paths outside <see cref="Missing"/> are present, and held until
+/// the push ends or lapses.
 /// </summary>
 public sealed record PushOpened
 {
@@ -25,18 +25,18 @@ public sealed record PushOpened
     /// <summary>Upload grants that <see cref="PathStatus.Upload"/> names. Two paths with one NAR share a grant.</summary>
     public IReadOnlyList<UploadGrant> Uploads { get; set; } = [];
 
-    /// <summary>Grants with a URL for one PUT may be used many at once: <c>POST …/uploads</c>. False: each needs its own request.</summary>
+    /// <summary>Many grants with a URL for one PUT may share a request: <c>POST …/uploads</c>. False: each needs its own.</summary>
     public bool TakesBatches { get; set; }
 
     /// <summary>
     /// Paths that are live with another NAR, references or content address than declared, on the word of a publisher whose rank is not
-    /// lower; the cache keeps the live ones.
+    /// lower. The cache keeps the live ones.
     /// </summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
 
     /// <summary>
-    /// Paths that are live as declared, published by another trust group, and whose bytes no server has read: held, but nobody vouches for
-    /// them.
+    /// Paths that are live as declared, published by another trust group, whose bytes no server has read: they are held, but nobody vouches
+    /// for them.
     /// </summary>
     public IReadOnlyList<StorePathHash> Unverified { get; set; } = [];
 
@@ -58,7 +58,7 @@ public enum PathState
     /// <summary>This push uploads the NAR by the grant named in <see cref="PathStatus.Upload"/>.</summary>
     Upload,
 
-    /// <summary>Another push is uploading or publishing it: do your own uploads first, then ask <c>wait</c>.</summary>
+    /// <summary>Another push uploads or publishes it: do your own uploads first, then ask <c>wait</c>.</summary>
     Wait,
 }
 
@@ -73,8 +73,7 @@ public sealed record PathStatus
 }
 
 /// <summary>
-/// Asks what has become of some paths of a push; the answer comes when one of them is no longer <see cref="PathState.Wait"/>, or after the
-/// timeout.
+/// Asks about some paths of a push. The answer comes when one of them is no longer <see cref="PathState.Wait"/>, or after the timeout.
 /// </summary>
 public sealed record WaitRequest
 {
@@ -86,7 +85,7 @@ public sealed record WaitRequest
 
 public sealed record WaitAnswer
 {
-    /// <summary>Each path that was asked for, in the same order.</summary>
+    /// <summary>The requested paths, in the same order.</summary>
     public required IReadOnlyList<PathStatus> Paths { get; init; }
 
     public IReadOnlyList<UploadGrant> Uploads { get; set; } = [];
@@ -106,14 +105,14 @@ public sealed record CommitAnswer
     /// <summary><see cref="PushState.Committed"/> (200), or <see cref="PushState.Committing"/> (202): ask again.</summary>
     public required PushState State { get; init; }
 
-    /// <summary>Of one that is not committed yet: what it waits for, and what to do where the store refuses something.</summary>
+    /// <summary>Before the commit is done: what it waits for, and what to do where the store refuses something.</summary>
     public string? WaitsFor { get; init; }
 
     /// <summary>Paths that this push made live.</summary>
     public required int Published { get; init; }
 
     /// <summary>
-    /// Paths that this push declared and that others have published since it began, with other contents or on their own word; the cache
+    /// Paths that this push declared and that others have published since it began, with other contents or on their own word. The cache
     /// keeps theirs.
     /// </summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
@@ -125,7 +124,7 @@ public sealed record RenewAnswer
 
     public required int RenewAfterSeconds { get; init; }
 
-    /// <summary>Paths that were promised and no longer are; empty unless the push had lapsed. Begin again when it is not.</summary>
+    /// <summary>Paths that were promised and no longer are. Only a lapse loses any; when there are some, begin again.</summary>
     public IReadOnlyList<StorePathHash> Lost { get; set; } = [];
 }
 

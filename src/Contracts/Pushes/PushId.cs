@@ -5,15 +5,14 @@ using System.Security.Cryptography;
 namespace OrleansCache.Contracts;
 
 /// <summary>
-/// Identifies a push within its cache: 128 random bits, as 32 hexadecimal digits. A push from before there were such ids has its number, in
-/// decimal.
+/// Identifies a push within its cache: 128 random bits as 32 hexadecimal digits. A push from before such ids has its number, in decimal.
 /// </summary>
 public readonly record struct PushId(Guid Value)
 {
     private const int Digits = 32;
     private const int NumberDigits = 19;
 
-    /// <summary>Of a push that is being opened.</summary>
+    /// <summary>The id for a push that is being opened.</summary>
     public static PushId New() => new(new Guid(RandomNumberGenerator.GetBytes(Digits / 2)));
 
     public static bool TryParse(string? text, out PushId id)

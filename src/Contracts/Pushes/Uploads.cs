@@ -7,22 +7,21 @@ public sealed record UploadGrant
 {
     public required string Id { get; init; }
 
-    /// <summary>For one PUT: the URL. Absent for a multipart upload.</summary>
+    /// <summary>The URL of a single PUT. Absent for a multipart upload.</summary>
     public Uri? Url { get; init; }
 
-    /// <summary>Headers that the URL was signed with; each must be sent as it is.</summary>
+    /// <summary>Headers that the URL was signed with; send each unchanged.</summary>
     public IReadOnlyDictionary<string, string> Headers { get; set; } = new Dictionary<string, string>();
 
     /// <summary>For a multipart upload: the size in bytes of every part but the last.</summary>
     public long? PartSize { get; init; }
 
-    /// <summary>The report must carry MD5s: the store names by them what it holds.</summary>
+    /// <summary>The report must carry MD5s, as the store identifies its content by them.</summary>
     public bool Md5 { get; set; }
 
     /// <summary>
-    /// The server reads what arrives and takes the SHA-256 of file and NAR, so the client need not: the report may leave
-    /// <see cref="UploadedNar.FileHash"/> out, and a NAR
-    /// that is not the declared one is answered <c>hash-mismatch</c>.
+    /// The server reads the upload and computes the SHA-256 of file and NAR, so the client need not: the report may omit <see
+    /// cref="UploadedNar.FileHash"/>, and another NAR than declared is answered <c>hash-mismatch</c>.
     /// </summary>
     public bool ServerHashes { get; set; }
 
@@ -33,7 +32,7 @@ public sealed record UploadGrant
     public required DateTimeOffset Expires { get; init; }
 }
 
-/// <summary>The answer to many small NARs in one request.</summary>
+/// <summary>The answer to a request with many small NARs.</summary>
 public sealed record BatchAnswer
 {
     /// <summary>
@@ -43,22 +42,24 @@ public sealed record BatchAnswer
     public required IReadOnlyList<int> Statuses { get; init; }
 }
 
-/// <summary>Limits of a request with many NARs: their lines, and their bytes.</summary>
+/// <summary>Limits of a request with many NARs, for their lines and bytes.</summary>
 public static class BatchLimits
 {
     public const int Objects = 1_000;
 
-    /// <summary>Of one NAR, in bytes as it is sent.</summary>
+    /// <summary>The most bytes of one NAR, as sent.</summary>
     public const int ObjectBytes = 1 << 20;
 
-    /// <summary>Of all NARs together. However slowly they come, they have come long before a key of theirs is granted again.</summary>
+    /// <summary>
+    /// The most bytes of all NARs. Even at the slowest rate they arrive long before one of their keys can be granted again.
+    /// </summary>
     public const int Bytes = 16 << 20;
 
-    /// <summary>Of one line, in bytes.</summary>
+    /// <summary>The most bytes of one line.</summary>
     public const int LineBytes = 2_048;
 }
 
-/// <summary>Fresh URLs for one grant: of the single PUT, or of <see cref="Count"/> parts from <see cref="FirstPart"/>.</summary>
+/// <summary>Asks for fresh URLs of one grant: of the single PUT, or of <see cref="Count"/> parts from <see cref="FirstPart"/>.</summary>
 public sealed record UrlsRequest
 {
     public int FirstPart { get; set; } = 1;
@@ -75,7 +76,7 @@ public sealed record UrlsAnswer
     public required UploadGrant Grant { get; init; }
 }
 
-/// <summary>What has been uploaded since the last report. Send one at most every second, with all that is finished.</summary>
+/// <summary>The uploads since the last report. Send one at most each second, with all that is finished.</summary>
 public sealed record UploadReport
 {
     public IReadOnlyList<UploadedNar> Uploads { get; set; } = [];
@@ -126,7 +127,7 @@ public sealed record RealisationContent
 {
     public required RealisationId Id { get; init; }
 
-    /// <summary>The output path of this push that it belongs to.</summary>
+    /// <summary>The output path of this push that the realisation belongs to.</summary>
     public required StorePathHash Path { get; init; }
 
     public required string Content { get; init; }
