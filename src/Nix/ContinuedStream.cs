@@ -1,6 +1,6 @@
 namespace OrleansCache.Nix;
 
-/// <summary>Bytes that have been read already, and then the rest of their stream, which stays open.</summary>
+/// <summary>Reads bytes that were taken from a stream already, then the rest of the stream, which stays open.</summary>
 public sealed class ContinuedStream(ReadOnlyMemory<byte> first, Stream rest) : ReadOnlyStream
 {
     private ReadOnlyMemory<byte> _first = first;

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace OrleansCache.Nix;
 
 /// <summary>Counts and hashes (SHA-256) what is written, and passes it on; without an inner stream it only counts and hashes.</summary>
-/// <param name="inner">Not closed with this one.</param>
+/// <param name="inner">Stays open when this one is closed.</param>
 public sealed class HashingStream(Stream? inner = null) : WriteOnlyStream
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

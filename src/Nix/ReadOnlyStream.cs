@@ -1,6 +1,6 @@
 namespace OrleansCache.Nix;
 
-/// <summary>The parts of <see cref="Stream"/> that a one-way reader does not have.</summary>
+/// <summary>Implements the members of <see cref="Stream"/> that a one-way reader does not support.</summary>
 public abstract class ReadOnlyStream : Stream
 {
     public sealed override bool CanRead => true;

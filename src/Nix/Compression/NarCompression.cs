@@ -1,6 +1,6 @@
 namespace OrleansCache.Nix;
 
-/// <summary>How a NAR file is compressed: the name that a narinfo gives it, and how file names end.</summary>
+/// <summary>The compression of a NAR file: its name in a narinfo, and the ending of the file's name.</summary>
 public static class NarCompression
 {
     private const string Nar = ".nar";
@@ -9,7 +9,7 @@ public static class NarCompression
         ("lzip", ".lzip"), ("lz4", ".lz4"), ("br", ".br")];
 
     /// <summary>
-    /// The <c>Compression</c> of a file that is called so (<c>….nar</c> and one of Nix's endings); null when it is not a NAR's name.
+    /// The <c>Compression</c> of a file by its name (<c>….nar</c> and one of Nix's endings); null when no NAR has such a name.
     /// </summary>
     public static string? OfFile(ReadOnlySpan<char> file)
     {
@@ -23,8 +23,8 @@ public static class NarCompression
     }
 
     /// <summary>Reads the NAR out of a compressed file.</summary>
-    /// <param name="compression">As in a narinfo.</param>
-    /// <param name="file">Read to its end; stays open, unless it is not compressed: then it is what is returned.</param>
+    /// <param name="compression">The name that a narinfo has.</param>
+    /// <param name="file">Read to its end; stays open. An uncompressed file is returned itself.</param>
     /// <returns>Null when this program cannot decompress it: <c>lzip</c>, <c>lz4</c>, <c>br</c> and what Nix does not know.</returns>
     public static Stream? Decompress(string compression, Stream file) => compression switch
     {

@@ -3,8 +3,7 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Reads what a C library decompresses piece by piece. An end in the middle of the data is an <see cref="InvalidDataException"/>, not an
-/// end.
+/// Reads what a C library decompresses piece by piece. Data that ends in the middle is an <see cref="InvalidDataException"/>, not an end.
 /// </summary>
 public abstract class NativeDecompressStream(Stream inner) : ReadOnlyStream
 {
@@ -28,11 +27,11 @@ public abstract class NativeDecompressStream(Stream inner) : ReadOnlyStream
         return written;
     }
 
-    /// <summary>One call of the library. It takes what it can of <paramref name="input"/> and gives what it can.</summary>
+    /// <summary>One call of the library. It takes some of <paramref name="input"/> and gives some output, as much as it can.</summary>
     /// <param name="input">May be empty.</param>
     /// <param name="output">Not empty.</param>
-    /// <param name="isLast">There is no input after this.</param>
-    /// <returns>How much was taken and given, and whether this was all there is.</returns>
+    /// <param name="isLast">No input follows this.</param>
+    /// <returns>How much was taken and given, and whether the data has ended.</returns>
     /// <exception cref="InvalidDataException">The data is of another format, damaged or cut short.</exception>
     protected abstract (int Taken, int Given, bool Ended) Decode(ReadOnlySpan<byte> input, Span<byte> output, bool isLast);
 
@@ -47,7 +46,7 @@ public abstract class NativeDecompressStream(Stream inner) : ReadOnlyStream
         base.Dispose(disposing);
     }
 
-    // True when there is something to return, be it the end; false when more input is needed.
+    // True when there is something to return, which may be the end; false when more input is needed.
     private bool TryStep(Span<byte> output, out int written)
     {
         ObjectDisposedException.ThrowIf(_buffer is null, this);

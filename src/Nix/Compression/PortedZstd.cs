@@ -3,7 +3,7 @@ using ZstdSharp.Unsafe;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// ZstdSharp, zstd's port to C#, for where libzstd cannot be loaded: it writes and reads the same, for more processor time.
+/// ZstdSharp, zstd's port to C#, for machines without a loadable libzstd. It reads and writes the same data with more processor time.
 /// </summary>
 internal sealed unsafe class PortedZstd : ZstdLibrary
 {

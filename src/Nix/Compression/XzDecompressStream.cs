@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Decompresses xz with liblzma; several streams one after the other are one file. What needs more memory than is allowed is refused: <c>xz
-/// -9</c> needs 65 MiB, <c>xz -6</c>, which is the default, 9.
+/// Decompresses xz with liblzma; several streams one after the other are one file. Data that needs more memory than allowed is refused:
+/// <c>xz -9</c> needs 65 MiB; the default, <c>xz -6</c>, needs 9.
 /// </summary>
 public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
 {
@@ -18,7 +18,7 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
     private LzmaStream* _lzma;
 
     /// <param name="inner">Stays open.</param>
-    /// <param name="maxMemory">Bytes that decompressing may take.</param>
+    /// <param name="maxMemory">The most bytes for decompressing.</param>
     public XzDecompressStream(Stream inner, int maxMemory = MaxMemory) : base(inner)
     {
         _maxMemory = maxMemory;
@@ -41,7 +41,7 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
             {
                 Ok => (taken, given, false),
                 StreamEnd => (taken, given, true),
-                // With room in the output and an end of the input, it wants bytes that do not come.
+                // With room in the output and no more input, liblzma waits for bytes that do not come.
                 BufferError when !isLast => (taken, given, false),
                 BufferError => throw new InvalidDataException("the xz data ends too early"),
                 MemoryLimit =>
@@ -65,7 +65,7 @@ public sealed unsafe partial class XzDecompressStream : NativeDecompressStream
         base.Dispose(disposing);
     }
 
-    // lzma_stream of lzma/base.h; the library's own part is what comes after AvailableOut.
+    // lzma_stream of lzma/base.h; the fields after AvailableOut are the library's own.
     [StructLayout(LayoutKind.Sequential)]
     private struct LzmaStream
     {

@@ -3,16 +3,16 @@ namespace OrleansCache.Nix;
 /// <summary>What the first block of an xz file says (the .xz file format, 2.1.1 and 3.1).</summary>
 public static class XzHeader
 {
-    /// <summary>More than any header that liblzma writes.</summary>
+    /// <summary>Longer than any header that liblzma writes.</summary>
     public const int MaxLength = 64;
 
     private const int StreamHeaderLength = 12;
     private const ulong Lzma2 = 0x21;
 
     /// <summary>
-    /// The dictionary of the first block, in bytes: the most of the memory that decompressing it takes. Null when that cannot be told.
+    /// The dictionary of the first block, in bytes, which is most of the memory for decompressing. Null when it cannot be determined.
     /// </summary>
-    /// <param name="start"><see cref="MaxLength"/> bytes, or all there are.</param>
+    /// <param name="start"><see cref="MaxLength"/> bytes, or all bytes of a shorter file.</param>
     public static ulong? DictionaryOf(ReadOnlySpan<byte> start)
     {
         if (!start.StartsWith((ReadOnlySpan<byte>)[0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0])
@@ -20,7 +20,7 @@ public static class XzHeader
             return null;
         var flags = start[StreamHeaderLength + 1];
         var rest = start[(StreamHeaderLength + 2)..];
-        // The sizes of the block, compressed and not, may be there.
+        // The compressed and uncompressed sizes of the block are optional.
         foreach (var bit in (ReadOnlySpan<int>)[0x40, 0x80])
         {
             if ((flags & bit) != 0 && ReadNumber(ref rest) is null)

@@ -5,22 +5,22 @@ namespace OrleansCache.Nix;
 /// <summary>zstd of whole buffers. Contexts come from a pool: making one costs more than compressing a small NAR.</summary>
 public static class Zstd
 {
-    /// <summary>The level of this product when nothing else is said: zstd's own default.</summary>
+    /// <summary>This product's level unless another is given: zstd's own default.</summary>
     public const int DefaultLevel = 3;
 
-    /// <summary>Windows of NARs have at most <c>1 &lt;&lt; NarWindowLog</c> bytes, 128 MiB: those of level 22.</summary>
+    /// <summary>NARs have windows of at most <c>1 &lt;&lt; NarWindowLog</c> bytes, 128 MiB, as level 22 uses.</summary>
     public const int NarWindowLog = 27;
 
-    /// <summary>Windows of all else that a client sends (bodies, listings, logs) have at most 8 MiB: those of level 19.</summary>
+    /// <summary>All else that a client sends (bodies, listings, logs) has windows of at most 8 MiB, as level 19 uses.</summary>
     public const int BodyWindowLog = 23;
 
-    /// <summary>Name and version of what compresses here, and what to do about it where it is not libzstd.</summary>
+    /// <summary>Name and version of the library in use; when it is not libzstd, also what to do about that.</summary>
     public static string Library => IsNative
         ? ZstdLibrary.Current.Name
         : $"{ZstdLibrary.Current.Name}, as libzstd.so.1 cannot be loaded: compressing takes 1.65 times its processor time, decompressing " +
             "2.5 times. Install it (Debian: libzstd1)";
 
-    /// <summary>Is it libzstd?</summary>
+    /// <summary>True when it is libzstd.</summary>
     public static bool IsNative => ZstdLibrary.Current is NativeZstd;
 
     /// <summary>The largest size that <paramref name="byteCount"/> bytes can compress to.</summary>
@@ -41,14 +41,12 @@ public static class Zstd
         }
     }
 
-    /// <summary>
-    /// Decompresses all frames. What a frame claims about its size is not believed: memory grows with what really comes out.
-    /// </summary>
+    /// <summary>Decompresses all frames. Memory grows with the real output: the size that a frame claims is ignored.</summary>
     /// <param name="data">One or more whole frames.</param>
-    /// <param name="maxSize">Bytes; more is refused before it is produced.</param>
+    /// <param name="maxSize">The most bytes; more is refused before it is produced.</param>
     /// <param name="maxWindowLog">See <see cref="BodyWindowLog"/>.</param>
-    /// <exception cref="InvalidDataException">Not zstd, damaged, cut short, larger than <paramref name="maxSize"/>, or of a larger
-    /// window.</exception>
+    /// <exception cref="InvalidDataException">The data is not zstd, damaged, cut short, larger than <paramref name="maxSize"/>, or has a
+    /// larger window.</exception>
     public static byte[] Decompress(ReadOnlySpan<byte> data, int maxSize, int maxWindowLog = NarWindowLog)
     {
         using var decompressor = ZstdDecompressor.Rent(maxWindowLog);

@@ -3,9 +3,8 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Compresses what is written into one frame. The frame ends in <see cref="Complete"/> or <see cref="CompleteAsync"/>, or when the stream
-/// is
-/// disposed; who disposes after an error leaves a whole frame of part of the data, so check for errors first.
+/// Compresses what is written into one frame. <see cref="Complete"/>, <see cref="CompleteAsync"/> or disposing ends the frame. Disposing
+/// after an error leaves a whole frame of part of the data, so check for errors first.
 /// </summary>
 public sealed class ZstdCompressStream : WriteOnlyStream
 {
@@ -21,8 +20,8 @@ public sealed class ZstdCompressStream : WriteOnlyStream
     /// <param name="level">zstd's level.</param>
     /// <param name="workers">See <see cref="ZstdCompressor.Rent"/>.</param>
     /// <param name="leaveOpen">Whether <paramref name="inner"/> outlives this stream.</param>
-    /// <param name="pledgedSize">Bytes that will be written, when known: the frame's header then says so, and another number is an
-    /// error.</param>
+    /// <param name="pledgedSize">The number of bytes that will be written, when known: the frame's header then says so, and another number
+    /// is an error.</param>
     public ZstdCompressStream(Stream inner, int level = Zstd.DefaultLevel, int workers = 0, bool leaveOpen = false,
         long? pledgedSize = null)
     {
@@ -57,7 +56,7 @@ public sealed class ZstdCompressStream : WriteOnlyStream
         }
     }
 
-    /// <summary>Everything written so far reaches the inner stream. Costs compression; a copy need not do it.</summary>
+    /// <summary>Passes everything written so far to the inner stream. It costs compression, and a copy does not need it.</summary>
     public override void Flush()
     {
         if (!_completed)

@@ -6,7 +6,7 @@ public enum ZstdEnd
     /// <summary>More input follows.</summary>
     Continue = 0,
 
-    /// <summary>All input so far is to come out.</summary>
+    /// <summary>Output all input so far.</summary>
     Flush = 1,
 
     /// <summary>The frame ends after this input.</summary>
@@ -14,8 +14,8 @@ public enum ZstdEnd
 }
 
 /// <summary>
-/// A rented compression context, set to one level and worker count, at the start of a frame. Dispose gives it back.
-/// Not for two threads at once.
+/// A rented compression context at the start of a frame, set to one level and worker count. Disposing gives it back. Not for two threads at
+/// once.
 /// </summary>
 public sealed class ZstdCompressor : IDisposable
 {
@@ -39,9 +39,9 @@ public sealed class ZstdCompressor : IDisposable
     /// 0: compress on the calling thread. Else that many threads of libzstd's own compress while the caller goes on; worth it from some MB
     /// on, already with one, which spares zstd what makes small steps slow. Such contexts are freed rather than pooled.
     /// </param>
-    /// <param name="jobSize">Bytes that a worker takes at once, of which it holds some six times as many; 0: four windows, 8 MiB at level
+    /// <param name="jobSize">Bytes that a worker takes at once; it holds some six times as many. 0: four windows, which is 8 MiB at level
     /// 3.</param>
-    /// <param name="checksum">A few bytes in the frame by which its reader notices damage; no use where a better hash is compared
+    /// <param name="checksum">Adds a few bytes to the frame that show damage to its reader; of no use where a better hash is compared
     /// anyway.</param>
     public static ZstdCompressor Rent(int level = Zstd.DefaultLevel, int workers = 0, int jobSize = 0, bool checksum = true)
     {
@@ -53,7 +53,7 @@ public sealed class ZstdCompressor : IDisposable
         return compressor;
     }
 
-    /// <summary>Says how long the frame's content will be, so that its header can tell readers. Before the first input only.</summary>
+    /// <summary>Sets the length of the frame's content, which its header then tells readers. Before the first input only.</summary>
     public void SetPledgedSize(long size) => _zstd.Check(_zstd.SetPledgedSize(Context, (ulong)size));
 
     /// <summary>Compresses <paramref name="data"/> into one frame.</summary>

@@ -3,9 +3,8 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, not an
-/// end;
-/// so is anything that is not zstd. An empty input is an error too: even nothing compresses to a frame.
+/// Reads the decompressed bytes of one or more frames. An end in the middle of a frame is an <see cref="InvalidDataException"/>, and so is
+/// anything that is not zstd. An empty input is an error too, as even nothing compresses to a frame.
 /// </summary>
 /// <param name="maxWindowLog">A frame with a larger window is an <see cref="InvalidDataException"/> too: see
 /// <see cref="Zstd.BodyWindowLog"/>.</param>
@@ -71,7 +70,7 @@ public sealed class ZstdDecompressStream(Stream inner, bool leaveOpen = false, i
         written = 0;
         if (output.IsEmpty)
             return true;
-        // After a call that filled its output there may be more inside, without any input.
+        // A call that filled its output may have more inside, and needs no input for it.
         while (_start < _end || _full)
         {
             _decompressor.Decompress(_buffer.AsSpan(_start, _end - _start), output, out var consumed, out written);

@@ -1,12 +1,12 @@
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// A rented decompression context at the start of a frame. Dispose gives it back. Frames may follow each other.
-/// It uses at most the window that it was rented with, and about 200 kB beside it; what a frame says of its content takes no memory.
+/// A rented decompression context at the start of a frame. Disposing gives it back. Frames may follow each other. It takes at most the
+/// window that it was rented with and about 200 kB; the size that a frame claims takes no memory.
 /// </summary>
 public sealed class ZstdDecompressor : IDisposable
 {
-    // A window of level 3 is 2 MiB. A context that grew beyond is freed: pooled, it would keep that.
+    // A window of level 3 has 2 MiB. A context that grew beyond this is freed, as the pool would keep its memory.
     private const int PooledBytes = 4 << 20;
 
     private readonly ZstdLibrary _zstd;
@@ -23,10 +23,10 @@ public sealed class ZstdDecompressor : IDisposable
 
     ~ZstdDecompressor() => _ = _zstd.FreeDecompressor(_context);
 
-    /// <summary>True before the first frame and after each: here the data may end.</summary>
+    /// <summary>True before the first frame and after each: the data may end here.</summary>
     public bool IsAtFrameEnd { get; private set; } = true;
 
-    /// <summary>Its memory was given back, not pooled: for tests.</summary>
+    /// <summary>For tests: its memory was freed, not pooled.</summary>
     internal bool WasFreed { get; private set; }
 
     /// <param name="maxWindowLog">A frame whose window is larger than <c>1 &lt;&lt; maxWindowLog</c> bytes is refused: see
@@ -48,7 +48,7 @@ public sealed class ZstdDecompressor : IDisposable
         ObjectDisposedException.ThrowIf(!_rented, this);
         if (input.IsEmpty && IsAtFrameEnd)
         {
-            // libzstd would say that it wants the next frame's header, and the end would look like a middle.
+            // libzstd would ask for the next frame's header, and the end would look like the middle of a frame.
             (consumed, written) = (0, 0);
             return;
         }

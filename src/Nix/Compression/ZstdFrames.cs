@@ -17,17 +17,17 @@ public static class ZstdFrames
     private const string Cut = "it is cut short";
 
     /// <summary>
-    /// The window of the first frame in bytes: the memory that decompressing it takes. Null when <paramref name="start"/> is not the start
-    /// of one.
+    /// The window of the first frame in bytes, which is the memory for decompressing it. Null when <paramref name="start"/> does not start
+    /// a frame.
     /// </summary>
-    /// <param name="start"><see cref="MaxHeaderLength"/> bytes, or all there are.</param>
+    /// <param name="start"><see cref="MaxHeaderLength"/> bytes, or all bytes of shorter data.</param>
     public static ulong? WindowOf(ReadOnlySpan<byte> start) =>
         start.Length >= MagicLength && BinaryPrimitives.ReadUInt32LittleEndian(start) == Magic
             && TryReadHeader(start[MagicLength..], out var header) ? header.Window : null;
 
     /// <summary>
-    /// Why the data is not whole frames that anybody can decompress without a dictionary in a window of at most <c>1 &lt;&lt;
-    /// maxWindowLog</c> bytes; null when it is.
+    /// What keeps a reader without a dictionary from decompressing the data as whole frames in a window of at most <c>1 &lt;&lt;
+    /// maxWindowLog</c> bytes; null when nothing does.
     /// </summary>
     public static string? FindFault(ReadOnlySpan<byte> data, int maxWindowLog)
     {
@@ -112,7 +112,7 @@ public static class ZstdFrames
             Span<byte> size = stackalloc byte[8];
             size.Clear();
             data[(length - sizeLength)..length].CopyTo(size);
-            // Two bytes begin where one ends.
+            // The two-byte size starts where the one-byte size ends.
             window = BinaryPrimitives.ReadUInt64LittleEndian(size) + (sizeLength == 2 ? 256u : 0);
         }
         else

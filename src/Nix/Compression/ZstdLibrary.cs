@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// The functions of zstd's stable API: libzstd's own, or those of its port to C#. A context belongs to the library that made it.
+/// The functions of zstd's stable API, from libzstd or from its port to C#. A context belongs to the library that made it.
 /// </summary>
 internal abstract unsafe class ZstdLibrary
 {
@@ -18,13 +18,13 @@ internal abstract unsafe class ZstdLibrary
     public const int ResetSession = 1;
     public const int ResetSessionAndParameters = 3;
 
-    /// <summary>What new contexts are made by. Only tests set it.</summary>
+    /// <summary>The library of new contexts. Only tests set it.</summary>
     public static ZstdLibrary Current { get; set; } = Find();
 
     /// <summary>Name and version, for people.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Contexts at the start of a frame, which wait to be rented.</summary>
+    /// <summary>Rentable contexts, each at the start of a frame.</summary>
     public ContextPool<ZstdCompressor> Compressors { get; } = new();
 
     /// <inheritdoc cref="Compressors"/>
@@ -64,7 +64,7 @@ internal abstract unsafe class ZstdLibrary
     /// <summary>The name of an error code, null for any other result.</summary>
     protected abstract string? FindError(nuint result);
 
-    // By a call: where libzstd is linked into the program there is no file to look for.
+    // Tried by a call, as there is no file to look for where libzstd is linked into the program.
     private static ZstdLibrary Find()
     {
         try
@@ -88,7 +88,7 @@ internal abstract unsafe class ZstdLibrary
         public nuint Position;
     }
 
-    /// <summary>Keeps as many contexts as could ever work at once, no more.</summary>
+    /// <summary>Keeps as many contexts as can ever work at once.</summary>
     internal sealed class ContextPool<T>
         where T : class
     {

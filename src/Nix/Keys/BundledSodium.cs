@@ -20,12 +20,12 @@ internal static partial class BundledSodium
     private const string Library = "libsodium";
     private const uint CloseOnExec = 0x1, Executable = 0x10;
 
-    // NSec asks once for each function; two copies of the library would each have to be initialised.
+    // NSec asks once for each function, and two copies of the library would each need initialising.
     private static readonly Lazy<nint> Bundled = new(LoadResource);
 
     static BundledSodium()
     {
-        // Before NSec's first call, which is in its algorithm's constructor.
+        // Must precede NSec's first call, which its algorithm's constructor makes.
         NativeLibrary.SetDllImportResolver(
             typeof(SignatureAlgorithm).Assembly, static (name, _, _) => name == Library ? Bundled.Value : 0);
         Ed25519 = SignatureAlgorithm.Ed25519;
@@ -39,7 +39,7 @@ internal static partial class BundledSodium
         using var resource = Assembly.GetEntryAssembly()?.GetManifestResourceStream(Library);
         if (resource is null)
             return 0;
-        // Linux before 6.3 does not know the second flag, and allows what it asks for.
+        // Linux before 6.3 does not know the second flag, and allows execution without it.
         var file = MemoryFile(Library, CloseOnExec | Executable);
         if (file < 0)
             file = MemoryFile(Library, CloseOnExec);
@@ -48,7 +48,7 @@ internal static partial class BundledSodium
         using var handle = new SafeFileHandle(file, ownsHandle: true);
         using var copy = new FileStream(handle, FileAccess.Write, bufferSize: 0);
         resource.CopyTo(copy);
-        // The loader maps it; the descriptor can go then.
+        // The loader maps the file, so the descriptor can be closed afterwards.
         return NativeLibrary.TryLoad($"/proc/self/fd/{file}", out var library) ? library : 0;
     }
 

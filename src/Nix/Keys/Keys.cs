@@ -36,7 +36,7 @@ public sealed class SecretKey
     /// <summary>White space around the key, as at the end of a key file, is ignored.</summary>
     /// <param name="text">The text of a key file.</param>
     /// <param name="key">The key.</param>
-    /// <param name="error">What is wrong with it; it does not repeat the text.</param>
+    /// <param name="error">What is wrong with the key, without repeating the text.</param>
     public static bool TryParse(string? text, [NotNullWhen(true)] out SecretKey? key, [NotNullWhen(false)] out string? error)
     {
         (key, error) = (null, null);
@@ -46,7 +46,7 @@ public sealed class SecretKey
             return false;
         }
 
-        // The second half is the public key of the first, the seed.
+        // The first half is the seed, and the second half must be the public key of that seed.
         var pair = Key.Import(BundledSodium.Ed25519, bytes.AsSpan(..BundledSodium.SeedBytes), KeyBlobFormat.RawPrivateKey, Exportable);
         if (pair.PublicKey.Export(KeyBlobFormat.RawPublicKey).AsSpan().SequenceEqual(bytes.AsSpan(BundledSodium.SeedBytes..)))
             key = new SecretKey(name, pair);
@@ -132,7 +132,7 @@ internal static class KeyText
         if (colon <= 0 || !IsValidName(text![..colon]))
             return false;
         var decoded = new byte[byteCount];
-        // One longer than the text of a right key would not fit, and TryFromBase64Chars then says so.
+        // A longer text does not fit, and TryFromBase64Chars then returns false.
         if (!Convert.TryFromBase64String(text[(colon + 1)..], decoded, out var written) || written != byteCount)
             return false;
         (name, bytes) = (text[..colon], decoded);

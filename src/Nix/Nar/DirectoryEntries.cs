@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace OrleansCache.Nix;
 
-/// <summary>The names in one directory, sorted as a NAR has them. Made to be used again: its arrays stay.</summary>
+/// <summary>The names in one directory, in a NAR's order. Reusable: it keeps its arrays.</summary>
 internal sealed class DirectoryEntries
 {
     private const int RecordHead = 19; // d_ino 8, d_off 8, d_reclen 2, d_type 1
@@ -21,7 +21,7 @@ internal sealed class DirectoryEntries
     /// <summary>Without NUL and without a case-hack suffix.</summary>
     public ReadOnlySpan<byte> NarName(int index) => NarNameOf(_entries[index]);
 
-    /// <summary>What the directory says, which may be <see cref="Libc.FileType.Unknown"/>.</summary>
+    /// <summary>The type that the directory gives, which may be <see cref="Libc.FileType.Unknown"/>.</summary>
     public Libc.FileType Type(int index) => _entries[index].Type;
 
     public void Read(int descriptor, ReadOnlySpan<byte> name, byte[] buffer, bool caseHack)

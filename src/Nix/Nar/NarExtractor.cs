@@ -1,12 +1,12 @@
 namespace OrleansCache.Nix;
 
-/// <summary>How NARs become files.</summary>
+/// <summary>Options for writing a NAR's contents to files.</summary>
 public sealed record NarExtractOptions
 {
     public static NarExtractOptions Default { get; } = new();
 
     /// <summary>
-    /// Give names that differ in case only a suffix <c>~nix~case~hack~N</c>, for file systems that cannot tell them apart.
+    /// Give names that differ only in case a suffix <c>~nix~case~hack~N</c>, for file systems that cannot tell them apart.
     /// </summary>
     public bool CaseHack { get; init; }
 
@@ -21,7 +21,7 @@ public sealed record NarExtractOptions
 /// </summary>
 public static class NarExtractor
 {
-    /// <exception cref="InvalidDataException">Not a valid NAR. What was written until then stays.</exception>
+    /// <exception cref="InvalidDataException">The NAR is invalid. What was written until then stays.</exception>
     /// <exception cref="IOException">The target exists, or something could not be written.</exception>
     public static async Task<NarSummary> ExtractAsync(
         Stream nar, string target, NarExtractOptions? options = null, CancellationToken cancellationToken = default)
@@ -57,7 +57,7 @@ public static class NarExtractor
             name.CopyTo(_name);
             if (_directories.Peek().FoldedNames is not { } folded)
                 return;
-            // Latin-1 keeps every byte apart; what lies beyond ASCII is folded a little more than needed, which does no harm.
+            // Latin-1 keeps each byte distinct. Beyond ASCII it folds more than needed, which does no harm.
             var key = System.Text.Encoding.Latin1.GetString(name);
             if (name.IndexOf(NarFormat.CaseHackSuffix) >= 0)
                 throw new InvalidDataException($"The NAR has the name '{Libc.Text(name)}', which the case hack would take for its own.");

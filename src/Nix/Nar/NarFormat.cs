@@ -9,12 +9,12 @@ namespace OrleansCache.Nix;
 public static class NarFormat
 {
     /// <summary>
-    /// The levels that today's stock Nix accepts (<c>narMaxDepth</c>): a root counts as one, what stands in a directory as one more than
-    /// it.
+    /// The levels that today's stock Nix accepts (<c>narMaxDepth</c>): the root is level one, and an entry is one level below its
+    /// directory.
     /// </summary>
     public const int NixMaxDepth = 64;
 
-    /// <summary>On macOS, names that differ in case only get this and a number on disk. NARs never have it.</summary>
+    /// <summary>On macOS, names that differ only in case get this suffix and a number on disk. NARs never have it.</summary>
     internal static ReadOnlySpan<byte> CaseHackSuffix => "~nix~case~hack~"u8;
 
     internal static readonly byte[] FileHead = Pieces("(", "type", "regular", "contents");

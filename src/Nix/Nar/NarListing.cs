@@ -48,7 +48,7 @@ public sealed class NarListingBuilder : INarHandler
 
     public NarListingBuilder()
     {
-        // As deep as the NAR is; who wants a limit sets it on the reader.
+        // The writer sets no limit of its own: callers limit the depth in the reader.
         _writer = new Utf8JsonWriter(_json, new JsonWriterOptions { MaxDepth = int.MaxValue });
         _writer.WriteStartObject();
         _writer.WriteNumber("version"u8, 1);
@@ -91,7 +91,7 @@ public sealed class NarListingBuilder : INarHandler
         }
 
         var text = Text(name, out var exact);
-        // Only a replaced name or one that has U+FFFD itself can meet another.
+        // Only a replaced name, or one with U+FFFD of its own, can equal another.
         if (!exact || text.Contains('\uFFFD', StringComparison.Ordinal))
         {
             var names = _inexactNames.Pop() ?? new HashSet<string>(StringComparer.Ordinal);

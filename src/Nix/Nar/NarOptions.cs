@@ -1,6 +1,6 @@
 namespace OrleansCache.Nix;
 
-/// <summary>How file systems become NARs.</summary>
+/// <summary>Options for writing a file system's contents as a NAR.</summary>
 public sealed record NarWriteOptions
 {
     public static NarWriteOptions Default { get; } = new();
@@ -9,17 +9,16 @@ public sealed record NarWriteOptions
     public bool CaseHack { get; init; }
 
     /// <summary>
-    /// Bytes of the buffer that collects what is written at once. A NAR that is at least <see cref="NarWriter.BufferReserve"/> smaller is
-    /// one write.
+    /// Bytes of the buffer that collects one write. A NAR that is smaller by at least <see cref="NarWriter.BufferReserve"/> is one write.
     /// </summary>
     public int BufferSize { get; init; } = 256 << 10;
 }
 
-/// <summary>What was written, or would be.</summary>
+/// <summary>The size and depth of a NAR that was, or would be, written.</summary>
 /// <param name="NarSize">Bytes.</param>
 /// <param name="MaxDepth">Levels, the root counting as one. Stock Nix refuses more than <see cref="NarFormat.NixMaxDepth"/>.</param>
 public readonly record struct NarSummary(long NarSize, int MaxDepth)
 {
-    /// <summary>Would today's stock Nix refuse to read it?</summary>
+    /// <summary>True when today's stock Nix would refuse to read the NAR.</summary>
     public bool IsTooDeepForNix => MaxDepth > NarFormat.NixMaxDepth;
 }

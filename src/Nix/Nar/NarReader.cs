@@ -8,7 +8,7 @@ public sealed record NarReadOptions
 {
     public static NarReadOptions Default { get; } = new();
 
-    /// <summary>Levels, the root counting as one; more are refused.</summary>
+    /// <summary>The most levels; the root is level one.</summary>
     public int MaxDepth { get; init; } = NarFormat.NixMaxDepth;
 }
 
@@ -47,7 +47,7 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
         public int Length;
     }
 
-    /// <summary>The bytes understood so far.</summary>
+    /// <summary>The number of bytes parsed so far.</summary>
     public long Position { get; private set; }
 
     /// <summary>True once the NAR is whole.</summary>
@@ -72,7 +72,7 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
         }
     }
 
-    /// <exception cref="InvalidDataException">Not a valid NAR. The reader is of no use after it.</exception>
+    /// <exception cref="InvalidDataException">The NAR is invalid. The reader cannot be used after that.</exception>
     public void Feed(ReadOnlySpan<byte> input)
     {
         while (!input.IsEmpty)
@@ -90,7 +90,7 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
                 continue;
             }
 
-            // The piece goes on in the next input: gather it.
+            // The piece continues in the next input: collect it.
             var size = PieceSize(_pending.AsSpan(0, _pendingCount));
             if (size > _pending.Length)
                 Array.Resize(ref _pending, size);
@@ -107,14 +107,14 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
         }
     }
 
-    /// <summary>To be called after the last piece.</summary>
+    /// <summary>Must be called after the last piece.</summary>
     /// <exception cref="InvalidDataException">The NAR is not whole.</exception>
     public NarSummary Complete() => IsComplete
         ? new NarSummary(Position, _deepest)
         : throw new InvalidDataException($"The NAR is cut short: it ends at byte {Position + _pendingCount}, where more must follow.");
 
     /// <summary>
-    /// The size of the piece that begins here as far as its beginning tells: at least 8, and more once the length is known.
+    /// The size of the piece that begins here, as far as its first bytes tell it: at least 8, and more once the length is known.
     /// </summary>
     private int PieceSize(ReadOnlySpan<byte> start)
     {

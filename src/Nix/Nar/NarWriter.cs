@@ -15,15 +15,15 @@ namespace OrleansCache.Nix;
 /// </summary>
 public static class NarWriter
 {
-    /// <summary>Free bytes below which the buffer is passed on rather than filled by reading a large file in bits.</summary>
+    /// <summary>With fewer free bytes than this, the buffer is passed on, instead of being filled by small reads of a large file.</summary>
     public const int BufferReserve = 64 << 10;
 
     /// <param name="path">A file, a directory or a symbolic link, which is not followed.</param>
     /// <param name="sink">Gets the NAR by synchronous writes of up to the buffer's size. Not closed.</param>
     /// <param name="options">Null: the defaults.</param>
-    /// <param name="handler">Told of all but the contents.</param>
-    /// <param name="cancellationToken">Asked between files and between pieces of them.</param>
-    /// <exception cref="IOException">Something could not be read, changed its size meanwhile, or is of a kind that NARs do not
+    /// <param name="handler">Receives all but the contents.</param>
+    /// <param name="cancellationToken">Checked between files and between pieces of them.</param>
+    /// <exception cref="IOException">A file could not be read, changed its size meanwhile, or is of a kind that NARs do not
     /// have.</exception>
     public static NarSummary Write(
         string path, Stream sink, NarWriteOptions? options = null, INarHandler? handler = null,
@@ -44,7 +44,7 @@ public static class NarWriter
     public static long Measure(string path, NarWriteOptions? options = null, CancellationToken cancellationToken = default) =>
         Inspect(path, null, options, cancellationToken).NarSize;
 
-    /// <summary>Size and depth of the NAR without reading a file; the handler, if any, is told of all but the contents.</summary>
+    /// <summary>Size and depth of the NAR without reading a file; the handler, if any, receives all but the contents.</summary>
     /// <exception cref="IOException">As for <see cref="Write"/>.</exception>
     public static NarSummary Inspect(
         string path, INarHandler? handler = null, NarWriteOptions? options = null, CancellationToken cancellationToken = default)
@@ -126,7 +126,7 @@ public static class NarWriter
             }
         }
 
-        /// <summary>One byte more than the size is asked for, so that the same call shows whether the file has grown.</summary>
+        /// <summary>Asks for one byte more than the size, so that the same call shows whether the file has grown.</summary>
         private void Contents(int descriptor, long size, ReadOnlySpan<byte> name)
         {
             var left = size;

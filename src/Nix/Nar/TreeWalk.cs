@@ -3,8 +3,8 @@ using System.Buffers;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Goes through a tree in the order of its NAR. Its own stack, not the thread's, holds the way down, with one descriptor per level,
-/// so a tree may be as deep as the limit of open files allows.
+/// Walks a tree in the order of its NAR. A stack of its own, not the thread's, holds the open directories, with one descriptor per level,
+/// so the limit of open files alone bounds the depth.
 /// </summary>
 internal abstract class TreeWalk(bool caseHack, CancellationToken cancellationToken)
 {
@@ -78,7 +78,7 @@ internal abstract class TreeWalk(bool caseHack, CancellationToken cancellationTo
     /// <summary><paramref name="name"/> ends with NUL.</summary>
     protected abstract void File(int directory, ReadOnlySpan<byte> name);
 
-    /// <returns>False when a directory was entered: its entries come first.</returns>
+    /// <returns>False when it entered a directory, whose entries come first.</returns>
     private bool Node(int directory, ReadOnlySpan<byte> name, Libc.FileType type, byte[] buffer)
     {
         MaxDepth = Math.Max(MaxDepth, _levels.Count + 1);

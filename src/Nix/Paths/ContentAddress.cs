@@ -4,12 +4,11 @@ namespace OrleansCache.Nix;
 
 /// <summary>
 /// What a path's hash was made from, as Nix renders it (<c>ContentAddress::render</c>): <c>text:sha256:&lt;nix32&gt;</c>, or <c>fixed:</c>,
-/// nothing or <c>r:</c> or
-/// <c>git:</c>, and a hash as <c>algorithm:nix32</c>.
+/// then nothing, <c>r:</c> or <c>git:</c>, then a hash as <c>algorithm:nix32</c>.
 /// </summary>
 public readonly record struct ContentAddress
 {
-    /// <summary>For who sent another.</summary>
+    /// <summary>What an address may be, for the error about another.</summary>
     public const string Rule = "text:sha256:<nix32>, or fixed:[r:|git:]<md5|sha1|sha256|sha512|blake3>:<nix32> is wanted";
 
     private const string Text = "text:";

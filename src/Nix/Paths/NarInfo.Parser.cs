@@ -5,7 +5,7 @@ namespace OrleansCache.Nix;
 
 public sealed partial record NarInfo
 {
-    /// <summary>One pass over the lines; every field but Sig may stand once.</summary>
+    /// <summary>One pass over the lines; each field but Sig may occur once.</summary>
     private struct Parser
     {
         private readonly HashSet<string> _seen = new(StringComparer.Ordinal);

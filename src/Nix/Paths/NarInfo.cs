@@ -10,20 +10,17 @@ namespace OrleansCache.Nix;
 /// </summary>
 public sealed partial record NarInfo
 {
-    /// <summary>
-    /// Bytes of the largest NAR that any request may speak of: 16 TiB. What a sum or a duration is reckoned from stays far from
-    /// overflowing.
-    /// </summary>
+    /// <summary>The size of the largest NAR that a request may name: 16 TiB. Sums and durations computed from it cannot overflow.</summary>
     public const long MaxNarSize = 1L << 44;
 
     private readonly IReadOnlyList<StorePath> _references = [];
 
     public required StorePath StorePath { get; init; }
 
-    /// <summary>Where the NAR is, relative to the cache's root.</summary>
+    /// <summary>The NAR's URL, relative to the cache's root.</summary>
     public required string Url { get; init; }
 
-    /// <summary><c>none</c>, <c>zstd</c>, <c>xz</c>, <c>bzip2</c>, …: how the file at <see cref="Url"/> is compressed.</summary>
+    /// <summary>The compression of the file at <see cref="Url"/>: <c>none</c>, <c>zstd</c>, <c>xz</c>, <c>bzip2</c>, ….</summary>
     public required string Compression { get; init; }
 
     /// <summary>SHA-256 of the compressed file.</summary>
@@ -37,7 +34,7 @@ public sealed partial record NarInfo
     /// <summary>Bytes of the NAR; never zero.</summary>
     public required long NarSize { get; init; }
 
-    /// <summary>Sorted as Nix sorts, without duplicates, whatever was assigned.</summary>
+    /// <summary>Sorted in Nix's order, without duplicates, in whatever order they were assigned.</summary>
     public IReadOnlyList<StorePath> References
     {
         get => _references;
@@ -54,7 +51,7 @@ public sealed partial record NarInfo
     /// <summary>The content address, when the path has one.</summary>
     public ContentAddress? Ca { get; init; }
 
-    /// <summary>What is signed. See <see cref="FingerprintOf"/>.</summary>
+    /// <summary>The signed text. See <see cref="FingerprintOf"/>.</summary>
     public string Fingerprint() => FingerprintOf(StorePath, NarHash, NarSize, References);
 
     /// <summary>
@@ -68,7 +65,7 @@ public sealed partial record NarInfo
         return text.AppendJoin(',', sortedReferences).ToString();
     }
 
-    /// <summary>Is one of the signatures a valid one of this key?</summary>
+    /// <summary>True when one of the signatures is a valid one of this key.</summary>
     public bool Verify(PublicKey key)
     {
         var fingerprint = Fingerprint();
@@ -76,7 +73,7 @@ public sealed partial record NarInfo
     }
 
     /// <summary>The text of the narinfo, each line ended by a newline.</summary>
-    /// <exception cref="InvalidOperationException">A field has a control character: it would say more than one line.</exception>
+    /// <exception cref="InvalidOperationException">A field has a control character, which would make more than one line.</exception>
     public string Print()
     {
         var text = new StringBuilder(512 + References.Count * 80);

@@ -1,8 +1,8 @@
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Nix's base 32: the alphabet without <c>e o u t</c>, the number read from its last byte to its first, most significant digit first.
-/// So the text order of two encodings is the order of the byte strings read backwards.
+/// Nix's base 32: the alphabet without <c>e o u t</c>; the bytes are a number from last to first, with its most significant digit first. So
+/// two encodings sort as their byte strings do when read backwards.
 /// </summary>
 public static class Nix32
 {
@@ -28,7 +28,7 @@ public static class Nix32
         var end = EncodedLength(bytes.Length);
         while (end > 0)
         {
-            // Five bytes, or what is left of them, are the eight characters before those that are written.
+            // Each group of five bytes, or the rest, becomes the eight characters before those already written.
             var count = Math.Min(bytes.Length, GroupBytes);
             var group = 0ul;
             for (var i = 0; i < count; i++)
@@ -47,8 +47,8 @@ public static class Nix32
     {
         if (text.Length != EncodedLength(bytes.Length))
             return false;
-        // A closure has tens of thousands of hashes, and which digit comes next cannot be foretold: so a table, and one question at the
-        // end.
+        // A closure has tens of thousands of hashes, and branches on their digits cannot be predicted. So this uses a table, and one check
+        // at the end.
         int seen = 0, end = text.Length;
         while (end > 0)
         {
@@ -72,7 +72,7 @@ public static class Nix32
         return seen < No;
     }
 
-    /// <summary>By character, from 0 to 127.</summary>
+    /// <summary>The digit of each character from 0 to 127.</summary>
     private static ReadOnlySpan<byte> Digits =>
     [
         No, No, No, No, No, No, No, No, No, No, No, No, No, No, No, No,

@@ -4,8 +4,8 @@ namespace OrleansCache.Nix;
 
 /// <summary>
 /// A signature in its one form, <c>keyname:base64</c>: a name of at most 255 characters without colon, white space or control character,
-/// and the canonical base64 of 64 bytes.
-/// What a narinfo passes on has to be one: a reader refuses a whole narinfo for one <c>Sig</c> that it cannot read.
+/// and the canonical base64 of 64 bytes. A narinfo may pass on no other: a reader refuses a whole narinfo for one <c>Sig</c> that it cannot
+/// read.
 /// </summary>
 public readonly record struct PathSignature
 {
@@ -29,7 +29,7 @@ public readonly record struct PathSignature
         var sent = text.AsSpan(colon + 1);
         if (sent.Length != canonical.Length || !Convert.TryFromBase64Chars(sent, bytes, out var length) || length != bytes.Length)
             return false;
-        // Bits beyond the last byte are ignored by a decoder: one signature would have many texts.
+        // Decoders ignore the bits beyond the last byte, so one signature would have many texts.
         Convert.TryToBase64Chars(bytes, canonical, out _);
         if (!sent.SequenceEqual(canonical))
             return false;

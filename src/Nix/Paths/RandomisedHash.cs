@@ -3,10 +3,9 @@ using System.Runtime.InteropServices;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Hash codes of bytes that a client chose. The function is the runtime's own for strings (Marvin), keyed by a secret of the process:
-/// nobody can make
-/// values whose codes collide. <see cref="HashCode"/> would not do: it folds each 64-bit word to 32 bits before it mixes, whatever its
-/// seed.
+/// Hash codes of bytes that a client chose. The function is the runtime's own for strings (Marvin), keyed by a secret of the process, so
+/// nobody can make values whose codes collide. <see cref="HashCode"/> would not do: with any seed it folds each 64-bit word to 32 bits
+/// before it mixes.
 /// </summary>
 internal static class RandomisedHash
 {

@@ -4,19 +4,18 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// What a realisation is of, in the one form of either kind: <c>sha256:&lt;64 hex digits&gt;!&lt;output&gt;</c>, as Nix up to 2.34 has it,
-/// or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c>,
-/// as its build traces have it. An output is named as a store path may be.
+/// The id of a realisation, in the one form of either kind: <c>sha256:&lt;64 hex digits&gt;!&lt;output&gt;</c>, as Nix up to 2.34 has it,
+/// or <c>&lt;hash-name.drv&gt;^&lt;output&gt;</c>, as its build traces have it. The rules for a store path's name hold for an output.
 /// </summary>
 public readonly record struct RealisationId
 {
-    /// <summary>For who sent another.</summary>
+    /// <summary>What an id may be, for the error about another.</summary>
     public const string Rule = "sha256:<64 hex digits>!<output> or <hash-name.drv>^<output> is wanted";
 
     private const string Algorithm = "sha256:";
     private const int HexLength = 64;
 
-    // Of the first form, hash, output and ".doi" are one file name, which has 255 characters at most.
+    // In the first form, hash, output and ".doi" are one file name, of at most 255 characters.
     private const int MaxOutputLength = 255 - HexLength - 12;
 
     private static readonly SearchValues<char> Hex = SearchValues.Create("0123456789abcdef");
@@ -26,7 +25,7 @@ public readonly record struct RealisationId
 
     private RealisationId(string value, int mark) => (_value, _mark) = (value, mark);
 
-    /// <summary>The base name of the derivation, of a build trace; null of the older kind.</summary>
+    /// <summary>The base name of a build trace's derivation; null for the older kind.</summary>
     public string? Derivation => _value is { } value && value[_mark] == '^' ? value[.._mark] : null;
 
     public string Output => _value?[(_mark + 1)..] ?? "";

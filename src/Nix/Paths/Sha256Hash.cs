@@ -91,7 +91,7 @@ public readonly record struct Sha256Hash
 
     public bool Equals(Sha256Hash other) => ((ReadOnlySpan<ulong>)_words).SequenceEqual(other._words);
 
-    // Not a word of the bytes: clients choose them. See StorePathHash.
+    // Not simply a word of the bytes, as clients choose them. See StorePathHash.
     public override int GetHashCode()
     {
         var words = _words;

@@ -72,7 +72,7 @@ public readonly record struct StorePathHash : IComparable<StorePathHash>
         return order != 0 ? order : _low.CompareTo(other._low);
     }
 
-    // Not a word of the bytes, although they are a hash: clients choose them, and a table of chosen codes is a list.
+    // Not simply a word of the bytes: they look random, but clients choose them, and could fill one bucket of a hash table.
     public override int GetHashCode()
     {
         Span<byte> bytes = stackalloc byte[ByteLength];
