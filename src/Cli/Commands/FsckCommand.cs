@@ -23,7 +23,8 @@ internal static class FsckCommand
                     : Describe(finding)), cancellationToken));
             if (summary is null)
                 throw new CliException(ExitCodes.Failed,
-                    "The check was cut off before its end: what it did not come to is not known. The server's log may tell why; run it again.");
+                    "The check was cut off before its end, so part of the cache is unchecked. The server's log may tell why; run " +
+                        "it again.");
             Console.Out.WriteLine(asJson ? JsonSerializer.Serialize(summary, ProtocolJson.Default.FsckSummary) : Describe(summary));
             return summary.Findings == 0 ? ExitCodes.Ok : ExitCodes.Failed;
         });

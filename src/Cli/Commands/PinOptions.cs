@@ -53,7 +53,7 @@ internal static class PinOptions
     public static PushPin? OfPush(PinName? name, TimeSpan? expires, int? keep) => name is { } pin
         ? new PushPin { Name = pin, ExpiresSeconds = expires?.TotalSeconds, KeepRevisions = keep }
         : expires is null && keep is null ? null
-            : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions are said of a pin: name it with --pin.");
+            : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions belong to a pin: name it with --pin.");
 
     private static PinName ParseName(ArgumentResult result)
     {

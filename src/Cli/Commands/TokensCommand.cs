@@ -74,7 +74,7 @@ internal static class TokensCommand
     {
         var revoked = new Option<bool>("--revoked") { Description = "Those that were revoked too." };
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
-        var command = new Command("list", "List the tokens. Their secrets are nowhere.") { revoked, json };
+        var command = new Command("list", "List the tokens, without their secrets.") { revoked, json };
         command.SetAction(async (result, cancellationToken) =>
         {
             var list = await ServerCall.AskAsync(common, result, api => api.TokensAsync(result.GetValue(revoked), cancellationToken));

@@ -15,7 +15,7 @@ internal static class WhyCommand
     {
         var path = new Argument<string>("PATH") { Description = "A store path, its base name or hash, or a link to it such as ./result." };
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
-        var command = new Command("why", "Tell what keeps a path in the cache, or when it goes.") { path, json };
+        var command = new Command("why", "Tell what keeps a path in the cache, or when it will be deleted.") { path, json };
         command.SetAction(async (result, cancellationToken) =>
         {
             var hash = Hash(result.GetValue(path)!);

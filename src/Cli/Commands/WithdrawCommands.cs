@@ -41,10 +41,10 @@ internal static class WithdrawCommands
             Arity = ArgumentArity.ZeroOrMore
         };
         var (by, since, json) = (By(), Since(), Json());
-        var nar = new Option<bool>("--bar-nar") { Description = "Every path with the same contents goes too, and none may come back." };
+        var nar = new Option<bool>("--bar-nar") { Description = "Evict every path with the same contents too, and bar these under any path." };
         var reason = new Option<string>("--reason") { Description = "Why; 'bars list' tells it.", HelpName = "TEXT" };
-        var yes = new Option<bool>("--yes") { Description = "Do it. Without it only what would go is told." };
-        var command = new Command("evict", "Take paths back, with all that refers to them, and let them not come back.") { paths, by, since,
+        var yes = new Option<bool>("--yes") { Description = "Evict. Without this option the command only lists what would go." };
+        var command = new Command("evict", "Withdraw paths, with all that refers to them, and bar their contents.") { paths, by, since,
             nar, reason, yes, json };
         command.Validators.Add(result =>
         {
@@ -87,7 +87,7 @@ internal static class WithdrawCommands
     {
         var lifted = new Option<bool>("--lifted") { Description = "Those that were lifted too." };
         var json = Json();
-        var list = new Command("list", "List the contents that may not come back.") { lifted, json };
+        var list = new Command("list", "List the bars: contents that may not come back.") { lifted, json };
         list.SetAction(async (result, cancellationToken) =>
         {
             var bars = await ServerCall.AskAsync(common, result, api => api.BarsAsync(result.GetValue(lifted), cancellationToken));

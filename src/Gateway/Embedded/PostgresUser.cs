@@ -28,7 +28,7 @@ internal sealed record PostgresUser(uint Uid, uint Gid)
     {
         if (owner is not null && owner.Uid == Find("nobody", accounts)?.Uid)
             throw new StartupException(
-                $"{dataFolder} belongs to 'nobody', as whom other programs run, too: make a user 'postgres' and give the folder to it " +
+                $"{dataFolder} belongs to 'nobody', the user of other programs too: make a user 'postgres' and give the folder to it " +
                 $"('chown -R postgres: {dataFolder}').");
         if (owner is { Uid: not 0 })
             return owner;
