@@ -10,7 +10,7 @@ internal sealed partial class Api
 
     /// <param name="by">A publisher; null: anybody.</param>
     /// <param name="action">Null: all.</param>
-    /// <param name="after">The last page's <see cref="AuditPage.Next"/>; null: the newest lines.</param>
+    /// <param name="after">The previous page's <see cref="AuditPage.Next"/>; null: the newest lines.</param>
     public Task<AuditPage> AuditAsync(DateTimeOffset? since, string? by, string? action, string? after, CancellationToken cancellationToken)
     {
         var query = string.Create(CultureInfo.InvariantCulture, $"?limit={AuditPageSize}")

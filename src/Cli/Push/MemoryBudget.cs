@@ -15,7 +15,7 @@ internal sealed class MemoryBudget(long bytes)
     private readonly LinkedList<(long Bytes, TaskCompletionSource Granted)> _waiting = new();
     private long _free = bytes;
 
-    /// <summary>Blocks the calling thread; for threads of their own.</summary>
+    /// <summary>Blocks the calling thread, so it is for threads that do nothing else.</summary>
     public long Reserve(long bytes, CancellationToken cancellationToken)
     {
         bytes = Math.Min(bytes, _total);

@@ -7,9 +7,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Push;
 
 /// <summary>
-/// Reads, hashes, compresses and uploads NARs, the largest first. A few threads read and compress, one NAR at a time each; up to <see
-/// cref="PushOptions.Uploads"/> requests send what they fill. Nothing is written to disk, and <see cref="PushOptions.Memory"/> bounds the
-/// memory for any number and size of NARs.
+/// Reads, hashes, compresses and uploads NARs, the largest first. A few threads read and compress, one NAR at a time each; up to
+/// <see cref="PushOptions.Uploads"/> requests send what they fill. Nothing is written to disk, and <see cref="PushOptions.Memory"/> bounds
+/// the memory for any number and size of NARs.
 /// </summary>
 internal sealed partial class NarPipeline : IDisposable
 {

@@ -13,7 +13,7 @@ public interface IAudit
 /// <param name="Until">Before this time.</param>
 /// <param name="By">Only this publisher's actions.</param>
 /// <param name="Action">Only this action; <c>pin</c> stands for all that begin with <c>pin.</c></param>
-/// <param name="After">The last page's <see cref="AuditPage.Next"/>.</param>
+/// <param name="After">The previous page's <see cref="AuditPage.Next"/>.</param>
 public sealed record AuditQuery(DateTimeOffset? Since = null, DateTimeOffset? Until = null, string? By = null, string? Action = null,
     string? After = null, int Limit = AuditQuery.MaxLimit)
 {

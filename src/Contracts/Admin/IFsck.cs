@@ -5,7 +5,8 @@ public interface IFsck
 {
     /// <summary>
     /// Finds differences, and reports each as it is found. It has looked at each twice, and the rows did not change in between, so a
-    /// running system gives none. Memory is a few bits a row, in blocks; all else is in batches.
+    /// running system gives none. Memory is a few bytes per key: a bit for each row whose object was seen, in blocks; all else
+    /// is in batches.
     /// </summary>
     /// <param name="cache">Checked before anything is awaited.</param>
     /// <param name="tally">Counts what was checked, as it goes.</param>

@@ -7,7 +7,7 @@ namespace OrleansCache.Contracts;
 public interface IWithdrawals
 {
     /// <summary>A page of what a publisher has published.</summary>
-    /// <param name="after">The last page's <see cref="PublishedPaths.Next"/>; null for the first.</param>
+    /// <param name="after">The previous page's <see cref="PublishedPaths.Next"/>; null for the first.</param>
     Task<PublishedPaths> ListPathsAsync(CacheName cache, string publisher, DateTimeOffset? since, string? after, int limit,
         CancellationToken cancellationToken);
 
@@ -15,8 +15,8 @@ public interface IWithdrawals
     /// Withdraws paths with all that refers to them, and bars their content. Answers when that is done or the patience is over; the same
     /// <paramref name="operation"/> again tells the progress.
     /// </summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.UnknownPath"/>: there never was such a path; <see
-    /// cref="ProblemKind.KeyReused"/>.</exception>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.UnknownPath"/>: there never was such a path;
+    /// <see cref="ProblemKind.KeyReused"/>.</exception>
     Task<Eviction> EvictAsync(CacheName cache, EvictRequest request, Caller caller, OperationId operation, TimeSpan patience,
         CancellationToken cancellationToken);
 

@@ -11,8 +11,8 @@ public interface IPins
     IPins As(Caller caller);
 
     /// <summary>
-    /// Makes or moves a pin. <see cref="ProblemKind.PathNotInCache"/>: the path, or something that it needs, is absent; <see
-    /// cref="ProblemKind.Conflict"/>: another group published it and no server has read it.
+    /// Makes or moves a pin. <see cref="ProblemKind.PathNotInCache"/>: the path, or something that it needs, is absent;
+    /// <see cref="ProblemKind.Conflict"/>: another group published it and no server has read it.
     /// </summary>
     Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation, TimeSpan patience,
         CancellationToken cancellationToken);

@@ -26,8 +26,8 @@ public interface INixCopy
     Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length, CancellationToken cancellationToken);
 
     /// <summary>Publishes a path whose NAR was put. Returns when readers see it.</summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.MissingPaths"/>: a reference is not in the cache; <see
-    /// cref="ProblemKind.BadRequest"/>: its NAR is not there, or is another.</exception>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.MissingPaths"/>: a reference is not in the cache;
+    /// <see cref="ProblemKind.BadRequest"/>: its NAR is not there, or is another.</exception>
     Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience, CancellationToken cancellationToken);
 
     /// <summary>Keeps a listing, log, realisation or debug info: with its path when that is there, else until the path comes.</summary>

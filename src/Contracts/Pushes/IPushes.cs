@@ -26,8 +26,9 @@ public interface IPushes
     Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than <paramref
-    /// name="patience"/>; another call joins it. <see cref="ProblemKind.MissingPaths"/>: some paths are neither live nor uploaded.
+    /// Publishes the closure, all or nothing. Answers <see cref="PushState.Committing"/> when that takes longer than
+    /// <paramref name="patience"/>; another call joins it. <see cref="ProblemKind.MissingPaths"/>: some paths are neither live nor
+    /// uploaded.
     /// </summary>
     Task<CommitAnswer> CommitAsync(CacheName cache, PushId push, TimeSpan patience, CancellationToken cancellationToken);
 

@@ -20,8 +20,8 @@ public sealed record UploadGrant
     public bool Md5 { get; set; }
 
     /// <summary>
-    /// The server reads the upload and computes the SHA-256 of file and NAR, so the client need not: the report may omit <see
-    /// cref="UploadedNar.FileHash"/>, and another NAR than declared is answered <c>hash-mismatch</c>.
+    /// The server reads the upload and computes the SHA-256 of file and NAR, so the client need not: the report may omit
+    /// <see cref="UploadedNar.FileHash"/>, and another NAR than declared is answered <c>hash-mismatch</c>.
     /// </summary>
     public bool ServerHashes { get; set; }
 

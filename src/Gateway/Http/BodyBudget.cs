@@ -5,7 +5,7 @@ namespace OrleansCache.Gateway.Http;
 /// <summary>
 /// Bounds the memory of all request bodies together: their decoded bytes, and what their decompressors need. A body that finds the budget
 /// full waits for at most <see cref="Patience"/>, then its client is told to come back. Of the bodies still being read, the first always
-/// gets what it needs, so bodies that wait for each other come to an end; the total stays below the budget plus one body. No client gets
+/// gets what it needs, so bodies that wait for each other come to an end; the total never exceeds the budget plus one body. No client gets
 /// more than half.
 /// </summary>
 internal sealed class BodyBudget(RequestLimits limits, TimeProvider time)

@@ -4,8 +4,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Http;
 
 /// <summary>
-/// A whole body in memory, decoded, in pieces from a pool, so that growth copies nothing. Each piece is taken from the <see
-/// cref="BodyBudget"/> before it is filled. Up to 2 MiB it is one piece, which a JSON reader reads faster.
+/// A whole body in memory, decoded, in pieces from a pool, so that growth copies nothing. Each piece is taken from the
+/// <see cref="BodyBudget"/> before it is filled. Up to 2 MiB it is one piece, which a JSON reader reads faster.
 /// </summary>
 internal sealed class BodyBytes : IDisposable
 {

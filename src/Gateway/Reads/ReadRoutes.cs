@@ -29,7 +29,7 @@ internal static class ReadRoutes
         ("/pins/{name}", static r => $"pins/{r.RouteValues["name"]}"),
     ];
 
-    /// <param name="forWriters">Answers whoever may push under the URL for writing, where an answer is a promise.</param>
+    /// <param name="forWriters">Answers a pusher's reads under the write URL, where an answer is a promise.</param>
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts, Func<HttpContext, ObjectKey, GatewayParts, Task> forWriters)
     {
         var info = CacheInfos.NixCacheInfo(parts);

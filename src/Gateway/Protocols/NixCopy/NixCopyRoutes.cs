@@ -15,9 +15,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
-/// The PUTs of stock Nix: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Nix takes only 201, or 200 for what was there, as success. <see
-/// cref="NixCopyReads"/> has what Nix asks before. No answer makes an old Nix repeat a PUT without its body: see <see
-/// cref="NixUserAgent"/>.
+/// The PUTs of stock Nix: <c>nix copy --to http://…/c/&lt;cache&gt;</c>. Nix takes only 201, or 200 for what was there, as success.
+/// <see cref="NixCopyReads"/> has what Nix asks before. No answer makes an old Nix repeat a PUT without its body: see
+/// <see cref="NixUserAgent"/>.
 /// </summary>
 internal static class NixCopyRoutes
 {
@@ -73,7 +73,7 @@ internal static class NixCopyRoutes
         }
         catch (Exception e) when (isOld && IsOutage(e) && !http.RequestAborted.IsCancellationRequested && !http.Response.HasStarted)
         {
-            // Everything below this answer that can be tried again has been.
+            // Each call that can be repeated was repeated before this answer.
             await Problems.WriteAsync(http, HttpProblem.RunAgain,
                 $"{e switch { CacheProblemException => e.Message, ObjectStoreException store => store.Told, _ => "The database or the store did not answer in time." }} Run the command again.");
         }
