@@ -79,7 +79,7 @@ internal sealed class StoreWatch : IAsyncDisposable
             if (_asked is { } asked && Interval - _time.GetElapsedTime(asked) is var pause && pause > TimeSpan.Zero)
                 return pause;
             _asked = _time.GetTimestamp();
-            _refusals.Reader.TryRead(out _); // What was refused before is what this asks about.
+            _refusals.Reader.TryRead(out _); // This probe covers earlier refusals.
             await _check.AgainAsync(_log, cancellationToken);
             return null;
         }
