@@ -52,7 +52,8 @@ internal sealed partial class UploadClient(HttpMessageInvoker http, RetryPolicy 
                 var store = $"The store at {target.GetLeftPart(UriPartial.Authority)}";
                 if (Code().Match(refusal) is { Success: true, Value: "QuotaExceeded" or "InsufficientStorage" } full)
                     throw new CliException(ExitCodes.Failed,
-                        $"{store} has no room for {what} ({full.Value}): its quota is used up. Ask the cache's operator to raise it, or to collect garbage.");
+                        $"{store} has no room for {what} ({full.Value}): its quota is used up. Ask the cache's operator to raise it, or " +
+                            "to collect garbage.");
                 if (++refused > MaxFreshUrls)
                     throw new CliException(ExitCodes.Failed,
                         $"{store} refuses to take {what} (HTTP " +

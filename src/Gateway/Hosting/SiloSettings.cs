@@ -39,7 +39,8 @@ internal static class SiloSettings
 
         if (one("postgres") is null)
             throw new StartupException(
-                "--cluster-id is given without --postgres: the members of a cluster meet in one PostgreSQL, and no other member can reach this server's private one.");
+                "--cluster-id is given without --postgres: the members of a cluster meet in one PostgreSQL, and no other member can " +
+                    "reach this server's private one.");
         var tls = TlsFrom(one);
         if (tls is null && !isPlain)
             throw new StartupException(

@@ -40,7 +40,8 @@ public sealed partial class OutcomeTests
     [MemberData(nameof(Outcomes))]
     public void Members_are_exactly_what_the_functions_answer(string outcome, string[] members, string[] answers) =>
         Assert.True(members.Order(StringComparer.Ordinal).SequenceEqual(answers.Distinct().Order(StringComparer.Ordinal)),
-            $"{outcome} has {string.Join(", ", members.Except(answers))} that no function answers, and lacks {string.Join(", ", answers.Except(members))}.");
+            $"{outcome} has {string.Join(", ", members.Except(answers))} that no function answers, and lacks " +
+                $"{string.Join(", ", answers.Except(members))}.");
 
     [Theory]
     [InlineData("commit_push")]

@@ -33,7 +33,8 @@ public sealed class FolderTests(ITestOutputHelper output)
         while (open.Find(f => !arrows.GetValueOrDefault(f, []).Any(open.Contains)) is { } next)
         {
             open.Remove(next);
-            var uses = string.Join(", ", arrows.GetValueOrDefault(next, []).Select(to => Shown(next, to)).Distinct().Order(StringComparer.Ordinal));
+            var uses = string.Join(", ", arrows.GetValueOrDefault(next, []).Select(to => Shown(next, to)).Distinct()
+                .Order(StringComparer.Ordinal));
             rows.Add(uses.Length == 0 ? next : $"{next} -> {uses}");
         }
 
@@ -41,10 +42,12 @@ public sealed class FolderTests(ITestOutputHelper output)
         var graph = string.Join('\n', rows);
         output.WriteLine(graph);
         var circles = open.SelectMany(f => arrows[f].Where(open.Contains).Select(t => $"{f} -> {t}: " + string.Join(", ", Sources.Of().Uses
-            .Where(u => FolderOf(u.File) == f && FolderOf(u.Uses) == t).Select(u => $"{Path.GetFileName(u.File)} ({Path.GetFileName(u.Uses)})"))));
+            .Where(u => FolderOf(u.File) == f && FolderOf(u.Uses) == t)
+                .Select(u => $"{Path.GetFileName(u.File)} ({Path.GetFileName(u.Uses)})"))));
         Assert.True(open.Count == 0, "These folders use each other:\n" + string.Join('\n', circles));
         var document = File.ReadAllText(Path.Combine(Repository.Root, "docs", "architecture.md"));
-        Assert.True(document.Contains($"```text\n{graph}\n```", StringComparison.Ordinal), $"docs/architecture.md shows another graph. It is now:\n{graph}");
+        Assert.True(document.Contains($"```text\n{graph}\n```", StringComparison.Ordinal),
+            $"docs/architecture.md shows another graph. It is now:\n{graph}");
     }
 
     /// <summary>A string, which may be SQL or a sentence that is read as one, goes on for as long as it has to.</summary>

@@ -5,7 +5,9 @@ using OrleansCache.Testing;
 
 namespace OrleansCache.Core.Tests.Sources;
 
-/// <summary>The C# files below src, parsed, and bound as one compilation: packages that are not at hand leave holes in it, but no name of ours.</summary>
+/// <summary>
+/// The C# files below src, parsed, and bound as one compilation: packages that are not at hand leave holes in it, but no name of ours.
+/// </summary>
 internal sealed class Sources
 {
     private const string Implicit = """
