@@ -20,8 +20,12 @@ internal sealed class BeginAgainException(string name, string message) : Excepti
 }
 
 /// <summary>What all clients have in common: they begin again until the push has ended, and one that never does is a violation.</summary>
-internal sealed class Attempts(StormReport tally)
+/// <param name="isRolled">Some servers are another build's, and do not know ids that ours have given.</param>
+internal sealed class Attempts(StormReport tally, bool isRolled)
 {
+    // What a build from before grants were sealed and pushes had random ids says to ours.
+    private static readonly string[] StrangeIds = ["is not the id of an upload grant.", "is not the id of a pending closure."];
+
     /// <summary>A push that took longer was not healed by retries.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
 
@@ -59,6 +63,11 @@ internal sealed class Attempts(StormReport tally)
                 catch (BeginAgainException e)
                 {
                     tally.Count($"begun again: {e.Name}");
+                    story.Add($"begun again: {e.Message}");
+                }
+                catch (Exception e) when (isRolled && StrangeIds.Any(what => e.Message.Contains(what, StringComparison.Ordinal)))
+                {
+                    tally.Count("begun again: an id of ours at another build's");
                     story.Add($"begun again: {e.Message}");
                 }
             }

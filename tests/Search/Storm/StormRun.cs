@@ -87,7 +87,7 @@ public sealed class StormRun : IAsyncDisposable
         var checks = new LastChecks(_options, _tally, fleet, bucket, admin, Say);
         await using var catalog = NpgsqlDataSource.Create(database);
         var holds = new NixHolds(catalog, _retry);
-        var (promises, attempts) = (new Promises(reader, _retry, _tally), new Attempts(_tally));
+        var (promises, attempts) = (new Promises(reader, _retry, _tally), new Attempts(_tally, _options.From is not null));
         var overheard = new Overheard(listens: _options.HostileClients > 0);
         var client = new PushClient(api, store, _retry, promises, attempts, overheard, _tally);
         var all = Stopwatch.StartNew();
