@@ -115,7 +115,9 @@ public sealed class StormRun : IAsyncDisposable
         }
 
         // Each is healed by sending the statement again, a second later.
-        var deadlocks = postgres.Log.Split("ERROR:  deadlock detected").Length - 1;
+        // A migration changes tables in an order of its own, and has no part in this.
+        var deadlocks = postgres.Log.Split("ERROR:  deadlock detected").Skip(1)
+            .Count(report => !report.Split("HINT:")[0].Contains("AccessExclusiveLock", StringComparison.Ordinal));
         _tally.Count("deadlocks", deadlocks);
         if (deadlocks > MaxDeadlocks)
             _tally.Violation($"I8: {deadlocks} deadlocks: some function takes its locks in another order than the others");
