@@ -202,7 +202,7 @@ public sealed class StormRun : IAsyncDisposable
             // A build from before there were groups has made tokens without: of one rank, each would be in the others' way.
             await using var command =
                 catalog.CreateCommand($"update token set trust_group = '{Pushers.Fleet}' where name not like 'hostile-%'");
-            await command.ExecuteNonQueryAsync();
+            await command.ExecuteNonQueryAsync(CancellationToken.None);
         }
     }
 
