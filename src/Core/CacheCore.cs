@@ -19,7 +19,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
 
-/// <summary>What a process needs to take part in the write path.</summary>
+/// <summary>Settings of a process that takes part in the write path.</summary>
 public sealed record CoreOptions
 {
     /// <summary>Npgsql connection string of the catalog.</summary>
@@ -40,15 +40,15 @@ public sealed record CoreOptions
     /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
     public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
 
-    /// <summary>Several pushes' steps in one statement where they come at once.</summary>
+    /// <summary>Sends steps of several pushes that arrive together in one statement.</summary>
     public bool GroupCommit { get; init; }
 
     /// <summary>Null: the services alone.</summary>
     public IEngine? Engine { get; init; }
 
     /// <summary>
-    /// Paths and NARs from before there were publishers are usable by nobody until a server has read them. All processes of a catalog are
-    /// to say the same.
+    /// No push may use paths and NARs from before there were publishers until a server has read them. All processes of a catalog must
+    /// agree.
     /// </summary>
     public bool DistrustsLegacy { get; init; }
 
@@ -61,7 +61,7 @@ public sealed record CoreOptions
 /// </summary>
 public sealed partial class CacheCore : IAsyncDisposable
 {
-    // Housekeeping looks for multipart uploads that nobody noted once an hour.
+    // The housekeeper looks once an hour for multipart uploads that no row notes.
     private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
 
     private readonly CancellationTokenSource _stopping;
@@ -129,7 +129,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 
-    /// <summary>Makes each counter of this assembly begin at 0; once somebody listens.</summary>
+    /// <summary>Starts each counter of this assembly at 0. Call it once a listener is there.</summary>
     public static void BeginCountersAtZero() => Telemetry.BeginAtZero(StoreCall.Operations, StoreCall.Outcomes);
 
     public IPushes Pushes { get; }
@@ -156,23 +156,21 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     public CatalogDatabase Database { get; }
 
-    /// <summary>How much a cache holds, at most a minute old.</summary>
+    /// <summary>The size of a cache's contents, at most a minute old.</summary>
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
     public Task<CacheNumbers> NumbersAsync(CacheName cache, CancellationToken cancellationToken) =>
         _statistics.ReadAsync(cache, cancellationToken);
 
     /// <summary>
-    /// Why an acknowledged push might not outlive the loss of the database's primary, and which of its settings hurt, a sentence each;
-    /// empty when all is well.
+    /// Doubts whether an acknowledged push survives the loss of the database's primary, and settings that hurt: one sentence each, empty
+    /// when all is well.
     /// </summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public async Task<IReadOnlyList<string>> FindDoubtsAsync(CancellationToken cancellationToken) =>
         [.. await Durability.FindDoubtsAsync(Database, cancellationToken),
             .. await DatabaseSettings.FindDoubtsAsync(Database, cancellationToken)];
 
-    /// <summary>
-    /// Why a push would not succeed now although the database answers, in a sentence; null when nothing keeps it from that.
-    /// </summary>
+    /// <summary>The reason why a push would fail now although the database answers, in a sentence; null when there is none.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken) =>
         await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancellationToken) ?? Store.FindWriteTrouble();

@@ -11,11 +11,11 @@ public interface IEngine
     /// <summary>News of uploads between the processes.</summary>
     IUploadNews News { get; }
 
-    /// <summary>What clients are served instead of the services themselves: the three contracts, each by way of its grains.</summary>
+    /// <summary>Returns what clients are served instead of the direct services: the three contracts, each through its grains.</summary>
     CoreServices Over(CoreServices direct);
 }
 
 /// <summary>The contracts in process.</summary>
-/// <param name="Gc">Its schedule is the engine's to keep.</param>
+/// <param name="Gc">The engine keeps its schedule.</param>
 public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, GcOptions Gc,
     IReadOnlyCollection<CacheName> Caches);

@@ -14,10 +14,9 @@ using OrleansCache.Core.Withdraw;
 namespace OrleansCache.Core.Background;
 
 /// <summary>
-/// What must go on without a request, in every server: finishing commits whose publisher fell silent, ending failed uploads, deleting
-/// what is to be deleted, going on with evictions, taking over garbage collections, ending pins whose time is over and bringing pins into
-/// the bucket. Each step is taken
-/// from the catalog, so any number of servers share the work.
+/// Work that needs no request, in every server: finishes commits whose publisher fell silent, ends failed uploads, deletes swept rows,
+/// resumes evictions, takes over garbage collections, ends expired pins and writes pins into the bucket. Each step comes from the catalog,
+/// so any number of servers share the work.
 /// </summary>
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
@@ -33,12 +32,12 @@ internal sealed partial class Housekeeper(
     private readonly ConcurrentDictionary<int, int> _turns = new();
 
     /// <summary>
-    /// Runs until the token; a failure is logged and tried again at the next turn. A deletion that takes long keeps nobody's commit
-    /// waiting.
+    /// Runs until the token is cancelled; logs a failure and tries again at the next turn. Deletions have a loop of their own, so a long
+    /// one delays no commit.
     /// </summary>
     public Task RunAsync(CancellationToken stopping) => Task.WhenAll(LoopAsync(TakeOverAsync, stopping), LoopAsync(CleanAsync, stopping));
 
-    /// <summary>One turn; each step on its own, so that one that fails does not keep the others from being done.</summary>
+    /// <summary>One turn. Each step runs by itself, so a failure does not stop the others.</summary>
     public async Task RunOnceAsync(int cache, CancellationToken cancellationToken)
     {
         await TakeOverAsync(cache, cancellationToken);
@@ -76,8 +75,8 @@ internal sealed partial class Housekeeper(
     {
         await StepAsync("ending failed uploads", async () =>
             Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancellationToken)));
-        // The first turn of a process is one of them: a crash is what leaks. Before the deletions: they end with the row that tells whose
-        // the key is.
+        // The first turn of a process checks, because a crash leaks uploads. The check precedes the deletions, as they remove the row that
+        // tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)
             await StepAsync("discarding multipart uploads that nobody noted", () => DiscardMultipartsAsync(cache, cancellationToken));
         await StepAsync("withdrawing", () => withdrawals.ResumeAsync(cache, cancellationToken));
@@ -98,12 +97,12 @@ internal sealed partial class Housekeeper(
         var silent = await publishing.TakeSilentAsync(cache, options.CommitLease, Batch, cancellationToken);
         foreach (var push in silent)
             LogTakeOver(push);
-        // Not waited for: one push whose fence is open must not keep the others.
+        // Not awaited: a push whose fence is open must not delay the others.
         foreach (var push in silent)
             _ = StepAsync("publishing", () => publisher.PublishAsync(cache, push, cancellationToken));
     }
 
-    // A crash between the store's answer and the row leaves a multipart upload that no row knows, under a key that is ours.
+    // A crash between the store's answer and the row leaves a multipart upload under our key that no row notes.
     internal async Task DiscardMultipartsAsync(int cache, CancellationToken cancellationToken)
     {
         var before = time.GetUtcNow() - options.UrlLife;

@@ -21,7 +21,7 @@ internal sealed class CacheDirectory
         new(await database.ListAsync("select id, name, secret from cache", static _ => { }, r =>
             (r.GetInt32(0), r.GetString(1), r.GetFieldValue<byte[]>(2)), cancellationToken));
 
-    /// <summary>What the servers of a cache share and nobody else knows: it seals the ids of grants.</summary>
+    /// <summary>The secret that only the servers of a cache share: it seals the ids of grants.</summary>
     public byte[] SecretOf(int id) => _secrets[id];
 
     /// <exception cref="CacheProblemException">No such cache.</exception>

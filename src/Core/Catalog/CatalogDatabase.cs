@@ -47,7 +47,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         if (settings.ApplicationName is null)
             settings.ApplicationName = "orleans-cache";
         var builder = new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = settings.ApplicationName };
-        // Only what a request asks for: the background work would be a trace every few seconds.
+        // Only requests are traced: the background work would add a trace every few seconds.
         builder.ConfigureTracing(tracing => tracing.ConfigureCommandFilter(static _ => Activity.Current is not null)
             .EnablePhysicalOpenTracing(false));
         var source = builder.Build();
@@ -63,10 +63,9 @@ public sealed class CatalogDatabase : IAsyncDisposable
     }
 
     /// <summary>
-    /// Runs one statement, again after a deadlock, a serialisation failure or a lost connection: every statement here may run twice.
-    /// <c>@fn@</c> stands for the schema of the functions. A <paramref name="grouped"/> one that the database refuses is repeated less, and
-    /// its <see cref="PostgresException"/>
-    /// told: who sent it tries a smaller group.
+    /// Runs one statement, and repeats it after a deadlock, a serialisation failure or a lost connection: every statement here may run
+    /// twice. <c>@fn@</c> stands for the schema of the functions. A refused <paramref name="grouped"/> statement is repeated less often and
+    /// throws its <see cref="PostgresException"/>, as its sender tries a smaller group.
     /// </summary>
     public async Task<T> RunAsync<T>(
         string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read,
@@ -125,11 +124,10 @@ public sealed class CatalogDatabase : IAsyncDisposable
             await reader.ReadAsync(stop) ? row(reader) : throw new DataException("the statement answered no row"), cancellationToken);
 
     /// <summary>
-    /// Reads much out of one snapshot, over one connection. Begun again where that may help, out of a later snapshot: the pooled connection
-    /// may have been dead.
+    /// Runs a large read over one connection, in one snapshot. Where a repetition may help (the pooled connection may have been dead), it
+    /// begins again in a later snapshot.
     /// </summary>
-    /// <exception cref="CacheProblemException">The database went away: what was read is worth nothing, and all of it may be read
-    /// again.</exception>
+    /// <exception cref="CacheProblemException">The database went away: discard what was read and read all of it again.</exception>
     public async Task<T> SnapshotAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
@@ -157,7 +155,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
         SingleAsync("select exists (select from schema_version where version > $1)", p =>
             p.Add(new NpgsqlParameter<int> { TypedValue = CatalogSchema.Version }), r => r.GetBoolean(0), cancellationToken);
 
-    /// <summary>What keeps statements that write from succeeding, in a sentence; null when nothing does.</summary>
+    /// <summary>The reason why statements that write fail, in a sentence; null when there is none.</summary>
     /// <param name="slack">By how much the clocks may differ.</param>
     public async Task<string?> FindWriteTroubleAsync(TimeProvider time, TimeSpan slack, CancellationToken cancellationToken)
     {
@@ -193,7 +191,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
 
     private async Task PauseAsync(NpgsqlException e, int attempt, CancellationToken cancellationToken)
     {
-        // What pooled connections lead to is not what the name leads to any more.
+        // The database's name leads to another server by now, and the pooled connections lead to the former one.
         if (e.SqlState == ReadOnly)
             _source.Clear();
         await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(5, 20) << attempt), cancellationToken);

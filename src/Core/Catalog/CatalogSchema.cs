@@ -11,12 +11,12 @@ namespace OrleansCache.Core.Catalog;
 /// </summary>
 internal static class CatalogSchema
 {
-    // Any number: the same in every process, so that one migrates and the others wait.
+    // Arbitrary, but the same in every process, so that one migrates and the others wait.
     private const long MigrationLock = 0x4f72_6c65_616e_7343;
 
     private const string Migrations = ".Migrations.";
 
-    // Who waits for a table's exclusive lock keeps everybody waiting who comes after: so it waits briefly, and comes back.
+    // A request for a table's exclusive lock blocks every later request, so the migration waits briefly and tries again.
     private static readonly TimeSpan LockPatience = TimeSpan.FromSeconds(1);
 
     /// <param name="tell">Is told what the upgrade waits for.</param>
@@ -53,7 +53,7 @@ internal static class CatalogSchema
                 $"PostgreSQL {connection.PostgreSqlVersion} is too old for the catalog. Update it to {DatabaseSettings.OldestVersion} or " +
                 "newer, or name another in --postgres.");
         await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-        // Settings of an admin that are meant for statements of requests.
+        // An admin sets these for the statements of requests, not for a migration.
         await ExecuteAsync(connection,
             $"set local lock_timeout = {(int)LockPatience.TotalMilliseconds}; set local statement_timeout = 0; set local " +
             "idle_in_transaction_session_timeout = 0", cancellationToken);

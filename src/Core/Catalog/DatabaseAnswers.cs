@@ -6,34 +6,34 @@ namespace OrleansCache.Core.Catalog;
 /// <summary>What to do about an error of PostgreSQL.</summary>
 internal enum DatabaseStep
 {
-    /// <summary>Unexpected: a fault of ours, told as one.</summary>
+    /// <summary>Unexpected: a fault of this program, reported as such.</summary>
     Fail,
 
-    /// <summary>The statement met another one; the same again will do.</summary>
+    /// <summary>The statement collided with another one; the same statement will succeed.</summary>
     Repeat,
 
     /// <summary>
-    /// It took longer than an admin allows; once more, for it may have waited for another. Not again and again: each time takes as long.
+    /// The statement exceeded an admin's time limit. It may have waited for another one, so it runs once more, but no oftener, as each
+    /// attempt takes as long.
     /// </summary>
     RepeatOnce,
 
-    /// <summary>The server or the connection went away; the same again on another connection may do.</summary>
+    /// <summary>The server or the connection went away; the statement may succeed on another connection.</summary>
     Reconnect,
 
-    /// <summary>No repetition helps before somebody has done something.</summary>
+    /// <summary>No repetition helps before a person acts.</summary>
     Tell,
 
-    /// <summary>A value of the request is none that the database can keep.</summary>
+    /// <summary>The database cannot store a value of the request.</summary>
     Refuse,
 }
 
 /// <summary>
-/// The one table of what PostgreSQL may answer: the step, and the sentence for who has to wait or to act. <c>docs/operations.md</c> lists
-/// it.
+/// The one table of PostgreSQL's answers: the step, and the sentence for whoever has to wait or act. <c>docs/operations.md</c> lists it.
 /// </summary>
 internal readonly record struct DatabaseAnswer(DatabaseStep Step, string Sentence)
 {
-    /// <summary>It will be so until somebody makes room: who asks is told not to ask for minutes.</summary>
+    /// <summary>The disk stays full until a person makes room, so clients are told to wait for minutes.</summary>
     public bool IsFullDisk { get; private init; }
 
     public ProblemKind Kind => Step == DatabaseStep.Refuse ? ProblemKind.BadRequest : IsFullDisk ? ProblemKind.DiskFull

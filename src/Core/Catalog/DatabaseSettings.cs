@@ -4,15 +4,14 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// Settings of PostgreSQL that make requests slow or fail although all is well: time-outs that an admin has set for this role, its database
-/// or the server.
+/// Settings of PostgreSQL that slow requests or make them fail: time-outs that an admin has set for this role, its database or the server.
 /// </summary>
 internal static class DatabaseSettings
 {
-    /// <summary>The oldest that knows what the catalog's functions say.</summary>
+    /// <summary>The oldest version that supports the syntax of the catalog's functions.</summary>
     public const int OldestVersion = 15;
 
-    // Longer ones never end what a server does: a command of Npgsql has 30 s, a pooled connection is idle for 5 minutes at most.
+    // Longer time-outs never end the work of a server: a command of Npgsql has 30 s, and a pooled connection is idle for 5 minutes at most.
     private static readonly (string Name, TimeSpan Enough, string Hurt)[] TimeOuts =
     [
         ("statement_timeout", TimeSpan.FromMinutes(1), "breaks statements off after"),
@@ -22,11 +21,11 @@ internal static class DatabaseSettings
         ("idle_in_transaction_session_timeout", TimeSpan.FromMinutes(1), "ends what reads a lot, as 'fsck' does, after a pause of"),
     ];
 
-    /// <summary>A sentence for each that hurts; empty when none does. Asks for no rights that an ordinary role lacks.</summary>
+    /// <summary>One sentence for each harmful setting; empty when there is none. An ordinary role's rights suffice.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public static async Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancellationToken)
     {
-        // All of them are in milliseconds there, however they were written.
+        // PostgreSQL reports all of them in milliseconds, however they were written.
         var set = await database.ListAsync(
             "select name, setting::bigint from pg_settings where name = any($1) and setting::bigint > 0",
             p => p.Add(new NpgsqlParameter<string[]> { TypedValue = [.. TimeOuts.Select(t => t.Name)] }),

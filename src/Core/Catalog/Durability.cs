@@ -2,10 +2,10 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Catalog;
 
-/// <summary>Whether what a commit acknowledges outlives a crash of the database, and the loss of its primary.</summary>
+/// <summary>Checks whether an acknowledged commit survives a crash of the database and the loss of its primary.</summary>
 internal static class Durability
 {
-    /// <summary>What speaks against it, a sentence each; empty when nothing does. Asks for no rights that an ordinary role lacks.</summary>
+    /// <summary>One sentence for each doubt; empty when there is none. An ordinary role's rights suffice.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
     public static Task<IReadOnlyList<string>> FindDoubtsAsync(CatalogDatabase database, CancellationToken cancellationToken) =>
         database.SingleAsync<IReadOnlyList<string>>(
@@ -16,8 +16,7 @@ internal static class Durability
         static r => Weigh(r.GetBoolean(0), r.GetString(1), r.GetBoolean(2), r.GetInt64(3)),
         cancellationToken);
 
-    // An ordinary role sees how many standbys there are, not which of them are synchronous: the settings say whether commits wait for one
-    // at all.
+    // An ordinary role sees the number of standbys, not which of them are synchronous; the settings tell whether commits wait for one.
     private static List<string> Weigh(bool neverSyncs, string commit, bool waitsForNone, long standbys)
     {
         var doubts = new List<string>();

@@ -7,21 +7,18 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// One kind of operation of many callers, in as few statements as they leave time for: while statements run, what comes is collected, and
-/// the next
-/// statement takes all of it. There is no waiting window: who comes alone is served at once, and as it would be without a group.
+/// One kind of operation of many callers, in few statements: while statements run, new items collect, and the next statement takes all of
+/// them. There is no waiting window: an item that comes alone is served at once, as without a group.
 /// </summary>
 /// <remarks>
-/// Every item has one outcome of its own, whatever becomes of the others: the statement never raises for an item's guard; on an SQL error
-/// the group is halved down
-/// to the culprit, which is asked alone and told. Within a group items go in the order of their keys; of one key, one is under way at a
-/// time
-/// (or one group, see <see cref="GroupOperation{TItem, TResult}.SharesKeys"/>).
-/// What is heavy goes alone and beside the groups, a few at a time, so that it keeps nobody waiting.
+/// Every item has an outcome of its own: the statement never raises for an item's guard, and after an SQL error the group is halved down to
+/// the failing item, which runs alone and reports its error. Within a group items go in the order of their keys. One item of a key is under
+/// way at a time (or one group, see <see cref="GroupOperation{TItem, TResult}.SharesKeys"/>). A heavy item runs alone beside the groups, a
+/// few at a time, so it delays no other.
 /// </remarks>
 internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 {
-    // Statements under way at once: one that waits for a row does not hold back who has nothing to do with it.
+    // Statements under way at once: one that waits for a row does not delay items that do not need that row.
     private const int Parallel = 3;
     private const int MaxAlone = 16;
 
@@ -42,7 +39,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     /// <summary>How many groups of more than one item were sent, for metrics and tests.</summary>
     public long Groups { get; private set; }
 
-    /// <summary>Waits while the queue is full. A caller that gives up leaves the operation to be done: it may be asked for again.</summary>
+    /// <summary>Waits while the queue is full. The operation of a caller that gives up still runs, and may be sent again.</summary>
     public async Task<TResult> SubmitAsync(TItem item, CancellationToken cancellationToken)
     {
         if (_operation.Weight(item) > _operation.MaxItemWeight)
@@ -82,7 +79,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        // What has to wait for a turn: a key that is under way, and what would have made a turn too heavy. In the order of arrival.
+        // Items that wait for a turn, in the order of arrival: their key is under way, or they would make the turn too heavy.
         var waiting = new List<Entry>();
         var running = new Dictionary<Task, (List<Entry> Turn, long Since)>();
         var keys = new HashSet<string>(StringComparer.Ordinal);
@@ -104,8 +101,8 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
                     _stopping.Token.ThrowIfCancellationRequested();
                 }
 
-                // One that waits for a row for long makes room for others; not many: a database that is slow with all of them gets no more
-                // for it.
+                // A statement that waits long for a row makes room for others, but only a few: a database that is slow with all statements
+                // gets no more of them.
                 foreach (var (task, (turn, since)) in running.ToList())
                 {
                     if (!task.IsCompleted && (Stopwatch.GetElapsedTime(since) < _operation.Slow || _alone.Count >= MaxAlone))
@@ -118,7 +115,7 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         }
         catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
-            // Whoever waits is told below.
+            // Waiting callers are told below.
         }
 
         await Task.WhenAll([.. running.Keys, .. _alone.Keys]);
@@ -170,10 +167,10 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         }
         catch (PostgresException) when (turn.Count > 1)
         {
-            // One of them cannot be done, or waits for a row that somebody holds: it must not cost the others.
+            // One item of the group fails, or waits for a row that another transaction holds; the others must not pay for it.
             foreach (var half in new[] { turn.Take(turn.Count / 2).ToList(), turn.Skip(turn.Count / 2).ToList() })
             {
-                // Whom the others are rid of may take as long as it takes, and nobody's turn waits for it.
+                // The failing item now runs alone and blocks no group.
                 if (half.Count == 1)
                     Leave(SendAsync(half));
                 else
@@ -210,32 +207,32 @@ internal sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     }
 }
 
-/// <summary>How a kind of operation is done, alone and in a group.</summary>
+/// <summary>How to run one kind of operation, alone and in a group.</summary>
 internal sealed record GroupOperation<TItem, TResult>
 {
-    /// <summary>One statement for one item; it waits for locked rows as long as it takes.</summary>
+    /// <summary>One statement for one item; it waits for locked rows without a limit.</summary>
     public required Func<TItem, CancellationToken, Task<TResult>> One { get; init; }
 
     /// <summary>
-    /// One statement for all of them: an outcome each, in their order, or a <see cref="PostgresException"/> and nothing done.
+    /// One statement for all items: one outcome each, in their order, or a <see cref="PostgresException"/> and no effect.
     /// </summary>
     public required Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> Many { get; init; }
 
     public required Func<TItem, string> Key { get; init; }
 
-    /// <summary>One group may have several items of one key. Still no other group has that key meanwhile.</summary>
+    /// <summary>One group may have several items of one key. No other group has that key meanwhile.</summary>
     public bool SharesKeys { get; init; }
 
-    /// <summary>What an item costs, in rows.</summary>
+    /// <summary>The cost of an item, in rows.</summary>
     public required Func<TItem, int> Weight { get; init; }
 
     public int MaxItemWeight { get; init; } = 500;
 
-    /// <summary>A statement that runs for longer makes room for the next one; its keys may come again.</summary>
+    /// <summary>A statement that runs longer makes room for the next one, and its keys become free.</summary>
     public TimeSpan Slow { get; init; } = TimeSpan.FromSeconds(1);
 
     public int MaxGroupWeight { get; init; } = 4_000;
 
-    /// <summary>Items that may wait; further callers wait to be let in.</summary>
+    /// <summary>The number of items that may wait; further callers wait to be admitted.</summary>
     public int Capacity { get; init; } = 1_000;
 }

@@ -3,9 +3,8 @@ using System.Numerics;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// A set of row ids that knows the rank of each: its position among all of them. Ids have gaps, so the set has pages of 512 bits, each a
-/// cache line,
-/// and only those that hold something: at one id in fifty that is six bytes an id.
+/// A set of row ids that knows the rank of each: its position among all of them. Ids have gaps, so the set keeps only pages that hold ids,
+/// each of 512 bits (a cache line): with one id in fifty used, that is six bytes an id.
 /// </summary>
 internal sealed class IdSet
 {

@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace OrleansCache.Core.Catalog;
 
 /// <summary>
-/// Outcomes as functions of the catalog spell them: a member's name in lower case, its words joined by hyphens. The catalog classes parse
-/// them; everything above sees enums.
+/// Parses the outcomes of the catalog's functions: a member's name in lower case, its words joined by hyphens. The catalog classes use it;
+/// all layers above see enums.
 /// </summary>
 internal static class OutcomeText
 {

@@ -12,8 +12,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Collect;
 
 /// <summary>
-/// The collector in process. At most one run of a cache is under way over all processes; its state is in the catalog, its owner shows
-/// itself by heartbeat.
+/// The collector in process. At most one run of a cache is under way over all processes; the catalog has its state, and heartbeats show
+/// that its owner lives.
 /// </summary>
 internal sealed partial class GarbageCollector(
     CacheDirectory caches, GcCatalog catalog, GcRunner runner, IObjectStore store, GcOptions options, GcPace pace, TimeProvider time,
@@ -22,7 +22,7 @@ internal sealed partial class GarbageCollector(
     private const int MaxHistory = 100;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(3);
-    // Names this process; a run that it gives up and takes again is another's meanwhile.
+    // Names this process. A run that it has given up belongs to another owner until this process takes it again.
     private readonly string _process = string.Create(CultureInfo.InvariantCulture,
         $"{Environment.MachineName}:{Environment.ProcessId}:{Guid.CreateVersion7():n}");
     private readonly ConcurrentDictionary<long, Task> _running = new();
@@ -163,7 +163,7 @@ internal sealed partial class GarbageCollector(
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         var run = row.Run;
-        // What an earlier owner has done counts; the graph is read anew.
+        // Counts of earlier owners stay; the graph is read anew.
         var progress = new GcProgress
         {
             FailedUploads = run.FailedUploadsDeleted,
@@ -187,7 +187,7 @@ internal sealed partial class GarbageCollector(
         }
         catch (CacheProblemException e)
         {
-            // The database is away: nobody can be told. Silence leads to a take-over.
+            // The database is away, so the failure cannot be recorded. Another process takes the silent run over.
             LogLost(e, run.Id);
             await stop.CancelAsync();
             await beats;
@@ -212,7 +212,7 @@ internal sealed partial class GarbageCollector(
         using var patience = new CancellationTokenSource(EndPatience);
         if (state == GcState.Cancelled && !wasCancelled)
         {
-            // The process stops, or the run is another's by now: then neither changes anything.
+            // The process stops, or another process owns the run by now; in that case neither statement changes a row.
             await catalog.BeatAsync(run.Id, _process, progress, patience.Token);
             await catalog.ReleaseAsync(run.Id, _process, patience.Token);
             return;
@@ -224,7 +224,7 @@ internal sealed partial class GarbageCollector(
         LogEnded(run.Id, state, progress.Condemned, progress.Deleted, progress.Failed, progress.Bytes);
     }
 
-    // True when somebody asked for the run to be cancelled. Stops the work when so, or when the run is not ours any more.
+    // Stops the work when a cancellation was requested or another process owns the run. True for a cancellation.
     private async Task<bool> BeatAsync(long run, GcProgress progress, CancellationTokenSource stop)
     {
         while (true)
@@ -251,7 +251,7 @@ internal sealed partial class GarbageCollector(
         }
     }
 
-    // As the bucket is now: what it deleted once may have been kept otherwise.
+    // Reports the bucket's present setting: earlier runs may have met another one.
     private GcRun Mark(GcRun run) => store.KeepsOldVersions ? run with { KeepsOldVersions = true } : run;
 
     private static TimeSpan Given(double? seconds, TimeSpan otherwise, string name) => seconds is not { } value ? otherwise

@@ -19,7 +19,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
             "finished, error, paths, objects, failed_uploads, old_closures, condemned, deleted, failed, bytes, owner";
 
     /// <summary>
-    /// The new run, the one that the operation started, or the one that is in the way; null when that one has just ended.
+    /// The new run, the run that the operation started before, or the run that blocks it; null when that one has just ended.
     /// </summary>
     public async Task<GcRow?> StartAsync(int cache, OperationId operation, bool scheduled, GcRequest request, TimeSpan older,
         TimeSpan failed, TimeSpan grace, string owner, Caller caller, CancellationToken cancellationToken) =>
@@ -31,7 +31,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
         (await database.ListAsync($"select {Columns} from @fn@.gc_adopt($1, $2, $3)", p => p.With(cache).With(owner).With(lease), Read,
             cancellationToken)).FirstOrDefault();
 
-    /// <summary>Null when the run is not this owner's any more; else whether somebody wants it to stop.</summary>
+    /// <summary>Null when another owner has the run; otherwise whether its cancellation was requested.</summary>
     public async Task<bool?> BeatAsync(long run, string owner, GcProgress progress, CancellationToken cancellationToken)
     {
         var c = progress;
@@ -69,9 +69,9 @@ internal sealed class GcCatalog(CatalogDatabase database)
         database.SingleAsync("select @fn@.gc_barrier($1, $2, $3)", p => p.With(cache).With(run).With(owner), r => r.GetInt64(0),
             cancellationToken);
 
-    /// <summary>The graph and what its roots reach, in one snapshot that is taken now.</summary>
-    /// <param name="trace">Tells the way to each path, from a pin where there is one.</param>
-    /// <exception cref="GraphDamagedException">A path mentions what is not there.</exception>
+    /// <summary>The graph and the set that its roots reach, in one new snapshot.</summary>
+    /// <param name="trace">Records the chain to each path, from a pin where there is one.</param>
+    /// <exception cref="GraphDamagedException">A path refers to a row that is not there.</exception>
     public Task<(MarkGraph Graph, ReachableSet ReachableSet)> MarkAsync(int cache, TimeSpan older, bool trace, GcPace pace,
         CancellationToken cancellationToken) =>
         database.SnapshotAsync(async connection =>
@@ -96,7 +96,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
             var graph = new MarkGraph();
             await GraphReader.ReadPathsAsync(connection, cache, graph, pace, cancellationToken);
             graph.SealPaths();
-            // The database sends the objects while we walk the paths: two processors.
+            // The database sends the objects while this process walks the paths: two processors work.
             var walk = Task.Run(() => graph.MarkAsync(trace ? roots.OrderBy(r => r.Kind != "pin") : roots, trace, pace, cancellationToken),
                 cancellationToken);
             await Task.WhenAll(walk, GraphReader.ReadObjectsAsync(connection, cache, graph, pace, cancellationToken));
@@ -140,8 +140,7 @@ internal sealed class GcCatalog(CatalogDatabase database)
                 cancellationToken);
 
     /// <summary>How many deletions are under way.</summary>
-    /// <param name="late">How long after its URL has expired an upload may still arrive: only then is a NAR deleted for the second
-    /// time.</param>
+    /// <param name="late">How long after the expiry of its URL an upload may still arrive: a NAR's second deletion waits for it.</param>
     public Task<(long Paths, long Objects)> DeletingAsync(int cache, TimeSpan late, CancellationToken cancellationToken) =>
         database.SingleAsync(
             """
@@ -227,7 +226,7 @@ internal sealed class GcProgress
 
     public long Deleted { get; set; }
 
-    /// <summary>Swept, and not yet seen deleted.</summary>
+    /// <summary>Swept rows whose deletion is not confirmed yet.</summary>
     public long Failed { get; set; }
 
     public long Bytes { get; set; }

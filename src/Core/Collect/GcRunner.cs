@@ -8,7 +8,7 @@ using OrleansCache.Core.Pushes;
 namespace OrleansCache.Core.Collect;
 
 /// <summary>
-/// Rule 9, once through. It may stop at any point and be begun again by anybody: what it has condemned and swept stays so in the catalog.
+/// Runs rule 9 once. It may stop at any point, and any process may begin it again: the catalog keeps what it has condemned and swept.
 /// </summary>
 /// <remarks>
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked,
@@ -19,7 +19,7 @@ namespace OrleansCache.Core.Collect;
 internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options,
     GcPace pace, TimeProvider? time = null)
 {
-    // How long a run goes on asking a store that does not confirm; afterwards the background work does.
+    // The number of passes over a store that does not confirm deletions; after them the background work goes on.
     private const int DeletionPasses = 30;
     private static readonly TimeSpan DeletionPause = TimeSpan.FromSeconds(2);
 
@@ -82,8 +82,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         var answers = true;
         foreach (var batch in pace.Steps(due.Objects, options.Batch))
         {
-            // What a silent store is not asked for is left to the drain, and to the background work. No rest between what is taken and its
-            // deletion: the fence runs.
+            // When the store is silent, the drain and the background work delete what is swept here. No rest comes between taking an object
+            // and its deletion, as the fence runs.
             var started = Stopwatch.GetTimestamp();
             var (taken, bytes) = await catalog.SweepObjectsAsync(cache, g, batch, answers ? pushOptions.Fence : null,
                 pushOptions.LateUpload, cancellationToken);
@@ -102,8 +102,8 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
         await DrainAsync(cache, pathsOnly: false, progress, cancellationToken);
     }
 
-    // Until the store has confirmed all of it, or for so many passes. What was swept by any owner of the run is deleted by now, or is not
-    // yet.
+    // Runs until the store has confirmed all deletions, or for a fixed number of passes. All that any owner of the run swept is by now
+    // deleted or still being deleted.
     private async Task DrainAsync(int cache, bool pathsOnly, GcProgress progress, CancellationToken cancellationToken)
     {
         var (before, swept) = (progress.Deleted, progress.Deleted + progress.Failed);
@@ -116,7 +116,7 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
             progress.Deleted = Math.Max(before, swept - progress.Failed);
             var left = pathsOnly ? paths : progress.Failed;
             progress.Refusal = left == 0 ? null : deletions.Refused.Describe();
-            // What the store refuses waits for a person.
+            // A refused deletion needs a person.
             if (left == 0 || i == DeletionPasses || (progress.Refusal is not null && left == last))
                 return;
             last = left;
@@ -145,5 +145,5 @@ internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions 
     }
 }
 
-/// <summary>What a mark did not reach: paths in an order that has referrers first, and objects.</summary>
+/// <summary>The rows that a mark did not reach: paths, referrers first, and objects.</summary>
 internal sealed record Garbage(List<long> Paths, List<long> Objects);

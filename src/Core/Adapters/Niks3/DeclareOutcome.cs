@@ -11,10 +11,10 @@ internal enum DeclareOutcome
     /// <summary>It is no path of this push.</summary>
     Unnamed,
 
-    /// <summary>It differs from what the push was opened with.</summary>
+    /// <summary>The declaration differs from what the push was opened with.</summary>
     Differs,
 
-    /// <summary>The cache knows it, or one that it refers to, by another name.</summary>
+    /// <summary>The cache has this path, or one that it refers to, under another name.</summary>
     OtherName,
 
     /// <summary>The push is not open; of the push.</summary>

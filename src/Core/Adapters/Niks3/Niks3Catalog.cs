@@ -9,7 +9,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.Niks3;
 
 /// <summary>
-/// The transitions that only deferred pushes know, typed: one method, one statement. They go alone, not in groups: their times are others.
+/// The transitions that only niks3's pushes use, typed: one method, one statement. Groups exclude them, as their times differ.
 /// </summary>
 internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(database)
 {
@@ -21,7 +21,7 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
         int root, Quotas quotas, CancellationToken cancellationToken) =>
         base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancellationToken);
 
-    /// <summary>As <see cref="PushCatalog.ClaimAsync"/>; what others upload is no reason to wait.</summary>
+    /// <summary>As <see cref="PushCatalog.ClaimAsync"/>, but no upload of another push makes this one wait.</summary>
     public Task<List<Claim>> ClaimAllAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations,
         PushOptions options, CancellationToken cancellationToken) =>
         ClaimWithAsync(cache, push, paths, declarations, MintedKeys.Mint(paths.Count), options.Niks3Life, options.DefaultRate,
@@ -60,7 +60,7 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
                 !r.IsDBNull(2) && r.GetBoolean(2)),
             cancellationToken);
 
-    /// <summary>What has become of a claim of this push: its object's state; null when there is no such.</summary>
+    /// <summary>The state of the object that this push claimed; null when there is no such claim.</summary>
     public Task<NodeState?> UploadStateAsync(int cache, OwnPush push, UploadToken token, CancellationToken cancellationToken) =>
         _database.RunAsync<NodeState?>(
             "select state::text from object where cache_id = $1 and claimed_by = @fn@.push_of($1, $2, $3, $4) and id = $5 and key = $6 " +

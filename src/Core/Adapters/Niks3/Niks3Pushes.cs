@@ -13,8 +13,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.Niks3;
 
 /// <summary>
-/// Pushes of niks3's clients, in process. Whatever a later request needs is in the catalog or in the ids that it brings, so any process may
-/// take it.
+/// Pushes of niks3's clients, in process. The catalog, or the ids that a request brings, hold all that later requests need, so any process
+/// may take them.
 /// </summary>
 internal sealed class Niks3Pushes(
     CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
@@ -28,8 +28,8 @@ internal sealed class Niks3Pushes(
     private const int MaxKnown = 10_000;
     private const int KnownSeconds = 60;
     private static readonly TimeSpan ClaimPause = TimeSpan.FromMilliseconds(20);
-    // Secrets that were good a moment ago, until when that is believed: for what is not kept, and before a body is read. What is kept asks
-    // the catalog.
+    // Secrets found valid lately, each with the time until which this is believed. Only steps that keep nothing rely on it, and the check
+    // before a body is read; a step that keeps something asks the catalog.
     private readonly ConcurrentDictionary<(int Cache, PushId Push, string Secret), long> _known = new();
 
     private Caller _caller = Caller.Anonymous;
@@ -101,7 +101,7 @@ internal sealed class Niks3Pushes(
         if ((refusals.Find(r => r.Kind == ProblemKind.NotOfThisPush) ?? refusals.FirstOrDefault()) is { } refusal)
             throw refusal;
 
-        // What never came gets no signature here; the narinfo gets it when it is published.
+        // A NAR that never arrived gets no signature here; its narinfo is signed when it is published.
         return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i] switch
         {
             (DeclareOutcome.Present, var stored, _) => stored,
@@ -124,7 +124,7 @@ internal sealed class Niks3Pushes(
         var id = caches.IdOf(cache);
         var (push, token) = Parse(upload, nar, caches.SecretOf(id));
 
-        // 1. The row first: nothing is done in the store on the word of a client alone.
+        // 1. The row first: a client's word alone starts nothing in the store.
         switch (await catalog.UploadStateAsync(id, push, token, cancellationToken))
         {
             case NodeState.Claimed:
@@ -144,7 +144,7 @@ internal sealed class Niks3Pushes(
             throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
         }
 
-        // 3. The row says so. Who comes too late finds the NAR there all the same, or has to push again.
+        // 3. The row records the NAR. A client that is too late finds the NAR there all the same, or has to push again.
         var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
         if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
             news?.Arrived(cache, push.Id, [token.NarHash]);
@@ -236,7 +236,8 @@ internal sealed class Niks3Pushes(
             null, supersedes);
 
     /// <summary>
-    /// Live paths that this push brings anew, by id. What else differs from what it declares stays as it is: such a client cannot be told.
+    /// Ids of live paths whose content this push supersedes. Other paths that differ stay as they are: niks3's protocol has no answer for
+    /// them.
     /// </summary>
     private async Task<HashSet<long>> FindSupersededAsync(
         int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
@@ -254,7 +255,7 @@ internal sealed class Niks3Pushes(
 
     private OwnPush Own(PushId push) => new(push, _caller);
 
-    // A NAR that arrived between two steps of the claim is told by 'wait': the next look holds it.
+    // A NAR that arrived between two steps of the claim is answered 'wait': the next look holds it.
     private async Task<List<Claim>> ClaimAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations,
         CancellationToken cancellationToken)
     {

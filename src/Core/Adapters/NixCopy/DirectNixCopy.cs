@@ -29,8 +29,8 @@ internal sealed class DirectNixCopy(
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        // A file of that hash that is there is that file: what is sent again after a lost answer need not arrive again, and an old Nix
-        // sends nothing.
+        // The name has the file's hash, so a file that is there already is the right one. A client that sends it again after a lost answer
+        // need not upload it, and an old Nix sends nothing.
         if (!(await catalog.PromiseAsync(id, caller, null, name, cancellationToken)).Present)
             await receiver.ReceiveAsync(id, caller, name, body, length, cancellationToken);
     }
@@ -114,7 +114,7 @@ internal sealed class DirectNixCopy(
     public Task<byte[]?> FindWaitingAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) =>
         catalog.WaitingAsync(caches.IdOf(cache), caller, key, cancellationToken);
 
-    // A NAR may be named by its key too: who adds a signature to a narinfo that it has read sends back what it has read.
+    // A URL may name a NAR by its key too: a client that adds a signature to a narinfo sends back the URL that it has read.
     private static NarFileName FileOf(NarInfo info)
     {
         if (!info.Url.StartsWith("nar/", StringComparison.Ordinal) || !NarFileName.TryParse(info.Url["nar/".Length..], out var file))
@@ -126,13 +126,13 @@ internal sealed class DirectNixCopy(
         return file;
     }
 
-    // Overtaken: somebody else was first, and the path is kept as it is.
+    // Overtaken: another push was first, and its path stays.
     private async Task<FinishOutcome> PublishedAsync(int cache, PushId push, StorePath? path, TimeSpan patience,
         CancellationToken cancellationToken)
     {
         try
         {
-            // Goes on without this request: the catalog owns it.
+            // Publishing goes on without this request: the catalog owns it.
             var ended = await publisher.PublishAsync(cache, push, stopping).WaitAsync(patience, time, cancellationToken);
             return ended != FinishOutcome.Withdrawn ? ended
                 : throw new CacheProblemException(ProblemKind.Withdrawn,

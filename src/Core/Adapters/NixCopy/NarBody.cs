@@ -6,10 +6,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>
-/// The body of a NAR on its way: whoever reads it (the decompressor) drives it. What is read is hashed and collected; each time a part is
-/// full and more is to come,
-/// the part is handed on and the next one begun, so that at most two parts are in memory. A body that ends before its declared length is an
-/// error.
+/// The body of a NAR while it arrives; its reader, the decompressor, drives it. It hashes and collects what is read. Each time a part is
+/// full and more follows, it sends that part and begins the next, so at most two parts are in memory. A body that ends before its declared
+/// length is an error.
 /// </summary>
 internal sealed class NarBody(Stream inner, long length, int partSize, Func<ReadOnlyMemory<byte>, Task> sendPart) : ReadOnlyStream
 {
@@ -25,7 +24,7 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
 
     public override long Position { get => _read; set => throw new NotSupportedException(); }
 
-    /// <summary>What was collected and not handed on: the last part, or all of a body that fits into one.</summary>
+    /// <summary>The collected bytes that were not sent: the last part, or all of a body that fits into one.</summary>
     public ReadOnlyMemory<byte> Rest => _part.AsMemory(0, _filled);
 
     /// <summary>All parts that were handed on have been sent.</summary>
@@ -53,7 +52,7 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
         return read;
     }
 
-    /// <summary>Reads what the decompressor did not want.</summary>
+    /// <summary>Reads the bytes that the decompressor left.</summary>
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(FirstSize);
@@ -69,7 +68,7 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
         }
     }
 
-    /// <summary>Gives the memory back; when a part is still being sent, after that.</summary>
+    /// <summary>Returns the memory, after a part that is still being sent.</summary>
     public async Task ReleaseAsync()
     {
         await _sent.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -91,7 +90,7 @@ internal sealed class NarBody(Stream inner, long length, int partSize, Func<Read
         _filled = 0;
     }
 
-    // Memory is taken when bytes are there for it: a declared length is only a promise.
+    // Memory grows with the bytes that arrive, as a declared length proves nothing.
     private void Grow(int size)
     {
         if (size <= _part.Length)

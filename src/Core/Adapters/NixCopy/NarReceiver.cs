@@ -12,17 +12,15 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>
-/// Takes a NAR of stock Nix: 1. The body is read once: hashed, decompressed and hashed again, and collected in parts. 2. A body of one part
-/// is put when all of it is known
-/// to be right. A larger one is a multipart upload, joined when all of it is known to be right: before that nothing is there. 3. The row
-/// says that it has arrived.
-/// The row comes before the first byte in the store. Each call to the store has its bytes in memory and is repeated there: the client need
-/// not send anything twice.
+/// Takes a NAR of stock Nix. 1. The body is read once: hashed, decompressed, hashed again and collected in parts. 2. A body of one part is
+/// put once all of it has proved right. A larger one is a multipart upload, joined at that same point, so no object appears before. 3. The
+/// row records that it has arrived. The row exists before the first byte in the store. Bytes of each call to the store stay in memory for
+/// its retries, so the client sends nothing twice.
 /// </summary>
 internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PushOptions options, ILogger logger) : IDisposable
 {
-    // Two parts of memory each; further bodies wait in their sockets. Of one credential never all: a slow one keeps its places for as long
-    // as it sends.
+    // Each body holds two parts of memory; further bodies wait in their sockets. One credential never gets all places, as a slow client
+    // keeps its places while it sends.
     private const int AtOnce = 16;
     private const int AtOnceOfOne = 8;
     private const int PlannedParts = 9_000;
@@ -38,11 +36,10 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
     {
         if (length <= 0)
             throw Bad("The body is empty, and no NAR is: send it whole, by running the command again.");
-        // What is compressed badly may be a little larger than what it holds. The size of a part follows this length, so it must not be any
-        // number.
+        // A badly compressed file may be a little larger than its NAR. The length is bounded, as the size of a part follows it.
         if (length - (length / 64) - MiB > _options.MaxNarSize)
             throw TooLarge("The body");
-        // Who waits for a place holds one of its own already, so that one credential's queue takes no place of another.
+        // A body takes a place of its credential before it waits for a common one, so one credential's queue holds no place of another.
         var own = _own.GetOrAdd(caller.Publisher, static _ => new SemaphoreSlim(AtOnceOfOne));
         await own.WaitAsync(cancellationToken);
         try
@@ -121,7 +118,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        /// <summary>Best effort, whatever went wrong: what is not dropped now ends with the hold.</summary>
+        /// <summary>Best effort after any failure: an upload that is not dropped here ends with the hold.</summary>
         public async Task DropAsync()
         {
             if (_claim is null)
@@ -203,7 +200,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
 
             await PutPartAsync(part, cancellationToken);
-            // The hold slides for as long as bytes come.
+            // The hold is extended while bytes arrive.
             await receiver._catalog.PromiseAsync(cache, caller, null, null, cancellationToken);
         }
 

@@ -7,10 +7,10 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Adapters.NixCopy;
 
-/// <summary>The transitions for stock Nix, typed: one method, one statement. Promises of many requests go in one.</summary>
+/// <summary>The transitions for stock Nix, typed: one method, one statement. One statement serves the promises of many requests.</summary>
 internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions options) : IAsyncDisposable
 {
-    /// <summary>Two hours, and what a hold is not moved on by: ten minutes.</summary>
+    /// <summary>Two hours, and ten minutes more, as a hold is never extended by less than ten minutes.</summary>
     public static readonly TimeSpan HoldLife = TimeSpan.FromMinutes(130);
 
     private readonly GroupCommit<Promise, Promised> _promises = new(new GroupOperation<Promise, Promised>
@@ -22,7 +22,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         MaxGroupWeight = 500,
     });
 
-    /// <summary>Holds a path or a NAR, if it is there; neither: the credential's holds slide.</summary>
+    /// <summary>Holds a path or a NAR that is there. With neither, extends the credential's holds.</summary>
     public Task<Promised> PromiseAsync(int cache, Caller caller, StorePathHash? path, NarFileName? file,
         CancellationToken cancellationToken) =>
         _promises.SubmitAsync(new Promise(cache, caller, path, file), cancellationToken);

@@ -6,13 +6,13 @@ internal enum PutOutcome
     /// <summary>Its push is to be published.</summary>
     Publishing,
 
-    /// <summary>Live with this content.</summary>
+    /// <summary>The path is live with this content.</summary>
     Present,
 
-    /// <summary>Live with another content, or with this one that no server has read: it stays.</summary>
+    /// <summary>The path is live with another content, or with this one that no server has read, and stays.</summary>
     Conflict,
 
-    /// <summary>Paths are at work elsewhere: ask again.</summary>
+    /// <summary>Other pushes or deletions work on some of the paths: ask again.</summary>
     Busy,
 
     /// <summary>References are not in the cache.</summary>
@@ -27,10 +27,10 @@ internal enum PutOutcome
     /// <summary>A path of this hash, or of a reference's, is there under another name.</summary>
     Name,
 
-    /// <summary>It is there, and its narinfo has to be written anew first.</summary>
+    /// <summary>The path is there, and its narinfo must be written anew first.</summary>
     Renamed,
 
-    /// <summary>The credential's holds have to slide first.</summary>
+    /// <summary>The credential's holds must be extended first.</summary>
     Due,
 
     /// <summary>A quota is used up, as <see cref="NarInfoPut.QuotaText"/> says.</summary>
