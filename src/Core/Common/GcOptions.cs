@@ -1,6 +1,6 @@
 namespace OrleansCache.Core.Common;
 
-/// <summary>What a run does when the request says nothing else, and when it runs by itself.</summary>
+/// <summary>The defaults of a run, and the schedule.</summary>
 public sealed record GcOptions
 {
     /// <summary>How long a pushed closure is a root.</summary>
@@ -9,7 +9,7 @@ public sealed record GcOptions
     /// <summary>How long an open push may show no sign of life.</summary>
     public TimeSpan FailedUploadsOlderThan { get; init; } = TimeSpan.FromHours(6);
 
-    /// <summary>How long what is condemned can still come back without an upload.</summary>
+    /// <summary>How long a condemned row can come back without an upload.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromHours(6);
 
     /// <summary>A cron expression of five fields, in UTC; null: only when asked.</summary>

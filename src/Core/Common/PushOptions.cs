@@ -8,10 +8,12 @@ public sealed record PushOptions
 
     public TimeSpan RenewAfter { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long upload URLs work whose client asks for fresh ones: what they still allow when its token is revoked.</summary>
+    /// <summary>
+    /// The life of upload URLs of a client that asks for fresh ones. They keep working for that long after its token is revoked.
+    /// </summary>
     public TimeSpan UrlLife { get; init; } = TimeSpan.FromMinutes(15);
 
-    /// <summary>How long a push lives, and its upload URLs work, whose client neither renews the one nor asks for others.</summary>
+    /// <summary>The life of a push, and of its upload URLs, for clients that neither renew a push nor ask for other URLs.</summary>
     public TimeSpan Niks3Life { get; init; } = TimeSpan.FromHours(5);
 
     /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
@@ -24,17 +26,19 @@ public sealed record PushOptions
 
     public Quotas Quotas { get; init; } = new();
 
-    /// <summary>A publisher's or a deletion's write can take effect for this long at most.</summary>
+    /// <summary>The longest time within which a write of a publisher or a deletion can take effect.</summary>
     public TimeSpan Fence { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>What the store's clock may differ from the database's before an open intent is taken over.</summary>
+    /// <summary>
+    /// The tolerated difference between the store's clock and the database's; an open intent is taken over only after it.
+    /// </summary>
     public TimeSpan FenceMargin { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>A committing push whose publisher was silent for this long is finished by another process.</summary>
     public TimeSpan CommitLease { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// A NAR's key is deleted a second time so long after its last URL has expired: an upload that began before may end late.
+    /// The time between the expiry of a NAR's last URL and the second deletion of its key: an upload that began before may end late.
     /// </summary>
     public TimeSpan LateUpload { get; init; } = TimeSpan.FromDays(1);
 
@@ -44,18 +48,17 @@ public sealed record PushOptions
     /// <summary>Multipart uploads opened at once for one push.</summary>
     public int MultipartsAtOnce { get; init; } = 16;
 
-    /// <summary>Bytes per second that a waiting push is taken to upload with until its own reports tell more.</summary>
+    /// <summary>The upload rate of a waiting push, in bytes per second, until its own reports tell more.</summary>
     public long DefaultRate { get; init; } = 10_000_000;
 
-    /// <summary>The largest NAR that is taken through the gateway, in bytes: a small file must not keep it busy for ever.</summary>
+    /// <summary>The largest NAR that the gateway takes, in bytes: a small file must not keep it busy for ever.</summary>
     public long MaxNarSize { get; init; } = 64L << 30;
 
     /// <summary>Recompute the SHA-256 of file and NAR of what was uploaded through a gateway.</summary>
     public bool VerifyLocalUploads { get; init; } = true;
 
     /// <summary>
-    /// How long ago a push lapsed that showed no sign of life for <paramref name="silence"/>: an open one is never given up before it
-    /// lapses.
+    /// How long ago a push lapsed that has been silent for <paramref name="silence"/>. An open push is never given up before it lapses.
     /// </summary>
     public TimeSpan LapsedBefore(TimeSpan silence) => silence > Life ? silence - Life : TimeSpan.Zero;
 }

@@ -3,13 +3,13 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Common;
 
-/// <summary>What a publisher, or a trust group together, may have in a cache. 0: any amount.</summary>
+/// <summary>The limits of a publisher, or of a whole trust group, in a cache. 0: no limit.</summary>
 public sealed record QuotaLimits
 {
     /// <summary>Pushes that are open at one time.</summary>
     public long OpenPushes { get; init; }
 
-    /// <summary>NAR bytes that open pushes were granted uploads for.</summary>
+    /// <summary>NAR bytes that open pushes have grants for.</summary>
     public long ClaimedBytes { get; init; }
 
     /// <summary>Bytes of published NARs, with those that open pushes upload.</summary>
@@ -36,7 +36,7 @@ public sealed record Quotas
 
     public QuotaLimits Group { get; init; } = new();
 
-    /// <summary>Some of them need figures that the housekeeper counts.</summary>
+    /// <summary>True when a quota needs figures that the housekeeper counts.</summary>
     internal bool NeedCounting => Publisher.StoredBytes + Publisher.Roots + Group.StoredBytes + Group.Roots > 0;
 
     /// <summary>As <c>quotas.sql</c> takes them; null: none is set.</summary>

@@ -4,16 +4,15 @@ using System.Diagnostics.Metrics;
 namespace OrleansCache.Core.Common;
 
 /// <summary>
-/// What the write path tells about itself, for whoever listens: counters and durations of this process, and spans. <c>docs/server.md</c>
-/// lists them. No label has
-/// more than a few values.
+/// The metrics and spans of the write path: counters and durations of this process. <c>docs/server.md</c> lists them. No label has more
+/// than a few values.
 /// </summary>
 public static class Telemetry
 {
     /// <summary>The name of the meter and of the source of spans.</summary>
     public const string Name = "OrleansCache";
 
-    /// <summary>Bounds in seconds, from what memory answers to what a commit may take.</summary>
+    /// <summary>Bounds in seconds, from an answer out of memory to the longest commit.</summary>
     public static readonly InstrumentAdvice<double> Durations = new()
     {
         HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025,
@@ -59,8 +58,8 @@ public static class Telemetry
     ];
 
     /// <summary>
-    /// Makes each counter begin at 0 for all values of its label: a first failure would not show as an increase otherwise. Once somebody
-    /// listens.
+    /// Starts each counter at 0 for all values of its label, as a first failure would not show as an increase otherwise. Call it once a
+    /// listener is there.
     /// </summary>
     internal static void BeginAtZero(IReadOnlyList<string> storeOperations, IReadOnlyList<string> storeOutcomes)
     {

@@ -13,7 +13,7 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
                 "'live', 'condemned'))",
             p => p.With(caches.IdOf(cache)).With(nar.ToArray()), r => r.GetBoolean(0), cancellationToken);
 
-    // A row keeps its NAR hash when its object goes. Only what a path has: that was checked, and stays a while.
+    // A row keeps its NAR hash when its object goes. Only a NAR that a path has is answered: it was checked, and stays for a while.
     public async Task<ObjectKey?> FindMovedNarAsync(CacheName cache, ObjectKey former, CancellationToken cancellationToken) =>
         (await database.ListAsync(
             """

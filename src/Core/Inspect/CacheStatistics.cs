@@ -3,10 +3,10 @@ using OrleansCache.Core.Catalog;
 
 namespace OrleansCache.Core.Inspect;
 
-/// <summary>How much a cache holds, asked for at most once a minute however often it is shown.</summary>
+/// <summary>The size of a cache's contents. The catalog is asked at most once a minute, however often a page shows it.</summary>
 internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase database, TimeProvider time) : IDisposable
 {
-    // What is read of each table: all of a small one, of a large one a sample of its pages, always the same ones.
+    // Pages to read of each table: all of a small one, a fixed sample of a large one.
     private const int SampledPages = 400;
     private static readonly TimeSpan Life = TimeSpan.FromMinutes(1);
 

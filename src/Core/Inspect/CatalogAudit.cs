@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Inspect;
 /// <summary>The audit log as the catalog has it.</summary>
 internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase database) : IAudit
 {
-    // Lines that a page looks at when it looks for some only: a tenth of a second's worth.
+    // Lines that a filtered page reads at most: a tenth of a second's worth.
     private const int MaxScan = 50_000;
 
     public async Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
     private const int LooksAtOnce = 32;
     private const int MaxLooks = 5;
 
-    // A narinfo has some hundred bytes for each reference; nothing that is larger is one.
+    // A narinfo has some hundred bytes for each reference, so no narinfo is larger.
     private const int MaxText = 16 << 20;
 
     public IAsyncEnumerable<FsckFinding> CheckAsync(CacheName cache, FsckTally tally, CancellationToken cancellationToken) =>
@@ -130,13 +130,13 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         yield return (await catalog.UnequalListsAsync(cache, cancellationToken), []);
     }
 
-    /// <summary>What is really wrong with these keys; the list is empty afterwards.</summary>
+    /// <summary>The findings that a second look confirms; it empties the list.</summary>
     private async Task<List<FsckFinding>> LookAgainAsync(int cache, List<FsckKey> suspicions, CancellationToken cancellationToken)
     {
         var findings = new List<FsckFinding>();
         foreach (var batch in suspicions.Chunk(Batch))
         {
-            // A key whose rows change at every look is at work; the next check sees where that ends.
+            // A key whose rows change at every look is at work; the next check sees the end of it.
             FsckKey[] open = batch;
             for (var looks = 0; looks < MaxLooks && open.Length > 0; looks++)
             {
@@ -176,9 +176,8 @@ internal sealed class CatalogFsck(CacheDirectory caches, FsckCatalog catalog, IO
         return new FoundObject(body.Info.Size, body.Info.ETag, Encoding.UTF8.GetString(bytes));
     }
 
-    // A row with its key comes before each multipart upload, its id afterwards. One whose id was never noted is discarded by the
-    // housekeeping once
-    // its URLs have expired; what is older than that, or has no row at all, is left over.
+    // A row with the key precedes each multipart upload, and the upload's id follows. The housekeeping discards an upload whose id was
+    // never noted once its URLs have expired; an older one, or one without any row, is left over.
     private async Task<List<FsckFinding>> MultipartsAsync(int cache, FsckTally tally, CancellationToken cancellationToken)
     {
         var first = await LeftOverAsync(null);

@@ -77,7 +77,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             ReadPin, cancellationToken);
 
     /// <summary>
-    /// I11 for the paths after one id and up to another: one statement has one snapshot, so what it finds was so at one commit.
+    /// Checks I11 for the paths after one id and up to another. One statement has one snapshot, so a finding was true at one commit.
     /// </summary>
     public Task<List<FsckFinding>> DanglingAsync(int cache, long after, long upTo, CancellationToken cancellationToken) =>
         database.ListAsync(
@@ -93,7 +93,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         r => Dangling(new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2),
             r.GetString(3)), cancellationToken);
 
-    /// <summary>Revisions of pins that are to be kept, and whose path is not live although nobody has taken it back.</summary>
+    /// <summary>Kept revisions of pins whose path is not live although no eviction took it.</summary>
     public Task<List<FsckFinding>> DanglingPinsAsync(int cache, CancellationToken cancellationToken) => database.ListAsync(
         """
         select p.name, s.hash, s.name, s.state::text, r.revision from pin p
@@ -110,8 +110,8 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         }, cancellationToken);
 
     /// <summary>
-    /// Nodes whose state and lists differ: what nobody finds is neither deleted nor written. One statement has one snapshot, so what it
-    /// finds was so at one commit.
+    /// Nodes whose state and lists differ: a node that no list finds is neither deleted nor written. One statement has one snapshot, so a
+    /// finding was true at one commit.
     /// </summary>
     public Task<List<FsckFinding>> UnequalListsAsync(int cache, CancellationToken cancellationToken) => database.ListAsync(
         """
@@ -145,7 +145,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
             };
         }, cancellationToken);
 
-    /// <summary>Of open multipart uploads, which one no row notes: and whether its key has a row at all.</summary>
+    /// <summary>Those of the open multipart uploads that no row notes, and whether the key has a row at all.</summary>
     public Task<List<(string Key, string UploadId, bool KeyIsKnown)>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open,
         CancellationToken cancellationToken) => database.ListAsync(
         "select u.key, u.id, o.id is not null from unnest($2, $3) u(key, id) left join object o on o.cache_id = $1 and o.key = u.key " +

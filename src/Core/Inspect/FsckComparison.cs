@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Inspect;
 /// <param name="Text">The content, of narinfos and pins that were read.</param>
 internal sealed record FoundObject(long Size, string? ETag, string? Text = null);
 
-/// <summary>Compares one key's row with its object. Rows in transition are judged by what they may have.</summary>
+/// <summary>Compares one key's row with its object. A row in transition allows each content that it may have.</summary>
 internal static class FsckComparison
 {
     /// <summary>True when a listing's entry shows that nothing is wrong. False is a suspicion: the object has to be looked at.</summary>
@@ -88,7 +88,7 @@ internal static class FsckComparison
         }
     }
 
-    // What the store vouches for: the MD5 of a body that was put at once.
+    // Compares the MD5 of a body that was put at once, where the store vouches for it.
     private static bool HasContent(FoundObject listed, string text)
     {
         var bytes = Encoding.UTF8.GetBytes(text);

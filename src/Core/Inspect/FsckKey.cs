@@ -6,7 +6,7 @@ namespace OrleansCache.Core.Inspect;
 
 internal enum KeyKind
 {
-    /// <summary>Well-known, or of a form that we do not write: somebody else's.</summary>
+    /// <summary>A well-known key, or a key of another form, which is not ours.</summary>
     Other,
     NarInfo,
     Listing,

@@ -15,7 +15,7 @@ internal enum Presence
 
 /// <summary>What the catalog says about one key: nothing, or one of the rows below.</summary>
 /// <param name="Id">The row's id.</param>
-/// <param name="Version">Changes with every change of the rows that are told here.</param>
+/// <param name="Version">Changes with every change of the rows that this record shows.</param>
 internal abstract record FsckRow(long Id, string Version);
 
 /// <param name="Path">The path.</param>
@@ -34,7 +34,7 @@ internal sealed record PathRow(long Id, string Version, StorePath Path, string S
         _ => HasIntent ? Presence.May : Presence.MustNot,
     };
 
-    // What the row does not know of, its deletion leaves behind.
+    // The deletion of a path leaves a listing that the row does not know.
     public Presence Listing => NarInfo == Presence.Must && !HasListing ? Presence.MustNot : NarInfo;
 }
 
@@ -60,7 +60,7 @@ internal sealed record ObjectRow(long Id, string Version, ObjectKey Key, bool Is
 
 /// <param name="Name">Its name.</param>
 /// <param name="Path">What it names.</param>
-/// <param name="Deleted">Its object is on the way out.</param>
+/// <param name="Deleted">Its object is being deleted.</param>
 /// <param name="Recorded">The bucket has the newest revision.</param>
 internal sealed record PinRow(long Id, string Version, string Name, StorePath? Path, bool Deleted, bool Recorded) : FsckRow(Id, Version)
 {

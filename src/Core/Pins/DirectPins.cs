@@ -22,7 +22,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         var life = request.ExpiresSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : (TimeSpan?)null;
         var answer = await catalog.SetAsync(
             id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
-            // Without a NAR hash the same as of a server that knows none.
+            // Without a NAR hash the digest equals that of a server that does not know NAR hashes.
             Digest("set", name, condition, [request.Path, request.ExpiresSeconds, request.KeepRevisions,
                 .. request.NarHash is { } nar ? [nar] : Array.Empty<object>()]), cancellationToken);
         var refusal = answer.Outcome switch
@@ -91,7 +91,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         return new PinSet(answer.Pin! with { Written = written }, answer.Outcome == PinOutcome.Made);
     }
 
-    /// <summary>Why it is not done, as each operation may be answered; null when it is.</summary>
+    /// <summary>The problem that answers a refused operation; null when it was done.</summary>
     private static CacheProblemException? Refusal(PinName name, PinAnswer answer) => answer.Outcome switch
     {
         PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted => null,
@@ -114,7 +114,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             .. rest.Select(x => Convert.ToString(x, CultureInfo.InvariantCulture))])));
 }
 
-/// <summary>What may be asked of a pin.</summary>
+/// <summary>The limits of a pin's request.</summary>
 internal static class PinLimits
 {
     public const int MaxRevisions = 100;

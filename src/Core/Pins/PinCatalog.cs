@@ -77,7 +77,8 @@ internal sealed class PinCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>
-    /// Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where nothing is to be written, or somebody is at it.
+    /// Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where the newest revision is written or another
+    /// process writes it.
     /// </summary>
     public Task<List<PinIntent>> IntendAsync(int cache, PinName? name, PushOptions options, int limit,
         CancellationToken cancellationToken) =>
@@ -87,7 +88,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
             r => new PinIntent(r.GetInt64(0), PinName.Parse(r.GetString(1)), r.GetInt64(2), r.GetBoolean(3), ReadPath(r, 4), r.GetInt64(6),
                 r.GetDateTime(7)), cancellationToken);
 
-    /// <summary>Records an attempt that was answered, done or refused. True when nothing is left to be written.</summary>
+    /// <summary>Records an attempt that was answered, done or refused. True when the bucket has the newest revision.</summary>
     public Task<bool> RecordAsync(PinIntent intent, bool done, CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select @fn@.pin_record($1, $2, $3, $4)",
@@ -101,7 +102,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
     public Task<int> ExpireAsync(int cache, int limit, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.expire_pins($1, $2)", p => p.With(cache).With(limit), r => r.GetInt32(0), cancellationToken);
 
-    /// <summary>A replay is told from its first sending for a day.</summary>
+    /// <summary>Forgets operations after a day; until then a replay is told from its first sending.</summary>
     public Task ForgetOperationsAsync(int cache, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.forget_pin_operations($1)", p => p.With(cache), cancellationToken);
 
@@ -136,7 +137,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
         r.GetString(at + 1));
 }
 
-/// <param name="Pin">As the operation left it; of one that was not done, as it is.</param>
+/// <param name="Pin">As the operation left it; unchanged when the operation was not done.</param>
 /// <param name="Path">Its path, or the one that was wanted.</param>
 /// <param name="IsGone">There is no such pin, or it is being deleted.</param>
 internal sealed record PinAnswer(PinOutcome Outcome, Pin? Pin, StorePath? Path, bool IsGone);

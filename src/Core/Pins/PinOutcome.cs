@@ -19,7 +19,7 @@ internal enum PinOutcome
     /// <summary>Another group published the path or something that it needs, and no server has read the bytes.</summary>
     Unread,
 
-    /// <summary>The operation was another request's.</summary>
+    /// <summary>The operation id belongs to another request.</summary>
     Reused,
 
     /// <summary>There is no such pin.</summary>

@@ -9,9 +9,8 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Pins;
 
 /// <summary>
-/// Rule 11: makes <c>pins/&lt;name&gt;</c> in the bucket what the pin's row says. Anyone may do so for any pin, always from the newest row.
-/// An intent is cleared
-/// before its fence only when every attempt was answered; an older value cannot land later.
+/// Rule 11: brings <c>pins/&lt;name&gt;</c> in the bucket to what the pin's row says. Any process may do so for any pin, always from the
+/// newest row. An intent is cleared before its fence only when every attempt was answered, so an older value cannot land later.
 /// </summary>
 internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, PushOptions options, ILogger logger,
     CancellationToken stopping, TimeProvider? time = null)
@@ -21,15 +20,15 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
     private const int FirstPauseMilliseconds = 10;
     private const int LongestPauseMilliseconds = 250;
 
-    // Why the last attempt of this process was in vain.
+    // The reason why this process's last attempt failed.
     private readonly ConcurrentDictionary<(int Cache, PinName Name), string> _troubles = new();
 
-    /// <summary>Why the pin is not in the bucket yet, in a sentence; null when nothing went wrong.</summary>
+    /// <summary>The reason why the pin is not in the bucket yet, in a sentence; null when nothing went wrong.</summary>
     public string? TroubleOf(int cache, PinName name) => _troubles.GetValueOrDefault((cache, name));
 
     /// <summary>
-    /// Writes a pin until nothing is left to be written, and goes on with that for a while when the caller does not wait any longer. True
-    /// when it is done.
+    /// Writes a pin until the bucket has its newest revision, and goes on for a while after the caller has stopped waiting. True when it is
+    /// done.
     /// </summary>
     public async Task<bool> WriteAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancellationToken)
     {
@@ -44,28 +43,28 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         {
             if (e is ObjectStoreException refusal)
                 Note(cache, name, refusal.Told);
-            // The row knows that it must go on, and the housekeeper reads it.
+            // The row says that the pin is not written, and the housekeeper reads it.
             return false;
         }
     }
 
-    /// <summary>Up to a hundred pins that nobody is writing, once.</summary>
+    /// <summary>Writes up to a hundred pins that no process is writing, once.</summary>
     public async Task WriteSomeAsync(int cache, CancellationToken cancellationToken)
     {
         var intents = await catalog.IntendAsync(cache, null, options, Batch, cancellationToken);
         await Task.WhenAll(intents.Select(i => AttemptAsync(i, cancellationToken)));
     }
 
-    /// <summary>Deletes pins whose time is over.</summary>
+    /// <summary>Deletes pins past their expiry.</summary>
     public Task ExpireAsync(int cache, CancellationToken cancellationToken) => catalog.ExpireAsync(cache, Batch, cancellationToken);
 
-    /// <summary>Forgets what was done so long ago that nobody sends it again.</summary>
+    /// <summary>Forgets operations that are too old to be sent again.</summary>
     public Task ForgetAsync(int cache, CancellationToken cancellationToken) => catalog.ForgetOperationsAsync(cache, cancellationToken);
 
     private async Task<bool> UntilWrittenAsync(int cache, PinName name, TimeSpan patience, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        // Past a fence, that is: what is not written by then is the housekeeper's.
+        // Tries until past a fence; the housekeeper writes a pin that is not written by then.
         var most = options.Fence + 2 * options.FenceMargin;
         most = patience > most ? patience : most;
         for (var pause = FirstPauseMilliseconds; Stopwatch.GetElapsedTime(started) < most; pause = Math.Min(pause * 2,
@@ -91,7 +90,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
 
     private void Note(int cache, PinName name, string trouble)
     {
-        // Another process may have written it since: then nobody here takes it away.
+        // Another process may have written the pin since, so its entry would stay here.
         if (_troubles.Count >= MaxTroubles)
             _troubles.Clear();
         _troubles[(cache, name)] = trouble;
@@ -112,7 +111,7 @@ internal sealed partial class PinWriter(PinCatalog catalog, IObjectStore store, 
         }
         catch (ObjectStoreException e) when (!e.IsTransient)
         {
-            // A refusal was answered, and did nothing.
+            // The store answered with a refusal, so the attempt had no effect.
             LogRefused(e, key);
             await catalog.RecordAsync(intent, done: false, cancellationToken);
             throw;

@@ -8,19 +8,18 @@ using OrleansCache.Core.Collect.Order;
 namespace OrleansCache.Core.Collect.Mark;
 
 /// <summary>
-/// Streams a cache's graph out of one snapshot by binary COPY. A row of the answer is all that a few pages of the table have: a message for
-/// each node, and a wake-up for each
-/// piece of a few kilobytes, cost more than what they bring.
+/// Streams a cache's graph out of one snapshot by binary COPY. One row of the answer holds the nodes of a few pages, because a message for
+/// each node, and a wake-up for each few kilobytes, would cost more than the data.
 /// </summary>
 internal static class GraphReader
 {
     private const int BufferSize = 1 << 20;
-    // Of the table, for each row of the answer: some hundred nodes, and not too much at once where arrays are long.
+    // Pages of the table in each row of the answer: some hundred nodes, and not too much at once where arrays are long.
     private const int Pages = 32;
     // PGCOPY, its line ends, flags, and the length of an empty extension.
     private const int CopyHeader = 19;
 
-    // Aggregates over the same rows meet them in the same order.
+    // Aggregates over the same rows read them in the same order.
     public static Task ReadPathsAsync(NpgsqlConnection connection, int cache, MarkGraph graph, GcPace pace,
         CancellationToken cancellationToken) =>
         CopyAsync(connection,
@@ -34,8 +33,8 @@ internal static class GraphReader
         CopyAsync(connection, Blocks("object", "array_agg(id), array_agg(id) filter (where state <> 'live')", cache), 2,
             static (graph, row) => graph.AddObjects(row.Array(), row.Array()), graph, pace, cancellationToken);
 
-    // What the snapshot sees was there when it was taken, so the table had those pages already. PostgreSQL reads a range of ctids as such
-    // (a TID range scan).
+    // All rows that the snapshot sees were in the table when it was taken, so its pages of that time suffice. PostgreSQL reads a range of
+    // ctids as a TID range scan.
     private static string Blocks(string table, string columns, int cache) => string.Create(CultureInfo.InvariantCulture, $"""
         select b.* from generate_series(0, pg_relation_size('{table}') / current_setting('block_size')::int, {Pages}) p cross join lateral (
           select {columns} from {table}
@@ -73,7 +72,7 @@ internal static class GraphReader
                     (buffer, start, end) = (next, 0, end - start);
                 }
 
-                // Who is not read from does not send.
+                // The database stops sending while this process does not read.
                 step = await pace.RestAsync(step, cancellationToken);
                 end += await ReadAsync(stream, buffer.AsMemory(end), cancellationToken);
             }
@@ -93,7 +92,7 @@ internal static class GraphReader
     /// <summary>A row whose fields are read one after the other.</summary>
     private ref struct Row
     {
-        /// <summary>The length of what ends the data.</summary>
+        /// <summary>The length of the mark that ends the data.</summary>
         public const int Trailer = 2;
         private ReadOnlySpan<byte> _rest;
 

@@ -5,15 +5,15 @@ using OrleansCache.Core.Collect.Order;
 namespace OrleansCache.Core.Collect.Mark;
 
 /// <summary>
-/// The graph of one snapshot: paths that are live, publishing or condemned, with their references and objects, as ids in flat lists.
-/// Its paths are filled in in any order, sealed, then walked; its objects may come meanwhile.
+/// The graph of one snapshot: paths that are live, publishing or condemned, with their references and objects, as ids in flat lists. Its
+/// paths are added in any order, sealed, then walked; its objects may be added meanwhile.
 /// </summary>
 /// <remarks>Memory: 8 bytes an edge, 16 a path, and the id sets. No allocation per node.</remarks>
 internal sealed class MarkGraph
 {
     private readonly IdSet _paths = new();
     private readonly IdSet _objects = new();
-    // What is publishing or condemned.
+    // Paths that are publishing or condemned.
     private readonly IdSet _unsettledPaths = new();
     private readonly IdSet _unsettledObjects = new();
     // Rows as they arrived; when all are known, _rows leads from a path's rank to its row.
@@ -76,16 +76,15 @@ internal sealed class MarkGraph
     public long IdOf(int rank) => _rowIds[_rows[rank]];
 
     /// <summary>
-    /// What the roots reach. A root that is not in the graph protects nothing: a closure that an earlier run with a shorter retention has
-    /// taken.
-    /// A path that mentions what is not there stops the run: by a damaged graph nothing may be condemned. Whether the objects are there is
-    /// asked by <see cref="CheckObjects"/>.
+    /// The set that the roots reach. A root that is not in the graph protects nothing: an earlier run with a shorter retention took that
+    /// closure. A reference to a missing path stops the run, because a damaged graph must condemn nothing. <see cref="CheckObjects"/>
+    /// checks the objects.
     /// </summary>
     /// <exception cref="GraphDamagedException">A path mentions a path that is not there.</exception>
     public async Task<ReachableSet> MarkAsync(IEnumerable<GcRoot> roots, bool trace, GcPace pace, CancellationToken cancellationToken)
     {
         var marks = new ReachableSet(_paths.Count, trace);
-        // First come, first served: a trace is then one of the shortest.
+        // First in, first out, so that each trace is among the shortest.
         var open = new Queue<int>();
         foreach (var root in roots)
         {
@@ -129,8 +128,8 @@ internal sealed class MarkGraph
         return marks;
     }
 
-    /// <summary>Asks, when all objects are known, whether those are there that marked paths mention.</summary>
-    /// <exception cref="GraphDamagedException">One is not.</exception>
+    /// <summary>Checks, once all objects are known, that the objects of marked paths are there.</summary>
+    /// <exception cref="GraphDamagedException">An object is missing.</exception>
     public void CheckObjects(ReachableSet marks)
     {
         foreach (var missing in marks.Objects.Except(_objects))

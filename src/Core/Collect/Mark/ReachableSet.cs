@@ -6,7 +6,7 @@ namespace OrleansCache.Core.Collect.Mark;
 /// <param name="Kind"><c>pin</c>, <c>closure</c>, <c>push</c> or <c>publishing</c>.</param>
 internal sealed record GcRoot(string Kind, string? Name, DateTime? Until, long[] Paths, long[] Objects);
 
-/// <summary>What the roots reach: paths by rank, objects by id; with a trace, the first way that led to each path.</summary>
+/// <summary>The set that the roots reach: paths by rank, objects by id; with a trace, the first chain that led to each path.</summary>
 internal sealed class ReachableSet(int paths, bool trace)
 {
     private readonly ulong[] _paths = new ulong[(paths >> 6) + 1];
@@ -14,13 +14,13 @@ internal sealed class ReachableSet(int paths, bool trace)
     private readonly int[]? _from = trace ? new int[paths] : null;
     private readonly Dictionary<int, GcRoot> _roots = [];
 
-    /// <summary>What marked paths mention.</summary>
+    /// <summary>The objects of marked paths.</summary>
     public IdSet Objects { get; } = new();
 
-    /// <summary>What open pushes hold, whether or not it is still there.</summary>
+    /// <summary>Objects that open pushes hold, whether or not they are still there.</summary>
     public IdSet Promised { get; } = new();
 
-    /// <summary>ReachableSet a path; false when it was marked before.</summary>
+    /// <summary>Marks a path; false when it was marked before.</summary>
     public bool Path(int rank, int from, GcRoot? root)
     {
         ref var word = ref _paths[rank >> 6];
@@ -53,6 +53,6 @@ internal sealed class ReachableSet(int paths, bool trace)
 }
 
 /// <summary>
-/// The catalog mentions something that it does not have. Nothing may be collected before that is understood; fsck tells more.
+/// The catalog refers to a row that it does not have. No run may collect until a person has understood why; fsck tells more.
 /// </summary>
 public sealed class GraphDamagedException(string message) : Exception(message);

@@ -1,6 +1,6 @@
 namespace OrleansCache.Core.Collect.Order;
 
-/// <summary>A list that grows without copying what it holds: hundreds of millions of values cost their own size.</summary>
+/// <summary>A list that grows without copying its values: hundreds of millions of them take their own size only.</summary>
 internal sealed class ChunkedList<T> where T : unmanaged
 {
     private const int ChunkLog = 18;

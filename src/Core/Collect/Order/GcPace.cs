@@ -4,10 +4,9 @@ using OrleansCache.Core.Catalog;
 namespace OrleansCache.Core.Collect.Order;
 
 /// <summary>
-/// Keeps the collector out of the way of pushes. Nobody waits for a collection, so while pushes come, through whichever process, it works
-/// in small steps and
-/// rests after each one for a multiple of the time that it took: database and processors are left to the pushes for most of the time.
-/// When none come it does not rest at all.
+/// Keeps the collector out of the way of pushes. No client waits for a collection. So while pushes come, through any process, the collector
+/// works in small steps and rests after each for a multiple of its time; pushes have the database and the processors most of the time.
+/// Without pushes it does not rest.
 /// </summary>
 /// <param name="database">Null: it never rests.</param>
 internal sealed class GcPace(CatalogDatabase? database)
@@ -17,9 +16,9 @@ internal sealed class GcPace(CatalogDatabase? database)
     private static readonly TimeSpan Lately = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AskEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxRest = TimeSpan.FromSeconds(2);
-    // A timer is no finer than this; what took less is added to what comes next.
+    // A timer is no finer than this; a shorter step is added to the next one.
     private static readonly TimeSpan ShortestStep = TimeSpan.FromMilliseconds(4);
-    // When the database was asked last; 0 before. Whoever changes it asks.
+    // When the database was last asked; 0 before the first time. The thread that changes it asks.
     private long _asked;
     private volatile bool _pushesCome;
 
@@ -28,7 +27,7 @@ internal sealed class GcPace(CatalogDatabase? database)
 
     public bool PushesCome => _pushesCome;
 
-    /// <summary>How much to do in one step where <paramref name="most"/> is what nobody would mind when alone.</summary>
+    /// <summary>The size of one step; <paramref name="most"/> is its size while no push comes.</summary>
     public int Step(int most) => _pushesCome ? Math.Max(1, most / SmallerSteps) : most;
 
     /// <summary>The ids in their order, a step at a time.</summary>
@@ -63,7 +62,7 @@ internal sealed class GcPace(CatalogDatabase? database)
         if (database is null || asked != 0 && Stopwatch.GetElapsedTime(asked) < AskEvery
             || Interlocked.CompareExchange(ref _asked, Stopwatch.GetTimestamp(), asked) != asked)
             return;
-        // Of any cache: they share the database.
+        // Pushes of all caches count, as they share the database.
         _pushesCome = await database.SingleAsync(
             "select coalesce((select u.created > clock_timestamp() - $1 from push u order by u.id desc limit 1), false)", p =>
                 p.With(Lately), r => r.GetBoolean(0), cancellationToken);

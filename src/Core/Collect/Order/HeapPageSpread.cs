@@ -3,14 +3,13 @@ using System.Numerics;
 namespace OrleansCache.Core.Collect.Order;
 
 /// <summary>
-/// An order that keeps neighbours apart, however it is cut into batches. Rows that were written together lie in one page, which has room
-/// for a few new versions
-/// of them; it has room again as soon as the transaction has ended. A batch that changes all rows of a page writes most of them elsewhere,
-/// and into every index.
+/// An order that keeps neighbours apart in batches of any size. Rows written together lie in one page, which has room for a few new
+/// versions of them, and room again once the transaction has ended. A batch that changes all rows of a page writes most of them to other
+/// pages, and into every index.
 /// </summary>
 internal static class HeapPageSpread
 {
-    // Neighbours are this far from each other at most, so that the pages of some batches in a row stay in memory.
+    // The greatest distance of neighbours, so that the pages of consecutive batches stay in memory.
     private const int WindowLog = 16;
 
     /// <param name="ids">In the order of the rows, or nearly so.</param>

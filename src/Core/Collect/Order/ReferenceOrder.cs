@@ -2,17 +2,17 @@ using System.Collections;
 
 namespace OrleansCache.Core.Collect.Order;
 
-/// <summary>Orders in which a graph may be taken down: each node before everything it refers to.</summary>
+/// <summary>Orders for taking a graph down: each node before all nodes that it refers to.</summary>
 internal static class ReferenceOrder
 {
-    /// <summary>What an edge function answers for an edge that leads out of the set.</summary>
+    /// <summary>The answer of an edge function for an edge that leads out of the set.</summary>
     public const int Outside = -1;
 
-    /// <summary>What an edge function answers behind the last edge.</summary>
+    /// <summary>The answer of an edge function behind the last edge.</summary>
     public const int End = -2;
 
     /// <summary>
-    /// First what nothing refers to, then what only those refer to, and so on; among these, neighbours apart
+    /// First the nodes without referrers, then those that only these refer to, and so on; within each step, neighbours apart
     /// (<see cref="HeapPageSpread"/>).
     /// </summary>
     /// <param name="nodes">Those to be ordered; each is below <paramref name="size"/>.</param>

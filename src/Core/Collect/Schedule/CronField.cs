@@ -25,7 +25,7 @@ internal readonly record struct CronField(ulong Bits, bool IsStar)
                 : (item, null);
             var dash = range.IndexOf('-', StringComparison.Ordinal);
             int? by = step is null ? 1 : Number(step) is > 0 and var given ? given : null;
-            // As in cron, a single value with a step is no range; it would be read differently by different people.
+            // A single value with a step is no range, as in cron; readers would disagree about its meaning.
             var (first, last) = range == "*" ? (least, most)
                 : dash > 0 ? (Value(range[..dash]), Value(range[(dash + 1)..]))
                 : step is null ? (Value(range), Value(range)) : (null, null);

@@ -10,8 +10,7 @@ namespace OrleansCache.Core.Collect.Schedule;
 /// </summary>
 public sealed class CronSchedule
 {
-    // 29 February may be eight years away (1896, 1904); on a certain day of the week, which "*/7" asks for together with it, forty (on a
-    // Sunday: 2280, 2320).
+    // The next 29 February may be eight years away (1896, 1904); on a given weekday, which "*/7" adds, forty (a Sunday: 2280, 2320).
     private const int MaxYears = 40;
 
     private static readonly string[] Months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -68,7 +67,7 @@ public sealed class CronSchedule
         var start = after.UtcDateTime;
         var day = start.Date;
         var last = day.Year <= DateTime.MaxValue.Year - MaxYears - 1 ? day.AddYears(MaxYears + 1) : DateTime.MaxValue.Date;
-        // What is left of the first day; then whole days, whole months at once where the month does not match.
+        // The rest of the first day; then whole days, or whole months where the month does not match.
         if (Matches(day) && TimeOfDay((int)start.TimeOfDay.TotalMinutes + 1) is { } today)
             return new DateTimeOffset(day.AddMinutes(today), TimeSpan.Zero);
         while (day < last)

@@ -6,16 +6,15 @@ using OrleansCache.Core.Common;
 
 namespace OrleansCache.Core.Collect.Schedule;
 
-/// <summary>Which scheduled run is due, for whoever is woken from outside: the operation that starts it is named after its time.</summary>
+/// <summary>Tells an outside timer which scheduled run is due. The run's operation is named after its time.</summary>
 public static class GcSchedule
 {
-    /// <summary>What the operations of scheduled runs begin with.</summary>
+    /// <summary>The prefix of the operations of scheduled runs.</summary>
     public const string Prefix = "schedule:";
 
     /// <summary>
-    /// The run that was due within the window before now, or null. It begins up to the jitter later; how much is drawn from its time, so
-    /// that it is the same for
-    /// whoever asks, and however often.
+    /// The run that was due within the window before now, or null. It begins up to the jitter later; the delay is drawn from the run's
+    /// time, so every caller computes the same one.
     /// </summary>
     public static OperationId? DueBy(GcOptions options, DateTimeOffset now, TimeSpan window)
     {
@@ -35,7 +34,7 @@ public static class GcSchedule
         ? operation
         : throw new InvalidOperationException($"'{Name(due)}' is no operation");
 
-    /// <summary>No client may use such a name.</summary>
+    /// <summary>Clients may not use such a name.</summary>
     public static bool IsScheduled(OperationId operation) => operation.Value.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase);
 
     private static string Name(DateTimeOffset due) => Prefix + due.ToString("yyyy-MM-dd'T'HH:mm'Z'", CultureInfo.InvariantCulture);

@@ -3,8 +3,7 @@ using OrleansCache.Core.Collect.Order;
 namespace OrleansCache.Core.Collect.Sweep;
 
 /// <summary>
-/// Which of the paths that are being deleted may go now: those whose referrers among them are gone. Neighbours come apart
-/// (<see cref="HeapPageSpread"/>).
+/// Selects the deleting paths that may go now: their deleting referrers are gone. Neighbours come apart (<see cref="HeapPageSpread"/>).
 /// </summary>
 internal sealed class DeletionWaves
 {
@@ -21,11 +20,11 @@ internal sealed class DeletionWaves
                 _referrers[reference] = _referrers.GetValueOrDefault(reference) + 1;
         }
 
-        // One that is held stays, and so does all that it refers to.
+        // A held path stays, and so do all paths that it refers to.
         _ready = new Queue<DeletingPath>(Scattered(paths.Where(p => !_referrers.ContainsKey(p.Id) && !p.Held)));
     }
 
-    /// <summary>Up to so many; none when all that is left waits for others.</summary>
+    /// <summary>Takes up to so many paths; none when all that are left wait for others.</summary>
     public List<DeletingPath> TakeReady(int limit)
     {
         var batch = new List<DeletingPath>();

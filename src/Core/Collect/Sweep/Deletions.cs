@@ -11,14 +11,13 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Collect.Sweep;
 
 /// <summary>
-/// Rule 10: takes out of the bucket what is being deleted, whoever left it: narinfos in waves, referrers first, then objects. Any number of
-/// processes may
-/// do so at once; each deletion is an intent in the catalog, under a fence.
+/// Rule 10: takes deleting rows out of the bucket, whichever process swept them: narinfos in waves, referrers first, then objects. Any
+/// number of processes may do so at once; each deletion is an intent in the catalog, under a fence.
 /// </summary>
 internal sealed partial class Deletions(CatalogDatabase database, IObjectStore store, PushOptions options, GcPace pace, ILogger logger,
     RefusedDeletions refused)
 {
-    // What a bucket deletes in one request.
+    // The number of keys that a bucket deletes in one request.
     private const int Batch = 1_000;
     private const int Parallel = 4;
 
@@ -26,8 +25,8 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     public RefusedDeletions Refused => refused;
 
     /// <summary>
-    /// Deletes what it can; what is under another's fence, or was not answered, is left for a later call. So is all the rest when the store
-    /// answers nothing.
+    /// Deletes what it can. Rows under another process's fence, and those without an answer, stay for a later call, as do all others once
+    /// the store answers nothing.
     /// </summary>
     public async Task RunAsync(int cache, CancellationToken cancellationToken)
     {
@@ -41,7 +40,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     /// <summary>One pass over all waves.</summary>
     private async Task DeletePathsAsync(int cache, CancellationToken cancellationToken)
     {
-        // Read anew each time: a wave of another run may have been left.
+        // Read anew for each pass: an interrupted run may have left part of a wave.
         var rows = await database.ListAsync("select id, hash, has_listing, refs, condemned_at, held from @fn@.delete_list($1, $2)",
             p => p.With(cache).With(options.FenceMargin),
             r => new DeletingPath(r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetBoolean(2),
@@ -66,7 +65,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
                 var deleted = await ended;
                 answers &= deleted.Answered;
                 waves.Gone(deleted.Gone);
-                // With several under way at once it is the last one's time: nobody pushes then.
+                // When several deletions run at once, the last one's time counts: no push comes then.
                 await pace.RestAsync(deleted.Started, cancellationToken);
             }
         }
@@ -90,7 +89,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         var taken = intents.ConvertAll(i => paths[i.Id]);
         var outcomes = await TryDeleteAsync([.. taken.Select(t => ObjectKey.NarInfo(t.Hash))], fence, cancellationToken);
 
-        // Readers ask for a listing only after its narinfo, so it goes after it.
+        // Readers ask for a listing only after its narinfo, so the listing goes second.
         var listed = Enumerable.Range(0, taken.Count).Where(i => outcomes[i] == FencedOutcome.Done && taken[i].HasListing).ToList();
         if (listed.Count > 0)
         {
@@ -125,7 +124,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     }
 
     /// <summary>
-    /// Takes objects out of the bucket that were taken for it in the catalog: whether the store answers at all, and how many are gone.
+    /// Deletes objects that the catalog has handed out for it; returns whether the store answers at all, and how many are gone.
     /// </summary>
     public async Task<(bool Answered, int Gone)> DeleteAsync(int cache, List<DeletingObject> taken, CancellationToken cancellationToken)
     {
@@ -137,7 +136,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
             }
             catch (ObjectStoreException e)
             {
-                // One that cannot be discarded now must not keep the others; it is taken again after its fence.
+                // A multipart upload that cannot be discarded now must not delay the others; it is taken again after its fence.
                 if (e.Answer is { IsRefusal: true } refusal)
                     refused.Note(upload.Key, refusal);
                 else
@@ -156,7 +155,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
         return (outcomes.Any(o => o != FencedOutcome.Unknown), done.Count);
     }
 
-    // A store that cannot be reached has perhaps done it all the same: nothing of the batch is known before its fence.
+    // An unreachable store may still have deleted the batch, so the outcome is unknown before the fence.
     private async Task<FencedOutcome[]> TryDeleteAsync(IReadOnlyList<ObjectKey> keys, DateTime fence, CancellationToken cancellationToken)
     {
         try

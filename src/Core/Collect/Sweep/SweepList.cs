@@ -3,7 +3,7 @@ using OrleansCache.Core.Collect.Order;
 namespace OrleansCache.Core.Collect.Sweep;
 
 /// <summary>
-/// What may be deleted now: condemned past the grace, and all of its condemned referrers too. Paths come referrers first, then objects.
+/// The rows that may be deleted now: condemned past the grace, with all condemned referrers too. Paths come referrers first, then objects.
 /// </summary>
 internal sealed record SweepList(List<long> Paths, List<long> Objects)
 {
