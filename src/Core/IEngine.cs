@@ -4,7 +4,8 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Core;
 
 /// <summary>
-/// What a cluster puts before the core services of each process. Optional. It reduces load and latency; correctness never depends on it.
+/// The layer that a cluster puts before each process's core services. Optional. It reduces load and latency; correctness never depends on
+/// it.
 /// </summary>
 public interface IEngine
 {

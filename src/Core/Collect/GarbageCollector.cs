@@ -148,7 +148,7 @@ internal sealed partial class GarbageCollector(
             }
             catch (Exception e)
             {
-                // Its heartbeat has stopped: another process, or this one, takes it over.
+                // The run's heartbeat has stopped: another process, or this one, takes it over.
                 LogLost(e, row.Run.Id);
             }
             finally

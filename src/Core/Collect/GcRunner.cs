@@ -12,9 +12,8 @@ namespace OrleansCache.Core.Collect;
 /// </summary>
 /// <remarks>
 /// 1. End failed uploads. 2. The barrier. 3. Mark in memory over one snapshot. 4. Forget old closures; condemn what was not marked,
-/// referrers first.
-/// 5. Of what is condemned past the grace: sweep paths, referrers first. 6. Take them out of the bucket in waves. 7. Sweep objects and take
-/// them out, batch by batch.
+/// referrers first. 5. Sweep the paths condemned past the grace, referrers first. 6. Take them out of the bucket in waves. 7. Sweep objects
+/// and take them out, batch by batch.
 /// </remarks>
 internal sealed class GcRunner(GcCatalog catalog, PushCatalog pushes, Deletions deletions, PushOptions pushOptions, GcOptions options,
     GcPace pace, TimeProvider? time = null)

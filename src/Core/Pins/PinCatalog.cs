@@ -138,7 +138,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
 }
 
 /// <param name="Pin">As the operation left it; unchanged when the operation was not done.</param>
-/// <param name="Path">Its path, or the one that was wanted.</param>
+/// <param name="Path">Its path, or the path that the request wanted.</param>
 /// <param name="IsGone">There is no such pin, or it is being deleted.</param>
 internal sealed record PinAnswer(PinOutcome Outcome, Pin? Pin, StorePath? Path, bool IsGone);
 

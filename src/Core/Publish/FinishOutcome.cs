@@ -3,10 +3,10 @@ namespace OrleansCache.Core.Publish;
 /// <summary>What <c>finish_push</c> answers: the state that the push is in.</summary>
 internal enum FinishOutcome
 {
-    /// <summary>Something is still to be written, or under a fence.</summary>
+    /// <summary>A write is missing, or a fence is open.</summary>
     Committing,
 
-    /// <summary>What it supersedes has its content, and is to be written anew before the push ends.</summary>
+    /// <summary>The superseded paths have their new content; their narinfos must be written before the push ends.</summary>
     Changed,
 
     /// <summary>A bar has ended it. Nothing was published.</summary>
@@ -14,7 +14,7 @@ internal enum FinishOutcome
 
     Committed,
 
-    /// <summary>Committed; some of what it was to supersede stays, as another got there first.</summary>
+    /// <summary>Committed; some paths that it was to supersede stay, as another push was first.</summary>
     Overtaken,
 
     /// <summary>It was committed before, without its pin.</summary>

@@ -3,7 +3,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Publish;
 
-/// <summary>Signs paths with the cache's keys, beside the signatures that a client sends and that are not known to be wrong.</summary>
+/// <summary>Signs paths with the cache's keys, and keeps those of a client's signatures that are not known to be wrong.</summary>
 internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<PublicKey> trusted)
 {
     /// <summary>Signatures of one path by keys that are not the cache's own.</summary>
@@ -47,7 +47,7 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
     // A signature by a key that we know must verify; one by a key that we do not know is kept for those who do.
     private IEnumerable<string> Valid(PathDeclaration path, string fingerprint)
     {
-        // No more than could be kept are looked at: to verify one takes long.
+        // Only as many signatures are verified as could be kept, as verifying one takes long.
         var sent = path.Signatures.Select(s => PathSignature.TryParse(s, out var signature) ? signature : default)
             .Where(s => s != default).Distinct();
         foreach (var signature in sent.Where(s => !_own.Contains(s.KeyName)).Take(MaxForeign)

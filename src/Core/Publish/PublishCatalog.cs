@@ -8,7 +8,7 @@ namespace OrleansCache.Core.Publish;
 internal sealed class PublishCatalog(CatalogDatabase database)
 {
     /// <summary>
-    /// What is to be written of a push; or (null) of up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.
+    /// Reads the unwritten part of a push; or (null) up to <paramref name="limit"/> live paths of the cache whose narinfo has changed.
     /// </summary>
     public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancellationToken) =>
         database.RunAsync(
@@ -54,7 +54,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>
-    /// Opens intents for rows that are still of the generation read and under nobody's fence; the others are not answered.
+    /// Opens intents for rows that are still of the generation read and under no other fence; the answer leaves out the others.
     /// </summary>
     public Task<List<Intent>> IntendAsync(IReadOnlyList<PathToWrite> paths, IReadOnlyList<ObjectToWrite> objects, TimeSpan fence,
         TimeSpan fenceMargin, CancellationToken cancellationToken) =>
@@ -65,7 +65,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             r => new Intent(r.GetBoolean(0), r.GetInt64(1), r.GetInt64(2), r.GetDateTime(3), r.IsDBNull(4) ? []
                 : r.GetFieldValue<string[]>(4)), cancellationToken);
 
-    /// <summary>Closes intents whose writes were answered; those that nobody answered stay open until their fence has passed.</summary>
+    /// <summary>Closes intents whose writes were answered; the others stay open until their fence has passed.</summary>
     public Task RecordAsync(IReadOnlyList<(Intent Intent, bool Done)> answered, CancellationToken cancellationToken)
     {
         var paths = answered.Where(r => r.Intent.IsPath).ToList();
@@ -93,12 +93,12 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             p => p.With(cache).With(added.Select(a => a.Path).ToArray()).With(added.Select(a => a.Signatures).ToArray()),
                 cancellationToken);
 
-    /// <summary>Says that somebody still publishes this push, for as long as the lease.</summary>
+    /// <summary>Extends the lease of this push: a server still publishes it.</summary>
     public Task KeepLeaseAsync(int cache, PushId push, TimeSpan lease, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.lease_commits($1, @fn@.push_of($1, $2, null, true), $3, 1)", p => p.With(cache).With(push.Value)
             .With(lease), cancellationToken);
 
-    /// <summary>Takes the lease of committing pushes that nobody has kept it of.</summary>
+    /// <summary>Takes the lease of committing pushes whose lease has run out.</summary>
     public Task<List<PushId>> TakeSilentAsync(int cache, TimeSpan lease, int limit, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.lease_commits($1, null, $2, $3)", p => p.With(cache).With(lease).With(limit), r =>
@@ -112,13 +112,13 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>
-    /// When the last change of a name that nobody has looked into was, and the cache's last path; null when there is none.
+    /// The time of the last change of a name that was not handled yet, and the cache's last path; null when there is none.
     /// </summary>
     public Task<(DateTime? Seen, long Last)> SeeRenamesAsync(int cache, CancellationToken cancellationToken) =>
         database.SingleAsync("select seen, last from @fn@.see_renames($1)", p => p.With(cache), r => r.IsDBNull(0) ? ((DateTime?)null, 0L)
             : (r.GetDateTime(0), r.GetInt64(1)), cancellationToken);
 
-    /// <summary>Of the paths with such ids, those whose narinfo calls a reference by a former name.</summary>
+    /// <summary>Those of the paths between these ids whose narinfo has a reference's former name.</summary>
     public Task<long[]> MisprintedAsync(int cache, long above, long through, CancellationToken cancellationToken) =>
         database.SingleAsync("select @fn@.misprinted_paths($1, null, $2, $3)", p => p.With(cache).With(above).With(through), r =>
             r.GetFieldValue<long[]>(0), cancellationToken);
@@ -126,7 +126,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
     public Task MarkMisprintedAsync(int cache, long[] paths, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.mark_misprinted($1, $2)", p => p.With(cache).With(paths), cancellationToken);
 
-    /// <summary>Marks what calls a path of the push by a former name.</summary>
+    /// <summary>Marks paths whose narinfo has a former name of a path of the push.</summary>
     public Task MarkMisprintedOfAsync(int cache, PushId push, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.mark_misprinted_of($1, @fn@.push_of($1, $2, null, true))", p => p.With(cache)
             .With(push.Value), cancellationToken);
@@ -135,6 +135,6 @@ internal sealed class PublishCatalog(CatalogDatabase database)
         database.RunAsync("select @fn@.end_renames($1, $2)", p => p.With(cache).With(seen), cancellationToken);
 }
 
-/// <summary>That a row's object is about to be written, by nobody else, until the fence.</summary>
+/// <summary>The open write of a row's object: until the fence no other process writes it.</summary>
 /// <param name="Signatures">Of a path: those that its narinfo is to have.</param>
 internal sealed record Intent(bool IsPath, long Id, long Generation, DateTime Fence, string[] Signatures);

@@ -3,9 +3,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Publish;
 
-/// <summary>What has still to be written to the bucket: narinfos with their listings, logs and realisations.</summary>
-/// <param name="Names">Every path that is referred to, by id.</param>
-/// <param name="Renamed">Those of them that were called otherwise when what refers to them was signed, perhaps.</param>
+/// <summary>The rest that the bucket lacks: narinfos with their listings, logs and realisations.</summary>
+/// <param name="Names">Every referenced path, by id.</param>
+/// <param name="Renamed">Those of them whose name may have changed since their referrers were signed.</param>
 internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> Objects, Dictionary<long, StorePath> Names,
     HashSet<long> Renamed)
 {
@@ -45,10 +45,10 @@ internal sealed record PathToWrite(
     long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing,
         string NarKey, byte[]? FileHash, long FileSize)
 {
-    /// <summary>The bucket's is of a content that the path no longer has.</summary>
+    /// <summary>The bucket's listing is of a content that the path no longer has.</summary>
     public bool DropsListing => Listing is { Length: 0 };
 
-    /// <summary>What its narinfo says: a pure function of the row, so that anyone may write it, or tell whether it is right.</summary>
+    /// <summary>The path's narinfo: a pure function of the row, so any process may write or check it.</summary>
     public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
     {
         StorePath = Path,
@@ -60,7 +60,7 @@ internal sealed record PathToWrite(
         NarSize = NarSize,
         References = [.. References.Select(r => names[r])],
         Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
-        // Rows of before these had to be canonical may have others, which no reader could use.
+        // Rows that are older than the rule of canonical signatures may have others, which no reader could use.
         Signatures = [.. signatures.Where(s => PathSignature.TryParse(s, out _))],
         Ca = ContentAddress.TryParse(Ca, out var ca) ? ca : null,
     };

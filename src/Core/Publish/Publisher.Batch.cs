@@ -16,7 +16,7 @@ internal sealed partial class Publisher
         // 2. New signatures.
         await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancellationToken);
 
-        // 3. Intents: what somebody else is at gets none.
+        // 3. Intents; none for rows that another process writes.
         var intents = await catalog.IntendAsync(batch, objects, options.Fence, options.FenceMargin, cancellationToken);
         var pathIntents = intents.Where(i => i.IsPath).ToDictionary(i => i.Id);
         var objectIntents = intents.Where(i => !i.IsPath).ToDictionary(i => i.Id);
@@ -24,7 +24,7 @@ internal sealed partial class Publisher
         Exception? failure = null;
         string? trouble = null;
 
-        // 4. Bodies are staged together, and each is written when what it refers to was.
+        // 4. Bodies are staged together; each is written after all that it refers to.
         await using var stage = new StagedBatch(store, cancellationToken);
         var pathWrites = batch.Where(path => pathIntents.ContainsKey(path.Id))
             .ToDictionary(path => path.Id, path => stage.Add(WritesOf(path, pathIntents[path.Id], work.Names)));
@@ -39,7 +39,8 @@ internal sealed partial class Publisher
         var objectTasks = objectWrites.Select(write => WriteAndNoteAsync(objectIntents[write.Key], keys[write.Key], write.Value)).ToList();
         foreach (var path in batch)
         {
-            // References outside this push are live; those of earlier batches were answered, or this one must not be written either.
+            // References outside this push are live. Those of earlier batches must have been answered, else this one must not be written
+            // either.
             var references = path.References.Where(r => r != path.Id && pending.Contains(r)).ToList();
             tasks[path.Id] = WritePathAsync(path, references);
         }
@@ -71,7 +72,7 @@ internal sealed partial class Publisher
             {
                 if (!(tasks.TryGetValue(reference, out var task) ? await task : written.Contains(reference)))
                 {
-                    // No attempt was made, so none is unanswered: the intent need not stand until its fence.
+                    // No attempt was made, so none is unanswered, and the intent need not stand until its fence.
                     if (pathIntents.TryGetValue(path.Id, out var unused))
                         results.Add((unused, FencedOutcome.Refused));
                     return false;
@@ -85,7 +86,7 @@ internal sealed partial class Publisher
 
         async Task<bool> WriteAndNoteAsync(Intent intent, ObjectKey key, StagedItem item, ObjectKey? dropped = null)
         {
-            // Who waits for the disk keeps nobody back who need not. What went wrong is told below.
+            // A group that waits for the disk delays no other. Errors are reported below.
             await stage.StagedAsync(item).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await slots.WaitAsync(cancellationToken);
             try
@@ -101,8 +102,8 @@ internal sealed partial class Publisher
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
-                // A refusal was answered and did nothing; after anything else nobody knows. What the others of the batch wrote is recorded
-                // before this is told.
+                // A refusal was answered and had no effect; after any other failure the outcome is unknown. The writes of the rest of the
+                // batch are recorded before this failure is thrown.
                 results.Add((intent, e is ObjectStoreException { IsTransient: false } ? FencedOutcome.Refused : FencedOutcome.Unknown));
                 failure = e;
                 return false;
@@ -123,7 +124,7 @@ internal sealed partial class Publisher
         return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
     }
 
-    // What is signed is what is printed.
+    // Signs what the narinfo prints.
     private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
     {
         if (paths.Count > 0)

@@ -7,7 +7,7 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Publish;
 
 /// <summary>
-/// Rule 5: writes what committing pushes publish, and narinfos whose row has changed. Anyone may run it for any push: what is written is a
+/// Rule 5: writes the paths of committing pushes, and narinfos whose row has changed. Any process may run it for any push: the bytes are a
 /// pure function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
@@ -24,18 +24,18 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     private const int ReadAtOnce = 200_000;
     private const int MaxTroubles = 10_000;
 
-    // Lazy: a task must stand here before it can end and take itself away again.
+    // Lazy, because a task must be in this table before it can end and remove itself.
     private readonly ConcurrentDictionary<PushId, Lazy<Task<FinishOutcome>>> _running = new();
 
-    // Why the last pass over a push left something unwritten; until a pass goes well, or the push has ended.
+    // The reason why the last pass over a push left something unwritten; removed when a pass goes well or the push has ended.
     private readonly ConcurrentDictionary<PushId, string> _troubles = new();
 
-    /// <summary>What keeps a push from being published, in a sentence; null when nothing that this process has met.</summary>
+    /// <summary>The reason why a push is not published, in a sentence; null when this process has met none.</summary>
     public string? TroubleOf(PushId push) => _troubles.GetValueOrDefault(push);
 
     /// <summary>
-    /// Publishes a committing push to its end, and answers its state then; a second caller in this process joins the first. Ends when the
-    /// push has, or with the token.
+    /// Publishes a committing push to its end and returns its state; a second caller in this process joins the first. Ends with the push,
+    /// or when the token is cancelled.
     /// </summary>
     public Task<FinishOutcome> PublishAsync(int cache, PushId push, CancellationToken cancellationToken) =>
         _running.GetOrAdd(push, _ => new Lazy<Task<FinishOutcome>>(() => Task.Run(async () =>
@@ -50,7 +50,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             }
         }, CancellationToken.None))).Value;
 
-    /// <summary>Writes narinfos of live rows whose signatures, or the names of whose references, have changed.</summary>
+    /// <summary>Writes narinfos of live rows whose signatures, or whose references' names, have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancellationToken) =>
         await WriteAsync(await catalog.ReadAsync(cache, null, BatchSize, cancellationToken), cancellationToken);
 
@@ -61,8 +61,8 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         catalog.AddSignaturesAsync(cache, added, cancellationToken);
 
     /// <summary>
-    /// Marks what refers to a path whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths when there is one,
-    /// a piece at a time.
+    /// Marks referrers of paths whose name has changed, for <see cref="RefreshAsync"/>. Reads the table of all paths, a piece at a time,
+    /// when a name has changed.
     /// </summary>
     public async Task MarkMisprintedAsync(int cache, CancellationToken cancellationToken)
     {
@@ -89,7 +89,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
             {
                 try
                 {
-                    // 1. What is still to be written, and its writing.
+                    // 1. Reads what is still to be written, and writes it.
                     if (await WriteAsync(await catalog.ReadAsync(cache, push, BatchSize, cancellationToken), cancellationToken)
                         is { } trouble)
                         Note(push, trouble);
@@ -102,7 +102,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     throw;
                 }
 
-                // 6. The end of the push, if all of it is in the bucket.
+                // 6. Ends the push if all of it is in the bucket.
                 var state = await catalog.FinishAsync(cache, push, cancellationToken);
                 if (state is not (FinishOutcome.Changed or FinishOutcome.Committing))
                 {
@@ -110,10 +110,10 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                     return state;
                 }
 
-                // Paths that it supersedes have their new content, and are to be written; so is what calls one by a name that has changed,
-                // whoever changed it.
+                // Superseded paths have their new content, which must be written; so must narinfos with a former name, whichever push
+                // changed it.
                 await catalog.MarkMisprintedOfAsync(cache, push, cancellationToken);
-                // Something is under a fence: another publisher's, or of a write that was not answered.
+                // A fence is open: another publisher's, or that of a write without an answer.
                 if (state == FinishOutcome.Committing)
                     await Task.Delay(TimeSpan.FromSeconds(1), time ?? TimeProvider.System, cancellationToken);
             }
@@ -141,7 +141,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         }
         catch (CacheProblemException e)
         {
-            // Then another process takes over, and both write the same bytes under fences of their own.
+            // Another process takes over; both then write the same bytes under fences of their own.
             LogLeaseLost(e, push);
         }
     }
@@ -150,14 +150,14 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     {
         if (_troubles.TryGetValue(push, out var known) && known == trouble)
             return;
-        // Another process may have published it to its end since: then nobody here takes it away.
+        // Another process may have ended the push since, so its entry would stay here.
         if (_troubles.Count >= MaxTroubles)
             _troubles.Clear();
         _troubles[push] = trouble;
         LogWaits(e, push, trouble);
     }
 
-    /// <summary>Null when all of it was written, or was another's to write; else why the store did not take some of it.</summary>
+    /// <summary>Null when all of it was written, or belongs to another process; else why the store did not take some of it.</summary>
     private async Task<string?> WriteAsync(PublishWork work, CancellationToken cancellationToken)
     {
         if (work.Paths.Count == 0 && work.Objects.Count == 0)

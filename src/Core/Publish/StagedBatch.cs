@@ -3,20 +3,19 @@ using OrleansCache.Core.Store;
 namespace OrleansCache.Core.Publish;
 
 /// <summary>
-/// The writes of one batch of the publisher. Bodies are staged in groups, one group after the other; an item is written when its group is
-/// staged, whatever becomes of later
-/// ones: so a slow disk still gets something done before the fence.
+/// The writes of one batch of the publisher. Bodies are staged in groups, one after the other, and an item is written once its own group is
+/// staged, so a slow disk still gets some of them done before the fence.
 /// </summary>
 internal sealed class StagedBatch(IObjectStore store, CancellationToken cancellationToken) : IAsyncDisposable
 {
-    // Files that are open at one time, and what a slow disk can sync well before the fence.
+    // Bounds the open files, and what a slow disk can sync well before the fence.
     private const int GroupSize = 256;
 
     private readonly List<List<ObjectWrite>> _groups = [];
     private TaskCompletionSource<IStagedWrites>[] _staged = [];
     private Task _staging = Task.CompletedTask;
 
-    /// <summary>Adds what belongs together and is to be written in this order. Not after <see cref="Start"/>.</summary>
+    /// <summary>Adds writes that belong together, in their order. Not after <see cref="Start"/>.</summary>
     public StagedItem Add(params ReadOnlySpan<ObjectWrite> writes)
     {
         if (_groups.Count == 0 || _groups[^1].Count + writes.Length > GroupSize)
@@ -33,7 +32,7 @@ internal sealed class StagedBatch(IObjectStore store, CancellationToken cancella
         _staging = StageAsync();
     }
 
-    /// <summary>Returns when the item's group is staged; throws when that failed.</summary>
+    /// <summary>Returns once the item's group is staged; throws when staging failed.</summary>
     public Task StagedAsync(StagedItem item) => _staged[item.Group].Task;
 
     /// <summary>Writes an item, up to the first write that is not done.</summary>
@@ -66,7 +65,7 @@ internal sealed class StagedBatch(IObjectStore store, CancellationToken cancella
             }
             catch (Exception e)
             {
-                // Told to whoever writes one of the group.
+                // Each write of the group throws this.
                 _staged[i].SetException(e);
                 _ = _staged[i].Task.Exception;
             }

@@ -8,7 +8,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>A begin request that was found sound: closed, free of cycles, within the limits.</summary>
+/// <summary>A checked begin request: closed, free of cycles, within the limits.</summary>
 internal sealed class Closure
 {
     private const int MaxCommitters = 16;
@@ -21,7 +21,7 @@ internal sealed class Closure
     /// <summary>Position of each path in the request.</summary>
     public Dictionary<StorePathHash, int> Index { get; }
 
-    /// <summary>What is declared of each path: see <see cref="PathDigest"/>.</summary>
+    /// <summary>The declaration of each path: see <see cref="PathDigest"/>.</summary>
     public byte[][] PathDigests { get; }
 
     /// <summary>Tells one request from another under the same idempotency key.</summary>
@@ -90,7 +90,8 @@ internal sealed class Closure
     public List<StorePath> References(PathDeclaration path) =>
         [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
 
-    // References of real store paths have no cycle but a path's own; one that had could never be published references first.
+    // References of real store paths have no cycle but a path's reference to itself. Another cycle could never be published references
+    // first.
     /// <summary>One of a cycle; null when there is none.</summary>
     public static int? FindCycle(IReadOnlyList<IReadOnlyList<StorePathHash>> references, Dictionary<StorePathHash, int> index)
     {
@@ -125,7 +126,7 @@ internal sealed class Closure
 
     private static byte[] DigestOf(BeginPush request, byte[][] pathDigests)
     {
-        // One call: the hash takes longer to be called than to read what it is given.
+        // One call for all, as a call of the hash costs more than hashing a path.
         var bytes = new byte[(request.Paths.Count * (StorePathHash.ByteLength + PathDigest.Length))
             + (request.Roots.Count * StorePathHash.ByteLength)];
         var rest = bytes.AsSpan();

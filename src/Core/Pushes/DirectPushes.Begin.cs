@@ -106,10 +106,10 @@ internal sealed partial class DirectPushes
     }
 
     /// <summary>
-    /// What is to become of promised paths that are not known to be as this push declares them, and usable for it; by id.
+    /// Returns the verdicts on promised paths that are not known to be as this push declares them, and usable for it; by id.
     /// </summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: one that this push cannot do with as it is. The push has
-    /// ended then.</exception>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Conflict"/>: the push cannot use a path as it is. The push has then
+    /// ended.</exception>
     private async Task<Dictionary<long, PathVerdict>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
         CancellationToken cancellationToken)
     {
@@ -146,7 +146,7 @@ internal sealed partial class DirectPushes
         return declarations;
     }
 
-    // One by a key that nobody here knows is taken from the path's own trust group only.
+    // A signature by an unknown key is taken from the path's own trust group only.
     private async Task AddSignaturesAsync(int cache, Closure closure, OpenedPush opened, Dictionary<long, PathVerdict> verdicts,
         CancellationToken cancellationToken)
     {

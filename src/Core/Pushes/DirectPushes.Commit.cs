@@ -9,9 +9,9 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>Rules 4 to 6: the commit, to its end or as long as its client waits.</summary>
 /// <remarks>
-/// 1. Ask for the first half (<c>commit_push</c>), which is harmless when it was done before. 2. Turn a refusal into a problem. 3. Of a
-/// closure that is to be published, join the publisher. 4. Of one that others keep busy, pause and ask again. 5. Committed: write what
-/// changed here and the pin, then answer.
+/// 1. Ask for the first half (<c>commit_push</c>), which is harmless when it was done before. 2. Turn a refusal into a problem. 3. Join the
+/// publisher of a closure that is to be published. 4. Pause and ask again while other pushes keep the closure busy. 5. Committed: write
+/// what changed here and the pin, then answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -58,17 +58,16 @@ internal sealed partial class DirectPushes
                 // 3. The publisher goes on without this request: the catalog owns it.
                 ended = await JoinAsync(publisher.PublishAsync(id, push, stopping),
                     patience - Stopwatch.GetElapsedTime(started), cancellationToken);
-                // It has failed, or is slow: the client asks again.
+                // Publishing has failed or is slow: the client asks again.
                 if (ended is null)
                     return Waits(push, committed, publisher.TroubleOf(push) ?? Publishing);
-                // How it ended otherwise, the catalog knows: an equal may have taken the pin's place between the halves, or an eviction
-                // what the push names.
+                // Between the halves an equal rank may have taken the pin, or an eviction the push's paths; the catalog knows the end.
                 if (committed.Pin is not null || ended != FinishOutcome.Committed)
                     continue;
             }
             else if (committed.Outcome is CommitOutcome.Committing or CommitOutcome.Busy)
             {
-                // 4. Longer each time: a busy answer has locked all that the other commit publishes.
+                // 4. Each pause is longer, as a busy answer has locked all that the other commit publishes.
                 var waitsFor = committed.Outcome == CommitOutcome.Busy ? await FindBusyAsync(committed.Paths, cancellationToken)
                     : publisher.TroubleOf(push) ?? Publishing;
                 await Task.Delay(pause, time ?? TimeProvider.System, cancellationToken);
@@ -91,7 +90,7 @@ internal sealed partial class DirectPushes
     private static CommitAnswer Answer(PushId push, PushState state, int published) =>
         new() { Id = push.ToString(), State = state, Published = published };
 
-    /// <summary>Why the first half changed nothing, and will not; null when it goes on.</summary>
+    /// <summary>The reason why the first half changed nothing and will not; null when it goes on.</summary>
     private async Task<CacheProblemException?> RefusalAsync(PushId push, Committed committed, CancellationToken cancellationToken)
     {
         return committed.Outcome switch
@@ -123,7 +122,7 @@ internal sealed partial class DirectPushes
     {
         if (Interlocked.Exchange(ref _refresh.Value, 0) == 1)
             await publisher.RefreshAsync(cache, cancellationToken);
-        // Who is told of a commit finds its pin in the bucket; until then it is told to ask again.
+        // A client that learns of a commit finds its pin in the bucket; until then the answer is to ask again.
         var answer = Answer(push, PushState.Committed, committed.Published);
         if (committed.Pin is { } name && !await pins.WriteAsync(cache, name, patience, cancellationToken))
             answer = answer with
@@ -136,8 +135,8 @@ internal sealed partial class DirectPushes
             : answer with { Conflicts = await catalog.HashesAsync(committed.Conflicts, cancellationToken) };
     }
 
-    /// <summary>What a commit waits for that cannot begin.</summary>
-    /// <exception cref="CacheProblemException">A collected path does not leave the store, so that it cannot be published anew.</exception>
+    /// <summary>Says in a sentence which paths a commit waits for before it can begin.</summary>
+    /// <exception cref="CacheProblemException">The store does not delete a collected path, so it cannot be published anew.</exception>
     private async Task<string> FindBusyAsync(long[] paths, CancellationToken cancellationToken)
     {
         if (refused?.Any == true && await catalog.DeletingAsync(paths, cancellationToken) is [var deleting, ..]
@@ -151,7 +150,7 @@ internal sealed partial class DirectPushes
             : $"{busy[0]} is being published by another push, or deleted by a collection.";
     }
 
-    /// <summary>How the push has ended; null when the publisher has not seen it.</summary>
+    /// <summary>The end of the push; null when the publisher has not seen it.</summary>
     private static async Task<FinishOutcome?> JoinAsync(Task<FinishOutcome> publishing, TimeSpan patience,
         CancellationToken cancellationToken)
     {
@@ -164,7 +163,7 @@ internal sealed partial class DirectPushes
         {
             if (e is ObjectStoreException or CacheProblemException)
                 Telemetry.PushesEnded.Add("failed");
-            // Not finished here: the catalog knows that it must go on, and the caller asks it.
+            // Not finished here: the catalog keeps the push committing, and the caller asks it.
             return null;
         }
     }

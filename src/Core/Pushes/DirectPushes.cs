@@ -44,7 +44,7 @@ internal sealed partial class DirectPushes(
         var (uploads, strange) = (new List<(UploadToken Token, UploadedNar Report)>(), new List<RejectedUpload>());
         foreach (var upload in report.Uploads.DistinctBy(u => u.Upload))
         {
-            // One of a server of an earlier version is none of ours either.
+            // An id from a server of an earlier version is no grant of ours either.
             if (UploadToken.TryParse(upload.Upload, push, secret, out var token))
                 uploads.Add((token, upload));
             else
@@ -59,7 +59,7 @@ internal sealed partial class DirectPushes(
         // 2. The bytes in the store.
         var found = await check.CheckAsync(uploads, cancellationToken);
 
-        // 3. A key is never written twice: the next try gets another.
+        // 3. A key is never written twice, so the next try gets another.
         UploadToken[] wrong = [.. uploads.Zip(found)
             .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
         if (wrong.Length > 0)
@@ -184,7 +184,7 @@ internal sealed partial class DirectPushes(
                     break;
             }
 
-            // Another request of this push holds its row just now.
+            // Another request of this push holds its row.
             await Task.Delay(BusyPause, time ?? TimeProvider.System, cancellationToken);
         }
 

@@ -10,7 +10,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// The same transitions, those of many pushes at once in one statement (<c>groups.sql</c>). What a push is answered is the same as without.
+/// The same transitions, with the steps of many pushes in one statement (<c>groups.sql</c>). Each push gets the same answer as without
+/// groups.
 /// </summary>
 internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions options) : PushCatalog(database), IAsyncDisposable
 {
@@ -22,7 +23,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
         Of(cache).Open.SubmitAsync(opening, cancellationToken);
 
-    /// <summary>One that declares nothing is a wait's, and rare: it goes alone.</summary>
+    /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
             PushOptions pushOptions, CancellationToken cancellationToken) =>
@@ -78,7 +79,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             One = (o, stop) => base.ReportAsync(c, o.Push, o.Uploads, o.Listings, o.Extras, o.Verified, stop),
             Many = (items, stop) => ReportAsync(c, items, stop),
             Key = o => o.Push.Id.ToString(),
-            // A client that reports each NAR by itself has many under way, all on its push's row.
+            // A client that reports each NAR by itself has many reports under way, all on its push's row.
             SharesKeys = true,
             Weight = o => o.Uploads.Count + o.Listings.Count + o.Extras.Count,
         }),
@@ -87,14 +88,14 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
             One = (o, stop) => base.CommitAsync(c, o.Push, o.Lease, stop),
             Many = (items, stop) => CommitAsync(c, items, stop),
             Key = o => o.Push.Id.ToString(),
-            // How large it is stands in the catalog only, which keeps large ones out.
+            // Only the catalog knows the size of a commit, and it keeps large ones out of groups.
             Weight = _ => TypicalCommit,
         })))).Value;
 
     private async Task<IReadOnlyList<OpenedPush>> OpenAsync(int cache, IReadOnlyList<Opening> items, CancellationToken cancellationToken)
     {
         var paths = items.SelectMany(i => i.Paths).ToList();
-        // Told once for all items that name them.
+        // A path that several items name is told once.
         var shared = new Dictionary<StorePathHash, OpenedPath>();
         var opened = await _database.RunAsync(
             "select * from @fn@.open_pushes($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",

@@ -3,9 +3,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// Decompresses NARs that clients compressed. A window of up to 8 MiB, as all common levels make, is there for each; larger ones, up to 128
-/// MiB, for a few of the process at
-/// a time, while the others wait. Which it is the start of the file says, and no later frame may need more.
+/// Decompresses NARs that clients compressed. Windows of up to 8 MiB, which all common levels use, are always available. Larger ones, up to
+/// 128 MiB, are given to a few NARs of the process at a time; the others wait. The start of the file says which one it needs, and no later
+/// frame may need more.
 /// </summary>
 internal sealed class NarDecompression : IAsyncDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class NarDecompression : IAsyncDisposable
         var start = new byte[XzHeader.MaxLength];
         var read = await file.ReadAtLeastAsync(start, start.Length, throwOnEndOfStream: false, cancellationToken);
         var window = compression == "zstd" ? ZstdFrames.WindowOf(start.AsSpan(0, read)) : XzHeader.DictionaryOf(start.AsSpan(0, read));
-        // Of what does not tell, or is something else, more must not be taken either.
+        // A file that does not tell its window may not get more either.
         var isLarge = window is not { } bytes || bytes > UsualWindow;
         if (isLarge)
             await Large.WaitAsync(cancellationToken);

@@ -7,7 +7,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// What is declared of a path, in 16 bytes: name, NAR hash and size, references and content address. Equal digests are equal declarations.
+/// The declaration of a path, in 16 bytes: name, NAR hash and size, references and content address. Equal digests are equal declarations.
 /// </summary>
 internal static class PathDigest
 {

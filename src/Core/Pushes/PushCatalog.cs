@@ -55,10 +55,10 @@ internal class PushCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>
-    /// Of promised paths that are not known to be as they are declared: what is to become of each (see <c>publishers.sql</c>), and who has
-    /// published it.
+    /// Returns the verdicts (see <c>publishers.sql</c>) on promised paths that are not known to be as declared, and the publishers of those
+    /// paths.
     /// </summary>
-    /// <param name="isWhole">The declarations tell names and content addresses, too.</param>
+    /// <param name="isWhole">The declarations include names and content addresses.</param>
     public Task<List<(long Path, PathVerdict Verdict, string? Publisher)>> CompareAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole,
             CancellationToken cancellationToken) =>
@@ -73,7 +73,7 @@ internal class PushCatalog(CatalogDatabase database)
             r => (r.GetInt64(0), OutcomeText.Parse<PathVerdict>("compare_paths", r.GetString(1)), r.IsDBNull(2) ? null : r.GetString(2)),
             cancellationToken);
 
-    /// <summary>What has become of paths that the push waits for, in the order asked.</summary>
+    /// <summary>The present states of paths that the push waits for, in the order asked.</summary>
     public virtual Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
         PushOptions options, CancellationToken cancellationToken) =>
         database.ListAsync(
@@ -178,8 +178,7 @@ internal class PushCatalog(CatalogDatabase database)
                 r.GetString(2))), cancellationToken);
 
     /// <summary>
-    /// Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free
-    /// or overdue.
+    /// Those of the waiting (push, path) pairs whose wait is over: the path is live, its NAR has arrived, or its claim is free or overdue.
     /// </summary>
     public Task<List<(PushId Push, long Path)>> ArrivedAsync(int cache, IReadOnlyList<(PushId Push, long Path)> pairs, PushOptions options,
         CancellationToken cancellationToken) =>
@@ -189,7 +188,7 @@ internal class PushCatalog(CatalogDatabase database)
                 .With(options.DefaultRate),
             r => (new PushId(r.GetGuid(0)), r.GetInt64(1)), cancellationToken);
 
-    /// <summary>Of open multipart uploads under keys of this cache: the ids that no row knows. Other keys are somebody else's.</summary>
+    /// <summary>Those of the open multipart uploads under keys of this cache whose id no row has. Other keys are not ours.</summary>
     public Task<List<string>> UnknownMultipartsAsync(int cache, IReadOnlyList<OpenMultipart> open, CancellationToken cancellationToken) =>
         database.ListAsync(
             """
@@ -218,7 +217,7 @@ internal class PushCatalog(CatalogDatabase database)
             !r.IsDBNull(at + 12) && r.GetBoolean(at + 12), [], [.. Array<string>(r, at + 10)]);
     }
 
-    /// <summary>What has become of paths, in the order of the row.</summary>
+    /// <summary>The states of paths, in the order of the row.</summary>
     protected static IEnumerable<OpenedPath> ReadOpenedPaths(NpgsqlDataReader r, int at)
     {
         string[] states = Array<string>(r, at + 4), signatures = Array<string>(r, at + 9);

@@ -11,7 +11,7 @@ internal enum OpenOutcome
     /// <summary>The operation has opened a push of another closure.</summary>
     Reused,
 
-    /// <summary>It has lapsed, and what it was promised has another content by now.</summary>
+    /// <summary>The push has lapsed, and its promised paths have another content by now.</summary>
     Lapsed,
 
     /// <summary>A quota is used up, as <see cref="OpenedPush.QuotaText"/> says. Nothing was opened.</summary>
@@ -46,7 +46,7 @@ internal enum ClaimStatus
     Quota,
 }
 
-/// <summary>What is to become of a live path that a push declares, too: see <c>verdict</c> in <c>publishers.sql</c>.</summary>
+/// <summary>The fate of a live path that a push declares too: see <c>verdict</c> in <c>publishers.sql</c>.</summary>
 internal enum PathVerdict
 {
     /// <summary>As declared, and usable.</summary>
@@ -93,13 +93,13 @@ internal enum CommitOutcome
     /// <summary>Begun before.</summary>
     Committing,
 
-    /// <summary>Paths have to be uploaded.</summary>
+    /// <summary>Paths must be uploaded.</summary>
     Missing,
 
-    /// <summary>Paths have to be declared.</summary>
+    /// <summary>Paths must be declared.</summary>
     Undeclared,
 
-    /// <summary>Paths are at work elsewhere: ask again.</summary>
+    /// <summary>Other pushes or deletions work on some of the paths: ask again.</summary>
     Busy,
 
     /// <summary>Paths are live with another content or name, on the word of an equal or higher rank.</summary>
@@ -116,7 +116,7 @@ internal enum CommitOutcome
     /// <summary>There is no such push.</summary>
     Unknown,
 
-    /// <summary>Too large for a group; <see cref="GroupedPushCatalog"/> commits it alone and tells nobody.</summary>
+    /// <summary>Too large for a group; <see cref="GroupedPushCatalog"/> commits it alone, and no caller sees this.</summary>
     Large,
 }
 

@@ -6,13 +6,13 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
 
-/// <summary>What a push is opened with.</summary>
+/// <summary>The values that open a push.</summary>
 /// <param name="Operation">The caller's own.</param>
 /// <param name="Roots">Positions in <paramref name="Paths"/>, from 1.</param>
 /// <param name="Keys">Of logs and realisations that the client could send.</param>
 /// <param name="Push">Its id, if this call opens it.</param>
 /// <param name="Committers">Other publishers who may commit it.</param>
-/// <param name="PathDigests">What it declares of each path, for the commit of a push with a pin to compare again.</param>
+/// <param name="PathDigests">The declarations of its paths; the commit of a push with a pin compares them again.</param>
 internal sealed record Opening(
     string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys,
         PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
@@ -23,7 +23,7 @@ internal sealed record Opening(
 
 /// <param name="QuotaText">With <see cref="OpenOutcome.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
 /// <param name="Group">Its trust group; null unless it is open.</param>
-/// <param name="TrustsLegacy">What was published before there were publishers is usable.</param>
+/// <param name="TrustsLegacy">Paths from before there were publishers are usable.</param>
 internal sealed record OpenedPush(PushId Id, OpenOutcome Outcome, string? QuotaText, DateTime Expires, int? Group, bool TrustsLegacy,
     List<OpenedPath> Paths, List<string> MissingKeys)
 {
@@ -32,8 +32,9 @@ internal sealed record OpenedPush(PushId Id, OpenOutcome Outcome, string? QuotaT
 }
 
 /// <param name="Index">Position in the request.</param>
-/// <param name="Digest">Of what it was declared as: see <see cref="PathDigest"/>; null of a path from before there were any.</param>
-/// <param name="Group">The trust group that published it; null before there were any.</param>
+/// <param name="Digest">The digest of its declaration: see <see cref="PathDigest"/>; null for a path from before there were
+/// digests.</param>
+/// <param name="Group">The trust group that published it; null for a path from before there were groups.</param>
 /// <param name="IsVerified">A server has read its NAR.</param>
 /// <param name="Signatures">Separated by spaces.</param>
 internal sealed record OpenedPath(int Index, long Id, NodeState State, bool Promised, byte[]? Digest, int? Group, bool IsVerified,
@@ -41,7 +42,7 @@ internal sealed record OpenedPath(int Index, long Id, NodeState State, bool Prom
 
 /// <summary>A path's declared content, with references as ids.</summary>
 /// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
-/// <param name="Supersedes">It is live with another content, which this is to replace.</param>
+/// <param name="Supersedes">The path is live with another content, which this one is to replace.</param>
 internal sealed record Declaration(
     string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
         byte[]? Digest, bool Supersedes);
@@ -54,10 +55,10 @@ internal sealed record Claim(long Path, ClaimStatus Status, string? QuotaText, l
 
 /// <param name="Paths">Those that the outcome is about: see <c>commit_push.sql</c>.</param>
 /// <param name="Pin">The pin that the commit sets.</param>
-/// <param name="Conflicts">Paths that others have published in the meantime, and that stay as they are.</param>
+/// <param name="Conflicts">Paths that other pushes published in the meantime, and that stay.</param>
 internal sealed record Committed(CommitOutcome Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
 
-/// <param name="FileHash">Null: nobody has told it, and we have not computed it.</param>
+/// <param name="FileHash">Null: the client has not told it, and the server has not computed it.</param>
 internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);
 
 /// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>

@@ -17,21 +17,21 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     public const string SizeMismatch = "size-mismatch";
     public const string HashMismatch = "hash-mismatch";
 
-    // From this many keys with one prefix on, a listing is cheaper than asking for each.
+    // From this many keys with one prefix on, a listing is cheaper than a request for each.
     private const int ListingFrom = 4;
     private const int AtOnce = 16;
     private const int ReadSize = 1 << 18;
 
-    // From here on the file is read a second time for its hash, beside the NAR: it would keep that waiting.
+    // From this size on, the file is read a second time for its hash: hashing it in the same pass would delay the NAR.
     private const long ReadTwiceFrom = 16 << 20;
 
-    /// <summary>The bytes are read, and what is accepted is the declared NAR.</summary>
+    /// <summary>The server reads the bytes, so an accepted upload is the declared NAR.</summary>
     public bool Reads => Hashes(store, options);
 
     /// <summary>Whether every upload to this store is read and hashed when it is reported.</summary>
     public static bool Hashes(IObjectStore store, PushOptions options) => store.IsLocal && options.VerifyLocalUploads;
 
-    /// <summary>For each why it is not accepted, or null and the hash of its file.</summary>
+    /// <summary>For each upload the reason why it is refused, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(
         IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancellationToken)
     {
@@ -52,7 +52,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                     "The parts do not make up the upload: one is missing, or is not what was reported.");
         }, cancellationToken);
 
-        // 2. What is in the store: one listing per shared prefix, or one question per key. What is read anyway tells by itself.
+        // 2. The store's objects: one listing per shared prefix, or one request per key. An object that is read anyway needs neither.
         var found = new Dictionary<ObjectKey, ObjectInfo>();
         foreach (var group in uploads.Where((_, i) => rejected[i] is null && !isRead).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
         {
@@ -95,8 +95,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     }
 
     /// <summary>
-    /// Joins and checks a multipart upload of which its client tells nothing but its parts' MD5s: its size is what the store says, and its
-    /// hash what we compute where we read it.
+    /// Joins and checks a multipart upload of a client that tells its parts' MD5s only. The store says its size, and where the server reads
+    /// it, the server computes its hash.
     /// </summary>
     public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5,
         CancellationToken cancellationToken)
@@ -135,8 +135,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
-    /// <summary>Of what arrived: why it is not the declared NAR, or the hash of the file.</summary>
-    /// <param name="judge">Asked first: why the object cannot be it.</param>
+    /// <summary>For an upload that has arrived: why it is not the declared NAR, or the hash of its file.</summary>
+    /// <param name="judge">Asked first: why the object cannot be that NAR.</param>
     private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token,
         Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancellationToken)
     {
@@ -167,7 +167,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         return file.Finish();
     }
 
-    /// <summary>Why what comes out of the stream is not the declared NAR.</summary>
+    /// <summary>Why the decompressed stream is not the declared NAR.</summary>
     private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancellationToken)
     {
         await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
@@ -178,8 +178,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         var (count, hashed) = (0L, Task.CompletedTask);
         try
         {
-            // One buffer is decompressed into while the other is hashed: a large NAR has two processors. One byte more than declared tells
-            // a bomb.
+            // One buffer is filled while the other is hashed, so a large NAR has two processors. One byte more than declared reveals a
+            // bomb.
             while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
                 cancellationToken) is > 0 and var read)
             {

@@ -9,7 +9,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>Turns claims into URLs: one PUT for a small NAR, a multipart upload for a large one.</summary>
 internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase database, IObjectStore store, PushOptions options)
 {
-    // S3 takes 10,000 parts; sizes are planned for 9,000, as compressed data can be a little larger than the NAR.
+    // S3 takes 10,000 parts; sizes are planned for 9,000, as a compressed file can be a little larger than the NAR.
     private const int PlannedParts = 9_000;
     private const int FirstParts = 32;
     private const int MaxFirstParts = 100;
@@ -36,15 +36,14 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             grants[i] = token.Multipart is null && token.NarSize > SinglePutLimit ? null
                 : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
         });
-        // A claim that has just ended gets no grant: its path is asked about again by 'wait'.
+        // A claim that has just ended gets no grant; a later 'wait' asks about its path again.
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
     }
 
     /// <summary>
-    /// Multipart uploads, each with the URLs of its first parts, for a client that cuts NARs into parts of its own choice
-    /// (<see cref="Niks3PartSize"/>), expects ETags and
-    /// will hardly ask for other URLs. Always multipart: it sends none of the headers that keep a URL for a single PUT from being used
-    /// twice.
+    /// Multipart uploads, each with the URLs of its first parts, for niks3's clients: they cut NARs into parts of their own choice
+    /// (<see cref="Niks3PartSize"/>), expect ETags and rarely ask for more URLs. Always multipart: they send none of the headers that keep
+    /// a PUT's URL from being used twice.
     /// </summary>
     public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
         IReadOnlyList<Claim> claims, CancellationToken cancellationToken)
@@ -87,7 +86,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         return rows.Count == 0 ? null : rows[0];
     }
 
-    // A gateway that is asked for them answers ETags, as a bucket does.
+    // The gateway answers these URLs with ETags, as a bucket does.
     private IReadOnlyList<Uri> SignForNiks3(UploadToken token, int first, int count)
     {
         if (token.Multipart is null)
@@ -96,7 +95,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         return store.IsLocal ? [.. urls.Select(u => new Uri(u.AbsoluteUri + DirectoryObjectStore.WithETag))] : urls;
     }
 
-    // Ten MiB; of a NAR that would have more parts so than are planned for, as many steps of 16 MiB as that takes.
+    // Ten MiB; when that makes more parts than planned, the smallest multiple of 16 MiB that does not.
     private static long Niks3PartSize(long narSize)
     {
         const long Smallest = 10 << 20, Step = 16 << 20, Largest = 5L << 30;
@@ -104,7 +103,7 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         return needed <= Smallest ? Smallest : Math.Min((needed + Step - 1) / Step * Step, Largest);
     }
 
-    // No coder makes a NAR that much larger.
+    // No compressor makes a file this much larger than its NAR.
     private static long MaxFile(long narSize) => narSize + narSize / 8 + (64 << 10);
 
     private UploadGrant Sign(string id, UploadToken token, int first, int count)

@@ -9,9 +9,9 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// The id of a grant as clients see it: everything a report needs to check the store, so that a report costs one statement, and a seal, so
-/// that nothing is read or hashed but
-/// what this push was granted. What has become of the grant since the catalog's row says: id, key, NAR hash and claimant must be the row's.
+/// The id of a grant as clients see it. It contains all that a report needs to check the store, so a report costs one statement, and a
+/// seal, so that the server reads and hashes only what this push was granted. The catalog's row tells the present state of the grant: id,
+/// key, NAR hash and claimant must be the row's.
 /// </summary>
 internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
 {

@@ -5,16 +5,15 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Pushes;
 
 /// <summary>
-/// All waiters of this process share one question to the catalog, every 250 ms while there are any. A waiter is woken when one of its paths
-/// need not wait any longer; it then asks for itself what to do. Where there is news of the pushes that it waits for, it is woken by them,
-/// and the catalog is
-/// asked for it every five seconds only.
+/// All waiters of this process share one query of the catalog, every 250 ms while there are any. It wakes a waiter when one of its paths
+/// need not wait any longer; the waiter then asks the catalog itself. News of the pushes that it waits for wakes it too; while such news
+/// comes, the query includes it every five seconds only.
 /// </summary>
 internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, TimeProvider time, IUploadNews? news = null)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan IntervalWithNews = TimeSpan.FromSeconds(5);
-    // What arrives close together is asked about together.
+    // Uploads that arrive close together are asked about together.
     private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(20);
     private readonly Lock _gate = new();
     // Guarded by _gate, as are _running, _followed and what stands in them.
@@ -22,7 +21,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     private readonly Dictionary<PushId, Follower> _followed = [];
     private bool _running;
 
-    /// <summary>Returns when one of the paths has something new, or the time is over.</summary>
+    /// <summary>Returns when one of the paths has changed, or the time is over.</summary>
     public async Task WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims, TimeSpan timeout,
         CancellationToken cancellationToken)
     {
@@ -34,7 +33,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
             {
                 foreach (var uploader in waiter.Uploaders)
                 {
-                    // What had arrived before it came to wait is news to it.
+                    // Uploads that arrived before this waiter count as news for it.
                     if (waiter.WaitsForAny(uploader, Follow(cache, uploader, news).Arrived))
                         waiter.Woken.TrySetResult();
                 }
@@ -86,7 +85,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
         return follower;
     }
 
-    // Until nobody waits for that push any longer.
+    // Runs until no waiter is left for that push.
     private async Task FollowAsync(CacheName cache, PushId uploader, Follower follower, IUploadNews from)
     {
         while (!follower.Stop.IsCancellationRequested)
@@ -98,7 +97,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
             }
             catch (Exception) when (!follower.Stop.IsCancellationRequested)
             {
-                // No news: its waiters go by the catalog until there is some again.
+                // Without news its waiters rely on the catalog until news comes again.
             }
             catch (Exception)
             {
@@ -115,7 +114,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     {
         lock (_gate)
         {
-            // Of one that has ended there will be no more news.
+            // A push that has ended brings no more news.
             follower.Works = arrived is not null;
             follower.Arrived.UnionWith(arrived ?? []);
             foreach (var waiter in _waiters.Where(w => arrived is null ? w.Uploaders.Contains(uploader) : w.WaitsForAny(uploader, arrived)))
@@ -157,14 +156,14 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
             }
             catch (Exception e)
             {
-                // Each waiter asks for itself, and answers its client with what is wrong.
+                // Each waiter asks the catalog itself, and answers its client with the error.
                 foreach (var waiter in due)
                     waiter.Woken.TrySetException(e);
             }
         }
     }
 
-    // News of all that it waits for; of a path that is published or deleted just now there is none.
+    // True while news comes of all its uploads. A path that is being published or deleted has no news.
     private bool HasNews(Waiter waiter) => waiter.OnlyForUploads && waiter.Uploaders.All(u => _followed.TryGetValue(u, out var follower)
         && follower.Works);
 
@@ -172,7 +171,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     {
         public int Waiters { get; set; }
 
-        /// <summary>News has come, if only that there is none.</summary>
+        /// <summary>News of this push comes; an empty list counts too.</summary>
         public bool Works { get; set; }
 
         public HashSet<Sha256Hash> Arrived { get; } = [];
@@ -195,7 +194,7 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
 
         public bool OnlyForUploads { get; } = claims.All(c => c.Uploader is not null);
 
-        /// <summary>When the catalog was last asked for it.</summary>
+        /// <summary>When the catalog was last asked for this waiter.</summary>
         public long Looked { get; set; } = looked;
 
         public TaskCompletionSource Woken { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

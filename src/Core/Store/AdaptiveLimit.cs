@@ -1,9 +1,8 @@
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// How many requests may be at the store at once: halved when it says "slow down", one more per round of answers (additive increase,
-/// multiplicative decrease, as TCP does it).
-/// First come, first served.
+/// Bounds the requests at the store: halved when the store says "slow down", one more per round of answers (additive increase,
+/// multiplicative decrease, as in TCP). First come, first served.
 /// </summary>
 internal sealed class AdaptiveLimit(int most)
 {
@@ -51,7 +50,7 @@ internal sealed class AdaptiveLimit(int most)
         await node.Value.Task;
     }
 
-    /// <param name="throttled">The store answered that there is too much.</param>
+    /// <param name="throttled">The store asked to slow down.</param>
     public void Release(bool throttled)
     {
         lock (_lock)

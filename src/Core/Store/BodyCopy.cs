@@ -11,7 +11,7 @@ internal static class BodyCopy
     public static async Task<bool> RunAsync(Stream body, long length, Func<ReadOnlyMemory<byte>, long, ValueTask> write,
         CancellationToken cancellationToken)
     {
-        // One byte more than declared is asked for: it shows the end, or a body that is too long.
+        // It asks for one byte more than declared: that shows the end, or a body that is too long.
         var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(PieceSize, length) + 1);
         try
         {

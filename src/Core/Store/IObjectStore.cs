@@ -3,9 +3,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// A bucket, or a directory that acts as one. Implementations retry inside a call what can be retried (503, 429, timeouts, resets) with
-/// backoff and jitter,
-/// and throw <see cref="ObjectStoreException"/> when the store cannot be reached or refuses.
+/// A bucket, or a directory that acts as one. Implementations retry transient failures (503, 429, timeouts, resets) inside a call, with
+/// backoff and jitter, and throw <see cref="ObjectStoreException"/> when the store cannot be reached or refuses.
 /// </summary>
 public interface IObjectStore
 {
@@ -27,35 +26,33 @@ public interface IObjectStore
     /// Retries only until the fence.
     /// </summary>
     /// <returns>See <see cref="FencedOutcome"/>.</returns>
-    /// <exception cref="ObjectStoreException">The store refused for another reason than the fence, one that no retry mends (wrong keys, no
-    /// such bucket, no space), and every attempt was answered: nothing was done.</exception>
+    /// <exception cref="ObjectStoreException">The store refused for a reason that no retry mends (wrong keys, no such bucket, no space),
+    /// other than the fence, and every attempt was answered: nothing was done.</exception>
     Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
         CancellationToken cancellationToken);
 
     /// <summary>
-    /// Prepares writes of many well-known keys: whatever can be done before one of them is seen has been done when this returns (a
-    /// directory store has written and synced
-    /// all bodies, together). Then each is made by <see cref="IStagedWrites.PutAsync"/>, in the order that the caller wants them to appear
-    /// in.
+    /// Prepares writes of many well-known keys: it does all work that no reader can see (a directory store has written and synced all
+    /// bodies, together). <see cref="IStagedWrites.PutAsync"/> then makes each write, in the caller's order.
     /// </summary>
     /// <exception cref="ObjectStoreException">As for <see cref="PutAsync"/>; nothing was done.</exception>
     Task<IStagedWrites> StageAsync(IReadOnlyList<ObjectWrite> writes, CancellationToken cancellationToken) =>
         Task.FromResult<IStagedWrites>(new UnstagedWrites(this, writes));
 
     /// <summary>
-    /// Deletes keys under the same fence, up to 1,000 in one request where the store knows how. A missing key counts as deleted. One
-    /// outcome per key, in order; a refusal is one, too.
+    /// Deletes keys under the same fence, up to 1,000 in one request where the store supports it. A missing key counts as deleted. One
+    /// outcome per key, in order; a refusal is an outcome.
     /// </summary>
     Task<IReadOnlyList<FencedOutcome>> DeleteAsync(IReadOnlyList<ObjectKey> keys, DateTimeOffset fence,
         CancellationToken cancellationToken);
 
     /// <summary>
-    /// Makes written objects durable where a write alone does not (a directory store syncs each directory once); before rows say that they
-    /// are there.
+    /// Makes written objects durable where a write alone does not (a directory store syncs each directory once). Call it before rows say
+    /// that they are there.
     /// </summary>
     Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken);
 
-    /// <summary>Writes a minted key that has no object yet. Sent again after a lost answer, the same bytes succeed again.</summary>
+    /// <summary>Writes a minted key that has no object yet. A repetition with the same bytes after a lost answer succeeds.</summary>
     Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken);
 
     /// <summary>Writes one part of an open multipart upload, as an upload through its URL does.</summary>
@@ -75,8 +72,8 @@ public interface IObjectStore
     SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life);
 
     /// <summary>
-    /// Whether the URL of <see cref="SignPut"/> takes effect once only. Where it does not, who was given one could replace what others rely
-    /// on: use parts, whose upload ends.
+    /// Whether the URL of <see cref="SignPut"/> takes effect only once. Where it does not, its client could replace an object that others
+    /// rely on: use parts, whose upload ends.
     /// </summary>
     bool PutsOnce => true;
 
@@ -86,7 +83,7 @@ public interface IObjectStore
     /// <summary>URLs for parts <paramref name="first"/> … of an open multipart upload.</summary>
     IReadOnlyList<Uri> SignParts(ObjectKey key, string uploadId, long partSize, int first, int count, TimeSpan life);
 
-    /// <summary>As <c>size</c> of <see cref="CompleteMultipartAsync"/>: as large as the parts are.</summary>
+    /// <summary>The <c>size</c> for <see cref="CompleteMultipartAsync"/> that means the sum of the parts.</summary>
     const long SizeOfParts = -1;
 
     /// <summary>
@@ -104,15 +101,13 @@ public interface IObjectStore
     /// <summary>All open multipart uploads.</summary>
     IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancellationToken);
 
-    /// <summary>
-    /// What keeps writes from succeeding although reads do, in a sentence that may be told to everybody; null when nothing is known.
-    /// </summary>
+    /// <summary>The reason why writes fail although reads do not, in a sentence for everybody; null when none is known.</summary>
     string? FindWriteTrouble() => null;
 
-    /// <summary>Whether what is deleted stays as an old version, and takes its space. False also where the store does not tell.</summary>
+    /// <summary>Whether a deleted object stays as an old version and takes space. False also where the store does not tell.</summary>
     bool KeepsOldVersions => false;
 
-    /// <summary>True when upload URLs point to the gateway, so that it can check hashes by reading what arrived cheaply.</summary>
+    /// <summary>True when upload URLs point to the gateway, which can then check hashes by reading the upload cheaply.</summary>
     bool IsLocal { get; }
 }
 
@@ -170,16 +165,16 @@ public sealed class ObjectBody(Stream stream, long offset, long length, ObjectIn
     public ValueTask DisposeAsync() => Stream.DisposeAsync();
 }
 
-/// <summary>How a fenced write ended. Two that ended alike are equal, whatever the store said.</summary>
+/// <summary>The end of a fenced write. Equality ignores the store's words.</summary>
 public readonly record struct FencedOutcome
 {
-    /// <summary>Some attempt was not answered: it may still take effect until the fence.</summary>
+    /// <summary>Some attempt got no answer: it may take effect until the fence.</summary>
     public static readonly FencedOutcome Unknown;
 
     /// <summary>Every attempt was answered and the last one succeeded.</summary>
     public static readonly FencedOutcome Done = new(1);
 
-    /// <summary>Every attempt was answered, none did anything (expired, refused).</summary>
+    /// <summary>Every attempt was answered and none had an effect (expired, refused).</summary>
     public static readonly FencedOutcome Refused = new(2);
 
     private readonly byte _kind;
@@ -215,12 +210,11 @@ public sealed class ObjectStoreException(string message, bool isTransient, Excep
     public bool IsTransient { get; } = isTransient;
 
     /// <summary>
-    /// What the store said, and what to do about it, which clients may be told; null where it is none that answers, or where it was not
-    /// asked.
+    /// The store's answer and its advice, which clients may see; null where the store gives no answers, or was not asked.
     /// </summary>
     public StoreAnswer? Answer { get; }
 
-    /// <summary>What a client may know of it: paths of this machine's files are none of its business.</summary>
+    /// <summary>The text for clients: it hides paths of this machine's files.</summary>
     public string Told => Answer is not null ? Message : IsTransient ? StoreAnswer.None.Sentence
         : "The object store cannot be used; the server's log says why.";
 }

@@ -2,13 +2,13 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store;
 
-/// <summary>The headers that objects are stored and served with, by their key.</summary>
+/// <summary>The headers of stored and served objects, by key.</summary>
 public static class KeyHeaders
 {
     private const string Minutes = "public, max-age=300";
     private const string Immutable = "public, max-age=31536000, immutable";
 
-    /// <summary>Headers of what the gateway writes: listings and logs are zstd bytes.</summary>
+    /// <summary>The headers of objects that the gateway writes: listings and logs are zstd bytes.</summary>
     public static ObjectHeaders For(ObjectKey key) => key.ToString() switch
     {
         "nix-cache-info" => new("text/x-nix-cache-info", "public, max-age=3600"),

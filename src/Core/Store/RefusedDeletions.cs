@@ -5,9 +5,9 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// What the store has just refused to delete, by key, and in its words: for the log, for who waits for a collection, and for a push that
-/// needs such a path anew. Of this process, and of the
-/// last minute only: what is refused is tried again every few seconds, here as everywhere, so silence means that it is over.
+/// Deletions that the store has just refused, by key, in its words: for the log, for clients that wait for a collection, and for a push
+/// that needs such a path anew. It covers this process and the last minute: every process tries a refused deletion again every few seconds,
+/// so silence means that the refusal is over.
 /// </summary>
 internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger)
 {
@@ -34,7 +34,7 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
 
     public void Forget(ObjectKey key) => _refused.TryRemove(key, out _);
 
-    /// <summary>How the store refused to delete this key, or, null, any.</summary>
+    /// <summary>The store's refusal to delete this key, or, null, any key.</summary>
     public (ObjectKey Key, StoreAnswer Answer)? Find(ObjectKey? key = null)
     {
         foreach (var refused in All())
@@ -46,7 +46,7 @@ internal sealed partial class RefusedDeletions(TimeProvider time, ILogger logger
         return null;
     }
 
-    /// <summary>One sentence for who waits for deletions; null when none is refused.</summary>
+    /// <summary>One sentence for a client that waits for deletions; null when none is refused.</summary>
     public string? Describe()
     {
         var all = All().ToList();

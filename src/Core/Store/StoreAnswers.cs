@@ -8,16 +8,16 @@ namespace OrleansCache.Core.Store;
 /// <summary>What to do about an answer of the store that is no success.</summary>
 public enum StoreStep
 {
-    /// <summary>It says something about the object rather than about the request: who asked understands it.</summary>
+    /// <summary>The answer is about the object rather than the request: the caller understands it.</summary>
     Understand,
 
-    /// <summary>Nothing was done; the same again will do.</summary>
+    /// <summary>Nothing was done; the same request will succeed.</summary>
     Repeat,
 
-    /// <summary>Nobody knows whether it was done, or is still being done; the same again tells.</summary>
+    /// <summary>Unknown whether the request was done, or is still being done; the same request tells.</summary>
     Ask,
 
-    /// <summary>Nothing was done, and no repetition helps before somebody has done something.</summary>
+    /// <summary>Nothing was done, and no repetition helps before a person acts.</summary>
     Tell,
 
     /// <summary>Nothing was done, and this request never succeeds at this store.</summary>
@@ -25,8 +25,8 @@ public enum StoreStep
 }
 
 /// <summary>
-/// The one table of what a store of S3 may answer: the step, and the sentence for who has to wait or to act. <c>docs/operations.md</c>
-/// lists it.
+/// The one table of the answers of an S3 store: the step, and the sentence for whoever has to wait or act. <c>docs/operations.md</c> lists
+/// it.
 /// </summary>
 /// <param name="Code">The store's own, or its HTTP status where it sent no error document.</param>
 public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
@@ -92,7 +92,7 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     private static readonly FrozenDictionary<string, StoreAnswer> ByCode =
         Rows.SelectMany(r => r.Codes.Select(c => new StoreAnswer(r.Step, c, r.Sentence))).ToFrozenDictionary(a => a.Code);
 
-    // Of an answer without an error document, which may be a proxy's: it proves nothing where the request may have gone further.
+    // The answers without an error document. They may come from a proxy, and prove nothing where the request may have gone further.
     private static readonly FrozenDictionary<int, StoreAnswer> ByStatus = new (int[] Statuses, StoreStep Step, string Sentence)[]
     {
         ([404, 412, 416], StoreStep.Understand, Plain),
@@ -117,11 +117,11 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
         (Status: status, Answer: new StoreAnswer(r.Step, string.Create(CultureInfo.InvariantCulture, $"HTTP {status}"), r.Sentence))))
         .ToFrozenDictionary(r => r.Status, r => r.Answer);
 
-    /// <summary>Nothing came back, or not all of it.</summary>
+    /// <summary>No answer came, or only part of one.</summary>
     public static StoreAnswer None { get; } = new(StoreStep.Ask, "no answer",
         "The object store did not answer in time. Send the same request again.");
 
-    /// <summary>Nothing was sent, as its fence was past.</summary>
+    /// <summary>Nothing was sent, as the fence had passed.</summary>
     public static StoreAnswer Late { get; } =
         new(StoreStep.Repeat, "no answer",
             "No time was left for it: this server's clock is ahead of the database's, or the machine has too much to do. Synchronise the clocks (NTP).");
@@ -132,10 +132,10 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     /// <summary>Every status that has a row, for answers without a code.</summary>
     public static IReadOnlyList<StoreAnswer> Statuses => ByStatus.Values;
 
-    /// <summary>Whether the store itself said that it has not done it, and will not: an attempt that ended so is over.</summary>
+    /// <summary>Whether the store itself said that it has not done the request and will not: such an attempt is over.</summary>
     public bool IsRefusal => Step is StoreStep.Tell or StoreStep.Refuse;
 
-    /// <summary>The same to a request that has no object such an answer could be about.</summary>
+    /// <summary>The same answer to a request without an object that it could be about.</summary>
     internal StoreAnswer AsRefusal() => Step != StoreStep.Understand ? this
         : this with
         {
@@ -143,10 +143,10 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
             Sentence = "That is no answer to such a request. Is --s3-endpoint the URL of the store's S3 service?"
         };
 
-    /// <summary>How the metric of store requests counts it.</summary>
+    /// <summary>The outcome that the metric of store requests counts.</summary>
     internal string Outcome => Step is StoreStep.Repeat or StoreStep.Ask ? StoreCall.Failed : StoreCall.Refused;
 
-    /// <summary>Counts it, by its code where that is one of the table: others could be any number.</summary>
+    /// <summary>Counts the answer, by its code where the table has it: other codes could be any number.</summary>
     internal void Count()
     {
         if (Step != StoreStep.Understand)
@@ -156,7 +156,7 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
 
     /// <param name="status">The HTTP status; 0: none came.</param>
     /// <param name="code">Of the error document; null or empty: there was none.</param>
-    /// <param name="words">The store's message, which is told where the table knows no better.</param>
+    /// <param name="words">The store's message, used where the table has no sentence.</param>
     public static StoreAnswer Of(int status, string? code, string? words = null)
     {
         if (string.IsNullOrEmpty(code))
@@ -171,7 +171,7 @@ public sealed record StoreAnswer(StoreStep Step, string Code, string Sentence)
     /// <summary>What an exception of the SDK says.</summary>
     internal static StoreAnswer Of(AmazonServiceException e)
     {
-        // Where there was no error document the SDK makes a code of the status.
+        // Without an error document the SDK makes a code of the status.
         var hasCode = e.ErrorCode is { Length: > 0 } code && code != e.StatusCode.ToString()
             && !int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out _);
         return Of((int)e.StatusCode, hasCode ? e.ErrorCode : null, e.Message);

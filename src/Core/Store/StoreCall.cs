@@ -4,7 +4,8 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Core.Store;
 
 /// <summary>
-/// One attempt of a call to the store, counted and timed; a span of its own within a request that is traced. Never a URL: those are signed.
+/// One attempt of a call to the store, counted and timed; a span of its own within a traced request. It never contains a URL, as URLs are
+/// signed.
 /// </summary>
 internal readonly struct StoreCall
 {
@@ -21,7 +22,7 @@ internal readonly struct StoreCall
     private StoreCall(string operation, long started, Activity? span) => (_operation, _started, _span) = (operation, started, span);
 
     /// <param name="operation">One of <see cref="Operations"/>.</param>
-    /// <param name="what">What it is about.</param>
+    /// <param name="what">The subject of the call.</param>
     public static StoreCall Begin(string operation, object? what)
     {
         // Background work has no request: its thousands of calls would each be a trace.
@@ -48,7 +49,7 @@ internal readonly struct StoreCall
         }
     }
 
-    /// <param name="outcome">Null when nobody wants the answer any more.</param>
+    /// <param name="outcome">Null when no caller wants the answer any more.</param>
     public void End(string? outcome)
     {
         if (outcome is not null)

@@ -29,7 +29,7 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
         return new Uri(url.ToString());
     }
 
-    /// <summary>The same for a URL as it was signed, to the letter.</summary>
+    /// <summary>Verifies a URL exactly as it was signed.</summary>
     public UploadTicket? TryVerify(string url, DateTimeOffset now)
     {
         var mark = url.IndexOf('?', StringComparison.Ordinal);
@@ -83,7 +83,7 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
         return HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(text));
     }
 
-    // Only the canonical form, so that one signed URL has one spelling.
+    // Only the canonical form is accepted, so that one signed URL has one spelling.
     private static long? Number(string? text) =>
         long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
             && value.ToString(CultureInfo.InvariantCulture) == text ? value : null;

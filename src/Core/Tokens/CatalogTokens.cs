@@ -6,8 +6,7 @@ using OrleansCache.Core.Catalog;
 namespace OrleansCache.Core.Tokens;
 
 /// <summary>
-/// Tokens as rows of the catalog. Nothing of them is kept in memory: each request costs one indexed read, and 'revoked' needs no message to
-/// anybody.
+/// Tokens as rows of the catalog. No process keeps them in memory: each request costs one indexed read, and a revocation needs no message.
 /// </summary>
 internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase database, Caller? caller = null) : ITokens
 {
@@ -27,7 +26,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         Check(request);
         var secret = TokenSecret.New();
         TokenSecret.TryDigest(secret, out var digest);
-        // The second half finds what an attempt has made whose answer was lost.
+        // The second half finds a token that an earlier attempt made and whose answer was lost.
         var made = await database.ListAsync(
             $"""
             with t as (
@@ -96,7 +95,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         return found[0].Token;
     }
 
-    // Who comes while another is at it passes by.
+    // Skips a row that another request is updating.
     private Task NoteUseAsync(long id, CancellationToken cancellationToken) => database.RunAsync(
         """
         update token t set used = clock_timestamp()
@@ -104,7 +103,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         """,
         p => p.With(id), cancellationToken);
 
-    /// <exception cref="CacheProblemException">It asks for what no token can be.</exception>
+    /// <exception cref="CacheProblemException">The request asks for an impossible token.</exception>
     private static void Check(CreateToken request)
     {
         if (!IsName(request.Name))

@@ -6,8 +6,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Tokens;
 
 /// <summary>
-/// What a client sends of a token: <c>oct_</c>, by which scanners for secrets find it, and 256 random bits in 52 characters of Nix's base
-/// 32.
+/// The secret of a token as clients send it: <c>oct_</c>, which secret scanners recognise, and 256 random bits in 52 characters of Nix's
+/// base 32.
 /// </summary>
 public static class TokenSecret
 {
@@ -16,9 +16,7 @@ public static class TokenSecret
 
     public static string New() => Prefix + Nix32.Encode(RandomNumberGenerator.GetBytes(RandomBytes));
 
-    /// <summary>
-    /// The SHA-256 of the secret's text; false for what cannot be the secret of a token, which nobody has to be asked about.
-    /// </summary>
+    /// <summary>The SHA-256 of the secret's text; false for a text that cannot be a token's secret, which saves a query.</summary>
     public static bool TryDigest(string text, [NotNullWhen(true)] out byte[]? digest)
     {
         Span<byte> random = stackalloc byte[RandomBytes];

@@ -67,7 +67,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         LogLifted(bar, cache, caller.Publisher);
     }
 
-    /// <summary>The housekeeper's: goes on with what nobody goes on with.</summary>
+    /// <summary>For the housekeeper: resumes evictions that no server goes on with.</summary>
     public async Task ResumeAsync(int cache, CancellationToken cancellationToken)
     {
         foreach (var id in await catalog.AdoptAsync(cache, Withdrawer.Lease, cancellationToken))
@@ -87,7 +87,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         }
     }
 
-    // Goes on without the request: the catalog owns it.
+    // Goes on without the request: the catalog owns the eviction.
     private static async Task JoinAsync(Task finishing, TimeSpan patience, CancellationToken cancellationToken)
     {
         try
@@ -98,7 +98,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
             is TimeoutException or ObjectStoreException or CacheProblemException { IsOutage: true } or OperationCanceledException
             && !cancellationToken.IsCancellationRequested)
         {
-            // The housekeeper has it.
+            // The housekeeper resumes the eviction.
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
                 $"Nothing in the cache '{cache}' was published by '{request.By}'{period}.");
         }
 
-        // Who has the same bytes goes with it.
+        // Paths with the same bytes go with it.
         var known = selected.Select(s => s.Id).ToHashSet();
         var users = await catalog.UsersAsync(id, await catalog.ObjectsAsync(known, cancellationToken), cancellationToken);
         return [.. selected, .. users.Where(known.Add).Select(u => (u, false))];

@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Withdraw;
 internal sealed class WithdrawalCatalog(CatalogDatabase database)
 {
     private const int MaxNamed = 1_000;
-    // Of rows, in one look without locks: a second or so.
+    // Rows in one read without locks: a second or so.
     private const long Piece = 200_000;
     private const string Columns = "e.id, e.digest, e.paths, e.found, e.objects, e.closed, e.finished is not null";
     private const string PublisherName = "coalesce(b.name, 'legacy')";
@@ -63,17 +63,17 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
                     .WithNullable(of, NpgsqlDbType.Text),
             Read, cancellationToken);
 
-    /// <summary>Ids of evictions that nobody goes on with; they are the caller's for as long as the lease.</summary>
+    /// <summary>Ids of evictions that no server goes on with; the caller has their lease.</summary>
     public Task<List<long>> AdoptAsync(int cache, TimeSpan lease, CancellationToken cancellationToken) =>
         database.ListAsync("select * from @fn@.withdraw_adopt($1, $2)", p => p.With(cache).With(lease), r => r.GetInt64(0),
             cancellationToken);
 
-    /// <summary>Zero gives it up.</summary>
+    /// <summary>Extends the lease; zero ends it.</summary>
     public Task LeaseAsync(long id, TimeSpan lease, CancellationToken cancellationToken) =>
         database.RunAsync("update eviction set lease = clock_timestamp() + $2 where id = $1 and finished is null", p =>
             p.With(id).With(lease), cancellationToken);
 
-    /// <summary>More paths whose NAR is a bad one, with a barrier of their own.</summary>
+    /// <summary>Bars more paths that have a bad NAR, with a barrier of their own.</summary>
     public Task BarAsync(int cache, long id, IReadOnlyCollection<long> paths, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.withdraw_bar($1, $2, $3)", p => p.With(cache).With(id).With(paths.ToArray()), cancellationToken);
 
@@ -81,7 +81,7 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
         database.ListAsync("select * from @fn@.withdraw_waits($1, $2)", p => p.With(cache).With(id), r => new PushId(r.GetGuid(0)),
             cancellationToken);
 
-    /// <summary>All that leads to these paths by references, themselves not included.</summary>
+    /// <summary>All paths that reach these by references, without these.</summary>
     public async Task<List<long>> ReferrersAsync(int cache, IReadOnlyCollection<long> paths, CancellationToken cancellationToken)
     {
         var (known, found, level) = (paths.ToHashSet(), new List<long>(), paths.ToArray());
@@ -103,7 +103,9 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
         database.RunAsync("select @fn@.withdraw_close($1, $2)", p =>
         p.With(id).With(count), cancellationToken);
 
-    /// <summary>What is still there of it, with its references. What came back meanwhile was stamped after its barrier.</summary>
+    /// <summary>
+    /// The rest of the eviction's paths, with their references. Paths that came back meanwhile have a stamp above its barrier.
+    /// </summary>
     public async Task<Dictionary<long, long[]>> RestAsync(long id, CancellationToken cancellationToken) => (await database.ListAsync(
         "select s.id, s.refs from eviction e join store_path s on s.id = any(e.found) where e.id = $1 and s.touched <= e.g and s.state " +
             "in ('live', 'condemned')",
@@ -120,7 +122,7 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
     public Task<List<long>> UsersAsync(int cache, IReadOnlyCollection<long> objects, CancellationToken cancellationToken) =>
         ScanAsync("select * from @fn@.withdraw_users($1, $2, $3, $4)", cache, objects, r => r.GetInt64(0), cancellationToken);
 
-    /// <summary>Which of these NARs have paths, whatever becomes of those.</summary>
+    /// <summary>Those of these NARs that a path has, in any state but gone.</summary>
     public Task<List<long>> UsedAsync(int cache, IReadOnlyCollection<long> objects, CancellationToken cancellationToken) =>
         ScanAsync("select * from @fn@.withdraw_used($1, $2, $3, $4)", cache, objects, r => r.GetInt64(0), cancellationToken);
 
@@ -132,7 +134,7 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
     public Task TakeObjectsAsync(int cache, long id, IReadOnlyCollection<long> used, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.withdraw_objects($1, $2, $3)", p => p.With(cache).With(id).With(used.ToArray()), cancellationToken);
 
-    /// <summary>False: something is in the bucket still.</summary>
+    /// <summary>False: the bucket still has something of it.</summary>
     public async Task<bool> EndAsync(int cache, long id, CancellationToken cancellationToken) =>
         (await database.ListAsync("select * from @fn@.withdraw_end($1, $2)", p => p.With(cache).With(id), r => !r.IsDBNull(0),
             cancellationToken))
@@ -148,7 +150,7 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
         r => new EvictedPath(ReadPath(r, 0), r.GetString(2), Time(r, 3), r.GetBoolean(4) ? EvictionCause.Selected : r.GetBoolean(5)
             ? EvictionCause.Nar : EvictionCause.Reference), cancellationToken);
 
-    /// <summary>Of those paths that an eviction was begun with: the ones with a bar of their own.</summary>
+    /// <summary>Those of the paths an eviction began with that have a bar of their own.</summary>
     public Task<List<long>> ChosenAsync(int cache, IReadOnlyList<long> paths, CancellationToken cancellationToken) =>
         database.ListAsync("select distinct b.path_id from bar b where b.cache_id = $1 and b.path_id = any($2)", p => p.With(cache)
             .With(paths.ToArray()), r => r.GetInt64(0), cancellationToken);
@@ -209,11 +211,11 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
     private static DateTimeOffset? Time(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? null : r.GetDateTime(at);
 }
 
-/// <param name="Digest">Of the request.</param>
-/// <param name="Paths">What it was begun with.</param>
-/// <param name="Found">With all that refers to it, as far as it is known.</param>
+/// <param name="Digest">The digest of the request.</param>
+/// <param name="Paths">The paths that it began with.</param>
+/// <param name="Found">Those paths with all known referrers.</param>
 /// <param name="Objects">The NARs of <paramref name="Paths"/>.</param>
-/// <param name="IsClosed">All of it is known.</param>
+/// <param name="IsClosed">All referrers are known.</param>
 internal sealed record EvictionRow(long Id, byte[] Digest, long[] Paths, long[] Found, long[] Objects, bool IsClosed, bool IsFinished);
 
 internal sealed record PublishedRow(long Id, PublishedPath Path)

@@ -4,8 +4,8 @@ using OrleansCache.Core.Collect.Sweep;
 namespace OrleansCache.Core.Withdraw;
 
 /// <summary>
-/// Goes on with an eviction from wherever the catalog says it is: rule 12. Any number of processes may do so at once, and any of them may
-/// end in between.
+/// Rule 12: advances an eviction from the step that the catalog has. Any number of processes may do so at once, and each may stop in
+/// between.
 /// </summary>
 /// <remarks>
 /// 1. The bars and their barrier came with the eviction's row. 2. Let commits end that name some of it. 3. Look for paths that have a bad
@@ -17,7 +17,7 @@ internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
     private const int Batch = 1_000;
 
-    /// <summary>Does what can be done now. False: it waits for a commit or for the bucket, and is to be called again.</summary>
+    /// <summary>Does all that can be done now. False: it waits for a commit or for the bucket; call it again.</summary>
     public async Task<bool> AdvanceAsync(int cache, long id, CancellationToken cancellationToken)
     {
         var eviction = await catalog.FindAsync(id, cancellationToken);
@@ -46,7 +46,7 @@ internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
         return await catalog.EndAsync(cache, id, cancellationToken);
     }
 
-    // One round; false when it has to wait.
+    // One round; false when it must wait.
     private async Task<bool> CloseAsync(int cache, EvictionRow eviction, CancellationToken cancellationToken)
     {
         await catalog.LeaseAsync(eviction.Id, Lease, cancellationToken);

@@ -21,7 +21,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     private const int Batch = 1_000;
     private const int Parallel = 4;
 
-    /// <summary>What the store refuses to delete.</summary>
+    /// <summary>The deletions that the store refuses.</summary>
     public RefusedDeletions Refused => refused;
 
     /// <summary>
@@ -187,7 +187,7 @@ internal sealed partial class Deletions(CatalogDatabase database, IObjectStore s
     private sealed record Deleted(IReadOnlyList<long> Gone, bool Answered, long Started);
 }
 
-/// <param name="Fence">Until when its deletion may take effect; the least value while nobody has taken it.</param>
+/// <param name="Fence">The time until which its deletion may take effect; the least value while no process has taken it.</param>
 internal sealed record DeletingObject(long Id, ObjectKey Key, string? Multipart, long Generation, DateTime Fence)
 {
     public static DeletingObject Read(NpgsqlDataReader r) =>

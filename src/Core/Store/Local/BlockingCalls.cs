@@ -1,9 +1,8 @@
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// A few threads for calls that wait for the disk (fsync). On the thread pool they would starve everything else, and many at once are what
-/// makes fsync cheap:
-/// the file system commits them together. The threads live as long as the process; idle ones cost their stacks.
+/// A few threads for calls that block on the disk (fsync). On the thread pool they would starve all other work. Many calls at once make
+/// fsync cheap, as the file system commits them together. The threads live as long as the process; an idle one costs its stack.
 /// </summary>
 internal static class BlockingCalls
 {

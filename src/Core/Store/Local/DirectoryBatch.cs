@@ -3,15 +3,15 @@ using System.Buffers;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// Many small uploads to a directory store at once: written one after the other, synced together, each then given its name unless that is
-/// taken.
+/// Many small uploads to a directory store at once: written one after the other and synced together; each then gets its name unless an
+/// object has it.
 /// </summary>
 internal static class DirectoryBatch
 {
     /// <param name="uploads">Null tickets were refused; their bytes are read and forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
-    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
-    /// the batch is there.</returns>
+    /// <returns>The status of each, null where the ticket was null; or null for all: the bodies were shorter or longer than declared, and
+    /// none of the batch is stored.</returns>
     public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads,
         Stream bodies, CancellationToken cancellationToken)
     {

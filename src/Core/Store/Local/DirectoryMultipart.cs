@@ -11,10 +11,9 @@ namespace OrleansCache.Core.Store.Local;
 /// (n−1)·part size; becomes the object)
 /// and <c>parts</c> (a 32-byte record per part: whether it is whole, who writes or wrote it, its length).
 /// <para>
-/// Who writes a part locks its range of <c>data</c> for each piece, and under the lock looks again: <c>data</c> still has its name, and the
-/// record still names this
-/// writer. Who completes or aborts locks all of it and takes the name away. So a late writer, in any process, cannot alter a finished
-/// object, nor a part that was sent again.
+/// The writer of a part locks its range of <c>data</c> for each piece, and under the lock checks that <c>data</c> still has its name and
+/// that the record still names this writer. A request that completes or aborts locks all of <c>data</c> and takes the name away. So a late
+/// writer, in any process, cannot alter a finished object, nor a part that was sent again.
 /// </para>
 /// </summary>
 internal sealed class DirectoryMultipart(DirectoryTree tree)
@@ -23,7 +22,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
     private const byte Writing = 1;
     private const byte Done = 2;
 
-    // A file lock cannot be waited for without holding a thread; it is tried again.
+    // Waiting for a file lock would hold a thread, so a lock is tried again.
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);
 
     public async Task<string> BeginAsync(ObjectKey key, long partSize, DateTimeOffset now)
@@ -92,7 +91,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
         catch (ObjectStoreException e) when (FullDisk.Is(e))
         {
-            // At once: the upload may stay open for an hour. Unless somebody sends the same part meanwhile.
+            // Immediately, as the upload may stay open for an hour; but not while another request sends the same part.
             await GiveBackAsync();
             throw;
         }
@@ -109,7 +108,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
             }
             catch (PartRefusedException)
             {
-                // It belongs to another now, or is gone.
+                // Another request owns the part now, or the upload is gone.
             }
         }
 
@@ -168,7 +167,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
             Posix.Truncate(data, size, folder);
             await BlockingCalls.RunAsync(() => Posix.Flush(data, folder));
 
-            // When the object is there already, it stays as it is: an object never changes under its readers.
+            // An object that is there already stays: an object never changes under its readers.
             DirectoryTree.AddNew(folder + "/data", path);
             DeleteFolder(folder);
             return true;
@@ -236,9 +235,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         return true;
     }
 
-    /// <summary>
-    /// The size that so many parts make up when all but the last are full; whether they are is <see cref="IsWhole"/>'s to say.
-    /// </summary>
+    /// <summary>The size of so many parts when all but the last are full; <see cref="IsWhole"/> checks that they are.</summary>
     private static long SizeOf(string folder, long partSize, int parts)
     {
         using var records = Posix.TryOpen(folder + "/parts", Posix.ReadOnly);
@@ -279,7 +276,7 @@ internal sealed class DirectoryMultipart(DirectoryTree tree)
         }
     }
 
-    // The data first: whoever holds it open must find its name gone, whatever stops us after that.
+    // The data first: a writer that has it open must find its name gone, even if this process stops here.
     private static void DeleteFolder(string folder)
     {
         Posix.TryDelete(folder + "/data");

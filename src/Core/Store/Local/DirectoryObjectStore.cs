@@ -13,7 +13,7 @@ namespace OrleansCache.Core.Store.Local;
 /// </summary>
 public sealed class DirectoryObjectStore : IObjectStore
 {
-    // A file lock cannot be waited for without holding a thread; it is tried again.
+    // Waiting for a file lock would hold a thread, so a lock is tried again.
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);
     private static readonly Dictionary<string, string> NoHeaders = [];
 
@@ -37,8 +37,8 @@ public sealed class DirectoryObjectStore : IObjectStore
     public string? FindWriteTrouble() => FullDisk.FindTrouble(_tree.Root);
 
     /// <summary>
-    /// Appended to an upload URL: the answer has an <c>ETag</c>, the MD5 of the body. Not signed: it changes nothing but the work that the
-    /// server has.
+    /// A suffix of upload URLs that adds the body's MD5 to the answer, as <c>ETag</c>. It is not signed, as it changes only the server's
+    /// work.
     /// </summary>
     public const string WithETag = "&etag=md5";
 
@@ -159,7 +159,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         using var stream = MemoryBody.AsStream(body);
-        // One that is there already is of the same request: nobody else is granted this key.
+        // An object that is there already came from the same request, as no other claim gets this key.
         if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancellationToken)
             is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
             throw new ObjectStoreException($"PUT {key}: {status}", isTransient: false);
@@ -212,8 +212,8 @@ public sealed class DirectoryObjectStore : IObjectStore
     }
 
     /// <summary>
-    /// What the upload URL with this key (unescaped, after <c>/upload/</c>) and query allows; null when it was not signed here or has
-    /// expired: 403.
+    /// Verifies the upload URL with this key (unescaped, after <c>/upload/</c>) and query, and returns what it allows; null when this store
+    /// did not sign it or it has expired: 403.
     /// </summary>
     /// <param name="keyPath">The path after <c>/upload/</c>, unescaped once.</param>
     /// <param name="query">The value of a query parameter, unescaped; null when there is none.</param>
@@ -269,8 +269,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     }
 
     /// <summary>
-    /// What the upload URL of a whole object allows, to the letter as it was signed; null as in <see cref="TryVerify"/>, or when it is the
-    /// URL of a part.
+    /// Verifies the upload URL of a whole object exactly as it was signed; null as in <see cref="TryVerify"/>, or when it is a part's URL.
     /// </summary>
     public UploadTicket? TryVerifyWhole(string url, DateTimeOffset now) =>
         _urls.TryVerify(url, now) is { Part: null } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
@@ -291,8 +290,8 @@ public sealed class DirectoryObjectStore : IObjectStore
         return DirectoryBatch.ReceiveAsync(_tree, uploads, bodies, cancellationToken);
     }
 
-    // A process that is stopped here between the look at the clock and the act holds the lock: whoever writes this key after the fence
-    // waits for it, so its write is the older one.
+    // A process that stops here, between reading the clock and the act, holds the lock. A writer of this key after the fence waits for the
+    // lock, so this act comes before that write.
     private async Task<FencedOutcome> BeforeFenceAsync(ObjectKey key, DateTimeOffset fence, Action act, CancellationToken cancellationToken)
     {
         while (true)

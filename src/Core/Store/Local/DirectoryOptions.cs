@@ -8,7 +8,7 @@ public sealed record DirectoryOptions
     /// </summary>
     public required string Root { get; init; }
 
-    /// <summary>What clients reach this cache's routes under; upload URLs are <c>{PublicUrl}/upload/{key}?…</c>.</summary>
+    /// <summary>The URL under which clients reach this cache's routes; upload URLs are <c>{PublicUrl}/upload/{key}?…</c>.</summary>
     public required Uri PublicUrl { get; init; }
 
     /// <summary>Signs upload URLs; at least 32 bytes, the same in every gateway of this store.</summary>

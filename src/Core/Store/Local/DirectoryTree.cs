@@ -6,7 +6,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store.Local;
 
-/// <summary>Where things lie below the root of a directory store, and the two ways in which a finished file becomes an object.</summary>
+/// <summary>The layout below the root of a directory store, and the two ways in which a finished file becomes an object.</summary>
 internal sealed class DirectoryTree
 {
     private static readonly TimeSpan AbandonedAfter = TimeSpan.FromDays(1);
@@ -54,7 +54,7 @@ internal sealed class DirectoryTree
     /// <summary>An exclusive lock on one key, among all processes; null while somebody else holds it. Kill -9 releases it.</summary>
     public SafeFileHandle? TryLock(ObjectKey key)
     {
-        // A byte far into an empty file stands for each key: two keys on one byte would wait for each other needlessly, nothing worse.
+        // One byte of an empty file, far in, stands for each key: two keys on one byte would only wait for each other.
         var place = BinaryPrimitives.ReadInt64LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes(key.ToString()))) & (long.MaxValue >> 1);
         var file = Posix.Open(_lock, Posix.ReadWrite);
         if (Posix.TryLock(file, place, 1))
@@ -72,7 +72,7 @@ internal sealed class DirectoryTree
             throw new ObjectStoreException($"cannot rename to {path}: its temporary file has vanished", isTransient: false);
     }
 
-    /// <summary>False when there is such an object already; then nothing has changed.</summary>
+    /// <summary>False when there is such an object already; it then stays as it is.</summary>
     public static bool AddNew(string from, string path)
     {
         if (Posix.TryRenameToNew(from, path) is { } added)
@@ -97,7 +97,7 @@ internal sealed class DirectoryTree
         return seen.OrderByDescending(d => d.Length);
     }
 
-    // What a killed process left. An upload that is still moving is never a day old.
+    // Deletes files that a killed process left. An upload that still makes progress is never a day old.
     private void DeleteAbandoned()
     {
         foreach (var entry in new DirectoryInfo(_temp).EnumerateFileSystemInfos())

@@ -3,7 +3,7 @@ using static System.FormattableString;
 
 namespace OrleansCache.Core.Store.Local;
 
-/// <summary>A directory store's disk that takes no more: how that is recognised, foreseen and told.</summary>
+/// <summary>The full disk of a directory store: how to recognise, foresee and report it.</summary>
 public static class FullDisk
 {
     public const string Sentence =
@@ -21,7 +21,7 @@ public static class FullDisk
             || (e.InnerException is { } inner && Is(inner));
 
     /// <summary>
-    /// Uploads leave a little of the disk alone: what publishes them needs it, and so do collections and a database beside it.
+    /// Refuses uploads before the disk is full: publishing them needs space, and so do collections and a database on the same disk.
     /// </summary>
     /// <exception cref="ObjectStoreException">So many more bytes do not fit.</exception>
     internal static void RequireRoom(string folder, long bytes)
@@ -32,13 +32,13 @@ public static class FullDisk
                 isTransient: false, new Win32Exception(NoSpace));
     }
 
-    /// <returns>What keeps uploads from succeeding, in a sentence: hardly anything is free (less than 64 MiB, or 2 % of a small disk). Null
-    /// when there is room, or when the disk does not tell.</returns>
+    /// <returns>The reason why uploads fail, in a sentence: hardly any space is free (less than 64 MiB, or 2 % of a small disk). Null when
+    /// there is room, or when the disk does not tell.</returns>
     public static string? FindTrouble(string folder) => Room(folder) is not <= 0 ? null
         : Invariant($"The disk that holds the objects has {new DriveInfo(folder).AvailableFreeSpace >> 20} MiB left, ") +
             "which uploads leave alone. Make room there, or collect garbage ('orleans-cache gc --force').";
 
-    // What uploads may take; null when the disk does not tell.
+    // The space for uploads; null when the disk does not tell.
     private static long? Room(string folder)
     {
         try

@@ -3,22 +3,21 @@ using Microsoft.Win32.SafeHandles;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// Temporary files of a directory store that become durable together. For a thousand small files one sync of their whole file system takes
-/// a tenth of the time that a
-/// thousand fsyncs take, even 16 at once. It writes what others have left there too: it is chosen only while that is little, and only where
-/// it is known to do what fsync does.
+/// Temporary files of a directory store that become durable together. For a thousand small files one sync of the whole file system takes a
+/// tenth of the time of a thousand fsyncs, even 16 at once. That sync also writes other programs' dirty data, so it is used only while
+/// there is little of it, and only on file systems where it is known to do what fsync does.
 /// </summary>
 internal sealed class NewFiles : IAsyncDisposable
 {
-    // From so many files on.
+    // The least number of files for a sync of the whole file system.
     private const int WholeFrom = 32;
     // A disk writes this in well under a second.
     private const long MaxDirtyBytes = 64 << 20;
-    // Files that wait for their own fsync, open. All syncs of a process stand in one line: no request takes much of it.
+    // Open files that wait for their own fsync. All syncs of a process share one queue, so no request may take much of it.
     private const int AtOnce = 16;
 
     private readonly DirectoryTree _tree;
-    // Open since before the first write, so that no error is missed; null: each file is synced by itself.
+    // Opened before the first write, so that no error is missed; null: each file is synced by itself.
     private readonly SafeFileHandle? _fileSystem;
     private readonly List<string?> _paths;
     private readonly List<Task> _syncing = [];
@@ -36,7 +35,7 @@ internal sealed class NewFiles : IAsyncDisposable
 
     /// <summary>Whether a sync of the file system that holds this path can stand for the fsync of its files.</summary>
     public static bool IsSound(string path) =>
-        // Older kernels tell no errors; a FUSE server is not told to sync at all.
+        // Older kernels report no errors, and no sync reaches a FUSE server.
         Environment.OSVersion.Version >= new Version(5, 8) && Posix.FileSystemOf(path) is Posix.Ext or Posix.Xfs or Posix.Btrfs;
 
     /// <summary>Writes one more; it has the next index, from 0. The body is not used any more when this has ended.</summary>
@@ -68,11 +67,11 @@ internal sealed class NewFiles : IAsyncDisposable
     }
 
     /// <summary>Returns when all are durable.</summary>
-    /// <exception cref="ObjectStoreException">Some file may not be; perhaps none of these, but another one of the file system.</exception>
+    /// <exception cref="ObjectStoreException">Some file may not be durable: one of these, or another file of the file system.</exception>
     public Task SyncAsync() => _fileSystem is { } any ? BlockingCalls.RunAsync(() => Posix.SyncFileSystem(any, _tree.Root))
         : Task.WhenAll(_syncing);
 
-    /// <summary>Gives a file to a function that renames it. It is not deleted any more when that answers true.</summary>
+    /// <summary>Gives a file to a function that renames it; a file is no longer deleted once that function has returned true.</summary>
     public bool Move(int index, Func<string, bool> rename)
     {
         var moved = rename(_paths[index]!);
@@ -81,7 +80,7 @@ internal sealed class NewFiles : IAsyncDisposable
         return moved;
     }
 
-    /// <summary>Deletes what was not moved.</summary>
+    /// <summary>Deletes the files that were not moved.</summary>
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_syncing).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
@@ -94,7 +93,9 @@ internal sealed class NewFiles : IAsyncDisposable
         }
     }
 
-    /// <summary>What all file systems of this machine have still to write; as much as can be when that is not told.</summary>
+    /// <summary>
+    /// The bytes that all file systems of this machine have still to write; the largest number when the machine does not tell.
+    /// </summary>
     private static long DirtyBytes()
     {
         try
@@ -112,7 +113,7 @@ internal sealed class NewFiles : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
-            // Then nobody knows.
+            // The number is unknown then.
         }
 
         return long.MaxValue;

@@ -6,9 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
-/// The few Linux calls that .NET has no words for: files without its implicit locks, byte-range locks that belong to an open file (so they
-/// hold between threads
-/// and between processes alike, and end with kill -9), rename that replaces nothing, and fsync of directories.
+/// The few Linux calls that .NET lacks: files without its implicit locks, byte-range locks that belong to an open file (so they hold
+/// between threads and processes alike, and end with kill -9), a rename that replaces nothing, and fsync of directories.
 /// </summary>
 internal static class Posix
 {
@@ -62,8 +61,8 @@ internal static class Posix
     public static SafeFileHandle Open(string path, int flags) => TryOpen(path, flags) ?? throw Failure("open", path, NoEntry);
 
     /// <summary>
-    /// Locks bytes of an open file for writing, unless another open file (of this process or another) holds one of them. Closing the handle
-    /// unlocks.
+    /// Locks bytes of an open file for writing, unless another open file (of this process or another) has a lock on one of them. Closing
+    /// the handle unlocks.
     /// </summary>
     /// <param name="length">0: all bytes from <paramref name="start"/> on.</param>
     public static bool TryLock(SafeFileHandle file, long start, long length)
@@ -141,8 +140,7 @@ internal static class Posix
     }
 
     /// <summary>
-    /// Writes all that is dirty on the file system of an open file, and waits for it. Fails when something could not be written since the
-    /// file was opened.
+    /// Writes all dirty data on the file system of an open file, and waits for it. Fails when a write has failed since the file was opened.
     /// </summary>
     public static void SyncFileSystem(SafeFileHandle file, string path)
     {
@@ -174,7 +172,9 @@ internal static class Posix
         }
     }
 
-    /// <summary>Gives the space of a file's bytes back; they read as zero. Nothing where the file system does not know how.</summary>
+    /// <summary>
+    /// Frees the space of a file's bytes; they then read as zero. Does nothing where the file system does not support it.
+    /// </summary>
     public static void PunchHole(SafeFileHandle file, long offset, long length) =>
         _ = Fallocate(file, KeepSize | PunchesHole, offset, length);
 

@@ -5,8 +5,8 @@ using Amazon.S3.Model;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Settings of the bucket that a store tells of without a write. What it does not know or does not tell this key counts as off: then what
-/// requests are answered tells.
+/// Settings of the bucket that a store tells without a write. A setting that it does not know, or does not tell this key, counts as off;
+/// the answers to requests then show it.
 /// </summary>
 internal sealed class S3BucketSettings(AmazonS3Client client, string bucket)
 {

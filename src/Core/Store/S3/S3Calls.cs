@@ -3,10 +3,12 @@ using Amazon.Runtime;
 
 namespace OrleansCache.Core.Store.S3;
 
-/// <summary>Runs calls of the SDK under the shared limit, again while that may help, and says in one exception what went wrong.</summary>
+/// <summary>
+/// Runs calls of the SDK under the shared limit, repeats them while that may help, and reports a failure in one exception.
+/// </summary>
 /// <param name="limit">Of all calls together.</param>
 /// <param name="clock">Of the pauses.</param>
-/// <param name="writeRefused">Told of each write that the store refuses for good.</param>
+/// <param name="writeRefused">Called for each write that the store refuses for good.</param>
 internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<StoreAnswer> writeRefused)
 {
     private const int Attempts = 8;
@@ -16,7 +18,7 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
     /// <param name="what">For the message: the operation and the key.</param>
     /// <param name="call">The call.</param>
     /// <param name="cancellationToken">Stops it.</param>
-    /// <param name="understands">Which answers about the object (<see cref="StoreStep.Understand"/>) the caller makes something of; null:
+    /// <param name="understands">Selects the answers about the object (<see cref="StoreStep.Understand"/>) that the caller handles; null:
     /// none.</param>
     /// <exception cref="AmazonServiceException">One of those.</exception>
     /// <exception cref="ObjectStoreException">All else.</exception>
@@ -41,7 +43,7 @@ internal sealed class S3Calls(AdaptiveLimit limit, TimeProvider clock, Action<St
             }
             catch (ObjectStoreException e) when (e.IsTransient && !cancellationToken.IsCancellationRequested)
             {
-                // There were no keys to sign with; soon there may be.
+                // No keys to sign with were there; the next attempt may have some.
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && AnswerIn(e) is { } answer)
             {

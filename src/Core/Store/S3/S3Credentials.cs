@@ -9,8 +9,8 @@ using Amazon.SecurityToken;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Keys that somebody else gives for a while: a role's, a container's, an instance's. Where they cannot be had, that is said, as what it
-/// is: the bucket has refused nothing.
+/// Temporary keys from another party: a role's, a container's, an instance's. A failure to get them is reported as such, since the bucket
+/// has refused nothing.
 /// </summary>
 internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
 {
@@ -74,17 +74,17 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
     {
         var answer = e as AmazonServiceException ?? e.InnerException as AmazonServiceException;
         var isRefused = answer is { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError };
-        // What lies below an answer is the SDK's.
+        // The SDK's own exceptions lie below an answer.
         var cause = answer is { StatusCode: not 0 } ? answer : e.GetBaseException();
         return new ObjectStoreException($"no keys for S3: {e.Message.Trim()}{(cause == e ? "" : $" ({cause.Message.Trim()})")}",
             !isRefused, e);
     }
 
-    /// <summary>The SDK's own looks for the token service's client by name, which a native program does not have.</summary>
+    /// <summary>The SDK's class looks up the token service's client by name, which a native program does not have.</summary>
     private sealed class ServiceAccountRole(AssumeRoleWithWebIdentityCredentials found)
         : AssumeRoleWithWebIdentityCredentials(found.WebIdentityTokenFile, found.RoleArn, found.RoleSessionName)
     {
-        // The token is all that the service asks for.
+        // The service asks for no credential but the token.
         protected override ICoreAmazonSTS CreateClient() =>
             new AmazonSecurityTokenServiceClient(new AnonymousAWSCredentials(), FallbackRegionFactory.GetRegionEndpoint()
                 ?? RegionEndpoint.USEast1);

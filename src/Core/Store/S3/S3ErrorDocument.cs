@@ -7,13 +7,13 @@ namespace OrleansCache.Core.Store.S3;
 internal static class S3ErrorDocument
 {
     /// <summary>
-    /// The code and the message of an answer; the code is null when the text is no error document, and empty when that says none: then the
-    /// status tells.
+    /// The code and the message of an answer. The code is null when the text is no error document, and empty when the document has none;
+    /// the status decides then.
     /// </summary>
     public static (string? Code, string? Words) Read(string text) =>
         Parse(text) is { Name.LocalName: "Error" } error ? (Child(error, "Code") ?? "", Child(error, "Message")) : (null, null);
 
-    /// <summary>What befell each key of a multi-object delete that was not deleted.</summary>
+    /// <summary>The failures of a multi-object delete, by key.</summary>
     public static Dictionary<string, StoreAnswer> Failures(string text)
     {
         var failures = new Dictionary<string, StoreAnswer>(StringComparer.Ordinal);
@@ -22,7 +22,7 @@ internal static class S3ErrorDocument
         return failures;
     }
 
-    /// <summary>The answer of a store to a multi-object delete, and not of something in its place.</summary>
+    /// <summary>Whether the text is a store's answer to a multi-object delete, and not another program's.</summary>
     public static bool IsDeleteResult(string text) => Parse(text)?.Name.LocalName == "DeleteResult";
 
     private static string? Child(XElement parent, string name) => parent.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value;

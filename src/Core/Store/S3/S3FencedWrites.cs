@@ -7,9 +7,9 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// PUTs and deletions that the store itself refuses after a fence, because their presigned URL has expired: a request that is stuck in a
-/// stopped process, a socket or
-/// a proxy can do nothing later. Sent with an HttpClient of their own, because each attempt must be known: the SDK repeats on its own.
+/// PUTs and deletions that the store itself refuses after a fence, because their presigned URL has expired: a request stuck in a stopped
+/// process, a socket or a proxy has no effect later. They use an HttpClient of their own, because the SDK repeats requests by itself and
+/// each attempt must be known.
 /// </summary>
 internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, AdaptiveLimit limit, TimeProvider clock, string keyPrefix)
 {
@@ -21,8 +21,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer " +
             "in the store's place.");
 
-    // No answer within this: the attempt counts as not answered. An answer after the fence can only be a refusal, so it is not waited for
-    // much longer.
+    // An attempt without an answer in this time counts as not answered. After the fence only a refusal can come, so the wait ends soon
+    // after it.
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan AfterFence = TimeSpan.FromSeconds(2);
 
@@ -85,7 +85,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 [("delete", "")], headers, body, fence, cancellationToken);
             if (answer.IsSuccess && !S3ErrorDocument.IsDeleteResult(answer.Body))
             {
-                // A narinfo that is taken for deleted and is not would lose its NAR.
+                // A narinfo that counts as deleted but is still there would lose its NAR.
                 NoDeleteResult.Count();
                 foreach (var i in open)
                     outcomes[i] = FencedOutcome.Unknown.Because(NoDeleteResult);
@@ -97,10 +97,10 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             foreach (var i in open)
             {
                 var failure = failed.GetValueOrDefault(keyPrefix + keys[i]);
-                // What is not there is deleted.
+                // A missing key counts as deleted.
                 if (failure?.Step == StoreStep.Understand)
                     failure = null;
-                // A key that failed inside the server may still be under way there.
+                // A deletion that failed inside the server may still be under way there.
                 if (failure is { Step: StoreStep.Ask } or { Code: "ServiceUnavailable" } || answer.Outcome == FencedOutcome.Unknown)
                     uncertain.Add(i);
                 outcomes[i] = uncertain.Contains(i) ? FencedOutcome.Unknown.Because(failure ?? answer.Outcome.Answer)
@@ -116,8 +116,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
         }
     }
 
-    // Each key has its outcome, also when the store refuses the request as a whole: an earlier attempt may have left some of them
-    // uncertain.
+    // Returns an outcome even when the store refuses the whole request, as an earlier attempt may have left some keys uncertain.
     private async Task<Answer> TryDeleteAsync(
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
             DateTimeOffset fence, CancellationToken cancellationToken)
@@ -178,7 +177,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 var said = StoreAnswer.Of((int)response.StatusCode, code, words);
                 if (method == "DELETE" && said.Step == StoreStep.Understand)
                 {
-                    // What is not there is deleted.
+                    // A missing key counts as deleted.
                     observation = StoreCall.Ok;
                     return new Answer(unanswered ? FencedOutcome.Unknown : FencedOutcome.Done, true, "");
                 }
@@ -186,7 +185,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
                 last = said.AsRefusal();
                 last.Count();
                 observation = last.Outcome;
-                // Some servers say AccessDenied and nothing more: then the store's clock tells, or ours.
+                // Some servers say AccessDenied and no more; the store's clock, or ours, then tells whether the URL has expired.
                 var hasExpired = (response.StatusCode == HttpStatusCode.Forbidden
                     && text.Contains("expired", StringComparison.OrdinalIgnoreCase))
                     || response.Headers.Date >= fence.AddSeconds(-1) || clock.GetUtcNow() >= fence;
@@ -209,7 +208,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
             catch (HttpRequestException e) when (e.HttpRequestError
                 is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError)
             {
-                // There was no connection, so nothing was sent.
+                // No connection was made, so nothing was sent.
                 (last = StoreAnswer.None).Count();
             }
             catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException

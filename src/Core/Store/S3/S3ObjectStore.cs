@@ -10,7 +10,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// A bucket of S3 or of a server that speaks it, or the part of one below a prefix. Clients upload to it directly, with presigned URLs.
+/// A bucket of S3 or of a server that speaks its protocol, or the part of one below a prefix. Clients upload to it directly, with presigned
+/// URLs.
 /// </summary>
 public sealed class S3ObjectStore : IObjectStore, IDisposable
 {
@@ -44,7 +45,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             ServiceURL = (options.Endpoint ?? new Uri($"https://s3.{options.Region}.amazonaws.com")).AbsoluteUri,
             AuthenticationRegion = options.Region,
             ForcePathStyle = options.IsPathStyle,
-            // Checksums in trailers are unknown to many servers.
+            // Many servers do not know checksums in trailers.
             RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             MaxErrorRetry = 0, // S3Calls repeats, under a limit that all calls share.
@@ -68,7 +69,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit,
             _clock, _prefix);
-        // By the server's own way: the clients' may not be open to it.
+        // The probe uses the server's own endpoint, as the clients' may not be open to it.
         _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
         _probe = new S3StoreProbe(this, _fenced, Requests(credentials), _clock);
         _bucket = new S3BucketSettings(_client, options.Bucket);
@@ -79,13 +80,13 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     public bool IsLocal => false;
 
-    /// <summary>What the key that signs clients' URLs may do, by trying it; null when that is the server's own key.</summary>
+    /// <summary>The rights of the key that signs clients' URLs, found by trying it; null when that is the server's own key.</summary>
     /// <exception cref="ObjectStoreException">The store did not tell.</exception>
     public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancellationToken) => _uploadKey is null ? null
         : await _uploadKey.RunAsync(cancellationToken);
 
     /// <summary>
-    /// What this store does in this bucket, by trying it on one object; nothing is written where a retention would keep it.
+    /// Finds out how this store behaves in this bucket, by trying it on one object; it writes nothing where a retention would keep it.
     /// </summary>
     /// <exception cref="ObjectStoreException">It did not tell, or refuses what a cache needs.</exception>
     public async Task<StoreTraits> ProbeAsync(CancellationToken cancellationToken) =>
@@ -93,13 +94,13 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             cancellationToken) with
         { KeepsOldVersions = await _bucket.HasVersionsAsync(cancellationToken) };
 
-    /// <summary>From now on uses what the store has, and no more.</summary>
+    /// <summary>Uses only the features that the store has, from now on.</summary>
     public void Adapt(StoreTraits traits)
     {
         (KeepsOldVersions, _fenced.DeletesMany) = (traits.KeepsOldVersions, traits.DeletesMany);
         _options = _given with
         {
-            // What was written while they were none keeps its ETag, so they are not believed again.
+            // Objects written while ETags were no MD5s keep them, so this process trusts ETags no more.
             EtagIsMd5 = _options.EtagIsMd5 && traits.EtagIsMd5,
             IfNoneMatch = _given.IfNoneMatch && traits.KnowsIfNoneMatch,
             SingleUse = traits.HoldsIfNoneMatch,
@@ -107,7 +108,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         };
     }
 
-    /// <summary>Told each time that the store refuses a write for good, unless a probe has asked for it.</summary>
+    /// <summary>Called for each write that the store refuses for good, unless it is a probe's.</summary>
     public Action<StoreAnswer>? WriteRefused { get; set; }
 
     public bool KeepsOldVersions { get; private set; }
@@ -133,7 +134,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         try
         {
             var request = new GetObjectRequest { BucketName = _options.Bucket, Key = _prefix + key };
-            // Of a whole object the SDK compares the body with its ETag, whatever that is (findings/awssdk-takes-etags-for-md5.sh).
+            // For a whole object the SDK compares the body with its ETag, whatever that is (findings/awssdk-takes-etags-for-md5.sh).
             if (range is null && !_options.EtagIsMd5)
                 request.ByteRange = new Amazon.S3.Model.ByteRange("bytes=0-");
             if (range is { } wanted)
@@ -168,7 +169,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
                 cancellationToken);
             foreach (var item in page.S3Objects ?? [])
             {
-                // Others may keep things in the bucket whose names we would never give.
+                // Other programs may keep objects in the bucket under names that are no keys of ours.
                 if (ObjectKey.TryParse(item.Key[_prefix.Length..], out var key))
                     yield return new ObjectInfo(key, item.Size ?? 0, ETag(item.ETag), Time(item.LastModified));
             }
@@ -201,7 +202,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         return outcomes;
     }
 
-    /// <summary>Nothing: what a bucket has answered is durable.</summary>
+    /// <summary>Does nothing: a write that a bucket has answered is durable.</summary>
     public Task SyncAsync(IReadOnlyList<ObjectKey> keys, CancellationToken cancellationToken) => Task.CompletedTask;
 
     public async Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
@@ -228,7 +229,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
         catch (AmazonServiceException e)
         {
-            // An attempt whose answer was lost has arrived: nobody else is granted this key.
+            // An attempt without an answer may have arrived: no other claim gets this key.
             if (await HeadAsync(key, cancellationToken) is not { } info || info.Size != body.Length
                 || (info.ETag is { } etag && etag != Convert.ToHexStringLower(MD5.HashData(body.Span))))
                 throw new ObjectStoreException($"PUT {key}", StoreAnswer.Of(e).AsRefusal(), e);
@@ -256,7 +257,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
-        // Who puts an object also says what readers of the bucket are told about it.
+        // The client that puts an object also sets the headers for the bucket's readers.
         var stored = KeyHeaders.For(key);
         var headers = new Dictionary<string, string> { ["cache-control"] = stored.CacheControl, ["content-type"] = stored.ContentType };
         if (_options.IfNoneMatch)
@@ -313,7 +314,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
         }
         catch (ObjectStoreException e) when (e.IsTransient)
         {
-            // Ceph says InternalError, again and again, about an upload that was aborted.
+            // Ceph repeatedly answers InternalError about an aborted upload.
             try
             {
                 await PartsAsync(key, uploadId, partMd5.Count, cancellationToken);
@@ -326,7 +327,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
             throw;
         }
 
-        // It may have been completed before, by a request whose answer was lost.
+        // An earlier request, whose answer was lost, may have completed it.
         async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancellationToken) is { } info
             && (info.ETag is null || info.ETag == JoinedETag(partMd5));
     }

@@ -8,9 +8,7 @@ public sealed record S3Options
     /// <summary>The server's base URL; null: Amazon's, of the region.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>
-    /// The same server by the base URL that clients reach it under, for the URLs that are given out; null: <see cref="Endpoint"/>.
-    /// </summary>
+    /// <summary>The base URL under which clients reach the same server, for upload URLs; null: <see cref="Endpoint"/>.</summary>
     public Uri? UploadEndpoint { get; init; }
 
     public string Region { get; init; } = "us-east-1";
@@ -28,7 +26,7 @@ public sealed record S3Options
 
     public string? SessionToken { get; init; }
 
-    /// <summary>The key that signs the URLs that clients get, so that these allow no more than it may do; null: the server's own.</summary>
+    /// <summary>The key that signs clients' URLs, so that a URL allows no more than this key may do; null: the server's own.</summary>
     public string? UploadAccessKey { get; init; }
 
     public string? UploadSecretKey { get; init; }
@@ -37,19 +35,19 @@ public sealed record S3Options
     public bool IfNoneMatch { get; init; } = true;
 
     /// <summary>
-    /// An ETag is the MD5 of the body. Off where it is not (SSE-KMS, SSE-C): then nothing vouches for a presigned body but its size.
+    /// An ETag is the MD5 of the body. Off where it is not (SSE-KMS, SSE-C): then only the size of a presigned body is checked.
     /// </summary>
     public bool EtagIsMd5 { get; init; } = true;
 
     /// <summary>
-    /// <c>If-None-Match: *</c> keeps a URL from being used twice. Where it does not, no URL for a PUT of a whole object is given out.
+    /// <c>If-None-Match: *</c> keeps a URL from being used twice. When off, clients get no URL for a PUT of a whole object.
     /// </summary>
     public bool SingleUse { get; init; } = true;
 
     /// <summary>Each PUT of the server carries <c>Content-MD5</c>, as Object Lock wants it.</summary>
     public bool SendsMd5 { get; init; }
 
-    /// <summary>The most requests at once; the store's own pace when it asks to slow down is found below that.</summary>
+    /// <summary>The most requests at once; when the store asks to slow down, the limit adapts below that.</summary>
     public int MaxConnections { get; init; } = 64;
 
     internal string KeyPrefix => Prefix.Length == 0 || Prefix.EndsWith('/') ? Prefix : Prefix + "/";

@@ -8,8 +8,8 @@ namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
 /// AWS Signature Version 4 in the query (<c>X-Amz-Signature</c>), as "Authenticating Requests: Using Query Parameters" of the S3 API
-/// reference describes it.
-/// The SDK's presigner cannot sign a multi-object delete, nor take the signing time from its caller, on which fences depend.
+/// reference describes it. The SDK's presigner cannot sign a multi-object delete, and takes no signing time from its caller, on which
+/// fences depend.
 /// </summary>
 internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, AWSCredentials credentials)
 {
@@ -34,16 +34,15 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     }
 
     /// <summary>
-    /// A URL that dies at <paramref name="fence"/> exactly (whole seconds, rounded down), whatever our clock says: the signing time is the
-    /// fence minus the duration.
-    /// Taken as far back that it lies in the store's past even when our clock is wrong.
+    /// A URL that expires at <paramref name="fence"/> exactly (whole seconds, rounded down), whatever our clock says: the signing time is
+    /// the fence minus the duration. That time lies so far back that the store sees it in the past even when our clock is wrong.
     /// </summary>
     /// <param name="method">The HTTP method.</param>
     /// <param name="key">Null: the bucket itself.</param>
     /// <param name="query">Query parameters, unescaped.</param>
     /// <param name="headers">All headers that are sent, names in lower case.</param>
-    /// <param name="fence">When it dies.</param>
-    /// <param name="now">Our clock, which only chooses how far back it is dated.</param>
+    /// <param name="fence">When the URL expires.</param>
+    /// <param name="now">Our clock, which only decides how far back the signing time lies.</param>
     public Uri UntilFence(
         string method, ObjectKey? key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers,
             DateTimeOffset fence, DateTimeOffset now)

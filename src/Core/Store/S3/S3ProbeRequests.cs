@@ -2,10 +2,7 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Core.Store.S3;
 
-/// <summary>
-/// Single presigned requests, as a client would send them, for those who ask a store what it does. Each is sent again while it is not
-/// answered.
-/// </summary>
+/// <summary>Single presigned requests for the probes, as a client would send them. Each is repeated until it is answered.</summary>
 internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, TimeProvider clock, string keyPrefix)
 {
     private const int Attempts = 4;
@@ -56,7 +53,7 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
                     return reply;
                 var (code, words) = S3ErrorDocument.Read(System.Text.Encoding.UTF8.GetString(bytes));
                 trouble = StoreAnswer.Of(reply.Status, code, words);
-                // Who sends an MD5 asks what the store makes of it.
+                // A probe that sends an MD5 wants to see the store's answer to it.
                 if (trouble.Step is not (StoreStep.Repeat or StoreStep.Ask) || (md5 is not null && reply.Status == 400))
                     return reply with { Answer = trouble };
             }

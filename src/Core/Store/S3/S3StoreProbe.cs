@@ -5,8 +5,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Asks the store what it does in this bucket, by doing on one object what pushes, readers and collections do: servers of S3 differ, and so
-/// do settings of buckets.
+/// Finds out how the store behaves in this bucket, by the operations of pushes, readers and collections on one object: S3 servers differ,
+/// and so do settings of buckets.
 /// </summary>
 /// <remarks>
 /// 1. A listing. 2. A PUT by a presigned URL, as clients of niks3 send it. 3. The same again: is <c>If-None-Match</c> heeded? 4. With its
@@ -27,7 +27,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
     /// <exception cref="ObjectStoreException">The store did not tell, or refuses what a cache needs.</exception>
     public async Task<StoreTraits> RunAsync(bool hasRetention, CancellationToken cancellationToken)
     {
-        // 1. First, as a presigned request is not told that the clock is off.
+        // 1. The listing comes first, as no answer to a presigned request tells that the clock is off.
         await IsListedAsync(cancellationToken);
         if (hasRetention)
             return await ProbeBucketAsync(cancellationToken);
@@ -39,7 +39,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         }
     }
 
-    /// <returns>Null: the object was not there any more, as another server's probe may have deleted it in between.</returns>
+    /// <returns>Null: the object was gone, as another server's probe may have deleted it in between.</returns>
     private async Task<StoreTraits?> TryAsync(bool isLast, CancellationToken cancellationToken)
     {
         // 2.
@@ -53,7 +53,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
             throw Refused("PUT", put.Answer!);
         try
         {
-            // 3. Asked twice, as another server's probe may delete the object in between. It may also have been left by one.
+            // 3. Tried twice, as another server's probe may delete the object in between; it may also have left one.
             var holds = knows && (put.Status == 412 || (await PutAsync(Once, cancellationToken)).Status == 412
                 || (await PutAsync(Once, cancellationToken)).Status == 412);
 
@@ -104,7 +104,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         }
     }
 
-    // What can be known without a write. If-None-Match is not believed: such buckets have versions, in which some servers ignore it.
+    // The traits that show without a write. If-None-Match is not believed: such buckets have versions, and some servers then ignore it.
     private async Task<StoreTraits> ProbeBucketAsync(CancellationToken cancellationToken)
     {
         var get = await requests.SendAsync("GET", ObjectKey.NixCacheInfo, null, cancellationToken);
@@ -134,7 +134,7 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
         return false;
     }
 
-    // Where neither way works nothing is known of the ways.
+    // When neither way works, nothing is known about either.
     private async Task<(FencedOutcome Outcome, bool DeletesMany)> DeleteAsync(CancellationToken cancellationToken)
     {
         var many = (await fenced.DeleteManyAsync([Key], clock.GetUtcNow() + Fence, cancellationToken))[0];
@@ -158,13 +158,13 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
             "leave bodies as they are."));
 }
 
-/// <summary>What a store does in a bucket. A store as it should be has the defaults.</summary>
+/// <summary>The behaviour of a store in a bucket. The defaults describe a store without flaws.</summary>
 public sealed record StoreTraits
 {
     /// <summary>The ETag of an object is its body's MD5.</summary>
     public bool EtagIsMd5 { get; init; } = true;
 
-    /// <summary>A body that its <c>Content-MD5</c> does not fit is refused.</summary>
+    /// <summary>A body that does not match its <c>Content-MD5</c> is refused.</summary>
     public bool ComparesMd5 { get; init; } = true;
 
     /// <summary><c>If-None-Match: *</c> is no error.</summary>
@@ -173,13 +173,13 @@ public sealed record StoreTraits
     /// <summary><c>If-None-Match: *</c> keeps an object from being replaced.</summary>
     public bool HoldsIfNoneMatch { get; init; } = true;
 
-    /// <summary>Nothing is taken without the MD5 of its body.</summary>
+    /// <summary>A body without its MD5 is refused.</summary>
     public bool WantsMd5 { get; init; }
 
-    /// <summary>What is written stays for a time that the bucket sets.</summary>
+    /// <summary>A written object stays for a time that the bucket sets.</summary>
     public bool HasRetention { get; init; }
 
-    /// <summary>What is deleted stays as an old version.</summary>
+    /// <summary>A deleted object stays as an old version.</summary>
     public bool KeepsOldVersions { get; init; }
 
     /// <summary>A part of an object can be read.</summary>
@@ -188,7 +188,7 @@ public sealed record StoreTraits
     /// <summary>Many keys can be deleted by one request.</summary>
     public bool DeletesMany { get; init; } = true;
 
-    /// <summary>How a deletion was refused; null: it was not.</summary>
+    /// <summary>The store's refusal of a deletion; null: it refused none.</summary>
     public StoreAnswer? DeletionRefused { get; init; }
 
     /// <summary>By how much the store's clock is ahead of ours; less than zero: behind.</summary>

@@ -5,9 +5,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Core.Store.S3;
 
 /// <summary>
-/// Asks the store what a key may do, by trying each request with it. Only two objects of the probe's own are touched, under new names, and
-/// the server's key removes both:
-/// one below <c>nar/</c>, which the probed key puts, and one outside, which the server puts.
+/// Finds out what a key may do, by trying each request with it. It touches only two objects of its own, under new names: one below
+/// <c>nar/</c>, which the probed key puts, and one outside, which the server puts. The server's key removes both.
 /// </summary>
 internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests requests, TimeProvider clock)
 {
@@ -26,16 +25,16 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         await store.PutNewAsync(outside, Body, cancellationToken);
         try
         {
-            // 1. What it is for.
+            // 1. The request that the key exists for.
             if (await AskAsync("PUT", inside, cancellationToken) is { } refusal)
                 return new UploadKeyRights { RefusedPut = refusal };
 
-            // 2. What it must be refused. Deletions come last: they take what the others ask for.
+            // 2. Requests that the store must refuse. Deletions come last, as they take the objects of the others.
             var gets = await MayAsync("GET", inside, cancellationToken) || await MayAsync("GET", outside, cancellationToken);
             var lists = await MayAsync("GET", null, cancellationToken);
             var putsElsewhere = await MayAsync("PUT", outside, cancellationToken);
             var isReadable = await IsReadableAsync(inside, cancellationToken);
-            // Not short-circuited: on Ceph who puts an object owns it, and may do more with it than with others.
+            // Not short-circuited: on Ceph the key that puts an object owns it, and may do more with it than with other objects.
             var deletes = await MayAsync("DELETE", inside, cancellationToken) | await MayAsync("DELETE", outside, cancellationToken);
             return new UploadKeyRights
             {
@@ -48,7 +47,7 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
         }
         finally
         {
-            // Also when we are told to stop: nobody else removes them.
+            // Even when this process is to stop, as no other process removes them.
             await store.DeleteAsync([inside, outside], clock.GetUtcNow() + Fence, CancellationToken.None);
         }
     }
@@ -56,7 +55,7 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
     private async Task<bool> MayAsync(string method, ObjectKey? key, CancellationToken cancellationToken) =>
         await AskAsync(method, key, cancellationToken) is null;
 
-    // Where ACLs count, an object that another key has put is that key's.
+    // Where ACLs count, an object belongs to the key that has put it.
     private async Task<bool> IsReadableAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         try
@@ -80,13 +79,13 @@ internal sealed class S3UploadKeyProbe(IObjectStore store, S3ProbeRequests reque
     }
 }
 
-/// <summary>What a key that signs clients' URLs may do. It is right when all of this has its default.</summary>
+/// <summary>The rights of a key that signs clients' URLs. The key is right when all values are defaults.</summary>
 public sealed record UploadKeyRights
 {
-    /// <summary>How a PUT below <c>nar/</c> was refused, in the store's word; null: it was not.</summary>
+    /// <summary>The store's refusal of a PUT below <c>nar/</c>, in its word; null: it accepted it.</summary>
     public string? RefusedPut { get; init; }
 
-    /// <summary>What it puts the server's own key may not read.</summary>
+    /// <summary>The server's own key may not read the objects that this key puts.</summary>
     public bool HidesFromServer { get; init; }
 
     public bool Gets { get; init; }
