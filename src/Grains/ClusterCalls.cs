@@ -49,5 +49,7 @@ internal sealed class ClusterCalls(TimeProvider time)
 
     // The silo died, left or does not answer: the call may have been done, or may still be.
     public static bool IsUnknown(Exception e) =>
-        e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException;
+        e is OrleansException or TimeoutException or ObjectDisposedException or Orleans.Runtime.Messaging.ConnectionFailedException
+            // An exception of a silo of another build, whose type this process cannot read.
+            or Orleans.Serialization.SerializerException;
 }

@@ -185,7 +185,7 @@ public class ClusterTests
         await Eventually.BecomesTrueAsync(() => plain.Serves && forged.Serves, TimeSpan.FromMinutes(2), () =>
             $"{plain.Errors}\n{forged.Errors}");
         Assert.All([plain, forged], alone =>
-            Assert.Single(alone.Errors.Split('\n'), line => line.Contains("and serves without it", StringComparison.Ordinal)));
+            Assert.Single(alone.Errors.Split('\n'), line => line.Contains("It serves without the cluster", StringComparison.Ordinal)));
         Assert.Equal(2, (await cluster.MembersAsync()).Count(m => m.Status == SiloStatus.Active));
         Assert.All(await Task.WhenAll(new[] { first, second, plain, forged }.Select(silo => silo.GetAsync("/readyz"))), answer =>
             Assert.Equal("ok\n", answer));

@@ -41,12 +41,12 @@ internal sealed partial class DirectPushes(
         var id = caches.IdOf(cache);
         var (own, secret) = (Own(push), caches.SecretOf(id));
         // 1. Which of them are grants of this push.
-        var (uploads, strange) = (new List<(UploadToken Token, UploadedNar Report)>(), new List<RejectedUpload>());
+        var (uploads, strange) = (new List<(UploadGrantId GrantId, UploadedNar Report)>(), new List<RejectedUpload>());
         foreach (var upload in report.Uploads.DistinctBy(u => u.Upload))
         {
             // An id from a server of an earlier version is no grant of ours either.
-            if (UploadToken.TryParse(upload.Upload, push, secret, out var token))
-                uploads.Add((token, upload));
+            if (UploadGrantId.TryParse(upload.Upload, push, secret, out var grantId))
+                uploads.Add((grantId, upload));
             else
                 strange.Add(new RejectedUpload
                 {
@@ -60,26 +60,26 @@ internal sealed partial class DirectPushes(
         var found = await check.CheckAsync(uploads, cancellationToken);
 
         // 3. A key is never written twice, so the next try gets another.
-        UploadToken[] wrong = [.. uploads.Zip(found)
-            .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.Token)];
+        UploadGrantId[] wrong = [.. uploads.Zip(found)
+            .Where(u => u.Second.Rejected?.Reason is UploadCheck.SizeMismatch or UploadCheck.HashMismatch).Select(u => u.First.GrantId)];
         if (wrong.Length > 0)
             await catalog.RefuseAsync(id, own, wrong, cancellationToken);
 
         // 4. The rows.
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null)
-            .Select(u => (u.First.Token, u.First.Report, u.Second.FileHash)).ToList();
+            .Select(u => (u.First.GrantId, u.First.Report, u.Second.FileHash)).ToList();
         var recorded = await catalog.ReportAsync(
-            id, own, [.. accepted.Select(u => new CheckedUpload(u.Token, u.FileHash, u.Report.FileSize))],
+            id, own, [.. accepted.Select(u => new CheckedUpload(u.GrantId, u.FileHash, u.Report.FileSize))],
             [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancellationToken);
         if (recorded.Exists(r => r.Outcome == UploadOutcome.PushEnded))
             throw await EndedAsync(id, push, cancellationToken);
 
         // 5. News, and the answer.
         var stored = recorded.Where(r => r.Outcome == UploadOutcome.Stored).Select(r => r.Upload).ToHashSet();
-        var ended = accepted.Where(u => !stored.Contains(u.Token.Object)).ToList();
+        var ended = accepted.Where(u => !stored.Contains(u.GrantId.Object)).ToList();
         Telemetry.UploadedBytes.Add(accepted.Except(ended).Sum(u => u.Report.FileSize));
         if (accepted.Count > ended.Count)
-            news?.Arrived(cache, push, [.. accepted.Except(ended).Select(u => u.Token.NarHash)]);
+            news?.Arrived(cache, push, [.. accepted.Except(ended).Select(u => u.GrantId.NarHash)]);
         return new ReportAnswer
         {
             Stored = [.. accepted.Except(ended).Select(u => u.Report.Upload)],
@@ -138,11 +138,11 @@ internal sealed partial class DirectPushes(
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        if (!UploadToken.TryParse(upload, push, caches.SecretOf(id), out var token))
+        if (!UploadGrantId.TryParse(upload, push, caches.SecretOf(id), out var grantId))
             throw new CacheProblemException(ProblemKind.BadRequest, $"'{upload}' is not the id of an upload grant of this push.");
         if (request.FirstPart is < 1 or > 10_000 || request.Count is < 1 or > 1_000)
             throw new CacheProblemException(ProblemKind.BadRequest, "firstPart is 1 to 10,000 and count 1 to 1,000.");
-        var grant = await grants.RenewAsync(id, Own(push), token, request.FirstPart,
+        var grant = await grants.RenewAsync(id, Own(push), grantId, request.FirstPart,
             Math.Min(request.Count, 10_001 - request.FirstPart), cancellationToken);
         news?.Alive(cache, push);
         return grant is null
@@ -230,7 +230,7 @@ internal sealed partial class DirectPushes(
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
         ProblemKind.Conflict,
         $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you " +
-            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which " +
+            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a grantId of a higher rank, which " +
             $"supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
         paths);
 

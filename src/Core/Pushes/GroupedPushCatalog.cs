@@ -184,9 +184,9 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         return ListAsync(
             "select * from @fn@.report_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
             p => p.With(cache).WithPushes(items, i => i.Push)
-                .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.Token.Object).ToArray())
-                    .With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
+                .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.GrantId.Object).ToArray())
+                    .With(uploads.Select(u => u.GrantId.Key.ToString()).ToArray())
+                .With(uploads.Select(u => u.GrantId.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
                     .With(uploads.Select(u => u.FileSize).ToArray())
                 .With(items.Select(i => i.Listings.Count).ToArray()).With(listings.Select(l => l.Path.ToArray()).ToArray())
                     .With(listings.Select(l => l.Content).ToArray())

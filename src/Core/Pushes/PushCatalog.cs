@@ -90,8 +90,8 @@ internal class PushCatalog(CatalogDatabase database)
         database.ListAsync(
             "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).WithPush(push)
-                .With(uploads.Select(u => u.Token.Object).ToArray()).With(uploads.Select(u => u.Token.Key.ToString()).ToArray())
-                .With(uploads.Select(u => u.Token.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
+                .With(uploads.Select(u => u.GrantId.Object).ToArray()).With(uploads.Select(u => u.GrantId.Key.ToString()).ToArray())
+                .With(uploads.Select(u => u.GrantId.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
                     .With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
@@ -100,7 +100,7 @@ internal class PushCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>Gives up claims of this push whose bytes have arrived and are wrong.</summary>
-    public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadToken> uploads, CancellationToken cancellationToken) =>
+    public Task RefuseAsync(int cache, OwnPush push, IReadOnlyList<UploadGrantId> uploads, CancellationToken cancellationToken) =>
         database.RunAsync(
             "select @fn@.refuse_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
             p => p.With(cache).WithPush(push).With(uploads.Select(u => u.Object).ToArray())

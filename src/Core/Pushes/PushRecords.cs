@@ -59,7 +59,7 @@ internal sealed record Claim(long Path, ClaimStatus Status, string? QuotaText, l
 internal sealed record Committed(CommitOutcome Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
 
 /// <param name="FileHash">Null: the client has not told it, and the server has not computed it.</param>
-internal sealed record CheckedUpload(UploadToken Token, Sha256Hash? FileHash, long FileSize);
+internal sealed record CheckedUpload(UploadGrantId GrantId, Sha256Hash? FileHash, long FileSize);
 
 /// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
 internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);

@@ -33,7 +33,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
     /// <summary>For each upload the reason why it is refused, or null and the hash of its file.</summary>
     public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(
-        IReadOnlyList<(UploadToken Token, UploadedNar Report)> uploads, CancellationToken cancellationToken)
+        IReadOnlyList<(UploadGrantId GrantId, UploadedNar Report)> uploads, CancellationToken cancellationToken)
     {
         var isRead = Reads;
         if (!isRead && uploads.FirstOrDefault(u => u.Report.FileHash is null).Report is { } unnamed)
@@ -45,8 +45,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         var fileHashes = uploads.Select(u => u.Report.FileHash).ToArray();
         await ForEachAsync(uploads, AtOnce, async (i, stop) =>
         {
-            var (token, report) = uploads[i];
-            if (token.Multipart is not null && !await store.CompleteMultipartAsync(token.Key, token.Multipart, report.FileSize,
+            var (grantId, report) = uploads[i];
+            if (grantId.Multipart is not null && !await store.CompleteMultipartAsync(grantId.Key, grantId.Multipart, report.FileSize,
                 report.Md5, stop))
                 rejected[i] = Reject(report, "not-found",
                     "The parts do not make up the upload: one is missing, or is not what was reported.");
@@ -54,9 +54,9 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 
         // 2. The store's objects: one listing per shared prefix, or one request per key. An object that is read anyway needs neither.
         var found = new Dictionary<ObjectKey, ObjectInfo>();
-        foreach (var group in uploads.Where((_, i) => rejected[i] is null && !isRead).GroupBy(u => MintedKeys.SharedPrefix(u.Token.Key)))
+        foreach (var group in uploads.Where((_, i) => rejected[i] is null && !isRead).GroupBy(u => MintedKeys.SharedPrefix(u.GrantId.Key)))
         {
-            var keys = group.Select(u => u.Token.Key).ToHashSet();
+            var keys = group.Select(u => u.GrantId.Key).ToHashSet();
             if (keys.Count >= ListingFrom && !store.IsLocal)
             {
                 await foreach (var info in store.ListAsync(group.Key, cancellationToken))
@@ -74,23 +74,23 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         // 3. Size and hashes.
         await ForEachAsync(uploads, store.IsLocal ? Environment.ProcessorCount : AtOnce, async (i, stop) =>
         {
-            var (token, report) = uploads[i];
+            var (grantId, report) = uploads[i];
             if (rejected[i] is not null)
                 return;
             if (!isRead)
             {
-                rejected[i] = found.TryGetValue(token.Key, out var info) ? Judge(token, report, info)
+                rejected[i] = found.TryGetValue(grantId.Key, out var info) ? Compare(grantId, report, info)
                     : Reject(report, "not-found", "No such object in the store: the upload has not arrived.");
                 return;
             }
 
-            (rejected[i], var fileHash) = await RehashAsync(report.Upload, token, info => Judge(token, report, info), stop);
+            (rejected[i], var fileHash) = await RehashAsync(report.Upload, grantId, info => Compare(grantId, report, info), stop);
             if (rejected[i] is null && report.FileHash is { } reported && fileHash != reported)
                 rejected[i] = Reject(report, HashMismatch, $"The file's SHA-256 is {fileHash}, {reported} was reported.");
             fileHashes[i] = fileHash;
         }, cancellationToken);
 
-        await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.Token.Key)], cancellationToken);
+        await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.GrantId.Key)], cancellationToken);
         return [.. rejected.Zip(fileHashes)];
     }
 
@@ -98,49 +98,50 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// Joins and checks a multipart upload of a client that tells its parts' MD5s only. The store says its size, and where the server reads
     /// it, the server computes its hash.
     /// </summary>
-    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadToken token, IReadOnlyList<string> md5,
+    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> JoinAsync(string id, UploadGrantId grantId,
+        IReadOnlyList<string> md5,
         CancellationToken cancellationToken)
     {
-        if (!await store.CompleteMultipartAsync(token.Key, token.Multipart!, IObjectStore.SizeOfParts, md5, cancellationToken))
+        if (!await store.CompleteMultipartAsync(grantId.Key, grantId.Multipart!, IObjectStore.SizeOfParts, md5, cancellationToken))
             return (Reject(id, "not-found",
                 "The parts do not make up the upload: one is missing, or is not what was reported; or the upload has ended."), null);
-        if (await store.HeadAsync(token.Key, cancellationToken) is not { } info)
+        if (await store.HeadAsync(grantId.Key, cancellationToken) is not { } info)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (info.ETag is { } etag && MultipartETag(md5) is var expected
             && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
             return (Reject(id, HashMismatch,
-                $"The store has other bytes under {token.Key} than were reported (ETag {etag}, expected {expected})."), null);
+                $"The store has other bytes under {grantId.Key} than were reported (ETag {etag}, expected {expected})."), null);
         Sha256Hash? fileHash = null;
         if (Reads)
         {
-            (var rejected, fileHash) = await RehashAsync(id, token, _ => null, cancellationToken);
+            (var rejected, fileHash) = await RehashAsync(id, grantId, _ => null, cancellationToken);
             if (rejected is not null)
                 return (rejected, null);
         }
 
-        await store.SyncAsync([token.Key], cancellationToken);
-        return (null, new CheckedUpload(token, fileHash, info.Size));
+        await store.SyncAsync([grantId.Key], cancellationToken);
+        return (null, new CheckedUpload(grantId, fileHash, info.Size));
     }
 
-    private static RejectedUpload? Judge(UploadToken token, UploadedNar report, ObjectInfo info)
+    private static RejectedUpload? Compare(UploadGrantId grantId, UploadedNar report, ObjectInfo info)
     {
         if (info.Size != report.FileSize)
-            return Reject(report, SizeMismatch, $"The store has {info.Size} bytes under {token.Key}, {report.FileSize} were reported.");
+            return Reject(report, SizeMismatch, $"The store has {info.Size} bytes under {grantId.Key}, {report.FileSize} were reported.");
         if (info.ETag is null)
             return null;
-        var expected = token.Multipart is null ? (report.Md5.Count == 1 ? report.Md5[0] : "") : MultipartETag(report.Md5);
+        var expected = grantId.Multipart is null ? (report.Md5.Count == 1 ? report.Md5[0] : "") : MultipartETag(report.Md5);
         return string.Equals(expected, info.ETag, StringComparison.OrdinalIgnoreCase)
             ? null
             : Reject(report, HashMismatch,
-                $"The store has other bytes under {token.Key} than were reported (ETag {info.ETag}, expected {expected}).");
+                $"The store has other bytes under {grantId.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
     /// <summary>For an upload that has arrived: why it is not the declared NAR, or the hash of its file.</summary>
     /// <param name="judge">Asked first: why the object cannot be that NAR.</param>
-    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadToken token,
+    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadGrantId grantId,
         Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancellationToken)
     {
-        await using var body = await store.GetAsync(token.Key, null, cancellationToken);
+        await using var body = await store.GetAsync(grantId.Key, null, cancellationToken);
         if (body is null)
             return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
         if (judge(body.Info) is { } rejected)
@@ -148,11 +149,11 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         if (body.Info.Size < ReadTwiceFrom)
         {
             await using var file = new HashingReadStream(body.Stream);
-            return await CheckNarAsync(id, token, file, cancellationToken) is { } wrong ? (wrong, null) : (null, file.Finish());
+            return await CheckNarAsync(id, grantId, file, cancellationToken) is { } wrong ? (wrong, null) : (null, file.Finish());
         }
 
-        var fileHash = Task.Run(() => HashFileAsync(token.Key, cancellationToken), cancellationToken);
-        var refused = await CheckNarAsync(id, token, body.Stream, cancellationToken);
+        var fileHash = Task.Run(() => HashFileAsync(grantId.Key, cancellationToken), cancellationToken);
+        var refused = await CheckNarAsync(id, grantId, body.Stream, cancellationToken);
         return await fileHash is { } hash && refused is null ? (null, hash)
             : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
     }
@@ -168,7 +169,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     }
 
     /// <summary>Why the decompressed stream is not the declared NAR.</summary>
-    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadToken token, Stream file, CancellationToken cancellationToken)
+    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadGrantId grantId, Stream file,
+        CancellationToken cancellationToken)
     {
         await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
             ?? throw new InvalidOperationException("zstd is not known");
@@ -180,7 +182,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         {
             // One buffer is filled while the other is hashed, so a large NAR has two processors. One byte more than declared reveals a
             // bomb.
-            while (count <= token.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
+            while (count <= grantId.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize,
+                throwOnEndOfStream: false,
                 cancellationToken) is > 0 and var read)
             {
                 await hashed;
@@ -204,11 +207,12 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             ArrayPool<byte>.Shared.Return(hashing);
         }
 
-        if (count != token.NarSize)
+        if (count != grantId.NarSize)
             return Reject(id, SizeMismatch,
-                $"The NAR has {(count > token.NarSize ? "more than" : "only")} {Math.Min(count, token.NarSize)} bytes, {token.NarSize} were declared.");
-        if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != token.NarHash)
-            return Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {token.NarHash} was declared.");
+                $"The NAR has {(count > grantId.NarSize ? "more than" : "only")} {Math.Min(count, grantId.NarSize)} bytes, " +
+                    $"{grantId.NarSize} were declared.");
+        if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != grantId.NarHash)
+            return Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {grantId.NarHash} was declared.");
         return null;
     }
 

@@ -32,9 +32,9 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         {
             var claim = uploads[i];
             var multipart = claim.Multipart ?? multiparts.GetValueOrDefault(claim.Object);
-            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
-            grants[i] = token.Multipart is null && token.NarSize > SinglePutLimit ? null
-                : Sign(token.ToText(push.Id, secret), token, 1, FirstParts);
+            var grantId = new UploadGrantId(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, multipart);
+            grants[i] = grantId.Multipart is null && grantId.NarSize > SinglePutLimit ? null
+                : Sign(grantId.ToText(push.Id, secret), grantId, 1, FirstParts);
         });
         // A claim that has just ended gets no grant; a later 'wait' asks about its path again.
         return uploads.Zip(grants).Where(x => x.Second is not null).ToDictionary(x => x.First.Object, x => x.Second!);
@@ -45,53 +45,53 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     /// (<see cref="Niks3PartSize"/>), expect ETags and rarely ask for more URLs. Always multipart: they send none of the headers that keep
     /// a PUT's URL from being used twice.
     /// </summary>
-    public async Task<Dictionary<long, (UploadToken Token, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
+    public async Task<Dictionary<long, (UploadGrantId GrantId, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
         IReadOnlyList<Claim> claims, CancellationToken cancellationToken)
     {
         var uploads = claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).ToList();
         var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize,
             cancellationToken);
-        var grants = new (UploadToken, IReadOnlyList<Uri>)[uploads.Count];
+        var grants = new (UploadGrantId, IReadOnlyList<Uri>)[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
             var claim = uploads[i];
-            var token = new UploadToken(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart
+            var grantId = new UploadGrantId(claim.Object, ObjectKey.Parse(claim.Key!), claim.NarHash, claim.NarSize, claim.Multipart
                 ?? multiparts.GetValueOrDefault(claim.Object));
             var parts = ((claim.NarSize - 1) / Niks3PartSize(claim.NarSize)) + 1;
-            grants[i] = (token, SignForNiks3(token, 1, (int)Math.Clamp(parts + (parts / 5), 2, MaxFirstParts)));
+            grants[i] = (grantId, SignForNiks3(grantId, 1, (int)Math.Clamp(parts + (parts / 5), 2, MaxFirstParts)));
         });
         return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null).ToDictionary(x => x.First.Object, x => x.Second);
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>
-    public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadToken token, int first, int count,
+    public async Task<IReadOnlyList<Uri>?> RenewForNiks3Async(int cache, OwnPush push, UploadGrantId grantId, int first, int count,
         CancellationToken cancellationToken) =>
-        await CurrentAsync(cache, push, token, options.Niks3Life, cancellationToken) is { Multipart: not null } current
+        await CurrentAsync(cache, push, grantId, options.Niks3Life, cancellationToken) is { Multipart: not null } current
             ? SignForNiks3(current, first, count) : null;
 
     /// <summary>Fresh URLs for a grant of this push; null when the grant has ended.</summary>
-    public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadToken token, int first, int count,
+    public async Task<UploadGrant?> RenewAsync(int cache, OwnPush push, UploadGrantId grantId, int first, int count,
         CancellationToken cancellationToken) =>
-        await CurrentAsync(cache, push, token, options.UrlLife, cancellationToken) is { } current
+        await CurrentAsync(cache, push, grantId, options.UrlLife, cancellationToken) is { } current
             ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
 
-    private async Task<UploadToken?> CurrentAsync(int cache, OwnPush push, UploadToken token, TimeSpan life,
+    private async Task<UploadGrantId?> CurrentAsync(int cache, OwnPush push, UploadGrantId grantId, TimeSpan life,
         CancellationToken cancellationToken)
     {
         var rows = await database.ListAsync(
             "select key, nar_hash, nar_size, multipart_id from @fn@.upload_urls($1, @fn@.push_of($1, $2, $3, $4), $5, $6)",
-            p => p.With(cache).WithPush(push).With(token.Object).With(life),
-            r => new UploadToken(token.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)),
+            p => p.With(cache).WithPush(push).With(grantId.Object).With(life),
+            r => new UploadGrantId(grantId.Object, ObjectKey.Parse(r.GetString(0)), Nix.Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(1)),
                 r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)), cancellationToken);
         return rows.Count == 0 ? null : rows[0];
     }
 
     // The gateway answers these URLs with ETags, as a bucket does.
-    private IReadOnlyList<Uri> SignForNiks3(UploadToken token, int first, int count)
+    private IReadOnlyList<Uri> SignForNiks3(UploadGrantId grantId, int first, int count)
     {
-        if (token.Multipart is null)
+        if (grantId.Multipart is null)
             return [];
-        var urls = store.SignParts(token.Key, token.Multipart, Niks3PartSize(token.NarSize), first, count, options.Niks3Life);
+        var urls = store.SignParts(grantId.Key, grantId.Multipart, Niks3PartSize(grantId.NarSize), first, count, options.Niks3Life);
         return store.IsLocal ? [.. urls.Select(u => new Uri(u.AbsoluteUri + DirectoryObjectStore.WithETag))] : urls;
     }
 
@@ -106,11 +106,11 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     // No compressor makes a file this much larger than its NAR.
     private static long MaxFile(long narSize) => narSize + narSize / 8 + (64 << 10);
 
-    private UploadGrant Sign(string id, UploadToken token, int first, int count)
+    private UploadGrant Sign(string id, UploadGrantId grantId, int first, int count)
     {
-        if (token.Multipart is null)
+        if (grantId.Multipart is null)
         {
-            var put = store.SignPut(token.Key, MaxFile(token.NarSize), options.UrlLife);
+            var put = store.SignPut(grantId.Key, MaxFile(grantId.NarSize), options.UrlLife);
             return new UploadGrant
             {
                 Id = id,
@@ -122,15 +122,15 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             };
         }
 
-        var partSize = PartSize(token.NarSize);
-        var planned = (int)(token.NarSize / partSize) + 2;
+        var partSize = PartSize(grantId.NarSize);
+        var planned = (int)(grantId.NarSize / partSize) + 2;
         return new UploadGrant
         {
             Id = id,
             PartSize = partSize,
             Md5 = !store.IsLocal,
             ServerHashes = UploadCheck.Hashes(store, options),
-            Parts = store.SignParts(token.Key, token.Multipart, partSize, first,
+            Parts = store.SignParts(grantId.Key, grantId.Multipart, partSize, first,
                 Math.Clamp(count, 1, Math.Max(planned - first + 1, Math.Min(count, 16))), options.UrlLife),
             Expires = DateTimeOffset.UtcNow + options.UrlLife,
         };

@@ -17,20 +17,20 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 {
     private readonly string _base = baseUrl.AbsoluteUri.TrimEnd('/') + "/upload/";
 
-    public Uri Sign(UploadTicket ticket)
+    public Uri Sign(SignedUpload signed)
     {
-        var url = new StringBuilder(_base).Append(UriText.Path(ticket.Key)).Append('?');
-        if (ticket.Part is { } part)
+        var url = new StringBuilder(_base).Append(UriText.Path(signed.Key)).Append('?');
+        if (signed.Part is { } part)
             url.Append(CultureInfo.InvariantCulture, $"upload={part.UploadId}&part={part.Number}&size={part.PartSize}&");
-        else if (ticket.MaxSize is { } max)
+        else if (signed.MaxSize is { } max)
             url.Append(CultureInfo.InvariantCulture, $"max={max}&");
         url.Append(CultureInfo.InvariantCulture,
-            $"expires={ticket.Expires.ToUnixTimeSeconds()}&sig={Base64Url.EncodeToString(Signature(ticket))}");
+            $"expires={signed.Expires.ToUnixTimeSeconds()}&sig={Base64Url.EncodeToString(Signature(signed))}");
         return new Uri(url.ToString());
     }
 
     /// <summary>Verifies a URL exactly as it was signed.</summary>
-    public UploadTicket? TryVerify(string url, DateTimeOffset now)
+    public SignedUpload? TryVerify(string url, DateTimeOffset now)
     {
         var mark = url.IndexOf('?', StringComparison.Ordinal);
         if (mark < 0 || !url.StartsWith(_base, StringComparison.Ordinal))
@@ -46,7 +46,7 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
         return TryVerify(Uri.UnescapeDataString(url[_base.Length..mark]), query.GetValueOrDefault, now);
     }
 
-    public UploadTicket? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now)
+    public SignedUpload? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now)
     {
         if (!ObjectKey.TryParse(keyPath, out var key) || Number(query("expires")) is not { } expires
             || expires > DateTimeOffset.MaxValue.ToUnixTimeSeconds())
@@ -67,19 +67,19 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
             max = bytes;
         }
 
-        var ticket = new UploadTicket(key, max, part, DateTimeOffset.FromUnixTimeSeconds(expires));
+        var signed = new SignedUpload(key, max, part, DateTimeOffset.FromUnixTimeSeconds(expires));
         Span<byte> sent = stackalloc byte[HMACSHA256.HashSizeInBytes];
         if (query("sig") is not { Length: 43 } signature
             || Base64Url.DecodeFromChars(signature, sent, out _, out var length) != OperationStatus.Done || length != sent.Length
-            || !CryptographicOperations.FixedTimeEquals(sent, Signature(ticket)))
+            || !CryptographicOperations.FixedTimeEquals(sent, Signature(signed)))
             return null;
-        return now < ticket.Expires ? ticket : null;
+        return now < signed.Expires ? signed : null;
     }
 
-    private byte[] Signature(UploadTicket ticket)
+    private byte[] Signature(SignedUpload signed)
     {
         var text = string.Create(CultureInfo.InvariantCulture,
-            $"{scope}\n{ticket.Key}\n{ticket.Expires.ToUnixTimeSeconds()}\n{ticket.MaxSize}\n{ticket.Part?.UploadId}\n{ticket.Part?.Number}\n{ticket.Part?.PartSize}");
+            $"{scope}\n{signed.Key}\n{signed.Expires.ToUnixTimeSeconds()}\n{signed.MaxSize}\n{signed.Part?.UploadId}\n{signed.Part?.Number}\n{signed.Part?.PartSize}");
         return HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(text));
     }
 
@@ -92,7 +92,7 @@ internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 /// <summary>What a verified upload URL allows.</summary>
 /// <param name="MaxSize">The largest body of a whole object, in bytes; null: any.</param>
 /// <param name="Part">The part it is for; null: the whole object.</param>
-public sealed record UploadTicket(ObjectKey Key, long? MaxSize, UploadPart? Part, DateTimeOffset Expires);
+public sealed record SignedUpload(ObjectKey Key, long? MaxSize, UploadPart? Part, DateTimeOffset Expires);
 
 /// <param name="Number">From 1.</param>
 /// <param name="PartSize">The size of all parts but the last, in bytes.</param>

@@ -24,9 +24,9 @@ internal static class UploadRoutes
     {
         // 1. What the URL allows. Nothing of the body is read before that is known.
         var query = http.Request.Query;
-        var ticket = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
+        var signed = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
             : null, time.GetUtcNow());
-        if (ticket is null)
+        if (signed is null)
         {
             await Problems.WriteAsync(http, HttpProblem.UrlRefused,
                 "The upload URL has expired or was not made by this server: ask for fresh URLs of the upload.");
@@ -43,7 +43,7 @@ internal static class UploadRoutes
         // 2. The body, whose size the URL bounds. A client that sends nothing for long is cut off; a slow one is not.
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
         using var tagged = query.ContainsKey(ETagParameter) ? new Md5Stream(http.Request.Body) : null;
-        var outcome = await store.ReceiveAsync(ticket, tagged ?? http.Request.Body, length, http.RequestAborted);
+        var outcome = await store.ReceiveAsync(signed, tagged ?? http.Request.Body, length, http.RequestAborted);
 
         // 3. The ETag, on request only: an MD5 would cost as much as all the rest, and better hashes check a report.
         switch (outcome)
@@ -70,7 +70,7 @@ internal static class UploadRoutes
                 break;
             case UploadStatus.TooLarge:
                 await Problems.WriteAsync(http, HttpProblem.TooLarge,
-                    $"The URL allows at most {ticket.MaxSize} bytes, and {length} were declared.");
+                    $"The URL allows at most {signed.MaxSize} bytes, and {length} were declared.");
                 break;
             default:
                 throw new InvalidOperationException($"{outcome} has no answer");

@@ -123,7 +123,7 @@ public class UploadCheckTests : IDisposable
         Assert.Contains("fileHash", refused.Message, StringComparison.Ordinal);
     }
 
-    private UploadToken Token() => new(1, MintedKeys.Mint(1)[0], Sha256Hash.Compute(_nar), _nar.Length, null);
+    private UploadGrantId Token() => new(1, MintedKeys.Mint(1)[0], Sha256Hash.Compute(_nar), _nar.Length, null);
 
     private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> CheckAsync(byte[] file, Func<UploadedNar, UploadedNar> report)
     {

@@ -56,7 +56,8 @@ public sealed class FailureTests(PushTests.EmptyServer fixture) : IClassFixture<
     public async Task Ctrl_C_ends_a_push_in_order_and_the_next_one_succeeds()
     {
         await using var closure = await GeneratedClosure.MakeAsync(20, fileBytes: 3_000_000);
-        await using (var push = CacheCli.StartPush(Server, closure.Root))
+        // Slow enough that it is under way when the signal comes, however busy the machine is.
+        await using (var push = CacheCli.StartPush(Server, "--level", "19", "--jobs", "1", closure.Root))
         {
             await Eventually.BecomesTrueAsync(async () => (await Server.Objects.KeysAsync("nar/")).Count > 0);
             push.Interrupt();

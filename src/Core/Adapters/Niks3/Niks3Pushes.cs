@@ -83,7 +83,8 @@ internal sealed class Niks3Pushes(
             ?? throw Ended(opened.Id);
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
-            [.. uploads.Values.Select(u => new Niks3Upload(u.Token.NarHash, $"{opened.Id}~{u.Token.ToText(opened.Id, caches.SecretOf(id))}",
+            [.. uploads.Values.Select(u =>
+                new Niks3Upload(u.GrantId.NarHash, $"{opened.Id}~{u.GrantId.ToText(opened.Id, caches.SecretOf(id))}",
                 u.Parts))], missingObjects);
     }
 
@@ -114,18 +115,18 @@ internal sealed class Niks3Pushes(
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var (push, token) = Parse(upload, nar, caches.SecretOf(id));
-        return await grants.RenewForNiks3Async(id, push, token, first, count, cancellationToken) ?? throw NoUpload();
+        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
+        return await grants.RenewForNiks3Async(id, push, grantId, first, count, cancellationToken) ?? throw NoUpload();
     }
 
     public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5,
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
-        var (push, token) = Parse(upload, nar, caches.SecretOf(id));
+        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
 
         // 1. The row first: a client's word alone starts nothing in the store.
-        switch (await catalog.UploadStateAsync(id, push, token, cancellationToken))
+        switch (await catalog.UploadStateAsync(id, push, grantId, cancellationToken))
         {
             case NodeState.Claimed:
                 break;
@@ -136,10 +137,11 @@ internal sealed class Niks3Pushes(
         }
 
         // 2. The bytes.
-        var (rejected, found) = await check.JoinAsync(upload, token, md5, cancellationToken);
+        var (rejected, found) = await check.JoinAsync(upload, grantId, md5, cancellationToken);
         if (found is null)
         {
-            if (rejected!.Reason == "not-found" && await catalog.UploadStateAsync(id, push, token, cancellationToken) != NodeState.Claimed)
+            if (rejected!.Reason == "not-found"
+                && await catalog.UploadStateAsync(id, push, grantId, cancellationToken) != NodeState.Claimed)
                 throw NoUpload();
             throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
         }
@@ -147,8 +149,8 @@ internal sealed class Niks3Pushes(
         // 3. The row records the NAR. A client that is too late finds the NAR there all the same, or has to push again.
         var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
         if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
-            news?.Arrived(cache, push.Id, [token.NarHash]);
-        else if (!await contents.HasNarAsync(cache, token.NarHash, cancellationToken))
+            news?.Arrived(cache, push.Id, [grantId.NarHash]);
+        else if (!await contents.HasNarAsync(cache, grantId.NarHash, cancellationToken))
             throw NoUpload();
     }
 
@@ -300,12 +302,12 @@ internal sealed class Niks3Pushes(
         });
     }
 
-    private (OwnPush Push, UploadToken Token) Parse(string upload, Sha256Hash nar, byte[] secret)
+    private (OwnPush Push, UploadGrantId GrantId) Parse(string upload, Sha256Hash nar, byte[] secret)
     {
         var at = upload.IndexOf('~', StringComparison.Ordinal);
-        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadToken.TryParse(upload[(at + 1)..], push, secret,
-            out var token) && token.Multipart is not null && token.NarHash == nar
-            ? (Own(push), token)
+        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadGrantId.TryParse(upload[(at + 1)..], push, secret,
+            out var grantId) && grantId.Multipart is not null && grantId.NarHash == nar
+            ? (Own(push), grantId)
             : throw NoUpload();
     }
 

@@ -10,9 +10,9 @@ internal static class DirectoryBatch
 {
     /// <param name="uploads">Null tickets were refused; their bytes are read and forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
-    /// <returns>The status of each, null where the ticket was null; or null for all: the bodies were shorter or longer than declared, and
+    /// <returns>The status of each, null where the signed was null; or null for all: the bodies were shorter or longer than declared, and
     /// none of the batch is stored.</returns>
-    public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads,
+    public static async Task<UploadStatus?[]?> ReceiveAsync(DirectoryTree tree, IReadOnlyList<(SignedUpload? Signed, int Length)> uploads,
         Stream bodies, CancellationToken cancellationToken)
     {
         var outcomes = new UploadStatus?[uploads.Count];
@@ -23,12 +23,12 @@ internal static class DirectoryBatch
         {
             for (var i = 0; i < uploads.Count; i++)
             {
-                var (ticket, length) = uploads[i];
+                var (signed, length) = uploads[i];
                 var body = buffer.AsMemory(0, length);
                 if (await bodies.ReadAtLeastAsync(body, length, throwOnEndOfStream: false, cancellationToken) < length)
                     return null;
-                outcomes[i] = ticket is null ? null : length > ticket.MaxSize ? UploadStatus.TooLarge
-                    : Posix.FileExists(tree.PathOf(ticket.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
+                outcomes[i] = signed is null ? null : length > signed.MaxSize ? UploadStatus.TooLarge
+                    : Posix.FileExists(tree.PathOf(signed.Key)) ? UploadStatus.Exists : UploadStatus.Stored;
                 if (outcomes[i] != UploadStatus.Stored)
                     continue;
                 await files.AddAsync(body);
@@ -46,7 +46,7 @@ internal static class DirectoryBatch
         await files.SyncAsync();
         for (var file = 0; file < added.Count; file++)
         {
-            var path = tree.PathOf(uploads[added[file]].Ticket!.Key);
+            var path = tree.PathOf(uploads[added[file]].Signed!.Key);
             if (!files.Move(file, temp => DirectoryTree.AddNew(temp, path)))
                 outcomes[added[file]] = UploadStatus.Exists;
         }

@@ -160,7 +160,7 @@ public sealed class DirectoryObjectStore : IObjectStore
     {
         using var stream = MemoryBody.AsStream(body);
         // An object that is there already came from the same request, as no other claim gets this key.
-        if (await ReceiveAsync(new UploadTicket(key, null, null, default), stream, body.Length, cancellationToken)
+        if (await ReceiveAsync(new SignedUpload(key, null, null, default), stream, body.Length, cancellationToken)
             is not (UploadStatus.Stored or UploadStatus.Exists) and var status)
             throw new ObjectStoreException($"PUT {key}: {status}", isTransient: false);
     }
@@ -177,8 +177,8 @@ public sealed class DirectoryObjectStore : IObjectStore
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
     {
         _tree.PathOf(key);
-        var ticket = new UploadTicket(key, maxSize, null, _clock.GetUtcNow() + life);
-        return new SignedUrl(_urls.Sign(ticket), NoHeaders, ticket.Expires);
+        var signed = new SignedUpload(key, maxSize, null, _clock.GetUtcNow() + life);
+        return new SignedUrl(_urls.Sign(signed), NoHeaders, signed.Expires);
     }
 
     public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
@@ -189,7 +189,7 @@ public sealed class DirectoryObjectStore : IObjectStore
         var expires = _clock.GetUtcNow() + life;
         var urls = new Uri[count];
         for (var i = 0; i < count; i++)
-            urls[i] = _urls.Sign(new UploadTicket(key, null, new UploadPart(uploadId, first + i, partSize), expires));
+            urls[i] = _urls.Sign(new SignedUpload(key, null, new UploadPart(uploadId, first + i, partSize), expires));
         return urls;
     }
 
@@ -218,26 +218,26 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <param name="keyPath">The path after <c>/upload/</c>, unescaped once.</param>
     /// <param name="query">The value of a query parameter, unescaped; null when there is none.</param>
     /// <param name="now">The time to judge its expiry by.</param>
-    public UploadTicket? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now) =>
-        _urls.TryVerify(keyPath, query, now) is { } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
+    public SignedUpload? TryVerify(string? keyPath, Func<string, string?> query, DateTimeOffset now) =>
+        _urls.TryVerify(keyPath, query, now) is { } upload && !DirectoryTree.IsReserved(upload.Key) ? upload : null;
 
     /// <summary>
-    /// Stores a body under a verified ticket. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole
+    /// Stores a body under a verified upload. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole
     /// and synced.
     /// An object that exists is never replaced.
     /// </summary>
-    /// <param name="ticket">From <see cref="TryVerify"/>.</param>
+    /// <param name="upload">From <see cref="TryVerify"/>.</param>
     /// <param name="body">Read to its end, unless the answer is clear before that.</param>
     /// <param name="contentLength">Its declared length, in bytes.</param>
     /// <param name="cancellationToken">Stops the upload; nothing remains of it.</param>
-    public async Task<UploadStatus> ReceiveAsync(UploadTicket ticket, Stream body, long contentLength, CancellationToken cancellationToken)
+    public async Task<UploadStatus> ReceiveAsync(SignedUpload upload, Stream body, long contentLength, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(contentLength);
-        if (ticket.Part is { } part)
+        if (upload.Part is { } part)
             return await _multipart.ReceiveAsync(part, body, contentLength, cancellationToken);
-        if (contentLength > ticket.MaxSize)
+        if (contentLength > upload.MaxSize)
             return UploadStatus.TooLarge;
-        var path = _tree.PathOf(ticket.Key);
+        var path = _tree.PathOf(upload.Key);
         if (Posix.FileExists(path))
             return UploadStatus.Exists;
         FullDisk.RequireRoom(_tree.Root, contentLength);
@@ -271,8 +271,8 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// <summary>
     /// Verifies the upload URL of a whole object exactly as it was signed; null as in <see cref="TryVerify"/>, or when it is a part's URL.
     /// </summary>
-    public UploadTicket? TryVerifyWhole(string url, DateTimeOffset now) =>
-        _urls.TryVerify(url, now) is { Part: null } ticket && !DirectoryTree.IsReserved(ticket.Key) ? ticket : null;
+    public SignedUpload? TryVerifyWhole(string url, DateTimeOffset now) =>
+        _urls.TryVerify(url, now) is { Part: null } signed && !DirectoryTree.IsReserved(signed.Key) ? signed : null;
 
     /// <summary>
     /// Stores many small bodies under verified tickets, each as <see cref="ReceiveAsync"/> does; one sync is for all of them.
@@ -281,9 +281,9 @@ public sealed class DirectoryObjectStore : IObjectStore
     /// forgotten.</param>
     /// <param name="bodies">All bodies in this order, and nothing after them.</param>
     /// <param name="cancellationToken">Stops the upload; nothing remains of it.</param>
-    /// <returns>What became of each, null where the ticket was; or null: the bodies were shorter or longer than declared, and nothing of
+    /// <returns>What became of each, null where the signed was; or null: the bodies were shorter or longer than declared, and nothing of
     /// the batch is there.</returns>
-    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(UploadTicket? Ticket, int Length)> uploads, Stream bodies,
+    public Task<UploadStatus?[]?> ReceiveBatchAsync(IReadOnlyList<(SignedUpload? Signed, int Length)> uploads, Stream bodies,
         CancellationToken cancellationToken)
     {
         FullDisk.RequireRoom(_tree.Root, uploads.Sum(upload => (long)upload.Length));

@@ -41,7 +41,7 @@ internal static class BatchRoutes
     private static async Task<BatchAnswer> ReceiveAsync(PipeReader body, DirectoryObjectStore store, DateTimeOffset now,
         CancellationToken cancellationToken)
     {
-        var uploads = new List<(UploadTicket? Ticket, int Length)>();
+        var uploads = new List<(SignedUpload? Signed, int Length)>();
         var bytes = 0L;
         while (await ReadLineAsync(body, cancellationToken) is { Length: > 0 } line)
         {

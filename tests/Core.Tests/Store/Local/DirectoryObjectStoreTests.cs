@@ -175,7 +175,7 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
 
     private static MemoryStream Bodies(IEnumerable<int> sizes) => new([.. sizes.SelectMany(size => Bytes(size))]);
 
-    private UploadTicket? Ticket(string key, long max) =>
+    private SignedUpload? Ticket(string key, long max) =>
         Directory.TryVerifyWhole(Store.SignPut(Key(key), max, TimeSpan.FromMinutes(1)).Url.AbsoluteUri, _clock.Now);
 
     [Fact]
@@ -302,7 +302,7 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
         var path = Uri.UnescapeDataString(url.AbsolutePath[(url.AbsolutePath.IndexOf("/upload/", StringComparison.Ordinal) + 8)..]);
         return store.TryVerify(path, query.GetValueOrDefault, now) is { } ticket ? Receive(ticket) : Task.FromResult<UploadStatus?>(null);
 
-        async Task<UploadStatus?> Receive(UploadTicket ticket) => await store.ReceiveAsync(ticket, body, length, None);
+        async Task<UploadStatus?> Receive(SignedUpload ticket) => await store.ReceiveAsync(ticket, body, length, None);
     }
 
     private Task<UploadStatus?> UploadAsync(DirectoryObjectStore store, Uri url, Stream body, long length) =>

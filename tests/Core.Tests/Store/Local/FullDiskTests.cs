@@ -72,7 +72,7 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
         var free = _disk.Free;
 
         var e = await Assert.ThrowsAsync<ObjectStoreException>(() =>
-            _store.ReceiveAsync(new UploadTicket(ObjectKey.Parse("nar/a"), null, new UploadPart(id, 2, PartSize), default),
+            _store.ReceiveAsync(new SignedUpload(ObjectKey.Parse("nar/a"), null, new UploadPart(id, 2, PartSize), default),
                 new FillingStream(_disk, new byte[PartSize]), PartSize, None));
 
         Assert.True(FullDisk.Is(e));
@@ -127,7 +127,7 @@ public sealed class FullDiskTests : IAsyncLifetime, IDisposable
     public void A_quota_is_as_good_as_a_full_disk(int error, bool isFull) =>
         Assert.Equal(isFull, FullDisk.Is(new ObjectStoreException("x", isTransient: false, new Win32Exception(error))));
 
-    private static UploadTicket Ticket(string key) => new(ObjectKey.Parse(key), null, null, default);
+    private static SignedUpload Ticket(string key) => new(ObjectKey.Parse(key), null, null, default);
 
     private Task<UploadStatus> PutAsync(string key, int size) =>
         _store.ReceiveAsync(Ticket(key), new MemoryStream(new byte[size]), size, None);

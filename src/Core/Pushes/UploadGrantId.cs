@@ -13,7 +13,7 @@ namespace OrleansCache.Core.Pushes;
 /// seal, so that the server reads and hashes only what this push was granted. The catalog's row tells the present state of the grant: id,
 /// key, NAR hash and claimant must be the row's.
 /// </summary>
-internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
+internal readonly record struct UploadGrantId(long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, string? Multipart)
 {
     // A store's id of a multipart upload, which is printable; S3's have some 100 characters.
     private const int MaxMultipart = 1024;
@@ -22,10 +22,10 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
     /// <param name="text">As <see cref="ToText"/> made it.</param>
     /// <param name="push">Of which it must be a grant.</param>
     /// <param name="secret">The cache's: see <see cref="CacheDirectory.SecretOf"/>.</param>
-    /// <param name="token">The grant.</param>
-    public static bool TryParse(string? text, PushId push, byte[] secret, out UploadToken token)
+    /// <param name="grantId">The grant.</param>
+    public static bool TryParse(string? text, PushId push, byte[] secret, out UploadGrantId grantId)
     {
-        token = default;
+        grantId = default;
         var end = text?.LastIndexOf('~') ?? -1;
         var sent = new byte[SealLength];
         if (end < 0 || text!.Length - end - 1 != SealLength * 2 || Convert.FromHexString(text.AsSpan(end + 1), sent, out _,
@@ -44,7 +44,7 @@ internal readonly record struct UploadToken(long Object, ObjectKey Key, Sha256Ha
         if (parts[4].Length > MaxMultipart * 2 || Convert.FromHexString(parts[4], multipart, out _, out var length) != OperationStatus.Done
             || multipart[..length].ContainsAnyExceptInRange((byte)'!', (byte)'~'))
             return false;
-        token = new UploadToken(id, key, narHash, size, length == 0 ? null : Encoding.ASCII.GetString(multipart[..length]));
+        grantId = new UploadGrantId(id, key, narHash, size, length == 0 ? null : Encoding.ASCII.GetString(multipart[..length]));
         return true;
     }
 
