@@ -139,8 +139,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
 
     /// <summary>
     /// Stops it. Its folder stays, for eng/bench to remove in the end: ext4 looks long for a free inode where thousands were freed in the
-    /// last minutes,
-    /// so that deleting after one measurement would slow the next one down.
+    /// last minutes, so that deleting after one measurement would slow the next one down.
     /// </summary>
     public async ValueTask DisposeAsync()
     {

@@ -6,10 +6,8 @@ namespace OrleansCache.Bench;
 
 /// <summary>
 /// What this machine needs at least for a set's NARs: SHA-256 of the bytes, zstd at level 3, SHA-256 of what comes out; from memory, on all
-/// processors,
-/// with nothing read from the file system, sent, checked or stored. Large NARs are cut into pieces, so that no processor ever waits for
-/// another:
-/// no real push can do that, as the hash of one NAR is computed by one processor.
+/// processors, with nothing read from the file system, sent, checked or stored. Large NARs are cut into pieces, so that no processor ever
+/// waits for another: no real push can do that, as the hash of one NAR is computed by one processor.
 /// </summary>
 internal static class MachineLimit
 {

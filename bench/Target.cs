@@ -19,5 +19,5 @@ internal sealed record Target(string Name, double Value, double Limit, string Un
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-            $"{(IsMet ? "met   " : "MISSED")}  {Name}: {Value:0.##} {Unit} (target: at {(AtLeast ? "least" : "most")} {Limit:0.##})");
+        $"{(IsMet ? "met   " : "MISSED")}  {Name}: {Value:0.##} {Unit} (target: at {(AtLeast ? "least" : "most")} {Limit:0.##})");
 }

@@ -126,5 +126,5 @@ internal sealed record Usage(double Members, double Postgres, double Load, long 
 {
     public static Usage operator -(Usage now, Usage then) => new(
         now.Members - then.Members, now.Postgres - then.Postgres, now.Load - then.Load, now.Statements - then.Statements,
-            now.Rows - then.Rows, now.WalBytes - then.WalBytes);
+        now.Rows - then.Rows, now.WalBytes - then.WalBytes);
 }

@@ -6,8 +6,7 @@ namespace OrleansCache.Bench.Cluster;
 
 /// <summary>
 /// The benchmark <c>membership</c>: 1. how soon a silo that is killed is out, 2. whether one that is only slow stays, with many busy
-/// processes beside it for minutes,
-/// 3. how soon one that is killed then is out. The others agree that it is out when its row says so.
+/// processes beside it for minutes, 3. how soon one that is killed then is out. The others agree that it is out when its row says so.
 /// </summary>
 internal sealed class MembershipBench : IAsyncDisposable
 {

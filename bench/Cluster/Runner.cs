@@ -8,8 +8,7 @@ namespace OrleansCache.Bench.Cluster;
 
 /// <summary>
 /// A client that asks and sends what the CLI asks and sends, with NARs that are ready: (1) begin; (2) our own grants are uploaded, and
-/// reported once a second;
-/// (3) what others upload is waited for, and taken over when they fail; (4) commit.
+/// reported once a second; (3) what others upload is waited for, and taken over when they fail; (4) commit.
 /// </summary>
 internal sealed class Runner(Api api, HttpMessageInvoker http, RetryPolicy retry)
 {

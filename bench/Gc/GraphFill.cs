@@ -6,9 +6,8 @@ namespace OrleansCache.Bench.Gc;
 
 /// <summary>
 /// A catalog of so many paths, written by COPY: blocks of twenty, each block's last path a pushed closure that refers to the other
-/// nineteen, which refer to
-/// anything older. One block in fifty was never kept, and one in fifty was pushed 400 hours ago; nothing refers to these. Ids are spread
-/// over fifty times their number.
+/// nineteen, which refer to anything older. One block in fifty was never kept, and one in fifty was pushed 400 hours ago; nothing refers to
+/// these. Ids are spread over fifty times their number.
 /// </summary>
 /// <remarks>
 /// Per path a NAR and, on the average, 1.03 logs and realisations: three objects of the bucket for a path, its narinfo among them.

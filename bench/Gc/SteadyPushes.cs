@@ -9,8 +9,7 @@ namespace OrleansCache.Bench.Gc;
 
 /// <summary>
 /// Small pushes that arrive at a fixed rate, whether or not the ones before have ended: closures of twenty known paths, every second one
-/// with one new path on top.
-/// A latency counts from when the push was due, so that a standstill is seen by all that came meanwhile.
+/// with one new path on top. A latency counts from when the push was due, so that a standstill is seen by all that came meanwhile.
 /// </summary>
 internal sealed class SteadyPushes(IPushes pushes)
 {

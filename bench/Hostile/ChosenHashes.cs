@@ -8,8 +8,8 @@ namespace OrleansCache.Bench.Hostile;
 
 /// <summary>
 /// Begins of many paths that the server refuses at their end, as their root is none of them: its own work, without the catalog's. The
-/// chosen hashes are zero in their first bytes, and each
-/// 64-bit word of the rest is twice the same 32 bits: to a table that folds words, as .NET's default for structs does, all are one.
+/// chosen hashes are zero in their first bytes, and each 64-bit word of the rest is twice the same 32 bits: to a table that folds words, as
+/// .NET's default for structs does, all are one.
 /// </summary>
 internal static class ChosenHashes
 {

@@ -5,8 +5,7 @@ namespace OrleansCache.Bench.Hostile;
 
 /// <summary>
 /// The benchmark <c>hostile</c>: what few bytes of somebody with a push token can cost, beside as many honest ones in the same run. 1. The
-/// memory of a server with forty requests open at once.
-/// 2. Its processor time for a begin of hashes that were chosen to collide.
+/// memory of a server with forty requests open at once. 2. Its processor time for a begin of hashes that were chosen to collide.
 /// </summary>
 internal static class HostileBench
 {

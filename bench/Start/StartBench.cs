@@ -6,8 +6,8 @@ namespace OrleansCache.Bench.Start;
 
 /// <summary>
 /// The benchmark <c>start</c>: how long a server with nothing configured takes until it serves, on an empty folder and on one that it has
-/// made before; how long until a first push with a pin is done; and its memory at
-/// both, and when it has done nothing for a while. With <c>--against</c> beside another build's, in turn.
+/// made before; how long until a first push with a pin is done; and its memory at both, and when it has done nothing for a while. With
+/// <c>--against</c> beside another build's, in turn.
 /// </summary>
 internal static class StartBench
 {
@@ -110,5 +110,5 @@ internal sealed record StartRun(double EmptyReady, double EmptyPushed, double Re
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-            $"{EmptyReady,15:0.00}{EmptyPushed,10:0.00}{Ready,18:0.00}{Pushed,10:0.00}{Cpu,8:0.00}{AtReady,15:0}{AtPush,10:0}{Idle,10:0}");
+        $"{EmptyReady,15:0.00}{EmptyPushed,10:0.00}{Ready,18:0.00}{Pushed,10:0.00}{Cpu,8:0.00}{AtReady,15:0}{AtPush,10:0}{Idle,10:0}");
 }

@@ -97,11 +97,11 @@ public sealed partial class CacheCore : IAsyncDisposable
         var pushes = new DirectPushes(
             caches, catalog, grants, check, publisher, pinWriter,
             new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time,
-                options.Engine?.News, refused);
+            options.Engine?.News, refused);
         Contents = new CacheContents(caches, database);
         Niks3Pushes = new Niks3Pushes(
             caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes,
-                options.Engine?.News);
+            options.Engine?.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
         NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
@@ -114,18 +114,18 @@ public sealed partial class CacheCore : IAsyncDisposable
         var withdrawalCatalog = new WithdrawalCatalog(database);
         var withdrawals = new DirectWithdrawals(
             caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time,
-                loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
+            loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
         Withdrawals = withdrawals;
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
-                pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
+            pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
         (Pushes, Pins, Collection, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
             caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
-                options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
-                loggers.CreateLogger<Housekeeper>());
+            options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
+            loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
     }
 

@@ -51,7 +51,7 @@ public sealed class SiloMetrics : IIncomingGrainCallFilter, IDisposable
         {
             _calls.Record(
                 Stopwatch.GetElapsedTime(started).TotalSeconds, new("grain", context.InterfaceMethod.DeclaringType.Name.TrimStart('I')),
-                    new("method", context.InterfaceMethod.Name), new("outcome", outcome));
+                new("method", context.InterfaceMethod.Name), new("outcome", outcome));
         }
     }
 

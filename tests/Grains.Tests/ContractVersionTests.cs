@@ -75,7 +75,7 @@ public sealed class ContractVersionTests
 
     private static async Task<long> MoveAsync(IPins pins, PinName name, string to) => (await pins.SetAsync(
         CacheName.Default, name, new SetPin { Path = new StorePath(World.Hash(to), to) }, PinCondition.None, OperationId.New(),
-            TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
+        TimeSpan.FromSeconds(30), CancellationToken.None)).Pin.Revision;
 
     private static IPins Gateway(InProcessTestCluster cluster, ServicesByScope engines, CacheCore plain, World world, int silo)
     {

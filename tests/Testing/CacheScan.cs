@@ -22,8 +22,7 @@ public static class CacheScan
 
     /// <summary>
     /// What breaks the rule "no narinfo is visible without its closure": a NAR that is missing or of another size, a reference without
-    /// narinfo. Empty when all is well.
-    /// May run while paths are being published: what a narinfo needs must be there before it, and stays.
+    /// narinfo. Empty when all is well. May run while paths are being published: what a narinfo needs must be there before it, and stays.
     /// </summary>
     public static async Task<IReadOnlyList<string>> FindHolesAsync(IObjects objects)
     {

@@ -7,8 +7,7 @@ namespace OrleansCache.Testing;
 
 /// <summary>
 /// A real S3: the server that <c>ORLEANS_CACHE_TEST_S3_ENDPOINT</c> (with <c>_ACCESS_KEY</c>, <c>_SECRET_KEY</c>, <c>_REGION</c>,
-/// <c>_ROLE</c>, <c>_USER</c>, <c>_UPLOAD_…</c>) names,
-/// else a Ceph on loopback that ends with the test process.
+/// <c>_ROLE</c>, <c>_USER</c>, <c>_UPLOAD_…</c>) names, else a Ceph on loopback that ends with the test process.
 /// </summary>
 public sealed class CephServer : IAsyncDisposable
 {

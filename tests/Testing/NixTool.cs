@@ -41,7 +41,7 @@ public sealed class NixTool
     /// <param name="home">What it remembers of caches, and its files. Left out: nothing, and no files.</param>
     public async Task<ProcessResult> RunAsync(
         string program, IEnumerable<string> arguments, string? storeRoot = null, string settings = "", string? input = null,
-            string? home = null)
+        string? home = null)
     {
         // A home of its own: what a Nix knows about a cache (for 30 days) must not leak from one test to the next.
         using var empty = home is null ? new TempFolder("oc-nix-home-") : null;

@@ -46,8 +46,7 @@ internal sealed class World : IAsyncDisposable
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions())
         {
-            Gc = gc
-            ?? new GcOptions(),
+            Gc = gc ?? new GcOptions(),
             Grouped = grouped
         };
         await world.AddGatewayAsync();

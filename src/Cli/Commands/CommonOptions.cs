@@ -68,5 +68,5 @@ internal sealed class CommonOptions
     /// <summary>The error for an unreachable server: which URL, where it comes from, what to do.</summary>
     public static CliException Unreachable(ServerSettings settings, CliException e) => e.IsComplete ? e : new CliException(e.ExitCode,
         $"{e.Message}\nThe server is {settings.Url} (from {settings.UrlSource}). Does it run there? 'orleans-cache doctor' looks closer.",
-            e);
+        e);
 }

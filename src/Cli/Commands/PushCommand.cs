@@ -39,7 +39,7 @@ internal static class PushCommand
         {
             var arguments = new Arguments(
                 result.GetValue(paths) ?? [], result.GetValue(stdin), result.GetValue(json), !result.GetValue(noLogs),
-                    !result.GetValue(noRealisations), result.GetValue(quiet),
+                !result.GetValue(noRealisations), result.GetValue(quiet),
                 PinOptions.OfPush(result.GetValue(pin), result.GetValue(expires), result.GetValue(keep)));
             await RunAsync(common.Resolve(result, result.GetValue(level), result.GetValue(jobs)), arguments, cancellationToken);
         });

@@ -109,7 +109,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 
     private async Task<T> SendAsync<T>(
         string what, HttpMethod method, string route, RequestBody? body, JsonTypeInfo<T> type, CancellationToken cancellationToken,
-            string? idempotencyKey = null, long? ifRevision = null) =>
+        string? idempotencyKey = null, long? ifRevision = null) =>
         (await retry.RunAsync(what, c => AttemptAsync(method, route, body is null ? null : body.ToContent, type, idempotencyKey, c,
             ifRevision), cancellationToken)).Answer!;
 
@@ -117,7 +117,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     /// <param name="body">Bytes of the body, for which a slow connection gets more time.</param>
     private async Task<Reply<T>> AttemptAsync<T>(
         HttpMethod method, string route, Func<HttpContent>? content, JsonTypeInfo<T>? type, string? idempotencyKey,
-            CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
+        CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond));

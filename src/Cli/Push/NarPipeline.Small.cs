@@ -56,8 +56,8 @@ internal sealed partial class NarPipeline
         }
 
         /// <summary>
-        /// Sends a batch, and then, one by one, the NARs that did not arrive with it. It always
-        /// gives back the batch's slot, memory and buffer.
+        /// Sends a batch, and then, one by one, the NARs that did not arrive with it. It always gives back the batch's slot, memory and
+        /// buffer.
         /// </summary>
         private async Task SendAsync(NarBatch batch, long reserved)
         {

@@ -80,7 +80,7 @@ public sealed record Niks3Object(ObjectKey Key, bool IsLog, StorePathHash Path);
 /// <param name="MissingObjects">Logs and realisations to send.</param>
 public sealed record Niks3Opened(
     PushId Id, string Secret, IReadOnlySet<StorePathHash> Missing, IReadOnlyList<Niks3Upload> Uploads,
-        IReadOnlySet<ObjectKey> MissingObjects);
+    IReadOnlySet<ObjectKey> MissingObjects);
 
 /// <param name="Id">Opaque; it names the upload to every server.</param>
 /// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; for a NAR of more than 9,000 such parts, the

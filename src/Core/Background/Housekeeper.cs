@@ -20,8 +20,8 @@ namespace OrleansCache.Core.Background;
 /// </summary>
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
-        Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store,
-        PushOptions options, TimeSpan failedUploads,
+    Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store,
+    PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;

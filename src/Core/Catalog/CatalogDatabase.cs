@@ -69,7 +69,7 @@ public sealed class CatalogDatabase : IAsyncDisposable
     /// </summary>
     public async Task<T> RunAsync<T>(
         string sql, Action<NpgsqlParameterCollection> bind, Func<NpgsqlDataReader, CancellationToken, Task<T>> read,
-            CancellationToken cancellationToken, bool grouped = false)
+        CancellationToken cancellationToken, bool grouped = false)
     {
         for (var attempt = 1; ; attempt++)
         {

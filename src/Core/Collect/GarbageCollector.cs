@@ -17,7 +17,7 @@ namespace OrleansCache.Core.Collect;
 /// </summary>
 internal sealed partial class GarbageCollector(
     CacheDirectory caches, GcCatalog catalog, GcRunner runner, IObjectStore store, GcOptions options, GcPace pace, TimeProvider time,
-        ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
+    ILogger logger, CancellationToken stopping) : IGarbageCollection, IAsyncDisposable
 {
     private const int MaxHistory = 100;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(1);
@@ -43,7 +43,7 @@ internal sealed partial class GarbageCollector(
         {
             var row = await catalog.StartAsync(
                 id, operation, operation.Value.StartsWith(GcSchedule.Prefix, StringComparison.Ordinal), request, older, failed,
-                    request.Force ? TimeSpan.Zero : grace, _process, caller, cancellationToken);
+                request.Force ? TimeSpan.Zero : grace, _process, caller, cancellationToken);
             if (row is null)
                 continue;
             if (row.Operation != operation.Value)

@@ -39,7 +39,7 @@ public static class Telemetry
         "What collections freed in the bucket");
     internal static readonly Histogram<double> GcPhases = Meter.CreateHistogram<double>(
         "orleans_cache.gc_phase.duration", "s", "How long the phases of collections took", null,
-            new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1, 10, 60, 300, 1800, 7200] });
+        new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.1, 1, 10, 60, 300, 1800, 7200] });
     internal static readonly Counter<long> DatabaseErrors = Meter.CreateCounter<long>("orleans_cache.database_errors", null,
         "Statements that PostgreSQL refused or did not answer, each attempt");
     internal static readonly Counter<long> StoreRequests = Meter.CreateCounter<long>("orleans_cache.store_requests", null,

@@ -55,7 +55,7 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
                     pushed = r.GetDateTime(0);
                     paths.Add(new ClosurePath(
                         StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)),
-                            r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
+                        r.GetBoolean(3), [.. r.GetFieldValue<string[]>(4).Select(ObjectKey.Parse)]));
                 }
 
                 return pushed is { } at ? new PushedClosure(at, paths) : null;

@@ -51,7 +51,7 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
             p => p.With(cache).With(share.Paths).With(share.Objects),
             r => new CacheNumbers(
                 asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects),
-                    Scale(r.GetInt64(3), share.Objects),
+                Scale(r.GetInt64(3), share.Objects),
                 share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5)),
             cancellationToken);
     }

@@ -185,7 +185,7 @@ internal sealed class FsckCatalog(CatalogDatabase database)
     private static PinRow ReadPin(NpgsqlDataReader r) => new(
         r.GetInt64(0), r.GetString(1), r.GetString(2),
         r.IsDBNull(3) ? null : new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(3)), r.GetString(4)), r.GetBoolean(5),
-            r.GetBoolean(6));
+        r.GetBoolean(6));
 
     private static FsckFinding Dangling(StorePath path, string target, string state) => new()
     {

@@ -29,11 +29,11 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         {
             PinOutcome.Absent => new CacheProblemException(
                 ProblemKind.PathNotInCache,
-                    $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.",
-                    [request.Path.Hash]),
+                $"{request.Path}, or something that it needs, is not in this cache (or is just leaving it): push it first.",
+                [request.Path.Hash]),
             PinOutcome.Other => new CacheProblemException(
                 ProblemKind.Conflict, $"{request.Path} is in this cache with another NAR than {request.NarHash}. The pin was not moved.",
-                    [request.Path.Hash]),
+                [request.Path.Hash]),
             PinOutcome.Unread => new CacheProblemException(
                 ProblemKind.Conflict,
                 $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the " +

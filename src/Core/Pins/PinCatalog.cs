@@ -18,7 +18,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<PinAnswer> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
-            OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
+        OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
         AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15", cache, name, condition,
             caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
@@ -108,7 +108,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     private Task<PinAnswer> AskAsync(
         string function, string arguments, int cache, PinName name, PinCondition condition, string operation, byte[] digest,
-            Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
+        Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
         database.SingleAsync(
             Question.Replace("{0}", $"@fn@.{function}({arguments})", StringComparison.Ordinal),
             p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)

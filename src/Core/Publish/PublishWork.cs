@@ -43,7 +43,7 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 /// <param name="Listing">Null: none is to be written.</param>
 internal sealed record PathToWrite(
     long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing,
-        string NarKey, byte[]? FileHash, long FileSize)
+    string NarKey, byte[]? FileHash, long FileSize)
 {
     /// <summary>The bucket's listing is of a content that the path no longer has.</summary>
     public bool DropsListing => Listing is { Length: 0 };

@@ -11,11 +11,11 @@ namespace OrleansCache.Core.Publish;
 /// pure function of the row, and each write is fenced.
 /// </summary>
 /// <remarks>
-/// 1. Read what the push has still to write. 2. In reference order, a batch at a time: sign anew what prints a name that has changed.
-/// 3. Open intents. 4. Stage the bodies, and write objects, listings and narinfos, a narinfo only after every narinfo that it refers to was
+/// 1. Read what the push has still to write. 2. In reference order, a batch at a time: sign anew what prints a name that has changed. 3.
+/// Open intents. 4. Stage the bodies, and write objects, listings and narinfos, a narinfo only after every narinfo that it refers to was
 /// answered. 5. Record what was answered; leave what was not until its fence has passed. 6. Finish the push, or begin again.
-/// <c>Publisher.Batch.cs</c> has steps 2 to 5.
-/// A batch shares one intent although its rows refer to each other: docs/decisions/007 says why that is safe.
+/// <c>Publisher.Batch.cs</c> has steps 2 to 5. A batch shares one intent although its rows refer to each other: docs/decisions/007 says why
+/// that is safe.
 /// </remarks>
 internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore store, PathSigner signer, PushOptions options, ILogger logger,
     TimeProvider? time = null)

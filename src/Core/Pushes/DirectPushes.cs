@@ -15,9 +15,9 @@ namespace OrleansCache.Core.Pushes;
 /// </summary>
 internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins,
-        UploadWaiters waits, PathSigner signer,
+    UploadWaiters waits, PathSigner signer,
     PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
-        RefusedDeletions? refused = null) : IPushes
+    RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);

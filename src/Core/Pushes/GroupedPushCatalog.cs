@@ -26,7 +26,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            PushOptions pushOptions, CancellationToken cancellationToken) =>
+        PushOptions pushOptions, CancellationToken cancellationToken) =>
         declarations is null
             ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancellationToken)
             : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancellationToken);
@@ -37,7 +37,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
 
     public override Task<List<(long Upload, UploadOutcome Outcome)>> ReportAsync(
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
+        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         Of(cache).Report.SubmitAsync(new Reporting(push, uploads, listings, extras, verified), cancellationToken);
 
     public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken)
@@ -238,7 +238,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
 
     private sealed record Reporting(
         OwnPush Push, IReadOnlyList<CheckedUpload> Uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> Listings,
-            IReadOnlyList<ExtraObject> Extras, bool Verified);
+        IReadOnlyList<ExtraObject> Extras, bool Verified);
 
     private sealed record Groups(
         GroupCommit<Opening, OpenedPush> Open, GroupCommit<Claiming, List<Claim>> Claim, GroupCommit<Waiting, List<Claim>> Wait,

@@ -28,14 +28,14 @@ internal class PushCatalog(CatalogDatabase database)
     /// <summary>Declares and claims; with <paramref name="declarations"/> null, claims again what was declared.</summary>
     public virtual Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            PushOptions options, CancellationToken cancellationToken) =>
+        PushOptions options, CancellationToken cancellationToken) =>
         ClaimWithAsync(cache, push, paths, declarations, keys, options.UrlLife, options.DefaultRate, deferred: false,
             options.Quotas, cancellationToken);
 
     /// <summary>The same for a push that describes its paths later.</summary>
     protected Task<List<Claim>> ClaimWithAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
-            TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancellationToken) =>
+        TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
                 "$17, $18, $19, $20)",
@@ -61,7 +61,7 @@ internal class PushCatalog(CatalogDatabase database)
     /// <param name="isWhole">The declarations include names and content addresses.</param>
     public Task<List<(long Path, PathVerdict Verdict, string? Publisher)>> CompareAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration> declarations, bool isWhole,
-            CancellationToken cancellationToken) =>
+        CancellationToken cancellationToken) =>
         database.ListAsync(
             "select path_id, verdict, publisher from @fn@.compare_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
@@ -86,7 +86,7 @@ internal class PushCatalog(CatalogDatabase database)
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
     public virtual Task<List<(long Upload, UploadOutcome Outcome)>> ReportAsync(
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
-            IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
+        IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).WithPush(push)

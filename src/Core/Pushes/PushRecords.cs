@@ -15,7 +15,7 @@ namespace OrleansCache.Core.Pushes;
 /// <param name="PathDigests">The declarations of its paths; the commit of a push with a pin compares them again.</param>
 internal sealed record Opening(
     string Operation, byte[] Digest, TimeSpan Life, IReadOnlyList<StorePathHash> Paths, int[] Roots, IReadOnlyList<string> Keys,
-        PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
+    PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
     byte[][]? PathDigests, Quotas Quotas)
 {
     public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
@@ -45,7 +45,7 @@ internal sealed record OpenedPath(int Index, long Id, NodeState State, bool Prom
 /// <param name="Supersedes">The path is live with another content, which this one is to replace.</param>
 internal sealed record Declaration(
     string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
-        byte[]? Digest, bool Supersedes);
+    byte[]? Digest, bool Supersedes);
 
 /// <param name="QuotaText">With <see cref="ClaimStatus.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
 /// <param name="Uploader">With <see cref="ClaimStatus.Wait"/>: the push that uploads the NAR just now; null when the path is waited for in

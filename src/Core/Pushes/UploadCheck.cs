@@ -9,8 +9,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// Checks reported uploads against the store before a row says that they are there: existence and size always, the MD5 of each body against
-/// the
-/// ETag where the store vouches for it, and the SHA-256 of file and NAR where the bytes passed through a gateway.
+/// the ETag where the store vouches for it, and the SHA-256 of file and NAR where the bytes passed through a gateway.
 /// </summary>
 internal sealed class UploadCheck(IObjectStore store, PushOptions options)
 {

@@ -52,7 +52,7 @@ internal readonly record struct UploadGrantId(long Object, ObjectKey Key, Sha256
     {
         var text = string.Create(
             CultureInfo.InvariantCulture,
-                $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
+            $"{Object}~{Key.ToString()["nar/".Length..]}~{NarSize}~{NarHash.ToNix32()}~{(Multipart is null ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes(Multipart)))}");
         return $"{text}~{Convert.ToHexStringLower(Seal(text, push, secret))}";
     }
 

@@ -22,8 +22,7 @@ public interface IObjectStore
 
     /// <summary>
     /// Writes a well-known key so that the write cannot take effect after <paramref name="fence"/> (a time of the database's clock):
-    /// presigned to expire then.
-    /// Retries only until the fence.
+    /// presigned to expire then. Retries only until the fence.
     /// </summary>
     /// <returns>See <see cref="FencedOutcome"/>.</returns>
     /// <exception cref="ObjectStoreException">The store refused for a reason that no retry mends (wrong keys, no such bucket, no space),

@@ -10,8 +10,7 @@ namespace OrleansCache.Core.Store;
 /// <summary>
 /// Upload URLs that point to the gateway: <c>{base}/upload/{key}?expires=&amp;max=&amp;sig=</c> for a whole object and
 /// <c>{base}/upload/{key}?upload=&amp;part=&amp;size=&amp;expires=&amp;sig=</c> for a part; <c>expires</c> in Unix seconds, sizes in bytes,
-/// <c>sig</c> an HMAC-SHA256 in base64url
-/// over everything else and the store's scope.
+/// <c>sig</c> an HMAC-SHA256 in base64url over everything else and the store's scope.
 /// </summary>
 internal sealed class UploadUrls(Uri baseUrl, byte[] secret, string scope)
 {

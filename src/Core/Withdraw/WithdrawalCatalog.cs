@@ -203,7 +203,7 @@ internal sealed class WithdrawalCatalog(CatalogDatabase database)
 
     private static EvictionRow Read(NpgsqlDataReader r) => new(
         r.GetInt64(0), r.GetFieldValue<byte[]>(1), r.GetFieldValue<long[]>(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4),
-            r.GetBoolean(5), r.GetBoolean(6));
+        r.GetBoolean(5), r.GetBoolean(6));
 
     private static StorePath ReadPath(NpgsqlDataReader r, int at) => new(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(at)),
         r.GetString(at + 1));

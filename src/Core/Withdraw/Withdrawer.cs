@@ -9,8 +9,8 @@ namespace OrleansCache.Core.Withdraw;
 /// </summary>
 /// <remarks>
 /// 1. The bars and their barrier came with the eviction's row. 2. Let commits end that name some of it. 3. Look for paths that have a bad
-/// NAR, which are barred too, and for referrers; when some are found, from 2 again.
-/// 4. Condemn the paths, referrers first; pins say that they are broken. 5. Take them to be deleted, and delete them. 6. The bad NARs.
+/// NAR, which are barred too, and for referrers; when some are found, from 2 again. 4. Condemn the paths, referrers first; pins say that
+/// they are broken. 5. Take them to be deleted, and delete them. 6. The bad NARs.
 /// </remarks>
 internal sealed class Withdrawer(WithdrawalCatalog catalog, Deletions deletions)
 {

@@ -145,7 +145,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
                 StartInfo = _cluster.DescribeServer(
                     "listen_addresses=", "unix_socket_permissions=0700", "port=5432", "max_connections=100", "shared_buffers=128MB",
                     "fsync=on", "synchronous_commit=on", "max_wal_size=512MB", "checkpoint_timeout=15min", "jit=off",
-                        "log_checkpoints=off"),
+                    "log_checkpoints=off"),
             };
             process.OutputDataReceived += (_, e) => Log(e.Data);
             process.ErrorDataReceived += (_, e) => Log(e.Data);

@@ -32,7 +32,7 @@ public static class GatewayApp
     /// <param name="systemd">Is told when the server stops; null for none.</param>
     internal static async Task<WebApplication> BuildAsync(
         GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null,
-            SystemdNotify? systemd = null)
+        SystemdNotify? systemd = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);

@@ -52,7 +52,7 @@ internal static class ServerComposition
 
     public static async Task<CacheCore> CoreAsync(
         string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings,
-            ILoggerFactory loggers, CancellationToken cancellationToken)
+        ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var options = new CoreOptions
         {

@@ -19,7 +19,7 @@ internal sealed class Observability(Func<string, string?> environment)
     private static readonly PathString[] Probes = ["/livez", "/readyz", MetricsPath];
 
     private readonly OtlpSignal _traces = new("TRACES", environment), _metrics = new("METRICS", environment),
-        _logs = new("LOGS", environment);
+    _logs = new("LOGS", environment);
 
     /// <summary>Spans are exported, so calls of other services may carry them on.</summary>
     public bool HasTraces => _traces.IsWanted;

@@ -15,7 +15,7 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
     private static readonly Meter Meter = new(Telemetry.Name);
     private static readonly Histogram<double> Durations = Meter.CreateHistogram(
         "orleans_cache.http_request.duration", "s", "From the first byte of a request to the last of its answer", null,
-            Telemetry.Durations);
+        Telemetry.Durations);
 
     public async Task InvokeAsync(HttpContext http)
     {
@@ -31,7 +31,7 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
         {
             Durations.Record(
                 Stopwatch.GetElapsedTime(started).TotalSeconds, new("kind", KindOf(http.GetEndpoint())),
-                    new KeyValuePair<string, object?>("code", CodeOf(http)));
+                new KeyValuePair<string, object?>("code", CodeOf(http)));
         }
     }
 

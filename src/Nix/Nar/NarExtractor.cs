@@ -16,8 +16,7 @@ public sealed record NarExtractOptions
 
 /// <summary>
 /// Writes a NAR's contents to a path that does not exist yet, with modes as <c>nix-store --restore</c> leaves them: 0666 or 0777 and 0777
-/// for
-/// directories, less the umask. Every name is made inside its open directory and never through a link, so a NAR cannot write elsewhere.
+/// for directories, less the umask. Every name is made inside its open directory and never through a link, so a NAR cannot write elsewhere.
 /// </summary>
 public static class NarExtractor
 {

@@ -14,9 +14,8 @@ public sealed record NarReadOptions
 
 /// <summary>
 /// Reads a NAR that is fed to it piece by piece, and refuses whatever <c>nix-store --dump</c> would not have written: padding that is not
-/// zero,
-/// names out of order or twice, names that are empty, <c>.</c>, <c>..</c> or have a slash or NUL, fields out of order, bytes after the end.
-/// Memory depends on the depth only. It can stand beside another use of the same bytes, such as hashing them.
+/// zero, names out of order or twice, names that are empty, <c>.</c>, <c>..</c> or have a slash or NUL, fields out of order, bytes after
+/// the end. Memory depends on the depth only. It can stand beside another use of the same bytes, such as hashing them.
 /// </summary>
 /// <param name="handler">Null: only verify.</param>
 /// <param name="options">Null: the defaults.</param>

@@ -27,7 +27,7 @@ public static class NarWriter
     /// have.</exception>
     public static NarSummary Write(
         string path, Stream sink, NarWriteOptions? options = null, INarHandler? handler = null,
-            CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default)
     {
         using var walk = new WriteWalk(sink, handler, options ?? NarWriteOptions.Default, cancellationToken);
         walk.Run(path);

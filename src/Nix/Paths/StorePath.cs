@@ -4,9 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// A path directly below <c>/nix/store</c>: hash and name, valid by Nix's rules (path.cc <c>checkName</c>, with the stricter
-/// rule of Nix 2.20 and later that no name begins with a <c>.</c> or <c>..</c> component).
-/// The order is Nix's: that of the text <c>hash-name</c>.
+/// A path directly below <c>/nix/store</c>: hash and name, valid by Nix's rules (path.cc <c>checkName</c>, with the stricter rule of Nix
+/// 2.20 and later that no name begins with a <c>.</c> or <c>..</c> component). The order is Nix's: that of the text <c>hash-name</c>.
 /// </summary>
 public readonly record struct StorePath : IComparable<StorePath>
 {

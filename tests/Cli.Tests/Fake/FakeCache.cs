@@ -328,7 +328,7 @@ public sealed class FakeCache : IAsyncDisposable
 
     private Task RenewAsync(HttpContext context, FakePush push) => AnswerAsync(
         context, new RenewAnswer { Expires = DateTimeOffset.UtcNow.AddHours(1), RenewAfterSeconds = RenewAfterSeconds },
-            ProtocolJson.Default.RenewAnswer);
+        ProtocolJson.Default.RenewAnswer);
 
     private async Task CommitAsync(HttpContext context, FakePush push)
     {
@@ -368,7 +368,7 @@ public sealed class FakeCache : IAsyncDisposable
 
     public static Task ProblemAsync(HttpContext context, int status, string name, string detail) => AnswerAsync(
         context, new Problem { Type = $"urn:orleans-cache:error:{name}", Title = name, Status = status, Detail = detail },
-            ProtocolJson.Default.Problem, status, "application/problem+json");
+        ProtocolJson.Default.Problem, status, "application/problem+json");
 
     private static async Task AnswerAsync<T>(HttpContext context, T answer, JsonTypeInfo<T> type, int status = 200,
         string contentType = "application/json")

@@ -82,7 +82,7 @@ public sealed class ConnectionTests
 
         Client.AssertTold(
             await RunAsync("info", "http://cache.example.org", ("http_proxy", proxy)), ExitCodes.Unreachable, "no connection to the proxy",
-                proxy, "http_proxy", "no_proxy=cache.example.org");
+            proxy, "http_proxy", "no_proxy=cache.example.org");
     }
 
     [Theory]
@@ -105,7 +105,7 @@ public sealed class ConnectionTests
 
         Client.AssertTold(
             await RunAsync("info", cache.Url.ToString(), ("http_proxy", $"http://127.0.0.1:{FreePort.Next()}"), ("no_proxy", exempt)),
-                ExitCodes.Ok, "substituter");
+            ExitCodes.Ok, "substituter");
     }
 
     [Theory]

@@ -9,8 +9,7 @@ namespace OrleansCache.Core.Tests.Catalog;
 
 /// <summary>
 /// Generated: each statement of each call meets each answer of <see cref="DatabaseAnswer"/>, once, and an answer that is lost. The call
-/// succeeds or says what the table says,
-/// the same call again succeeds, and what it belongs to comes to its end.
+/// succeeds or says what the table says, the same call again succeeds, and what it belongs to comes to its end.
 /// </summary>
 public sealed class DatabaseFaultTests
 {

@@ -328,7 +328,7 @@ public sealed class CollectionTests
         await world.UploadAsync(push);
         await world.Pushes.ReportAsync(CacheName.Default, World.Id(push),
             new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash("a"), Content = Encoding.UTF8.GetBytes("built") }] },
-                CancellationToken.None);
+            CancellationToken.None);
         await world.CommitAsync(push);
 
         await world.CollectAsync(new GcRequest { Force = true });

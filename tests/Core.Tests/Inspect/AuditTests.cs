@@ -202,7 +202,7 @@ public sealed class AuditTests
             CancellationToken.None);
         await Assert.ThrowsAsync<CacheProblemException>(() => pins.SetAsync(
             CacheName.Default, app, new SetPin { Path = World.Path("b").Path }, PinCondition.Absent, OperationId.New(), TimeSpan.Zero,
-                CancellationToken.None));
+            CancellationToken.None));
         await pins.DeleteAsync(CacheName.Default, app, PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);
         await pins.SetAsync(CacheName.Default, PinName.Parse("pr"), new SetPin { Path = World.Path("b").Path, ExpiresSeconds = 1 },
             PinCondition.None, OperationId.New(), TimeSpan.Zero, CancellationToken.None);

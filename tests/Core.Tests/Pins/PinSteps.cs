@@ -14,7 +14,7 @@ internal static class PinSteps
 
     public static async Task<Pin> PinAsync(
         this World world, string name, string path, int? keep = null, TimeSpan? life = null, PinCondition condition = default,
-            string? operation = null, IPins? pins = null, TimeSpan? patience = null) =>
+        string? operation = null, IPins? pins = null, TimeSpan? patience = null) =>
         (await (pins ?? world.Core.Pins).SetAsync(
             CacheName.Default, Name(name), new SetPin
             {

@@ -349,8 +349,8 @@ public sealed class CollectionScheduleTests
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
                 CacheName.Default, World.Id(push),
-                    new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] },
-                    CancellationToken.None);
+                new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(name), Content = [2] }] },
+                CancellationToken.None);
             await world.CommitAsync(push);
         }
     }

@@ -273,8 +273,8 @@ public sealed class GroupedPushTests
             await world.UploadAsync(push);
             await world.Pushes.ReportAsync(
                 CacheName.Default, World.Id(push),
-                    new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] },
-                    CancellationToken.None);
+                new UploadReport { Realisations = [new RealisationContent { Id = id, Path = World.Hash("a"), Content = "{}" }] },
+                CancellationToken.None);
             if (push.Missing.Count == 0)
                 return push;
             await world.CommitAsync(push);

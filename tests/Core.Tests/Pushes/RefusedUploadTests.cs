@@ -117,7 +117,7 @@ public sealed class RefusedUploadTests
         });
         await using var core = await CacheCore.StartAsync(
             new CoreOptions { ConnectionString = world.ConnectionString, Store = store, SigningKeys = [World.Key], Housekeeping = false },
-                NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var nar = RandomNumberGenerator.GetBytes(size);
         var push = await world.BeginAsync(World.Closure(World.Path("a") with { NarHash = Sha256Hash.Compute(nar), NarSize = size }),
             pushes: core.Pushes);

@@ -17,7 +17,7 @@ public sealed class FolderTests(ITestOutputHelper output)
     private static readonly string[] LongFiles =
     [
         "Cli/Push/NarPipeline.cs", "Core/Adapters/Niks3/Niks3Pushes.cs", "Core/Store/Local/DirectoryMultipart.cs",
-        "Core/Store/Local/DirectoryObjectStore.cs", "Core/Store/S3/S3ObjectStore.cs",
+        "Core/Store/Local/DirectoryObjectStore.cs",
     ];
 
     /// <summary>A folder that uses another is above it: whoever changes a file knows by its folder who can notice.</summary>

@@ -28,8 +28,8 @@ public sealed class CarriedTests
 
         Task ReportAsync(Caller caller, PushOpened to, string path, byte[] content) => world.Of(caller).ReportAsync(
             CacheName.Default, World.Id(to),
-                new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(path), Content = content }] },
-                CancellationToken.None);
+            new UploadReport { Logs = [new LogContent { Drv = drv, Path = World.Hash(path), Content = content }] },
+            CancellationToken.None);
     }
 
     [Fact]
@@ -113,7 +113,7 @@ public sealed class CarriedTests
     private static Task<ReportAnswer> ReportLogAsync(World world, Caller caller, PushOpened push, byte[] content) =>
         world.Of(caller).ReportAsync(
         CacheName.Default, World.Id(push),
-            new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
+        new UploadReport { Logs = [new LogContent { Drv = Drv, Path = World.Hash("a"), Content = content }] }, CancellationToken.None);
 
     /// <summary>Answers which logs begin asked for, and sends them.</summary>
     private static async Task<IReadOnlyList<StorePath>> PushWithLogAsync(World world, Caller caller, byte[] content)

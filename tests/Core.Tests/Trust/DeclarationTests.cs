@@ -297,7 +297,7 @@ public sealed class DeclarationTests
 
         Task<PinSet> SetAsync(Sha256Hash? nar) => pins.SetAsync(
             CacheName.Default, PinName.Parse("app"), new SetPin { Path = path.Path, NarHash = nar }, PinCondition.None, OperationId.New(),
-                TimeSpan.Zero, CancellationToken.None);
+            TimeSpan.Zero, CancellationToken.None);
     }
 
     [Fact]

@@ -140,7 +140,7 @@ public sealed class OvertakenTests
 
         var problem = await Assert.ThrowsAsync<CacheProblemException>(() => world.Core.Pins.As(Deployer).RollbackAsync(
             CacheName.Default, PinName.Parse("app"), new RollbackPin(), PinCondition.None, OperationId.New(), TimeSpan.Zero,
-                CancellationToken.None));
+            CancellationToken.None));
 
         Assert.Equal(ProblemKind.PathNotInCache, problem.Kind);
         Assert.Equal("next", (await world.Core.Pins.ShowAsync(CacheName.Default, PinName.Parse("app"), CancellationToken.None)).Path.Name);

@@ -98,11 +98,11 @@ public sealed class OwnershipTests
 
         var report = await world.Of(Mallory).ReportAsync(
             CacheName.Default, World.Id(mine),
-                new UploadReport
-                {
-                    Uploads = [new UploadedNar { Upload = theirs.Uploads[0].Id, FileHash = Nix.Sha256Hash.Compute([1]),
-                FileSize = 1 }]
-                }, CancellationToken.None);
+            new UploadReport
+            {
+                Uploads = [new UploadedNar { Upload = theirs.Uploads[0].Id, FileHash = Nix.Sha256Hash.Compute([1]),
+            FileSize = 1 }]
+            }, CancellationToken.None);
 
         Assert.Equal("ended", Assert.Single(report.Rejected).Reason);
         Assert.Equal(PushState.Committed, (await FinishAsync(world, theirs)).State);

@@ -211,7 +211,7 @@ public class EmbeddedServerTests
 
         var (exit, _, errors) = await ServerProcess.RunAsync(
             new Dictionary<string, string?> { ["ORLEANS_CACHE_POSTGRES_BIN"] = folder.Path }, "--data", folder["data"], "--listen",
-                "127.0.0.1:0");
+            "127.0.0.1:0");
 
         Assert.Equal(2, exit);
         Assert.Contains("apt-get install postgresql", Sentence(errors), StringComparison.Ordinal);

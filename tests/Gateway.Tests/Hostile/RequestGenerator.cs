@@ -11,8 +11,7 @@ internal sealed record HostileRequest(string Kind, byte[] Bytes, bool End);
 
 /// <summary>
 /// Requests that an honest client does not send, each made from a number alone. None of them may change anything: where a body might happen
-/// to be valid,
-/// something else about the request is not.
+/// to be valid, something else about the request is not.
 /// </summary>
 internal sealed class RequestGenerator(HostileServer server, int seed)
 {

@@ -110,7 +110,7 @@ public class ConfigurationTests
 
         var (exit, _, errors) = await ServerProcess.RunAsync(
             environment, "--data", folder["data"], "--listen", "127.0.0.1:0", "--s3-bucket", "closures", "--s3-endpoint",
-                "http://127.0.0.1:1");
+            "http://127.0.0.1:1");
 
         Assert.Equal(2, exit);
         Assert.Contains("The object store cannot be used: no keys for S3: give an access key and a secret key",
@@ -224,7 +224,7 @@ public class ConfigurationTests
             line.Settings(line.Root.Parse([
                 "--quota-pushes", "1", "--quota-uploads-gib", "2", "--quota-stored-gib", "3", "--quota-roots", "4",
                 "--quota-group-pushes", "5", "--quota-group-uploads-gib", "6", "--quota-group-stored-gib", "7", "--quota-group-roots",
-                    "8"]), _ => null).Quotas);
+                "8"]), _ => null).Quotas);
     }
 
     [Fact]

@@ -80,7 +80,7 @@ public sealed class StoreStartTests
         using var bucket = await ObjectBucket.CreateAsync();
         await (await CephServer.Shared).SetPolicyAsync(
             bucket.Name,
-                $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{bucket.Name}}/*"]}]}""");
+            $$"""{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["s3:DeleteObject"],"Resource":["arn:aws:s3:::{{bucket.Name}}/*"]}]}""");
 
         await using var server = await ServerProcess.StartAsync(folder["data"], bucket.ServerOptions);
 

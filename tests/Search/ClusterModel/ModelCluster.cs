@@ -12,8 +12,7 @@ namespace OrleansCache.ClusterModel.Tests;
 
 /// <summary>
 /// Three silos in this process, for one schedule after the other. Filters before and behind every call of a grain make it part of the
-/// schedule that it belongs to,
-/// which the name of the grain tells.
+/// schedule that it belongs to, which the name of the grain tells.
 /// </summary>
 internal sealed class ModelCluster : IModelCluster
 {

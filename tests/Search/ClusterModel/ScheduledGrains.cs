@@ -11,11 +11,9 @@ namespace OrleansCache.ClusterModel.Tests;
 
 /// <summary>
 /// The grains of one schedule. (1) A call that works on the catalog is a flow of its own, at the silo where its grain lives, and whoever
-/// asked waits for it. (2) It begins when
-/// the grain has no other turn. (3) When its answer is lost its silo is taken for dead: who asked is told so and tries again, and whoever
-/// asks for that grain gets another
-/// activation, while the old one, if it only stood still, goes on when the schedule lets it. (4) Messages that nobody waits for arrive
-/// before the step ends.
+/// asked waits for it. (2) It begins when the grain has no other turn. (3) When its answer is lost its silo is taken for dead: who asked is
+/// told so and tries again, and whoever asks for that grain gets another activation, while the old one, if it only stood still, goes on
+/// when the schedule lets it. (4) Messages that nobody waits for arrive before the step ends.
 /// </summary>
 internal sealed class ScheduledGrains : IModelEngines
 {

@@ -8,7 +8,7 @@ namespace OrleansCache.Model.Tests;
 /// <summary>The rows of the catalog at one moment, as far as invariants need them.</summary>
 internal sealed record CatalogState(
     Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins,
-        List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<string> Unequal, long Epoch, DateTime Now)
+    List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<string> Unequal, long Epoch, DateTime Now)
 {
     public static IReadOnlyList<string> Queries { get; } =
     [
@@ -31,7 +31,7 @@ internal sealed record CatalogState(
     {
         var paths = await RowsAsync(reader, r => new PathRow(
             r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetString(2), r.GetInt64(3), r.GetFieldValue<long[]>(4),
-                r.GetFieldValue<long[]>(5), r.GetBoolean(6), r.GetBoolean(7), r.GetBoolean(8)));
+            r.GetFieldValue<long[]>(5), r.GetBoolean(6), r.GetBoolean(7), r.GetBoolean(8)));
         await reader.NextResultAsync();
         var objects = await RowsAsync(reader, r => new ObjectRow(
             r.GetInt64(0), r.GetString(1), r.GetString(2), r.GetString(3), r.GetInt64(4), r.IsDBNull(5) ? null
@@ -40,8 +40,8 @@ internal sealed record CatalogState(
         await reader.NextResultAsync();
         var pushes = await RowsAsync(reader, r => new PushRow(
             r.GetInt64(0), r.GetString(1), r.GetDateTime(2), r.GetFieldValue<long[]>(3), r.GetFieldValue<long[]>(4),
-                r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7), new PushId(r.GetGuid(8)), r.GetDateTime(9),
-                r.GetBoolean(10)));
+            r.GetFieldValue<long[]>(5), r.GetFieldValue<long[]>(6), r.GetBoolean(7), new PushId(r.GetGuid(8)), r.GetDateTime(9),
+            r.GetBoolean(10)));
         await reader.NextResultAsync();
         var roots = await RowsAsync(reader, r => new RootRow(r.GetInt64(0), r.GetDateTime(1)));
         await reader.NextResultAsync();

@@ -11,7 +11,7 @@ internal sealed record EvictOperation(int Id, string Path, bool Nar, bool Lifts)
     {
         await session.TryAsync($"evict {Path}", 2, g => g.Withdrawals.EvictAsync(
             CacheName.Default, new EvictRequest { Paths = [Universe.Path(Path).Hash], Nar = Nar }, Admin, Key(), TimeSpan.FromDays(1),
-                CancellationToken.None));
+            CancellationToken.None));
         if (!Lifts)
             return;
         await session.TryAsync("lift", 1, async g =>

@@ -41,7 +41,7 @@ public sealed class ForcedTests
     {
         await using var database = await ModelDatabase.CreateAsync(1, isMutant ? text => Replace(text,
             "s.state = 'live' and s.touched <= p_g returning",
-                "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths)) returning",
+            "s.state = 'live' and not exists (select from push u where u.state = 'open' and s.id = any(u.paths)) returning",
             "perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;\n  with condemned as (\n    update " +
                 "store_path s set state = 'condemned'", "with condemned as (\n    update store_path s set state = 'condemned'") : null);
         var catalog = database.Catalogs[0];
@@ -101,7 +101,7 @@ public sealed class ForcedTests
 
     private static Task UntilBlockedAsync(CatalogDatabase catalog) => Eventually.BecomesTrueAsync(async () => await catalog.SingleAsync(
         "select count(*) from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.datname = current_database()",
-            static _ => { }, r => r.GetInt64(0), CancellationToken.None) > 0);
+        static _ => { }, r => r.GetInt64(0), CancellationToken.None) > 0);
 
     private static string Replace(string text, params string[] changes)
     {

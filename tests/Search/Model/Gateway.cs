@@ -90,7 +90,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
         caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
-            new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
+        new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch },
         GcPace.Full, clock);
@@ -135,5 +135,5 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private Housekeeper Housekeeper() => new(
         caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero,
-            null, clock, NullLogger.Instance);
+        null, clock, NullLogger.Instance);
 }

@@ -4,8 +4,7 @@ namespace OrleansCache.Model.Tests;
 
 /// <summary>
 /// What stock clients were told is there, and for how long they may rely on it: two hours from the last call of their credential, and a day
-/// at most, of which a hold
-/// that takes new promises has at least 23 hours left.
+/// at most, of which a hold that takes new promises has at least 23 hours left.
 /// </summary>
 internal sealed class Holds
 {

@@ -9,7 +9,7 @@ internal sealed class ModelCollection(GcCatalog catalog) : IGarbageCollection
 {
     public Task<GcRow?> StartRowAsync(GcRequest request, OperationId operation) => catalog.StartAsync(
         Gateway.Cache, operation, false, request, TimeSpan.FromSeconds(request.OlderThanSeconds ?? 0), TimeSpan.Zero,
-            TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, Caller.Server, CancellationToken.None);
+        TimeSpan.FromSeconds(request.GraceSeconds ?? 0), operation.Value, Caller.Server, CancellationToken.None);
 
     public async Task<GcRun> StartAsync(CacheName cache, Caller caller, GcRequest request, OperationId operation,
         CancellationToken cancellationToken) =>

@@ -156,8 +156,8 @@ internal static class Mutants
         {
             Patch = Patch(("in ('live', 'condemned') and not (q", "in ('live', 'condemned', 'deleting') and not (q"),
                 ("filter (where w.state in ('live', 'condemned'))", "filter (where w.state in ('live', 'condemned', 'deleting'))"),
-                    ("filter (where w.state not in ('live', 'condemned'))",
-                    "filter (where w.state not in ('live', 'condemned', 'deleting'))"),
+                ("filter (where w.state not in ('live', 'condemned'))",
+                "filter (where w.state not in ('live', 'condemned', 'deleting'))"),
                 ("where p.id = any(v_good) and p.state in ('live', 'condemned');",
                     "where p.id = any(v_good) and p.state in ('live', 'condemned', 'deleting');"),
                 ("perform @fn@.list_paths(p_cache, v_back, 'condemned', null);\n  end if;\n  update",

@@ -47,11 +47,11 @@ internal sealed record TrespassOperation(int Id, Trespass What) : Operation(Id)
                 case Trespass.Report when grants.Count > 0:
                     await pushes.ReportAsync(
                         CacheName.Default, push,
-                            new UploadReport
-                            {
-                                Uploads = [new UploadedNar { Upload = grants[0], FileHash = Nix.Sha256Hash.Compute([1]),
-                            FileSize = 1, Md5 = [new string('0', 32)] }]
-                            }, CancellationToken.None);
+                        new UploadReport
+                        {
+                            Uploads = [new UploadedNar { Upload = grants[0], FileHash = Nix.Sha256Hash.Compute([1]),
+                        FileSize = 1, Md5 = [new string('0', 32)] }]
+                        }, CancellationToken.None);
                     break;
             }
 

@@ -5,9 +5,8 @@ namespace OrleansCache.Model.Tests;
 /// <summary>Guards between publishers, taken away one by one, each at each place where it stands.</summary>
 /// <remarks>
 /// Not here is what another guard does again (ranks at begin, names when a late declaration comes, the NAR of a narinfo of stock Nix: the
-/// commit asks once more), what only costs time (sizes, reports and commits
-/// by others of what the store and the commit look at themselves), and what no invariant sees (logs; a pin without a push, which an equal
-/// rank may still overtake).
+/// commit asks once more), what only costs time (sizes, reports and commits by others of what the store and the commit look at themselves),
+/// and what no invariant sees (logs; a pin without a push, which an equal rank may still overtake).
 /// </remarks>
 internal static class TrustMutants
 {

@@ -7,21 +7,18 @@ namespace OrleansCache.Model.Tests;
 
 /// <summary>
 /// I13: what an honest publisher was told or pinned stays whole and true. Its narinfo says what that publisher declared, is signed, and
-/// leads to the declared bytes:
-/// (1) present at begin, without being called a conflict or unverified: while the push is open; (2) committed, without being called so then
-/// or at begin: while the path is there;
-/// (3) pinned with a push: as (2), as a pin keeps its closure; (4) pinned without one: as it was when the pin was set, while the pin keeps
-/// it, and its bytes are the NAR's; (5) superseded: its NAR stays for thirty days.
+/// leads to the declared bytes: (1) present at begin, without being called a conflict or unverified: while the push is open; (2) committed,
+/// without being called so then or at begin: while the path is there; (3) pinned with a push: as (2), as a pin keeps its closure; (4)
+/// pinned without one: as it was when the pin was set, while the pin keeps it, and its bytes are the NAR's; (5) superseded: its NAR stays
+/// for thirty days.
 /// </summary>
 /// <remarks>
 /// Allowed, since it is a withdrawal that the row records: what a publisher of a higher rank declares takes the place of (1) and (2). Of an
-/// equal rank nothing does, but for (1)
-/// where the path was there on the word of a lower rank, which the commit tells, and for (4), which declares
-/// nothing: a push of the same rank that was past its commit when the pin was set publishes what it declares. That somebody publishes the
-/// same declaration anew with a NAR
-/// that a server has read changes nothing of what is compared here. 'present' in the answer to a wait says only that the path is there; the
-/// commit tells whether it is as declared.
-/// Clients of deferred pushes declare no names of what they do not bring, and are told nothing of it.
+/// equal rank nothing does, but for (1) where the path was there on the word of a lower rank, which the commit tells, and for (4), which
+/// declares nothing: a push of the same rank that was past its commit when the pin was set publishes what it declares. That somebody
+/// publishes the same declaration anew with a NAR that a server has read changes nothing of what is compared here. 'present' in the answer
+/// to a wait says only that the path is there; the commit tells whether it is as declared. Clients of deferred pushes declare no names of
+/// what they do not bring, and are told nothing of it.
 /// </remarks>
 internal sealed class Truths
 {

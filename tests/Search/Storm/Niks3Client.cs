@@ -12,8 +12,8 @@ namespace OrleansCache.Storm;
 
 /// <summary>
 /// Pushes with the requests of niks3's clients, in their order: 1. create, 2. NARs in parts, 3. listings, logs, realisations, 4. sign, 5.
-/// complete. A NAR whose upload has ended is asked for,
-/// and left out when somebody else has finished it. Sometimes it pins what it has pushed, or starts a collection.
+/// complete. A NAR whose upload has ended is asked for, and left out when somebody else has finished it. Sometimes it pins what it has
+/// pushed, or starts a collection.
 /// </summary>
 /// <param name="pin">Moved by this client alone; null: it has none.</param>
 internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry,

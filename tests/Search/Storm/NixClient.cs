@@ -13,9 +13,8 @@ internal sealed record NixCredential(string Id, string Secret);
 
 /// <summary>
 /// Copies with the requests of stock Nix, under a credential of its own: 1. what is there? 2. the rest, as an old Nix (one path after the
-/// other; a PUT that fails ends the command) or as a new one
-/// (all NARs, then the narinfos). What it was told is there is held, so nothing that it puts may ever be refused for want of a reference.
-/// Between two copies its holds lapse, now and then.
+/// other; a PUT that fails ends the command) or as a new one (all NARs, then the narinfos). What it was told is there is held, so nothing
+/// that it puts may ever be refused for want of a reference. Between two copies its holds lapse, now and then.
 /// </summary>
 /// <param name="pins">It pins what it has copied, as ncps does, instead of what it copied before.</param>
 internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises,
@@ -181,7 +180,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
 
     private static ForeignHttp Http(HttpMessageInvoker balancer, NixCredential credential, RetryPolicy retry, string userAgent) => new(
         balancer, retry,
-            new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{credential.Secret}"))), userAgent);
+        new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{credential.Secret}"))), userAgent);
 
     /// <param name="IsPlain">Not compressed.</param>
     private sealed record NixFile(CargoPath Path, bool IsPlain)

@@ -19,7 +19,7 @@ public enum ClientKind
 /// <summary>Makes the pushers: of each kind as many as of the others.</summary>
 internal sealed class Pushers(
     StormOptions options, Api admin, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds,
-        RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
+    RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
 {
     /// <summary>One trust group: a fleet whose members rely on each other.</summary>
     public const string Fleet = "fleet";

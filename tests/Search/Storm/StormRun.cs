@@ -11,8 +11,8 @@ namespace OrleansCache.Storm;
 
 /// <summary>
 /// Gateways as processes on one PostgreSQL and one S3, many pushers with overlapping closures, pins that move, a collector that hardly
-/// waits, and gateways that
-/// are killed and stand still. 1. Start. 2. The storm. 3. Let everybody finish. 4. Nothing may be left that is wrong.
+/// waits, and gateways that are killed and stand still. 1. Start. 2. The storm. 3. Let everybody finish. 4. Nothing may be left that is
+/// wrong.
 /// </summary>
 public sealed class StormRun : IAsyncDisposable
 {
@@ -100,7 +100,7 @@ public sealed class StormRun : IAsyncDisposable
                 overheard, _tally).GatherAsync(_tally.Violated);
             await StormAsync(
                 universe, fleet, postgres, catalog, api, client, pushers, reader,
-                    new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
+                new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
                 await GatherHostileAsync(fleet, admin, honest, overheard, universe));
             await sabotage;
             // What is held for hours would be what the last collection leaves.
@@ -140,7 +140,7 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task StormAsync(
         Universe universe, Fleet fleet, PostgresServer postgres, NpgsqlDataSource catalog, Api api, PushClient client,
-            IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
+        IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
         Overheard overheard, IReadOnlyList<HostileClient> hostile)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
@@ -219,7 +219,7 @@ public sealed class StormRun : IAsyncDisposable
 
     private async Task PushLoopAsync(
         Universe universe, Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end,
-            CancellationToken stopped)
+        CancellationToken stopped)
     {
         try
         {

@@ -148,6 +148,6 @@ internal sealed class Universe
 #pragma warning restore CA5351
         return new Build(
             Sha256Hash.Compute(nar.ToArray()), nar.ToArray(), file, Sha256Hash.Compute(file), md5,
-                Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
+            Zstd.Compress(NarListing.FromFileSystem(folder).Json), references);
     }
 }

@@ -69,5 +69,5 @@ public sealed class MissingLibraryTests : IDisposable
 
     private Task<ProcessResult> ClientAsync(ServerProcess server, params string[] arguments) => ProcessRunner.RunAsync(
         BuiltProgram.Cli, [.. arguments, "--url", server.Url.ToString(), "--token-file", server.TokenFile], _environment,
-            timeout: TimeSpan.FromMinutes(2));
+        timeout: TimeSpan.FromMinutes(2));
 }

@@ -12,8 +12,8 @@ namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>
 /// Gives a role's temporary keys to who shows a token, as Amazon's STS does (AssumeRoleWithWebIdentity), and as the agent beside a
-/// container does. The keys are real: the S3
-/// server's own STS grants them. That server would check such tokens only with an identity provider beside it.
+/// container does. The keys are real: the S3 server's own STS grants them. That server would check such tokens only with an identity
+/// provider beside it.
 /// </summary>
 internal sealed class TokenService : IAsyncDisposable
 {

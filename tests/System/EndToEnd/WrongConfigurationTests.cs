@@ -99,9 +99,9 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
         // It reads keys, with libsodium, before it asks for the database, which is not there.
         var run = await ProcessRunner.RunAsync(
             folder["server"],
-                [.. "--data FOLDER/data --listen 127.0.0.1:0 --sign-key KEY --postgres Host=127.0.0.1;Port=FREE;Username=cache".Split(' ')
-                .Select(o => setting.Fill(o.Replace("FOLDER", folder.Path, StringComparison.Ordinal)
-                    .Replace("KEY", setting.Server.KeyFile, StringComparison.Ordinal)))],
+            [.. "--data FOLDER/data --listen 127.0.0.1:0 --sign-key KEY --postgres Host=127.0.0.1;Port=FREE;Username=cache".Split(' ')
+            .Select(o => setting.Fill(o.Replace("FOLDER", folder.Path, StringComparison.Ordinal)
+                .Replace("KEY", setting.Server.KeyFile, StringComparison.Ordinal)))],
             new Dictionary<string, string?> { ["HOME"] = "/proc", ["DOTNET_BUNDLE_EXTRACT_BASE_DIR"] = null }, folder: "/");
 
         Assert.Equal(2, run.ExitCode);

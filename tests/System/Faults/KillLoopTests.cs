@@ -8,8 +8,7 @@ namespace OrleansCache.Faults.Tests;
 
 /// <summary>
 /// kill -9 of the client, of the gateway and of its PostgreSQL at random moments, push after push. Each push goes on from what the one
-/// before left,
-/// so that every round begins with paths that are live, uploaded, half uploaded, and half published.
+/// before left, so that every round begins with paths that are live, uploaded, half uploaded, and half published.
 /// </summary>
 /// <remarks>A run prints its seed; <c>ORLEANS_CACHE_TEST_SEED</c> repeats its choices, though not the scheduler's.</remarks>
 public sealed class KillLoopTests(ITestOutputHelper output)

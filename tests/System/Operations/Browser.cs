@@ -20,7 +20,7 @@ internal sealed class Browser : IDisposable
         var options = new ChromeOptions { BinaryLocation = Programs.Find("chromium")! };
         options.AddArguments(
             "--headless=new", $"--user-data-dir={_profile.Path}", "--no-first-run", "--disable-gpu", "--disable-dev-shm-usage",
-                "--hide-scrollbars",
+            "--hide-scrollbars",
             // Nothing but the server is asked: neither the maker of the browser nor a proxy.
             "--disable-background-networking", "--disable-component-update", "--no-proxy-server", $"--host-resolver-rules={hosts}");
         // Chromium's own sandbox does not work for root.

@@ -66,7 +66,7 @@ public class SystemdTests
         using var folder = new TempFolder();
         var run = await ProcessRunner.RunAsync(
             "/bin/sh", ["-c", "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" --data \"$1\"", RunningServer.Program, folder["data"]],
-                RunningServer.CleanEnvironment());
+            RunningServer.CleanEnvironment());
 
         Assert.Equal((2, "orleans-cache-server: systemd passed on 2 sockets: one ListenStream= is wanted.\n"), (run.ExitCode, run.Errors));
     }
@@ -126,7 +126,7 @@ public class SystemdTests
             [
                 "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--reuid=65534", "--regid=65534", "--clear-groups",
                 "/bin/sh", "-c", "umask 077; cd /; exec \"$0\" --data \"$1\" --listen 127.0.0.1:0", RunningServer.Program,
-                    folder["state/data"],
+                folder["state/data"],
             ],
             RunningServer.CleanEnvironment(), folder: "/", signalAtExit: "TERM");
 

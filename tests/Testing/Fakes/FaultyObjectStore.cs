@@ -20,8 +20,7 @@ public enum Fault
 
 /// <summary>
 /// A store whose calls fail as its plan says: <paramref name="plan"/> is asked at every call with its number (from 1) and name. Fenced
-/// writes answer
-/// <see cref="FencedOutcome.Unknown"/> where others throw.
+/// writes answer <see cref="FencedOutcome.Unknown"/> where others throw.
 /// </summary>
 public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Fault> plan) : IObjectStore
 {

@@ -6,8 +6,7 @@ namespace OrleansCache.Testing;
 
 /// <summary>
 /// A server on loopback that reads requests whole and answers each as scripted: what no real store does on demand. An answer of null closes
-/// the connection without one;
-/// the last answer repeats.
+/// the connection without one; the last answer repeats.
 /// </summary>
 internal sealed class ScriptedStore : IAsyncDisposable
 {

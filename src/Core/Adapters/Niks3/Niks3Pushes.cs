@@ -18,7 +18,7 @@ namespace OrleansCache.Core.Adapters.Niks3;
 /// </summary>
 internal sealed class Niks3Pushes(
     CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
-        UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
+    UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
 {
     private const string OperationPrefix = "deferred:";
     private const int SecretBytes = 16;
@@ -243,7 +243,7 @@ internal sealed class Niks3Pushes(
     /// </summary>
     private async Task<HashSet<long>> FindSupersededAsync(
         int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
-            CancellationToken cancellationToken)
+        CancellationToken cancellationToken)
     {
         var promised = opened.Paths.Where(p => p.Promised).ToList();
         if (promised.Count == 0)

@@ -13,7 +13,7 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 /// <summary>The contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectNixCopy(
     CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time,
-        RefusedDeletions refused, CancellationToken stopping) : INixCopy
+    RefusedDeletions refused, CancellationToken stopping) : INixCopy
 {
     private const int MaxNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);

@@ -4,8 +4,7 @@ namespace OrleansCache.Core.Collect.Order;
 
 /// <summary>
 /// A <c>bigint[]</c> in PostgreSQL's binary form, read in place: dimensions, a flag, the element type, (length, lower bound) of the one
-/// dimension,
-/// then each element behind its length (PostgreSQL's <c>array_send</c>).
+/// dimension, then each element behind its length (PostgreSQL's <c>array_send</c>).
 /// </summary>
 /// <param name="elements">What follows the header.</param>
 internal readonly ref struct PostgresArray(ReadOnlySpan<byte> elements)

@@ -5,8 +5,8 @@ namespace OrleansCache.Core.Collect.Schedule;
 
 /// <summary>
 /// A cron expression of five fields (minute, hour, day of month, month, day of week), in UTC. As in cron, when both days are restricted
-/// either of them is enough; a field that begins with <c>*</c> restricts nothing for this.
-/// Cronos wants both (<c>findings/cronos-joins-restricted-days.sh</c>).
+/// either of them is enough; a field that begins with <c>*</c> restricts nothing for this. Cronos wants both
+/// (<c>findings/cronos-joins-restricted-days.sh</c>).
 /// </summary>
 public sealed class CronSchedule
 {

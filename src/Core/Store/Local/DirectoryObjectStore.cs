@@ -6,10 +6,8 @@ namespace OrleansCache.Core.Store.Local;
 
 /// <summary>
 /// A directory that acts as a bucket: files below a root, named by their keys. Safe with several processes on one root, on one machine: an
-/// object appears whole
-/// (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names durable. Clients
-/// upload through the gateway,
-/// which calls <see cref="TryVerify"/> and <see cref="ReceiveAsync"/>.
+/// object appears whole (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names
+/// durable. Clients upload through the gateway, which calls <see cref="TryVerify"/> and <see cref="ReceiveAsync"/>.
 /// </summary>
 public sealed class DirectoryObjectStore : IObjectStore
 {
@@ -223,8 +221,7 @@ public sealed class DirectoryObjectStore : IObjectStore
 
     /// <summary>
     /// Stores a body under a verified upload. All or nothing: an object or part is there only with <see cref="UploadStatus.Stored"/>, whole
-    /// and synced.
-    /// An object that exists is never replaced.
+    /// and synced. An object that exists is never replaced.
     /// </summary>
     /// <param name="upload">From <see cref="TryVerify"/>.</param>
     /// <param name="body">Read to its end, unless the answer is clear before that.</param>

@@ -9,7 +9,7 @@ namespace OrleansCache.Core.Store.Local;
 /// <param name="underFence">Runs an act for a key unless its fence has passed.</param>
 internal sealed class StagedFiles(
     DirectoryTree tree, NewFiles files, IReadOnlyList<ObjectWrite> writes,
-        Func<ObjectKey, DateTimeOffset, Action, CancellationToken, Task<FencedOutcome>> underFence) : IStagedWrites
+    Func<ObjectKey, DateTimeOffset, Action, CancellationToken, Task<FencedOutcome>> underFence) : IStagedWrites
 {
     public Task<FencedOutcome> PutAsync(int index, DateTimeOffset fence, CancellationToken cancellationToken)
     {

@@ -18,8 +18,8 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
 
     private static readonly StoreAnswer NoDeleteResult = new(
         StoreStep.Refuse, "no DeleteResult",
-            "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer " +
-            "in the store's place.");
+        "The deletion of many keys was answered with success, and without the document in which a store says so. Let no proxy answer " +
+        "in the store's place.");
 
     // An attempt without an answer in this time counts as not answered. After the fence only a refusal can come, so the wait ends soon
     // after it.
@@ -119,7 +119,7 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
     // Returns an outcome even when the store refuses the whole request, as an earlier attempt may have left some keys uncertain.
     private async Task<Answer> TryDeleteAsync(
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
-            DateTimeOffset fence, CancellationToken cancellationToken)
+        DateTimeOffset fence, CancellationToken cancellationToken)
     {
         try
         {
@@ -133,13 +133,12 @@ internal sealed class S3FencedWrites(S3Presigner presigner, HttpClient http, Ada
 
     /// <summary>
     /// Sends until it is answered for good or the fence has passed. <see cref="FencedOutcome.Done"/> and
-    /// <see cref="FencedOutcome.Refused"/> only when every attempt was
-    /// answered (rule 5 of the life of a path: a success after an attempt that was not answered is still unknown, for that attempt may yet
-    /// take effect).
+    /// <see cref="FencedOutcome.Refused"/> only when every attempt was answered (rule 5 of the life of a path: a success after an attempt
+    /// that was not answered is still unknown, for that attempt may yet take effect).
     /// </summary>
     private async Task<Answer> SendAsync(
         string what, string method, ObjectKey? key, (string, string)[] query, Dictionary<string, string> headers, ReadOnlyMemory<byte> body,
-            DateTimeOffset fence, CancellationToken cancellationToken)
+        DateTimeOffset fence, CancellationToken cancellationToken)
     {
         var unanswered = false;
         StoreAnswer? last = null;

@@ -24,7 +24,7 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     /// </summary>
     public (Uri Url, DateTimeOffset Expires) ForLife(
         string method, ObjectKey key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers, DateTimeOffset now,
-            TimeSpan life)
+        TimeSpan life)
     {
         var signed = Truncate(now);
         var seconds = (long)(life < MaxLife ? life : MaxLife).TotalSeconds;
@@ -45,7 +45,7 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
     /// <param name="now">Our clock, which only decides how far back the signing time lies.</param>
     public Uri UntilFence(
         string method, ObjectKey? key, IEnumerable<(string, string)> query, IReadOnlyDictionary<string, string> headers,
-            DateTimeOffset fence, DateTimeOffset now)
+        DateTimeOffset fence, DateTimeOffset now)
     {
         var end = Truncate(fence);
         var seconds = Math.Clamp((long)Math.Ceiling((end - now).TotalSeconds), 60, (long)MaxLife.TotalSeconds);
@@ -54,7 +54,7 @@ internal sealed class S3Presigner(Uri bucket, string keyPrefix, string region, A
 
     private Uri Sign(
         string method, string path, IEnumerable<(string Name, string Value)> query, IReadOnlyDictionary<string, string> headers,
-            DateTimeOffset signed, long seconds)
+        DateTimeOffset signed, long seconds)
     {
         var secret = credentials.GetCredentials();
         var time = signed.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);

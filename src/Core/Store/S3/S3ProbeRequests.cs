@@ -20,8 +20,8 @@ internal sealed class S3ProbeRequests(S3Presigner presigner, HttpClient http, Ti
     /// <exception cref="ObjectStoreException">It was not answered.</exception>
     public async Task<ProbeReply> SendAsync(
         string method, ObjectKey? key, byte[]? body, CancellationToken cancellationToken,
-            IReadOnlyDictionary<string, string>? headers = null,
-            byte[]? md5 = null, string? range = null, string listed = "")
+        IReadOnlyDictionary<string, string>? headers = null,
+        byte[]? md5 = null, string? range = null, string listed = "")
     {
         headers ??= new Dictionary<string, string>();
         for (var attempt = 1; ; attempt++)

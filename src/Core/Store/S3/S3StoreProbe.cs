@@ -10,10 +10,8 @@ namespace OrleansCache.Core.Store.S3;
 /// </summary>
 /// <remarks>
 /// 1. A listing. 2. A PUT by a presigned URL, as clients of niks3 send it. 3. The same again: is <c>If-None-Match</c> heeded? 4. With its
-/// MD5, as our clients send it, and with another one.
-/// 5. GET, whole and in part; the ETag. 6. Is it listed? 7. The deletion, as collections do it; where the store refuses that, the deletion
-/// of one key.
-/// Nothing is written where a retention would keep it.
+/// MD5, as our clients send it, and with another one. 5. GET, whole and in part; the ETag. 6. Is it listed? 7. The deletion, as collections
+/// do it; where the store refuses that, the deletion of one key. Nothing is written where a retention would keep it.
 /// </remarks>
 internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3ProbeRequests requests, TimeProvider clock)
 {
@@ -153,9 +151,9 @@ internal sealed class S3StoreProbe(IObjectStore store, S3FencedWrites fenced, S3
 
     private static ObjectStoreException RefusedMd5(StoreAnswer answer) => new(
         $"PUT {Key} with Content-MD5",
-            new StoreAnswer(StoreStep.Refuse, answer.Code,
-            "Clients and the server send the MD5 of what they upload. Let the store, and each proxy before it, take that header and " +
-            "leave bodies as they are."));
+        new StoreAnswer(StoreStep.Refuse, answer.Code,
+        "Clients and the server send the MD5 of what they upload. Let the store, and each proxy before it, take that header and " +
+        "leave bodies as they are."));
 }
 
 /// <summary>The behaviour of a store in a bucket. The defaults describe a store without flaws.</summary>

@@ -43,7 +43,7 @@ internal sealed record SignRequest(Dictionary<string, NarInfoContent?>? Narinfos
 /// <param name="Url">The client's key of the NAR.</param>
 internal sealed record NarInfoContent(
     string? StorePath, string? Url, string? Compression, string? NarHash, ulong NarSize, List<string>? References, string? Deriver,
-        List<string>? Signatures, string? Ca);
+    List<string>? Signatures, string? Ca);
 
 internal sealed record SignAnswer(Dictionary<string, IReadOnlyList<string>> Signatures);
 

@@ -7,8 +7,7 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
 /// The protocol of niks3's clients (push, pins, gc, and the queue of its hook), unmodified, under <c>/api</c> for cache <c>default</c> and
-/// under <c>/c/{cache}/api</c> for any.
-/// Thin over the same contracts as our own; <c>docs/niks3.md</c> says what differs from niks3.
+/// under <c>/c/{cache}/api</c> for any. Thin over the same contracts as our own; <c>docs/niks3.md</c> says what differs from niks3.
 /// </summary>
 internal static class Niks3Routes
 {

@@ -13,7 +13,7 @@ public sealed class S3PresignerTests
 
     private readonly S3Presigner _presigner = new(
         new Uri("https://examplebucket.s3.amazonaws.com/"), "", "us-east-1",
-            new BasicAWSCredentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"));
+        new BasicAWSCredentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"));
 
     [Fact]
     public void The_example_of_the_S3_reference_has_its_signature()

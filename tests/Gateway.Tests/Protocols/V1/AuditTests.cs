@@ -13,7 +13,7 @@ public class AuditTests
 
         using var answer = await gateway.GetAsync(
             "/v1/caches/default/audit?since=2030-01-31T12:00:00Z&until=2030-02-01&by=token:7&action=pin&limit=5&after=1-2",
-                ("Authorization", $"Bearer {TestGateway.Token}"));
+            ("Authorization", $"Bearer {TestGateway.Token}"));
 
         Assert.Equal(
             """{"lines":[{"at":"1970-01-01T00:00:00+00:00","publisher":"token:7","address":"192.0.2.7","action":"commit","detail":{"published":2}}],"next":"1-2"}""", await answer.Content.ReadAsStringAsync());

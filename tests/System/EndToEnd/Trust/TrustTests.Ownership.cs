@@ -265,7 +265,7 @@ public sealed partial class TrustTests
 
         Task<Answer> PutPinAsync(Publisher who, string name) => who.SendAsync(
             HttpMethod.Put, $"{V1Push.Cache}/pins/{name}", Publisher.Json(new JsonObject { ["path"] = path.Path.BaseName }),
-                headers: ("Idempotency-Key", key));
+            headers: ("Idempotency-Key", key));
     }
 
     private const string FalseListing = """{"version":1,"root":{"type":"regular","size":1,"executable":true}}""";
