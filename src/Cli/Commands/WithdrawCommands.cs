@@ -41,8 +41,11 @@ internal static class WithdrawCommands
             Arity = ArgumentArity.ZeroOrMore
         };
         var (by, since, json) = (By(), Since(), Json());
-        var nar = new Option<bool>("--bar-nar") { Description =
-            "Evict every path with the same contents too, and bar these under any path." };
+        var nar = new Option<bool>("--bar-nar")
+        {
+            Description =
+            "Evict every path with the same contents too, and bar these under any path."
+        };
         var reason = new Option<string>("--reason") { Description = "Why; 'bars list' tells it.", HelpName = "TEXT" };
         var yes = new Option<bool>("--yes") { Description = "Evict. Without this option the command only lists what would go." };
         var command = new Command("evict", "Withdraw paths, with all that refers to them, and bar their contents.") { paths, by, since,
