@@ -1,7 +1,7 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace OrleansCache.Nix;
 
@@ -40,10 +40,12 @@ public sealed record NarListing(byte[] Json, bool IsExact, NarSummary Summary)
 [SuppressMessage("Design", "CA1001", Justification = "The writer writes to memory and holds nothing to release.")]
 public sealed class NarListingBuilder : INarHandler
 {
-    private readonly ArrayBufferWriter<byte> _json = new();
+    /// <summary>U+FFFD, which stands for what is not UTF-8.</summary>
+    internal static ReadOnlySpan<byte> Replacement => "\uFFFD"u8;
+
+    private readonly ChunkedBuffer _json = new();
     private readonly Utf8JsonWriter _writer;
     private readonly Stack<HashSet<string>?> _inexactNames = [];
-    private bool _exact = true;
     private int _skipped;
 
     public NarListingBuilder()
@@ -55,12 +57,18 @@ public sealed class NarListingBuilder : INarHandler
         _writer.WritePropertyName("root"u8);
     }
 
+    /// <summary>Bytes of the JSON so far.</summary>
+    internal long Size => _writer.BytesCommitted + _writer.BytesPending;
+
+    /// <summary>What <see cref="NarListing.IsExact"/> would be now.</summary>
+    internal bool IsExact { get; private set; } = true;
+
     /// <summary>To be called once, after the whole NAR.</summary>
     public NarListing Build(NarSummary summary)
     {
         _writer.WriteEndObject();
         _writer.Flush();
-        return new NarListing(_json.WrittenSpan.ToArray(), _exact, summary);
+        return new NarListing(_json.ToArray(), IsExact, summary);
     }
 
     void INarHandler.BeginDirectory()
@@ -90,20 +98,22 @@ public sealed class NarListingBuilder : INarHandler
             return;
         }
 
-        var text = Text(name, out var exact);
-        // Only a replaced name, or one with U+FFFD of its own, can equal another.
-        if (!exact || text.Contains('\uFFFD', StringComparison.Ordinal))
+        var exact = Utf8.IsValid(name);
+        if (exact && name.IndexOf(Replacement) < 0)
         {
-            var names = _inexactNames.Pop() ?? new HashSet<string>(StringComparer.Ordinal);
-            _inexactNames.Push(names);
-            if (!names.Add(text))
-            {
-                _skipped = 1;
-                return;
-            }
+            _writer.WritePropertyName(name);
+            return;
         }
 
-        _writer.WritePropertyName(text);
+        // Only a replaced name, or one with U+FFFD of its own, can equal another.
+        IsExact &= exact;
+        var text = Encoding.UTF8.GetString(name);
+        var names = _inexactNames.Pop() ?? new HashSet<string>(StringComparer.Ordinal);
+        _inexactNames.Push(names);
+        if (names.Add(text))
+            _writer.WritePropertyName(text);
+        else
+            _skipped = 1;
     }
 
     void INarHandler.EndEntry()
@@ -139,14 +149,12 @@ public sealed class NarListingBuilder : INarHandler
             return;
         _writer.WriteStartObject();
         _writer.WriteString("type"u8, "symlink"u8);
-        _writer.WriteString("target"u8, Text(target, out _));
+        var exact = Utf8.IsValid(target);
+        IsExact &= exact;
+        if (exact)
+            _writer.WriteString("target"u8, target);
+        else
+            _writer.WriteString("target"u8, Encoding.UTF8.GetString(target));
         _writer.WriteEndObject();
-    }
-
-    private string Text(ReadOnlySpan<byte> bytes, out bool exact)
-    {
-        exact = System.Text.Unicode.Utf8.IsValid(bytes);
-        _exact &= exact;
-        return Encoding.UTF8.GetString(bytes);
     }
 }
