@@ -52,6 +52,9 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
     /// <summary>True once the NAR is whole.</summary>
     public bool IsComplete => _state == State.End;
 
+    /// <summary>Where the contents begin, and their size, once that is read, of a NAR that is one file; null for others.</summary>
+    internal (long Offset, long Size)? RootFile { get; private set; }
+
     /// <summary>Reads a stream to its end.</summary>
     /// <exception cref="InvalidDataException">Not a valid NAR, or cut short.</exception>
     public static async Task<NarSummary> ReadAsync(
@@ -241,6 +244,8 @@ public sealed class NarReader(INarHandler? handler = null, NarReadOptions? optio
         if (size < 0)
             throw Bad($"a file of {(ulong)size} bytes");
         (_dataSize, _dataLeft) = (size, size);
+        if (_depth == 0)
+            RootFile = (Position + 8, size);
         handler?.BeginFile(_executable, size, Position + 8);
         _state = size == 0 ? State.FileClose : State.Data;
     }
