@@ -31,6 +31,9 @@ internal sealed record BenchOptions
 
     public bool UseS3 { get; private init; }
 
+    /// <summary>Of <c>push</c>: compare the policies of verification.</summary>
+    public bool ComparesVerification { get; private init; }
+
     /// <summary>A folder for everything that is written; on the disk.</summary>
     public string Work { get; private init; } = "";
 
@@ -75,6 +78,12 @@ internal sealed record BenchOptions
         IsTheirs = true
     };
 
+    /// <summary>The same in a folder below.</summary>
+    public BenchOptions Below(string folder) => this with
+    {
+        Work = Directory.CreateDirectory(Path.Combine(Work, folder)).FullName
+    };
+
     /// <exception cref="BenchException">An argument is unknown or wrong.</exception>
     public static BenchOptions Parse(IReadOnlyList<string> arguments)
     {
@@ -87,6 +96,7 @@ internal sealed record BenchOptions
                 "--check" => options with { Check = true },
                 "--json" => options with { Json = true },
                 "--quick" => options with { Quick = true },
+                "--verify" => options with { ComparesVerification = true },
                 "--runs" => options with
                 {
                     Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace OrleansCache.Bench;
 
 /// <summary>Makes servers of our own and pushes to them.</summary>
-internal sealed class ServerLab(BenchOptions options, S3Place? s3)
+internal sealed class ServerLab(BenchOptions options, S3Place? s3, IReadOnlyList<string>? arguments = null)
 {
     private int _servers;
 
@@ -14,10 +14,13 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3)
     /// <summary>Makes servers of the build that ours is measured against.</summary>
     public ServerLab Theirs() => new(options.Theirs(), s3);
 
+    /// <summary>Makes servers with more arguments, in a folder of their own.</summary>
+    public ServerLab With(params string[] more) => new(options.Below(string.Join('-', more).Trim('-')), s3, more);
+
     /// <summary>A server with an empty catalog and an empty store.</summary>
-    public Task<CacheServer> StartServerAsync(params string[] arguments) =>
+    public Task<CacheServer> StartServerAsync(params string[] more) =>
         CacheServer.StartAsync(options.Server, Path.Combine(options.Work, $"server-{++_servers}"),
-            [.. s3?.NextServerArguments() ?? [], .. arguments]);
+            [.. s3?.NextServerArguments() ?? [], .. arguments ?? [], .. more]);
 
     /// <summary>The same, for clients that come through a relay.</summary>
     public async Task<CacheServer> StartServerAsync(CountingProxy relay)

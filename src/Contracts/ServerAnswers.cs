@@ -17,6 +17,11 @@ public sealed record CacheInfo
     /// <summary><c>name:base64</c>, for <c>trusted-public-keys</c>.</summary>
     public required IReadOnlyList<string> PublicKeys { get; init; }
 
+    /// <summary>
+    /// What servers read in the store before it is relied on: <c>adopt</c>, <c>always</c> or <c>off</c>; absent from an older server.
+    /// </summary>
+    public string? Verify { get; init; }
+
     /// <summary>Version of the server.</summary>
     public required string Version { get; init; }
 }

@@ -14,6 +14,7 @@ using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Tokens;
+using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
 
@@ -52,6 +53,8 @@ public sealed record CoreOptions
     /// </summary>
     public bool DistrustsLegacy { get; init; }
 
+    public VerifyOptions Verify { get; init; } = new();
+
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;
 }
@@ -72,6 +75,7 @@ public sealed partial class CacheCore : IAsyncDisposable
     private readonly NixCopyCatalog _nixCatalog;
     private readonly NarReceiver _narReceiver;
     private readonly CacheStatistics _statistics;
+    private readonly Verifier _verifier;
     private readonly Task _housekeeping;
     private readonly TimeProvider _time;
     private readonly TimeSpan _fenceMargin;
@@ -92,23 +96,9 @@ public sealed partial class CacheCore : IAsyncDisposable
         var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
         var refused = new RefusedDeletions(time, loggers.CreateLogger<RefusedDeletions>());
         PublicKeys = signer.PublicKeys;
+        VerifyPolicy = OutcomeText.Of(options.Verify.Policy);
         var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
         var check = new UploadCheck(options.Store, options.Pushes);
-        var pushes = new DirectPushes(
-            caches, catalog, grants, check, publisher, pinWriter,
-            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, _stopping.Token, time,
-            options.Engine?.News, refused);
-        Contents = new CacheContents(caches, database);
-        Niks3Pushes = new Niks3Pushes(
-            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes,
-            options.Engine?.News);
-        _nixCatalog = new NixCopyCatalog(database, options.Pushes);
-        _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _stopping.Token);
-        Tokens = new CatalogTokens(caches, database);
-        Audit = new CatalogAudit(caches, database);
-        _statistics = new CacheStatistics(caches, database, time);
-        Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var pace = new GcPace(database);
         var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>(), refused);
         var withdrawalCatalog = new WithdrawalCatalog(database);
@@ -116,6 +106,25 @@ public sealed partial class CacheCore : IAsyncDisposable
             caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time,
             loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
         Withdrawals = withdrawals;
+        var verifications = new VerificationCatalog(database);
+        _verifier = new Verifier(caches, verifications, options.Store, withdrawals, options.Verify, time,
+            loggers.CreateLogger<Verifier>());
+        var verified = new VerificationWait(verifications, _verifier, time);
+        var pushes = new DirectPushes(
+            caches, catalog, grants, check, publisher, pinWriter,
+            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, verified, _stopping.Token, time,
+            options.Engine?.News, refused);
+        Contents = new CacheContents(caches, database);
+        Niks3Pushes = new Niks3Pushes(
+            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes,
+            options.Engine?.News);
+        _nixCatalog = new NixCopyCatalog(database, options.Pushes);
+        _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
+        NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, _stopping.Token);
+        Tokens = new CatalogTokens(caches, database);
+        Audit = new CatalogAudit(caches, database);
+        _statistics = new CacheStatistics(caches, database, time);
+        Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
@@ -126,7 +135,9 @@ public sealed partial class CacheCore : IAsyncDisposable
             caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
             options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
             loggers.CreateLogger<Housekeeper>());
-        _housekeeping = options.Housekeeping ? Task.Run(() => _housekeeper.RunAsync(_stopping.Token)) : Task.CompletedTask;
+        _housekeeping = options.Housekeeping
+            ? Task.WhenAll(Task.Run(() => _housekeeper.RunAsync(_stopping.Token)), Task.Run(() => _verifier.RunAsync(_stopping.Token)))
+            : Task.CompletedTask;
     }
 
     /// <summary>Starts each counter of this assembly at 0. Call it once a listener is there.</summary>
@@ -175,6 +186,9 @@ public sealed partial class CacheCore : IAsyncDisposable
     public async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken) =>
         await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancellationToken) ?? Store.FindWriteTrouble();
 
+    /// <summary>What is read in the store before it is relied on: <c>adopt</c>, <c>always</c> or <c>off</c>.</summary>
+    public string VerifyPolicy { get; }
+
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
 
@@ -188,8 +202,8 @@ public sealed partial class CacheCore : IAsyncDisposable
         try
         {
             await database.RunAsync(
-                "update cache set distrust_legacy = $1 where distrust_legacy <> $1", p => p.With(options.DistrustsLegacy),
-                    cancellationToken);
+                "update cache set distrust_legacy = $1, verify = $2 where distrust_legacy <> $1 or verify <> $2",
+                p => p.With(options.DistrustsLegacy).With(OutcomeText.Of(options.Verify.Policy)), cancellationToken);
             return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancellationToken), loggers, time);
         }
         catch
@@ -206,6 +220,15 @@ public sealed partial class CacheCore : IAsyncDisposable
             await _housekeeper.RunOnceAsync(cache, cancellationToken);
     }
 
+    /// <summary>Reads all that waits to be verified, now; returns how many objects that was.</summary>
+    public async Task<int> RunVerificationAsync(CancellationToken cancellationToken)
+    {
+        var count = 0;
+        foreach (var cache in _caches.All)
+            count += await _verifier.RunOnceAsync(cache, cancellationToken);
+        return count;
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
@@ -214,6 +237,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         if (_groups is not null)
             await _groups.DisposeAsync();
         await _nixCatalog.DisposeAsync();
+        await _verifier.DisposeAsync();
         _narReceiver.Dispose();
         _statistics.Dispose();
         await Database.DisposeAsync();

@@ -31,6 +31,9 @@ internal sealed class World : IAsyncDisposable
 
     public GcOptions Gc { get; init; } = new();
 
+    /// <summary>What its gateways read in the store; they read when a test says so.</summary>
+    public VerifyPolicy Verify { get; init; }
+
     /// <summary>Its gateways send the steps of several pushes in one statement.</summary>
     public bool Grouped { get; init; }
 
@@ -41,13 +44,14 @@ internal sealed class World : IAsyncDisposable
     public IPushes Pushes => Core.Pushes;
 
     public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null,
-        PostgresServer? on = null, GcOptions? gc = null, bool grouped = false)
+        PostgresServer? on = null, GcOptions? gc = null, bool grouped = false, VerifyPolicy verify = VerifyPolicy.Off)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions())
         {
             Gc = gc ?? new GcOptions(),
-            Grouped = grouped
+            Grouped = grouped,
+            Verify = verify,
         };
         await world.AddGatewayAsync();
         return world;
@@ -58,7 +62,8 @@ internal sealed class World : IAsyncDisposable
 
     /// <param name="plain">Without the engine that is tested.</param>
     /// <param name="engine">Another one than the world's.</param>
-    public async Task<CacheCore> AddGatewayAsync(bool plain = false, IEngine? engine = null)
+    /// <param name="works">With the background work, which tests otherwise do when they want it.</param>
+    public async Task<CacheCore> AddGatewayAsync(bool plain = false, IEngine? engine = null, bool works = false)
     {
         engine = plain ? null : engine ?? Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
@@ -69,7 +74,8 @@ internal sealed class World : IAsyncDisposable
                 SigningKeys = [Key],
                 Pushes = Options,
                 Gc = Gc,
-                Housekeeping = false,
+                Verify = new VerifyOptions { Policy = Verify },
+                Housekeeping = works,
                 Engine = engine,
                 GroupCommit = Grouped || engine is not null
             },
@@ -224,6 +230,9 @@ internal sealed class World : IAsyncDisposable
           f as (update pin_revision set created = created - t.t from t),
           g as (update pin_operation set created = created - t.t from t),
           h as (update tombstone set urls_until = urls_until - t.t from t),
+          j as (update verification set asked = asked - t.t, lease = lease - t.t from t),
+          k as (update proof set at = at - t.t from t),
+          m as (update cache set scrub_began = scrub_began - t.t, scrub_lease = scrub_lease - t.t from t),
           i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """;

@@ -50,12 +50,21 @@ internal static class InfoCommand
         priority     {info.Priority}
         substituter  {info.Substituter}
         public keys  {(info.PublicKeys.Count == 0 ? "none: nothing is signed here" : string.Join("\n             ", info.PublicKeys))}
+        verifies     {Verifies(info.Verify)}
         server       orleans-cache {info.Version}
 
         To read from it, in nix.conf:
 
             {NixConf(info)}
         """;
+
+    private static string Verifies(string? policy) => policy switch
+    {
+        "always" => "every NAR, before it is signed",
+        "adopt" => "what one trust group relies on and another has brought",
+        "off" => "nothing: what is uploaded is taken for what was declared",
+        _ => policy ?? "nothing that this client knows of",
+    };
 
     private static string NixConf(CacheInfo info) => info.PublicKeys.Count == 0
         ? $"extra-substituters = {info.Substituter}?trusted=true"

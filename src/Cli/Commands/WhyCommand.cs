@@ -42,6 +42,7 @@ internal static class WhyCommand
                 break;
             default:
                 text.Append(CultureInfo.InvariantCulture, $"{why.Path} is {why.State}");
+                text.Append(why.Verification is { } known ? $" ({known})" : "");
                 text.Append(why.Root is null ? ". Nothing keeps it: the next run condemns it." : "");
                 break;
         }

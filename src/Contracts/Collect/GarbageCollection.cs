@@ -122,6 +122,12 @@ public sealed record WhyAnswer
     /// <summary><c>gone</c>, <c>publishing</c>, <c>live</c>, <c>condemned</c> or <c>deleting</c>.</summary>
     public required string State { get; init; }
 
+    /// <summary>
+    /// What a server knows of its bytes: <c>verified</c>, <c>unproven</c> (of references or content address), <c>unverified</c>, or
+    /// <c>legacy</c> (unverified, and from before there were publishers); absent of what is neither live nor condemned.
+    /// </summary>
+    public string? Verification { get; init; }
+
     /// <summary>What keeps it alive; absent when nothing does.</summary>
     public WhyRoot? Root { get; init; }
 

@@ -108,6 +108,9 @@ public sealed record CommitAnswer
     /// <summary>Before the commit is done: what it waits for, and what to do where the store refuses something.</summary>
     public string? WaitsFor { get; init; }
 
+    /// <summary>Before the commit is done: NARs that a server has to read first; absent when it waits for something else.</summary>
+    public Backlog? Unread { get; init; }
+
     /// <summary>Paths that this push made live.</summary>
     public required int Published { get; init; }
 
@@ -116,6 +119,25 @@ public sealed record CommitAnswer
     /// keeps theirs.
     /// </summary>
     public IReadOnlyList<StorePathHash> Conflicts { get; set; } = [];
+}
+
+/// <summary>What has to be read before a commit can go on.</summary>
+public sealed record Backlog
+{
+    /// <summary>NARs of this push.</summary>
+    public required int Nars { get; init; }
+
+    /// <summary>Their size in the store.</summary>
+    public required long Bytes { get; init; }
+
+    /// <summary>What other pushes have asked for before, in bytes of the store.</summary>
+    public required long BytesAhead { get; init; }
+
+    /// <summary>How fast the answering server reads; absent when it has read nothing lately.</summary>
+    public long? BytesPerSecond { get; init; }
+
+    /// <summary>Why the store could not be read at the last try.</summary>
+    public string? Trouble { get; init; }
 }
 
 public sealed record RenewAnswer

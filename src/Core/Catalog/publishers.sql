@@ -63,6 +63,7 @@ declare
   v_group int;
   v_rank int;
   v_legacy int;
+  v_reads boolean := @fn@.verify_policy(p_cache) <> 'off';
 begin
   select coalesce(u.trust_group, 0), u.rank into v_group, v_rank from push u where u.id = p_push;
   v_legacy := @fn@.legacy_group(p_cache, v_group);
@@ -77,21 +78,23 @@ begin
               from unnest(p_ids, p_names, p_nar_hashes, p_nar_sizes, p_ref_counts, p_cas, p_digests) with ordinality u(id, name, nar_hash, nar_size, n, ca, digest, ord)) d),
       seen as materialized (
         select s.id, s.state = 'live' and s.declared is null as is_old, s.trust_group, s.verified, s.rank, s.publisher, d.digest, s.name <> d.name as misnamed, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) as is_read,
+          @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca), s.refs, d.refs, s.objects[1]) as more,
           s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca) as same
         from said d join store_path s on s.id = d.id),
       filled as (
         update store_path s set declared = n.digest from seen n where s.id = n.id and n.is_old and n.same and n.digest is not null and s.declared is null)
-    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read, coalesce(n.trust_group, v_legacy) = v_group), b.name
+    select n.id, @fn@.verdict(n.same, @fn@.usable(n.verified, n.trust_group, v_legacy, v_group), coalesce(n.misnamed, false), n.rank < v_rank, n.is_read or v_reads, coalesce(n.trust_group, v_legacy) = v_group, n.more), b.name
     from seen n left join publisher b on b.id = n.publisher;
 end $$;
 
 -- Paths that a push declares and that are live by now, on the word of somebody else: see verdict.
 create function @fn@.met_paths(p_cache int, p_push bigint, p_ids bigint[]) returns table (path_id bigint, verdict text)
 language sql stable as $$
-  select x.path_id, @fn@.verdict(x.same, x.usable, x.misnamed, x.rank < x.own_rank, x.is_read, x.own)
+  select x.path_id, @fn@.verdict(x.same, x.usable, x.misnamed, x.rank < x.own_rank, x.is_read, x.own, x.more)
   from (
     select d.path_id, s.rank, u.rank as own_rank, coalesce(s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0))) = coalesce(u.trust_group, 0) as own, d.name not in ('', s.name) as misnamed,
-      @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)), coalesce(u.trust_group, 0)) as usable, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) as is_read,
+      @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)), coalesce(u.trust_group, 0)) as usable, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) or @fn@.verify_policy(p_cache) <> 'off' as is_read,
+      @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca), s.refs, d.refs, s.objects[1]) as more,
       s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same
     from push u join push_path d on d.push_id = u.id join store_path s on s.id = d.path_id
     where u.id = p_push and d.path_id = any(p_ids) and s.state = 'live') x
@@ -105,11 +108,11 @@ language sql stable as $$
 $$;
 
 -- What is to become of a live path that a push declares, too.
--- 'same': as declared, and usable | 'own': with another content, published by its own trust group (what is from before there were groups counts for each, unless it is distrusted): a build that is not reproducible | 'supersede': on the word of a lower rank; or as declared, read by nobody, and here is a NAR that a server has read | 'misnamed' | 'other': with another content |
+-- 'same': as declared, and usable | 'own': with another content, published by its own trust group (what is from before there were groups counts for each, unless it is distrusted): a build that is not reproducible | 'supersede': on the word of a lower rank; or as declared, read by nobody, and here is a NAR that a server has read, or will before the commit; or with fewer references than the NAR, as a server has read or will | 'misnamed' | 'other': with another content |
 -- 'unread': as declared, by another group, and no server has read the bytes. The last three, and 'own', are kept as they are.
-create function @fn@.verdict(p_same boolean, p_usable boolean, p_misnamed boolean, p_lower boolean, p_is_read boolean, p_own boolean) returns text
+create function @fn@.verdict(p_same boolean, p_usable boolean, p_misnamed boolean, p_lower boolean, p_is_read boolean, p_own boolean, p_more boolean) returns text
 language sql immutable as $$
-  select case when p_same and p_usable then 'same' when p_lower or p_same and p_is_read then 'supersede' when p_misnamed then 'misnamed' when p_same then 'unread' when p_own then 'own' else 'other' end
+  select case when p_same and p_usable then 'same' when p_lower or p_same and p_is_read or p_more then 'supersede' when p_misnamed then 'misnamed' when p_same then 'unread' when p_own then 'own' else 'other' end
 $$;
 
 -- Is there a NAR whose bytes a server has read?

@@ -90,6 +90,7 @@ internal sealed partial class GarbageCollector(
         {
             Path = new StorePath(path, row.Name),
             State = row.State,
+            Verification = row.State is "live" or "condemned" ? row.Verification : null,
             CondemnedAt = row.State == "condemned" ? row.CondemnedAt : null,
             DeletedFrom = row.State == "condemned" ? row.CondemnedAt + options.Grace : null,
         };

@@ -152,14 +152,16 @@ internal sealed class GcCatalog(CatalogDatabase database)
             p => p.With(cache).With(late), r => (r.GetInt64(0), r.GetInt64(1)), cancellationToken);
 
     /// <summary>A path's row: null when it never was.</summary>
-    public async Task<(long Id, string Name, string State, DateTime? CondemnedAt)?> PathAsync(int cache, StorePathHash path,
-        CancellationToken cancellationToken)
+    public async Task<(long Id, string Name, string State, DateTime? CondemnedAt, string? Verification)?> PathAsync(int cache,
+        StorePathHash path, CancellationToken cancellationToken)
     {
         var rows =
             await database.ListAsync(
-            "select id, name, state::text, condemned_at from store_path where cache_id = $1 and hash = $2 and name <> ''", p =>
+            "select id, name, state::text, condemned_at, @fn@.verification_of(id) from store_path " +
+                "where cache_id = $1 and hash = $2 and name <> ''", p =>
             p.With(cache).With(path.ToArray()),
-            r => (r.GetInt64(0), r.GetString(1), r.GetString(2), r.IsDBNull(3) ? (DateTime?)null : r.GetDateTime(3)), cancellationToken);
+            r => (r.GetInt64(0), r.GetString(1), r.GetString(2), r.IsDBNull(3) ? (DateTime?)null : r.GetDateTime(3),
+                r.IsDBNull(4) ? null : r.GetString(4)), cancellationToken);
         return rows.Count == 0 ? null : rows[0];
     }
 

@@ -49,12 +49,20 @@ public static class Telemetry
     internal static readonly Histogram<double> StoreDurations = Meter.CreateHistogram("orleans_cache.store_request.duration", "s",
         "How long the store took to answer", null, Durations);
 
+    internal static readonly Counter<long> Verified = Meter.CreateCounter<long>("orleans_cache.verifications", null,
+        "Stored NARs that were read here");
+    internal static readonly Counter<long> VerifyRefused = Meter.CreateCounter<long>("orleans_cache.verification_refusals", null,
+        "Stored NARs that were not what their publisher had declared");
+    internal static readonly Counter<long> VerifiedBytes = Meter.CreateCounter<long>("orleans_cache.verified", "By",
+        "Stored bytes that were read to verify them");
+
     private static readonly (Counter<long> Counter, string Label, string[] Values)[] Labelled =
     [
         (PushesEnded, "outcome", ["committed", "aborted", "expired", "failed"]),
         (Claims, "outcome", ["present", "stored", "upload", "wait"]),
         (GcRuns, "outcome", ["succeeded", "failed", "cancelled"]),
         (GcNodes, "outcome", ["condemned", "deleted"]),
+        (Verified, "outcome", ["verified", "refused"]),
     ];
 
     /// <summary>
@@ -75,7 +83,7 @@ public static class Telemetry
                 StoreRequests.Add(0, new("operation", operation), new("outcome", outcome));
         }
 
-        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes])
+        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes])
             counter.Add(0);
     }
 

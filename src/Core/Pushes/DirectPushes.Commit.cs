@@ -3,6 +3,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Verify;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
@@ -10,8 +11,8 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>Rules 4 to 6: the commit, to its end or as long as its client waits.</summary>
 /// <remarks>
 /// 1. Ask for the first half (<c>commit_push</c>), which is harmless when it was done before. 2. Turn a refusal into a problem. 3. Join the
-/// publisher of a closure that is to be published. 4. Pause and ask again while other pushes keep the closure busy. 5. Committed: write
-/// what changed here and the pin, then answer.
+/// publisher of a closure that is to be published. 4. Wait for NARs to be read. 5. Pause and ask again while other pushes keep the closure
+/// busy. 6. Committed: write what changed here and the pin, then answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -65,9 +66,16 @@ internal sealed partial class DirectPushes
                 if (committed.Pin is not null || ended != FinishOutcome.Committed)
                     continue;
             }
+            else if (committed.Outcome == CommitOutcome.Unread)
+            {
+                // 4.
+                if (await verified.WaitAsync(id, Own(push), patience - Stopwatch.GetElapsedTime(started), cancellationToken) is { } backlog)
+                    return Waits(push, committed, VerificationWait.Describe(backlog)) with { Unread = backlog };
+                continue;
+            }
             else if (committed.Outcome is CommitOutcome.Committing or CommitOutcome.Busy)
             {
-                // 4. Each pause is longer, as a busy answer has locked all that the other commit publishes.
+                // 5. Each pause is longer, as a busy answer has locked all that the other commit publishes.
                 var waitsFor = committed.Outcome == CommitOutcome.Busy ? await FindBusyAsync(committed.Paths, cancellationToken)
                     : publisher.TroubleOf(push) ?? Publishing;
                 await Task.Delay(pause, time ?? TimeProvider.System, cancellationToken);
@@ -77,7 +85,7 @@ internal sealed partial class DirectPushes
                 continue;
             }
 
-            // 5. Committed, now or before.
+            // 6. Committed, now or before.
             if (committed.Published > 0 || ended == FinishOutcome.Committed)
                 news?.Ended(cache, push);
             return await CommittedAsync(id, push, committed, patience - Stopwatch.GetElapsedTime(started), cancellationToken);
@@ -95,9 +103,14 @@ internal sealed partial class DirectPushes
     {
         return committed.Outcome switch
         {
-            CommitOutcome.Committed or CommitOutcome.Publishing or CommitOutcome.Committing or CommitOutcome.Busy => null,
+            CommitOutcome.Committed or CommitOutcome.Publishing or CommitOutcome.Committing or CommitOutcome.Busy
+                or CommitOutcome.Unread => null,
             CommitOutcome.Missing => await AboutAsync(ProblemKind.MissingPaths, committed.Paths, paths =>
                 $"{paths.Count} paths are neither in the cache nor uploaded by this push, {paths[0]} for one. Begin again."),
+            CommitOutcome.Untrue => await AboutAsync(ProblemKind.Untrue, committed.Paths, paths =>
+                $"{paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} declare a reference or a content address that " +
+                "their NARs do not have: the path was changed after it was built, or its registration is wrong. Check it " +
+                "('nix-store --verify-path'), build it anew, and push again."),
             CommitOutcome.Undeclared => await AboutAsync(ProblemKind.MissingPaths, committed.Paths, paths =>
                 $"{paths.Count} paths were not described, {paths[0]} for one: say what their narinfos say first."),
             CommitOutcome.Conflict => Conflict(await catalog.HashesAsync(committed.Paths, cancellationToken), null),

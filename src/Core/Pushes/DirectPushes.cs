@@ -6,6 +6,7 @@ using OrleansCache.Core.Common;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Verify;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
@@ -16,7 +17,7 @@ namespace OrleansCache.Core.Pushes;
 internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins,
     UploadWaiters waits, PathSigner signer,
-    PushOptions options, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
+    PushOptions options, VerificationWait verified, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
     RefusedDeletions? refused = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
@@ -67,9 +68,9 @@ internal sealed partial class DirectPushes(
 
         // 4. The rows.
         var accepted = uploads.Zip(found).Where(u => u.Second.Rejected is null)
-            .Select(u => (u.First.GrantId, u.First.Report, u.Second.FileHash)).ToList();
+            .Select(u => (u.First.GrantId, u.First.Report, u.Second.FileHash, u.Second.Findings)).ToList();
         var recorded = await catalog.ReportAsync(
-            id, own, [.. accepted.Select(u => new CheckedUpload(u.GrantId, u.FileHash, u.Report.FileSize))],
+            id, own, [.. accepted.Select(u => new CheckedUpload(u.GrantId, u.FileHash, u.Report.FileSize, u.Findings))],
             [.. report.Listings.Select(l => (l.Path, l.Content))], ReportExtras(report), check.Reads, cancellationToken);
         if (recorded.Exists(r => r.Outcome == UploadOutcome.PushEnded))
             throw await EndedAsync(id, push, cancellationToken);
@@ -230,7 +231,7 @@ internal sealed partial class DirectPushes(
     private CacheProblemException Conflict(List<StorePathHash> paths, string? publisher) => new(
         ProblemKind.Conflict,
         $"{paths[0]} is in this cache with another content or name, published by {publisher ?? "somebody else"}, and what you " +
-            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a grantId of a higher rank, which " +
+            $"({_caller.Publisher}) declare does not outrank it. Push without the pin, or with a token of a higher rank, which " +
             $"supersedes it. If theirs is wrong, an admin takes it back: 'orleans-cache evict {paths[0]}'.",
         paths);
 

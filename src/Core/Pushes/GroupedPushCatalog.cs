@@ -182,7 +182,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         var listings = items.SelectMany(i => i.Listings).ToList();
         var extras = items.SelectMany(i => i.Extras).ToList();
         return ListAsync(
-            "select * from @fn@.report_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+            "select * from @fn@.report_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
+                "$17, $18, $19, $20, $21, $22)",
             p => p.With(cache).WithPushes(items, i => i.Push)
                 .With(items.Select(i => i.Uploads.Count).ToArray()).With(uploads.Select(u => u.GrantId.Object).ToArray())
                     .With(uploads.Select(u => u.GrantId.Key.ToString()).ToArray())
@@ -192,7 +193,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                     .With(listings.Select(l => l.Content).ToArray())
                 .With(items.Select(i => i.Extras.Count).ToArray()).With(extras.Select(e => e.Key.ToString()).ToArray())
                     .With(extras.Select(e => e.Kind).ToArray())
-                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified),
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(items[0].Verified)
+                .WithFindings(uploads),
             items.Count, static r => ReadUpload(r, 1, "report_pushes"), cancellationToken);
     }
 

@@ -88,14 +88,16 @@ internal class PushCatalog(CatalogDatabase database)
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
         IReadOnlyList<ExtraObject> extras, bool verified, CancellationToken cancellationToken) =>
         database.ListAsync(
-            "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            "select * from @fn@.report_uploads($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
+                "$17, $18, $19)",
             p => p.With(cache).WithPush(push)
                 .With(uploads.Select(u => u.GrantId.Object).ToArray()).With(uploads.Select(u => u.GrantId.Key.ToString()).ToArray())
                 .With(uploads.Select(u => u.GrantId.NarHash.ToArray()).ToArray()).With(uploads.Select(u => u.FileHash?.ToArray()).ToArray())
                     .With(uploads.Select(u => u.FileSize).ToArray())
                 .With(listings.Select(l => l.Path.ToArray()).ToArray()).With(listings.Select(l => l.Content).ToArray())
                 .With(extras.Select(e => e.Key.ToString()).ToArray()).With(extras.Select(e => e.Kind).ToArray())
-                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified),
+                .With(extras.Select(e => e.Content).ToArray()).With(extras.Select(e => e.Path.ToArray()).ToArray()).With(verified)
+                .WithFindings(uploads),
             r => ReadUpload(r, 0, "report_uploads"),
             cancellationToken);
 

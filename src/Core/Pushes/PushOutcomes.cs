@@ -99,6 +99,12 @@ internal enum CommitOutcome
     /// <summary>Paths must be declared.</summary>
     Undeclared,
 
+    /// <summary>A server must read the NARs of paths first, which is asked for: ask again.</summary>
+    Unread,
+
+    /// <summary>Paths declare a reference or a content address that the bytes of their NARs deny.</summary>
+    Untrue,
+
     /// <summary>Other pushes or deletions work on some of the paths: ask again.</summary>
     Busy,
 

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Npgsql;
+using NpgsqlTypes;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Common;
@@ -59,7 +61,20 @@ internal sealed record Claim(long Path, ClaimStatus Status, string? QuotaText, l
 internal sealed record Committed(CommitOutcome Outcome, long[] Paths, int Published, PinName? Pin, long[] Conflicts);
 
 /// <param name="FileHash">Null: the client has not told it, and the server has not computed it.</param>
-internal sealed record CheckedUpload(UploadGrantId GrantId, Sha256Hash? FileHash, long FileSize);
+/// <param name="Findings">What the server saw in the NAR, where it has read it.</param>
+internal sealed record CheckedUpload(UploadGrantId GrantId, Sha256Hash? FileHash, long FileSize, NarFindings? Findings);
 
 /// <param name="Kind"><c>log</c> or <c>realisation</c>.</param>
 internal sealed record ExtraObject(ObjectKey Key, string Kind, byte[] Content, StorePathHash Path);
+
+internal static class FindingsParameters
+{
+    /// <summary>What was seen in uploads: how many hashes occur in each, the hashes, and whether there may be others.</summary>
+    public static NpgsqlParameterCollection WithFindings(this NpgsqlParameterCollection parameters, IReadOnlyList<CheckedUpload> uploads) =>
+        uploads.All(u => u.Findings is not null)
+            ? parameters.With(uploads.Select(u => u.Findings!.Occurring.Length).ToArray())
+                .With(uploads.SelectMany(u => u.Findings!.Occurring).Select(h => h.ToArray()).ToArray())
+                .With(uploads.Select(u => u.Findings!.IsPartial).ToArray())
+            : parameters.WithNullable(null, NpgsqlDbType.Array | NpgsqlDbType.Integer)
+                .WithNullable(null, NpgsqlDbType.Array | NpgsqlDbType.Bytea).WithNullable(null, NpgsqlDbType.Array | NpgsqlDbType.Boolean);
+}

@@ -30,8 +30,8 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     /// <summary>Whether every upload to this store is read and hashed when it is reported.</summary>
     public static bool Hashes(IObjectStore store, PushOptions options) => store.IsLocal && options.VerifyLocalUploads;
 
-    /// <summary>For each upload the reason why it is refused, or null and the hash of its file.</summary>
-    public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)[]> CheckAsync(
+    /// <summary>For each upload the reason why it is refused, or null, the hash of its file, and what was seen if it was read.</summary>
+    public async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash, NarFindings? Findings)[]> CheckAsync(
         IReadOnlyList<(UploadGrantId GrantId, UploadedNar Report)> uploads, CancellationToken cancellationToken)
     {
         var isRead = Reads;
@@ -42,6 +42,7 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         // 1. Multipart uploads are joined; joining one again succeeds.
         var rejected = new RejectedUpload?[uploads.Count];
         var fileHashes = uploads.Select(u => u.Report.FileHash).ToArray();
+        var findings = new NarFindings?[uploads.Count];
         await ForEachAsync(uploads, AtOnce, async (i, stop) =>
         {
             var (grantId, report) = uploads[i];
@@ -83,14 +84,15 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 return;
             }
 
-            (rejected[i], var fileHash) = await RehashAsync(report.Upload, grantId, info => Compare(grantId, report, info), stop);
+            (rejected[i], var fileHash, findings[i]) = await RehashAsync(report.Upload, grantId, info => Compare(grantId, report, info),
+                stop);
             if (rejected[i] is null && report.FileHash is { } reported && fileHash != reported)
                 rejected[i] = Reject(report, HashMismatch, $"The file's SHA-256 is {fileHash}, {reported} was reported.");
             fileHashes[i] = fileHash;
         }, cancellationToken);
 
         await store.SyncAsync([.. uploads.Where((_, i) => rejected[i] is null).Select(u => u.GrantId.Key)], cancellationToken);
-        return [.. rejected.Zip(fileHashes)];
+        return [.. rejected.Zip(fileHashes, findings)];
     }
 
     /// <summary>
@@ -110,16 +112,16 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             && !string.Equals(expected, etag, StringComparison.OrdinalIgnoreCase))
             return (Reject(id, HashMismatch,
                 $"The store has other bytes under {grantId.Key} than were reported (ETag {etag}, expected {expected})."), null);
-        Sha256Hash? fileHash = null;
+        var (fileHash, findings) = ((Sha256Hash?)null, (NarFindings?)null);
         if (Reads)
         {
-            (var rejected, fileHash) = await RehashAsync(id, grantId, _ => null, cancellationToken);
+            (var rejected, fileHash, findings) = await RehashAsync(id, grantId, _ => null, cancellationToken);
             if (rejected is not null)
                 return (rejected, null);
         }
 
         await store.SyncAsync([grantId.Key], cancellationToken);
-        return (null, new CheckedUpload(grantId, fileHash, info.Size));
+        return (null, new CheckedUpload(grantId, fileHash, info.Size, findings));
     }
 
     private static RejectedUpload? Compare(UploadGrantId grantId, UploadedNar report, ObjectInfo info)
@@ -135,26 +137,27 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 $"The store has other bytes under {grantId.Key} than were reported (ETag {info.ETag}, expected {expected}).");
     }
 
-    /// <summary>For an upload that has arrived: why it is not the declared NAR, or the hash of its file.</summary>
+    /// <summary>For an upload that has arrived: why it is not the declared NAR, or the hash of its file and what was seen in it.</summary>
     /// <param name="judge">Asked first: why the object cannot be that NAR.</param>
-    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash)> RehashAsync(string id, UploadGrantId grantId,
-        Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancellationToken)
+    private async Task<(RejectedUpload? Rejected, Sha256Hash? FileHash, NarFindings? Findings)> RehashAsync(string id,
+        UploadGrantId grantId, Func<ObjectInfo, RejectedUpload?> judge, CancellationToken cancellationToken)
     {
         await using var body = await store.GetAsync(grantId.Key, null, cancellationToken);
         if (body is null)
-            return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null);
+            return (Reject(id, "not-found", "No such object in the store: the upload has not arrived."), null, null);
         if (judge(body.Info) is { } rejected)
-            return (rejected, null);
+            return (rejected, null, null);
         if (body.Info.Size < ReadTwiceFrom)
         {
             await using var file = new HashingReadStream(body.Stream);
-            return await CheckNarAsync(id, grantId, file, cancellationToken) is { } wrong ? (wrong, null) : (null, file.Finish());
+            var (wrong, seen) = await CheckNarAsync(id, grantId, file, cancellationToken);
+            return wrong is not null ? (wrong, null, null) : (null, file.Finish(), seen);
         }
 
         var fileHash = Task.Run(() => HashFileAsync(grantId.Key, cancellationToken), cancellationToken);
-        var refused = await CheckNarAsync(id, grantId, body.Stream, cancellationToken);
-        return await fileHash is { } hash && refused is null ? (null, hash)
-            : (refused ?? Reject(id, "not-found", "The object has just gone."), null);
+        var (refused, findings) = await CheckNarAsync(id, grantId, body.Stream, cancellationToken);
+        return await fileHash is { } hash && refused is null ? (null, hash, findings)
+            : (refused ?? Reject(id, "not-found", "The object has just gone."), null, null);
     }
 
     private async Task<Sha256Hash?> HashFileAsync(ObjectKey key, CancellationToken cancellationToken)
@@ -167,14 +170,15 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         return file.Finish();
     }
 
-    /// <summary>Why the decompressed stream is not the declared NAR.</summary>
-    private static async Task<RejectedUpload?> CheckNarAsync(string id, UploadGrantId grantId, Stream file,
-        CancellationToken cancellationToken)
+    /// <summary>Why the decompressed stream is not the declared NAR, or what was seen in it.</summary>
+    private static async Task<(RejectedUpload? Rejected, NarFindings? Findings)> CheckNarAsync(string id, UploadGrantId grantId,
+        Stream file, CancellationToken cancellationToken)
     {
         await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
             ?? throw new InvalidOperationException("zstd is not known");
         var nar = opened.Nar;
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        // References are declared of paths, and an upload is a NAR: what stands alone in it is noted, and a commit that needs more asks.
+        using var examination = new NarExamination([], [], maxListing: 0);
         var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
         var (count, hashed) = (0L, Task.CompletedTask);
         try
@@ -190,14 +194,14 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
                 (reading, hashing) = (hashing, reading);
                 var piece = hashing;
                 if (read == ReadSize)
-                    hashed = Task.Run(() => hash.AppendData(piece, 0, read), CancellationToken.None);
+                    hashed = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
                 else
-                    hash.AppendData(piece, 0, read);
+                    examination.Append(piece.AsSpan(0, read));
             }
         }
         catch (InvalidDataException e)
         {
-            return Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}");
+            return (Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
         }
         finally
         {
@@ -207,12 +211,13 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         }
 
         if (count != grantId.NarSize)
-            return Reject(id, SizeMismatch,
+            return (Reject(id, SizeMismatch,
                 $"The NAR has {(count > grantId.NarSize ? "more than" : "only")} {Math.Min(count, grantId.NarSize)} bytes, " +
-                    $"{grantId.NarSize} were declared.");
-        if (Sha256Hash.FromBytes(hash.GetHashAndReset()) is var narHash && narHash != grantId.NarHash)
-            return Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {grantId.NarHash} was declared.");
-        return null;
+                    $"{grantId.NarSize} were declared."), null);
+        var findings = examination.Finish();
+        if (findings.NarHash != grantId.NarHash)
+            return (Reject(id, HashMismatch, $"The NAR's hash is {findings.NarHash}, {grantId.NarHash} was declared."), null);
+        return (null, findings);
     }
 
     private static string MultipartETag(IReadOnlyList<string> md5)

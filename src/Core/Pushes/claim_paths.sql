@@ -3,6 +3,7 @@
 -- p_names null: the declarations stand in push_path already, of the paths p_ids.
 -- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push) | 'withdrawn' (a bar refuses it; then of no other path is anything said) | what quota_exceeded says: nothing is claimed
 -- A claim is overtaken before its allowance is over when its push has lapsed.
+-- What only other groups have brought, unread, is read by a server (see verification.sql) and waited for meanwhile, as long as an upload could take; a client that knows no 'wait' uploads its own.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
@@ -28,6 +29,8 @@ declare
   v_rate double precision;
   v_exceeded text;
   v_known boolean;
+  v_adopts boolean;
+  v_read bigint[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
@@ -59,12 +62,13 @@ begin
   -- Most of what is new is new to all: then nothing is locked, held or waited for.
   v_known := exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes));
   if v_known then
+    v_adopts := not p_deferred and @fn@.verify_policy(p_cache) <> 'off';
     -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
-    -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings: it is nothing to this one.
+    -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings, unless it is to be read.
     select coalesce(array_agg(l.id), '{}') into v_locked from (
       select o.id from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
-        and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))
+        and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group) or v_adopts and o.state <> 'claimed')
       order by o.id for no key update) l;
     -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
     -- to be there be deleted.
@@ -81,6 +85,18 @@ begin
     select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
       select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state in ('stored', 'condemned', 'live')
         and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
+    if v_adopts and v_hashes is not null then
+      select array_agg(b.object_id), (select array_agg(n.nar_hash) from unnest(v_hashes) n(nar_hash) where n.nar_hash <> all(coalesce(array_agg(b.nar_hash), '{}'))) into v_read, v_lacking
+        from @fn@.being_read(p_cache, v_group, v_legacy, v_hashes, v_sizes, p_default_rate) b
+        where exists (select from object o where o.id = b.object_id and (o.id = any(v_locked) or o.state = 'live' and o.touched = v_g));
+      if v_read is not null then
+        perform @fn@.ask_verification(p_cache, p_push, array_agg(o.id), array_agg(d.path_id), true)
+          from object o join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = o.nar_hash and d.nar_size = o.nar_size where o.id = any(v_read);
+        perform @fn@.stamp_objects(p_cache, v_g, v_read);
+        update object o set holders = array_append(o.holders, p_push) where o.id = any(v_read) and o.state = 'stored' and not p_push = any(o.holders);
+        select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where n.nar_hash = any(v_lacking);
+      end if;
+    end if;
   end if;
 
   if v_hashes is not null then
@@ -145,7 +161,7 @@ begin
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state = 'claimed' and o.claimed_by = p_push;
   end if;
 
-  select array_agg(i) into v_new from (select unnest(v_held || v_mine) except select unnest(v_push.objects)) x(i);
+  select array_agg(i) into v_new from (select unnest(v_held || v_read || v_mine) except select unnest(v_push.objects)) x(i);
   if v_new is not null then
     update push u set objects = u.objects || v_new, claimed_bytes = u.claimed_bytes + (
         select coalesce(sum(o.nar_size), 0) from object o where o.id = any(v_new) and o.state = 'claimed' and o.claimed_by = p_push and u.claimed_bytes is not null)

@@ -1,11 +1,11 @@
 -- Rule 4: the point of no return. All or nothing; after it everything rolls forward.
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
--- uploaded) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
+-- uploaded) | 'unread' (paths: a server has to read their NARs first, which is asked for: try again) | 'untrue' (paths: they declare what the bytes of their NARs deny) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
 -- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'withdrawn' (paths: it declares what a bar refuses, or was promised what was taken back) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
 -- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log.
 -- 1. Answer a push that is not open with its outcome, before any lock. 2. Take the epoch's lock and the push's, and ask again. 3. End a push that brings nothing and names only what is live
 -- at g. 4. List what the touch locks beside what it walks: rows that this commit changes, and objects that it may choose. 5. Touch. 6. Answer what is withdrawn, busy, lost or in conflict.
--- 7. Of what is to be published or superseded, answer what is busy, undeclared or missing, and choose the NARs. 8. All or nothing: write objects, ranks and paths. 9. Write the push; with
+-- 7. Of what is to be published or superseded, answer what is busy, undeclared, missing, untrue or unread, and choose the NARs. 8. All or nothing: write objects, ranks and paths. 9. Write the push; with
 -- nothing to publish, go on with rule 6.
 create function @fn@.commit_push(
   p_cache int, p_push bigint, p_lease interval, p_publisher text default null, p_address text default null, out outcome text, out paths bigint[], out published int, out pin text, out conflicts bigint[])
@@ -29,6 +29,7 @@ declare
   v_chosen bigint[];
   v_logs bigint[];
   v_carriers bigint[];
+  v_unread bigint[];
 begin
   -- 1. Has it ended?
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
@@ -135,6 +136,17 @@ begin
       ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
     select array_agg(i) into paths from unnest(v_open || v_supersedes) i where not exists (select from ready where ready.path_id = i);
     if paths is not null then outcome := 'missing'; return; end if;
+    select c.untrue, c.unread, c.unread_objects into paths, v_met, v_unread from @fn@.check_proofs(v_push, v_open || v_supersedes, v_chosen) c;
+    if paths is not null then outcome := 'untrue'; return; end if;
+    if v_unread is not null then
+      -- They stay until they are read, as the push holds them.
+      update object o set holders = array_append(o.holders, p_push) where o.id = any(v_unread) and o.state = 'stored' and not p_push = any(o.holders);
+      perform @fn@.stamp_objects(p_cache, v_g, v_unread);
+      update push u set objects = array(select unnest(u.objects) union select unnest(v_unread)) where u.id = p_push;
+      outcome := 'unread';
+      paths := v_met;
+      return;
+    end if;
   end if;
 
   -- 8. The point of no return. Logs and realisations: the bytes are in the row; what is condemned comes back. What is adopted needs no holder any more.
@@ -159,9 +171,11 @@ begin
     update store_path s set state = 'publishing', touched = v_g, recorded = false,
         name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group, rank = v_push.rank, verified = c.verified,
         nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
-        listing = coalesce(d.listing, y.listing), has_listing = coalesce(d.listing, y.listing) is not null,
+        listing = coalesce(p.listing, d.listing, y.listing), has_listing = coalesce(p.listing, d.listing, y.listing) is not null,
         objects = array[c.id] || coalesce(x.ids, '{}')
     from push_path d join chosen c on c.nar_hash = d.nar_hash left join extra x on x.path_id = d.path_id
+    -- What a server has printed from the bytes comes before what the client says of them.
+    left join proof p on p.object_id = c.id and c.verified
     -- A client that opens several pushes at once sends what they share under one of them.
     left join lateral (
       select l.listing from push_path l join push w on w.id = l.push_id
@@ -171,6 +185,7 @@ begin
     returning s.id)
   insert into moving_path (cache_id, state, id) select p_cache, 'publishing', p.id from published p;
   get diagnostics published = row_count;
+  update proof p set listing = null where p.object_id = any(v_chosen) and p.listing is not null;
 
   -- 9. The push. A log that was named and never came, or whose key is being deleted, is gone without: the push does not hold it.
   update push u set state = 'committing', published = commit_push.published, conflicts = commit_push.conflicts, lease = clock_timestamp() + p_lease,

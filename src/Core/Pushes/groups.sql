@@ -194,7 +194,7 @@ create function @fn@.report_pushes(
   p_cache int, p_pushes bigint[],
   p_upload_counts int[], p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_file_hashes bytea[], p_file_sizes bigint[],
   p_listing_counts int[], p_listing_hashes bytea[], p_listings bytea[],
-  p_key_counts int[], p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[], p_verified boolean)
+  p_key_counts int[], p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[], p_verified boolean, p_occurring_counts int[] default null, p_occurring bytea[] default null, p_partial boolean[] default null)
 returns table (item int, object_id bigint, outcome text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
@@ -202,7 +202,9 @@ declare
   u int := 0;
   l int := 0;
   k int := 0;
+  c int := 0;
   nu int;
+  nc int;
   nl int;
   nk int;
 begin
@@ -213,11 +215,13 @@ begin
     nu := u + p_upload_counts[i];
     nl := l + p_listing_counts[i];
     nk := k + p_key_counts[i];
+    nc := c + coalesce((select sum(n)::int from unnest(p_occurring_counts[u + 1 : nu]) n), 0);
     return query select i, r.* from @fn@.report_uploads(p_cache, p_pushes[i],
       p_uploads[u + 1 : nu], p_upload_keys[u + 1 : nu], p_nar_hashes[u + 1 : nu], p_file_hashes[u + 1 : nu], p_file_sizes[u + 1 : nu],
       p_listing_hashes[l + 1 : nl], p_listings[l + 1 : nl],
-      p_keys[k + 1 : nk], p_kinds[k + 1 : nk], p_contents[k + 1 : nk], p_paths[k + 1 : nk], p_verified) r;
+      p_keys[k + 1 : nk], p_kinds[k + 1 : nk], p_contents[k + 1 : nk], p_paths[k + 1 : nk], p_verified, p_occurring_counts[u + 1 : nu], p_occurring[c + 1 : nc], p_partial[u + 1 : nu]) r;
     u := nu;
+    c := nc;
     l := nl;
     k := nk;
   end loop;

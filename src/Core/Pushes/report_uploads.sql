@@ -1,12 +1,13 @@
 -- Rule 3: records what has been checked in the store, and keeps listings, logs and realisations until the commit.
 -- A log or realisation of a lower rank gives way: one that waits for its commit at once, one that is published with this push's commit.
--- p_verified: a server has read the bytes of these uploads, and they are the NAR. What belongs to a path is taken from whoever publishes that path: see push_carries.
+-- p_verified: a server has read the bytes of these uploads, and they are the NAR; p_occurring and p_partial: what it saw in them (see proof).
+-- What belongs to a path is taken from whoever publishes that path: see push_carries.
 -- One row per upload: 'stored' (now or before), or 'ended'. A push that is no longer open answers one row 'push-ended'.
 create function @fn@.report_uploads(
   p_cache int, p_push bigint,
   p_uploads bigint[], p_upload_keys text[], p_nar_hashes bytea[], p_file_hashes bytea[], p_file_sizes bigint[],
   p_listing_hashes bytea[], p_listings bytea[],
-  p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[], p_verified boolean)
+  p_keys text[], p_kinds text[], p_contents bytea[], p_paths bytea[], p_verified boolean, p_occurring_counts int[] default null, p_occurring bytea[] default null, p_partial boolean[] default null)
 returns table (object_id bigint, outcome text)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -44,6 +45,17 @@ begin
       holders = case when p_push = any(o.holders) then o.holders else array_append(o.holders, p_push) end
     from unnest(p_uploads, p_upload_keys, p_nar_hashes, p_file_hashes, p_file_sizes) r(id, key, nar_hash, file_hash, file_size)
     where o.id = r.id and o.key = r.key and o.nar_hash = r.nar_hash and o.cache_id = p_cache and o.state = 'claimed' and o.claimed_by = p_push;
+  if p_verified and p_occurring_counts is not null then
+    insert into proof (object_id, occurring, partial)
+      select r.id, coalesce(p_occurring[r.upto - r.n + 1 : r.upto], '{}'), r.partial
+      from (select *, sum(n) over (order by ord) as upto from unnest(p_uploads, p_occurring_counts, p_partial) with ordinality x(id, n, partial, ord)) r
+      join object o on o.id = r.id and o.state = 'stored' and o.claimed_by = p_push order by r.id on conflict do nothing;
+  end if;
+  -- Read beside the uploads that are still to come.
+  if not p_verified and p_uploads <> '{}' and @fn@.verify_policy(p_cache) = 'always' then
+    perform @fn@.ask_verification(p_cache, p_push, array_agg(o.id), array_agg(d.path_id), true)
+      from object o join push_path d on d.push_id = p_push and d.nar_hash = o.nar_hash where o.id = any(p_uploads) and o.state = 'stored' and not o.verified;
+  end if;
 
   update push_path d set listing = l.listing
     from unnest(p_listing_hashes, p_listings) l(hash, listing) join store_path s on s.cache_id = p_cache and s.hash = l.hash

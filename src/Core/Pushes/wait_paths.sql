@@ -27,7 +27,7 @@ begin
   select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids, '{}', array(
     select o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
-      and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, @fn@.legacy_group(p_cache, v_group), v_group))
+      and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, @fn@.legacy_group(p_cache, v_group), v_group) or o.state <> 'claimed' and @fn@.verify_policy(p_cache) <> 'off')
       and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = p_push and d.path_id = any(v_ids || v_supersedes))))) t;
   select array_agg(i) into v_promised from (select unnest(v_ids) except select unnest(v_unpromised)) x(i);
   if v_promised is not null then
@@ -53,7 +53,7 @@ begin
     order by u.ord;
 end $$;
 
--- Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived, or its claim is free or overdue.
+-- Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived or was read, or its claim or its reading is free or overdue.
 create function @fn@.arrived_paths(p_cache int, p_pushes uuid[], p_paths bigint[], p_default_rate bigint) returns table (push uuid, path_id bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -70,6 +70,7 @@ begin
                      and o.state = 'claimed' and (o.exclusive or o.leads) and coalesce(o.trust_group, a.legacy) = a.trust_group and o.claimed_by <> a.id
                      and o.claimed_at + make_interval(secs => greatest(10, 2 * d.nar_size / p_default_rate::float8)) >= clock_timestamp()
                      and exists (select from push c where c.id = o.claimed_by and c.state = 'open' and c.expires >= clock_timestamp()))
+        and not exists (select from @fn@.being_read(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], p_default_rate) b join verification v on v.cache_id = p_cache and v.object_id = b.object_id)
       or exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.nar_size = d.nar_size and o.state in ('stored', 'live', 'condemned')
                  and @fn@.usable(o.verified, o.trust_group, a.legacy, a.trust_group));
 end $$;

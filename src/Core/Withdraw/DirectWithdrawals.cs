@@ -67,6 +67,22 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         LogLifted(bar, cache, caller.Publisher);
     }
 
+    /// <summary>
+    /// Withdraws what has an object that is not the declared NAR. No bar: the next push may bring the same content, with its own bytes.
+    /// Returns when the eviction has begun; it goes on without the caller.
+    /// </summary>
+    public async Task WithdrawObjectAsync(int cache, long target, string reason, CancellationToken cancellationToken)
+    {
+        var users = await catalog.UsersAsync(cache, [target], cancellationToken);
+        var operation = string.Create(CultureInfo.InvariantCulture, $"verify:{target}");
+        if (users.Count == 0 && await catalog.FindAsync(cache, operation, cancellationToken) is null)
+            return;
+        var eviction = await catalog.StartAsync(cache, operation, [], [.. users.Select(u => (u, false))], nar: false, of: null,
+            reason.Length > MaxReason ? reason[..MaxReason] : reason, Caller.Unnamed, Withdrawer.Lease, cancellationToken);
+        LogUntrue(eviction.Id, reason, eviction.Paths.Length);
+        _ = JoinAsync(FinishAsync(cache, eviction.Id, stopping), Timeout.InfiniteTimeSpan, stopping);
+    }
+
     /// <summary>For the housekeeper: resumes evictions that no server goes on with.</summary>
     public async Task ResumeAsync(int cache, CancellationToken cancellationToken)
     {
@@ -170,6 +186,9 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
 
     [LoggerMessage(LogLevel.Information, "eviction {Id} in cache {Cache} by {Caller} begun, of {Count} paths and all that refers to them")]
     private partial void LogBegun(long id, CacheName cache, string caller, int count);
+
+    [LoggerMessage(LogLevel.Warning, "eviction {Id} begun, of {Count} paths and all that refers to them: {Reason}")]
+    private partial void LogUntrue(long id, string reason, int count);
 
     [LoggerMessage(LogLevel.Information, "bar {Id} in cache {Cache} lifted by {Caller}")]
     private partial void LogLifted(long id, CacheName cache, string caller);

@@ -76,6 +76,10 @@ public sealed class CommandLine
         Flag("private", "Reads need a token too");
         Flag("distrust-legacy",
             "Nobody relies on what was published before there were publishers until a server has read it; the same for all servers of a database");
+        Value("verify", "adopt|always|off",
+            "What a server reads in the store before it is relied on: what another trust group brought, all that is signed, or nothing; " +
+            "the same for all servers of a database (default: adopt)");
+        Value("scrub-rate", "N", "Bytes a second, in KiB, of what is published that all servers together read again; 0: none (default: 4096)");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");
         Value("cluster-id", "NAME", "Be a member of this cluster: servers of one name on one PostgreSQL (default: a cluster of one)");

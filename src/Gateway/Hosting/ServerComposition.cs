@@ -65,7 +65,8 @@ internal static class ServerComposition
             Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas },
             Engine = engine,
             GroupCommit = true,
-            DistrustsLegacy = settings.DistrustsLegacy
+            DistrustsLegacy = settings.DistrustsLegacy,
+            Verify = settings.Verify,
         };
         return await WithDatabaseAsync(connectionString, () =>
             CacheCore.StartAsync(options, loggers, TimeProvider.System, cancellationToken));

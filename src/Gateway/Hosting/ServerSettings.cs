@@ -59,6 +59,9 @@ public sealed record ServerSettings
     /// <summary>Content from before there were publishers is usable for nobody until a server has read it.</summary>
     public bool DistrustsLegacy { get; init; }
 
+    /// <summary>What is read in the store before it is relied on.</summary>
+    public VerifyOptions Verify { get; init; } = new();
+
     /// <summary>How long the server, no longer ready, still takes requests after SIGTERM.</summary>
     public TimeSpan DrainDelay { get; init; }
 
@@ -107,6 +110,7 @@ public sealed record ServerSettings
             Limits = LimitSettings.From(one),
             IsPrivate = Flag("private", one),
             DistrustsLegacy = Flag("distrust-legacy", one),
+            Verify = VerifySettings.From(one),
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = onlyMigrates,
             // migrate runs beside a server, so it does not check what is the server's alone, such as a port.

@@ -55,6 +55,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.ClosureIncomplete => new(422, "closure-incomplete", "The closure is not complete"),
         ProblemKind.MissingPaths => new(409, "missing-paths", "Some paths are missing"),
         ProblemKind.Conflict => new(409, "conflict", "Another publisher's path is in the way"),
+        ProblemKind.Untrue => new(422, "untrue", "A path declares what its NAR does not have"),
         ProblemKind.Withdrawn => new(409, "withdrawn", "The path was taken back"),
         ProblemKind.UnknownBar => new(404, "unknown-bar", "No such bar"),
         ProblemKind.KeyReused => new(409, "key-reused", "The idempotency key was used for another request"),

@@ -33,6 +33,12 @@ internal sealed class ServerMetrics : IDisposable
             "NARs, logs and realisations in the cache; an estimate where it is large");
         _meter.CreateObservableGauge("orleans_cache.stored", () => Of(watch, n => n.Bytes), "By",
             "Their size, compressed; an estimate where the cache is large");
+        _meter.CreateObservableGauge("orleans_cache.verification_backlog", () => Of(watch, n => n.Unread), null,
+            "NARs that wait to be read in the store");
+        _meter.CreateObservableGauge("orleans_cache.verification_backlog_bytes", () => Of(watch, n => n.UnreadBytes), "By",
+            "Their size, compressed");
+        _meter.CreateObservableGauge("orleans_cache.verification_oldest", () =>
+            Of(watch, n => n.UnreadSince is { } since ? (n.Asked - since).TotalSeconds : 0), "s", "How long the oldest of them waits");
         _meter.CreateObservableGauge("orleans_cache.pins", () => Of(watch, n => n.Pins), null, "Pins");
     }
 

@@ -33,6 +33,7 @@ public sealed record GatewayParts
         StatementCount = () => core.Database.StatementCount,
         PublicUrl = publicUrl,
         PublicKeys = core.PublicKeys,
+        VerifyPolicy = core.VerifyPolicy,
     };
 
     public required IPushes Pushes { get; init; }
@@ -85,6 +86,9 @@ public sealed record GatewayParts
 
     /// <summary><c>name:base64</c> of the signing keys.</summary>
     public IReadOnlyList<string> PublicKeys { get; init; } = [];
+
+    /// <summary>What servers read in the store before it is relied on: the value of <c>--verify</c>; null where no core tells.</summary>
+    public string? VerifyPolicy { get; init; }
 
     /// <summary>The <c>Priority</c> in <c>nix-cache-info</c>; Nix asks caches of lower numbers first.</summary>
     public int Priority { get; init; } = 40;

@@ -21,6 +21,7 @@ internal static class CacheInfos
             Priority = parts.Priority,
             Substituter = parts.PublicUrl,
             PublicKeys = parts.PublicKeys,
+            Verify = parts.VerifyPolicy,
             Version = ServerVersion,
         }
         : throw new CacheProblemException(ProblemKind.UnknownCache, $"There is no cache '{cache}' on this server.");

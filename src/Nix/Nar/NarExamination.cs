@@ -2,11 +2,11 @@ namespace OrleansCache.Nix;
 
 /// <summary>
 /// Looks at a NAR once, as its bytes go by: hash, size, listing, which store path hashes occur, and whether content addresses hold. Memory
-/// is bounded whatever the bytes are: by 8 MiB, and <see cref="MaxListing"/> twice.
+/// is bounded whatever the bytes are: by 8 MiB, and the listing's bound twice.
 /// </summary>
 public sealed class NarExamination : IDisposable
 {
-    /// <summary>Bytes of a listing's JSON; a larger one is dropped.</summary>
+    /// <summary>Bytes of a listing's JSON unless it is bounded otherwise; a larger one is dropped.</summary>
     public const long MaxListing = 64 << 20;
 
     /// <summary>The most paths that refer to themselves, each a hash more of all that follows its first reference.</summary>
@@ -16,7 +16,7 @@ public sealed class NarExamination : IDisposable
 
     private readonly StorePathScanner _scanner;
     private readonly ContentAddressHashes _hashes;
-    private readonly BoundedListing _listing = new(MaxListing);
+    private readonly BoundedListing _listing;
     private readonly NarReader _reader;
     private string? _malformed;
     private bool _finished;
@@ -28,9 +28,12 @@ public sealed class NarExamination : IDisposable
     /// What paths with this NAR declare, each with its own hash, which is looked for too: where it occurs, Nix takes zeros for it.
     /// Of more than <see cref="MaxReferringToThemselves"/> that occur, the later ones cannot be told: examine fewer at once.
     /// </param>
+    /// <param name="maxListing">Bytes of the listing's JSON.</param>
     public NarExamination(
-        IReadOnlyCollection<StorePathHash> expected, IReadOnlyCollection<(StorePathHash Self, ContentAddress Address)> contentAddresses)
+        IReadOnlyCollection<StorePathHash> expected, IReadOnlyCollection<(StorePathHash Self, ContentAddress Address)> contentAddresses,
+        long maxListing = MaxListing)
     {
+        _listing = new BoundedListing(maxListing);
         _hashes = new ContentAddressHashes(contentAddresses);
         _scanner = new StorePathScanner(_hashes.Selves, expected.Except(_hashes.Selves));
         _reader = new NarReader(_listing);

@@ -130,7 +130,9 @@ public class UploadCheckTests : IDisposable
         var token = Token();
         await _store.PutAsync(token.Key, file, KeyHeaders.For(token.Key), DateTimeOffset.UtcNow.AddMinutes(1), CancellationToken.None);
         var reported = report(new UploadedNar { Upload = token.ToString(), FileSize = file.Length });
-        return Assert.Single(await new UploadCheck(_store, new PushOptions()).CheckAsync([(token, reported)], CancellationToken.None));
+        var (rejected, fileHash, _) = Assert.Single(
+            await new UploadCheck(_store, new PushOptions()).CheckAsync([(token, reported)], CancellationToken.None));
+        return (rejected, fileHash);
     }
 }
 

@@ -6,6 +6,7 @@ using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Store.Local;
+using OrleansCache.Core.Verify;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Adapters.NixCopy;
@@ -13,7 +14,7 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 /// <summary>The contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectNixCopy(
     CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time,
-    RefusedDeletions refused, CancellationToken stopping) : INixCopy
+    RefusedDeletions refused, Verifier verifier, CancellationToken stopping) : INixCopy
 {
     private const int MaxNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -51,8 +52,8 @@ internal sealed class DirectNixCopy(
             Signatures = info.Signatures,
         };
         var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
-        var put = await UntilNotBusyAsync(PutAsync, p => p.Outcome is PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed, patience,
-            cancellationToken);
+        var put = await UntilNotBusyAsync(PutAsync,
+            p => p.Outcome is PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed or PutOutcome.Unread, patience, cancellationToken);
         Quotas.Check(put.QuotaText, caller);
         return put.Outcome switch
         {
@@ -72,6 +73,11 @@ internal sealed class DirectNixCopy(
             PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed => throw new CacheProblemException(ProblemKind.Unavailable,
                 $"{info.StorePath}, or one of its references, is being published or deleted by somebody else for long. " +
                 $"{WhyNotDeleted()}Run the command again."),
+            PutOutcome.Unread => throw new CacheProblemException(ProblemKind.Unavailable,
+                $"The NAR of {info.StorePath} waits to be read before it is signed. Run the command again."),
+            PutOutcome.Untrue => throw new CacheProblemException(ProblemKind.Untrue,
+                $"The narinfo of {info.StorePath} says of its references or its content address what its NAR does not have. Nothing was " +
+                "published.", [info.StorePath.Hash]),
             PutOutcome.Quota => throw new UnreachableException("a quota is used up, and its text does not say so"),
         };
 
@@ -89,6 +95,8 @@ internal sealed class DirectNixCopy(
         async Task<NarInfoPut> PutAsync()
         {
             var answer = await catalog.PutAsync(id, caller, info, file, signatures, digest, cancellationToken);
+            if (answer.Outcome == PutOutcome.Unread)
+                verifier.Wake();
             if (answer.Outcome == PutOutcome.Due)
                 await catalog.PromiseAsync(id, caller, null, null, cancellationToken);
             else if (answer.Outcome == PutOutcome.Renamed)

@@ -101,15 +101,15 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancellationToken));
             try
             {
-                var (narHash, narSize) = await HashNarAsync(file, cancellationToken);
+                var nar = await ExamineAsync(file, cancellationToken);
                 await file.DrainAsync(cancellationToken);
                 var fileHash = file.Finish();
                 if (fileHash != name.FileHash)
                     throw Bad(
                         $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
                         "It was changed on its way: run the command again.");
-                await StoreAsync(file, narHash, narSize, cancellationToken);
-                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, narHash, narSize, cancellationToken))
+                await StoreAsync(file, nar.NarHash, nar.NarSize, cancellationToken);
+                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, nar, cancellationToken))
                     throw Ended();
             }
             finally
@@ -133,9 +133,10 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        private async Task<(Sha256Hash Hash, long Size)> HashNarAsync(NarBody file, CancellationToken cancellationToken)
+        private async Task<NarFindings> ExamineAsync(NarBody file, CancellationToken cancellationToken)
         {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            // Its references come with the narinfo.
+            using var examination = new NarExamination([], [], maxListing: 0);
             await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancellationToken)
                 ?? throw Bad(
                     $"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
@@ -149,11 +150,12 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                 {
                     if ((size += read) > receiver._options.MaxNarSize)
                         throw receiver.TooLarge("The decompressed NAR");
-                    hash.AppendData(buffer, 0, read);
+                    examination.Append(buffer.AsSpan(0, read));
                 }
 
-                return size > 0 ? (Sha256Hash.FromBytes(hash.GetHashAndReset()), size)
-                    : throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
+                if (size == 0)
+                    throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
+                return examination.Finish();
             }
             catch (InvalidDataException e)
             {

@@ -47,12 +47,12 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>False: the claim has ended.</summary>
-    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, Sha256Hash narHash, long narSize,
+    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, NarFindings nar,
         CancellationToken cancellationToken) =>
         database.SingleAsync(
-            "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8)",
+            "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize)
-                .With(narHash.ToArray()).With(narSize),
+                .With(nar.NarHash.ToArray()).With(nar.NarSize).With(nar.Occurring.Select(h => h.ToArray()).ToArray()).With(nar.IsPartial),
             r => r.GetBoolean(0), cancellationToken);
 
     public Task DropAsync(int cache, NarClaim claim, CancellationToken cancellationToken) =>

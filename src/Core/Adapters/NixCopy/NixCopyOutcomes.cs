@@ -24,6 +24,12 @@ internal enum PutOutcome
     /// <summary>A bar refuses this content.</summary>
     Withdrawn,
 
+    /// <summary>A server must read the NAR first, which is asked for: ask again.</summary>
+    Unread,
+
+    /// <summary>The narinfo says of references or content address what the NAR denies.</summary>
+    Untrue,
+
     /// <summary>A path of this hash, or of a reference's, is there under another name.</summary>
     Name,
 

@@ -1,6 +1,7 @@
 -- A narinfo that stock Nix puts: rule 4 with a walk of its references. A push of this one path is opened and committed in the same transaction.
 -- outcome: 'publishing' (push_id is to be published) | 'present' (live, with this content; its signatures, and whether its trust group is the caller's) | 'conflict' (live, with another content, or this one that another group published and no server has read: it stays, as its rank is not lower) |
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
+-- 'untrue' (the NAR denies what the narinfo says of references or content address) | 'unread' (a server has to read the NAR first, which is asked for: try again) |
 -- 'withdrawn' (a bar refuses this content) | 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'renamed' (it is there, and its narinfo is to be written anew: so do, and ask again) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
@@ -22,6 +23,8 @@ declare
   v_row store_path%rowtype;
   v_about bytea[];
   v_keys text[];
+  v_untrue bigint[];
+  v_unread bigint[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select h.chosen[1], h.due into v_hold, v_due from @fn@.nix_holds(p_cache, array[p_holder], array[p_group], array[p_rank], true, p_life) h;
@@ -50,7 +53,8 @@ begin
   if not v_row.id = any(v_unpromised) then
     v_verdict := @fn@.verdict(
       v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and v_row.ca is not distinct from p_ca,
-      @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), coalesce(v_row.trust_group, v_legacy) = v_group);
+      @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), coalesce(v_row.trust_group, v_legacy) = v_group,
+      @fn@.refers_to_more(p_cache, v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.ca is not distinct from p_ca, v_row.refs, v_ref_ids, v_row.objects[1]));
     if v_verdict <> 'supersede' then
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
       if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' or v_row.unwritten and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(v_row.refs)) then
@@ -104,6 +108,15 @@ begin
     values (nix_put.push_id, v_row.id, p_name, p_digest, v_verdict is not null, p_nar_hash, p_nar_size, v_ref_ids, p_deriver, p_ca, string_to_array(p_signatures, ' '),
       (select w.content from push u join nix_pending w on w.push_id = u.id
         where u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and w.kind = 'listing' and w.about = p_hash order by u.id desc limit 1));
+  select c.untrue, c.unread into v_untrue, v_unread from push u cross join lateral @fn@.check_proofs(u, array[v_row.id],
+    @fn@.chosen_objects(u, v_legacy, array[v_row.id], null)) c where u.id = nix_put.push_id;
+  if v_untrue is not null or v_unread is not null then
+    perform @fn@.release_push(p_cache, nix_put.push_id);
+    delete from push u where u.id = nix_put.push_id;
+    nix_put.push_id := null;
+    outcome := case when v_untrue is not null then 'untrue' else 'unread' end;
+    return;
+  end if;
   perform @fn@.nix_bring(p_cache, p_holder, nix_put.push_id, p_hash, p_nar_hash, p_file, v_keys, v_about);
   update push u set paths = u.paths || v_row.id where u.id = v_hold;
 

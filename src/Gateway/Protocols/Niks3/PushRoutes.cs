@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrleansCache.Contracts;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Parts;
@@ -14,6 +15,8 @@ internal static class PushRoutes
     private const int MaxPartsAtOnce = 1_000;
     private const int MaxParts = 10_000;
     private const int MaxEtag = 200;
+    // Its clients wait for an answer as long as they live; a proxy before the server does not.
+    private static readonly TimeSpan VerificationPatience = TimeSpan.FromSeconds(40);
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts, CancellationToken stopping)
     {
@@ -41,9 +44,13 @@ internal static class PushRoutes
         {
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
             await http.Credential().DemandPinOfAsync(parts.Pushes.As(http.Credential().Caller), Cache(http), Push(http), linked.Token);
-            while ((await parts.Pushes.As(http.Credential().Caller).CommitAsync(Cache(http), Push(http), parts.CommitPatience,
-                linked.Token)).State != PushState.Committed)
+            var started = Stopwatch.GetTimestamp();
+            var patience = parts.CommitPatience < VerificationPatience ? parts.CommitPatience : VerificationPatience;
+            var pushes = parts.Pushes.As(http.Credential().Caller);
+            while (await pushes.CommitAsync(Cache(http), Push(http), patience, linked.Token) is { State: not PushState.Committed } answer)
             {
+                if (answer.Unread is not null && Stopwatch.GetElapsedTime(started) >= VerificationPatience)
+                    throw new CacheProblemException(ProblemKind.Unavailable, $"{answer.WaitsFor} Send the same request again.");
             }
 
             NoContent(http);

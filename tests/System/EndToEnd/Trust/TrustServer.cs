@@ -87,10 +87,13 @@ internal sealed class TrustServer : IAsyncDisposable
 /// <summary>Servers on each store for all tests, each started when a test asks for it.</summary>
 public sealed class TrustServers : IAsyncLifetime
 {
-    private readonly Dictionary<(StoreKind Store, bool IsPrivate), Lazy<Task<TrustServer>>> _servers = new[]
-    {
-        (StoreKind.Folder, false), (StoreKind.Folder, true), (StoreKind.Bucket, false), (StoreKind.Bucket, true),
-    }.ToDictionary(s => s, s => new Lazy<Task<TrustServer>>(() => TrustServer.StartAsync(s.Item1, s.Item2 ? ["--private"] : [])));
+    private const string Private = "--private";
+    private const string Always = "--verify=always";
+
+    private readonly Dictionary<(StoreKind Store, string? Option), Lazy<Task<TrustServer>>> _servers =
+        (from store in Enum.GetValues<StoreKind>() from option in (string?[])[null, Private, Always] select (store, option))
+        .ToDictionary(s => s, s => new Lazy<Task<TrustServer>>(() => TrustServer.StartAsync(s.store,
+            s.option is null ? [] : [s.option])));
 
     public Task InitializeAsync() => Task.CompletedTask;
 
@@ -100,8 +103,11 @@ public sealed class TrustServers : IAsyncLifetime
             await (await server.Value).DisposeAsync();
     }
 
-    internal Task<TrustServer> On(StoreKind store) => _servers[(store, false)].Value;
+    internal Task<TrustServer> On(StoreKind store) => _servers[(store, null)].Value;
 
     /// <summary>One whose readers need a token.</summary>
-    internal Task<TrustServer> PrivateOn(StoreKind store) => _servers[(store, true)].Value;
+    internal Task<TrustServer> PrivateOn(StoreKind store) => _servers[(store, Private)].Value;
+
+    /// <summary>One that signs nothing that no server has read.</summary>
+    internal Task<TrustServer> AlwaysOn(StoreKind store) => _servers[(store, Always)].Value;
 }

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using OrleansCache.Nix;
 
-namespace OrleansCache.Core.Pushes;
+namespace OrleansCache.Core.Common;
 
 /// <summary>Reads through another stream and keeps the SHA-256 and number of the bytes that were read.</summary>
 internal sealed class HashingReadStream(Stream inner) : ReadOnlyStream

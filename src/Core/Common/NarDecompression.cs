@@ -1,6 +1,6 @@
 using OrleansCache.Nix;
 
-namespace OrleansCache.Core.Pushes;
+namespace OrleansCache.Core.Common;
 
 /// <summary>
 /// Decompresses NARs that clients compressed. Windows of up to 8 MiB, which all common levels use, are always available. Larger ones, up to

@@ -1,0 +1,136 @@
+using System.Buffers;
+using System.Globalization;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Core.Verify;
+
+/// <summary>
+/// Reads an object of the store once, and says whether its bytes are the declared NAR and what they show. It keeps two buffers and the
+/// decompressor's window in memory, whatever the NAR's size.
+/// </summary>
+internal sealed class NarVerification(IObjectStore store)
+{
+    private const int ReadSize = 1 << 18;
+    // Of JSON: some forty thousand files. The client's own listing stays where there are more.
+    private const int MaxListing = 4 << 20;
+
+    /// <param name="task">What to read, and what to look for.</param>
+    /// <param name="progress">Is told of stored bytes as they are read.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <exception cref="ObjectStoreException">The store did not give the whole object, which says nothing about its bytes.</exception>
+    public async Task<NarVerdict> ReadAsync(VerificationTask task, Action<int> progress, CancellationToken cancellationToken)
+    {
+        await using var body = await store.GetAsync(task.Key, null, cancellationToken)
+            ?? throw new ObjectStoreException($"{task.Key} is not in the store", isTransient: true);
+        await using var file = new HashingReadStream(body.Stream);
+        using var examination = new NarExamination(task.Hashes, [.. task.Addresses.Select(ParseAddress)],
+            task.WantsListing ? MaxListing : 0);
+        var wrong = await ExamineAsync(task, file, examination, progress, cancellationToken);
+        await DrainAsync(file, progress, cancellationToken);
+        if (file.Count != body.Info.Size)
+            throw new ObjectStoreException($"{task.Key} ended after {file.Count} of {body.Info.Size} bytes", isTransient: true);
+        var fileHash = file.Finish();
+        if (task.FileHash is { } declared && declared != fileHash)
+            return new NarVerdict($"The file's SHA-256 is {fileHash.ToNix32()}, and {declared.ToNix32()} was declared.", null);
+        if (wrong is not null)
+            return new NarVerdict(wrong, null);
+
+        var findings = examination.Finish();
+        if (findings.NarSize != task.NarSize)
+            return new NarVerdict(string.Create(CultureInfo.InvariantCulture,
+                $"The NAR has {findings.NarSize} bytes, and {task.NarSize} were declared."), null);
+        if (findings.NarHash != task.NarHash)
+            return new NarVerdict($"The NAR's hash is {findings.NarHash}, and {task.NarHash} was declared.", null);
+        if (findings.Malformed is { } malformed)
+            return new NarVerdict($"It is no NAR: {malformed}", null);
+        return new NarVerdict(null, new NarProof(fileHash, file.Count, body.Info.ETag, findings.Occurring, findings.IsPartial,
+            Answered(task, findings, holds: true), Answered(task, findings, holds: false), task.WantsListing ? Listing(findings) : null));
+    }
+
+    private static async Task<string?> ExamineAsync(VerificationTask task, Stream file, NarExamination examination, Action<int> progress,
+        CancellationToken cancellationToken)
+    {
+        var compression = NarFileName.TryParse(task.Key.ToString()["nar/".Length..], out var name) ? name.Compression : "zstd";
+        await using var opened = await NarDecompression.OpenAsync(compression, new ProgressStream(file, progress), cancellationToken)
+            ?? throw new InvalidOperationException($"{compression} is not known");
+        var (reading, examining) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
+        var (count, examined) = (0L, Task.CompletedTask);
+        try
+        {
+            // One buffer is filled while the other is looked at. One byte more than declared reveals a bomb.
+            while (count <= task.NarSize && await opened.Nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize,
+                throwOnEndOfStream: false, cancellationToken) is > 0 and var read)
+            {
+                await examined;
+                count += read;
+                (reading, examining) = (examining, reading);
+                var piece = examining;
+                if (read == ReadSize)
+                    examined = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
+                else
+                    examination.Append(piece.AsSpan(0, read));
+            }
+        }
+        catch (InvalidDataException e)
+        {
+            return $"The file is not compressed with {compression}, or not whole: {e.Message.TrimEnd('.')}.";
+        }
+        finally
+        {
+            await examined;
+            ArrayPool<byte>.Shared.Return(reading);
+            ArrayPool<byte>.Shared.Return(examining);
+        }
+
+        return count > task.NarSize
+            ? string.Create(CultureInfo.InvariantCulture, $"The NAR has more than the {task.NarSize} bytes that were declared.") : null;
+    }
+
+    // What the decompressor left, so that the file's hash is that of the whole object.
+    private static async Task DrainAsync(Stream file, Action<int> progress, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(ReadSize);
+        try
+        {
+            while (await file.ReadAsync(buffer, cancellationToken) is > 0 and var read)
+                progress(read);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static (StorePathHash Self, ContentAddress Address) ParseAddress(string text)
+    {
+        var space = text.IndexOf(' ', StringComparison.Ordinal);
+        return (StorePathHash.FromBytes(Convert.FromHexString(text.AsSpan(0, space))), ContentAddress.Parse(text[(space + 1)..]));
+    }
+
+    private static string[] Answered(VerificationTask task, NarFindings findings, bool holds) =>
+        [.. task.Addresses.Where((_, i) => findings.ContentAddresses[i] == holds)];
+
+    private static byte[]? Listing(NarFindings findings) =>
+        findings.Listing is { IsExact: true } listing ? Zstd.Compress(listing.Json) : null;
+
+    private sealed class ProgressStream(Stream inner, Action<int> progress) : ReadOnlyStream
+    {
+        public override int Read(Span<byte> buffer) => Told(inner.Read(buffer));
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            Told(await inner.ReadAsync(buffer, cancellationToken));
+
+        private int Told(int read)
+        {
+            progress(read);
+            return read;
+        }
+    }
+}
+
+/// <param name="Wrong">Why the bytes are not the declared NAR; null when they are.</param>
+/// <param name="Proof">What they show when they are.</param>
+internal sealed record NarVerdict(string? Wrong, NarProof? Proof);

@@ -1,0 +1,282 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using OrleansCache.Contracts;
+using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Store;
+using OrleansCache.Core.Withdraw;
+
+namespace OrleansCache.Core.Verify;
+
+/// <summary>
+/// Reads what the catalog asks for, in every server near the bucket: a lease decides whose turn an object is, so a server that stops is
+/// succeeded. A few objects are read at once, each in bounded memory.
+/// </summary>
+/// <remarks>
+/// 1. Take objects, a turn for each publisher. 2. Read each. 3. The declared NAR: record what it shows, many in one statement. 4. Another:
+/// read it once more, as a store may err; then refuse it, and withdraw the paths that have it. 5. Not readable: that says nothing; later.
+/// </remarks>
+internal sealed partial class Verifier : IAsyncDisposable
+{
+    private const int MaxTaken = 32;
+    private const int MaxTrouble = 300;
+    private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(2);
+
+    private readonly CacheDirectory _caches;
+    private readonly VerificationCatalog _catalog;
+    private readonly NarVerification _reader;
+    private readonly DirectWithdrawals _withdrawals;
+    private readonly VerifyOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<(int Cache, VerificationTask Task)> _taken = Channel.CreateUnbounded<(int, VerificationTask)>();
+    private readonly ConcurrentDictionary<(int Cache, long Object), bool> _held = new();
+    private readonly GroupCommit<(int Cache, VerificationTask Task, NarProof Proof), bool> _records;
+    private readonly RateMeter _rate;
+    private readonly SemaphoreSlim _wake = new(0, 1);
+
+    public Verifier(CacheDirectory caches, VerificationCatalog catalog, IObjectStore store, DirectWithdrawals withdrawals,
+        VerifyOptions options, TimeProvider time, ILogger logger)
+    {
+        (_caches, _catalog, _withdrawals, _options, _time, _logger) = (caches, catalog, withdrawals, options, time, logger);
+        _reader = new NarVerification(store);
+        _rate = new RateMeter(time);
+        _records = new(new GroupOperation<(int Cache, VerificationTask Task, NarProof Proof), bool>
+        {
+            One = (item, stop) => RecordAsync([item], grouped: false, stop),
+            Many = async (items, stop) =>
+            {
+                await RecordAsync(items, grouped: true, stop);
+                return [.. items.Select(_ => true)];
+            },
+            Key = item => item.Task.Object.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            Weight = item => 1 + item.Proof.Occurring.Count / 16,
+        });
+    }
+
+    /// <summary>Stored bytes per second that this process has read lately; null when it has read none.</summary>
+    public double? BytesPerSecond => _rate.PerSecond;
+
+    /// <summary>Something was asked for here.</summary>
+    public void Wake()
+    {
+        if (_wake.CurrentCount == 0)
+        {
+            try
+            {
+                _wake.Release();
+            }
+            catch (SemaphoreFullException)
+            {
+                // It is awake.
+            }
+        }
+    }
+
+    /// <summary>Reads until the token is cancelled.</summary>
+    public Task RunAsync(CancellationToken stopping) => _options.AtOnce == 0 ? Task.CompletedTask
+        : Task.WhenAll([FeedAsync(stopping), RenewAsync(stopping), ScrubAsync(stopping),
+            .. Enumerable.Range(0, _options.AtOnce).Select(_ => WorkAsync(stopping))]);
+
+    /// <summary>Reads all that is asked for now, in this call; for tests and schedules that decide when.</summary>
+    public async Task<int> RunOnceAsync(int cache, CancellationToken cancellationToken)
+    {
+        for (var count = 0; ;)
+        {
+            var tasks = await _catalog.TakeAsync(cache, MaxTaken, Lease, cancellationToken);
+            if (tasks.Count == 0)
+                return count;
+            foreach (var task in tasks)
+                await await VerifyAsync(cache, task, cancellationToken);
+            count += tasks.Count;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _records.DisposeAsync();
+        _wake.Dispose();
+    }
+
+    // 1.
+    private async Task FeedAsync(CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            var took = 0;
+            try
+            {
+                foreach (var cache in _caches.All)
+                {
+                    if (_held.Count > MaxTaken / 2)
+                        continue;
+                    var tasks = await _catalog.TakeAsync(cache, MaxTaken - _held.Count, Lease, stopping);
+                    took += tasks.Count;
+                    foreach (var task in tasks)
+                    {
+                        _held[(cache, task.Object)] = true;
+                        _taken.Writer.TryWrite((cache, task));
+                    }
+                }
+            }
+            catch (Exception e) when (!stopping.IsCancellationRequested)
+            {
+                LogFailed(e);
+            }
+            catch (Exception)
+            {
+                break;
+            }
+
+            // The workers wake it when they run short.
+            if (took == 0 || _held.Count > MaxTaken / 2)
+                await ((Task)_wake.WaitAsync(Idle, stopping)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task WorkAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await foreach (var (cache, task) in _taken.Reader.ReadAllAsync(stopping))
+            {
+                try
+                {
+                    // Not awaited: the next object is read while this one is recorded.
+                    _ = ReleaseAsync(cache, task, await VerifyAsync(cache, task, stopping));
+                }
+                catch (Exception e) when (!stopping.IsCancellationRequested)
+                {
+                    await ReleaseAsync(cache, task, Task.FromException(e));
+                }
+            }
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Asked to stop.
+        }
+    }
+
+    private async Task ReleaseAsync(int cache, VerificationTask task, Task recorded)
+    {
+        try
+        {
+            await recorded;
+        }
+        catch (Exception e)
+        {
+            // The lease lapses, and another turn reads it.
+            LogFailed(e);
+        }
+
+        _held.TryRemove((cache, task.Object), out _);
+        if (_held.Count <= MaxTaken / 2)
+            Wake();
+    }
+
+    /// <returns>When it is recorded.</returns>
+    private async Task<Task> VerifyAsync(int cache, VerificationTask task, CancellationToken cancellationToken)
+    {
+        NarVerdict verdict;
+        try
+        {
+            // 2. and 4.
+            verdict = await _reader.ReadAsync(task, _rate.Add, cancellationToken);
+            if (verdict.Wrong is not null)
+                verdict = await _reader.ReadAsync(task, _rate.Add, cancellationToken);
+        }
+        catch (Exception e) when (e is ObjectStoreException or IOException or HttpRequestException or TimeoutException)
+        {
+            // 5.
+            var trouble = e is ObjectStoreException store ? store.Told : "The store's answer broke off.";
+            LogUnread(e, task.Key);
+            await _catalog.PostponeAsync(cache, task.Object, trouble.Length > MaxTrouble ? trouble[..MaxTrouble] : trouble,
+                cancellationToken);
+            return Task.CompletedTask;
+        }
+
+        if (verdict.Wrong is not { } wrong)
+        {
+            // 3.
+            Telemetry.Verified.Add("verified");
+            return _records.SubmitAsync((cache, task, verdict.Proof!), cancellationToken);
+        }
+
+        LogRefused(task.Key, task.Publisher, wrong);
+        Telemetry.Verified.Add("refused");
+        Telemetry.VerifyRefused.Add(1, new KeyValuePair<string, object?>("publisher", task.Publisher));
+        if (!await _catalog.RefuseAsync(cache, task.Object, wrong, cancellationToken))
+            return Task.CompletedTask;
+        await _withdrawals.WithdrawObjectAsync(cache, task.Object, $"{task.Key} is not the declared NAR. {wrong}", cancellationToken);
+        await _catalog.ForgetAsync(cache, task.Object, cancellationToken);
+        return Task.CompletedTask;
+    }
+
+    private async Task<bool> RecordAsync(IReadOnlyList<(int Cache, VerificationTask Task, NarProof Proof)> items, bool grouped,
+        CancellationToken cancellationToken)
+    {
+        foreach (var cache in items.GroupBy(i => i.Cache))
+            await _catalog.RecordAsync(cache.Key, [.. cache.Select(i => (i.Task, i.Proof))], grouped, cancellationToken);
+        return true;
+    }
+
+    private async Task RenewAsync(CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested)
+        {
+            await Task.Delay(Lease / 3, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            foreach (var cache in _held.Keys.GroupBy(h => h.Cache))
+            {
+                try
+                {
+                    await _catalog.RenewAsync(cache.Key, [.. cache.Select(h => h.Object)], Lease, stopping);
+                }
+                catch (Exception e) when (!stopping.IsCancellationRequested)
+                {
+                    LogFailed(e);
+                }
+                catch (Exception)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    private async Task ScrubAsync(CancellationToken stopping)
+    {
+        if (_options.ScrubRate == 0)
+            return;
+        var scrub = new Scrub(_catalog, _options.ScrubRate);
+        while (!stopping.IsCancellationRequested)
+        {
+            await Task.Delay(Scrub.Turn, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            foreach (var cache in _caches.All)
+            {
+                try
+                {
+                    await scrub.AskAsync(cache, stopping);
+                }
+                catch (Exception e) when (!stopping.IsCancellationRequested)
+                {
+                    LogFailed(e);
+                }
+                catch (Exception)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    [LoggerMessage(LogLevel.Warning, "{Key}, which {Publisher} brought, is refused: {Reason}")]
+    private partial void LogRefused(ObjectKey key, string publisher, string reason);
+
+    [LoggerMessage(LogLevel.Warning, "{Key} could not be read to verify it; it is tried again")]
+    private partial void LogUnread(Exception e, ObjectKey key);
+
+    [LoggerMessage(LogLevel.Warning, "a step of verification failed; it is tried again")]
+    private partial void LogFailed(Exception e);
+}

@@ -1,0 +1,45 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using OrleansCache.Contracts;
+using OrleansCache.Nix;
+
+namespace OrleansCache.Testing;
+
+/// <summary>The NAR of one file with a text, and a path that has it.</summary>
+internal sealed record TextNar(string Name, string Text)
+{
+    public byte[] Nar { get; } = Write(Text);
+
+    /// <summary>As a client uploads it.</summary>
+    public byte[] File => Zstd.Compress(Nar);
+
+    /// <summary>A text that mentions these paths.</summary>
+    public static TextNar Mentioning(string name, params string[] paths) =>
+        new(name, $"{name} needs {string.Join(' ', paths.Select(p => $"/nix/store/{World.Hash(p)}-{p}"))}\n");
+
+    /// <summary>As it is declared, with these references.</summary>
+    public PathDeclaration Path(params string[] references) => new()
+    {
+        Path = new StorePath(World.Hash(Name), Name),
+        NarHash = Sha256Hash.FromBytes(SHA256.HashData(Nar)),
+        NarSize = Nar.Length,
+        References = [.. references.Select(World.Hash)],
+    };
+
+    private static byte[] Write(string text)
+    {
+        var nar = new MemoryStream();
+        foreach (var word in (string[])["nix-archive-1", "(", "type", "regular", "contents", text, ")"])
+        {
+            Span<byte> length = stackalloc byte[8];
+            var bytes = Encoding.UTF8.GetBytes(word);
+            BinaryPrimitives.WriteInt64LittleEndian(length, bytes.Length);
+            nar.Write(length);
+            nar.Write(bytes);
+            nar.Write(new byte[(8 - (bytes.Length % 8)) % 8]);
+        }
+
+        return nar.ToArray();
+    }
+}
