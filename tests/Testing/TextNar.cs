@@ -30,9 +30,9 @@ internal sealed record TextNar(string Name, string Text)
     private static byte[] Write(string text)
     {
         var nar = new MemoryStream();
+        Span<byte> length = stackalloc byte[8];
         foreach (var word in (string[])["nix-archive-1", "(", "type", "regular", "contents", text, ")"])
         {
-            Span<byte> length = stackalloc byte[8];
             var bytes = Encoding.UTF8.GetBytes(word);
             BinaryPrimitives.WriteInt64LittleEndian(length, bytes.Length);
             nar.Write(length);

@@ -1,6 +1,5 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Tests.Trust;
 using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Trust.Publishers;

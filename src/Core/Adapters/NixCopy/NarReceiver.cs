@@ -5,7 +5,6 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Nix;
 

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using OrleansCache.Nix;
-using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.EndToEnd.Tests.Trust.Protocol;
 
