@@ -14,6 +14,7 @@ using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
 
@@ -59,6 +60,11 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private WithdrawalCatalog WithdrawalCatalog { get; } = new(database);
 
+    private VerificationCatalog VerificationCatalog { get; } = new(database);
+
+    // Requests wake it, and nothing more.
+    private Verifier Verifier { get; } = NewVerifier(caches, database, store, withdrawals: null!, clock);
+
     public PinCatalog PinCatalog { get; } = new(database);
 
     public Publisher Publisher => new(PublishCatalog, store, Signer, Options, NullLogger.Instance, clock);
@@ -85,8 +91,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private DirectPushes DirectPushes => new(
         caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
-        new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options, CancellationToken.None, clock,
-        engine?.News);
+        new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options,
+        new VerificationWait(VerificationCatalog, Verifier, clock), CancellationToken.None, clock, engine?.News);
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
         caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
@@ -126,8 +132,29 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     {
         await using var catalog = new NixCopyCatalog(Database, Options);
         using var receiver = new NarReceiver(store, catalog, Options, NullLogger.Instance);
-        return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, CancellationToken.None));
+        return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, Verifier,
+            CancellationToken.None));
     }
+
+    /// <summary>Reads all that is asked for now.</summary>
+    public async Task VerifyAsync()
+    {
+        var catalog = WithdrawalCatalog;
+        var withdrawer = new Withdrawer(catalog, Deletions);
+        // What goes on with an eviction that has begun comes below, in this flow.
+        var beginning = new DirectWithdrawals(caches, catalog, withdrawer, Refused, clock, NullLogger.Instance,
+            new CancellationToken(canceled: true));
+        await using (var verifier = NewVerifier(caches, Database, store, beginning, clock))
+            await verifier.RunOnceAsync(Cache, CancellationToken.None);
+        foreach (var eviction in await Database.ListAsync(
+            "select id from eviction where finished is null and operation like 'verify:%' order by id", static _ => { },
+            r => r.GetInt64(0), CancellationToken.None))
+            await withdrawer.AdvanceAsync(Cache, eviction, CancellationToken.None);
+    }
+
+    private static Verifier NewVerifier(CacheDirectory caches, CatalogDatabase database, ModelStore store, DirectWithdrawals withdrawals,
+        ModelClock clock) =>
+        new(caches, new VerificationCatalog(database), store, withdrawals, new VerifyOptions(), clock, NullLogger.Instance);
 
     private CoreServices Over(IEngine over) =>
         _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog),
