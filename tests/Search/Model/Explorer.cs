@@ -25,9 +25,9 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
             await schedule.FinishAsync(toNothing: seed % 4 == 0);
             return null;
         }
-        catch (ModelException e)
+        catch (Exception e) when ((e as ModelException ?? ModelException.OfText(e)) is { } violation)
         {
-            return new Finding(seed, generator.Universe, generator.Retains, decisions, e, schedule.Trace);
+            return new Finding(seed, generator.Universe, generator.Retains, decisions, violation, schedule.Trace);
         }
     }
 

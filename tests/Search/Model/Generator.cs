@@ -65,8 +65,8 @@ internal sealed record Profile
 
     public double SmallBatch { get; init; } = 0.5;
 
-    /// <summary>The first operations.</summary>
-    public IReadOnlyList<StartDecision> Opening { get; init; } = [];
+    /// <summary>The first operations, and what happens between them.</summary>
+    public IReadOnlyList<Decision> Opening { get; init; } = [];
 
     /// <summary>Requests are likely to be held up before this.</summary>
     public string Slow { get; init; } = "";
@@ -114,6 +114,7 @@ internal sealed class Generator
     private readonly Dictionary<(int, int), double> _weights = [];
     private int _left;
     private int _operations;
+    private int _opened;
     private int _last;
 
     /// <param name="grains">Stand before the services.</param>
@@ -148,9 +149,17 @@ internal sealed class Generator
         }
 
         if (_operations < _profile.Operations && (waiting.Count == 0 || schedule.Running < _profile.AtOnce && Chance(_profile.Start)))
-            return _operations < _profile.Opening.Count ? _profile.Opening[_operations++]
+            return _opened < _profile.Opening.Count ? Opening()
                 : new StartDecision(NewOperation(schedule), Chance(_operations < 2 ? 0.7 : _profile.Whole));
         return waiting.Count == 0 ? null : Step(waiting);
+    }
+
+    private Decision Opening()
+    {
+        var decision = _profile.Opening[_opened++];
+        if (decision is StartDecision start)
+            _operations = start.Operation.Id;
+        return decision;
     }
 
     private StepDecision Step(IReadOnlyList<Flow> waiting)

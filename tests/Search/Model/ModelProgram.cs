@@ -35,7 +35,7 @@ internal static class ModelProgram
             foreach (var mutant in all.Where(m => only is null || m.Name.Contains(only, StringComparison.Ordinal)))
             {
                 var hunt = await Search.HuntAsync(mutant, seed ?? 1, shrink: true, gateways, cluster);
-                survivors += hunt.Finding is null ? 1 : 0;
+                survivors += hunt.IsFound ? 0 : 1;
                 Console.WriteLine(hunt);
                 if (only is not null)
                     Console.WriteLine(hunt.Finding);

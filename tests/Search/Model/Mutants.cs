@@ -133,14 +133,13 @@ internal static class Mutants
             Patch = Patch(("in ('stored', 'condemned', 'live', 'claimed', 'gone')",
                 "in ('stored', 'condemned', 'live', 'claimed', 'gone', 'tombstone')"),
                 ("and f.state = 'gone' and f.fence is null and f.key", "and f.state in ('gone', 'tombstone') and f.key"),
-                ("    insert into object (cache_id, key, kind, state, nar_hash, nar_size, holders",
-                    "    delete from tombstone t using object q where q.id = t.id and q.state = 'claimed';\n    insert into object " +
-                    "(cache_id, key, kind, state, nar_hash, nar_size, holders")),
+                ("    v_lacking := v_hashes;\n",
+                    "    v_lacking := v_hashes;\n    delete from tombstone t using object q where q.id = t.id and q.state = 'claimed';\n")),
             Profile = Collecting with
             {
-                Universes = ["a pair"], Jump = 0.15, Jumps = [TimeSpan.FromDays(2)], Push = 3, Collect = 1, Work = 3,
-                    Chores = [Chore.Deletions], Slow = "DELETE nar/",
-                Opening = [Do(Push(1, "b")), Do(Collect(2))],
+                Universes = ["a pair"], Slow = "DELETE nar/", Operations = 4, Start = 0.5,
+                Opening = [Do(Push(1, "a")), Do(Collect(2)), new JumpDecision(TimeSpan.FromDays(2)), Start(new ChoreOperation(3, Chore.Deletions)),
+                    Do(Push(4, "a"))],
             },
         },
         new("a returning path gets a new id")

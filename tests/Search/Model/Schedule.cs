@@ -94,8 +94,16 @@ internal sealed class Schedule : IDisposable
     /// <summary>A request failed, and nobody hears of it. An error that no client should see is a finding.</summary>
     public void Failed(Exception e)
     {
+        FailedOnText(e);
         if (e is not (CacheProblemException or ObjectStoreException or ConnectionLostException))
             Interlocked.CompareExchange(ref _failure, e, null);
+    }
+
+    /// <summary>A request failed. Whoever made it may take some errors for an outage that are none.</summary>
+    public void FailedOnText(Exception e)
+    {
+        if (ModelException.OfText(e) is { } broken)
+            Interlocked.Exchange(ref _failure, broken);
     }
 
     public void Begun(Flow flow) => Trace.Add($"    {flow} {flow.Name}");

@@ -9,6 +9,9 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
 {
     private const int MaxSchedulesForAMutant = 3_000;
 
+    /// <summary>An invariant has found the mutant: not PostgreSQL, which cannot read its functions.</summary>
+    public bool IsFound => Finding is { Violation.IsOfText: false };
+
     /// <summary>Of the product.</summary>
     /// <param name="gateways">Processes at one catalog.</param>
     /// <param name="workers">Databases at once.</param>
@@ -41,7 +44,7 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         for (var seed = first; seed < first + MaxSchedulesForAMutant; seed++)
         {
             if (await explorer.ExploreAsync(seed) is { } finding)
-                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink
+                return new Search(mutant.Name, first, seed - first + 1, watch.Elapsed, shrink && !finding.Violation.IsOfText
                     ? await explorer.ShrinkAsync(finding) : finding);
         }
 
@@ -52,6 +55,7 @@ internal sealed record Search(string Name, int First, int Schedules, TimeSpan Ti
         ? string.Create(CultureInfo.InvariantCulture,
             $"{Finding}{Schedules} schedules in {Time.TotalSeconds:0} s ({Schedules / Time.TotalSeconds:0.0} a second), " +
                 $"{(Finding is null ? "nothing found" : "one finding")}; seeds from {First}")
+        : Finding is { Violation.IsOfText: true } ? $"{Name}: BROKEN, its patch is no SQL: {Finding.Violation.Message}"
         : Finding is null
             ? string.Create(CultureInfo.InvariantCulture, $"{Name}: NOT FOUND in {Schedules} schedules, {Time.TotalSeconds:0} s")
             : string.Create(CultureInfo.InvariantCulture,

@@ -72,6 +72,7 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
             }
             catch (Exception e)
             {
+                schedule.FailedOnText(e);
                 heard = answer.TrySetException(e);
                 if (!heard)
                     schedule.Failed(e);

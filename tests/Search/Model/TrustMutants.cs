@@ -159,7 +159,7 @@ internal static class TrustMutants
         new("whoever knows a push's id may abort it") { IsQuick = true, Patch = Anybody, Profile = Trespassing(Trespass.Abort) },
 
         // Ranks.
-        new("every declaration supersedes") { Patch = Patch(("when p_lower or p_same and p_is_read then 'supersede'",
+        new("every declaration supersedes") { Patch = Patch(("when p_lower or p_same and p_is_read or p_more then 'supersede'",
             "when true then 'supersede'")), Profile = Lying },
         new("a narinfo of stock Nix supersedes whatever its rank")
         {

@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace OrleansCache.Model.Tests;
 
 /// <summary>
@@ -196,7 +198,24 @@ internal sealed class Flow(Turns turns, int operation, int call, int gateway, st
 /// <summary>A model's invariant does not hold.</summary>
 internal sealed class ModelException(string invariant, string message) : Exception($"{invariant}: {message}")
 {
+    private const string Sql = "SQL";
+
     public string Invariant { get; } = invariant;
+
+    /// <summary>The catalog's functions are no SQL: a mutant's patch is broken, and nothing was found.</summary>
+    public bool IsOfText => Invariant == Sql;
+
+    /// <summary>Null: the error, or the one behind it, is not that PostgreSQL cannot read a function (class 42).</summary>
+    public static ModelException? OfText(Exception e)
+    {
+        for (Exception? at = e; at is not null; at = at.InnerException)
+        {
+            if (at is PostgresException answer && answer.SqlState.StartsWith("42", StringComparison.Ordinal))
+                return new ModelException(Sql, $"{answer.SqlState} {answer.MessageText} {answer.Where}");
+        }
+
+        return null;
+    }
 }
 
 /// <summary>What the store does with a call.</summary>
