@@ -33,7 +33,7 @@ internal static class Mutants
             Slow = "gc_barrier" } },
         new("a pin touches only its own row")
         {
-            Patch = TouchAlone("@fn@.touch(p_cache, array[v_path]) t;"),
+            Patch = TouchAlone("@fn@.touch(p_cache, array[v_path], v_lower) t;", "@fn@.touch(p_cache, array[v_path]) t;"),
             Profile = Collecting with { Universes = ["a pair"], Push = 2, Collect = 4, Pin = 5, Whole = 0.4, Run = 0.3 },
         },
         new("what a push was promised of objects is no root")
@@ -235,12 +235,12 @@ internal static class Mutants
     };
 
     /// <summary>Calls of touch that walk no references.</summary>
-    public static Func<string, string> TouchAlone(string call) => text =>
+    public static Func<string, string> TouchAlone(params string[] calls) => text =>
     {
         var from = text.IndexOf("create function @fn@.touch(", StringComparison.Ordinal);
         var touch = text[from..(text.IndexOf("end $$;", from, StringComparison.Ordinal) + "end $$;".Length)];
         var alone = Patch(("@fn@.touch(", "@fn@.touch_alone("), ("touch.g", "touch_alone.g"),
             ("where w.state in ('live', 'condemned') and not", "where false and not"))(touch);
-        return Patch((call, call.Replace("@fn@.touch(", "@fn@.touch_alone(", StringComparison.Ordinal)))(text) + "\n" + alone;
+        return Patch([.. calls.Select(c => (c, c.Replace("@fn@.touch(", "@fn@.touch_alone(", StringComparison.Ordinal)))])(text) + "\n" + alone;
     };
 }
