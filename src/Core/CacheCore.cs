@@ -75,6 +75,7 @@ public sealed partial class CacheCore : IAsyncDisposable
     private readonly NixCopyCatalog _nixCatalog;
     private readonly NarReceiver _narReceiver;
     private readonly CacheStatistics _statistics;
+    private readonly CatalogPaths _paths;
     private readonly Verifier _verifier;
     private readonly Task _housekeeping;
     private readonly TimeProvider _time;
@@ -124,6 +125,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
+        _paths = new CatalogPaths(caches, database);
         Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var gcCatalog = new GcCatalog(database);
         _collector = new GarbageCollector(
@@ -148,6 +150,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public INiks3Pushes Niks3Pushes { get; }
 
     public ICacheContents Contents { get; }
+
+    public IPaths Paths => _paths;
 
     public INixCopy NixCopy { get; }
 
@@ -240,6 +244,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         await _verifier.DisposeAsync();
         _narReceiver.Dispose();
         _statistics.Dispose();
+        _paths.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
     }

@@ -229,6 +229,67 @@ public sealed class GcCommandTests : IAsyncLifetime
             "a pin brings it back.", output.TrimEnd());
     }
 
+    [Fact]
+    public async Task Path_tells_who_brought_a_path_what_it_needs_and_who_brings_it()
+    {
+        var (system, hello) = (StorePath.Parse($"{Hash}-system"), StorePath.Parse($"1{Hash[1..]}-hello"));
+        Answer = (_, http) => Json(http, new PathLife
+        {
+            Path = hello,
+            State = "live",
+            Publisher = "token:7",
+            Group = "ci",
+            Rank = 1,
+            Declared = Started.Started,
+            Nar = new PathNar { Hash = Sha256Hash.Compute([]), Size = 2000, FileSize = 900, Key = "nar/x.nar.zst", State = "live", Verified = false },
+            References = [hello],
+            ReferrerCount = 101,
+            Referrers = [system],
+            Pins = [new PathPin(PinName.Parse("main"), 3, true), new PathPin(PinName.Parse("old"), 2, false)],
+            Uploads = [new PathUpload("token:8", Started.Started, 1500)],
+            Waiting = 2,
+        });
+
+        var (code, output, _) = await RunAsync("path", hello.BaseName);
+
+        Assert.Equal(0, code);
+        Assert.Equal(
+            $"""
+            {hello} is live
+            nar         {Sha256Hash.Compute([])}, 2 kB, not verified
+            file        nar/x.nar.zst, live, 900 B
+            publisher   token:7 (group ci, rank 1), since 2026-05-01T00:00:00Z
+            pin         main@3
+            pin         old@2, kept for a rollback
+            upload      by token:8, since 2026-05-01T00:00:00Z, 1.5 kB
+            waiting     2 pushes
+            references  1
+              {hello}
+            referrers   101
+              {system}
+              …
+            """, output.TrimEnd());
+        Assert.Equal($"GET /v1/caches/default/paths/{hello.Hash}", _requests[0].Request);
+    }
+
+    [Fact]
+    public async Task Path_tells_of_one_that_is_being_uploaded_for_the_first_time_as_JSON_too()
+    {
+        var life = new PathLife
+        {
+            Path = StorePath.Parse($"{Hash}-hello"),
+            State = "gone",
+            Uploads = [new PathUpload("token:8", Started.Started, 1)]
+        };
+        Answer = (_, http) => Json(http, life);
+
+        var (_, output, _) = await RunAsync("path", Hash);
+        var (_, json, _) = await RunAsync("path", Hash, "--json");
+
+        Assert.Equal($"/nix/store/{Hash}-hello is not in the cache\nupload      by token:8, since 2026-05-01T00:00:00Z, 1 B", output.TrimEnd());
+        Assert.Equal(life.Uploads, JsonSerializer.Deserialize(json, ProtocolJson.Default.PathLife)!.Uploads);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -43,6 +43,10 @@ internal static class RootCommands
             Durations: 90s, 15m, 6h, 30d. Ctrl-C ends the waiting, not the run.
             Exit codes: 0 done, 1 the run failed or was cancelled, 2 wrong usage, 3 no server, 4 not allowed, 130 interrupted.
             """,
+        ["path"] = """
+              orleans-cache path ./result
+              orleans-cache path 0c5b8vw40dy178xlpddw65q9gf1h2186 --json | jq -r '.referrers[]'
+            """,
         ["why"] = """
               orleans-cache why ./result
               orleans-cache why /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-hello-2.12
@@ -153,6 +157,7 @@ internal static class RootCommands
             WithdrawCommands.Evict(common),
             WithdrawCommands.Bars(common),
             GcCommand.Create(common),
+            PathCommand.Create(common),
             WhyCommand.Create(common),
             FsckCommand.Create(common),
             InfoCommand.Create(common),

@@ -6,7 +6,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Http;
 
-/// <summary>The routes of the garbage collector, of <c>why</c> and of <c>fsck</c>.</summary>
+/// <summary>The routes of the garbage collector, of <c>why</c>, of <c>path</c> and of <c>fsck</c>.</summary>
 internal sealed partial class Api
 {
     public Task<GcRun> StartGcAsync(GcRequest request, string idempotencyKey, CancellationToken cancellationToken) =>
@@ -29,6 +29,9 @@ internal sealed partial class Api
 
     public Task<WhyAnswer> WhyAsync(StorePathHash path, CancellationToken cancellationToken) =>
         SendAsync("asking why", HttpMethod.Get, $"/why/{path}", null, ProtocolJson.Default.WhyAnswer, cancellationToken);
+
+    public Task<PathLife> PathAsync(StorePathHash path, CancellationToken cancellationToken) =>
+        SendAsync("asking for the path", HttpMethod.Get, $"/paths/{path}", null, ProtocolJson.Default.PathLife, cancellationToken);
 
     /// <summary>Checks catalog and bucket. Null: the answer was cut off, and further findings are unknown.</summary>
     public async Task<FsckSummary?> FsckAsync(Action<FsckFinding> onFinding, CancellationToken cancellationToken)

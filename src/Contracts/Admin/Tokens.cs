@@ -12,7 +12,7 @@ public enum TokenScope
     /// <summary>Make, move, roll back, delete and see pins.</summary>
     Pin,
 
-    /// <summary>Run the garbage collector, see its runs, and ask why a path is kept.</summary>
+    /// <summary>Run the garbage collector, see its runs, and ask about a path and why it is kept.</summary>
     Gc,
 
     /// <summary>Read from a private cache.</summary>

@@ -34,6 +34,7 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(GcStatus))]
 [JsonSerializable(typeof(GcHistory))]
 [JsonSerializable(typeof(WhyAnswer))]
+[JsonSerializable(typeof(PathLife))]
 [JsonSerializable(typeof(FsckFinding))]
 [JsonSerializable(typeof(FsckSummary))]
 [JsonSerializable(typeof(SetPin))]

@@ -79,6 +79,7 @@ public static class GatewayApp
         Protocols.V1.PushRoutes.Map(app, parts, stopping);
         Protocols.V1.BatchRoutes.Map(app, parts);
         Protocols.V1.GcRoutes.Map(app, parts, stopping);
+        PathRoutes.Map(app, parts);
         Protocols.V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);
         AuditRoutes.Map(app, parts);

@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Http;
 
@@ -8,6 +9,16 @@ internal static class RouteHelpers
     public static CacheName Cache(string text) => CacheName.TryParse(text, out var name)
         ? name
         : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
+
+    /// <summary>A store path in a route: its hash, or its base name.</summary>
+    public static StorePathHash PathHash(string text)
+    {
+        if (StorePathHash.TryParse(text, out var hash))
+            return hash;
+        return StorePath.TryParse(text, out var path)
+            ? path.Hash
+            : throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not a store path: its hash, or hash-name, is wanted.");
+    }
 
     public static OperationId Operation(HttpRequest request)
     {

@@ -16,6 +16,7 @@ public sealed record GatewayParts
         Pushes = core.Pushes,
         Niks3Pushes = core.Niks3Pushes,
         Contents = core.Contents,
+        Paths = core.Paths,
         Collection = core.Collection,
         Fsck = core.Fsck,
         Pins = core.Pins,
@@ -41,6 +42,8 @@ public sealed record GatewayParts
     public required INiks3Pushes Niks3Pushes { get; init; }
 
     public required ICacheContents Contents { get; init; }
+
+    public required IPaths Paths { get; init; }
 
     public required IGarbageCollection Collection { get; init; }
 

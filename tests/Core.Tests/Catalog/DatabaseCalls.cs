@@ -121,6 +121,7 @@ internal static class DatabaseCalls
                     Assert.True(await contents.HasPathAsync(CacheName.Default, World.Hash($"{name}-a"), withListing: false, None));
                     Assert.False(await contents.HasObjectAsync(CacheName.Default, ObjectKey.Parse($"log/{name}.drv"), None));
                     Assert.Equal(2, (await contents.ClosureAsync(CacheName.Default, World.Hash($"{name}-b"), None))!.Paths.Count);
+                    Assert.Equal("live", (await world.Core.Paths.GetAsync(CacheName.Default, World.Hash($"{name}-a"), None)).State);
                 },
                 () => SeenAsync(world, name));
         },

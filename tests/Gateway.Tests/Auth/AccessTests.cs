@@ -44,6 +44,7 @@ public class AccessTests
         ("GET", "/v1/caches/{cache}/gc/runs", Access.Gc, "/v1/caches/default/gc/runs"),
         ("GET", "/v1/caches/{cache}/gc/runs/{run}", Access.Gc, "/v1/caches/default/gc/runs/1"),
         ("POST", "/v1/caches/{cache}/gc/cancel", Access.Gc, "/v1/caches/default/gc/cancel"),
+        ("GET", "/v1/caches/{cache}/paths/{path}", Access.Gc, $"/v1/caches/default/paths/{Hash}"),
         ("GET", "/v1/caches/{cache}/why/{path}", Access.Gc, $"/v1/caches/default/why/{Hash}"),
         ("GET", "/v1/caches/{cache}/fsck", Access.Admin, "/v1/caches/default/fsck"),
         ("GET", "/v1/caches/{cache}/pins", Access.Pin, "/v1/caches/default/pins"),

@@ -71,6 +71,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Pushes = new ScriptedPushes(),
             Niks3Pushes = new ScriptedNiks3Pushes(),
             Contents = new ScriptedContents(),
+            Paths = new ScriptedPaths(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
             Pins = new ScriptedPins(),

@@ -179,7 +179,7 @@ internal sealed class RequestGenerator(HostileServer server, int seed)
     // Reads, and changes whose condition cannot hold.
     private HostileRequest OddHeaders(Random random)
     {
-        var (method, path) = random.Next(12) switch
+        var (method, path) = random.Next(13) switch
         {
             0 => ("GET", $"/v1/caches/default/gc/runs?limit={Pick(random, Numbers)}"),
             1 => ("GET", $"/v1/caches/default/gc/runs/{Pick(random, Numbers)}"),
@@ -192,6 +192,7 @@ internal sealed class RequestGenerator(HostileServer server, int seed)
             8 => ("GET", "/nix-cache-info"),
             9 => ("HEAD", "/pins/prod-web"),
             10 => ("GET", $"/nar/{new string('1', 52)}.nar.zst"),
+            11 => ("GET", $"/v1/caches/default/paths/{Pick(random, [Hash, server.Paths[0].BaseName, .. Segments])}"),
             _ => ("GET", "/v1/caches/default/pins/prod-web"),
         };
         string[] values = [.. Numbers, "*", "\"", "W/\"x\"", "\"a\", \"b\"", new string('9', 500), "bytes=0-", "gzip;q=abc", "\x01", "é",

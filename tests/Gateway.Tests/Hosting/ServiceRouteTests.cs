@@ -15,7 +15,7 @@ public class ServiceRouteTests
         using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
 
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(27, paths.Count);
+        Assert.Equal(28, paths.Count);
         Assert.All(paths, p => Assert.StartsWith("/v1/caches/{cache}", p.Name, StringComparison.Ordinal));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");
         Assert.Equal("string", schemas.GetProperty("PathDeclaration").GetProperty("properties").GetProperty("narHash") is var hash

@@ -4,7 +4,6 @@ using OrleansCache.Core.Collect.Schedule;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Http;
 using OrleansCache.Gateway.Parts;
-using OrleansCache.Nix;
 using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
@@ -48,7 +47,7 @@ internal static class GcRoutes
             .Needs(Access.Gc).Answers<GcRun>(200, "Ask the run under way to stop").Fails(404);
 
         cacheRoute.MapGet("/why/{path}", async (string cache, string path, CancellationToken cancellationToken) =>
-            new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), Hash(path), cancellationToken)))
+            new JsonAnswer<WhyAnswer>(await collection.WhyAsync(Cache(cache), PathHash(path), cancellationToken)))
             .Needs(Access.Gc).Answers<WhyAnswer>(200, "What keeps a path, or since when it is condemned").Fails(400, 404);
 
         cacheRoute.MapGet("/fsck", (string cache) => new FsckStream(parts, Cache(cache), stopping))
@@ -70,13 +69,4 @@ internal static class GcRoutes
     private static int Limit(string? text) => text is null ? DefaultHistory
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is > 0 and <= MaxHistory ? limit
         : throw new CacheProblemException(ProblemKind.BadRequest, $"limit is '{text}': a number from 1 to {MaxHistory} is wanted.");
-
-    private static StorePathHash Hash(string text)
-    {
-        if (StorePathHash.TryParse(text, out var hash))
-            return hash;
-        return StorePath.TryParse(text, out var path)
-            ? path.Hash
-            : throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not a store path: its hash, or hash-name, is wanted.");
-    }
 }
