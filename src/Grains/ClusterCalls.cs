@@ -1,3 +1,5 @@
+using OrleansCache.Contracts;
+
 namespace OrleansCache.Grains;
 
 /// <summary>Calls of grains by a gateway that can do the same without them.</summary>
@@ -5,6 +7,9 @@ internal sealed class ClusterCalls(TimeProvider time)
 {
     /// <summary>After this time a grain does not begin a call, as the gateway has done the same by then.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+
+    // A read is as right without the grain, so a silo that does not answer holds it up only so long.
+    private static readonly TimeSpan ReadPatience = TimeSpan.FromSeconds(2);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
@@ -28,6 +33,24 @@ internal sealed class ClusterCalls(TimeProvider time)
             {
                 await Task.Delay(Pause, time, cancellationToken);
             }
+        }
+
+        return await otherwise();
+    }
+
+    /// <summary>
+    /// Asks a grain for what it may know already, once; then runs <paramref name="otherwise"/>, which reads the same from the catalog.
+    /// </summary>
+    public async Task<T> ReadAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (Grains is { } grains)
+                return await ask(grains).WaitAsync(ReadPatience, time, cancellationToken);
+        }
+        catch (Exception e) when (IsUnknown(e) || e is CacheProblemException { IsOutage: true })
+        {
+            // The silo is away or slow, or does not reach the database, which this process may.
         }
 
         return await otherwise();

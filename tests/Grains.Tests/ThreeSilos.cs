@@ -73,7 +73,7 @@ internal static class ThreeSilos
         builder.ConfigureSilo((_, silo) =>
         {
             silo.Services.AddSingleton(TimeProvider.System).AddSingleton(Services);
-            silo.UseInMemoryReminderService();
+            silo.UseInMemoryReminderService().AddCatalogStorage();
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();

@@ -34,7 +34,23 @@ public interface IPins
 
     /// <summary>One pin with its history.</summary>
     Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken);
+
+    /// <summary>By what a memory of a pin is checked, at less cost than reading it; null when there is no such pin.</summary>
+    Task<PinVersion?> VersionAsync(CacheName cache, PinName name, CancellationToken cancellationToken);
 }
+
+/// <summary>What of a pin may change, without the paths and times of its history.</summary>
+/// <param name="Revision">Grows with each change of the path.</param>
+/// <param name="Updated">When it was last changed, its path or its expiry.</param>
+/// <param name="Written">See <see cref="Pin.Written"/>.</param>
+/// <param name="KeptFrom">The oldest revision that is kept.</param>
+/// <param name="BrokenSince">See <see cref="Pin.BrokenSince"/>.</param>
+/// <param name="Present">See <see cref="PinRevision.Present"/>, of each revision of the history, newest first.</param>
+public sealed record PinVersion(long Revision, DateTimeOffset Updated, bool Written, long KeptFrom, DateTimeOffset? BrokenSince,
+    IReadOnlyList<bool> Present);
+
+/// <summary>The pin is not at <see cref="PinCondition.Seen"/>. Nothing was done, and the operation is not used up.</summary>
+public sealed class StalePinException(PinName pin) : Exception($"Pin '{pin}' has moved past what is remembered of it.");
 
 /// <param name="Made">The pin is new.</param>
 public sealed record PinSet(Pin Pin, bool Made);
@@ -54,6 +70,11 @@ public readonly record struct PinCondition
 
     /// <summary>In the form of the catalog's functions: null for none, 0 for absent, -1 for present, else the revision.</summary>
     public long? Expected { get; }
+
+    /// <summary>
+    /// In the same form, what a server remembers of the pin and wants to be told when it is wrong: see <see cref="StalePinException"/>.
+    /// </summary>
+    public long? Seen { get; init; }
 
     public static PinCondition Of(long? expected) => new(expected);
 

@@ -40,7 +40,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
                     "closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
                 [request.Path.Hash]),
             PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
-                or PinOutcome.NoRevision => Refusal(name, answer),
+                or PinOutcome.NoRevision or PinOutcome.Stale => Refusal(name, answer),
         };
         return refusal is null ? await SetAsync(id, name, answer, patience, cancellationToken) : throw refusal;
     }
@@ -60,7 +60,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
                 ? $"Pin '{name}' has no revision {revision.ToString(CultureInfo.InvariantCulture)} in its history."
                 : $"Pin '{name}' has no earlier revision with another path."),
             PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
-                or PinOutcome.Other or PinOutcome.Unread => Refusal(name, answer),
+                or PinOutcome.Other or PinOutcome.Unread or PinOutcome.Stale => Refusal(name, answer),
         };
         return refusal is null ? await SetAsync(id, name, answer, patience, cancellationToken) : throw refusal;
     }
@@ -85,6 +85,9 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     public async Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
         await catalog.ShowAsync(caches.IdOf(cache), name, cancellationToken) ?? throw Unknown(name);
 
+    public Task<PinVersion?> VersionAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        catalog.VersionAsync(caches.IdOf(cache), name, cancellationToken);
+
     private async Task<PinSet> SetAsync(int cache, PinName name, PinAnswer answer, TimeSpan patience, CancellationToken cancellationToken)
     {
         var written = await writer.WriteAsync(cache, name, patience, cancellationToken);
@@ -95,6 +98,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     private static CacheProblemException? Refusal(PinName name, PinAnswer answer) => answer.Outcome switch
     {
         PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted => null,
+        PinOutcome.Stale => throw new StalePinException(name),
         PinOutcome.Reused => new(ProblemKind.KeyReused, "This Idempotency-Key belongs to another request about a pin. Use a new key."),
         PinOutcome.Unknown => Unknown(name),
         PinOutcome.Changed => new(ProblemKind.PinChanged, answer.IsGone

@@ -19,7 +19,7 @@ internal sealed class PinCatalog(CatalogDatabase database)
     public Task<PinAnswer> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
         OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15", cache, name, condition,
+        AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15, $16", cache, name, condition,
             caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
                 .WithNullable(keep, NpgsqlDbType.Integer)
@@ -28,12 +28,12 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<PinAnswer> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
         OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("rollback_pin", "$1, $2, $6, $3, $4, $5, $7, $8", cache, name, condition, caller.Scope(operation), digest,
+        AskAsync("rollback_pin", "$1, $2, $6, $3, $4, $5, $7, $8, $9", cache, name, condition, caller.Scope(operation), digest,
             p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancellationToken);
 
     public Task<PinAnswer> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
         byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("delete_pin", "$1, $2, $3, $4, $5, $6, $7", cache, name, condition, caller.Scope(operation), digest, p =>
+        AskAsync("delete_pin", "$1, $2, $3, $4, $5, $6, $7, $8", cache, name, condition, caller.Scope(operation), digest, p =>
             p.With(caller.Publisher).WithAddress(caller), cancellationToken);
 
     public Task<List<Pin>> ListAsync(int cache, CancellationToken cancellationToken) =>
@@ -76,6 +76,20 @@ internal sealed class PinCatalog(CatalogDatabase database)
             },
             cancellationToken);
 
+    /// <summary>Null when there is none, or one that is being deleted.</summary>
+    public async Task<PinVersion?> VersionAsync(int cache, PinName name, CancellationToken cancellationToken) =>
+        (await database.ListAsync(
+            """
+            select p.revision, p.updated, p.recorded, p.kept_from, (array_agg(r.withdrawn order by r.revision desc))[1],
+              array_agg(t.state in ('live', 'condemned') and not t.barred order by r.revision desc)
+            from pin p join pin_revision r on r.pin_id = p.id join store_path t on t.id = r.path_id
+            where p.cache_id = $1 and p.name = $2 and not p.deleted group by p.id
+            """,
+            p => p.With(cache).With(name.ToString()),
+            r => new PinVersion(r.GetInt64(0), r.GetDateTime(1), r.GetBoolean(2), r.GetInt64(3), Time(r, 4),
+                r.GetFieldValue<bool[]>(5)), cancellationToken))
+                .FirstOrDefault();
+
     /// <summary>
     /// Opens an intent on one pin, or (null) on up to <paramref name="limit"/>; none where the newest revision is written or another
     /// process writes it.
@@ -111,8 +125,12 @@ internal sealed class PinCatalog(CatalogDatabase database)
         Action<NpgsqlParameterCollection> bind, CancellationToken cancellationToken) =>
         database.SingleAsync(
             Question.Replace("{0}", $"@fn@.{function}({arguments})", StringComparison.Ordinal),
-            p => bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)
-                .With(digest)),
+            p =>
+            {
+                bind(p.With(cache).With(name.ToString()).WithNullable(condition.Expected, NpgsqlDbType.Bigint).With(operation)
+                    .With(digest));
+                p.WithNullable(condition.Seen, NpgsqlDbType.Bigint);
+            },
             r => new PinAnswer(
                 OutcomeText.Parse<PinOutcome>(function, r.GetString(0)),
                 r.IsDBNull(1) || r.IsDBNull(7) ? null : ReadPin(r, 1, written: false), r.IsDBNull(7) ? null : ReadPath(r, 7),

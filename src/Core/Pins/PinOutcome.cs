@@ -10,6 +10,9 @@ internal enum PinOutcome
     /// <summary>It is not at the expected revision.</summary>
     Changed,
 
+    /// <summary>It is not at the revision that the asker's memory says. Nothing was done or noted.</summary>
+    Stale,
+
     /// <summary>The path, or something that it needs, is not in the cache.</summary>
     Absent,
 

@@ -50,3 +50,9 @@ create function @fn@.pin_done(p_cache int, p_operation text, p_outcome text, p_p
 language sql volatile as $$
   update pin_operation o set outcome = p_outcome, revision = p_pin.revision, pin = to_jsonb(p_pin) where o.cache_id = p_cache and o.operation = p_operation
 $$;
+
+-- Gives a claimed operation back: it was not done, and may be asked for again.
+create function @fn@.pin_unclaim(p_cache int, p_operation text) returns void
+language sql volatile as $$
+  delete from pin_operation o where o.cache_id = p_cache and o.operation = p_operation
+$$;

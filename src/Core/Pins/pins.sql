@@ -10,11 +10,13 @@ language sql immutable as $$
     else p_expected = -1 or p_expected = p_pin.revision end
 $$;
 
--- Makes, moves or revives a pin, part of the transaction that has promised its path. outcome: 'made' | 'moved' | 'changed' (not at the expected revision).
+-- Makes, moves or revives a pin, part of the transaction that has promised its path. outcome: 'made' | 'moved' | 'changed' (not at the expected revision) | 'stale' (not at p_seen, which
+-- is in the same form: what the asker's memory says, where that has to be right; nothing was done then).
 -- The path that it has already is no new revision: a push that is repeated must not drive out the revisions that are kept.
 -- p_kind: 'set' | 'rollback' | 'push', whose own line in the audit log tells of a pin that stays where it is.
 create function @fn@.move_pin(
-  p_cache int, p_name text, p_path bigint, p_expires timestamptz, p_keep int, p_expected bigint, p_kind text, p_publisher text, p_address text, out outcome text, out result pin)
+  p_cache int, p_name text, p_path bigint, p_expires timestamptz, p_keep int, p_expected bigint, p_kind text, p_publisher text, p_address text, p_seen bigint default null,
+  out outcome text, out result pin)
 language plpgsql as $$
 declare
   v_now timestamptz;
@@ -22,13 +24,14 @@ declare
 begin
   loop
     select * into result from pin p where p.cache_id = p_cache and p.name = p_name for no key update;
-    exit when found or p_expected <> 0;
+    exit when found or p_expected <> 0 or p_seen <> 0;
     -- A name that was in use lately goes on counting, so that an old If-Match does not fit the new pin.
     insert into pin (cache_id, name, path_id, revision, written, deleted)
       select p_cache, p_name, p_path, n.last, n.last, true
       from (select coalesce(max(o.revision), 0) as last from pin_operation o where o.cache_id = p_cache and o.name = p_name) n
       on conflict do nothing;
   end loop;
+  if not @fn@.pin_is_expected(result, p_seen) then outcome := 'stale'; return; end if;
   if not @fn@.pin_is_expected(result, p_expected) then outcome := 'changed'; return; end if;
 
   v_now := clock_timestamp();
@@ -54,11 +57,11 @@ begin
   delete from pin_revision r where r.pin_id = result.id and r.revision <= result.revision - 100 and r.revision < result.kept_from;
 end $$;
 
--- outcome: 'made' | 'moved' | 'changed' | 'absent' (the path, or something it needs, is not in the cache) | 'reused' | 'other' (its NAR is not p_nar) |
+-- outcome: 'made' | 'moved' | 'changed' | 'stale' (not at p_seen: the operation is as if it had not been asked for) | 'absent' (the path, or something it needs, is not in the cache) | 'reused' | 'other' (its NAR is not p_nar) |
 -- 'unread' (another group published the path or something that it needs, and no server has read the bytes; neither p_nar nor p_any says that this is all the same)
 create function @fn@.set_pin(
   p_cache int, p_name text, p_hash bytea, p_path_name text, p_life interval, p_keep int, p_expected bigint, p_operation text, p_digest bytea,
-  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea, p_address text default null,
+  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea, p_address text default null, p_seen bigint default null,
   out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -102,9 +105,13 @@ begin
     outcome := 'unread';
   else
     update store_path s set rank = p_rank where s.id = any(v_lower) and s.state = 'live' and s.rank < p_rank;
-    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected, 'set', p_publisher, p_address) m;
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected, 'set', p_publisher, p_address, p_seen) m;
     outcome := v_said.outcome;
     result := v_said.result;
+    if outcome = 'stale' then
+      perform @fn@.pin_unclaim(p_cache, p_operation);
+      return;
+    end if;
   end if;
   perform @fn@.pin_done(p_cache, p_operation, outcome, result);
 end $$;
@@ -112,7 +119,8 @@ end $$;
 -- To the given revision, or (null) to the newest one with another path. Expiry and kept revisions stay as they are.
 -- outcome: as of set_pin, or 'unknown' (no such pin) | 'no-revision'; with 'absent' result.path_id is the path that was wanted
 create function @fn@.rollback_pin(
-  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, out outcome text, out result pin)
+  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, p_seen bigint default null,
+  out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_said record;
@@ -153,16 +161,21 @@ begin
     outcome := 'absent';
     result.path_id := v_path;
   else
-    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1), 'rollback', p_publisher, p_address) m;
+    select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1), 'rollback', p_publisher, p_address, p_seen) m;
     outcome := v_said.outcome;
     result := v_said.result;
+    if outcome = 'stale' then
+      perform @fn@.pin_unclaim(p_cache, p_operation);
+      return;
+    end if;
   end if;
   perform @fn@.pin_done(p_cache, p_operation, outcome, result);
 end $$;
 
--- Marks the row; it goes when the deletion of pins/<name> is recorded. outcome: 'deleted' | 'unknown' | 'changed' | 'reused'
+-- Marks the row; it goes when the deletion of pins/<name> is recorded. outcome: 'deleted' | 'unknown' | 'changed' | 'stale' | 'reused'
 create function @fn@.delete_pin(
-  p_cache int, p_name text, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, out outcome text, out result pin)
+  p_cache int, p_name text, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, p_seen bigint default null,
+  out outcome text, out result pin)
 language plpgsql as $$
 declare
   v_said record;
@@ -176,6 +189,10 @@ begin
   select * into result from pin p where p.cache_id = p_cache and p.name = p_name for no key update;
   if not found or result.deleted then
     outcome := 'unknown';
+  elsif not @fn@.pin_is_expected(result, p_seen) then
+    outcome := 'stale';
+    perform @fn@.pin_unclaim(p_cache, p_operation);
+    return;
   elsif not @fn@.pin_is_expected(result, p_expected) then
     outcome := 'changed';
   else

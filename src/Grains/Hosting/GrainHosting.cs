@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Orleans.Storage;
 
 namespace OrleansCache.Grains;
 
@@ -14,6 +16,7 @@ public static class GrainHosting
     {
         silo.Services.TryAddSingleton(TimeProvider.System);
         silo.Services.AddSingleton(engine.Services);
+        silo.AddCatalogStorage();
         return silo.AddStartupTask((services, unused) =>
         {
             var grains = services.GetRequiredService<IGrainFactory>();
@@ -23,5 +26,14 @@ public static class GrainHosting
                 CancellationToken.None);
             return Task.CompletedTask;
         });
+    }
+
+    /// <summary>Storage <c>catalog</c>, where grains' persisted states are rows of the catalog.</summary>
+    internal static ISiloBuilder AddCatalogStorage(this ISiloBuilder silo)
+    {
+        silo.Services.AddKeyedSingleton<IGrainStorage>(CatalogGrainStorage.Name, (services, _) =>
+            new CatalogGrainStorage(services.GetRequiredService<ServicesByScope>()));
+        // Orleans logs each refusal of a storage as an error. A grain handles a stale state, and of an outage its caller hears.
+        return silo.ConfigureLogging(logging => logging.AddFilter(typeof(CatalogGrainStorage).FullName, LogLevel.Critical));
     }
 }

@@ -3,7 +3,7 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
-/// <summary>Sends changes of a pin through its grain, in one order; reads ask the catalog.</summary>
+/// <summary>Sends changes of a pin through its grain, in one order, and asks it for the pin; the catalog has the list.</summary>
 internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope, Caller? caller = null) : IPins
 {
     private readonly Caller _caller = caller ?? Caller.Anonymous;
@@ -66,14 +66,39 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
 
     public Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) => direct.ListAsync(cache, cancellationToken);
 
-    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
-        direct.ShowAsync(cache, name, cancellationToken);
+    public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) => calls.ReadAsync(
+        async grains =>
+        {
+            var shown = await GrainOf(grains, cache, name).ShowAsync();
+            return shown.Problem is { } problem ? throw problem.ToException() : ToPin(name, shown.Pin!) with
+            {
+                Written = shown.Written,
+                BrokenSince = shown.BrokenSince,
+                History = [.. shown.History.Select(r => new PinRevision
+                {
+                    Revision = r.Revision,
+                    Path = StorePath.Parse(r.Path),
+                    Created = r.Created,
+                    Kept = r.Kept,
+                    Present = r.Present
+                })],
+            };
+        },
+        () => direct.ShowAsync(cache, name, cancellationToken), cancellationToken);
+
+    public Task<PinVersion?> VersionAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        direct.VersionAsync(cache, name, cancellationToken);
 
     private async Task<PinSet> SetAsync(CacheName cache, PinName name, PinChange change, Func<Task<PinSet>> otherwise, TimeSpan patience,
         CancellationToken cancellationToken)
     {
-        var set = await calls.AskAsync(async grains => Read(name, await AskAsync(grains, cache, name, change)), otherwise,
-            cancellationToken);
+        var set = await calls.AskAsync(
+            async grains =>
+            {
+                var reply = await AskAsync(grains, cache, name, change);
+                return new PinSet(ToPin(name, reply.Pin!), reply.Made);
+            },
+            otherwise, cancellationToken);
         return set with { Pin = set.Pin with { Written = await direct.WrittenAsync(cache, name, patience, cancellationToken) } };
     }
 
@@ -87,25 +112,22 @@ internal sealed class ClusterPins(IPins direct, ClusterCalls calls, string scope
             IsAdmin = _caller.IsAdmin,
             Address = _caller.Address
         };
-        var reply = await grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString()).ChangeAsync(asked);
+        var reply = await GrainOf(grains, cache, name).ChangeAsync(asked);
         return reply.Problem is { } problem ? throw problem.ToException() : reply;
     }
 
-    private static PinSet Read(PinName name, PinReply reply)
+    private IPinGrain GrainOf(IGrainFactory grains, CacheName cache, PinName name) =>
+        grains.GetGrain<IPinGrain>(GrainKey.Of(scope, cache, name).ToString());
+
+    private static Pin ToPin(PinName name, PinState pin) => new()
     {
-        var pin = reply.Pin!;
-        return new PinSet(
-            new Pin
-            {
-                Name = name,
-                Path = StorePath.Parse(pin.Path),
-                Revision = pin.Revision,
-                KeepRevisions = pin.KeepRevisions,
-                Created = pin.Created,
-                Updated = pin.Updated,
-                Expires = pin.Expires,
-                Written = false,
-            },
-            reply.Made);
-    }
+        Name = name,
+        Path = StorePath.Parse(pin.Path),
+        Revision = pin.Revision,
+        KeepRevisions = pin.KeepRevisions,
+        Created = pin.Created,
+        Updated = pin.Updated,
+        Expires = pin.Expires,
+        Written = false,
+    };
 }

@@ -4,7 +4,8 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Grains;
 
 /// <summary>
-/// A pin, by <c>cache/name</c>: applies its changes one after the other, in the order of arrival. The catalog decides what is right.
+/// A pin, by <c>cache/name</c>: applies its changes one after the other, in the order of arrival. Its persisted state is the pin's rows;
+/// the catalog decides what is right.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IPinGrain")]
@@ -15,6 +16,12 @@ public interface IPinGrain : IGrainWithStringKey
     /// gone.</exception>
     [Alias("Change")]
     Task<PinReply> ChangeAsync(PinChange change);
+
+    /// <summary>
+    /// The pin with its history, from memory where the catalog says that the memory is right.
+    /// </summary>
+    [Alias("Show")]
+    Task<PinShown> ShowAsync();
 }
 
 [GenerateSerializer, Alias("OrleansCache.PinChangeKind")]
@@ -80,3 +87,24 @@ public sealed record PinReply
 public sealed record PinState(
     [property: Id(0)] string Path, [property: Id(1)] long Revision, [property: Id(2)] int KeepRevisions,
     [property: Id(3)] DateTimeOffset Created, [property: Id(4)] DateTimeOffset Updated, [property: Id(5)] DateTimeOffset? Expires);
+
+/// <summary>A pin with its history, or why there is none.</summary>
+[GenerateSerializer, Immutable, Alias("OrleansCache.PinShown")]
+public sealed record PinShown
+{
+    [Id(0)] public Problem? Problem { get; init; }
+
+    [Id(1)] public PinState? Pin { get; init; }
+
+    [Id(2)] public bool Written { get; init; }
+
+    [Id(3)] public DateTimeOffset? BrokenSince { get; init; }
+
+    /// <summary>Newest first.</summary>
+    [Id(4)] public PinRevisionState[] History { get; init; } = [];
+}
+
+[GenerateSerializer, Immutable, Alias("OrleansCache.PinRevisionState")]
+public sealed record PinRevisionState(
+    [property: Id(0)] long Revision, [property: Id(1)] string Path, [property: Id(2)] DateTimeOffset Created,
+    [property: Id(3)] bool Kept, [property: Id(4)] bool Present);

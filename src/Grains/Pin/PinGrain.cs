@@ -1,54 +1,65 @@
+using Orleans.Storage;
 using OrleansCache.Contracts;
-using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
-internal sealed class PinGrain(ServicesByScope services, TimeProvider time) : Grain, IPinGrain
+internal sealed class PinGrain([PersistentState("pin", CatalogGrainStorage.Name)] IPersistentState<CatalogPin> pin,
+    ServicesByScope services, TimeProvider time) : Grain, IPinGrain
 {
     public async Task<PinReply> ChangeAsync(PinChange change)
     {
         if (time.GetUtcNow() > change.Deadline)
             throw new TimeoutException("The deadline of this change is over.");
-        var key = GrainKey.Parse(this.GetPrimaryKeyString());
-        var pins = services.Of(key).Pins.As(change is { Publisher: { } publisher, TrustGroup: { } group }
-            ? new Caller(publisher, group, change.Rank, change.IsAdmin, change.Address) : Caller.Unnamed);
-        var condition = PinCondition.Of(change.Expected);
-        if (!OperationId.TryParse(change.Operation, out var operation))
-            throw new FormatException($"'{change.Operation}' is no operation");
+        pin.State.Prepare(change, isGuarded: true);
         try
         {
-            // The hosting process writes the bucket. It begins now, and no turn waits for it.
-            switch (change.Kind)
-            {
-                case PinChangeKind.Set:
-                    var set = new SetPin
-                    {
-                        Path = StorePath.Parse(change.Path!),
-                        ExpiresSeconds = change.ExpiresSeconds,
-                        KeepRevisions = change.KeepRevisions,
-                        NarHash = change.NarHash is { } nar ? Sha256Hash.Parse(nar) : null
-                    };
-                    return Reply(await pins.SetAsync(key.Cache, key.Pin, set, condition, operation, TimeSpan.Zero, CancellationToken.None));
-                case PinChangeKind.Rollback:
-                    return Reply(await pins.RollbackAsync(key.Cache, key.Pin, new RollbackPin { Revision = change.Revision }, condition,
-                        operation, TimeSpan.Zero, CancellationToken.None));
-                case PinChangeKind.Delete:
-                    await pins.DeleteAsync(key.Cache, key.Pin, condition, operation, TimeSpan.Zero, CancellationToken.None);
-                    return new PinReply();
-                default:
-                    throw new NotSupportedException($"This version knows no change of kind {change.Kind}.");
-            }
+            await pin.WriteStateAsync();
+        }
+        catch (InconsistentStateException)
+        {
+            // Done by a server without this grain, or by another activation. The change's own condition is the catalog's to check, so it
+            // is done now whatever else happens meanwhile.
+            await pin.ReadStateAsync();
+            pin.State.Prepare(change, isGuarded: false);
+            await pin.WriteStateAsync();
+        }
+
+        return pin.State.TakeAnswer();
+    }
+
+    public async Task<PinShown> ShowAsync()
+    {
+        var key = GrainKey.Parse(this.GetPrimaryKeyString());
+        PinVersion? version;
+        try
+        {
+            version = await services.Of(key).Pins.VersionAsync(key.Cache, key.Pin, CancellationToken.None);
         }
         catch (CacheProblemException e)
         {
-            return new PinReply { Problem = Problem.Of(e) };
+            return new PinShown { Problem = Problem.Of(e) };
         }
+
+        if (version is not null && pin.State.Pin is { } known && IsOf(known, version))
+        {
+            var history = known.History!.Zip(version.Present, (r, isPresent) =>
+                r with { Kept = r.Revision >= version.KeptFrom, Present = isPresent });
+            return Show(known with { Written = version.Written, History = [.. history] });
+        }
+
+        await pin.ReadStateAsync();
+        return pin.State.Pin is { } read ? Show(read) : new PinShown { Problem = pin.State.Absence };
     }
 
-    private static PinReply Reply(PinSet set) => new()
+    private static bool IsOf(Pin pin, PinVersion version) =>
+        (pin.Revision, pin.Updated, pin.BrokenSince, pin.History!.Count)
+            == (version.Revision, version.Updated, version.BrokenSince, version.Present.Count);
+
+    private static PinShown Show(Pin pin) => new()
     {
-        Made = set.Made,
-        Pin = new PinState(set.Pin.Path.BaseName, set.Pin.Revision, set.Pin.KeepRevisions, set.Pin.Created, set.Pin.Updated,
-            set.Pin.Expires),
+        Pin = CatalogPin.ToWire(pin),
+        Written = pin.Written,
+        BrokenSince = pin.BrokenSince,
+        History = [.. pin.History!.Select(r => new PinRevisionState(r.Revision, r.Path.BaseName, r.Created, r.Kept, r.Present))],
     };
 }

@@ -57,6 +57,9 @@ internal sealed class ScriptedPins : IPins
     public Task<bool> WrittenAsync(CacheName cache, PinName name, TimeSpan patience, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
+    public Task<PinVersion?> VersionAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
     public Task<PinList> ListAsync(CacheName cache, CancellationToken cancellationToken) => Task.FromResult(new PinList { Pins = [Pin] });
 
     public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>

@@ -61,7 +61,7 @@ internal sealed class ModelCluster : IModelCluster
         {
             var number = NumberOf(options.SiloName);
             silo.Services.AddSingleton(TimeProvider.System).AddSingleton(model._engines[number]);
-            silo.UseInMemoryReminderService();
+            silo.UseInMemoryReminderService().AddCatalogStorage();
             silo.Configure<SiloMessagingOptions>(messaging => messaging.ResponseTimeout = Patience);
             silo.Configure<ClientMessagingOptions>(messaging => messaging.ResponseTimeout = Patience);
             silo.AddOutgoingGrainCallFilter(model.CallAsync);

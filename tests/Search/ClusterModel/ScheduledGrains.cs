@@ -112,7 +112,8 @@ internal sealed class ScheduledGrains : IModelEngines
         else if (RequestContext.Get(TurnKey) is long number && _turns.TryRemove(number, out var turn))
         {
             turn.Gateway = silo;
-            if (call.Request.GetArgument(0) is PinChange change)
+            var asked = call.Request.GetArgumentCount() > 0 ? call.Request.GetArgument(0) : null;
+            if (asked is PinChange change)
             {
                 // Silos go by the machine's clock, the deadline by the schedule's.
                 call.Request.SetArgument(0, change with
@@ -121,7 +122,7 @@ internal sealed class ScheduledGrains : IModelEngines
                     Operation = _schedule.Mutant.GrainsForgetOperations ? OperationId.New().Value : change.Operation,
                 });
             }
-            else if (call.Request.GetArgument(0) is GcStart start)
+            else if (asked is GcStart start)
             {
                 call.Request.SetArgument(0, start with { Deadline = start.Deadline - _schedule.Shift });
             }

@@ -43,6 +43,9 @@ internal sealed class HostPins(IPins rows, IPins direct) : IPins
     public Task<Pin> ShowAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
         direct.ShowAsync(cache, name, cancellationToken);
 
+    public Task<PinVersion?> VersionAsync(CacheName cache, PinName name, CancellationToken cancellationToken) =>
+        direct.VersionAsync(cache, name, cancellationToken);
+
     private async Task WriteBehindAsync(CacheName cache, PinName name)
     {
         // Outside a schedule who asks afterwards writes it.
