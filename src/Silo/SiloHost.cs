@@ -172,7 +172,7 @@ public sealed partial class SiloHost : IAsyncDisposable
             else
                 BeAlone(silo);
             ClusterTables.Use(silo, _catalog, hasMembers: _options.ClusterId is not null);
-            silo.AddCacheGrains(_engine);
+            silo.AddCacheGrains(_engine).AddDocumentStorage(ClusterTables.Documents);
             // A request's spans continue in the grains that it calls, in any process.
             silo.AddActivityPropagation();
             if (_options.HasDashboard)

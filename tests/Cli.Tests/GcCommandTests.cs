@@ -168,7 +168,8 @@ public sealed class GcCommandTests : IAsyncLifetime
     {
         Answer = (request, http) => request.Contains("/runs", StringComparison.Ordinal)
             ? Json(http, new GcHistory { Runs = [Started, Done with { Id = 11, Scheduled = true, DryRun = true }] })
-            : Json(http, new GcStatus { Current = Started, Last = Done with { Id = 11 }, Schedule = "30 3 * * *", Next = Started.Started });
+            : Json(http, new GcStatus { Current = Started, Last = Done with { Id = 11 }, Schedule = "30 3 * * *", Next = Started.Started,
+                Started = new GcStartNote(12, Started.Started, "token:7"), Fired = new GcFiringNote(Started.Started, null, "Run 11 is under way.") });
 
         var (_, status, _) = await RunAsync("gc", "status");
         var (_, history, _) = await RunAsync("gc", "history", "-n", "5");
@@ -176,6 +177,8 @@ public sealed class GcCommandTests : IAsyncLifetime
         Assert.Contains("current   run 12: marking, since 2026-05-01 00:00:00Z", status, StringComparison.Ordinal);
         Assert.Contains("last      run 11: done", status, StringComparison.Ordinal);
         Assert.Contains("schedule  30 3 * * * (UTC), next at 2026-05-01 00:00:00Z", status, StringComparison.Ordinal);
+        Assert.Contains("fired     2026-05-01 00:00:00Z, and no run was started: Run 11 is under way.", status, StringComparison.Ordinal);
+        Assert.Contains("started   run 12, 2026-05-01 00:00:00Z, by token:7", status, StringComparison.Ordinal);
         Assert.Equal(["RUN  STATE      STARTED               TOOK       BY        MARKED  DELETED  FREED",
             "12   marking    2026-05-01 00:00:00Z             request   3       4        6 MB",
             "11   dry, done  2026-05-01 00:00:00Z  2 min 0 s  schedule  3       4        6 MB"], history.TrimEnd().Split('\n'));

@@ -64,7 +64,7 @@ public sealed class ContractVersionTests
         builder.ConfigureSilo((options, silo) =>
         {
             silo.Services.AddSingleton(TimeProvider.System).AddSingleton(engines);
-            silo.UseInMemoryReminderService().AddCatalogStorage();
+            silo.UseInMemoryReminderService().AddMemoryGrainStorage("memory").AddCatalogStorage().AddDocumentStorage("memory");
             if (options.SiloName.EndsWith('1'))
                 silo.Services.AddSingleton<IGrainInterfacePropertiesProvider, NextContract>();
         });

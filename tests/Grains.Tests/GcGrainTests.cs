@@ -1,5 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using OrleansCache.Contracts;
+using OrleansCache.Core;
 using OrleansCache.Core.Common;
 using OrleansCache.Testing;
 using Xunit;
@@ -75,7 +76,7 @@ public sealed class GcGrainTests
         await using var world = await World.CreateAsync();
         var second = ThreeSilos.Second(world, await world.AddGatewayAsync(plain: true));
         var grains = new[] { await GrainAsync(world), await ThreeSilos.GrainAsync<IGcGrain>(second.Scope, "gc") };
-        var start = new GcStart { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(1) };
+        var start = Start();
 
         var runs = await Task.WhenAll(Enumerable.Range(0, 10).Select(i => grains[i % 2].StartAsync(start)));
 
@@ -113,6 +114,99 @@ public sealed class GcGrainTests
         foreach (var run in runs)
             await world.EndOfRunAsync(run.Id);
     }
+
+    [Fact]
+    public async Task What_the_collector_did_last_is_remembered_while_it_sleeps_and_told_at_any_silo()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        var other = await world.AddGatewayAsync();
+        var grain = await GrainAsync(world);
+        Assert.Null((await StatusAsync(world.Core)).Fired);
+
+        var run = await world.Core.Collection.StartAsync(CacheName.Default, new Caller("token:7", "ci", 0), new GcRequest(),
+            OperationId.New(), CancellationToken.None);
+        await world.EndOfRunAsync(run.Id);
+        var asked = await StatusAsync(other);
+        await grain.ReceiveReminder("schedule", default);
+        await ThreeSilos.SleepAsync(grain);
+        var status = await StatusAsync(other);
+
+        Assert.Equal((run.Id, "token:7", (GcFiringNote?)null), (asked.Started!.Run, asked.Started.By, asked.Fired));
+        Assert.InRange(asked.Started.At, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(5));
+        Assert.Equal((status.Fired!.Run, "server", true), (status.Started!.Run, status.Started.By, status.Fired.Run > run.Id));
+        await world.EndOfRunAsync(status.Started.Run);
+    }
+
+    [Fact]
+    public async Task That_the_schedule_came_during_another_run_is_remembered()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        var held = new TaskCompletionSource();
+        world.Core.Database.BeforeStatement = (sql, cancellationToken) => sql == "snapshot" ? held.Task.WaitAsync(cancellationToken)
+            : Task.CompletedTask;
+        var run = await world.Core.Collection.StartAsync(CacheName.Default, new GcRequest(), OperationId.New(), CancellationToken.None);
+
+        await (await GrainAsync(world)).ReceiveReminder("schedule", default);
+
+        var status = await StatusAsync(world.Core);
+        Assert.Equal((null, run.Id), (status.Fired!.Run, status.Started!.Run));
+        Assert.Contains($"Run {run.Id} is under way", status.Fired.Refusal, StringComparison.Ordinal);
+        held.SetResult();
+        await world.EndOfRunAsync(run.Id);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_storage_that_fails_costs_the_memory_and_no_run(bool fromTheStart)
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        var grain = await GrainAsync(world);
+        if (!fromTheStart)
+            await grain.GetMemoryAsync();
+        FailingStorage.Fail(ThreeSilos.ScopeOf(world));
+
+        await grain.ReceiveReminder("schedule", default);
+        var started = await grain.StartAsync(Start());
+
+        var runs = (await world.Core.Collection.HistoryAsync(CacheName.Default, 10, CancellationToken.None)).Runs;
+        Assert.True(runs[^1].Scheduled);
+        Assert.True(started.Run > runs[^1].Id || started.Problem!.Kind == nameof(ProblemKind.GcRunning));
+        foreach (var run in runs)
+            await world.EndOfRunAsync(run.Id);
+
+        // It works again: what could not be read is there, and what is new is added.
+        FailingStorage.Mend(ThreeSilos.ScopeOf(world));
+        started = await grain.StartAsync(Start());
+        await ThreeSilos.SleepAsync(grain);
+        Assert.Equal(started.Run, (await StatusAsync(world.Core)).Started!.Run);
+        await world.EndOfRunAsync(started.Run);
+    }
+
+    [Fact]
+    public async Task A_document_that_could_not_be_read_is_not_lost()
+    {
+        await using var world = await World.CreateAsync(gc: new GcOptions { Schedule = "* * * * *", Jitter = TimeSpan.Zero });
+        var grain = await GrainAsync(world);
+        await grain.ReceiveReminder("schedule", default);
+        var fired = (await StatusAsync(world.Core)).Fired!;
+        await world.EndOfRunAsync(fired.Run!.Value);
+        await ThreeSilos.SleepAsync(grain);
+
+        FailingStorage.Fail(ThreeSilos.ScopeOf(world));
+        Assert.Null((await StatusAsync(world.Core)).Fired);
+        FailingStorage.Mend(ThreeSilos.ScopeOf(world));
+        var started = await grain.StartAsync(Start());
+
+        var status = await StatusAsync(world.Core);
+        Assert.Equal((fired, started.Run), (status.Fired, status.Started!.Run));
+        await world.EndOfRunAsync(started.Run);
+    }
+
+    private static GcStart Start() =>
+        new() { Operation = OperationId.New().Value, Deadline = DateTimeOffset.UtcNow.AddMinutes(1) };
+
+    private static Task<GcStatus> StatusAsync(CacheCore core) => core.Collection.StatusAsync(CacheName.Default, CancellationToken.None);
 
     private static async Task<IGcGrain> GrainAsync(World world) =>
         (await ThreeSilos.Cluster).Silos[0].ServiceProvider.GetRequiredService<IGrainFactory>()

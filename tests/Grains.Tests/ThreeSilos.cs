@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.Core.Internal;
+using Orleans.Storage;
 using Orleans.TestingHost;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
@@ -73,7 +74,9 @@ internal static class ThreeSilos
         builder.ConfigureSilo((_, silo) =>
         {
             silo.Services.AddSingleton(TimeProvider.System).AddSingleton(Services);
-            silo.UseInMemoryReminderService().AddCatalogStorage();
+            silo.UseInMemoryReminderService().AddMemoryGrainStorage("memory").AddCatalogStorage().AddDocumentStorage(FailingStorage.Name);
+            silo.Services.AddKeyedSingleton<IGrainStorage>(FailingStorage.Name, (services, _) =>
+                new FailingStorage(services.GetRequiredKeyedService<IGrainStorage>("memory")));
         });
         var cluster = builder.Build();
         await cluster.DeployAsync();

@@ -158,6 +158,30 @@ public class ClusterTests
     }
 
     [Fact]
+    public async Task A_server_alone_remembers_who_collected_last_when_it_starts_anew()
+    {
+        await using var tables = await ProviderTables.CreateAsync();
+        long run;
+        await using (var first = await SiloProcess.StartAsync("--postgres", tables.Catalog))
+        {
+            await ActiveAsync(first);
+            run = (await first.AskAsync(HttpMethod.Post, "/gc")).GetProperty("id").GetInt64();
+            Assert.Equal(0, await first.TerminateAsync());
+        }
+
+        Assert.Equal($"{run}", await tables.ScalarAsync("select document -> 'started' ->> 'run' from orleans.document"));
+        await using var second = await SiloProcess.StartAsync("--postgres", tables.Catalog);
+        await ActiveAsync(second);
+        var started = (await second.AskAsync(HttpMethod.Get, "/gc")).GetProperty("started");
+
+        Assert.Equal(run, started.GetProperty("run").GetInt64());
+        Assert.StartsWith("file:", started.GetProperty("by").GetString(), StringComparison.Ordinal);
+
+        static Task ActiveAsync(SiloProcess server) => Eventually.BecomesTrueAsync(async () => (await server.GetAsync("/metrics"))
+            .Contains("orleans_cache_silo_status{status=\"active\"} 1", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Without_a_dashboard_there_is_none()
     {
         await using var cluster = await Cluster.StartAsync();

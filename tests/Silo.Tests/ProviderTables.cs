@@ -1,6 +1,8 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Npgsql;
 using Orleans.Configuration;
+using Orleans.Storage;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Testing;
 
@@ -33,6 +35,27 @@ internal sealed class ProviderTables : IAsyncDisposable
 
     public IReminderTable Reminders => _host.Services.GetRequiredService<IReminderTable>();
 
+    public async Task<string?> ScalarAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(Catalog);
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // A test's own text.
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        return (string?)await command.ExecuteScalarAsync();
+    }
+
+    /// <summary>The storage of documents, as a silo has it once it runs.</summary>
+    public async Task<IGrainStorage> DocumentsAsync()
+    {
+        var storage = _host.Services.GetRequiredKeyedService<IGrainStorage>(ClusterTables.Documents);
+        var lifecycle = new StartOnly();
+        ((ILifecycleParticipant<ISiloLifecycle>)storage).Participate(lifecycle);
+        await lifecycle.StartAsync();
+        return storage;
+    }
+
     public static async Task<ProviderTables> CreateAsync(bool throughPgBouncer = false)
     {
         var server = await PostgresServer.Shared;
@@ -61,5 +84,23 @@ internal sealed class ProviderTables : IAsyncDisposable
         await Membership.InitializeMembershipTableAsync(true);
         await Reminders.StartAsync(CancellationToken.None);
         return this;
+    }
+
+    /// <summary>Starts what takes part in it.</summary>
+    private sealed class StartOnly : ISiloLifecycle
+    {
+        private readonly List<ILifecycleObserver> _observers = [];
+
+        public int HighestCompletedStage => int.MinValue;
+
+        public int LowestStoppedStage => int.MaxValue;
+
+        public IDisposable Subscribe(string observerName, int stage, ILifecycleObserver observer)
+        {
+            _observers.Add(observer);
+            return new MemoryStream();
+        }
+
+        public Task StartAsync() => Task.WhenAll(_observers.Select(o => o.OnStart(CancellationToken.None)));
     }
 }

@@ -1,4 +1,6 @@
 using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
 using OrleansCache.Testing;
 
 namespace OrleansCache.Silo.Tests;
@@ -66,6 +68,18 @@ internal sealed class SiloProcess : IAsyncDisposable
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(Url, path));
         request.Headers.Authorization = credentials;
         return await Client.SendAsync(request);
+    }
+
+    /// <summary>Asks v1 with the token that the server has made.</summary>
+    public async Task<JsonElement> AskAsync(HttpMethod method, string path)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(Url, $"/v1/caches/default{path}"));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Token);
+        if (method == HttpMethod.Post)
+            request.Content = new StringContent("{}", Encoding.UTF8, "application/json");
+        using var answer = await Client.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+        return JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
     }
 
     /// <summary>The TCP ports of this process, as the kernel tells.</summary>

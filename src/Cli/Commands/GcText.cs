@@ -51,6 +51,10 @@ internal static class GcText
         text.Append(status.Schedule is { } schedule ? $"schedule  {schedule} (UTC)" : "schedule  none: it runs only when asked");
         if (status.Next is { } next)
             text.Append(CultureInfo.InvariantCulture, $", next at {next:u}");
+        if (status.Fired is { } fired)
+            text.Append(CultureInfo.InvariantCulture, $"\nfired     {fired.At:u}, {(fired.Run is { } run ? $"run {run}" : $"and no run was started: {fired.Refusal}")}");
+        if (status.Started is { } started)
+            text.Append(CultureInfo.InvariantCulture, $"\nstarted   run {started.Run}, {started.At:u}, by {started.By}");
         return text.ToString();
     }
 

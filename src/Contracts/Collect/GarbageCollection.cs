@@ -106,7 +106,23 @@ public sealed record GcStatus
 
     /// <summary>When the schedule is due next.</summary>
     public DateTimeOffset? Next { get; init; }
+
+    /// <summary>The last start of a run, as the cluster remembers it; absent when it does not, or does not answer.</summary>
+    public GcStartNote? Started { get; init; }
+
+    /// <summary>When the schedule was last due, and what came of it; absent as above.</summary>
+    public GcFiringNote? Fired { get; init; }
 }
+
+/// <param name="Run">The run that was started.</param>
+/// <param name="At">When.</param>
+/// <param name="By">The publisher who asked for it, such as <c>token:7</c>; <c>server</c>: the schedule.</param>
+public sealed record GcStartNote(long Run, DateTimeOffset At, string By);
+
+/// <param name="At">When.</param>
+/// <param name="Run">The run; absent when none was started.</param>
+/// <param name="Refusal">Why none was started.</param>
+public sealed record GcFiringNote(DateTimeOffset At, long? Run, string? Refusal);
 
 /// <summary>Runs, newest first.</summary>
 public sealed record GcHistory

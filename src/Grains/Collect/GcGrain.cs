@@ -1,10 +1,12 @@
 using Microsoft.Extensions.Logging;
+using Orleans.Storage;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Collect.Schedule;
 
 namespace OrleansCache.Grains;
 
-internal sealed partial class GcGrain(ServicesByScope services, TimeProvider time, ILogger<GcGrain> logger) : Grain, IGcGrain
+internal sealed partial class GcGrain([PersistentState("memory", DocumentStorage.Name)] IPersistentState<GcMemory> memory,
+    ServicesByScope services, TimeProvider time, ILogger<GcGrain> logger) : Grain, IGcGrain
 {
     private const string Reminder = "schedule";
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(1);
@@ -36,14 +38,18 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
         var caller = start.Publisher is { } publisher ? new Caller(publisher, publisher, 0, Address: start.Address) : Caller.Server;
         try
         {
-            return new GcStarted((await services.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation,
-                CancellationToken.None)).Id, null);
+            var run = await services.Of(Key).Collection.StartAsync(Key.Cache, caller, request, operation, CancellationToken.None);
+            if (memory.State.Started?.Run != run.Id)
+                await RememberAsync(before => before with { Started = new GcStartMemory(run.Id, time.GetUtcNow(), caller.Publisher) });
+            return new GcStarted(run.Id, null);
         }
         catch (CacheProblemException e)
         {
             return new GcStarted(0, Problem.Of(e));
         }
     }
+
+    public Task<GcMemory> GetMemoryAsync() => Task.FromResult(memory.State);
 
     /// <summary>
     /// Starts the run that is due. Its operation has the due time as its name, so an extra tick or a second activation joins the first run.
@@ -58,11 +64,50 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
         {
             var run = await own.Collection.StartAsync(Key.Cache, new GcRequest(), operation, CancellationToken.None);
             LogStarted(run.Id, Key.Cache, operation);
+            await RememberFiringAsync(operation, run.Id, null);
         }
         catch (CacheProblemException e)
         {
             // Another run is under way, or the database is unreachable. The next tick tries again, as long as the run is due.
             LogNotStarted(Key.Cache, operation, e.Message);
+            await RememberFiringAsync(operation, null, e.Message);
+        }
+    }
+
+    private async Task RememberFiringAsync(OperationId operation, long? run, string? refusal)
+    {
+        var now = time.GetUtcNow();
+        // The reminder comes several times while the run is due.
+        if (memory.State.Fired is { } known && (known.Operation, known.Run, known.Refusal) == (operation.Value, run, refusal))
+            return;
+        await RememberAsync(before => before with
+        {
+            Started = run is { } id && before.Started?.Run != id ? new GcStartMemory(id, now, Caller.Server.Publisher) : before.Started,
+            Fired = new GcFiringMemory(operation.Value, before.Fired?.Operation == operation.Value ? before.Fired.At : now, run, refusal),
+        });
+    }
+
+    /// <summary>Changes the memory. A run does not depend on it, so a storage that fails costs the memory alone.</summary>
+    private async Task RememberAsync(Func<GcMemory, GcMemory> change)
+    {
+        try
+        {
+            memory.State = change(memory.State);
+            try
+            {
+                await memory.WriteStateAsync();
+            }
+            catch (InconsistentStateException)
+            {
+                // Another activation, or the document could not be read when this one began.
+                await memory.ReadStateAsync();
+                memory.State = change(memory.State);
+                await memory.WriteStateAsync();
+            }
+        }
+        catch (OrleansException e)
+        {
+            LogForgotten(Key.Cache, e.GetBaseException().Message);
         }
     }
 
@@ -71,4 +116,7 @@ internal sealed partial class GcGrain(ServicesByScope services, TimeProvider tim
 
     [LoggerMessage(LogLevel.Information, "garbage collection of cache {Cache} for {Operation} was not started: {Why}")]
     private partial void LogNotStarted(CacheName cache, OperationId operation, string why);
+
+    [LoggerMessage(LogLevel.Warning, "what the garbage collector of cache {Cache} remembers cannot be stored: {Reason}")]
+    private partial void LogForgotten(CacheName cache, string reason);
 }

@@ -18,6 +18,10 @@ public interface IGcGrain : IGrainWithStringKey, IRemindable
     /// <exception cref="TimeoutException">The deadline has passed.</exception>
     [Alias("Start")]
     Task<GcStarted> StartAsync(GcStart start);
+
+    /// <summary>What it remembers of starts and of its schedule.</summary>
+    [Alias("Memory")]
+    Task<GcMemory> GetMemoryAsync();
 }
 
 [GenerateSerializer, Immutable, Alias("OrleansCache.GcStart")]

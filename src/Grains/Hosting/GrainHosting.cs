@@ -36,4 +36,15 @@ public static class GrainHosting
         // Orleans logs each refusal of a storage as an error. A grain handles a stale state, and of an outage its caller hears.
         return silo.ConfigureLogging(logging => logging.AddFilter(typeof(CatalogGrainStorage).FullName, LogLevel.Critical));
     }
+
+    /// <summary>Storage <c>documents</c>, for what grains remember and can do without, over the storage that has the rows.</summary>
+    /// <param name="rows">The name of that storage.</param>
+    public static ISiloBuilder AddDocumentStorage(this ISiloBuilder silo, string rows)
+    {
+        silo.Services.AddKeyedSingleton<IGrainStorage>(DocumentStorage.Name, (services, _) =>
+            ActivatorUtilities.CreateInstance<DocumentStorage>(services, services.GetRequiredKeyedService<IGrainStorage>(rows)));
+        // A failure is logged by who goes on without.
+        return silo.ConfigureLogging(logging => logging.AddFilter(
+            (_, category, level) => category != typeof(DocumentStorage).FullName || level <= LogLevel.Warning));
+    }
 }

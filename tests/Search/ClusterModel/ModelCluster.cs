@@ -61,7 +61,7 @@ internal sealed class ModelCluster : IModelCluster
         {
             var number = NumberOf(options.SiloName);
             silo.Services.AddSingleton(TimeProvider.System).AddSingleton(model._engines[number]);
-            silo.UseInMemoryReminderService().AddCatalogStorage();
+            silo.UseInMemoryReminderService().AddMemoryGrainStorage("memory").AddCatalogStorage().AddDocumentStorage("memory");
             silo.Configure<SiloMessagingOptions>(messaging => messaging.ResponseTimeout = Patience);
             silo.Configure<ClientMessagingOptions>(messaging => messaging.ResponseTimeout = Patience);
             silo.AddOutgoingGrainCallFilter(model.CallAsync);
