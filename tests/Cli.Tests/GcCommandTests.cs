@@ -244,7 +244,7 @@ public sealed class GcCommandTests : IAsyncLifetime
             Group = "ci",
             Rank = 1,
             Declared = Started.Started,
-            Nar = new PathNar { Hash = Sha256Hash.Compute([]), Size = 2000, FileSize = 900, Key = "nar/x.nar.zst", State = "live", Verified = false },
+            Nar = new PathNar { Hash = Sha256Hash.Compute([]), Size = 2000, FileSize = 900, Key = "nar/x.nar.zst", State = "live", Verification = "unverified" },
             References = [hello],
             ReferrerCount = 101,
             Referrers = [system],
@@ -259,7 +259,7 @@ public sealed class GcCommandTests : IAsyncLifetime
         Assert.Equal(
             $"""
             {hello} is live
-            nar         {Sha256Hash.Compute([])}, 2 kB, not verified
+            nar         {Sha256Hash.Compute([])}, 2 kB, unverified
             file        nar/x.nar.zst, live, 900 B
             publisher   token:7 (group ci, rank 1), since 2026-05-01T00:00:00Z
             pin         main@3

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Orleans.Storage;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
-using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;
 

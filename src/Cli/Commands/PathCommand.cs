@@ -33,7 +33,8 @@ internal static class PathCommand
             text.Append(CultureInfo.InvariantCulture, $" since {Text.Time(condemned)}");
         if (life.Nar is { } nar)
         {
-            Line(text, "nar", $"{nar.Hash}, {Text.Bytes(nar.Size)}, {(nar.Verified ? "verified" : "not verified")}");
+            var when = nar.VerifiedAt is { } at ? $" {at.ToString("u", CultureInfo.InvariantCulture)}" : "";
+            Line(text, "nar", $"{nar.Hash}, {Text.Bytes(nar.Size)}, {nar.Verification}{when}");
             Line(text, "file", nar.Key is null ? "none"
                 : $"{nar.Key}, {nar.State}{(nar.FileSize is { } size ? $", {Text.Bytes(size)}" : "")}");
         }

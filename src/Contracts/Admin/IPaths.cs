@@ -77,8 +77,11 @@ public sealed record PathNar
     /// <summary>The state of the object, such as <c>live</c>.</summary>
     public string? State { get; init; }
 
-    /// <summary>A server has read the bytes, and they are this NAR.</summary>
-    public required bool Verified { get; init; }
+    /// <summary>What a server knows of its bytes: see <see cref="WhyAnswer.Verification"/>.</summary>
+    public required string Verification { get; init; }
+
+    /// <summary>When a server has last read it in the store; absent when none has, or it was read on its way in.</summary>
+    public DateTimeOffset? VerifiedAt { get; init; }
 }
 
 /// <param name="Name">The pin.</param>

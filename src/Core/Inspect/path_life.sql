@@ -3,10 +3,10 @@
 create function @fn@.path_life(p_cache int, p_hash bytea, p_most int)
 returns table (
   name text, state text, condemned_at timestamptz, publisher text, trust_group text, rank int, declared_at timestamptz, pushed timestamptz,
-  nar_hash bytea, nar_size bigint, file_hash bytea, file_size bigint, key text, nar_state text, verified boolean,
+  nar_hash bytea, nar_size bigint, file_hash bytea, file_size bigint, key text, nar_state text, verification text,
   ref_hashes bytea[], ref_names text[], referrers bigint, referrer_hashes bytea[], referrer_names text[],
   pin_names text[], pin_revisions bigint[], pin_currents boolean[],
-  uploaders text[], upload_times timestamptz[], upload_sizes bigint[], waiting int)
+  uploaders text[], upload_times timestamptz[], upload_sizes bigint[], waiting int, verified_at timestamptz)
 language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
@@ -49,7 +49,7 @@ begin
     select v_path.name, v_path.state::text, v_path.condemned_at,
       case when v_is_there then coalesce(b.name, 'legacy') end, case when v_is_there then g.name end, case when v_is_there then v_path.rank::int end,
       case when v_is_there then v_path.declared_at end, (select r.pushed from root r where r.cache_id = p_cache and r.path_id = v_path.id),
-      case when v_is_there then v_path.nar_hash end, v_path.nar_size, o.file_hash, o.file_size, o.key, o.state::text, coalesce(o.verified, false),
+      case when v_is_there then v_path.nar_hash end, v_path.nar_size, o.file_hash, o.file_size, o.key, o.state::text, case when v_is_there then @fn@.verification_of(v_path.id) end,
       x.hashes, x.names, coalesce(cardinality(v_referrers), 0)::bigint, y.hashes, y.names,
       (select array_agg(p.name) from pinned p), (select array_agg(p.revision) from pinned p), (select array_agg(p.is_current) from pinned p),
       (select array_agg(u.name) from up u), (select array_agg(u.claimed_at) from up u), (select array_agg(u.nar_size) from up u),
@@ -57,7 +57,8 @@ begin
        where not exists (
          select from wanted w where w.nar_hash = d.nar_hash and w.nar_size = d.nar_size
            and (w.state = 'claimed' and w.claimed_by = d.id
-             or w.state in ('stored', 'live', 'condemned') and @fn@.usable(w.verified, w.trust_group, d.legacy, d.trust_group))))
+             or w.state in ('stored', 'live', 'condemned') and @fn@.usable(w.verified, w.trust_group, d.legacy, d.trust_group)))),
+      (select p.at from proof p where p.object_id = o.id and o.verified)
     from (select) one
     left join publisher b on b.id = v_path.publisher
     left join trust_group g on g.id = v_path.trust_group

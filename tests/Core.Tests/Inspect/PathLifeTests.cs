@@ -27,7 +27,8 @@ public sealed class PathLifeTests
         Assert.Equal((Path("b"), "live", Victim.Publisher, Victim.Group, Deployer.Rank),
             (life.Path, life.State, life.Publisher, life.Group, life.Rank!.Value));
         Assert.InRange(life.Declared!.Value, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddMinutes(5));
-        Assert.Equal((World.Path("b").NarHash, 1000L, "live", false), (life.Nar!.Hash, life.Nar.Size, life.Nar.State, life.Nar.Verified));
+        Assert.Equal((World.Path("b").NarHash, 1000L, "live", "unverified"),
+            (life.Nar!.Hash, life.Nar.Size, life.Nar.State, life.Nar.Verification));
         Assert.Equal((true, true), (world.Store.Objects.ContainsKey(life.Nar.Key!), life.Nar.FileSize > 0));
         Assert.Equal([Path("a")], life.References);
         Assert.Equal((1L, Path("c")), (life.ReferrerCount, Assert.Single(life.Referrers)));
@@ -89,7 +90,7 @@ public sealed class PathLifeTests
     private static Task<PathLife> LifeAsync(World world, string name) =>
         world.Core.Paths.GetAsync(CacheName.Default, World.Hash(name), CancellationToken.None);
 
-    private static Task SetAsync(World world, string name) =>
+    private static Task<PinSet> SetAsync(World world, string name) =>
         world.Core.Pins.As(Deployer).SetAsync(CacheName.Default, Name, new SetPin { Path = Path(name), NarHash = World.Path(name).NarHash },
             PinCondition.None, OperationId.New(), TimeSpan.FromSeconds(30), CancellationToken.None);
 }

@@ -14,6 +14,6 @@ internal sealed class ScriptedPaths : IPaths
         {
             Path = new StorePath(path, "hello"),
             State = "live",
-            Nar = new PathNar { Hash = Sha256Hash.Compute("hello"u8), Size = 7, Verified = true },
+            Nar = new PathNar { Hash = Sha256Hash.Compute("hello"u8), Size = 7, Verification = "verified" },
         });
 }
