@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using OrleansCache.Core.Catalog;
 
 namespace OrleansCache.Model.Tests;
 
@@ -13,7 +14,7 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
     {
         var generator = new Generator(seed, mutant.Profile, grains: cluster is not null);
         var decisions = new List<Decision>();
-        using var schedule = await Schedule.BeginAsync(database, generator.Universe, generator.Retains, mutant, cluster);
+        using var schedule = await Schedule.BeginAsync(database, generator.Setting, mutant, cluster);
         try
         {
             while (generator.Next(schedule) is { } decision)
@@ -27,7 +28,7 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
         }
         catch (Exception e) when ((e as ModelException ?? ModelException.OfText(e)) is { } violation)
         {
-            return new Finding(seed, generator.Universe, generator.Retains, decisions, violation, schedule.Trace);
+            return new Finding(seed, generator.Setting, decisions, violation, schedule.Trace);
         }
     }
 
@@ -53,7 +54,7 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
 
     private async Task<Finding?> ReplayAsync(Finding finding, List<Decision> decisions)
     {
-        using var schedule = await Schedule.BeginAsync(database, finding.Universe, finding.Retains, mutant, cluster);
+        using var schedule = await Schedule.BeginAsync(database, finding.Setting, mutant, cluster);
         var done = new List<Decision>();
         try
         {
@@ -76,15 +77,17 @@ internal sealed class Explorer(ModelDatabase database, Mutant mutant, IModelClus
 }
 
 /// <summary>A schedule at whose end an invariant does not hold.</summary>
-internal sealed record Finding(int Seed, Universe Universe, bool Retains, List<Decision> Decisions, ModelException Violation,
-    List<string> Trace)
+internal sealed record Finding(int Seed, Setting Setting, List<Decision> Decisions, ModelException Violation, List<string> Trace)
 {
+    // A seed means another schedule where all have one policy.
+    private static string Policy => Profile.Policies.Count > 1 ? "" : $" --policy {OutcomeText.Of(Profile.Policies[0])}";
+
     public override string ToString()
     {
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"{Violation.Message}");
         text.AppendLine(CultureInfo.InvariantCulture,
-            $"seed {Seed}, {Universe.Name}{(Retains ? ", with retention" : "")}, {Decisions.Count} decisions; again: eng/model --seed {Seed}");
+            $"seed {Seed}, {Setting}, {Decisions.Count} decisions; again: eng/model --seed {Seed}{Policy}");
         foreach (var line in Trace)
             text.AppendLine(line);
         return text.ToString();

@@ -70,8 +70,8 @@ public sealed class ForcedTests
     public async Task A_commit_tells_what_an_equal_rank_took_between_its_halves(bool isOfItsGroup)
     {
         await using var database = await ModelDatabase.CreateAsync(2);
-        using var schedule = await Schedule.BeginAsync(database, Universe.All.First(u => u.Name == "two builders"),
-            retains: false, Mutant.None);
+        using var schedule = await Schedule.BeginAsync(database,
+            new Setting(Universe.All.First(u => u.Name == "two builders"), Retains: false), Mutant.None);
         await schedule.DoAsync(Mutants.Start(Mutants.Push(1, "b") with { By = Party.Carol }));
         await schedule.DoAsync(Mutants.Start(Mutants.Push(4, "b") with { By = isOfItsGroup ? Party.Dan : Party.Dora }));
         await schedule.DoAsync(Mutants.Start(Mutants.Push(6, "b") with { By = Party.Dan, Builder = 1 }));
@@ -81,7 +81,7 @@ public sealed class ForcedTests
 
     private static async Task LivePathAsync(ModelDatabase database)
     {
-        var schedule = await Schedule.BeginAsync(database, Universe.All[0], retains: false, Mutant.None);
+        var schedule = await Schedule.BeginAsync(database, new Setting(Universe.All[0], Retains: false), Mutant.None);
         await schedule.DoAsync(new StartDecision(new PushOperation(1, "a", 0, null, PushEnd.Commit, Renews: false, Replays: false),
             AtOnce: true));
     }

@@ -27,6 +27,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     IEngine? engine = null)
 {
     public const int Cache = 1;
+    private const long ScrubRate = 1 << 20;
     private static readonly SecretKey Secret = SecretKey.Generate("model-1");
     private static readonly PathSigner Signer = new([Secret], []);
     private readonly PushCatalog _pushCatalog = new(database);
@@ -45,7 +46,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         LateUpload = ModelStore.LateUpload,
         SinglePutLimit = Bodies.Large,
         PartSize = Bodies.Large,
-        DefaultRate = 10,
+        DefaultRate = 160,
     };
 
     public int Number { get; } = number;
@@ -75,6 +76,9 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public DirectWithdrawals Withdrawals => new(caches, WithdrawalCatalog, new Withdrawer(WithdrawalCatalog, Deletions), Refused, clock,
         NullLogger.Instance, CancellationToken.None);
+
+    /// <summary>What has to be read before it is relied on.</summary>
+    public VerifyPolicy Policy { get; init; }
 
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
@@ -151,6 +155,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
             r => r.GetInt64(0), CancellationToken.None))
             await withdrawer.AdvanceAsync(Cache, eviction, CancellationToken.None);
     }
+
+    public Task ScrubAsync() => new Scrub(VerificationCatalog, ScrubRate).AskAsync(Cache, CancellationToken.None);
 
     private static Verifier NewVerifier(CacheDirectory caches, CatalogDatabase database, ModelStore store, DirectWithdrawals withdrawals,
         ModelClock clock) =>

@@ -1,3 +1,5 @@
+using OrleansCache.Core.Common;
+
 namespace OrleansCache.Model.Tests;
 
 /// <summary>How often a schedule does what. Each random schedule leans another way: rare things meet more often so.</summary>
@@ -22,8 +24,8 @@ internal sealed record Profile
     public double Hostile { get; init; }
 
     /// <summary>What Mallory lies about.</summary>
-    public IReadOnlyList<LieKind> Lies { get; init; } = [LieKind.Name, LieKind.Size, LieKind.References, LieKind.Nar, LieKind.Ca,
-        LieKind.Noise, LieKind.Noise, LieKind.None];
+    public IReadOnlyList<LieKind> Lies { get; init; } = [LieKind.Name, LieKind.Size, LieKind.References,
+        LieKind.MoreReferences, LieKind.Nar, LieKind.Ca, LieKind.Noise, LieKind.Noise, LieKind.None];
 
     public double Collect { get; init; } = 3;
 
@@ -61,6 +63,14 @@ internal sealed record Profile
 
     public double Retains { get; init; } = 0.2;
 
+    public VerifyPolicy Policy { get; init; }
+
+    /// <summary>Readings, where there is such a policy.</summary>
+    public double Verify { get; init; } = 3;
+
+    /// <summary>Of a schedule in which nobody reads.</summary>
+    public double Unread { get; init; }
+
     public double Grace { get; init; } = 0.2;
 
     public double SmallBatch { get; init; } = 0.5;
@@ -79,7 +89,23 @@ internal sealed record Profile
 
     public IReadOnlyList<string> Universes { get; init; } = [.. Universe.All.Select(u => u.Name)];
 
-    public static Profile Random(Random random) => new()
+    /// <summary>Of random schedules.</summary>
+    public static IReadOnlyList<VerifyPolicy> Policies { get; set; } =
+        [VerifyPolicy.Adopt, VerifyPolicy.Always, .. Enumerable.Repeat(VerifyPolicy.Off, 6)];
+
+    /// <summary>Most rely on nobody's reading: the search of all else stays as quick as it was.</summary>
+    public static Profile Random(Random random)
+    {
+        var profile = Lean(random);
+        return Policies[random.Next(Policies.Count)] switch
+        {
+            VerifyPolicy.Always => profile with { Policy = VerifyPolicy.Always },
+            VerifyPolicy.Adopt => profile with { Policy = VerifyPolicy.Adopt, Hostile = Pick(random, 3, 6), Unread = 0.3 },
+            _ => profile,
+        };
+    }
+
+    private static Profile Lean(Random random) => new()
     {
         Decisions = random.Next(20, 80),
         Operations = random.Next(3, 9),
@@ -114,6 +140,7 @@ internal sealed class Generator
     private readonly Dictionary<(int, int), double> _weights = [];
     private int _left;
     private int _operations;
+    private readonly double _verify;
     private int _opened;
     private int _last;
 
@@ -124,13 +151,13 @@ internal sealed class Generator
         _profile = (profile ?? Profile.Random(_random)) with { KeepAlive = grains ? 1 : 0 };
         _left = _profile.Decisions;
         var universe = Any(_profile.Universes);
-        Universe = Universe.All.First(u => u.Name == universe);
-        Retains = Chance(_profile.Retains);
+        Setting = new Setting(Universe.All.First(u => u.Name == universe), Chance(_profile.Retains), _profile.Policy,
+            Reads: !Chance(_profile.Unread));
+        if (_profile.Policy != VerifyPolicy.Off)
+            _verify = _profile.Verify;
     }
 
-    public Universe Universe { get; }
-
-    public bool Retains { get; }
+    public Setting Setting { get; }
 
     /// <summary>Null: the schedule is at its end.</summary>
     public Decision? Next(Schedule schedule)
@@ -180,7 +207,8 @@ internal sealed class Generator
         var at = _random.NextDouble() * waiting.Sum(Weight);
         return waiting.FirstOrDefault(f => (at -= Weight(f)) < 0) ?? waiting[^1];
 
-        double Weight(Flow flow) => _weights[(flow.Operation, flow.Call)] * (IsSlow(flow) ? 0.02 : 1);
+        double Weight(Flow flow) => _weights[(flow.Operation, flow.Call)] * (IsSlow(flow) ? 0.02 : 1)
+            * (_verify > 0 && flow.What == Turns.Pause ? 0.2 : 1);
     }
 
     private Operation NewOperation(Schedule schedule)
@@ -189,7 +217,7 @@ internal sealed class Generator
         var path = Any(schedule.Universe.Paths);
         var pushes = _profile.Push + _profile.Niks3 + _profile.Nix + _profile.Hostile;
         var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive
-            + _profile.Evict);
+            + _profile.Evict + _verify);
         if ((kind -= _profile.Push) < 0)
         {
             var (end, pin) = (End(), _profile.Pin > 0 && Chance(0.2) ? "p" : null);
@@ -212,9 +240,11 @@ internal sealed class Generator
             return Hostile();
 
         if ((kind -= _profile.Collect) < 0)
-            return new CollectOperation(id, Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
+            return new CollectOperation(id, Setting.Retains, Chance(_profile.Grace) ? 3600 : 0, Chance(_profile.SmallBatch) ? 1 : 1000);
         if ((kind -= _profile.Work) < 0)
             return new ChoreOperation(id, Any(_profile.Chores));
+        if ((kind -= _verify) < 0)
+            return new ChoreOperation(id, Setting.Reads && !Chance(0.2) ? Chore.Verifications : Chore.Scrub);
         if ((kind -= _profile.KeepAlive) < 0)
             return new KeepAliveOperation(id);
         if (kind - _profile.Evict < 0)

@@ -1,4 +1,5 @@
 using System.Text;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Model.Tests;
@@ -24,6 +25,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         schedule.Truths.Check(state, _store, Check);
         schedule.Holds.Check(state, _store, schedule.Withdrawn, Check);
         BarsHold();
+        ReadingsAreTrue();
     }
 
     /// <summary>After everything has ended and the background work had its time.</summary>
@@ -49,6 +51,7 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var path in state.Paths.Values)
             Check(!path.Barred, "I14", $"{Name(path)} stays, and is barred");
 
+        Check(state.Unread == 0, "I8", "something waits to be read for ever");
         Check(_store.Multiparts.Count == 0, "I4", "a multipart upload stays open");
         foreach (var key in _store.Objects.Keys)
         {
@@ -107,6 +110,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
                 $"the narinfo of {info.StorePath.Name} has no signature that is right");
             Check(_store.Objects.TryGetValue(info.Url, out var nar), "I1",
                 $"the narinfo of {info.StorePath.Name} is visible, its NAR is not");
+            if (nar is not null && schedule.Policy == VerifyPolicy.Always)
+                SignedIsRead(info, nar);
             if (nar is not null && !schedule.HasLies)
             {
                 Check(Bodies.Is(nar, info.Url, info.NarHash) && info.FileSize == nar.Length && (info.FileHash is null
@@ -155,7 +160,9 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         {
             foreach (var path in push.Paths.Where(p => !schedule.Withdrawn.Path(state.Paths[p].Hash, push.Created)))
                 MustBeLive(path, $"push {push.Id}", orPublishing: push.IsHold);
-            foreach (var item in push.Objects.Where(o => !state.Evictions.Exists(e => e.Barred >= push.Created && e.Objects.Contains(o))))
+            // What is refused is held by nobody, who is told so at the commit.
+            foreach (var item in push.Objects.Where(o => state.Objects.GetValueOrDefault(o) is not { Refused: true }
+                && !state.Evictions.Exists(e => e.Barred >= push.Created && e.Objects.Contains(o))))
                 Check(state.Objects.TryGetValue(item, out var row) && row.State is "claimed" or "stored" or "publishing" or "live",
                     "I2", $"push {push.Id} holds {row?.Key}, which is {row?.State ?? "no row any more"}");
         }
@@ -187,6 +194,56 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         foreach (var nar in state.Evictions.Where(e => e.IsFinished).SelectMany(e => e.Objects))
             Check(!state.Paths.Values.Any(p => p.State is "live" or "condemned" && p.Objects.Contains(nar)), "I14",
                 "a path has a NAR that was taken back");
+    }
+
+    // I10 under a policy that has all of it read first.
+    private void SignedIsRead(NarInfo info, byte[] file)
+    {
+        Check(Bodies.Is(file, info.Url, info.NarHash) && info.FileSize == file.Length && (info.FileHash is null
+            || info.FileHash == Sha256Hash.Compute(file)), "I10",
+            $"the narinfo of {info.StorePath.Name} is signed, and leads to other bytes");
+        var nar = Bodies.NarOf(file, info.Url);
+        Check(nar.Length == info.NarSize, "I10", $"the narinfo of {info.StorePath.Name} says a wrong size");
+        foreach (var reference in info.References)
+            Check(Bodies.Mentions(nar, reference.Hash), "I10",
+                $"the narinfo of {info.StorePath.Name} refers to {reference.Name}, which its NAR does not mention");
+    }
+
+    // What was read is what is said of it: a NAR that is verified, its proof, and one that is refused.
+    private void ReadingsAreTrue()
+    {
+        if (schedule.Policy == VerifyPolicy.Off)
+            return;
+        var evicted = state.Evictions.Where(e => !e.IsOfVerifier).SelectMany(e => e.Objects).ToHashSet();
+        foreach (var item in state.Objects.Values.Where(o => o is { Kind: "nar", NarHash: not null,
+            State: "stored" or "live" or "condemned" or "deleting" }))
+        {
+            if (!_store.Objects.TryGetValue(item.Key, out var file))
+                continue;
+            var isTrue = Bodies.Is(file, item.Key, item.NarHash!.Value) && Bodies.NarOf(file, item.Key).Length == item.NarSize;
+            Check(!item.Verified || isTrue, "I10", $"{item.Key} is verified, and is not the declared NAR");
+            Check(!item.Verified || !item.Refused, "I14", $"{item.Key} is taken back, and verified");
+            Check(!item.IsToldOf || item.Refused || item.State == "deleting", "I10", $"{item.Key} was refused, and is usable");
+            Check(!item.Refused || !isTrue || evicted.Contains(item.Id), "I13", $"{item.Key} is refused, and is the declared NAR");
+        }
+
+        foreach (var proof in state.Proofs)
+        {
+            if (!state.Objects.TryGetValue(proof.Object, out var item))
+            {
+                Check(false, "I10", $"a proof is of object {proof.Object}, which is not there");
+                continue;
+            }
+
+            // Those that are just being deleted go with the record of it.
+            Check(item.State is "stored" or "live" or "condemned" or "deleting" or "tombstone" && (item.Verified || item.Refused), "I10",
+                $"a proof is of {item.Key}, which is {item.State}{(item.Verified ? "" : ", and not verified")}");
+            if (!item.Verified || !_store.Objects.TryGetValue(item.Key, out var file))
+                continue;
+            var nar = Bodies.NarOf(file, item.Key);
+            Check(proof.Occurring.All(h => Bodies.Mentions(nar, h)) && !proof.Absent.Any(h => Bodies.Mentions(nar, h)), "I10",
+                $"the proof of {item.Key} says what its NAR denies");
+        }
     }
 
     // I4

@@ -9,6 +9,9 @@ internal enum LieKind
     Name,
     Size,
     References,
+
+    /// <summary>References that the NAR does not have.</summary>
+    MoreReferences,
     Nar,
     Ca,
 
@@ -27,14 +30,25 @@ internal sealed record Lie(LieKind Kind, string Path)
 
     public override string ToString() => Kind == LieKind.None ? "" : $"{Kind} of {Path}";
 
-    public BeginPush Of(BeginPush closure) => Kind == LieKind.None ? closure : closure with { Paths = [.. closure.Paths.Select(Of)] };
+    public BeginPush Of(BeginPush closure) => Kind switch
+    {
+        LieKind.None => closure,
+        // What comes before it does not refer to it.
+        LieKind.MoreReferences => closure with
+        {
+            Paths = [.. closure.Paths.Select((p, i) => p.Path.Hash != Universe.Hash(Path) ? p
+                : p with { References = [.. closure.Paths.Take(Math.Max(i, 1)).Select(r => r.Path.Hash)] })]
+        },
+        _ => closure with { Paths = [.. closure.Paths.Select(Of)] },
+    };
 
     public PathDeclaration Of(PathDeclaration path) => path.Path.Hash != Universe.Hash(Path) ? path : Kind switch
     {
         LieKind.Name => path with { Path = NameOf(path.Path) },
         LieKind.Size => path with { NarSize = path.NarSize + 1 },
         LieKind.References => path with { References = path.References.Count > 0 ? [] : [path.Path.Hash] },
-        LieKind.Nar => path with { NarHash = Sha256Hash.Compute(NarOf(Path, [])), NarSize = NarOf(Path, []).Length },
+        LieKind.MoreReferences => path with { References = [.. path.References, path.Path.Hash] },
+        LieKind.Nar => path with { NarHash = Sha256Hash.Compute(Evil(Path)), NarSize = Evil(Path).Length },
         LieKind.Ca => path with { Ca = ContentAddress.Parse(Ca) },
         _ => path,
     };
@@ -43,5 +57,8 @@ internal sealed record Lie(LieKind Kind, string Path)
         ? new StorePath(path.Hash, "wrong") : path;
 
     /// <summary>The NAR of a path, as it is said to be.</summary>
-    public byte[] NarOf(string path, byte[] nar) => Kind == LieKind.Nar && path == Path ? Bodies.Nar($"evil {path}") : nar;
+    public byte[] NarOf(string path, byte[] nar) => Kind == LieKind.Nar && path == Path ? Evil(path) : nar;
+
+    // It has all references that anybody could declare of it.
+    private static byte[] Evil(string path) => Bodies.Nar($"evil {path}", ["a", "b", "c", "x"]);
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansCache.Core.Common;
 
 namespace OrleansCache.Model.Tests;
 
@@ -21,6 +22,7 @@ internal static class ModelProgram
                 case "--seed": seed = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
                 case "--gateways": gateways = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
                 case "--workers": workers = int.Parse(args[++i], CultureInfo.InvariantCulture); break;
+                case "--policy": Profile.Policies = [Enum.Parse<VerifyPolicy>(args[++i], ignoreCase: true)]; break;
                 case "--mutants": mutants = true; break;
                 case "--mutant": (mutants, only) = (true, args[++i]); break;
                 default:

@@ -15,6 +15,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     public static readonly TimeSpan LateUpload = TimeSpan.FromDays(1);
     private int _multiparts;
     private int _late;
+    private readonly HashSet<string> _garbled = [];
 
     public SortedDictionary<string, byte[]> Objects { get; } = new(StringComparer.Ordinal);
 
@@ -84,8 +85,22 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
         return Objects.TryGetValue(key.ToString(), out var body) ? Info(key, body) : null;
     }
 
-    public Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public async Task<ObjectBody?> GetAsync(ObjectKey key, ByteRange? range, CancellationToken cancellationToken)
+    {
+        await Turns.ReachAsync($"GET {key}");
+        var fault = Turns.TakeFault();
+        if (!Objects.TryGetValue(key.ToString(), out var body))
+            return null;
+        var sent = body;
+        // The connection breaks, or a proxy errs, once for each key.
+        if (fault == Fault.LoseAnswer)
+            sent = body[..(body.Length / 2)];
+        else if (fault == Fault.Drop && _garbled.Add(key.ToString()))
+            sent = [.. body[..^1], (byte)~body[^1]];
+        else
+            ThrowOn(fault);
+        return new ObjectBody(new MemoryStream(sent), 0, body.Length, Info(key, body), null);
+    }
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -227,7 +242,7 @@ internal sealed class ModelStore(ModelClock clock) : IObjectStore
     }
 
     private ObjectInfo Info(ObjectKey key, byte[] body) => new(
-        key, body.Length, Bodies.IsLarge(body) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1"
+        key, body.Length, Bodies.IsInParts(body) ? Convert.ToHexStringLower(MD5.HashData(MD5.HashData(body))) + "-1"
             : Convert.ToHexStringLower(MD5.HashData(body)), clock.GetUtcNow());
 }
 

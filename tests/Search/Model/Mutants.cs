@@ -138,7 +138,8 @@ internal static class Mutants
             Profile = Collecting with
             {
                 Universes = ["a pair"], Slow = "DELETE nar/", Operations = 4, Start = 0.5,
-                Opening = [Do(Push(1, "a")), Do(Collect(2)), new JumpDecision(TimeSpan.FromDays(2)), Start(new ChoreOperation(3, Chore.Deletions)),
+                Opening = [Do(Push(1, "a")), Do(Collect(2)), new JumpDecision(TimeSpan.FromDays(2)),
+                    Start(new ChoreOperation(3, Chore.Deletions)),
                     Do(Push(4, "a"))],
             },
         },
@@ -241,6 +242,7 @@ internal static class Mutants
         var touch = text[from..(text.IndexOf("end $$;", from, StringComparison.Ordinal) + "end $$;".Length)];
         var alone = Patch(("@fn@.touch(", "@fn@.touch_alone("), ("touch.g", "touch_alone.g"),
             ("where w.state in ('live', 'condemned') and not", "where false and not"))(touch);
-        return Patch([.. calls.Select(c => (c, c.Replace("@fn@.touch(", "@fn@.touch_alone(", StringComparison.Ordinal)))])(text) + "\n" + alone;
+        return Patch([.. calls.Select(c => (c, c.Replace("@fn@.touch(", "@fn@.touch_alone(", StringComparison.Ordinal)))])(text)
+            + "\n" + alone;
     };
 }

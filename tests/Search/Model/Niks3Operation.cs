@@ -49,7 +49,7 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
         if (opened is null)
             return;
         foreach (var upload in opened.Uploads)
-            await UploadAsync(session, opened.Id, upload);
+            await UploadAsync(session, opened.Id, upload, closure);
         foreach (var path in closure.Paths.Where(p => opened.Missing.Contains(p.Path.Hash)))
             await session.TryAsync("keep listing", 1, g => g.Niks3Pushes.As(By.CallerOf())
                 .KeepListingAsync(CacheName.Default, opened.Id, opened.Secret, path.Path.Hash, [1], CancellationToken.None));
@@ -94,9 +94,10 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
 
     private static StorePath DeriverOf(Session session, PathDeclaration path) => Universe.Deriver(session.Universe.NameOf(path.Path.Hash));
 
-    private async Task UploadAsync(Session session, PushId push, Niks3Upload upload)
+    private async Task UploadAsync(Session session, PushId push, Niks3Upload upload, BeginPush closure)
     {
-        var body = Bodies.Of(upload.NarHash, upload.Id, large: true, Lie.IsNoise);
+        var path = session.Universe.NameOf(closure.Paths.First(p => p.NarHash == upload.NarHash).Path.Hash);
+        var body = Bodies.Of(Lie.NarOf(path, session.Universe.Nar(path, Builder)), upload.Id, inParts: true, Lie.IsNoise);
         var arrived = await session.TryAsync("upload", 2, async _ => await session.Store.UploadAsync(upload.Parts[0], body) ? ""
             : throw new ConnectionLostException());
         if (arrived is null && session.Operation.Id % 2 == 0)

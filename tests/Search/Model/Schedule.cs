@@ -1,28 +1,28 @@
 using System.Runtime.ExceptionServices;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Store;
 
 namespace OrleansCache.Model.Tests;
 
 /// <summary>One schedule on an empty catalog: does decision after decision, and looks at everything after each.</summary>
-internal sealed class Schedule : IDisposable
+internal sealed partial class Schedule : IDisposable
 {
-    private const int MaxRounds = 600;
-    private const int RoundsBetweenRests = 30;
-    private const int LastOperations = 1000;
     private static readonly TimeSpan PastFence = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Hours = TimeSpan.FromHours(2);
-    private static readonly TimeSpan PastLease = TimeSpan.FromMinutes(6);
     private readonly ModelDatabase _database;
+    private readonly Setting _setting;
     private readonly ModelClock _clock = new();
     private Exception? _failure;
     private int _running;
+    private bool _evicts;
     private IModelEngines? _engines;
 
-    private Schedule(ModelDatabase database, Universe universe, bool retains, Mutant mutant)
+    private Schedule(ModelDatabase database, Setting setting, Mutant mutant)
     {
-        (_database, Universe, Retains, Mutant) = (database, universe, retains, mutant);
+        (_database, _setting, Mutant) = (database, setting, mutant);
+        Truths = new Truths(setting.Policy);
         Store = new ModelStore(_clock) { IgnoresFences = mutant.IgnoresFences, AnswersOfRetriesCount = mutant.AnswersOfRetriesCount };
     }
 
@@ -30,7 +30,7 @@ internal sealed class Schedule : IDisposable
 
     public Promises Promises { get; } = new();
 
-    public Truths Truths { get; } = new();
+    public Truths Truths { get; }
 
     public Holds Holds { get; } = new();
 
@@ -50,10 +50,12 @@ internal sealed class Schedule : IDisposable
     /// <summary>Changes of pins that were asked for, and may have been done once each.</summary>
     public int PinChanges { get; private set; }
 
-    public Universe Universe { get; }
+    public Universe Universe => _setting.Universe;
 
-    /// <summary>Runs of the collector keep closures for <see cref="Policy.Retention"/>.</summary>
-    public bool Retains { get; }
+    /// <summary>Runs of the collector keep closures for <see cref="Model.Tests.Policy.Retention"/>.</summary>
+    public bool Retains => _setting.Retains;
+
+    public VerifyPolicy Policy => _setting.Policy;
 
     public Mutant Mutant { get; }
 
@@ -67,17 +69,17 @@ internal sealed class Schedule : IDisposable
     /// <summary>What was done, for people.</summary>
     public List<string> Trace { get; } = [];
 
-    public static async Task<Schedule> BeginAsync(ModelDatabase database, Universe universe, bool retains, Mutant mutant,
-        IModelCluster? cluster = null)
+    public static async Task<Schedule> BeginAsync(ModelDatabase database, Setting setting, Mutant mutant, IModelCluster? cluster = null)
     {
-        var schedule = new Schedule(database, universe, retains, mutant);
-        await database.ClearAsync();
+        var schedule = new Schedule(database, setting, mutant);
+        await database.ClearAsync(setting.Policy);
         if ((schedule._engines = cluster?.Begin(schedule)) is { } engines)
             schedule.Turns.Settle = engines.SettleAsync;
         var gateways = new List<Gateway>();
         foreach (var catalog in database.Catalogs)
             gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None),
-                schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count]));
+                schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count])
+            { Policy = setting.Policy });
         gateways.ForEach(g => g.Join());
         schedule.Gateways = gateways;
         return schedule;
@@ -160,69 +162,12 @@ internal sealed class Schedule : IDisposable
         return true;
     }
 
-    /// <summary>Lets everything end that can, and the background work do what it has to; then nothing may be left over.</summary>
-    public async Task FinishAsync(bool toNothing)
-    {
-        Trace.Add("end");
-        for (var round = 1; Turns.Waiting is { Count: > 0 } waiting; round++)
-        {
-            if (round > MaxRounds)
-                throw new ModelException("I8", $"{waiting[0]} does not end: {waiting[0].What}");
-            // Some wait for what a dead process has left.
-            if (round % RoundsBetweenRests == 0)
-                await RestAsync(PastLease);
-            // Another one's step may have closed a gate.
-            foreach (var flow in waiting.Where(f => !f.IsBlocked()))
-            {
-                Trace.Add($"  step {flow}: {flow.What}");
-                var changes = Changes(flow);
-                await Turns.OpenAsync(flow, Fault.None);
-                if (changes)
-                    await LookAsync(i => i.CheckStep());
-            }
-        }
-
-        while (Store.Late.Count > 0)
-            Store.Land(Store.Late[0]);
-        await LookAsync(i => i.CheckStep());
-        await RestAsync(Hours);
-        await RestAsync(TimeSpan.FromDays(3));
-        await LookAsync(i => i.CheckRest());
-        if (!toNothing)
-            return;
-
-        PinChanges++;
-        try
-        {
-            await Gateways[0].Pins.DeleteAsync(CacheName.Default, PinOperation.Name, PinCondition.None, OperationId.New(),
-                TimeSpan.FromDays(1), CancellationToken.None);
-        }
-        catch (CacheProblemException)
-        {
-            // There is none.
-        }
-
-        // What was superseded is kept for 30 days.
-        await RestAsync(TimeSpan.FromDays(31));
-        // The first one ends a run that was left, as that one was asked for.
-        for (var id = LastOperations; id < LastOperations + 2; id++)
-            await DoAsync(new StartDecision(new CollectOperation(id, Retention: false, GraceSeconds: 0, Batch: 1000), AtOnce: true));
-        await RestAsync(TimeSpan.FromDays(3));
-        await LookAsync(i => i.CheckEmpty());
-    }
-
-    private async Task RestAsync(TimeSpan time)
-    {
-        await JumpAsync(time);
-        foreach (var chore in Enum.GetValues<Chore>())
-            await ChoreOperation.RunAsync(Gateways[^1], chore);
-        await LookAsync(i => i.CheckStep());
-    }
-
     // What only reads needs no look afterwards.
     private static bool Changes(Flow flow) => flow.IsFree
-        || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list")
-        && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("LIST", StringComparison.Ordinal)
+        || flow.What is not (Turns.Pause or "snapshot" or "publish_list" or "publish_changed" or "gc_condemned" or "delete_list"
+            or "verifications_left")
+        && !flow.What.StartsWith("HEAD", StringComparison.Ordinal) && !flow.What.StartsWith("GET", StringComparison.Ordinal)
+            && !flow.What.StartsWith("LIST", StringComparison.Ordinal)
             && !flow.What.StartsWith("select", StringComparison.Ordinal);
 
     // A gateway that stands still for more than a day between its claim of a key and its own call to the store is taken for dead: by then
@@ -275,6 +220,7 @@ internal sealed class Schedule : IDisposable
     {
         Interlocked.Increment(ref _running);
         HasLies |= !start.Operation.By.IsHonest();
+        _evicts |= start.Operation is EvictOperation;
         PinChanges += start.Operation switch
         {
             // It ends by itself, too.

@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Core.Store;
 
 namespace OrleansCache.Model.Tests;
@@ -22,6 +23,8 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
     public DateTimeOffset Now => schedule.Now;
 
     public ModelStore Store => schedule.Store;
+
+    public VerifyPolicy Policy => schedule.Policy;
 
     public Mutant Mutant => schedule.Mutant;
 

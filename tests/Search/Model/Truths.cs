@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Model.Tests;
@@ -16,11 +17,12 @@ namespace OrleansCache.Model.Tests;
 /// Allowed, since it is a withdrawal that the row records: what a publisher of a higher rank declares takes the place of (1) and (2). Of an
 /// equal rank nothing does, but for (1) where the path was there on the word of a lower rank, which the commit tells, and for (4), which
 /// declares nothing: a push of the same rank that was past its commit when the pin was set publishes what it declares. That somebody
-/// publishes the same declaration anew with a NAR that a server has read changes nothing of what is compared here. 'present' in the answer
+/// publishes the same declaration anew with a NAR that a server has read changes nothing of what is compared here. Where servers read, the
+/// same NAR with more references, all of which occur in it, is the truth about it, whoever says so. 'present' in the answer
 /// to a wait says only that the path is there; the commit tells whether it is as declared. Clients of deferred pushes declare no names of
 /// what they do not bring, and are told nothing of it.
 /// </remarks>
-internal sealed class Truths
+internal sealed class Truths(VerifyPolicy policy)
 {
     private static readonly TimeSpan Remembered = TimeSpan.FromDays(30) - TimeSpan.FromMinutes(1);
 
@@ -29,7 +31,9 @@ internal sealed class Truths
     private readonly List<Pinned> _pinned = [];
     // The NARs of live paths, and those that were superseded.
     private readonly Dictionary<StorePathHash, string> _nars = [];
-    private readonly List<(string Key, DateTimeOffset Until)> _former = [];
+    private readonly List<(string Key, long Object, DateTimeOffset Until)> _former = [];
+
+    public VerifyPolicy Policy => policy;
 
     /// <summary>Of what an honest publisher is about to push, each path as its narinfo has to say it.</summary>
     public List<Saying> Declare(Caller caller, IReadOnlyList<PathDeclaration> closure)
@@ -38,7 +42,7 @@ internal sealed class Truths
         List<Saying> said =
             [.. closure.Select(p =>
             new Saying(p.Path.Hash, Text(p.Path, p.NarHash, p.NarSize, p.References.Select(r => names.TryGetValue(r, out var name) ? name
-            : p.Path), p.Ca?.ToString()), caller.Rank, caller.Publisher, caller.Group))];
+            : p.Path), p.Ca?.ToString()), caller.Rank, caller.Publisher, caller.Group, [.. p.References]))];
         _declared.AddRange(said);
         return said;
     }
@@ -67,7 +71,7 @@ internal sealed class Truths
     /// <summary>A pin was set without a push: what it keeps, as it is now.</summary>
     public void Pin(PinName pin, StorePath path, ModelStore store)
     {
-        var closure = new Dictionary<StorePathHash, string>();
+        var closure = new Dictionary<StorePathHash, (string Text, IReadOnlyList<StorePathHash> References)>();
         Add(path.Hash);
         _pinned.Add(new Pinned(pin.ToString(), path.Hash, closure));
 
@@ -75,7 +79,7 @@ internal sealed class Truths
         {
             if (closure.ContainsKey(hash) || Read(store, hash) is not { } info)
                 return;
-            closure.Add(hash, Text(info));
+            closure.Add(hash, (Text(info), [.. info.References.Select(r => r.Hash)]));
             foreach (var reference in info.References)
                 Add(reference.Hash);
         }
@@ -94,7 +98,7 @@ internal sealed class Truths
         foreach (var pinned in _pinned)
         {
             foreach (var (path, text) in pinned.Closure)
-                Check(new Saying(path, text, 1, "who pinned it"), "pinned", 1, store, check);
+                Check(new Saying(path, text.Text, 1, "who pinned it", "", text.References), "pinned", 1, store, check);
         }
     }
 
@@ -107,12 +111,14 @@ internal sealed class Truths
         {
             var key = state.Objects[path.Objects[0]].Key;
             if (_nars.TryGetValue(path.Hash, out var former) && former != key)
-                _former.Add((former, state.Now + Remembered));
+                _former.Add((former, state.Objects.Values.First(o => o.Key == former).Id, state.Now + Remembered));
             _nars[path.Hash] = key;
         }
 
-        _former.RemoveAll(f => f.Until < state.Now);
-        foreach (var (key, _) in _former)
+        // What is taken back, or is not what it was said to be, nobody keeps.
+        _former.RemoveAll(f => f.Until < state.Now || state.Objects.TryGetValue(f.Object, out var row) && row.Refused
+            || state.Evictions.Exists(e => e.Objects.Contains(f.Object)));
+        foreach (var (key, _, _) in _former)
             check(store.Objects.ContainsKey(key), "I13", $"{key} was superseded less than thirty days ago, and is not in the bucket");
     }
 
@@ -122,12 +128,24 @@ internal sealed class Truths
         if (Read(store, saying.Path) is not { } info)
             return;
         var text = Text(info);
-        check(text == saying.Text || _declared.Exists(d => d.Path == saying.Path && d.Rank >= above && d.Text == text),
+        check(text == saying.Text || RefersToMore(info, saying, store)
+            || _declared.Exists(d => d.Path == saying.Path && d.Rank >= above && d.Text == text),
             "I13", $"{saying.Publisher} was told that this is {told}: {saying.Text}; the narinfo says: {text}");
         check(info.Verify(Gateway.Key), "I13",
             $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and its narinfo has no signature that is right");
         check(!store.Objects.TryGetValue(info.Url, out var nar) || IsTrue(info, nar), "I13",
             $"{saying.Publisher} was told that {info.StorePath.Name} is {told}, and {info.Url} holds other bytes");
+    }
+
+    // The larger set of references wins when the NAR has them all, whoever declares it.
+    private bool RefersToMore(NarInfo info, Saying saying, ModelStore store)
+    {
+        if (policy == VerifyPolicy.Off || !store.Objects.TryGetValue(info.Url, out var file))
+            return false;
+        var nar = Bodies.NarOf(file, info.Url);
+        var own = info.References.Where(r => saying.References.Contains(r.Hash));
+        return Text(info.StorePath, info.NarHash, info.NarSize, own, info.Ca?.ToString()) == saying.Text
+            && info.References.All(r => Bodies.Mentions(nar, r.Hash));
     }
 
     private static bool IsTrue(NarInfo info, byte[] nar) =>
@@ -144,8 +162,10 @@ internal sealed class Truths
         string.Create(CultureInfo.InvariantCulture,
             $"{path.Name} {nar} {size} [{string.Join(' ', references.Select(r => r.Name).Order(StringComparer.Ordinal))}] {ca}");
 
-    private sealed record Pinned(string Pin, StorePathHash Path, Dictionary<StorePathHash, string> Closure);
+    private sealed record Pinned(string Pin, StorePathHash Path,
+        Dictionary<StorePathHash, (string Text, IReadOnlyList<StorePathHash> References)> Closure);
 }
 
 /// <summary>What the narinfo of a path has to say.</summary>
-internal sealed record Saying(StorePathHash Path, string Text, int Rank, string Publisher, string Group = "");
+internal sealed record Saying(StorePathHash Path, string Text, int Rank, string Publisher, string Group,
+    IReadOnlyList<StorePathHash> References);

@@ -11,9 +11,15 @@ namespace OrleansCache.Model.Tests;
 internal sealed class Universe
 {
     private readonly Dictionary<string, Build[]> _builds;
+    private readonly Dictionary<string, byte[]> _nars;
 
-    private Universe(string name, params (string Name, Build[] Builds)[] paths) =>
+    private Universe(string name, params (string Name, Build[] Builds)[] paths)
+    {
         (Name, _builds) = (name, paths.ToDictionary(p => p.Name, p => p.Builds));
+        // It mentions what any builder of this content refers to: one who declares less is believed too.
+        _nars = paths.SelectMany(p => p.Builds).GroupBy(b => b.Content)
+            .ToDictionary(b => b.Key, b => Bodies.Nar(b.Key, b.SelectMany(x => x.References).Distinct()));
+    }
 
     public static IReadOnlyList<Universe> All { get; } =
     [
@@ -44,7 +50,7 @@ internal sealed class Universe
     public string NameOf(StorePathHash hash) => _builds.Keys.First(n => Hash(n) == hash);
 
     /// <summary>The NAR of a path as a builder has built it.</summary>
-    public byte[] Nar(string path, int builder) => Bodies.Nar(BuildOf(path, builder).Content);
+    public byte[] Nar(string path, int builder) => _nars[BuildOf(path, builder).Content];
 
     /// <summary>What a builder pushes: the closure of a path as it has built it.</summary>
     public BeginPush Closure(string root, int builder, string? pin)
@@ -79,32 +85,3 @@ internal sealed class Universe
 }
 
 internal sealed record Build(string Content, params string[] References);
-
-/// <summary>
-/// What clients upload: a NAR as it is or as zstd, or a text that says of itself which NAR it is, so that a bucket can be checked.
-/// </summary>
-internal static class Bodies
-{
-    /// <summary>A NAR that is larger goes up in parts.</summary>
-    public const int Large = 64;
-
-    public static byte[] Nar(string content) =>
-        Encoding.UTF8.GetBytes(content.StartsWith("large", StringComparison.Ordinal) ? content.PadRight(Large + Large / 2, '.') : content);
-
-    /// <param name="noise">Not the NAR at all.</param>
-    public static byte[] Of(Sha256Hash narHash, string grant, bool large, bool noise = false) =>
-        Encoding.UTF8.GetBytes($"{(large ? "large " : "")}{(noise ? "noise" : narHash.ToString())} {grant}");
-
-    public static bool IsLarge(byte[] body) => body.AsSpan().StartsWith("large "u8);
-
-    /// <summary>Is it this NAR, compressed as its key says?</summary>
-    public static bool Is(byte[] body, string key, Sha256Hash narHash)
-    {
-        if (!key.EndsWith(".zst", StringComparison.Ordinal))
-            return Sha256Hash.Compute(body) == narHash;
-        return body.AsSpan().StartsWith(ZstdMagic) ? Sha256Hash.Compute(Zstd.Decompress(body, 2 * Large)) == narHash
-            : Encoding.UTF8.GetString(body).Contains(narHash.ToString(), StringComparison.Ordinal);
-    }
-
-    private static ReadOnlySpan<byte> ZstdMagic => [0x28, 0xb5, 0x2f, 0xfd];
-}
