@@ -16,7 +16,7 @@ internal static class Mutants
         Leave = 0
     };
 
-    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All];
+    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All, .. VerifyMutants.All];
 
     private static readonly IReadOnlyList<Mutant> OfPushes =
     [
