@@ -79,6 +79,24 @@ public sealed class ForcedTests
         await schedule.FinishAsync(toNothing: false);
     }
 
+    /// <summary>
+    /// What another group has published on a lower rank's word, stock Nix sends again; then its credential's rank vouches for it, as a push's
+    /// does.
+    /// </summary>
+    [Fact]
+    public async Task A_narinfo_of_stock_Nix_vouches_for_what_is_there()
+    {
+        await using var database = await ModelDatabase.CreateAsync(2);
+        using var schedule = await Schedule.BeginAsync(database,
+            new Setting(Universe.All.First(u => u.Name == "two builders"), Retains: false), Mutant.None);
+        var copy = new NixOperation(1, "b", 0, 0, Compresses: false, Remembers: false, NixLog.None, Breaks: false) { By = Party.Carol };
+        await schedule.DoAsync(Mutants.Do(copy));
+        await schedule.DoAsync(Mutants.Do(copy with { Id = 2, By = Party.Dora }));
+        await schedule.DoAsync(Mutants.Do(Mutants.Push(4, "b") with { By = Party.Dan, Builder = 1 }));
+
+        await schedule.FinishAsync(toNothing: false);
+    }
+
     private static async Task LivePathAsync(ModelDatabase database)
     {
         var schedule = await Schedule.BeginAsync(database, new Setting(Universe.All[0], Retains: false), Mutant.None);

@@ -62,6 +62,10 @@ begin
         return;
       end if;
       if @fn@.unwritten_paths(p_cache, array[v_row.id]) <> '{}' then outcome := 'busy'; paths := array[p_hash]; return; end if;
+      -- Its rank vouches for it from now on, as a commit's does.
+      if v_verdict = 'same' then
+        update store_path s set rank = p_rank where s.id = v_row.id and s.rank < p_rank;
+      end if;
       update push u set paths = u.paths || v_row.id where u.id = v_hold and not v_row.id = any(u.paths);
       insert into root (cache_id, path_id, pushed, publisher) values (p_cache, v_row.id, clock_timestamp(), v_publisher) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
       outcome := case v_verdict when 'same' then 'present' else 'conflict' end;
