@@ -78,7 +78,8 @@ begin
               from unnest(p_ids, p_names, p_nar_hashes, p_nar_sizes, p_ref_counts, p_cas, p_digests) with ordinality u(id, name, nar_hash, nar_size, n, ca, digest, ord)) d),
       seen as materialized (
         select s.id, s.state = 'live' and s.declared is null as is_old, s.trust_group, s.verified, s.rank, s.publisher, d.digest, s.name <> d.name as misnamed, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) as is_read,
-          @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca), s.refs, d.refs, s.objects[1]) as more,
+          @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca), s.ca, s.refs, d.refs, d.nar_hash, d.nar_size)
+            and s.rank <= v_rank as more,
           s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca) as same
         from said d join store_path s on s.id = d.id),
       filled as (
@@ -94,7 +95,8 @@ language sql stable as $$
   from (
     select d.path_id, s.rank, u.rank as own_rank, coalesce(s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0))) = coalesce(u.trust_group, 0) as own, d.name not in ('', s.name) as misnamed,
       @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)), coalesce(u.trust_group, 0)) as usable, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) or @fn@.verify_policy(p_cache) <> 'off' as is_read,
-      @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca), s.refs, d.refs, s.objects[1]) as more,
+      @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca), s.ca, s.refs, d.refs, d.nar_hash, d.nar_size)
+        and s.rank <= u.rank as more,
       s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same
     from push u join push_path d on d.push_id = u.id join store_path s on s.id = d.path_id
     where u.id = p_push and d.path_id = any(p_ids) and s.state = 'live') x

@@ -83,7 +83,8 @@ public static class Telemetry
                 StoreRequests.Add(0, new("operation", operation), new("outcome", outcome));
         }
 
-        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes])
+        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes,
+            VerifyRefused])
             counter.Add(0);
     }
 

@@ -23,4 +23,7 @@ public sealed record VerifyOptions
 
     /// <summary>NARs that this process reads at once; their buffers and windows are its memory. 0: it reads none.</summary>
     public int AtOnce { get; init; } = 4;
+
+    /// <summary>This process reads only what nobody has for so long: it is far from the bucket.</summary>
+    public TimeSpan After { get; init; }
 }

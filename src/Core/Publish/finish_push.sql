@@ -102,17 +102,20 @@ begin
     v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
     v_larger := array(select s.id from store_path s join push_path d on d.push_id = p_push and d.path_id = s.id where s.id = any(v_supersedes) and s.nar_hash = d.nar_hash and s.refs <> d.refs);
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
-    -- What is superseded as it is declared, for a NAR that a server has read, gets that NAR: it stays on the word of whoever published it, unless the rank is higher, or the NAR refers to more.
+    -- What is superseded as it is declared, for a NAR that a server has read, gets that NAR: it stays on the word of whoever published it, unless the rank is higher.
+    -- So does one that refers to more: it gets the references, and what follows from them.
     update store_path s set generation = s.generation + 1, recorded = false, unwritten = true, verified = c.verified, nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs,
-        objects = array[c.id] || s.objects[2:]
+        objects = array[c.id] || s.objects[2:], declared = case when s.id = any(v_larger) then d.digest else s.declared end,
+        -- What is signed names the references.
+        signatures = case when s.id = any(v_larger) then d.signatures else s.signatures end
       from push_path d join chosen c on c.nar_hash = d.nar_hash
       where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes);
     update store_path s set name = coalesce(nullif(d.name, ''), s.name), declared = d.digest, declared_at = clock_timestamp(), publisher = v_push.publisher, trust_group = v_push.trust_group,
-        rank = greatest(s.rank, v_push.rank), deriver = d.deriver, ca = d.ca, signatures = d.signatures,
+        rank = v_push.rank, deriver = d.deriver, ca = d.ca, signatures = d.signatures,
         -- Empty: that of the former content is to go.
         listing = coalesce(d.listing, case when s.has_listing then ''::bytea end), has_listing = s.has_listing or d.listing is not null
       from push_path d
-      where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes) and (s.rank < v_push.rank or s.id = any(v_larger));
+      where d.push_id = p_push and d.path_id = s.id and s.id = any(v_supersedes) and s.rank < v_push.rank;
     -- Until the narinfo is written anew, what the bucket's one refers to.
     update push u set paths = u.paths || v_former, objects = array(select unnest(u.objects) union select unnest(v_former_objects)) where u.id = p_push;
     update push_path d set superseded = true where d.push_id = p_push and d.path_id = any(v_supersedes);

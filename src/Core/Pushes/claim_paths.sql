@@ -87,11 +87,18 @@ begin
         and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
     if v_adopts and v_hashes is not null then
       select array_agg(b.object_id), (select array_agg(n.nar_hash) from unnest(v_hashes) n(nar_hash) where n.nar_hash <> all(coalesce(array_agg(b.nar_hash), '{}'))) into v_read, v_lacking
-        from @fn@.being_read(p_cache, v_group, v_legacy, v_hashes, v_sizes, p_default_rate) b
-        where exists (select from object o where o.id = b.object_id and (o.id = any(v_locked) or o.state = 'live' and o.touched = v_g));
+        from @fn@.being_read(p_cache, v_group, v_legacy, v_hashes, v_sizes, array(
+          select min(d.waiting) from unnest(v_hashes) with ordinality n(nar_hash, ord) left join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = n.nar_hash
+          group by n.ord order by n.ord), p_default_rate) b
+        where exists (select from object o where o.id = b.object_id and (o.id = any(v_locked) or o.state = 'live' and o.touched = v_g))
+          -- Who outranks a live path brings his own at once: noise under it delays no deployment.
+          and not exists (select from push_path d join store_path s on s.id = d.path_id
+            where d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = b.nar_hash and s.state = 'live' and s.rank < v_push.rank);
       if v_read is not null then
         perform @fn@.ask_verification(p_cache, p_push, array_agg(o.id), array_agg(d.path_id), true)
           from object o join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = o.nar_hash and d.nar_size = o.nar_size where o.id = any(v_read);
+        update push_path d set waiting = clock_timestamp() from object o
+          where o.id = any(v_read) and d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = o.nar_hash and d.waiting is null;
         perform @fn@.stamp_objects(p_cache, v_g, v_read);
         update object o set holders = array_append(o.holders, p_push) where o.id = any(v_read) and o.state = 'stored' and not p_push = any(o.holders);
         select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where n.nar_hash = any(v_lacking);

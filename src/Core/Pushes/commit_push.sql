@@ -76,7 +76,7 @@ begin
   -- The paths of logs and realisations, too: finish_push locks them in whatever state, and by then the objects are locked.
   -- A log is taken with a path that its derivation has made; and each of them with a path that this push publishes, or its own trust group or a lower rank has published (see push_carries).
   select array_agg(distinct l.object_id) filter (where (o.kind <> 'log' or 'log/' || coalesce(d.deriver, s.deriver) = o.key)
-        and (d.path_id is not null or coalesce(s.trust_group, v_push.trust_group) is not distinct from v_push.trust_group or s.rank < v_push.rank)), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
+        and (d.path_id is not null and s.state <> 'live' or coalesce(s.trust_group, v_push.trust_group) is not distinct from v_push.trust_group or s.rank < v_push.rank)), coalesce(array_agg(distinct l.path_id), '{}') into v_logs, v_carriers
     from push_object l join object o on o.id = l.object_id join store_path s on s.id = l.path_id left join push_path d on d.push_id = p_push and d.path_id = l.path_id
     where l.push_id = p_push;
 
@@ -86,7 +86,9 @@ begin
       and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group))) t;
 
   -- 6. What keeps all of it from being published.
-  paths := @fn@.barred_paths(p_cache, p_push, v_declared) || @fn@.withdrawn_paths(p_cache, v_push.created, v_push.paths, v_open);
+  -- What it declares itself it was not only promised: taken back, it is published anew, unless a bar refuses that.
+  paths := @fn@.barred_paths(p_cache, p_push, v_declared)
+    || @fn@.withdrawn_paths(p_cache, v_push.created, array(select unnest(v_push.paths) except select unnest(v_declared)), v_open);
   if paths <> '{}' then outcome := 'withdrawn'; return; end if;
   -- A log that is just being published on the word of a lower rank: this push's takes its place when that is done.
   select array_agg(distinct l.path_id) into paths from push_object l join object o on o.id = l.object_id

@@ -94,8 +94,8 @@ language sql stable as $$
   select coalesce(array_agg(exists (
       select from store_path s left join push_path d on d.push_id = p_push.id and d.path_id = s.id
       where s.cache_id = p_push.cache_id and s.hash = k.path
-        and (d.path_id is not null
-          or s.id = any(p_push.paths) and (coalesce(s.trust_group, p_push.trust_group) is not distinct from p_push.trust_group or s.rank < p_push.rank))
+        and (d.path_id is not null and s.state <> 'live'
+          or (d.path_id is not null or s.id = any(p_push.paths)) and (coalesce(s.trust_group, p_push.trust_group) is not distinct from p_push.trust_group or s.rank < p_push.rank))
         and (k.kind <> 'log' or 'log/' || coalesce(d.deriver, s.deriver) = k.key or d.path_id is not null and not d.declared)) order by k.ord), '{}')
   from unnest(p_keys, p_kinds, p_paths) with ordinality k(key, kind, path, ord)
 $$;

@@ -5,26 +5,35 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Verify;
 
-/// <summary>The transitions of verification, typed: one method, one statement. <c>verification.sql</c> has the rules.</summary>
+/// <summary>The transitions of verification, typed: one method, one statement. <c>verification.sql</c> and <c>proofs.sql</c> have the
+/// rules.</summary>
 internal sealed class VerificationCatalog(CatalogDatabase database)
 {
     // What was read less than this ago is not scrubbed, and a round over all paths begins no sooner after the last one.
     private static readonly TimeSpan Fresh = TimeSpan.FromDays(7);
 
-    public Task<List<VerificationTask>> TakeAsync(int cache, int max, TimeSpan lease, CancellationToken cancellationToken) =>
+    /// <param name="cache">The cache.</param>
+    /// <param name="max">So many at most.</param>
+    /// <param name="lease">For so long nobody else takes them.</param>
+    /// <param name="after">Only what was asked for so long ago.</param>
+    /// <param name="busy">Publishers whose turn it is not.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    public Task<List<VerificationTask>> TakeAsync(int cache, int max, TimeSpan lease, TimeSpan after, int[] busy,
+        CancellationToken cancellationToken) =>
         database.ListAsync(
-            "select object_id, key, nar_hash, nar_size, file_hash, file_size, hashes, addresses, wants_listing, publisher " +
-                "from @fn@.take_verifications($1, $2, $3)",
-            p => p.With(cache).With(max).With(lease),
+            "select object_id, key, nar_hash, nar_size, file_hash, file_size, hashes, addresses, wants_listing, publisher, " +
+                "generation, turn_of, refused from @fn@.take_verifications($1, $2, $3, $4, $5)",
+            p => p.With(cache).With(max).With(lease).With(after).With(busy),
             r => new VerificationTask(
                 r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetInt64(3),
                 r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? null : r.GetInt64(5),
                 [.. r.GetFieldValue<byte[][]>(6).Select(h => StorePathHash.FromBytes(h))], r.GetFieldValue<string[]>(7), r.GetBoolean(8),
-                r.IsDBNull(9) ? "legacy" : r.GetString(9)),
+                r.IsDBNull(9) ? "legacy" : r.GetString(9), r.GetInt64(10), r.GetInt32(11), r.GetBoolean(12)),
             cancellationToken);
 
     public Task RenewAsync(int cache, long[] objects, TimeSpan lease, CancellationToken cancellationToken) =>
-        database.RunAsync("select @fn@.renew_verifications($1, $2, $3)", p => p.With(cache).With(objects).With(lease), cancellationToken);
+        database.RunAsync("select @fn@.renew_verifications($1, $2, $3)", p => p.With(cache).With(objects).With(lease),
+            cancellationToken);
 
     public Task PostponeAsync(int cache, long target, string trouble, CancellationToken cancellationToken) =>
         database.RunAsync("select @fn@.postpone_verification($1, $2, $3)", p => p.With(cache).With(target).With(trouble),
@@ -35,8 +44,10 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
         CancellationToken cancellationToken)
     {
         return database.RunAsync(
-            "select @fn@.record_proofs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-            p => p.With(cache).With(Of(i => i.Task.Object)).With(Of(i => i.Proof.FileHash.ToArray())).With(Of(i => i.Proof.FileSize))
+            "select @fn@.record_proofs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, " +
+                "$18)",
+            p => p.With(cache).With(Of(i => i.Task.Object)).With(Of(i => i.Task.Generation))
+                .With(Of(i => i.Proof.FileHash.ToArray())).With(Of(i => i.Proof.FileSize))
                 .WithNullable(Of(i => i.Proof.ETag), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .With(Of(i => i.Task.Hashes.Count)).With(All(i => i.Task.Hashes.Select(h => h.ToArray())))
                 .With(Of(i => i.Task.Addresses.Length)).With(All(i => i.Task.Addresses))
@@ -57,13 +68,17 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
             cancellationToken);
 
     /// <summary>True: paths have this object, and are to be withdrawn.</summary>
-    public Task<bool> RefuseAsync(int cache, long target, string reason, CancellationToken cancellationToken) =>
-        database.SingleAsync("select @fn@.refuse_object($1, $2, $3)", p => p.With(cache).With(target).With(reason), r => r.GetBoolean(0),
-            cancellationToken);
+    public Task<bool> RefuseAsync(int cache, VerificationTask task, string reason, CancellationToken cancellationToken) =>
+        database.SingleAsync("select @fn@.refuse_object($1, $2, $3, $4)",
+            p => p.With(cache).With(task.Object).With(task.Generation).With(reason), r => r.GetBoolean(0), cancellationToken);
 
-    public Task<VerificationsLeft> LeftAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
+    public Task<int> LeftAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
+        database.SingleAsync("select @fn@.verifications_left($1, @fn@.push_of($1, $2, $3, $4, true))", p => p.With(cache).WithPush(push),
+            r => r.GetInt32(0), cancellationToken);
+
+    public Task<VerificationsLeft> ProgressAsync(int cache, OwnPush push, CancellationToken cancellationToken) =>
         database.SingleAsync(
-            "select nars, bytes, ahead, trouble from @fn@.verifications_left($1, @fn@.push_of($1, $2, $3, $4, true))",
+            "select nars, bytes, ahead, trouble from @fn@.verification_progress($1, @fn@.push_of($1, $2, $3, $4, true))",
             p => p.With(cache).WithPush(push),
             r => new VerificationsLeft(r.GetInt32(0), r.GetInt64(1), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)),
             cancellationToken);
@@ -88,9 +103,13 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
 /// <param name="Hashes">Declared references, and the hashes of the paths themselves.</param>
 /// <param name="Addresses">Declared content addresses, each behind the hash of its path (hexadecimal) and a space.</param>
 /// <param name="Publisher">Who brought it.</param>
+/// <param name="Generation">Of the object: a deletion raises it.</param>
+/// <param name="Turn">The publisher in whose turn it is read.</param>
+/// <param name="IsRefused">It was refused before, and its paths are still to be withdrawn.</param>
 internal sealed record VerificationTask(
     long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, Sha256Hash? FileHash, long? FileSize,
-    IReadOnlyList<StorePathHash> Hashes, string[] Addresses, bool WantsListing, string Publisher);
+    IReadOnlyList<StorePathHash> Hashes, string[] Addresses, bool WantsListing, string Publisher, long Generation,
+    int Turn, bool IsRefused);
 
 /// <summary>What the bytes of a verified object say: see <c>proof</c> in <c>015-verification.sql</c>.</summary>
 internal sealed record NarProof(

@@ -18,11 +18,12 @@ internal sealed class VerificationWait(VerificationCatalog catalog, Verifier ver
         var started = Stopwatch.GetTimestamp();
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
-            var left = await catalog.LeftAsync(cache, push, cancellationToken);
-            if (left.Nars == 0)
+            if (await catalog.LeftAsync(cache, push, cancellationToken) == 0)
                 return null;
             if (Stopwatch.GetElapsedTime(started) >= patience)
-                return new Backlog
+            {
+                var left = await catalog.ProgressAsync(cache, push, cancellationToken);
+                return left.Nars == 0 ? null : new Backlog
                 {
                     Nars = left.Nars,
                     Bytes = left.Bytes,
@@ -30,6 +31,8 @@ internal sealed class VerificationWait(VerificationCatalog catalog, Verifier ver
                     BytesPerSecond = verifier.BytesPerSecond is { } rate ? (long)rate : null,
                     Trouble = left.Trouble,
                 };
+            }
+
             await Task.Delay(pause, time, cancellationToken);
         }
     }

@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
@@ -20,6 +18,7 @@ namespace OrleansCache.Core.Verify;
 internal sealed partial class Verifier : IAsyncDisposable
 {
     private const int MaxTaken = 32;
+    private const int MaxTakenOfOne = 8;
     private const int MaxTrouble = 300;
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(2);
@@ -31,8 +30,7 @@ internal sealed partial class Verifier : IAsyncDisposable
     private readonly VerifyOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly Channel<(int Cache, VerificationTask Task)> _taken = Channel.CreateUnbounded<(int, VerificationTask)>();
-    private readonly ConcurrentDictionary<(int Cache, long Object), bool> _held = new();
+    private readonly VerificationQueue _queue;
     private readonly GroupCommit<(int Cache, VerificationTask Task, NarProof Proof), bool> _records;
     private readonly RateMeter _rate;
     private readonly SemaphoreSlim _wake = new(0, 1);
@@ -43,6 +41,7 @@ internal sealed partial class Verifier : IAsyncDisposable
         (_caches, _catalog, _withdrawals, _options, _time, _logger) = (caches, catalog, withdrawals, options, time, logger);
         _reader = new NarVerification(store);
         _rate = new RateMeter(time);
+        _queue = new VerificationQueue(Math.Max(1, options.AtOnce - 1));
         _records = new(new GroupOperation<(int Cache, VerificationTask Task, NarProof Proof), bool>
         {
             One = (item, stop) => RecordAsync([item], grouped: false, stop),
@@ -85,7 +84,7 @@ internal sealed partial class Verifier : IAsyncDisposable
     {
         for (var count = 0; ;)
         {
-            var tasks = await _catalog.TakeAsync(cache, MaxTaken, Lease, cancellationToken);
+            var tasks = await _catalog.TakeAsync(cache, MaxTaken, Lease, TimeSpan.Zero, [], cancellationToken);
             if (tasks.Count == 0)
                 return count;
             foreach (var task in tasks)
@@ -97,6 +96,7 @@ internal sealed partial class Verifier : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _records.DisposeAsync();
+        _queue.Dispose();
         _wake.Dispose();
     }
 
@@ -110,15 +110,13 @@ internal sealed partial class Verifier : IAsyncDisposable
             {
                 foreach (var cache in _caches.All)
                 {
-                    if (_held.Count > MaxTaken / 2)
-                        continue;
-                    var tasks = await _catalog.TakeAsync(cache, MaxTaken - _held.Count, Lease, stopping);
+                    var free = MaxTaken - _queue.Count;
+                    if (free < MaxTakenOfOne)
+                        break;
+                    var tasks = await _catalog.TakeAsync(cache, Math.Min(free, MaxTakenOfOne), Lease, _options.After,
+                        _queue.Busy(cache, MaxTakenOfOne), stopping);
                     took += tasks.Count;
-                    foreach (var task in tasks)
-                    {
-                        _held[(cache, task.Object)] = true;
-                        _taken.Writer.TryWrite((cache, task));
-                    }
+                    _queue.Add(cache, tasks);
                 }
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
@@ -131,7 +129,7 @@ internal sealed partial class Verifier : IAsyncDisposable
             }
 
             // The workers wake it when they run short.
-            if (took == 0 || _held.Count > MaxTaken / 2)
+            if (took == 0)
                 await ((Task)_wake.WaitAsync(Idle, stopping)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -140,8 +138,9 @@ internal sealed partial class Verifier : IAsyncDisposable
     {
         try
         {
-            await foreach (var (cache, task) in _taken.Reader.ReadAllAsync(stopping))
+            while (true)
             {
+                var (cache, task) = await _queue.NextAsync(stopping);
                 try
                 {
                     // Not awaited: the next object is read while this one is recorded.
@@ -150,6 +149,10 @@ internal sealed partial class Verifier : IAsyncDisposable
                 catch (Exception e) when (!stopping.IsCancellationRequested)
                 {
                     await ReleaseAsync(cache, task, Task.FromException(e));
+                }
+                finally
+                {
+                    _queue.Read(cache, task);
                 }
             }
         }
@@ -171,14 +174,20 @@ internal sealed partial class Verifier : IAsyncDisposable
             LogFailed(e);
         }
 
-        _held.TryRemove((cache, task.Object), out _);
-        if (_held.Count <= MaxTaken / 2)
+        _queue.Remove(cache, task);
+        if (_queue.Count <= MaxTaken / 2)
             Wake();
     }
 
     /// <returns>When it is recorded.</returns>
     private async Task<Task> VerifyAsync(int cache, VerificationTask task, CancellationToken cancellationToken)
     {
+        if (task.IsRefused)
+        {
+            await WithdrawAsync(cache, task, $"{task.Key} was not the declared NAR.", cancellationToken);
+            return Task.CompletedTask;
+        }
+
         NarVerdict verdict;
         try
         {
@@ -187,7 +196,7 @@ internal sealed partial class Verifier : IAsyncDisposable
             if (verdict.Wrong is not null)
                 verdict = await _reader.ReadAsync(task, _rate.Add, cancellationToken);
         }
-        catch (Exception e) when (e is ObjectStoreException or IOException or HttpRequestException or TimeoutException)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             // 5.
             var trouble = e is ObjectStoreException store ? store.Told : "The store's answer broke off.";
@@ -207,18 +216,24 @@ internal sealed partial class Verifier : IAsyncDisposable
         LogRefused(task.Key, task.Publisher, wrong);
         Telemetry.Verified.Add("refused");
         Telemetry.VerifyRefused.Add(1, new KeyValuePair<string, object?>("publisher", task.Publisher));
-        if (!await _catalog.RefuseAsync(cache, task.Object, wrong, cancellationToken))
+        if (!await _catalog.RefuseAsync(cache, task, wrong, cancellationToken))
             return Task.CompletedTask;
-        await _withdrawals.WithdrawObjectAsync(cache, task.Object, $"{task.Key} is not the declared NAR. {wrong}", cancellationToken);
-        await _catalog.ForgetAsync(cache, task.Object, cancellationToken);
+        await WithdrawAsync(cache, task, $"{task.Key} is not the declared NAR. {wrong}", cancellationToken);
         return Task.CompletedTask;
+    }
+
+    private async Task WithdrawAsync(int cache, VerificationTask task, string reason, CancellationToken cancellationToken)
+    {
+        await _withdrawals.WithdrawObjectAsync(cache, task.Object, reason, cancellationToken);
+        await _catalog.ForgetAsync(cache, task.Object, cancellationToken);
     }
 
     private async Task<bool> RecordAsync(IReadOnlyList<(int Cache, VerificationTask Task, NarProof Proof)> items, bool grouped,
         CancellationToken cancellationToken)
     {
         foreach (var cache in items.GroupBy(i => i.Cache))
-            await _catalog.RecordAsync(cache.Key, [.. cache.Select(i => (i.Task, i.Proof))], grouped, cancellationToken);
+            await _catalog.RecordAsync(cache.Key, [.. cache.OrderBy(i => i.Task.Object).Select(i => (i.Task, i.Proof))], grouped,
+                cancellationToken);
         return true;
     }
 
@@ -227,7 +242,7 @@ internal sealed partial class Verifier : IAsyncDisposable
         while (!stopping.IsCancellationRequested)
         {
             await Task.Delay(Lease / 3, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            foreach (var cache in _held.Keys.GroupBy(h => h.Cache))
+            foreach (var cache in _queue.Held().GroupBy(h => h.Cache))
             {
                 try
                 {

@@ -78,7 +78,7 @@ internal sealed partial class DirectWithdrawals(CacheDirectory caches, Withdrawa
         if (users.Count == 0 && await catalog.FindAsync(cache, operation, cancellationToken) is null)
             return;
         var eviction = await catalog.StartAsync(cache, operation, [], [.. users.Select(u => (u, false))], nar: false, of: null,
-            reason.Length > MaxReason ? reason[..MaxReason] : reason, Caller.Unnamed, Withdrawer.Lease, cancellationToken);
+            reason.Length > MaxReason ? reason[..MaxReason] : reason, Caller.Server, Withdrawer.Lease, cancellationToken);
         LogUntrue(eviction.Id, reason, eviction.Paths.Length);
         _ = JoinAsync(FinishAsync(cache, eviction.Id, stopping), Timeout.InfiniteTimeSpan, stopping);
     }

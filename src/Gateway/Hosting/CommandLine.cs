@@ -79,6 +79,7 @@ public sealed class CommandLine
         Value("verify", "adopt|always|off",
             "What a server reads in the store before it is relied on: what another trust group brought, all that is signed, or nothing; " +
             "the same for all servers of a database (default: adopt)");
+        Flag("verify-here", "Read in the store although --no-silo is given (default: what nobody has read for 30 s)");
         Value("scrub-rate", "N", "Bytes a second, in KiB, of what is published that all servers together read again; 0: none (default: 4096)");
         Value("drain-delay", "TIME", "At SIGTERM, take requests for so long while /readyz says that the server is stopping (default: 0s)");
         Value("log", "json|text", "The form of the log on standard error (default: text)");

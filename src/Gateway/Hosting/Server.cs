@@ -162,6 +162,7 @@ internal static partial class Server
         lines.Add($"  orleans-cache push --url {url} --token-file {tokenFile} PATH...");
         lines.Add(settings.Silo is null ? "garbage collection: not scheduled by this server, as it has no silo (--no-silo)"
             : GcSettings.Describe(settings.Gc, parts.Time.GetUtcNow()));
+        lines.Add(VerifySettings.Describe(settings.Verify));
         if (settings.Silo is { ClusterId: null })
             lines.Add("cluster: this server alone; --cluster-id makes servers on one PostgreSQL work as one");
         lines.Add($"zstd: {Zstd.Library}");

@@ -64,18 +64,7 @@ public sealed class AdoptTests
 
         await UploadMineAsync(world, mine);
         await Eventually.BecomesTrueAsync(async () =>
-        {
-            try
-            {
-                return (await world.CommitAsync(Victim, mine, TimeSpan.FromSeconds(5))).State == PushState.Committed;
-            }
-            catch (CacheProblemException e) when (e.Kind == ProblemKind.Withdrawn)
-            {
-                // Promised before the eviction: begun again, as the client does.
-                mine = await world.SendAsync(Victim, World.Closure(A.Path()), A);
-                return false;
-            }
-        });
+            (await world.CommitAsync(Victim, mine, TimeSpan.FromSeconds(5))).State == PushState.Committed);
         Assert.Equal(A.File, world.Store.Objects[world.NarInfoOf("a")!.Url]);
         await world.AssertSoundAsync();
     }
@@ -119,15 +108,73 @@ public sealed class AdoptTests
         var theirs = await world.SendAsync(Mallory, World.Closure(a.Path()), a);
         await world.CommitAsync(Mallory, theirs, TimeSpan.FromSeconds(30));
 
-        var mine = await world.BeginAsync(Deployer, Pinned(World.Closure(a.Path("b"), b.Path()) with { Roots = [World.Hash("a")] }));
-        await world.UploadAsync(Deployer, mine, ("b", b.File));
+        var mine = await world.BeginAsync(Victim, World.Closure(a.Path("b"), b.Path()) with { Roots = [World.Hash("a")] });
+        await world.UploadAsync(Victim, mine, ("b", b.File));
         await world.VerifyAsync();
-        Assert.Equal(PushState.Committed, (await world.CommitAsync(Deployer, mine, TimeSpan.FromSeconds(30))).State);
+        // What is added to a path of theirs is read first, too.
+        Assert.Equal(1, (await world.CommitAsync(Victim, mine)).Unread!.Nars);
+        await world.VerifyAsync();
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(Victim, mine, TimeSpan.FromSeconds(30))).State);
 
         Assert.Equal([World.Hash("b")], world.NarInfoOf("a")!.References.Select(r => r.Hash));
+        // The path is theirs still.
+        Assert.Equal("token:1", await world.QueryAsync<string>(
+            "select b.name from store_path s join publisher b on b.id = s.publisher where s.name = 'a'"));
+        await world.Core.Pins.As(Deployer).SetAsync(CacheName.Default, PinName.Parse("app"), new SetPin { Path = a.Path().Path },
+            PinCondition.None, OperationId.New(), TimeSpan.FromSeconds(5), CancellationToken.None);
         await world.CollectAsync(World.Everything);
         Assert.Equal("live", await world.StateOfAsync("b"));
         await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task No_reference_is_added_to_what_a_higher_rank_has_published()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        var (b, a) = (new TextNar("b", "beta"), TextNar.Mentioning("a", "b"));
+        await world.CommitAsync(Deployer, await world.SendAsync(Deployer, World.Closure(a.Path()), a), TimeSpan.FromSeconds(30));
+
+        var lie = await world.SendAsync(Mallory, World.Closure(b.Path(), a.Path("b")), b);
+        await world.VerifyAsync();
+
+        Assert.Equal([World.Hash("a")], lie.Conflicts);
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(Mallory, lie, TimeSpan.FromSeconds(30))).State);
+        Assert.Empty(world.NarInfoOf("a")!.References);
+    }
+
+    [Fact]
+    public async Task Noise_delays_nobody_who_outranks_it()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        var theirs = await world.BeginAsync(Mallory, World.Closure(A.Path()));
+        await world.UploadAsync(Mallory, theirs, ("a", new TextNar("a", "noise").File));
+        await world.CommitAsync(Mallory, theirs, TimeSpan.FromSeconds(30));
+
+        var mine = await world.SendAsync(Deployer, Pinned(World.Closure(A.Path())), A);
+        Assert.Equal(PushState.Committed, (await world.CommitAsync(Deployer, mine, TimeSpan.FromSeconds(30))).State);
+
+        Assert.Equal(A.File, world.Store.Objects[world.NarInfoOf("a")!.Url]);
+    }
+
+    [Fact]
+    public async Task However_many_objects_are_noise_a_push_waits_once()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        for (var i = 0; i < 3; i++)
+        {
+            var theirs = await world.BeginAsync(new Caller($"token:9{i}", $"token:9{i}", 0), World.Closure(A.Path()));
+            var status = Assert.Single(theirs.Missing);
+            if (status.Upload is null)
+                break;
+            await world.UploadAsync(new Caller($"token:9{i}", $"token:9{i}", 0), theirs, ("a", new TextNar("a", $"noise {i}").File));
+        }
+
+        await world.ExecuteAsync("delete from verification");
+        var mine = await world.BeginAsync(Victim, World.Closure(A.Path()));
+        Assert.Equal(PathState.Wait, Assert.Single(mine.Missing).State);
+        await world.ExecuteAsync("update push_path set waiting = waiting - interval '11 seconds'; delete from verification");
+
+        Assert.Equal(PathState.Upload, (await world.WaitAsync(Victim, mine, "a")).State);
     }
 
     [Fact]

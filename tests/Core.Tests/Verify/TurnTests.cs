@@ -44,6 +44,29 @@ public sealed class TurnTests
     }
 
     [Fact]
+    public async Task A_reading_that_ends_in_the_objects_next_life_says_nothing_of_its_bytes()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Always);
+        var a = new TextNar("a", "a");
+        await SendAsync(world, Victim, a);
+        world.Store.OnRead = async key =>
+        {
+            // Deleted and granted again while it is read: other bytes under the same key.
+            if (key.ToString().StartsWith("nar/", StringComparison.Ordinal))
+                await world.ExecuteAsync("update object set generation = generation + 1, verified = false");
+        };
+
+        await world.VerifyAsync();
+        world.Store.OnRead = static _ => Task.CompletedTask;
+
+        Assert.Equal(1, await world.QueryAsync<long>("select count(*) from object where not verified"));
+        Assert.Equal(1, await world.WaitingAsync());
+        await world.TravelAsync(TimeSpan.FromMinutes(2));
+        Assert.Equal(1, await world.VerifyAsync());
+        Assert.Equal(1, await world.QueryAsync<long>("select count(*) from object where verified"));
+    }
+
+    [Fact]
     public async Task A_server_reads_by_itself_what_comes_while_it_is_idle_and_while_it_is_busy()
     {
         await using var world = await World.CreateAsync(verify: VerifyPolicy.Always);
@@ -104,5 +127,5 @@ public sealed class TurnTests
         world.SendAsync(caller, World.Closure([.. nars.Select(n => n.Path())]) with { Roots = [.. nars.Select(n => World.Hash(n.Name))] }, nars);
 
     private static Task<List<string>> TakeAsync(World world, int max) => world.Core.Database.ListAsync(
-        $"select publisher from @fn@.take_verifications(1, {max}, interval '1 minute')", _ => { }, r => r.GetString(0), CancellationToken.None);
+        $"select publisher from @fn@.take_verifications(1, {max}, interval '1 minute', interval '0')", _ => { }, r => r.GetString(0), CancellationToken.None);
 }

@@ -50,17 +50,28 @@ internal sealed class Universe
         for (var i = 0; i < count; i++)
         {
             var (references, closure) = ChooseReferences(random, closures);
-            if (random.Next(20) == 0)
-                references.Add(i);
+            var path = new StorePath(HashOf(seed, $"{i}"), $"storm-{i}");
+            List<Build> builds;
+            if (i > 0 && random.Next(20) == 0)
+            {
+                // A NAR that an earlier path has too, and what it mentions.
+                var twin = random.Next(i);
+                var build = packages[twin].Builds[0];
+                references = [.. build.References.Where(r => r != twin)];
+                closure = [.. references.SelectMany(r => closures[r])];
+                builds = [build with { References = references }];
+            }
+            else
+            {
+                if (random.Next(20) == 0)
+                    references.Add(i);
+                builds = [MakeBuild(folder[$"{i}"], random, packages, references, path)];
+            }
+
             closure.Add(i);
             closures.Add(closure);
-            var path = new StorePath(HashOf(seed, $"{i}"), $"storm-{i}");
-            // A NAR that an earlier path has too.
-            List<Build> builds = i > 0 && random.Next(20) == 0
-                ? [packages[random.Next(i)].Builds[0] with { References = references }]
-                : [MakeBuild(folder[$"{i}"], random, packages, references)];
             if (random.Next(10) == 0)
-                builds.Add(MakeBuild(folder[$"{i}-again"], random, packages, [.. references.Skip(1)]));
+                builds.Add(MakeBuild(folder[$"{i}-again"], random, packages, [.. references.Skip(1)], path));
             StorePath? deriver = random.Next(4) != 0 ? null : i > 0 && packages[i - 1].Deriver is { } shared ? shared
                 : new StorePath(HashOf(seed, $"{i}.drv"), $"storm-{i}.drv");
             packages.Add(new Package(path, builds, deriver, random.Next(6) == 0
@@ -128,12 +139,12 @@ internal sealed class Universe
         return (references, closure);
     }
 
-    private static Build MakeBuild(string folder, Random random, List<Package> packages, IReadOnlyList<int> references)
+    private static Build MakeBuild(string folder, Random random, List<Package> packages, IReadOnlyList<int> references, StorePath self)
     {
         Directory.CreateDirectory(Path.Combine(folder, "share"));
         // As a real build would: the paths that it refers to are named in it.
-        File.WriteAllLines(Path.Combine(folder, "share/needs"), references.Where(r => r < packages.Count)
-            .Select(r => packages[r].Path.ToString()));
+        File.WriteAllLines(Path.Combine(folder, "share/needs"), references
+            .Select(r => (r < packages.Count ? packages[r].Path : self).ToString()));
         var bytes = new byte[random.Next(200, 4000)];
         random.NextBytes(bytes);
         File.WriteAllBytes(Path.Combine(folder, "program"), bytes);

@@ -102,7 +102,7 @@ internal sealed class Niks3Pushes(
         if ((refusals.Find(r => r.Kind == ProblemKind.NotOfThisPush) ?? refusals.FirstOrDefault()) is { } refusal)
             throw refusal;
 
-        // A NAR that never arrived gets no signature here; its narinfo is signed when it is published.
+        // A NAR that never arrived, or has to be read first, gets no signature here; its narinfo is signed when it is published.
         return paths.Select((d, i) => (d.Path.Path.Hash, Signatures: declared[i] switch
         {
             (DeclareOutcome.Present, var stored, _) => stored,

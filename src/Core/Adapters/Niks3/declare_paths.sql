@@ -38,7 +38,7 @@ end $$;
 -- Says of paths what begin does not know. The NAR and the references must be those that the push was opened with.
 -- p_refs and p_ref_names: the reference of the path with the number in p_ref_ords. What is signed is what is published: one that is live under another name is refused, too.
 -- outcome: 'declared' | 'present' (the push was promised the path: the row's signatures) | 'unnamed' (no path of this push) | 'differs' (from what it was opened with)
--- arrived: its NAR has come.
+-- arrived: its NAR has come, and may be signed: where all is read first, nothing may before the commit.
 -- | 'other-name' (that the cache has the path, or one that it refers to, under, on the word of an equal or higher rank). One row 'push-ended' when it is not open any more. All or nothing.
 create function @fn@.declare_paths(
   p_cache int, p_push bigint, p_hashes bytea[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_ords int[], p_refs bytea[],
@@ -89,7 +89,7 @@ begin
           and not exists (select from push_path d join object o on o.id = x.object_id where d.push_id = p_push and d.path_id = x.path_id and 'log/' || d.deriver = o.key);
   end if;
   return query
-    select u.ord::int, u.outcome, s.signatures, exists (
+    select u.ord::int, u.outcome, s.signatures, @fn@.verify_policy(p_cache) <> 'always' and exists (
         select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = p_nar_hashes[u.ord] and o.nar_size = p_nar_sizes[u.ord] and o.state in ('stored', 'live', 'condemned')
           and @fn@.usable(o.verified, o.trust_group, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), coalesce(v_push.trust_group, 0)))
     from unnest(v_ids, v_outcomes) with ordinality u(id, outcome, ord) left join store_path s on s.id = u.id;

@@ -54,7 +54,8 @@ begin
     v_verdict := @fn@.verdict(
       v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and v_row.ca is not distinct from p_ca,
       @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), coalesce(v_row.trust_group, v_legacy) = v_group,
-      @fn@.refers_to_more(p_cache, v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.ca is not distinct from p_ca, v_row.refs, v_ref_ids, v_row.objects[1]));
+      @fn@.refers_to_more(p_cache, v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.ca is not distinct from p_ca, v_row.ca, v_row.refs, v_ref_ids, p_nar_hash, p_nar_size)
+        and v_row.rank <= p_rank);
     if v_verdict <> 'supersede' then
       if v_verdict = 'misnamed' then outcome := 'name'; return; end if;
       if @fn@.mark_misprinted(p_cache, array[v_row.id]) <> '{}' or v_row.unwritten and exists (select from renamed_path r where r.cache_id = p_cache and r.path_id = any(v_row.refs)) then

@@ -21,8 +21,9 @@ alter table cache
 create table verification (
   cache_id  int not null,
   object_id bigint not null,
-  -- Who brought the object: null for one from before there were publishers.
-  publisher int,
+  -- In whose turn it is read, and who brought the object; 0: it is from before there were publishers.
+  publisher int not null,
+  owner     int not null,
   -- Somebody waits for it; the scrub's are not urgent.
   urgent    boolean not null,
   asked     timestamptz not null default clock_timestamp(),

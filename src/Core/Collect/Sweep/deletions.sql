@@ -94,6 +94,7 @@ begin
     perform @fn@.list_objects(p_cache, v_ids, v_from, v_to);
     update object o set fence = null, recorded = false, multipart_id = null, state = coalesce(v_to, 'gone') where o.id = any(v_ids);
     delete from proof p where p.object_id = any(v_ids);
+    delete from verification v where v.cache_id = p_cache and v.object_id = any(v_ids);
   end loop;
   -- An upload that was never adopted (never stamped) is mentioned by no path, and no narinfo ever named its key. The key of a NAR that was taken back is never used again.
   delete from object o where o.id = any(p_ids) and o.kind = 'nar' and o.state = 'gone' and (o.touched = 0 or o.trust_group = -2);

@@ -62,6 +62,7 @@ public class PushRouteTests
         { ProblemKind.ClosureIncomplete, 422, "closure-incomplete" },
         { ProblemKind.MissingPaths, 409, "missing-paths" },
         { ProblemKind.Conflict, 409, "conflict" },
+        { ProblemKind.Untrue, 422, "untrue" },
         { ProblemKind.Withdrawn, 409, "withdrawn" },
         { ProblemKind.UnknownBar, 404, "unknown-bar" },
         { ProblemKind.KeyReused, 409, "key-reused" },
