@@ -44,8 +44,8 @@ internal static class VerifyMutants
         new("what was taken back is verified by a reading that began before")
         {
             IsQuick = true,
-            Patch = Patch(("o.state in ('stored', 'live', 'condemned') and o.trust_group is distinct from -2 for no key update;\n  if found",
-                "o.state in ('stored', 'live', 'condemned') for no key update;\n  if found")),
+            Patch = Patch(("o.state in ('stored', 'live', 'condemned') and o.trust_group is distinct from -2\n    for no key update;\n",
+                "o.state in ('stored', 'live', 'condemned')\n    for no key update;\n")),
             Profile = Adopt with
             {
                 Hostile = 0, Operations = 4, Start = 0.5, Slow = "record_proofs",
@@ -63,13 +63,14 @@ internal static class VerifyMutants
         new("a commit declares references that its NAR does not have")
         {
             IsQuick = true,
-            Patch = Patch(("l.has_proof and (l.missing <> '{}' and (not l.partial or l.missing <@ l.absent) or", "l.has_proof and (")),
+            Patch = Patch(("k.has_proof and (k.missing <> '{}' and not k.is_open or", "k.has_proof and (")),
             Profile = Always with { Lies = [LieKind.MoreReferences] },
         },
         new("more references supersede before anybody has looked for them")
         {
             IsQuick = true,
-            Patch = Patch(("v_policy = 'always' or s.state = 'live' and s.rank >= p_push.rank as needed", "v_policy = 'always' as needed")),
+            Patch = Patch(("v_policy = 'always' or s.state = 'live' and s.rank >= p_push.rank or d.path_id = any(v_added) as needed",
+                "v_policy = 'always' as needed")),
             Profile = Adopt with
             {
                 Universes = ["a chain"], Operations = 2, Jump = 0.3, Jumps = [TimeSpan.FromSeconds(25)],
@@ -87,7 +88,8 @@ internal static class VerifyMutants
         {
             IsQuick = true,
             Patch = Patch(
-                ("\n    and (v.asked is null or v.asked + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp())", "")),
+                ("\n    and least(n.since, v.asked, clock_timestamp()) + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= " +
+                    "clock_timestamp()", "")),
             Profile = Adopt with { Unread = 1 },
         },
     ];
