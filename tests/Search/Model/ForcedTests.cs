@@ -1,3 +1,4 @@
+using OrleansCache.Core.Common;
 using Npgsql;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Testing;
@@ -94,6 +95,24 @@ public sealed class ForcedTests
         await schedule.DoAsync(Mutants.Do(copy with { Id = 2, By = Party.Dora }));
         await schedule.DoAsync(Mutants.Do(Mutants.Push(4, "b") with { By = Party.Dan, Builder = 1 }));
 
+        await schedule.FinishAsync(toNothing: false);
+    }
+
+    /// <summary>Until then its narinfo prints the name that somebody of a lower rank gave its reference.</summary>
+    [Theory]
+    [InlineData(VerifyPolicy.Off)]
+    [InlineData(VerifyPolicy.Adopt)]
+    public async Task The_commit_mends_the_names_of_references_that_the_push_brings(VerifyPolicy policy)
+    {
+        await using var database = await ModelDatabase.CreateAsync(2);
+        using var schedule = await Schedule.BeginAsync(database,
+            new Setting(Universe.All.First(u => u.Name == "two builders"), Retains: false) { Policy = policy }, Mutant.None);
+        await schedule.DoAsync(Mutants.Do(new NixOperation(1, "c", 1, 1, Compresses: false, Remembers: false, NixLog.None, Breaks: false)
+        {
+            By = Party.Mallory,
+            Lie = new Lie(LieKind.Name, "b"),
+        }));
+        await schedule.DoAsync(Mutants.Start(Mutants.Push(2, "c") with { By = Party.Dora, Renews = true }));
         await schedule.FinishAsync(toNothing: false);
     }
 

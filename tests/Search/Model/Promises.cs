@@ -42,7 +42,9 @@ internal sealed class Promises
             Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
             Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored
                 && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
-            True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !doubts.Contains(s.Path))],
+            // The name of a reference that this push brings anew is printed when its commit is told.
+            True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !doubts.Contains(s.Path)
+                && !s.References.Any(missing.ContainsKey))],
             IsHonest = said.Count > 0,
         };
     }
