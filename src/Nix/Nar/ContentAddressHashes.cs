@@ -4,7 +4,8 @@ namespace OrleansCache.Nix;
 
 /// <summary>
 /// The hash of a NAR, and those that its content addresses are compared with. One hash of the NAR, and one of a single file's contents, for
-/// each algorithm; a path that refers to itself needs its own from the first such reference on, where it is split off.
+/// each algorithm; a path that refers to itself needs its own from the first such reference on, where it is split off, and either of two
+/// holds, because releases of Nix differ (<c>findings/nix-self-reference-hash.sh</c>).
 /// </summary>
 internal sealed class ContentAddressHashes : IDisposable
 {
