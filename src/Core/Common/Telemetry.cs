@@ -83,8 +83,7 @@ public static class Telemetry
                 StoreRequests.Add(0, new("operation", operation), new("outcome", outcome));
         }
 
-        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes,
-            VerifyRefused])
+        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes])
             counter.Add(0);
     }
 
