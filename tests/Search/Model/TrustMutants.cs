@@ -1,3 +1,4 @@
+using OrleansCache.Core.Common;
 using static OrleansCache.Model.Tests.Mutants;
 
 namespace OrleansCache.Model.Tests;
@@ -61,7 +62,7 @@ internal static class TrustMutants
             IsQuick = true,
             Patch = Patch(("and @fn@.usable(o.verified, o.trust_group, p_legacy, coalesce(p_push.trust_group, 0)) and (p_among",
                 "and (p_among")),
-            Profile = Noisy,
+            Profile = Noisy with { Policy = VerifyPolicy.Adopt, Unread = 0.5 },
         },
         new("a narinfo of stock Nix is taken for the live path whose NAR only another group vouches for")
         {
