@@ -22,6 +22,8 @@ internal sealed partial class Verifier : IAsyncDisposable
     private const int MaxTrouble = 300;
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(2);
+    // What arrives close together is taken together.
+    private static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(50);
 
     private readonly CacheDirectory _caches;
     private readonly VerificationCatalog _catalog;
@@ -61,16 +63,10 @@ internal sealed partial class Verifier : IAsyncDisposable
     /// <summary>Something was asked for here.</summary>
     public void Wake()
     {
-        if (_wake.CurrentCount == 0)
+        lock (_wake)
         {
-            try
-            {
+            if (_wake.CurrentCount == 0)
                 _wake.Release();
-            }
-            catch (SemaphoreFullException)
-            {
-                // It is awake.
-            }
         }
     }
 
@@ -131,6 +127,8 @@ internal sealed partial class Verifier : IAsyncDisposable
             // The workers wake it when they run short.
             if (took == 0)
                 await ((Task)_wake.WaitAsync(Idle, stopping)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            else if (took < MaxTakenOfOne)
+                await Task.Delay(Linger, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
