@@ -168,8 +168,15 @@ public sealed class GcCommandTests : IAsyncLifetime
     {
         Answer = (request, http) => request.Contains("/runs", StringComparison.Ordinal)
             ? Json(http, new GcHistory { Runs = [Started, Done with { Id = 11, Scheduled = true, DryRun = true }] })
-            : Json(http, new GcStatus { Current = Started, Last = Done with { Id = 11 }, Schedule = "30 3 * * *", Next = Started.Started,
-                Started = new GcStartNote(12, Started.Started, "token:7"), Fired = new GcFiringNote(Started.Started, null, "Run 11 is under way.") });
+            : Json(http, new GcStatus
+            {
+                Current = Started,
+                Last = Done with { Id = 11 },
+                Schedule = "30 3 * * *",
+                Next = Started.Started,
+                Started = new GcStartNote(12, Started.Started, "token:7"),
+                Fired = new GcFiringNote(Started.Started, null, "Run 11 is under way.")
+            });
 
         var (_, status, _) = await RunAsync("gc", "status");
         var (_, history, _) = await RunAsync("gc", "history", "-n", "5");

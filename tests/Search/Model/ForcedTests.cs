@@ -1,6 +1,6 @@
-using OrleansCache.Core.Common;
 using Npgsql;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
 using OrleansCache.Testing;
 using Xunit;
 

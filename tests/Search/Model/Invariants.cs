@@ -215,8 +215,11 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         if (schedule.Policy == VerifyPolicy.Off)
             return;
         var evicted = state.Evictions.Where(e => !e.IsOfVerifier).SelectMany(e => e.Objects).ToHashSet();
-        foreach (var item in state.Objects.Values.Where(o => o is { Kind: "nar", NarHash: not null,
-            State: "stored" or "live" or "condemned" or "deleting" }))
+        foreach (var item in state.Objects.Values.Where(o => o is
+        {
+            Kind: "nar", NarHash: not null,
+            State: "stored" or "live" or "condemned" or "deleting"
+        }))
         {
             if (!_store.Objects.TryGetValue(item.Key, out var file))
                 continue;
