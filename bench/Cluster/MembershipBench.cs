@@ -14,6 +14,7 @@ internal sealed class MembershipBench : IAsyncDisposable
     private const double BestSeconds = 2, WorstSeconds = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     // Between two looks: the table tells nobody that it has changed.
+    // Nobody tells of a row of the members' table that changes.
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     private readonly BenchOptions _options;

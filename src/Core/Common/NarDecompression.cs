@@ -1,3 +1,4 @@
+using System.Buffers;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Common;
@@ -9,6 +10,7 @@ namespace OrleansCache.Core.Common;
 /// </summary>
 internal sealed class NarDecompression : IAsyncDisposable
 {
+    private const int ReadSize = 1 << 18;
     private const int LargeAtOnce = 3;
     private const ulong UsualWindow = 1ul << Zstd.BodyWindowLog;
     private const int UsualXzMemory = 16 << 20;
@@ -52,6 +54,41 @@ internal sealed class NarDecompression : IAsyncDisposable
                 Large.Release();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Shows the NAR to an examination: one buffer is filled while the other is looked at, so a large NAR has two processors. It stops
+    /// beyond <paramref name="size"/>, as what follows is no part of that NAR, and may be a bomb.
+    /// </summary>
+    /// <returns>The bytes that were read: more than <paramref name="size"/> when it has more.</returns>
+    /// <exception cref="InvalidDataException">It is not compressed in that way, or not whole.</exception>
+    public async Task<long> ShowAsync(NarExamination examination, long size, CancellationToken cancellationToken)
+    {
+        var (reading, examining) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
+        var (count, examined) = (0L, Task.CompletedTask);
+        try
+        {
+            while (count <= size && await Nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
+                cancellationToken) is > 0 and var read)
+            {
+                await examined;
+                count += read;
+                (reading, examining) = (examining, reading);
+                var piece = examining;
+                if (read == ReadSize)
+                    examined = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
+                else
+                    examination.Append(piece.AsSpan(0, read));
+            }
+        }
+        finally
+        {
+            await examined;
+            ArrayPool<byte>.Shared.Return(reading);
+            ArrayPool<byte>.Shared.Return(examining);
+        }
+
+        return count;
     }
 
     public async ValueTask DisposeAsync()

@@ -237,9 +237,9 @@ internal sealed partial class DirectPushes(
 
     internal static CacheProblemException Withdrawn(IReadOnlyList<StorePathHash> paths) => new(
         ProblemKind.Withdrawn,
-        $"An admin has taken {paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} out of this cache, and this " +
-            "content stays out. Build it anew; or an admin lets it in again: 'orleans-cache bars list' tells the reason and the bar's " +
-            "ID, for 'orleans-cache bars lift ID'.",
+        $"{paths[0]}{(paths.Count > 1 ? $" and {paths.Count - 1} more paths" : "")} was taken out of this cache: by an admin, or " +
+            "because its bytes were not what was declared. Push again. Where that is refused, too, an admin keeps this content out: " +
+            "build it anew, or have it let in ('orleans-cache bars list' tells the reason, 'bars lift ID' does it).",
         paths);
 
     private static CacheProblemException Ended(PushRowState state, PushId push) => state == PushRowState.Unknown

@@ -176,38 +176,16 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     {
         await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
             ?? throw new InvalidOperationException("zstd is not known");
-        var nar = opened.Nar;
         // References are declared of paths, and an upload is a NAR: what stands alone in it is noted, and a commit that needs more asks.
         using var examination = new NarExamination([], [], maxListing: 0);
-        var (reading, hashing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
-        var (count, hashed) = (0L, Task.CompletedTask);
+        long count;
         try
         {
-            // One buffer is filled while the other is hashed, so a large NAR has two processors. One byte more than declared reveals a
-            // bomb.
-            while (count <= grantId.NarSize && await nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize,
-                throwOnEndOfStream: false,
-                cancellationToken) is > 0 and var read)
-            {
-                await hashed;
-                count += read;
-                (reading, hashing) = (hashing, reading);
-                var piece = hashing;
-                if (read == ReadSize)
-                    hashed = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
-                else
-                    examination.Append(piece.AsSpan(0, read));
-            }
+            count = await opened.ShowAsync(examination, grantId.NarSize, cancellationToken);
         }
         catch (InvalidDataException e)
         {
             return (Reject(id, HashMismatch, $"The upload is not a zstd-compressed NAR: {e.Message}"), null);
-        }
-        finally
-        {
-            await hashed;
-            ArrayPool<byte>.Shared.Return(reading);
-            ArrayPool<byte>.Shared.Return(hashing);
         }
 
         if (count != grantId.NarSize)

@@ -30,6 +30,7 @@ declare
   v_logs bigint[];
   v_carriers bigint[];
   v_unread bigint[];
+  v_unread_objects bigint[];
 begin
   -- 1. Has it ended?
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
@@ -138,15 +139,15 @@ begin
       ready as materialized (select d.path_id from push_path d join chosen c on c.nar_hash = d.nar_hash where d.push_id = p_push)
     select array_agg(i) into paths from unnest(v_open || v_supersedes) i where not exists (select from ready where ready.path_id = i);
     if paths is not null then outcome := 'missing'; return; end if;
-    select c.untrue, c.unread, c.unread_objects into paths, v_met, v_unread from @fn@.check_proofs(v_push, v_open || v_supersedes, v_chosen) c;
+    select c.untrue, c.unread, c.unread_objects into paths, v_unread, v_unread_objects from @fn@.check_proofs(v_push, v_open || v_supersedes, v_chosen) c;
     if paths is not null then outcome := 'untrue'; return; end if;
     if v_unread is not null then
       -- They stay until they are read, as the push holds them.
-      update object o set holders = array_append(o.holders, p_push) where o.id = any(v_unread) and o.state = 'stored' and not p_push = any(o.holders);
-      perform @fn@.stamp_objects(p_cache, v_g, v_unread);
-      update push u set objects = array(select unnest(u.objects) union select unnest(v_unread)) where u.id = p_push;
+      update object o set holders = array_append(o.holders, p_push) where o.id = any(v_unread_objects) and o.state = 'stored' and not p_push = any(o.holders);
+      perform @fn@.stamp_objects(p_cache, v_g, v_unread_objects);
+      update push u set objects = array(select unnest(u.objects) union select unnest(v_unread_objects)) where u.id = p_push;
       outcome := 'unread';
-      paths := v_met;
+      paths := v_unread;
       return;
     end if;
   end if;

@@ -8,8 +8,8 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Verify;
 
 /// <summary>
-/// Reads an object of the store once, and says whether its bytes are the declared NAR and what they show. It keeps two buffers and the
-/// decompressor's window in memory, whatever the NAR's size.
+/// Reads an object of the store once, and says whether its bytes are the declared NAR and what they show. It keeps two buffers, the
+/// decompressor's window and a listing of bounded size in memory, whatever the NAR's size.
 /// </summary>
 internal sealed class NarVerification(IObjectStore store)
 {
@@ -44,7 +44,7 @@ internal sealed class NarVerification(IObjectStore store)
                 $"The NAR has {findings.NarSize} bytes, and {task.NarSize} were declared."), null);
         if (findings.NarHash != task.NarHash)
             return new NarVerdict($"The NAR's hash is {findings.NarHash}, and {task.NarHash} was declared.", null);
-        return new NarVerdict(null, new NarProof(fileHash, file.Count, body.Info.ETag, findings.Occurring, findings.IsPartial,
+        return new NarVerdict(null, new NarProof(fileHash, findings.Occurring, findings.IsPartial,
             [.. Answered(true)], [.. Answered(false)], task.WantsListing ? Listing(findings) : null));
 
         IEnumerable<string> Answered(bool holds) => addresses.Where((_, i) => findings.ContentAddresses[i] == holds).Select(a => a.Text);
@@ -56,37 +56,15 @@ internal sealed class NarVerification(IObjectStore store)
         var compression = NarFileName.TryParse(task.Key.ToString()["nar/".Length..], out var name) ? name.Compression : "zstd";
         await using var opened = await NarDecompression.OpenAsync(compression, new ProgressStream(file, progress), cancellationToken)
             ?? throw new InvalidOperationException($"{compression} is not known");
-        var (reading, examining) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
-        var (count, examined) = (0L, Task.CompletedTask);
         try
         {
-            // One buffer is filled while the other is looked at. One byte more than declared reveals a bomb.
-            while (count <= task.NarSize && await opened.Nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize,
-                throwOnEndOfStream: false, cancellationToken) is > 0 and var read)
-            {
-                await examined;
-                count += read;
-                (reading, examining) = (examining, reading);
-                var piece = examining;
-                if (read == ReadSize)
-                    examined = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
-                else
-                    examination.Append(piece.AsSpan(0, read));
-            }
+            return await opened.ShowAsync(examination, task.NarSize, cancellationToken) <= task.NarSize ? null
+                : string.Create(CultureInfo.InvariantCulture, $"The NAR has more than the {task.NarSize} bytes that were declared.");
         }
         catch (InvalidDataException e)
         {
             return $"The file is not compressed with {compression}, or not whole: {e.Message.TrimEnd('.')}.";
         }
-        finally
-        {
-            await examined;
-            ArrayPool<byte>.Shared.Return(reading);
-            ArrayPool<byte>.Shared.Return(examining);
-        }
-
-        return count > task.NarSize
-            ? string.Create(CultureInfo.InvariantCulture, $"The NAR has more than the {task.NarSize} bytes that were declared.") : null;
     }
 
     // What the decompressor left, so that the file's hash is that of the whole object.

@@ -5,8 +5,9 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Verify;
 
-/// <summary>The transitions of verification, typed: one method, one statement. <c>verification.sql</c> and <c>proofs.sql</c> have the
-/// rules.</summary>
+/// <summary>
+/// The transitions of verification, typed: one method, one statement. <c>verification.sql</c> and <c>proofs.sql</c> have the rules.
+/// </summary>
 internal sealed class VerificationCatalog(CatalogDatabase database)
 {
     // What was read less than this ago is not scrubbed, and a round over all paths begins no sooner after the last one.
@@ -21,14 +22,13 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
     public Task<List<VerificationTask>> TakeAsync(int cache, int max, TimeSpan lease, TimeSpan after, int[] busy,
         CancellationToken cancellationToken) =>
         database.ListAsync(
-            "select object_id, key, nar_hash, nar_size, file_hash, file_size, hashes, addresses, wants_listing, publisher, " +
+            "select object_id, key, nar_hash, nar_size, hashes, addresses, wants_listing, publisher, " +
                 "generation, turn_of, refused from @fn@.take_verifications($1, $2, $3, $4, $5)",
             p => p.With(cache).With(max).With(lease).With(after).With(busy),
             r => new VerificationTask(
                 r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)), r.GetInt64(3),
-                r.IsDBNull(4) ? null : Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.IsDBNull(5) ? null : r.GetInt64(5),
-                [.. r.GetFieldValue<byte[][]>(6).Select(h => StorePathHash.FromBytes(h))], r.GetFieldValue<string[]>(7), r.GetBoolean(8),
-                r.IsDBNull(9) ? "legacy" : r.GetString(9), r.GetInt64(10), r.GetInt32(11), r.GetBoolean(12)),
+                [.. r.GetFieldValue<byte[][]>(4).Select(h => StorePathHash.FromBytes(h))], r.GetFieldValue<string[]>(5), r.GetBoolean(6),
+                r.IsDBNull(7) ? "legacy" : r.GetString(7), r.GetInt64(8), r.GetInt32(9), r.GetBoolean(10)),
             cancellationToken);
 
     public Task RenewAsync(int cache, long[] objects, TimeSpan lease, CancellationToken cancellationToken) =>
@@ -44,11 +44,9 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
         CancellationToken cancellationToken)
     {
         return database.RunAsync(
-            "select @fn@.record_proofs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, " +
-                "$18)",
+            "select @fn@.record_proofs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).With(Of(i => i.Task.Object)).With(Of(i => i.Task.Generation))
-                .With(Of(i => i.Proof.FileHash.ToArray())).With(Of(i => i.Proof.FileSize))
-                .WithNullable(Of(i => i.Proof.ETag), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(Of(i => i.Proof.FileHash.ToArray()))
                 .With(Of(i => i.Task.Hashes.Count)).With(All(i => i.Task.Hashes.Select(h => h.ToArray())))
                 .With(Of(i => i.Task.Addresses.Length)).With(All(i => i.Task.Addresses))
                 .With(Of(i => i.Proof.Occurring.Count)).With(All(i => i.Proof.Occurring.Select(h => h.ToArray())))
@@ -83,13 +81,9 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
             r => new VerificationsLeft(r.GetInt32(0), r.GetInt64(1), r.GetInt64(2), r.IsDBNull(3) ? null : r.GetString(3)),
             cancellationToken);
 
-    public Task<(long Nars, long Bytes, DateTime? Oldest)> BacklogAsync(int cache, CancellationToken cancellationToken) =>
-        database.SingleAsync("select nars, bytes, oldest from @fn@.verification_backlog($1)", p => p.With(cache),
-            r => (r.GetInt64(0), r.GetInt64(1), r.IsDBNull(2) ? (DateTime?)null : r.GetDateTime(2)), cancellationToken);
-
     /// <summary>Asks for the scrub's next paths; the bytes asked for, or null when it is not this process's turn.</summary>
     public Task<long?> ScrubAsync(int cache, int max, TimeSpan lease, CancellationToken cancellationToken) =>
-        database.SingleAsync("select @fn@.scrub($1, $2, $3, $3, $4)", p => p.With(cache).With(max).With(Fresh).With(lease),
+        database.SingleAsync("select @fn@.scrub($1, $2, $3, $4)", p => p.With(cache).With(max).With(Fresh).With(lease),
             r => r.IsDBNull(0) ? (long?)null : r.GetInt64(0), cancellationToken);
 
     /// <summary>The next turn of the scrub, for all servers.</summary>
@@ -99,7 +93,6 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
 }
 
 /// <summary>An object that this process is to read.</summary>
-/// <param name="FileHash">Null: nobody has told it, or computed it.</param>
 /// <param name="Hashes">Declared references, and the hashes of the paths themselves.</param>
 /// <param name="Addresses">Declared content addresses, each behind the hash of its path (hexadecimal) and a space.</param>
 /// <param name="Publisher">Who brought it.</param>
@@ -107,13 +100,12 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
 /// <param name="Turn">The publisher in whose turn it is read.</param>
 /// <param name="IsRefused">It was refused before, and its paths are still to be withdrawn.</param>
 internal sealed record VerificationTask(
-    long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, Sha256Hash? FileHash, long? FileSize,
-    IReadOnlyList<StorePathHash> Hashes, string[] Addresses, bool WantsListing, string Publisher, long Generation,
-    int Turn, bool IsRefused);
+    long Object, ObjectKey Key, Sha256Hash NarHash, long NarSize, IReadOnlyList<StorePathHash> Hashes, string[] Addresses,
+    bool WantsListing, string Publisher, long Generation, int Turn, bool IsRefused);
 
-/// <summary>What the bytes of a verified object say: see <c>proof</c> in <c>015-verification.sql</c>.</summary>
+/// <summary>What the bytes of a verified object say, as <c>proof</c> in <c>015-verification.sql</c> has it.</summary>
 internal sealed record NarProof(
-    Sha256Hash FileHash, long FileSize, string? ETag, IReadOnlyList<StorePathHash> Occurring, bool IsPartial,
+    Sha256Hash FileHash, IReadOnlyList<StorePathHash> Occurring, bool IsPartial,
     IReadOnlyList<string> Addresses, IReadOnlyList<string> FalseAddresses, byte[]? Listing);
 
 /// <param name="Nars">Of the push.</param>

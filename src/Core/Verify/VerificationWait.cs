@@ -33,6 +33,7 @@ internal sealed class VerificationWait(VerificationCatalog catalog, Verifier ver
                 };
             }
 
+            // Any server may be the reader: only the catalog knows.
             await Task.Delay(pause, time, cancellationToken);
         }
     }

@@ -12,8 +12,9 @@ namespace OrleansCache.Core.Verify;
 /// succeeded. A few objects are read at once, each in bounded memory.
 /// </summary>
 /// <remarks>
-/// 1. Take objects, a turn for each publisher. 2. Read each. 3. The declared NAR: record what it shows, many in one statement. 4. Another:
-/// read it once more, as a store may err; then refuse it, and withdraw the paths that have it. 5. Not readable: that says nothing; later.
+/// 1. Take objects, a turn for each publisher who asks. 2. Read each. 3. The declared NAR: record what it shows, many in one statement.
+/// 4. Another: read it once more, as a store may err; then refuse it, and withdraw the paths that have it. 5. Not readable: that says
+/// nothing; later.
 /// </remarks>
 internal sealed partial class Verifier : IAsyncDisposable
 {
@@ -102,29 +103,18 @@ internal sealed partial class Verifier : IAsyncDisposable
         while (!stopping.IsCancellationRequested)
         {
             var took = 0;
-            try
+            foreach (var cache in _caches.All.Where(_ => MaxTaken - _queue.Count >= MaxTakenOfOne))
             {
-                foreach (var cache in _caches.All)
+                await StepAsync(async () =>
                 {
-                    var free = MaxTaken - _queue.Count;
-                    if (free < MaxTakenOfOne)
-                        break;
-                    var tasks = await _catalog.TakeAsync(cache, Math.Min(free, MaxTakenOfOne), Lease, _options.After,
-                        _queue.Busy(cache, MaxTakenOfOne), stopping);
+                    var tasks = await _catalog.TakeAsync(cache, MaxTakenOfOne, Lease, _options.After, _queue.Busy(cache, MaxTakenOfOne),
+                        stopping);
                     took += tasks.Count;
                     _queue.Add(cache, tasks);
-                }
-            }
-            catch (Exception e) when (!stopping.IsCancellationRequested)
-            {
-                LogFailed(e);
-            }
-            catch (Exception)
-            {
-                break;
+                }, stopping);
             }
 
-            // The workers wake it when they run short.
+            // The workers wake it when they run short, and who asks here; other processes ask, too, and tell nobody.
             if (took == 0)
                 await ((Task)_wake.WaitAsync(Idle, stopping)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             else if (took < MaxTakenOfOne)
@@ -134,47 +124,41 @@ internal sealed partial class Verifier : IAsyncDisposable
 
     private async Task WorkAsync(CancellationToken stopping)
     {
-        try
+        while (!stopping.IsCancellationRequested)
         {
-            while (true)
+            await StepAsync(async () =>
             {
                 var (cache, task) = await _queue.NextAsync(stopping);
-                try
-                {
-                    // Not awaited: the next object is read while this one is recorded.
-                    _ = ReleaseAsync(cache, task, await VerifyAsync(cache, task, stopping));
-                }
-                catch (Exception e) when (!stopping.IsCancellationRequested)
-                {
-                    await ReleaseAsync(cache, task, Task.FromException(e));
-                }
-                finally
-                {
-                    _queue.Read(cache, task);
-                }
-            }
-        }
-        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-        {
-            // Asked to stop.
+                var recorded = Task.CompletedTask;
+                await StepAsync(async () => recorded = await VerifyAsync(cache, task, stopping), stopping);
+                _queue.Read(cache, task);
+                // Not awaited: the next object is read while this one is recorded.
+                _ = ReleaseAsync(cache, task, recorded, stopping);
+            }, stopping);
         }
     }
 
-    private async Task ReleaseAsync(int cache, VerificationTask task, Task recorded)
+    private async Task ReleaseAsync(int cache, VerificationTask task, Task recorded, CancellationToken stopping)
     {
-        try
-        {
-            await recorded;
-        }
-        catch (Exception e)
-        {
-            // The lease lapses, and another turn reads it.
-            LogFailed(e);
-        }
-
+        await StepAsync(() => recorded, stopping);
         _queue.Remove(cache, task);
         if (_queue.Count <= MaxTaken / 2)
             Wake();
+    }
+
+    // What fails is done again: by its loop, or in another turn, when the lease has lapsed.
+    private async Task StepAsync(Func<Task> step, CancellationToken stopping)
+    {
+        try
+        {
+            await step();
+        }
+        catch (Exception e)
+        {
+            // At a stop everything fails, and says nothing.
+            if (!stopping.IsCancellationRequested)
+                LogFailed(e);
+        }
     }
 
     /// <returns>When it is recorded.</returns>
@@ -241,46 +225,18 @@ internal sealed partial class Verifier : IAsyncDisposable
         {
             await Task.Delay(Lease / 3, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             foreach (var cache in _queue.Held().GroupBy(h => h.Cache))
-            {
-                try
-                {
-                    await _catalog.RenewAsync(cache.Key, [.. cache.Select(h => h.Object)], Lease, stopping);
-                }
-                catch (Exception e) when (!stopping.IsCancellationRequested)
-                {
-                    LogFailed(e);
-                }
-                catch (Exception)
-                {
-                    return;
-                }
-            }
+                await StepAsync(() => _catalog.RenewAsync(cache.Key, [.. cache.Select(h => h.Object)], Lease, stopping), stopping);
         }
     }
 
     private async Task ScrubAsync(CancellationToken stopping)
     {
-        if (_options.ScrubRate == 0)
-            return;
         var scrub = new Scrub(_catalog, _options.ScrubRate);
-        while (!stopping.IsCancellationRequested)
+        while (_options.ScrubRate > 0 && !stopping.IsCancellationRequested)
         {
             await Task.Delay(Scrub.Turn, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             foreach (var cache in _caches.All)
-            {
-                try
-                {
-                    await scrub.AskAsync(cache, stopping);
-                }
-                catch (Exception e) when (!stopping.IsCancellationRequested)
-                {
-                    LogFailed(e);
-                }
-                catch (Exception)
-                {
-                    return;
-                }
-            }
+                await StepAsync(() => scrub.AskAsync(cache, stopping), stopping);
         }
     }
 

@@ -67,7 +67,7 @@ $$;
 
 -- Many at once, with the locks of all of them first; each *_counts says how many of the array behind it are the item's.
 create function @fn@.record_proofs(
-  p_cache int, p_objects bigint[], p_generations bigint[], p_file_hashes bytea[], p_file_sizes bigint[], p_etags text[], p_hash_counts int[], p_hashes bytea[], p_asked_counts int[], p_asked text[],
+  p_cache int, p_objects bigint[], p_generations bigint[], p_file_hashes bytea[], p_hash_counts int[], p_hashes bytea[], p_asked_counts int[], p_asked text[],
   p_occurring_counts int[], p_occurring bytea[], p_partial boolean[], p_true_counts int[], p_true text[], p_false_counts int[], p_false text[], p_listings bytea[]) returns void
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -80,7 +80,7 @@ begin
   perform 1 from store_path s where s.id = any(array(select unnest(v.paths) from verification v where v.cache_id = p_cache and v.object_id = any(p_objects))) order by s.id for no key update;
   perform 1 from object x where x.id = any(p_objects) order by x.id for no key update;
   for i in 1 .. cardinality(p_objects) loop
-    perform @fn@.record_proof(p_cache, p_objects[i], p_generations[i], p_file_hashes[i], p_file_sizes[i], p_etags[i], p_hashes[h + 1 : h + p_hash_counts[i]], p_asked[a + 1 : a + p_asked_counts[i]],
+    perform @fn@.record_proof(p_cache, p_objects[i], p_generations[i], p_file_hashes[i], p_hashes[h + 1 : h + p_hash_counts[i]], p_asked[a + 1 : a + p_asked_counts[i]],
       p_occurring[o + 1 : o + p_occurring_counts[i]], p_partial[i], p_true[t + 1 : t + p_true_counts[i]], p_false[f + 1 : f + p_false_counts[i]], p_listings[i]);
     h := h + p_hash_counts[i];
     a := a + p_asked_counts[i];
@@ -93,7 +93,7 @@ end $$;
 -- The bytes are the declared NAR, and this is what they say. What was asked for meanwhile, and was not looked for, is read again. Of another generation the object has been deleted since:
 -- its key may have got other bytes.
 create function @fn@.record_proof(
-  p_cache int, p_object bigint, p_generation bigint, p_file_hash bytea, p_file_size bigint, p_etag text, p_hashes bytea[], p_asked_addresses text[],
+  p_cache int, p_object bigint, p_generation bigint, p_file_hash bytea, p_hashes bytea[], p_asked_addresses text[],
   p_occurring bytea[], p_partial boolean, p_addresses text[], p_false_addresses text[], p_listing bytea) returns void
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -108,9 +108,9 @@ begin
   if found then
     -- The narinfo of what is published says what its client has computed of the file; no reader relies on that.
     update object o set verified = true, file_hash = case when o.state = 'stored' or o.file_hash is null then p_file_hash else o.file_hash end where o.id = p_object;
-    insert into proof as p (object_id, etag, occurring, partial, absent, addresses, false_addresses, open_addresses, listing)
-      values (p_object, p_etag, p_occurring, p_partial, v_absent, p_addresses, p_false_addresses, v_open, p_listing)
-      on conflict (object_id) do update set at = clock_timestamp(), etag = excluded.etag,
+    insert into proof as p (object_id, occurring, partial, absent, addresses, false_addresses, open_addresses, listing)
+      values (p_object, p_occurring, p_partial, v_absent, p_addresses, p_false_addresses, v_open, p_listing)
+      on conflict (object_id) do update set at = clock_timestamp(),
         occurring = case when cardinality(p.occurring) < 30000 then array(select unnest(p.occurring) union select unnest(excluded.occurring)) else excluded.occurring end, partial = excluded.partial,
         absent = case when cardinality(p.absent) < 20000 then array(select unnest(p.absent) union select unnest(excluded.absent)) else excluded.absent end,
         addresses = case when cardinality(p.addresses) < 1000 then array(select unnest(p.addresses) union select unnest(excluded.addresses)) else excluded.addresses end,

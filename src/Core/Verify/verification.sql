@@ -49,8 +49,8 @@ $$;
 
 -- The next objects to be read, of those that were asked for so long ago: a turn for each publisher, urgent ones first. p_busy: publishers whose turn it is not, as too much of theirs is
 -- being read here. turn_of: whose turn an object takes; refused: it was refused before, and its paths are still to be withdrawn.
-create function @fn@.take_verifications(p_cache int, p_max int, p_lease interval, p_after interval, p_busy int[] default '{}')
-returns table (object_id bigint, key text, nar_hash bytea, nar_size bigint, file_hash bytea, file_size bigint, hashes bytea[], addresses text[], wants_listing boolean, publisher text, generation bigint, turn_of int, refused boolean)
+create function @fn@.take_verifications(p_cache int, p_max int, p_lease interval, p_after interval, p_busy int[])
+returns table (object_id bigint, key text, nar_hash bytea, nar_size bigint, hashes bytea[], addresses text[], wants_listing boolean, publisher text, generation bigint, turn_of int, refused boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -77,7 +77,7 @@ begin
       where v.cache_id = p_cache and v.object_id = any(array(
         select w.object_id from verification w where w.cache_id = p_cache and w.object_id = any(v_ids) and w.lease < clock_timestamp() for update skip locked))
       returning v.object_id, v.hashes, v.addresses, v.urgent, v.asked, v.publisher)
-    select o.id, o.key, o.nar_hash, o.nar_size, o.file_hash, o.file_size, t.hashes, t.addresses, o.state = 'stored', b.name, o.generation, t.publisher, o.trust_group is not distinct from -2
+    select o.id, o.key, o.nar_hash, o.nar_size, t.hashes, t.addresses, o.state = 'stored', b.name, o.generation, t.publisher, o.trust_group is not distinct from -2
     from taken t join object o on o.id = t.object_id left join publisher b on b.id = o.publisher where o.state in ('stored', 'live', 'condemned')
     order by t.urgent desc, t.asked;
 end $$;
@@ -120,8 +120,8 @@ language sql stable as $$
 $$;
 
 -- The scrub: asks for the next live paths to be read, by their ids, and again from the first when all were. Rows from before there were publishers have the lowest ids.
--- What was read less than p_fresh ago is passed over. Asks for no more while so many of it wait. Answers how many bytes were asked for; null: somebody else's turn, or a round has just ended.
-create function @fn@.scrub(p_cache int, p_max int, p_fresh interval, p_round interval, p_lease interval) returns bigint
+-- What was read less than p_fresh ago is passed over, and so long a round takes at least. Asks for no more while so many of it wait. Answers how many bytes were asked for; null: somebody else's turn, or a round has just ended.
+create function @fn@.scrub(p_cache int, p_max int, p_fresh interval, p_lease interval) returns bigint
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_cache cache%rowtype;
@@ -133,7 +133,7 @@ begin
   select * into v_cache from cache c where c.id = p_cache and (c.scrub_lease is null or c.scrub_lease < clock_timestamp()) for no key update skip locked;
   if not found or v_cache.verify = 'off' then return null; end if;
   if v_cache.scrubbed = 0 then
-    if v_cache.scrub_began + p_round > clock_timestamp() then return null; end if;
+    if v_cache.scrub_began + p_fresh > clock_timestamp() then return null; end if;
     update cache c set scrub_began = clock_timestamp() where c.id = p_cache;
   end if;
   if (select count(*) from (select from verification v where v.cache_id = p_cache and not v.urgent and v.trouble is null limit p_max) x) >= p_max then return 0; end if;

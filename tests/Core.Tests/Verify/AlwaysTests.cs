@@ -111,6 +111,24 @@ public sealed class AlwaysTests
         await world.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData(VerifyPolicy.Adopt, 1)]
+    [InlineData(VerifyPolicy.Always, 0)]
+    public async Task No_signature_is_told_of_what_is_to_be_read_first(VerifyPolicy policy, int signatures)
+    {
+        await using var world = await World.CreateAsync(verify: policy);
+        var pushes = world.Core.Niks3Pushes.As(Mallory);
+        var path = B.Path();
+        var opened = await pushes.OpenAsync(CacheName.Default,
+            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])] }, CancellationToken.None);
+        await world.ExecuteAsync(
+            "update object set state = 'stored', exclusive = false, leads = false, file_size = 1, recorded = true where state = 'claimed'");
+
+        var told = await pushes.DeclareAsync(CacheName.Default, opened.Id, [new(path, [])], CancellationToken.None);
+
+        Assert.Equal(signatures, told[path.Path.Hash].Count);
+    }
+
     [Fact]
     public async Task What_was_read_is_known_as_long_as_its_object_is_there()
     {

@@ -97,6 +97,6 @@ public sealed class ScrubTests
 
     // As Scrub asks, without its pauses.
     private static Task<long?> ScrubAsync(World world) => world.Core.Database.SingleAsync(
-        "select @fn@.scrub(1, 16, interval '7 days', interval '7 days', interval '10 seconds')", _ => { },
+        "select @fn@.scrub(1, 16, interval '7 days', interval '10 seconds')", _ => { },
         r => r.IsDBNull(0) ? (long?)null : r.GetInt64(0), CancellationToken.None);
 }

@@ -43,8 +43,6 @@ create index verification_turn on verification (cache_id, publisher, urgent desc
 create table proof (
   object_id bigint primary key,
   at        timestamptz not null default clock_timestamp(),
-  -- The store's word for just these bytes, where it has one.
-  etag      text,
   -- Store path hashes that occur in the NAR. partial: others may, which nobody has looked for; absent: looked for, and do not.
   occurring bytea[] not null,
   partial   boolean not null,
