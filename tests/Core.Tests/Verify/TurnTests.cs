@@ -127,5 +127,5 @@ public sealed class TurnTests
         world.SendAsync(caller, World.Closure([.. nars.Select(n => n.Path())]) with { Roots = [.. nars.Select(n => World.Hash(n.Name))] }, nars);
 
     private static Task<List<string>> TakeAsync(World world, int max) => world.Core.Database.ListAsync(
-        $"select publisher from @fn@.take_verifications(1, {max}, interval '1 minute', interval '0')", _ => { }, r => r.GetString(0), CancellationToken.None);
+        $"select publisher from @fn@.take_verifications(1, {max}, interval '1 minute', interval '0', '{{}}')", _ => { }, r => r.GetString(0), CancellationToken.None);
 }
