@@ -83,6 +83,7 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
     {
+        options = options with { Pushes = options.Pushes with { NotesReferences = options.Verify.Policy is Common.VerifyPolicy.Always } };
         _stopping = new CancellationTokenSource();
         _caches = caches;
         (_time, _fenceMargin) = (time, options.Pushes.FenceMargin);

@@ -20,6 +20,9 @@ internal sealed class NarDecompression : IAsyncDisposable
 
     private readonly bool _isLarge;
 
+    /// <summary>Looks at the next bytes of a NAR.</summary>
+    public delegate void Show(ReadOnlySpan<byte> piece);
+
     private NarDecompression(Stream nar, bool isLarge) => (Nar, _isLarge) = (nar, isLarge);
 
     public Stream Nar { get; }
@@ -57,35 +60,35 @@ internal sealed class NarDecompression : IAsyncDisposable
     }
 
     /// <summary>
-    /// Shows the NAR to an examination: one buffer is filled while the other is looked at, so a large NAR has two processors. It stops
-    /// beyond <paramref name="size"/>, as what follows is no part of that NAR, and may be a bomb.
+    /// Shows the NAR piece by piece: one buffer is filled while the other is looked at, so a large NAR has two processors. It stops beyond
+    /// <paramref name="size"/>, as what follows is no part of that NAR, and may be a bomb.
     /// </summary>
     /// <returns>The bytes that were read: more than <paramref name="size"/> when it has more.</returns>
     /// <exception cref="InvalidDataException">It is not compressed in that way, or not whole.</exception>
-    public async Task<long> ShowAsync(NarExamination examination, long size, CancellationToken cancellationToken)
+    public async Task<long> ShowAsync(Show show, long size, CancellationToken cancellationToken)
     {
-        var (reading, examining) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
-        var (count, examined) = (0L, Task.CompletedTask);
+        var (reading, showing) = (ArrayPool<byte>.Shared.Rent(ReadSize), ArrayPool<byte>.Shared.Rent(ReadSize));
+        var (count, shown) = (0L, Task.CompletedTask);
         try
         {
             while (count <= size && await Nar.ReadAtLeastAsync(reading.AsMemory(0, ReadSize), ReadSize, throwOnEndOfStream: false,
                 cancellationToken) is > 0 and var read)
             {
-                await examined;
+                await shown;
                 count += read;
-                (reading, examining) = (examining, reading);
-                var piece = examining;
+                (reading, showing) = (showing, reading);
+                var piece = showing;
                 if (read == ReadSize)
-                    examined = Task.Run(() => examination.Append(piece.AsSpan(0, read)), CancellationToken.None);
+                    shown = Task.Run(() => show(piece.AsSpan(0, read)), CancellationToken.None);
                 else
-                    examination.Append(piece.AsSpan(0, read));
+                    show(piece.AsSpan(0, read));
             }
         }
         finally
         {
-            await examined;
+            await shown;
             ArrayPool<byte>.Shared.Return(reading);
-            ArrayPool<byte>.Shared.Return(examining);
+            ArrayPool<byte>.Shared.Return(showing);
         }
 
         return count;

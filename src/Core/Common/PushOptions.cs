@@ -58,6 +58,12 @@ public sealed record PushOptions
     public bool VerifyLocalUploads { get; init; } = true;
 
     /// <summary>
+    /// Notes what stands in a NAR that passes through the gateway, as <see cref="VerifyPolicy.Always"/> asks it of each; else it is read
+    /// again when a commit asks.
+    /// </summary>
+    public bool NotesReferences { get; init; }
+
+    /// <summary>
     /// How long ago a push lapsed that has been silent for <paramref name="silence"/>. An open push is never given up before it lapses.
     /// </summary>
     public TimeSpan LapsedBefore(TimeSpan silence) => silence > Life ? silence - Life : TimeSpan.Zero;

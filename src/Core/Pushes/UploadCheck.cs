@@ -171,17 +171,18 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
     }
 
     /// <summary>Why the decompressed stream is not the declared NAR, or what was seen in it.</summary>
-    private static async Task<(RejectedUpload? Rejected, NarFindings? Findings)> CheckNarAsync(string id, UploadGrantId grantId,
+    private async Task<(RejectedUpload? Rejected, NarFindings? Findings)> CheckNarAsync(string id, UploadGrantId grantId,
         Stream file, CancellationToken cancellationToken)
     {
         await using var opened = await NarDecompression.OpenAsync("zstd", file, cancellationToken)
             ?? throw new InvalidOperationException("zstd is not known");
         // References are declared of paths, and an upload is a NAR: what stands alone in it is noted, and a commit that needs more asks.
-        using var examination = new NarExamination([], [], maxListing: 0);
+        using var examination = options.NotesReferences ? new NarExamination([], [], maxListing: 0) : null;
+        using var hash = options.NotesReferences ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         long count;
         try
         {
-            count = await opened.ShowAsync(examination, grantId.NarSize, cancellationToken);
+            count = await opened.ShowAsync(examination is null ? hash!.AppendData : examination.Append, grantId.NarSize, cancellationToken);
         }
         catch (InvalidDataException e)
         {
@@ -192,9 +193,10 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
             return (Reject(id, SizeMismatch,
                 $"The NAR has {(count > grantId.NarSize ? "more than" : "only")} {Math.Min(count, grantId.NarSize)} bytes, " +
                     $"{grantId.NarSize} were declared."), null);
-        var findings = examination.Finish();
-        if (findings.NarHash != grantId.NarHash)
-            return (Reject(id, HashMismatch, $"The NAR's hash is {findings.NarHash}, {grantId.NarHash} was declared."), null);
+        var findings = examination?.Finish();
+        var narHash = findings?.NarHash ?? Sha256Hash.FromBytes(hash!.GetHashAndReset());
+        if (narHash != grantId.NarHash)
+            return (Reject(id, HashMismatch, $"The NAR's hash is {narHash}, {grantId.NarHash} was declared."), null);
         return (null, findings);
     }
 

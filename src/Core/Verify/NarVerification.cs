@@ -58,7 +58,7 @@ internal sealed class NarVerification(IObjectStore store)
             ?? throw new InvalidOperationException($"{compression} is not known");
         try
         {
-            return await opened.ShowAsync(examination, task.NarSize, cancellationToken) <= task.NarSize ? null
+            return await opened.ShowAsync(examination.Append, task.NarSize, cancellationToken) <= task.NarSize ? null
                 : string.Create(CultureInfo.InvariantCulture, $"The NAR has more than the {task.NarSize} bytes that were declared.");
         }
         catch (InvalidDataException e)

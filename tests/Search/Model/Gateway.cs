@@ -80,6 +80,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     /// <summary>What has to be read before it is relied on.</summary>
     public VerifyPolicy Policy { get; init; }
 
+    private PushOptions Reading => Options with { NotesReferences = Policy == VerifyPolicy.Always };
+
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
     public IPins Pins => engine is null ? DirectPins : Over(engine).Pins;
@@ -94,13 +96,13 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     public IPushes Pushes => engine is null ? DirectPushes : Over(engine).Pushes;
 
     private DirectPushes DirectPushes => new(
-        caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Publisher, PinWriter,
+        caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading), Publisher, PinWriter,
         new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options,
         new VerificationWait(VerificationCatalog, Verifier, clock), CancellationToken.None, clock, engine?.News);
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
         caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
-        new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Options), Signer, Options, engine?.News);
+        new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading), Signer, Options, engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch },
         GcPace.Full, clock);
@@ -135,7 +137,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     public async Task<T> NixAsync<T>(Func<INixCopy, Task<T>> request)
     {
         await using var catalog = new NixCopyCatalog(Database, Options);
-        using var receiver = new NarReceiver(store, catalog, Options, NullLogger.Instance);
+        using var receiver = new NarReceiver(store, catalog, Reading, NullLogger.Instance);
         return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, Verifier,
             CancellationToken.None));
     }

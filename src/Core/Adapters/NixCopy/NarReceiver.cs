@@ -100,14 +100,14 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancellationToken));
             try
             {
-                var nar = await ExamineAsync(file, cancellationToken);
+                var nar = await ReadAsync(file, cancellationToken);
                 await file.DrainAsync(cancellationToken);
                 var fileHash = file.Finish();
                 if (fileHash != name.FileHash)
                     throw Bad(
                         $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
                         "It was changed on its way: run the command again.");
-                await StoreAsync(file, nar.NarHash, nar.NarSize, cancellationToken);
+                await StoreAsync(file, nar.Hash, nar.Size, cancellationToken);
                 if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, nar, cancellationToken))
                     throw Ended();
             }
@@ -132,10 +132,11 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        private async Task<NarFindings> ExamineAsync(NarBody file, CancellationToken cancellationToken)
+        private async Task<ReceivedNar> ReadAsync(NarBody file, CancellationToken cancellationToken)
         {
             // Its references come with the narinfo.
-            using var examination = new NarExamination([], [], maxListing: 0);
+            using var examination = receiver._options.NotesReferences ? new NarExamination([], [], maxListing: 0) : null;
+            using var hash = receiver._options.NotesReferences ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancellationToken)
                 ?? throw Bad(
                     $"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
@@ -149,12 +150,14 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                 {
                     if ((size += read) > receiver._options.MaxNarSize)
                         throw receiver.TooLarge("The decompressed NAR");
-                    examination.Append(buffer.AsSpan(0, read));
+                    examination?.Append(buffer.AsSpan(0, read));
+                    hash?.AppendData(buffer, 0, read);
                 }
 
                 if (size == 0)
                     throw Bad("The body holds nothing once decompressed, and no NAR is empty.");
-                return examination.Finish();
+                var seen = examination?.Finish();
+                return new ReceivedNar(seen?.NarHash ?? Sha256Hash.FromBytes(hash!.GetHashAndReset()), size, seen);
             }
             catch (InvalidDataException e)
             {

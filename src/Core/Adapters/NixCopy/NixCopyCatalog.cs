@@ -47,12 +47,14 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>False: the claim has ended.</summary>
-    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, NarFindings nar,
+    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, ReceivedNar nar,
         CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize)
-                .With(nar.NarHash.ToArray()).With(nar.NarSize).With(nar.Occurring.Select(h => h.ToArray()).ToArray()).With(nar.IsPartial),
+                .With(nar.Hash.ToArray()).With(nar.Size)
+                .WithNullable(nar.Seen?.Occurring.Select(h => h.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
+                .WithNullable(nar.Seen?.IsPartial, NpgsqlDbType.Boolean),
             r => r.GetBoolean(0), cancellationToken);
 
     public Task DropAsync(int cache, NarClaim claim, CancellationToken cancellationToken) =>
@@ -143,6 +145,9 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
 }
 
 internal sealed record Promised(bool Present, NarFile? Nar);
+
+/// <param name="Seen">What stands in it, where a commit asks that.</param>
+internal sealed record ReceivedNar(Sha256Hash Hash, long Size, NarFindings? Seen);
 
 /// <param name="Push">The hold that it was claimed for; no client knows it.</param>
 internal sealed record NarClaim(long Push, long Object, ObjectKey Key);

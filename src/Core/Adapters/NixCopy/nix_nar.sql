@@ -39,7 +39,7 @@ begin
   update push u set objects = u.objects || nix_claim.object_id where u.id = push_id and not nix_claim.object_id = any(u.objects);
 end $$;
 
--- Rule 3: the bytes are in the store and were hashed on their way. False: the claim has ended. The same file may have come over another connection: the first one is it.
+-- Rule 3: the bytes are in the store and were hashed on their way; p_occurring: null where no commit asks what stands in them. False: the claim has ended. The same file may have come over another connection: the first one is it.
 create function @fn@.nix_stored(
   p_cache int, p_push bigint, p_object bigint, p_name text, p_file_hash bytea, p_file_size bigint, p_nar_hash bytea, p_nar_size bigint, p_occurring bytea[], p_partial boolean) returns boolean
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -66,7 +66,9 @@ begin
 
   update object o set state = 'stored', exclusive = false, leads = false, verified = true, nar_hash = p_nar_hash, nar_size = p_nar_size, file_hash = p_file_hash, file_size = p_file_size, recorded = true
     where o.id = p_object;
-  insert into proof (object_id, occurring, partial) values (p_object, p_occurring, p_partial) on conflict (object_id) do nothing;
+  if p_occurring is not null then
+    insert into proof (object_id, occurring, partial) values (p_object, p_occurring, p_partial) on conflict (object_id) do nothing;
+  end if;
   insert into nar_alias (cache_id, name, file_hash, object_id) values (p_cache, p_name, p_file_hash, p_object)
     on conflict (cache_id, name) do update set file_hash = excluded.file_hash, object_id = excluded.object_id;
   return true;
