@@ -7,5 +7,5 @@ namespace OrleansCache.Grains;
 /// </summary>
 public static class Contract
 {
-    public const ushort Version = 3;
+    public const ushort Version = 4;
 }

@@ -16,6 +16,9 @@ internal readonly record struct GrainKey(string Scope, CacheName Cache, string R
     /// <param name="closure">The digest of the closure.</param>
     public static GrainKey Of(string scope, CacheName cache, byte[] closure) => new(scope, cache, Convert.ToHexStringLower(closure));
 
+    /// <summary>Of the grain that knows what is uploaded to a cache.</summary>
+    public static GrainKey Uploads(string scope, CacheName cache) => new(scope, cache, "uploads");
+
     public static GrainKey Parse(string text)
     {
         var colon = text.IndexOf(':', StringComparison.Ordinal);

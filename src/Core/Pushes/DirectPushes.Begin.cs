@@ -10,8 +10,8 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>Rule 2: the begin, which answers what is missing.</summary>
 /// <remarks>
 /// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
-/// stays, is superseded, or refuses the push. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay. 6. Grant
-/// upload URLs for the claims, and answer.
+/// stays, is superseded, or refuses the push. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for
+/// what another push uploads as the cluster knows: that is declared, and waited for. 6. Grant upload URLs for the claims, and answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -43,15 +43,13 @@ internal sealed partial class DirectPushes
         // 5. Claims of what it has to bring.
         var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == PathVerdict.Supersede).ToList();
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
-        var claims = missing.Count == 0 ? [] : await catalog.ClaimAsync(
-            id, push, [.. missing.Select(m => m.Id)], Declare(closure, opened.Paths, missing), MintedKeys.Mint(missing.Count),
-                options, cancellationToken);
+        var claims = missing.Count == 0 ? [] : await ClaimAsync(cache, id, push, closure, opened, missing, cancellationToken);
         await ThrowIfRefusedAsync(id, push, claims, hashes, cancellationToken);
 
         // 6. Grants: the URLs.
         var uploads = await grants.GrantAsync(id, push, claims, cancellationToken);
         if (claims.Count > 0)
-            news?.Opened(cache, opened.Id, opened.Expires);
+            news?.Uploads(cache, opened.Id, opened.Expires, Uploads(claims));
         Telemetry.PushesOpened.Add(1);
         CountClaims(claims);
 
@@ -129,7 +127,32 @@ internal sealed partial class DirectPushes
         return found.Where(f => f.Verdict != PathVerdict.Same).ToDictionary(f => f.Path, f => f.Verdict);
     }
 
-    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing)
+    private async Task<List<Claim>> ClaimAsync(CacheName cache, int cacheId, OwnPush push, Closure closure, OpenedPush opened,
+        List<OpenedPath> missing, CancellationToken cancellationToken)
+    {
+        // What is live already is no upload's to wait for.
+        var wanted = missing.Where(m => !m.Promised).ToList();
+        var known = news is null || wanted.Count == 0 ? [] : await news.ClaimAsync(cache, push.Id, new UploadClaims(
+            _caller.Group, verified.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
+                .Select(p => new WantedNar(p.Path.Hash, p.NarHash, p.NarSize))]), cancellationToken);
+        var elsewhere = wanted.Zip(known).Where(w => w.Second is not null).ToDictionary(w => w.First.Id, w => w.Second!);
+        var claims = await catalog.ClaimAsync(cacheId, push, [.. missing.Select(m => m.Id)],
+            Declare(closure, opened.Paths, missing, elsewhere), MintedKeys.Mint(missing.Count), options, cancellationToken);
+        if (known.Count > 0)
+        {
+            var uploaded = claims.Where(c => c.Status == ClaimStatus.Upload).Select(c => c.Path).ToHashSet();
+            var released = wanted.Where(w => !elsewhere.ContainsKey(w.Id) && !uploaded.Contains(w.Id)).ToList();
+            if (released.Count > 0)
+                news!.Released(cache, push.Id, [.. released.Select(r => closure.Request.Paths[r.Index].Path.Hash)]);
+        }
+
+        if (elsewhere.Count > 0 && claims.TrueForAll(c => c.Path != 0))
+            claims.AddRange(elsewhere.Select(e => Claim.Uploaded(e.Key, e.Value, 0)));
+        return claims;
+    }
+
+    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing,
+        Dictionary<long, Uploader>? elsewhere = null)
     {
         var ids = new long[paths.Count];
         foreach (var path in paths)
@@ -141,7 +164,8 @@ internal sealed partial class DirectPushes
             declarations[i] = new Declaration(
                 path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
                     path.Deriver?.BaseName, path.Ca?.ToString(),
-                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised);
+                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised,
+                elsewhere?.GetValueOrDefault(missing[i].Id) is { } uploader ? uploader.IsOwn ? Elsewhere.Own : Elsewhere.Other : null);
         });
         return declarations;
     }

@@ -95,45 +95,84 @@ internal sealed partial class DirectPushes(
     }
 
     /// <remarks>
-    /// 1. Ask the catalog what has become of the paths. 2. Answer when one need not wait any longer, or the time is over. 3. Else sleep
-    /// until there is news of one, and ask again.
+    /// 1. Of what another push of the trust group uploads, as the cluster knows, nothing is asked yet. 2. Ask the catalog what has become of
+    /// the others. 3. Answer when one need not wait any longer, or the time is over. 4. Else sleep until there is news, and ask about what
+    /// has changed.
     /// </remarks>
     public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
         var timeout = TimeSpan.FromSeconds(Math.Clamp(request.TimeoutSeconds, 0, 60));
         var started = Stopwatch.GetTimestamp();
+
+        // 1. What is known; null: to be asked about.
+        var claims = await KnownUploadsAsync(cache, push, request.Paths, cancellationToken);
+        var wasAsked = false;
         while (true)
         {
-            // 1. What has become of them.
-            var claims = await catalog.WaitAsync(id, Own(push), request.Paths, MintedKeys.Mint(request.Paths.Count), options,
-                cancellationToken);
-            if (claims.Exists(c => c.Status == ClaimStatus.Ended))
-                throw await EndedAsync(id, push, cancellationToken);
-            if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
-                throw Withdrawn([.. claims.Zip(request.Paths).Where(c => c.First.Status == ClaimStatus.Withdrawn).Select(c => c.Second)]);
-            if (claims.FindIndex(c => c.Status == ClaimStatus.Unnamed) is >= 0 and var at)
-                throw new CacheProblemException(ProblemKind.BadRequest,
-                    $"Push {push} does not name {request.Paths[at]}; ask only about paths that it began with.");
-
-            // 2. The answer.
+            // 2. What has become of them. The catalog alone knows whether the push goes on, so each answer has asked it.
             var left = timeout - Stopwatch.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero || claims.Exists(c => c.Status != ClaimStatus.Wait))
+            List<int> asked = [.. Enumerable.Range(0, claims.Length).Where(i => claims[i] is null || (left <= TimeSpan.Zero && !wasAsked))];
+            if (asked.Count > 0)
             {
-                var uploads = await grants.GrantAsync(id, Own(push), claims, cancellationToken);
-                news?.Alive(cache, push);
-                CountClaims(claims);
+                var found = await LookAsync(id, push, [.. asked.Select(i => request.Paths[i])], cancellationToken);
+                foreach (var (i, claim) in asked.Zip(found))
+                    claims[i] = claim;
+                wasAsked = true;
+            }
+
+            // 3. The answer.
+            left = timeout - Stopwatch.GetElapsedTime(started);
+            if ((left <= TimeSpan.Zero && wasAsked) || Array.Exists(claims, c => c!.Status != ClaimStatus.Wait))
+            {
+                var uploads = await grants.GrantAsync(id, Own(push), [.. claims.OfType<Claim>()], cancellationToken);
+                Tell(cache, push, claims!);
+                CountClaims([.. claims.OfType<Claim>()]);
                 return new WaitAnswer
                 {
-                    Paths = [.. claims.Select((c, i) => Status(c, request.Paths[i], uploads))],
+                    Paths = [.. claims.Select((c, i) => Status(c!, request.Paths[i], uploads))],
                     Uploads = [.. uploads.Values]
                 };
             }
 
-            // 3. News.
-            await waits.WaitAsync(cache, id, push, claims, left, cancellationToken);
+            // 4. News.
+            foreach (var i in await waits.WaitAsync(cache, id, push, claims!, left, cancellationToken))
+                claims[i] = null;
         }
     }
+
+    private async Task<Claim?[]> KnownUploadsAsync(CacheName cache, PushId push, IReadOnlyList<StorePathHash> paths,
+        CancellationToken cancellationToken)
+    {
+        var known = news is null ? [] : await news.UploadersAsync(cache, push, _caller.Group, paths, cancellationToken);
+        return [.. paths.Select((_, i) => i < known.Count && known[i] is { } uploader ? Claim.Uploaded(0, uploader, 0) : null)];
+    }
+
+    private async Task<List<Claim>> LookAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths,
+        CancellationToken cancellationToken)
+    {
+        var claims = await catalog.WaitAsync(cache, Own(push), paths, MintedKeys.Mint(paths.Count), options, cancellationToken);
+        if (claims.Exists(c => c.Status == ClaimStatus.Ended))
+            throw await EndedAsync(cache, push, cancellationToken);
+        if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
+            throw Withdrawn([.. claims.Zip(paths).Where(c => c.First.Status == ClaimStatus.Withdrawn).Select(c => c.Second)]);
+        if (claims.FindIndex(c => c.Status == ClaimStatus.Unnamed) is >= 0 and var at)
+            throw new CacheProblemException(ProblemKind.BadRequest,
+                $"Push {push} does not name {paths[at]}; ask only about paths that it began with.");
+        return claims;
+    }
+
+    // A sign of life; and what it has got to upload.
+    private void Tell(CacheName cache, PushId push, IReadOnlyList<Claim> claims)
+    {
+        if (Uploads(claims) is > 0 and var uploads)
+            news?.Uploads(cache, push, null, uploads);
+        else
+            news?.Alive(cache, push);
+    }
+
+    private static int Uploads(IReadOnlyList<Claim> claims) =>
+        claims.Where(c => c.Status == ClaimStatus.Upload).Select(c => c.Object).Distinct().Count();
 
     public async Task<UrlsAnswer> UrlsAsync(CacheName cache, PushId push, string upload, UrlsRequest request,
         CancellationToken cancellationToken)

@@ -149,7 +149,7 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
         var declarations = items.SelectMany(i => i.Declarations).ToList();
         return ListAsync(
             "select * from @fn@.claim_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
-                "$17, $18, $19, $20, $21)",
+                "$17, $18, $19, $20, $21, $22)",
             p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
                 .With(items.SelectMany(i => i.Paths).ToArray())
                 .With(declarations.Select(d => d.Name).ToArray()).With(declarations.Select(d => d.NarHash.ToArray()).ToArray())
@@ -163,7 +163,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
                 .WithNullable(declarations.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                     .With(declarations.Select(d => d.Supersedes).ToArray())
                 .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate)
-                    .WithQuotas(options.Quotas),
+                    .WithQuotas(options.Quotas)
+                .WithNullable(declarations.Select(d => d.ElsewhereText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
             items.Count, static r => ReadClaim(r, 1, "claim_pushes"), cancellationToken);
     }
 

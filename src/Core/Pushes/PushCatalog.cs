@@ -38,7 +38,7 @@ internal class PushCatalog(CatalogDatabase database)
         TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
-                "$17, $18, $19, $20)",
+                "$17, $18, $19, $20, $21)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
                 .WithNullable(declarations?.Select(d => d.Name).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
@@ -50,7 +50,8 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Signatures).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
-                .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas),
+                .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas)
+                .WithNullable(declarations?.Select(d => d.ElsewhereText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
             r => ReadClaim(r, 0, "claim_paths"),
             cancellationToken);
 

@@ -46,6 +46,16 @@ internal enum ClaimStatus
     Quota,
 }
 
+/// <summary>By whom a NAR is uploaded that a push declares.</summary>
+internal enum Elsewhere
+{
+    /// <summary>By another push of its trust group.</summary>
+    Own,
+
+    /// <summary>By another trust group.</summary>
+    Other,
+}
+
 /// <summary>The fate of a live path that a push declares too: see <c>verdict</c> in <c>publishers.sql</c>.</summary>
 internal enum PathVerdict
 {

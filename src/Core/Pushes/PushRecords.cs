@@ -45,15 +45,24 @@ internal sealed record OpenedPath(int Index, long Id, NodeState State, bool Prom
 /// <summary>A path's declared content, with references as ids.</summary>
 /// <param name="Name">Empty when it is told later, as are <paramref name="Ca"/> and <paramref name="Digest"/>.</param>
 /// <param name="Supersedes">The path is live with another content, which this one is to replace.</param>
+/// <param name="Elsewhere">Who else is said to upload its NAR just now: it is declared, and the next wait claims it.</param>
 internal sealed record Declaration(
     string Name, Sha256Hash NarHash, long NarSize, IReadOnlyList<long> References, string? Deriver, string? Ca, string Signatures,
-    byte[]? Digest, bool Supersedes);
+    byte[]? Digest, bool Supersedes, Elsewhere? Elsewhere = null)
+{
+    public string? ElsewhereText => Elsewhere is { } elsewhere ? OutcomeText.Of(elsewhere) : null;
+}
 
 /// <param name="QuotaText">With <see cref="ClaimStatus.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>
 /// <param name="Uploader">With <see cref="ClaimStatus.Wait"/>: the push that uploads the NAR just now; null when the path is waited for in
 /// another way.</param>
 internal sealed record Claim(long Path, ClaimStatus Status, string? QuotaText, long Object, string? Key, Sha256Hash NarHash, long NarSize,
-    string? Multipart, PushId? Uploader);
+    string? Multipart, PushId? Uploader)
+{
+    /// <summary>What the cluster says of a path whose NAR another push uploads.</summary>
+    public static Claim Uploaded(long path, Uploader by, long narSize) =>
+        new(path, ClaimStatus.Wait, null, 0, null, by.NarHash, narSize, null, by.Push);
+}
 
 /// <param name="Paths">Those that the outcome is about: see <c>commit_push.sql</c>.</param>
 /// <param name="Pin">The pin that the commit sets.</param>

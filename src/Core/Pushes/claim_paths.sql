@@ -3,13 +3,15 @@
 -- p_names null: the declarations stand in push_path already, of the paths p_ids.
 -- status: 'stored' | 'upload' (object, key) | 'wait' (for the push uploader, if one uploads it) | 'ended' (the push) | 'withdrawn' (a bar refuses it; then of no other path is anything said) | what quota_exceeded says: nothing is claimed
 -- A claim is overtaken before its allowance is over when its push has lapsed.
+-- What another group uploads is waited for, too, where a server reads it afterwards: once, as long as an upload could take.
 -- What only other groups have brought, unread, is read by a server (see verification.sql) and waited for meanwhile, as long as an upload could take; a client that knows no 'wait' uploads its own.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
+-- p_waits: of each path, who is said to upload its NAR just now: null, 'own' or 'other' (another trust group). Such a path is only declared, and the next wait asks for it; nothing is answered about it.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[], p_supersedes boolean[],
-  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false, p_quotas bigint[] default null)
+  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false, p_quotas bigint[] default null, p_waits text[] default null)
 returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -31,6 +33,7 @@ declare
   v_known boolean;
   v_adopts boolean;
   v_read bigint[];
+  v_others bytea[];
 begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   select e.g into strict v_g from gc_epoch e where e.cache_id = p_cache;
@@ -55,6 +58,12 @@ begin
   if v_withdrawn <> '{}' then
     return query select i, 'withdrawn', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid from unnest(v_withdrawn) i;
     return;
+  end if;
+  if p_waits is not null then
+    update push_path d set awaited = clock_timestamp() from unnest(p_ids, p_waits) w(id, who)
+      where w.who = 'other' and d.push_id = p_push and d.path_id = w.id and d.awaited is null;
+    select coalesce(array_agg(w.id order by w.ord), '{}'), coalesce(array_agg(w.key order by w.ord), '{}') into p_ids, p_keys
+      from unnest(p_ids, p_keys, p_waits) with ordinality w(id, key, who, ord) where w.who is null;
   end if;
   select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes
     from (select distinct on (d.nar_hash) d.nar_hash, d.nar_size from push_path d where d.push_id = p_push and d.path_id = any(p_ids) order by d.nar_hash, d.path_id) n;
@@ -102,6 +111,19 @@ begin
         perform @fn@.stamp_objects(p_cache, v_g, v_read);
         update object o set holders = array_append(o.holders, p_push) where o.id = any(v_read) and o.state = 'stored' and not p_push = any(o.holders);
         select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where n.nar_hash = any(v_lacking);
+      end if;
+    end if;
+    if v_adopts and v_hashes is not null then
+      select array_agg(b.nar_hash) into v_others
+        from @fn@.being_brought(p_cache, v_group, v_legacy, v_hashes, v_sizes, array(
+          select min(d.awaited) from unnest(v_hashes) with ordinality n(nar_hash, ord) left join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = n.nar_hash
+          group by n.ord order by n.ord), p_default_rate) b
+        where not exists (select from push_path d join store_path s on s.id = d.path_id
+            where d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = b.nar_hash and s.state = 'live' and s.rank < v_push.rank);
+      if v_others is not null then
+        update push_path d set awaited = clock_timestamp()
+          where d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = any(v_others) and d.awaited is null;
+        select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where n.nar_hash <> all(v_others);
       end if;
     end if;
   end if;
@@ -186,6 +208,6 @@ begin
     left join lateral (
       select @fn@.public_of(w.public_id, w.id) as public_id from object e join push w on w.id = e.claimed_by where h.id is null and c.id is null
         and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.nar_size = d.nar_size and e.state = 'claimed' and (e.exclusive or e.leads)
-        and coalesce(e.trust_group, v_legacy) = v_group limit 1) x on true
+        and (coalesce(e.trust_group, v_legacy) = v_group or d.nar_hash = any(v_others)) limit 1) x on true
     order by i.ord;
 end $$;

@@ -111,7 +111,7 @@ end $$;
 create function @fn@.claim_pushes(
   p_cache int, p_pushes bigint[], p_counts int[], p_ids bigint[],
   p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_item_refs int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[],
-  p_path_digests bytea[], p_supersedes boolean[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null)
+  p_path_digests bytea[], p_supersedes boolean[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null, p_waits text[] default null)
 returns table (item int, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
@@ -122,13 +122,14 @@ begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push u where u.id = any(p_pushes) and u.cache_id = p_cache order by u.id for no key update;
   perform 1 from object o
-    where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(p_nar_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+    where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
+      and o.nar_hash = any(array(select n.nar_hash from unnest(p_nar_hashes, p_waits) n(nar_hash, who) where n.who is null))
     order by o.id for no key update;
   for i in 1 .. cardinality(p_pushes) loop
     return query select i, c.* from @fn@.claim_paths(p_cache, p_pushes[i], p_ids[v_at + 1 : v_at + p_counts[i]], p_names[v_at + 1 : v_at + p_counts[i]],
       p_nar_hashes[v_at + 1 : v_at + p_counts[i]], p_nar_sizes[v_at + 1 : v_at + p_counts[i]], p_ref_counts[v_at + 1 : v_at + p_counts[i]],
       p_refs[v_ref + 1 : v_ref + p_item_refs[i]], p_derivers[v_at + 1 : v_at + p_counts[i]], p_cas[v_at + 1 : v_at + p_counts[i]],
-      p_signatures[v_at + 1 : v_at + p_counts[i]], p_path_digests[v_at + 1 : v_at + p_counts[i]], p_supersedes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate, false, p_quotas) c;
+      p_signatures[v_at + 1 : v_at + p_counts[i]], p_path_digests[v_at + 1 : v_at + p_counts[i]], p_supersedes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate, false, p_quotas, p_waits[v_at + 1 : v_at + p_counts[i]]) c;
     v_at := v_at + p_counts[i];
     v_ref := v_ref + p_item_refs[i];
   end loop;

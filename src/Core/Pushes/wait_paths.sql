@@ -71,6 +71,7 @@ begin
                      and o.claimed_at + make_interval(secs => greatest(10, 2 * d.nar_size / p_default_rate::float8)) >= clock_timestamp()
                      and exists (select from push c where c.id = o.claimed_by and c.state = 'open' and c.expires >= clock_timestamp()))
         and not exists (select from @fn@.being_read(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], array[d.waiting], p_default_rate) b join verification v on v.cache_id = p_cache and v.object_id = b.object_id)
+        and not (@fn@.verify_policy(p_cache) <> 'off' and exists (select from @fn@.being_brought(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], array[d.awaited], p_default_rate)))
       or exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.nar_size = d.nar_size and o.state in ('stored', 'live', 'condemned')
                  and @fn@.usable(o.verified, o.trust_group, a.legacy, a.trust_group));
 end $$;

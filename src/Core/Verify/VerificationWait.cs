@@ -11,6 +11,9 @@ internal sealed class VerificationWait(VerificationCatalog catalog, Verifier ver
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>What another trust group has uploaded is as good, as a server reads it first.</summary>
+    public bool ReadsOthers => verifier.ReadsOthers;
+
     /// <summary>Null when all is read, one way or the other; else what is still to be read when the patience ends.</summary>
     public async Task<Backlog?> WaitAsync(int cache, OwnPush push, TimeSpan patience, CancellationToken cancellationToken)
     {

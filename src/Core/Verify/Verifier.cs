@@ -61,6 +61,9 @@ internal sealed partial class Verifier : IAsyncDisposable
     /// <summary>Stored bytes per second that this process has read lately; null when it has read none.</summary>
     public double? BytesPerSecond => _rate.PerSecond;
 
+    /// <summary>What another trust group has uploaded is read before it is relied on.</summary>
+    public bool ReadsOthers => _options.Policy != VerifyPolicy.Off;
+
     /// <summary>Something was asked for here.</summary>
     public void Wake()
     {

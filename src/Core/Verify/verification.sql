@@ -47,6 +47,23 @@ language sql stable as $$
   order by o.nar_hash, v.asked, o.id
 $$;
 
+-- Of NARs that a push declares, those that another group uploads just now and nobody of its own; p_since: since when it waits for an upload of that NAR, whichever object it was; null: not yet.
+create function @fn@.being_brought(p_cache int, p_group int, p_legacy int, p_nar_hashes bytea[], p_nar_sizes bigint[], p_since timestamptz[], p_rate double precision) returns table (nar_hash bytea)
+language sql stable as $$
+  select n.nar_hash
+  from unnest(p_nar_hashes, p_nar_sizes, p_since) n(nar_hash, nar_size, since)
+  where coalesce(n.since, clock_timestamp()) + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp()
+    and exists (
+      select from object o join push u on u.id = o.claimed_by
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state = 'claimed' and (o.exclusive or o.leads)
+        and coalesce(o.trust_group, p_legacy) <> p_group and u.state = 'open' and u.expires >= clock_timestamp()
+        and o.claimed_at + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp())
+    and not exists (
+      select from object o
+      where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state = 'claimed' and (o.exclusive or o.leads)
+        and coalesce(o.trust_group, p_legacy) = p_group)
+$$;
+
 -- The next objects to be read, of those that were asked for so long ago: a turn for each publisher, urgent ones first. p_busy: publishers whose turn it is not, as too much of theirs is
 -- being read here. turn_of: whose turn an object takes; refused: it was refused before, and its paths are still to be withdrawn.
 create function @fn@.take_verifications(p_cache int, p_max int, p_lease interval, p_after interval, p_busy int[])

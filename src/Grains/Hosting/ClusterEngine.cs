@@ -23,7 +23,7 @@ public sealed class ClusterEngine : IEngine
     {
         (_services, _scope) = (services, scope);
         _calls = new ClusterCalls(time);
-        News = new ClusterNews(_calls, scope);
+        News = new ClusterNews(_calls, scope, time);
         Leadership = new ClosureLeadership(_calls, scope, time, patience ?? ClosureLeadership.Patience);
     }
 

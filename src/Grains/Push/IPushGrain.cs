@@ -17,6 +17,11 @@ public interface IPushGrain : IGrainWithStringKey
     [Alias("Opened")]
     Task OpenedAsync(DateTimeOffset expires);
 
+    /// <summary>The push has got so many NARs to upload, more than it had before. Without an expiry that is a sign of life.</summary>
+    [OneWay]
+    [Alias("Uploads")]
+    Task UploadsAsync(DateTimeOffset? expires, int nars);
+
     [OneWay]
     [Alias("Alive")]
     Task AliveAsync();
@@ -52,6 +57,7 @@ public sealed record ArrivedNars([property: Id(0)] byte[] Hashes);
 /// <param name="Count">Arrivals so far.</param>
 /// <param name="Hashes">The new arrivals, as in <see cref="ArrivedNars"/>.</param>
 /// <param name="Ended">The push has ended or lapsed: ask the catalog.</param>
+/// <param name="IsComplete">All that it has to upload has arrived.</param>
 [GenerateSerializer, Immutable, Alias("OrleansCache.PushNews")]
 public sealed record PushNews([property: Id(0)] Guid Activation, [property: Id(1)] int Count, [property: Id(2)] byte[] Hashes,
-    [property: Id(3)] bool Ended);
+    [property: Id(3)] bool Ended, [property: Id(4)] bool IsComplete = false);

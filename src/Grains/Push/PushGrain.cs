@@ -20,6 +20,8 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
     // Ended for good, not lapsed: news sent before the end may arrive after it.
     private bool _over;
     private byte[]? _closure;
+    // NARs that it has to upload, as far as this activation was told.
+    private int _uploads;
 
     private int Count => _arrived.Count / HashLength;
 
@@ -35,6 +37,12 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         // At half the time, a renewal that fails can still be tried again.
         CheckAfter(left / 2);
         return Task.CompletedTask;
+    }
+
+    public Task UploadsAsync(DateTimeOffset? expires, int nars)
+    {
+        _uploads += nars;
+        return expires is { } until ? OpenedAsync(until) : AliveAsync();
     }
 
     public Task AliveAsync()
@@ -72,7 +80,8 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
             await _changed.Task.WaitAsync(Slice, time)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var from = activation == _activation ? Math.Clamp(after, 0, Count) : 0;
-        return new PushNews(_activation, Count, [.. _arrived.Skip(from * HashLength)], _ended);
+        return new PushNews(_activation, Count, [.. _arrived.Skip(from * HashLength)], _ended,
+            _uploads > 0 && Count >= _uploads);
     }
 
     private void CheckAfter(TimeSpan due)
@@ -123,6 +132,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         _ended = true;
         Changed();
         TellClosure();
+        TellUploads();
         // The followers hear of the end before a fresh activation, which knows nothing, could answer them.
         CheckAfter(Slice);
     }
@@ -134,6 +144,14 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
         _closure = null;
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
         GrainFactory.GetGrain<IClosureGrain>(GrainKey.Of(key.Scope, key.Cache, closure).ToString()).EndedAsync().Ignore();
+    }
+
+    private void TellUploads()
+    {
+        if (_uploads == 0)
+            return;
+        var key = GrainKey.Parse(this.GetPrimaryKeyString());
+        GrainFactory.GetGrain<IUploadsGrain>(GrainKey.Uploads(key.Scope, key.Cache).ToString()).EndedAsync(key.Push.Value).Ignore();
     }
 
     private void Changed()

@@ -183,7 +183,7 @@ public class PushTests
         var first = await world.BeginAsync(World.Chain("a"));
         await world.UploadAsync(first);
         var second = await world.BeginAsync(World.Chain("a"));
-        Assert.Equal(PathState.Stored, second.Missing.Single().State);
+        Assert.Equal(PathState.Stored, (await world.WaitAsync(second, "a")).Paths.Single().State);
 
         await world.AbortAsync(first);
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
@@ -200,7 +200,7 @@ public class PushTests
         await world.UploadAsync(dead);
 
         var next = await world.BeginAsync(World.Chain("a"));
-        Assert.Equal(PathState.Stored, next.Missing.Single().State);
+        Assert.Equal(PathState.Stored, (await world.WaitAsync(next, "a")).Paths.Single().State);
         await world.TravelAsync(TimeSpan.FromHours(7));
         await world.Core.RunHousekeepingAsync(CancellationToken.None);
 
