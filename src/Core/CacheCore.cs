@@ -122,7 +122,7 @@ public sealed partial class CacheCore : IAsyncDisposable
             options.Engine?.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        NixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, _stopping.Token);
+        var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
@@ -132,8 +132,9 @@ public sealed partial class CacheCore : IAsyncDisposable
         _collector = new GarbageCollector(
             caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
             pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
-        var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, options.Gc, caches.Names);
-        (Pushes, Pins, Collection, _, _) = options.Engine?.Over(direct) ?? direct;
+        var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, nixCopy, _paths, options.Gc,
+            caches.Names);
+        (Pushes, Pins, Collection, NixCopy, Paths, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
             caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
             options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
@@ -152,7 +153,7 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     public ICacheContents Contents { get; }
 
-    public IPaths Paths => _paths;
+    public IPaths Paths { get; }
 
     public INixCopy NixCopy { get; }
 

@@ -12,11 +12,11 @@ public interface IEngine
     /// <summary>News of uploads between the processes.</summary>
     IUploadNews News { get; }
 
-    /// <summary>Returns what clients are served instead of the direct services: the three contracts, each through its grains.</summary>
+    /// <summary>Returns what clients are served instead of the direct services: the contracts, each through its grains.</summary>
     CoreServices Over(CoreServices direct);
 }
 
 /// <summary>The contracts in process.</summary>
 /// <param name="Gc">The engine keeps its schedule.</param>
-public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, GcOptions Gc,
+public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, INixCopy NixCopy, IPaths Paths, GcOptions Gc,
     IReadOnlyCollection<CacheName> Caches);

@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 
@@ -9,9 +10,13 @@ internal readonly record struct GrainKey(string Scope, CacheName Cache, string R
 
     public PinName Pin => PinName.Parse(Rest);
 
+    public StorePathHash Path => StorePathHash.Parse(Rest);
+
     public static GrainKey Of(string scope, CacheName cache, PushId push) => new(scope, cache, push.ToString());
 
     public static GrainKey Of(string scope, CacheName cache, PinName pin) => new(scope, cache, pin.ToString());
+
+    public static GrainKey Of(string scope, CacheName cache, StorePathHash path) => new(scope, cache, path.ToString());
 
     /// <param name="closure">The digest of the closure.</param>
     public static GrainKey Of(string scope, CacheName cache, byte[] closure) => new(scope, cache, Convert.ToHexStringLower(closure));

@@ -148,7 +148,7 @@ public sealed class PinStateTests
         await SetAsync(world.Core.Pins, "a");
         var plain = await world.AddGatewayAsync(plain: true);
         var engine = new ClusterEngine(new ServicesByScope(), "away", TimeProvider.System);
-        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, world.Gc, [CacheName.Default])).Pins;
+        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, world.Gc, [CacheName.Default])).Pins;
 
         Assert.Equal(1, (await pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Revision);
         engine.Attach(Unreachable.Grains);

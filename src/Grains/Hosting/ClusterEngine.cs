@@ -41,6 +41,8 @@ public sealed class ClusterEngine : IEngine
             Pushes = new ClusterPushes(direct.Pushes, Leadership),
             Pins = new ClusterPins(direct.Pins, _calls, _scope),
             Collection = new ClusterCollection(direct.Collection, _calls, _scope),
+            NixCopy = new ClusterNixCopy(direct.NixCopy, Leadership),
+            Paths = new ClusterPaths(direct.Paths, _calls, _scope),
         };
     }
 

@@ -28,6 +28,14 @@ internal sealed class ClosureGrain(TimeProvider time) : Grain, IClosureGrain
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
 
+    public async Task<bool> WaitForEndAsync(TimeSpan slice)
+    {
+        if (_first is not null)
+            await _ended.Task.WaitAsync(slice, time)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        return _first is null || _ended.Task.IsCompleted;
+    }
+
     public Task EndedAsync()
     {
         _ended.TrySetResult();

@@ -61,7 +61,17 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     /// True at once for the first, which passes its result to <see cref="Opened"/>. False for others, once the first is no reason to wait
     /// any more, or after a few seconds.
     /// </summary>
-    public async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancellationToken)
+    public Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancellationToken) =>
+        TakeAsync(cache, closure, operation, patience, grain => grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancellationToken),
+            cancellationToken);
+
+    /// <summary>The same for what takes longer than a call of a grain may.</summary>
+    /// <param name="others">How long others wait for the first.</param>
+    public Task<bool> TakeAsync(CacheName cache, byte[] key, OperationId operation, TimeSpan others, CancellationToken cancellationToken) =>
+        TakeAsync(cache, key, operation, others, grain => WaitAsync(grain, others, cancellationToken), cancellationToken);
+
+    private async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, TimeSpan others, Func<IClosureGrain, Task> wait,
+        CancellationToken cancellationToken)
     {
         var key = GrainKey.Of(scope, cache, closure).ToString();
         if (calls.Grains is not { } grains || time.GetUtcNow().UtcTicks < Interlocked.Read(ref _pausedUntil) || _whole.ContainsKey(key))
@@ -69,9 +79,9 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
         try
         {
             var grain = grains.GetGrain<IClosureGrain>(key);
-            if (await grain.TakeAsync(operation.Value, patience).WaitAsync(AnswerTime, time, cancellationToken))
+            if (await grain.TakeAsync(operation.Value, others).WaitAsync(AnswerTime, time, cancellationToken))
                 return true;
-            await grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancellationToken);
+            await wait(grain);
         }
         catch (Exception e) when (ClusterCalls.IsUnknown(e))
         {
@@ -81,8 +91,20 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
         return false;
     }
 
+    // In slices, as a grain's call must end before Orleans gives it up.
+    private async Task WaitAsync(IClosureGrain grain, TimeSpan others, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        while (others - time.GetElapsedTime(started) is var left && left > TimeSpan.Zero)
+        {
+            var slice = left < Patience ? left : Patience;
+            if (await grain.WaitForEndAsync(slice).WaitAsync(slice + AnswerTime, time, cancellationToken))
+                return;
+        }
+    }
+
     /// <summary>Records the result of a begin. Does not wait or throw.</summary>
-    /// <param name="first">The answer of <see cref="TakeAsync"/>.</param>
+    /// <param name="first">The answer of <c>TakeAsync</c>.</param>
     /// <param name="opened">When it misses something, others wait until the push has ended. Null: the begin failed, and nobody waits for
     /// it.</param>
     public void Opened(CacheName cache, byte[] closure, bool first, PushOpened? opened)

@@ -5,7 +5,7 @@ namespace OrleansCache.Grains;
 
 /// <summary>
 /// A closure that somebody begins to push or uploads, by <c>cache/digest</c>: says which push is the first, and tells the others when it
-/// has ended. Active until then.
+/// has ended. Active until then. A file that stock Nix uploads has one, too.
 /// </summary>
 [Version(Contract.Version)]
 [Alias("OrleansCache.IClosureGrain")]
@@ -21,6 +21,11 @@ public interface IClosureGrain : IGrainWithStringKey
     [AlwaysInterleave]
     [Alias("Wait")]
     Task WaitAsync(TimeSpan patience);
+
+    /// <summary>Waits for so long at most; false: the first goes on.</summary>
+    [AlwaysInterleave]
+    [Alias("WaitForEnd")]
+    Task<bool> WaitForEndAsync(TimeSpan slice);
 
     /// <summary>The first has published the closure, found it complete, or given up.</summary>
     [OneWay]

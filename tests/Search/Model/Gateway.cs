@@ -166,7 +166,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     private CoreServices Over(IEngine over) =>
         _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog),
-            new GcOptions(), caches.Names));
+            // Stock Nix writes beside the grains here, and nobody asks about single paths.
+            NixCopy: null!, Paths: null!, new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
         caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero,
