@@ -31,8 +31,15 @@ begin
       addresses = case when cardinality(v.addresses) < 100 then array(select unnest(v.addresses) union select unnest(excluded.addresses)) else v.addresses end,
       paths = case when cardinality(v.paths) < 1000 then array(select unnest(v.paths) union select unnest(excluded.paths)) else v.paths end,
       -- Somebody who waits does not wait for a pause to end.
-      lease = case when excluded.urgent and v.trouble is not null and v.tries < 3 then '-infinity' else v.lease end;
+      lease = case when excluded.urgent and v.trouble is not null and v.tries < 3 then '-infinity' else v.lease end
+    -- Of a hundred that ask for the same, one writes.
+    where excluded.urgent and not v.urgent or v.trouble is not null or not (v.publisher = v.owner or not excluded.urgent or v.publisher = excluded.publisher)
+      or not (v.hashes @> excluded.hashes and v.addresses @> excluded.addresses and v.paths @> excluded.paths);
 end $$;
+
+-- How long a push waits for another group's NAR to come, and then to be read. Longer than a claim lasts: who comes last on a busy day would else upload all of it himself, as would all others.
+create function @fn@.patience(p_nar_size bigint, p_rate double precision) returns interval
+language sql immutable as $$ select make_interval(secs => greatest(30, 2 * p_nar_size / p_rate)) $$;
 
 -- Of NARs that a push declares, and that are there only as other groups brought them: those that are being read, and not for longer than an upload could take. It waits for these.
 -- p_since: since when the push waits for a reading of that NAR, whichever object it was; null: not yet.
@@ -43,7 +50,7 @@ language sql stable as $$
   join object o on o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
   left join verification v on v.cache_id = p_cache and v.object_id = o.id
   where o.state in ('stored', 'live', 'condemned') and not @fn@.usable(o.verified, o.trust_group, p_legacy, p_group) and o.trust_group is distinct from -2
-    and least(n.since, v.asked, clock_timestamp()) + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp()
+    and least(n.since, v.asked, clock_timestamp()) + @fn@.patience(n.nar_size, p_rate) >= clock_timestamp()
   order by o.nar_hash, v.asked, o.id
 $$;
 
@@ -52,7 +59,7 @@ create function @fn@.being_brought(p_cache int, p_group int, p_legacy int, p_nar
 language sql stable as $$
   select n.nar_hash
   from unnest(p_nar_hashes, p_nar_sizes, p_since) n(nar_hash, nar_size, since)
-  where coalesce(n.since, clock_timestamp()) + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp()
+  where coalesce(n.since, clock_timestamp()) + @fn@.patience(n.nar_size, p_rate) >= clock_timestamp()
     and exists (
       select from object o join push u on u.id = o.claimed_by
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state = 'claimed' and (o.exclusive or o.leads)

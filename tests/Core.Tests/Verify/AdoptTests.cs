@@ -76,7 +76,7 @@ public sealed class AdoptTests
         await world.SendAsync(Mallory, World.Closure(A.Path()), A);
         var mine = await world.BeginAsync(Victim, World.Closure(A.Path()));
 
-        await world.TravelAsync(TimeSpan.FromSeconds(11));
+        await world.TravelAsync(TimeSpan.FromSeconds(31));
 
         Assert.Equal(PathState.Upload, (await world.WaitAsync(Victim, mine, "a")).State);
         Assert.Equal(PathState.Wait, Assert.Single((await world.BeginAsync(Deployer, World.Closure(A.Path()))).Missing).State);
@@ -172,7 +172,7 @@ public sealed class AdoptTests
         await world.ExecuteAsync("delete from verification");
         var mine = await world.BeginAsync(Victim, World.Closure(A.Path()));
         Assert.Equal(PathState.Wait, Assert.Single(mine.Missing).State);
-        await world.ExecuteAsync("update push_path set waiting = waiting - interval '11 seconds'; delete from verification");
+        await world.ExecuteAsync("update push_path set waiting = waiting - interval '31 seconds'; delete from verification");
 
         Assert.Equal(PathState.Upload, (await world.WaitAsync(Victim, mine, "a")).State);
     }
