@@ -25,7 +25,7 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
             foreach (var aborts in new[] { false, true })
             {
                 var time = await OnceAsync(uploading, waiting, small.Make($"news-{round}-{aborts}", 1),
-                    small.Make($"own-{round}-{aborts}", 1), aborts);
+                    small.Make($"more-{round}-{aborts}", 1), small.Make($"own-{round}-{aborts}", 1), aborts);
                 if (round >= 0)
                     (aborts ? passedOn : learned).Add(time);
             }
@@ -34,21 +34,18 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
         return new NewsTimes(fleet.Name, fleet.IsSilos, fleet.IsTheirs, learned, passedOn);
     }
 
-    private static async Task<double> OnceAsync(Runner uploading, Runner waiting, Cargo shared, Cargo own, bool aborts)
+    private static async Task<double> OnceAsync(Runner uploading, Runner waiting, Cargo shared, Cargo more, Cargo own, bool aborts)
     {
-        var first = await uploading.Api.BeginAsync(shared.Begin, NewKey(), CancellationToken.None);
+        // It has more to upload: else who waits would wait for its end, too.
+        var first = await uploading.Api.BeginAsync(Both(shared, more), NewKey(), CancellationToken.None);
         // Another closure, so that it need not wait with its begin.
-        var both = new BeginPush
-        {
-            Roots = [.. shared.Begin.Roots, .. own.Begin.Roots],
-            Paths = [.. shared.Begin.Paths, .. own.Begin.Paths]
-        };
-        var second = await waiting.Api.BeginAsync(both, NewKey(), CancellationToken.None);
+        var second = await waiting.Api.BeginAsync(Both(shared, own), NewKey(), CancellationToken.None);
         var wait = AnswerAsync();
         // The question must have arrived before it is answered; no answer says that it has.
         await Task.Delay(Settling);
 
-        var grant = first.Uploads[0];
+        var id = first.Missing.Single(path => path.Path == shared.Begin.Roots[0]).Upload;
+        var grant = first.Uploads.Single(upload => upload.Id == id);
         if (aborts)
             await uploading.Api.AbortAsync(first.Id, CancellationToken.None);
         else
@@ -72,6 +69,12 @@ internal sealed record NewsTimes(string Fleet, bool IsSilos, bool IsTheirs, IRea
             return (answer.Paths[0].State, Stopwatch.GetTimestamp());
         }
     }
+
+    private static BeginPush Both(Cargo one, Cargo other) => new()
+    {
+        Roots = [.. one.Begin.Roots, .. other.Begin.Roots],
+        Paths = [.. one.Begin.Paths, .. other.Begin.Paths]
+    };
 
     private static string NewKey() => Guid.NewGuid().ToString("n");
 }
