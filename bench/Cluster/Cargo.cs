@@ -27,6 +27,15 @@ internal sealed record Nar(Sha256Hash Hash, long Size, ReadOnlyMemory<byte> File
 /// <summary>What a push declares, and has at hand.</summary>
 internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash, Nar> Nars)
 {
+    /// <summary>NARs that nobody has uploaded, or more than one.</summary>
+    public int NotUploadedOnce => Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1);
+
+    public void ForgetUploads()
+    {
+        foreach (var nar in Nars.Values)
+            nar.ForgetUploads();
+    }
+
     /// <summary>The closure of a set with contents of its own: no path and no NAR of it is the set's, or another variant's.</summary>
     public static async Task<Cargo> OfSetAsync(ClosureSet set, string variant)
     {

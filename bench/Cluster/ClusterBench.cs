@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Bench.Cluster;
 
@@ -20,22 +19,18 @@ internal sealed class ClusterBench
 
     private readonly ServerLab _lab;
     private readonly SmallCargo _small;
-    private readonly HttpMessageInvoker _http = Connections.Open(int.MaxValue);
-    private readonly RetryPolicy _retry;
-    private readonly List<Measured> _results = [];
+    private readonly Load _load = new();
     private readonly List<NewsTimes> _news = [];
     private readonly List<Cargo> _alone = [];
     private readonly List<Cargo> _warming = [];
     private Cargo _runners = null!;
     private Cargo _large = null!;
     private int _closures;
-    private int _retries;
 
     private ClusterBench(ServerLab lab)
     {
         _lab = lab;
         _small = new SmallCargo(lab.Options.Work);
-        _retry = new RetryPolicy { OnRetry = (_, _) => Interlocked.Increment(ref _retries) };
     }
 
     private TimeSpan LoopTime => TimeSpan.FromSeconds(_lab.Options.Quick ? 1 : 4);
@@ -54,13 +49,7 @@ internal sealed class ClusterBench
         using var s3 = options.UseS3 ? await S3Place.OpenAsync(options.Work) : null;
         var bench = new ClusterBench(new ServerLab(options, s3));
         var set = ClosureSet.Read(options.Closures)[0];
-        // The same for every fleet: each has a catalog and a store of its own.
-        bench._runners = await Cargo.OfSetAsync(set, "runners");
-        for (var i = 0; i < AloneRuns; i++)
-            bench._alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
-        for (var i = 0; i < bench.Sizes[^1]; i++)
-            bench._warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
-        bench._large = bench._small.Make("large", bench.LargePaths);
+        await bench.PrepareAsync(set);
         await using var postgres = await Fleet.StartPostgresAsync(options);
         foreach (var size in bench.Sizes)
         {
@@ -73,79 +62,72 @@ internal sealed class ClusterBench
             }
         }
 
-        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._retries, bench._results, bench._news,
-            bench.LargePaths);
+        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._load.Retries, bench._load.Results,
+            bench._news, bench.LargePaths);
         report.Print(options.Json ? Console.Error : Console.Out);
         if (options.Json)
             Console.Out.WriteLine(report.ToJson().ToJsonString());
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
     }
 
+    /// <summary>What is pushed: the same for every fleet, as each has a catalog and a store of its own.</summary>
+    private async Task PrepareAsync(ClosureSet set)
+    {
+        _runners = await Cargo.OfSetAsync(set, "runners");
+        for (var i = 0; i < AloneRuns; i++)
+            _alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
+        for (var i = 0; i < Sizes[^1]; i++)
+            _warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
+        _large = _small.Make("large", LargePaths);
+    }
+
     private async Task MeasureAsync(ServerLab lab, CacheServer postgres, bool silos, int size)
     {
         await using var fleet = await Fleet.StartAsync(lab, postgres, silos, size);
         await Console.Error.WriteLineAsync(fleet.Name);
-        var runners = fleet.Connect(_http, _retry);
+        var runners = _load.Connect(fleet);
         var known = _small.Make("known", WarmPaths);
         await runners[0].PushAsync(known);
         await fleet.AnalyzeAsync();
         await LoopAsync(fleet, runners, Workload.Warm, WarmClients, () => known);
         await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
         await SinglesAsync(fleet, runners);
-
         if (size == Sizes[^1])
             await BesideAsync(fleet, runners);
         _news.Add(await NewsTimes.MeasureAsync(fleet, runners, _small, NewsRounds));
+        foreach (var (runner, cargo) in runners.Zip(_warming))
+            await Task.WhenAll(Enumerable.Range(0, WarmRunners).Select(_ => runner.PushAsync(cargo)));
         await RunnersAsync(fleet, runners);
     }
 
     /// <summary>One runner and a hundred with closures of the same size, at members that have all done just that before.</summary>
     private async Task RunnersAsync(Fleet fleet, IReadOnlyList<Runner> runners)
     {
-        foreach (var (runner, cargo) in runners.Zip(_warming))
-            await Task.WhenAll(Enumerable.Range(0, WarmRunners).Select(_ => runner.PushAsync(cargo)));
-        await MeterAsync(fleet, Workload.OneRunner, async times =>
-        {
-            foreach (var (i, cargo) in _alone.Index())
-            {
-                ProcFs.Sync();
-                await TimedAsync(runners[i % runners.Count], cargo, times);
-            }
-        });
-        foreach (var nar in _runners.Nars.Values)
-            nar.ForgetUploads();
-        ProcFs.Sync();
-        await MeterAsync(fleet, Workload.Runners, times =>
-            Task.WhenAll(Enumerable.Range(0, Runners).Select(i => TimedAsync(runners[i % runners.Count], _runners, times))));
-        _results[^1] = _results[^1] with
-        {
-            NotUploadedOnce = _runners.Nars.Values.GroupBy(nar => nar.Hash)
-            .Count(nars => nars.Sum(nar => nar.Uploads) != 1)
-        };
+        _load.Results.Add(await Load.MeasureAsync(fleet, Workload.OneRunner, times => Load.InTurnAsync(runners, _alone, times)));
+        _runners.ForgetUploads();
+        var measured = await Load.MeasureAsync(fleet, Workload.Runners,
+            times => Load.AtOnceAsync(runners, Enumerable.Repeat(_runners, Runners), times));
+        _load.Results.Add(measured with { NotUploadedOnce = _runners.NotUploadedOnce });
     }
 
     /// <summary>The small pushes again, for as long as one push of very many paths goes on beside them.</summary>
-    private Task BesideAsync(Fleet fleet, IReadOnlyList<Runner> runners)
-    {
-        ProcFs.Sync();
-        return MeterAsync(fleet, Workload.Beside, async times =>
+    private async Task BesideAsync(Fleet fleet, IReadOnlyList<Runner> runners) =>
+        _load.Results.Add(await Load.MeasureAsync(fleet, Workload.Beside, async times =>
         {
             var large = Task.Run(() => runners[0].PushAsync(_large));
             await Task.WhenAll(Enumerable.Range(0, SmallClients).Select(i => Task.Run(async () =>
             {
                 for (var turn = i; !large.IsCompleted; turn += SmallClients)
-                    await TimedAsync(runners[turn % runners.Count], NextSmall(), times);
+                    await Load.TimedAsync(runners[turn % runners.Count], NextSmall(), times);
             })));
             await large;
-        });
-    }
+        }));
 
     /// <summary>So many clients for a time, each with the next push when one has ended. The first ones are the compiler's.</summary>
     private async Task LoopAsync(Fleet fleet, IReadOnlyList<Runner> runners, Workload workload, int clients, Func<Cargo> next)
     {
         await RunAsync(LoopTime / 2, []);
-        ProcFs.Sync();
-        await MeterAsync(fleet, workload, times => RunAsync(LoopTime, times));
+        _load.Results.Add(await Load.MeasureAsync(fleet, workload, times => RunAsync(LoopTime, times)));
 
         async Task RunAsync(TimeSpan time, ConcurrentBag<double> times)
         {
@@ -153,7 +135,7 @@ internal sealed class ClusterBench
             await Task.WhenAll(Enumerable.Range(0, clients).Select(i => Task.Run(async () =>
             {
                 for (var turn = i; Stopwatch.GetElapsedTime(begun) < time; turn += clients)
-                    await TimedAsync(runners[turn % runners.Count], next(), times);
+                    await Load.TimedAsync(runners[turn % runners.Count], next(), times);
             })));
         }
     }
@@ -165,38 +147,20 @@ internal sealed class ClusterBench
     private async Task SinglesAsync(Fleet fleet, IReadOnlyList<Runner> runners)
     {
         await RunAsync(Singles / 4, []);
-        await MeterAsync(fleet, Workload.Singles, times => RunAsync(Singles, times));
+        var singles = await Load.MeasureAsync(fleet, Workload.Singles, times => RunAsync(Singles, times));
         var before = await fleet.ReadAsync();
         var begun = Stopwatch.GetTimestamp();
         // What goes on without pushes is measured over a time.
         await Task.Delay(LoopTime);
         var idle = await fleet.ReadAsync() - before;
         var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        _results[^1] = _results[^1] with { IdleMembers = idle.Members / seconds, IdlePostgres = idle.Postgres / seconds };
+        _load.Results.Add(singles with { IdleMembers = idle.Members / seconds, IdlePostgres = idle.Postgres / seconds });
 
         async Task RunAsync(int pushes, ConcurrentBag<double> times)
         {
             for (var i = 0; i < pushes; i++)
-                await TimedAsync(runners[i % runners.Count], NextSmall(), times);
+                await Load.TimedAsync(runners[i % runners.Count], NextSmall(), times);
         }
-    }
-
-    private async Task MeterAsync(Fleet fleet, Workload workload, Func<ConcurrentBag<double>, Task> load)
-    {
-        var times = new ConcurrentBag<double>();
-        var before = await fleet.ReadAsync();
-        var begun = Stopwatch.GetTimestamp();
-        await load(times);
-        var wall = Stopwatch.GetElapsedTime(begun).TotalSeconds;
-        _results.Add(new Measured(fleet.Name, fleet.IsSilos, fleet.IsTheirs, fleet.Count, workload, wall, [.. times],
-            await fleet.ReadAsync() - before));
-    }
-
-    private static async Task TimedAsync(Runner runner, Cargo cargo, ConcurrentBag<double> times)
-    {
-        var begun = Stopwatch.GetTimestamp();
-        await runner.PushAsync(cargo);
-        times.Add(Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
     }
 
     private Cargo NextSmall() => _small.Make($"small-{Interlocked.Increment(ref _closures)}", SmallPaths);

@@ -1,5 +1,4 @@
 using Npgsql;
-using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Bench.Cluster;
 
@@ -28,6 +27,11 @@ internal sealed class Fleet : IAsyncDisposable
     public bool IsTheirs { get; }
 
     public int Count => _members.Count;
+
+    public IEnumerable<Uri> Urls => _members.Select(member => new Uri(member.Url));
+
+    /// <summary>The one that the first member has made.</summary>
+    public string Token => File.ReadAllText(_members[0].TokenFile).Trim();
 
     public string Name => $"{Count} {(IsSilos ? "silo" : "gateway")}{(Count == 1 ? "" : "s")}{(IsTheirs ? TheirSuffix : "")}";
 
@@ -68,11 +72,6 @@ internal sealed class Fleet : IAsyncDisposable
             throw;
         }
     }
-
-    /// <summary>A way to the cache for each member.</summary>
-    public IReadOnlyList<Runner> Connect(HttpMessageInvoker http, RetryPolicy retry) =>
-        _members.ConvertAll(member =>
-            new Runner(new Api(http, new Uri(member.Url), "default", File.ReadAllText(_members[0].TokenFile).Trim(), retry), http, retry));
 
     /// <summary>
     /// As autovacuum leaves the catalog within a minute: until then PostgreSQL plans as if it were empty, for one fleet longer than for
