@@ -47,7 +47,8 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
             using var bytes = new MemoryStream((int)info.NarSize);
             NarWriter.Write(info.Path.ToString(), bytes, cancellationToken: cancellationToken);
             var listing = NarListing.FromFileSystem(info.Path.ToString(), cancellationToken: cancellationToken);
-            var nar = Pack(bytes.GetBuffer().AsSpan(0, (int)bytes.Length), $"{variant}/{info.Path.Hash}", Zstd.Compress(listing.Json));
+            var renamed = ReplaceReferences(bytes.GetBuffer().AsSpan(0, (int)bytes.Length), info, variant);
+            var nar = Pack(renamed, $"{variant}/{info.Path.Hash}", Zstd.Compress(listing.Json));
             lock (nars)
                 nars[Rename(variant, info.Path.Hash)] = nar;
             return ValueTask.CompletedTask;
@@ -73,14 +74,28 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
         return new Cargo(begin, nars);
     }
 
-    /// <summary>Copies the NAR's bytes with 16 of its first file replaced, which tell it from all others.</summary>
+    /// <summary>As the paths have other names, so has the NAR for them: a server that reads it looks for its references.</summary>
+    private static Span<byte> ReplaceReferences(Span<byte> nar, PathInfo info, string variant)
+    {
+        foreach (var reference in info.References)
+        {
+            var old = Encoding.ASCII.GetBytes(reference.ToString());
+            var renamed = Encoding.ASCII.GetBytes(Rename(variant, reference).ToString());
+            for (var at = 0; nar[at..].IndexOf(old) is >= 0 and var next; at += next + old.Length)
+                renamed.CopyTo(nar[(at + next)..]);
+        }
+
+        return nar;
+    }
+
+    /// <summary>Copies the NAR's bytes with 16 of its first file that lists no paths replaced, which tell it from all others.</summary>
     public static Nar Pack(Span<byte> nar, string variant, byte[] listing)
     {
         ReadOnlySpan<byte> contents = "\u0008\0\0\0\0\0\0\0contents"u8;
         for (var at = 0; nar[at..].IndexOf(contents) is >= 0 and var next;)
         {
             at += next + contents.Length + 8;
-            if (BinaryPrimitives.ReadInt64LittleEndian(nar[(at - 8)..]) < 16)
+            if (BinaryPrimitives.ReadInt64LittleEndian(nar[(at - 8)..]) < 16 || nar[at..].StartsWith("/nix/store/"u8))
                 continue;
             SHA256.HashData(Encoding.UTF8.GetBytes(variant)).AsSpan(0, 16).CopyTo(nar[at..]);
             break;
@@ -90,7 +105,7 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
         return new Nar(Sha256Hash.Compute(nar), nar.Length, file, Sha256Hash.Compute(file), listing);
     }
 
-    public static StorePathHash Rename(string variant, StorePathHash hash) => NewHash($"{variant}/{hash}");
+    private static StorePathHash Rename(string variant, StorePathHash hash) => NewHash($"{variant}/{hash}");
 
     public static StorePathHash NewHash(string name) =>
         StorePathHash.FromBytes(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathHash.ByteLength));
