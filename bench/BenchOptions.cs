@@ -17,6 +17,9 @@ internal sealed record BenchOptions
     /// <summary>Of <c>cluster</c>: less of everything, to see that it runs.</summary>
     public bool Quick { get; private init; }
 
+    /// <summary>Of <c>cluster</c>: the part that is measured; all of them.</summary>
+    public ClusterPart? Only { get; private init; }
+
     /// <summary>Of <c>membership</c>: how long it is watched.</summary>
     public double Minutes { get; private init; } = 10;
 
@@ -117,6 +120,16 @@ internal sealed record BenchOptions
                     Largest = int.TryParse(Value(), CultureInfo.InvariantCulture, out var nodes) && nodes > 0
                     ? nodes : throw new BenchException("--largest wants a number of nodes.")
                 },
+                "--only" => options with
+                {
+                    Only = Value() switch
+                    {
+                        "small" => ClusterPart.Small,
+                        "news" => ClusterPart.News,
+                        "runners" => ClusterPart.Runners,
+                        _ => throw new BenchException("--only is small, news or runners.")
+                    }
+                },
                 "--minutes" => options with
                 {
                     Minutes = double.TryParse(Value(), CultureInfo.InvariantCulture, out var minutes)
@@ -153,6 +166,19 @@ internal sealed record BenchOptions
 
         return options;
     }
+}
+
+/// <summary>What <c>cluster</c> measures of each fleet.</summary>
+internal enum ClusterPart
+{
+    /// <summary>A known closure, and closures of few small paths.</summary>
+    Small,
+
+    /// <summary>How soon who waits learns of others' doings.</summary>
+    News,
+
+    /// <summary>One runner, and a hundred with the same closure.</summary>
+    Runners,
 }
 
 /// <summary>The protocols by which a closure gets into the cache.</summary>

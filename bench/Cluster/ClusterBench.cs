@@ -41,7 +41,8 @@ internal sealed class ClusterBench
 
     private int LargePaths => _lab.Options.Quick ? 500 : 15_000;
 
-    private int[] Sizes => _lab.Options.Quick ? [1, 2] : [1, 2, 3];
+    // Of one part, the smallest and the largest.
+    private int[] Sizes => _lab.Options.Quick ? [1, 2] : _lab.Options.Only is null ? [1, 2, 3] : [1, 3];
 
     /// <returns>The program's exit code: 1 when it was to check the targets and one is missed.</returns>
     public static async Task<int> RunAsync(BenchOptions options)
@@ -70,15 +71,22 @@ internal sealed class ClusterBench
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
     }
 
+    private bool Has(ClusterPart part) => _lab.Options.Only is not { } only || only == part;
+
     /// <summary>What is pushed: the same for every fleet, as each has a catalog and a store of its own.</summary>
     private async Task PrepareAsync(ClosureSet set)
     {
-        _runners = await Cargo.OfSetAsync(set, "runners");
-        for (var i = 0; i < AloneRuns; i++)
-            _alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
-        for (var i = 0; i < Sizes[^1]; i++)
-            _warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
-        _large = _small.Make("large", LargePaths);
+        if (Has(ClusterPart.Runners))
+        {
+            for (var i = 0; i < Sizes[^1]; i++)
+                _warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
+            _runners = await Cargo.OfSetAsync(set, "runners");
+            for (var i = 0; i < AloneRuns; i++)
+                _alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
+        }
+
+        if (Has(ClusterPart.Small))
+            _large = _small.Make("large", LargePaths);
     }
 
     private async Task MeasureAsync(ServerLab lab, CacheServer postgres, bool silos, int size)
@@ -89,15 +97,21 @@ internal sealed class ClusterBench
         var known = _small.Make("known", WarmPaths);
         await runners[0].PushAsync(known);
         await fleet.AnalyzeAsync();
-        await LoopAsync(fleet, runners, Workload.Warm, WarmClients, () => known);
-        await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
-        await SinglesAsync(fleet, runners);
-        if (size == Sizes[^1])
-            await BesideAsync(fleet, runners);
-        _news.Add(await NewsTimes.MeasureAsync(fleet, runners, _small, NewsRounds));
+        if (Has(ClusterPart.Small))
+        {
+            await LoopAsync(fleet, runners, Workload.Warm, WarmClients, () => known);
+            await LoopAsync(fleet, runners, Workload.Cold, SmallClients, NextSmall);
+            await SinglesAsync(fleet, runners);
+            if (size == Sizes[^1])
+                await BesideAsync(fleet, runners);
+        }
+
+        if (Has(ClusterPart.News))
+            _news.Add(await NewsTimes.MeasureAsync(fleet, runners, _small, NewsRounds));
         foreach (var (runner, cargo) in runners.Zip(_warming))
             await Task.WhenAll(Enumerable.Range(0, WarmRunners).Select(_ => runner.PushAsync(cargo)));
-        await RunnersAsync(fleet, runners);
+        if (Has(ClusterPart.Runners))
+            await RunnersAsync(fleet, runners);
     }
 
     /// <summary>One runner and a hundred with closures of the same size, at members that have all done just that before.</summary>

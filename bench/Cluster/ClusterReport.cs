@@ -54,9 +54,10 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone",
                 runners.Wall / Alone(runners), RunnersRatio, "×");
             yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
-            yield return new Target($"{runners.Fleet}: grain calls' share of a push's CPU", GrainShare(Of(runners, Workload.Singles)),
-                GrainPercent, "%");
         }
+
+        foreach (var singles in Results.Where(r => r.IsSilos && !r.IsTheirs && r.Workload == Workload.Singles))
+            yield return new Target($"{singles.Fleet}: grain calls' share of a push's CPU", GrainShare(singles), GrainPercent, "%");
 
         foreach (var news in News.Where(n => n.IsSilos && !n.IsTheirs))
         {
@@ -70,7 +71,7 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     public void Print(TextWriter to)
     {
         to.WriteLine($"Store: {Store}, {Environment.ProcessorCount} processors, which the load shares; {Retries} requests sent again.");
-        foreach (var workload in Enum.GetValues<Workload>())
+        foreach (var workload in Results.Select(r => r.Workload).Distinct().Order())
         {
             to.WriteLine();
             to.WriteLine(
