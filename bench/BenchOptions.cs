@@ -127,7 +127,8 @@ internal sealed record BenchOptions
                         "small" => ClusterPart.Small,
                         "news" => ClusterPart.News,
                         "runners" => ClusterPart.Runners,
-                        _ => throw new BenchException("--only is small, news or runners.")
+                        "overlap" => ClusterPart.Overlap,
+                        _ => throw new BenchException("--only is small, news, runners or overlap.")
                     }
                 },
                 "--minutes" => options with
@@ -179,6 +180,9 @@ internal enum ClusterPart
 
     /// <summary>One runner, and a hundred with the same closure.</summary>
     Runners,
+
+    /// <summary>A hundred whose closures share most of their paths.</summary>
+    Overlap,
 }
 
 /// <summary>The protocols by which a closure gets into the cache.</summary>

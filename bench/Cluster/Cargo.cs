@@ -27,6 +27,9 @@ internal sealed record Nar(Sha256Hash Hash, long Size, ReadOnlyMemory<byte> File
 /// <summary>What a push declares, and has at hand.</summary>
 internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash, Nar> Nars)
 {
+    /// <summary>How often somebody has begun to upload one of its NARs.</summary>
+    public int Uploads => Nars.Values.Sum(nar => nar.Uploads);
+
     /// <summary>NARs that nobody has uploaded, or more than one.</summary>
     public int NotUploadedOnce => Nars.Values.GroupBy(nar => nar.Hash).Count(nars => nars.Sum(nar => nar.Uploads) != 1);
 
@@ -37,11 +40,16 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
     }
 
     /// <summary>The closure of a set with contents of its own: no path and no NAR of it is the set's, or another variant's.</summary>
-    public static async Task<Cargo> OfSetAsync(ClosureSet set, string variant)
+    /// <param name="paths">
+    /// Only the first so many of it, of which none refers to a later one; the roots are those that no other refers to.
+    /// </param>
+    public static async Task<Cargo> OfSetAsync(ClosureSet set, string variant, int paths = int.MaxValue)
     {
-        var closure = await new LocalStore().ClosureAsync([StorePath.Parse(set.Root)], CancellationToken.None);
+        var first = set.Paths.Take(paths).Select(path => StorePath.Parse(path).Hash).ToHashSet();
+        var closure = (await new LocalStore().ClosureAsync([StorePath.Parse(set.Root)], CancellationToken.None)).Values
+            .Where(info => first.Contains(info.Path.Hash)).ToList();
         var nars = new Dictionary<StorePathHash, Nar>();
-        await Parallel.ForEachAsync(closure.Values, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
+        await Parallel.ForEachAsync(closure, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
             (info, cancellationToken) =>
         {
             using var bytes = new MemoryStream((int)info.NarSize);
@@ -55,10 +63,14 @@ internal sealed record Cargo(BeginPush Begin, IReadOnlyDictionary<StorePathHash,
         });
         var begin = new BeginPush
         {
-            Roots = [Rename(variant, StorePath.Parse(set.Root).Hash)],
+            Roots =
+            [
+                .. first.Except(closure.SelectMany(info => info.References.Where(reference => reference != info.Path.Hash)))
+                    .Select(hash => Rename(variant, hash)),
+            ],
             Paths =
             [
-                .. closure.Values.Select(info =>
+                .. closure.Select(info =>
                 {
                     var hash = Rename(variant, info.Path.Hash);
                     return new PathDeclaration
@@ -130,7 +142,8 @@ internal sealed class SmallCargo
     }
 
     /// <summary>A closure that nobody else has: each path refers to the ten before it, the last reaches all.</summary>
-    public Cargo Make(string name, int paths)
+    /// <param name="below">A closure that is part of it: the first path refers to its roots.</param>
+    public Cargo Make(string name, int paths, Cargo? below = null)
     {
         var hashes = Enumerable.Range(0, paths)
             .Select(i => Cargo.NewHash(string.Create(CultureInfo.InvariantCulture, $"{name}/{i}"))).ToArray();
@@ -140,15 +153,16 @@ internal sealed class SmallCargo
             Roots = [hashes[^1]],
             Paths =
             [
+                .. below?.Begin.Paths ?? [],
                 .. hashes.Select((hash, i) => new PathDeclaration
                 {
                     Path = new StorePath(hash, "bench-small"),
                     NarHash = nars[hash].Hash,
                     NarSize = nars[hash].Size,
-                    References = hashes[Math.Max(0, i - References)..i],
+                    References = i == 0 && below is not null ? below.Begin.Roots : hashes[Math.Max(0, i - References)..i],
                 }),
             ],
         };
-        return new Cargo(begin, nars);
+        return new Cargo(begin, below is null ? nars : nars.Concat(below.Nars).ToDictionary());
     }
 }

@@ -25,6 +25,7 @@ internal sealed class ClusterBench
     private readonly List<Cargo> _warming = [];
     private Cargo _runners = null!;
     private Cargo _large = null!;
+    private OverlapBench _overlap = null!;
     private int _closures;
 
     private ClusterBench(ServerLab lab)
@@ -63,7 +64,7 @@ internal sealed class ClusterBench
             }
         }
 
-        var report = new ClusterReport(s3 is null ? "directory" : "s3", set.Name, Runners, bench._load.Retries, bench._load.Results,
+        var report = new ClusterReport(s3 is null ? "directory" : "s3", set, Runners, bench._load.Retries, bench._load.Results,
             bench._news, bench.LargePaths);
         report.Print(options.Json ? Console.Error : Console.Out);
         if (options.Json)
@@ -71,15 +72,17 @@ internal sealed class ClusterBench
         return options.Check && report.Targets().Any(target => !target.IsMet) ? 1 : 0;
     }
 
+    private bool HasRunners => Has(ClusterPart.Runners) || Has(ClusterPart.Overlap);
+
     private bool Has(ClusterPart part) => _lab.Options.Only is not { } only || only == part;
 
     /// <summary>What is pushed: the same for every fleet, as each has a catalog and a store of its own.</summary>
     private async Task PrepareAsync(ClosureSet set)
     {
+        for (var i = 0; HasRunners && i < Sizes[^1]; i++)
+            _warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
         if (Has(ClusterPart.Runners))
         {
-            for (var i = 0; i < Sizes[^1]; i++)
-                _warming.Add(await Cargo.OfSetAsync(set, $"warming-{i}"));
             _runners = await Cargo.OfSetAsync(set, "runners");
             for (var i = 0; i < AloneRuns; i++)
                 _alone.Add(await Cargo.OfSetAsync(set, $"alone-{i}"));
@@ -87,6 +90,8 @@ internal sealed class ClusterBench
 
         if (Has(ClusterPart.Small))
             _large = _small.Make("large", LargePaths);
+        if (Has(ClusterPart.Overlap))
+            _overlap = await OverlapBench.PrepareAsync(_load, set, _small);
     }
 
     private async Task MeasureAsync(ServerLab lab, CacheServer postgres, bool silos, int size)
@@ -112,6 +117,8 @@ internal sealed class ClusterBench
             await Task.WhenAll(Enumerable.Range(0, WarmRunners).Select(_ => runner.PushAsync(cargo)));
         if (Has(ClusterPart.Runners))
             await RunnersAsync(fleet, runners);
+        if (Has(ClusterPart.Overlap))
+            await _overlap.RunAsync(fleet, runners, size == Sizes[^1] || _lab.Options.Only is not null);
     }
 
     /// <summary>One runner and a hundred with closures of the same size, at members that have all done just that before.</summary>

@@ -50,15 +50,13 @@ internal sealed partial record ClusterReport
 
     private string DescribeOverlap(Workload workload) => workload switch
     {
-        Workload.OneWhole => $"{SharedPaths} new paths and {OverlapBench.OwnPaths} small ones, one runner, thrice",
+        Workload.OneWhole => $"{SharedPaths} new and {OverlapBench.OwnPaths} small paths, one runner, thrice",
         Workload.OwnOnly => $"{OverlapBench.OwnPaths} new small paths, {OverlapBench.Runners} runners",
         Workload.Overlap => $"{SharedPaths} shared and {OverlapBench.OwnPaths} own, {OverlapBench.Runners} runners",
         _ => $"the same of {OverlapBench.Runners} trust groups",
     };
 
-    /// <summary>
-    /// Somebody has to push what is shared, and everybody what is not: so long that takes by itself.
-    /// </summary>
+    /// <summary>Against what has to be pushed in any case: once what is shared, and by each runner its own.</summary>
     private double TimesReference(Measured fleet) => fleet.Wall / (Whole(fleet) + Of(fleet, Workload.OwnOnly).Wall);
 
     private double Whole(Measured fleet) => Stats.Median(Of(fleet, Workload.OneWhole).Milliseconds) / 1000;

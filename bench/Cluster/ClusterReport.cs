@@ -11,6 +11,10 @@ internal enum Workload
     Beside,
     OneRunner,
     Runners,
+    OneWhole,
+    OwnOnly,
+    Overlap,
+    Groups,
 }
 
 /// <summary>One workload on one fleet.</summary>
@@ -36,12 +40,15 @@ internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int M
     /// <summary>The same of PostgreSQL.</summary>
     public double OwnPostgres => (Usage.Postgres - IdlePostgres * Wall) / Pushes;
 
-    /// <summary>Of the runners: NARs that nobody has uploaded, or more than one.</summary>
-    public int NotUploadedOnce { get; init; }
+    /// <summary>Of what all runners push: NARs that nobody has uploaded, or more than one.</summary>
+    public int? NotUploadedOnce { get; init; }
+
+    /// <summary>Of <see cref="Workload.Groups"/>: what has become of the NARs that all push.</summary>
+    public SharedNars? Shared { get; init; }
 }
 
 /// <summary>What <c>eng/bench cluster</c> has found: as a table, as JSON, and against the targets.</summary>
-internal sealed record ClusterReport(string Store, string Set, int Runners, int Retries, IReadOnlyList<Measured> Results,
+internal sealed partial record ClusterReport(string Store, ClosureSet Set, int Runners, int Retries, IReadOnlyList<Measured> Results,
     IReadOnlyList<NewsTimes> News, int LargePaths)
 {
     private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000;
@@ -51,9 +58,10 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     {
         foreach (var runners in Results.Where(r => r.IsSilos && !r.IsTheirs && r.Workload == Workload.Runners))
         {
-            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set} against one alone",
+            yield return new Target($"{runners.Fleet}: {Runners} runners with one new {Set.Name} against one alone",
                 runners.Wall / Alone(runners), RunnersRatio, "×");
-            yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once", runners.NotUploadedOnce, 0, "");
+            yield return new Target($"{runners.Fleet}: NARs that {Runners} runners did not upload once",
+                runners.NotUploadedOnce ?? 0, 0, "");
         }
 
         foreach (var singles in Results.Where(r => r.IsSilos && !r.IsTheirs && r.Workload == Workload.Singles))
@@ -66,6 +74,9 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push",
                 Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
         }
+
+        foreach (var target in OverlapTargets())
+            yield return target;
     }
 
     public void Print(TextWriter to)
@@ -79,8 +90,7 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             foreach (var r in Results.Where(r => r.Workload == workload))
             {
                 Row(to, r.Fleet, $"{r.Pushes}", "F1", Cells(r));
-                if (!r.IsTheirs && Results.FirstOrDefault(o => o.Fleet == r.Fleet + Fleet.TheirSuffix && o.Workload == workload)
-                    is { } theirs)
+                if (!r.IsTheirs && Find(r.Fleet + Fleet.TheirSuffix, workload) is { } theirs)
                     Row(to, "  times theirs", "", "F2", [.. Cells(r).Zip(Cells(theirs), (our, their) => our / their)]);
             }
         }
@@ -98,6 +108,8 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         foreach (var n in News)
             to.WriteLine(
                 Text($"{n.Fleet}: an upload is learned of after {Stats.Percentile(n.Learned, 50):F1} ms (p50), {Stats.Percentile(n.Learned, 99):F1} ms (p99); the claim of an aborted push is passed on after {Stats.Percentile(n.PassedOn, 50):F1} ms, {Stats.Percentile(n.PassedOn, 99):F1} ms"));
+        foreach (var line in OverlapLines())
+            to.WriteLine(line);
         to.WriteLine();
         foreach (var target in Targets())
             to.WriteLine(target);
@@ -107,7 +119,7 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     {
         ["store"] = Store,
         ["processors"] = Environment.ProcessorCount,
-        ["set"] = Set,
+        ["set"] = Set.Name,
         ["runners"] = Runners,
         ["retries"] = Retries,
         ["results"] = new JsonArray([.. Results.Select(r => new JsonObject
@@ -128,6 +140,12 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
             ["statements"] = r.Usage.Statements,
             ["rows"] = r.Usage.Rows,
             ["walBytes"] = r.Usage.WalBytes,
+            ["notUploadedOnce"] = r.NotUploadedOnce,
+            ["sharedNars"] = r.Shared?.Count,
+            ["sharedNotStoredOnce"] = r.Shared?.NotStoredOnce,
+            ["sharedObjectsLive"] = r.Shared?.Live,
+            ["sharedObjectsNotLive"] = r.Shared?.NotLive,
+            ["sharedReadings"] = r.Shared?.Readings,
         })]),
         ["news"] = new JsonArray([.. News.Select(n => new JsonObject
         {
@@ -169,7 +187,9 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
     private double Ratio(Measured beside, double percent) =>
         Stats.Percentile(beside.Milliseconds, percent) / Stats.Percentile(Of(beside, Workload.Cold).Milliseconds, percent);
 
-    private Measured Of(Measured other, Workload workload) => Results.First(r => r.Fleet == other.Fleet && r.Workload == workload);
+    private Measured Of(Measured other, Workload workload) => Find(other.Fleet, workload)!;
+
+    private Measured? Find(string fleet, Workload workload) => Results.FirstOrDefault(r => r.Fleet == fleet && r.Workload == workload);
 
     private string Describe(Workload workload) => workload switch
     {
@@ -177,8 +197,9 @@ internal sealed record ClusterReport(string Store, string Set, int Runners, int 
         Workload.Cold => "new closures of 4 paths, 16 clients",
         Workload.Singles => "new closures of 4 paths, one at a time",
         Workload.Beside => $"the same, 16 clients, beside one of {LargePaths}",
-        Workload.OneRunner => $"one new {Set}, one runner, thrice",
-        _ => $"one new {Set}, {Runners} runners",
+        Workload.OneRunner => $"one new {Set.Name}, one runner, thrice",
+        Workload.Runners => $"one new {Set.Name}, {Runners} runners",
+        _ => DescribeOverlap(workload),
     };
 
     private static double Round(double value) => Math.Round(value, 3);

@@ -8,6 +8,8 @@ internal sealed class Fleet : IAsyncDisposable
     // PostgreSQL's 100 connections are for three members, what silos need besides, and its host.
     private const int Connections = 20;
 
+    private const int WorthEmptying = 1 << 16;
+
     /// <summary>What tells the name of another build's fleet from ours.</summary>
     public const string TheirSuffix = ", theirs";
 
@@ -18,13 +20,16 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly string _database;
     private readonly List<CacheServer> _members = [];
 
-    private Fleet(CacheServer postgres, string database, bool silos, bool theirs) =>
-        (_postgres, _database, IsSilos, IsTheirs) = (postgres, database, silos, theirs);
+    private Fleet(CacheServer postgres, string database, bool silos, ServerLab lab) =>
+        (_postgres, _database, IsSilos, IsTheirs, ReadsUploads) = (postgres, database, silos, lab.Options.IsTheirs, lab.S3 is null);
 
     public bool IsSilos { get; }
 
     /// <summary>It is of the build that ours is measured against.</summary>
     public bool IsTheirs { get; }
+
+    /// <summary>What is uploaded passes through its members, who read it.</summary>
+    public bool ReadsUploads { get; }
 
     public int Count => _members.Count;
 
@@ -53,7 +58,7 @@ internal sealed class Fleet : IAsyncDisposable
         connection.Remove("Command Timeout");
         var (program, options) = silos ? lab.Options.Member : lab.Options.Gateway;
         string[] arguments = ["--postgres", connection.ConnectionString, .. options, .. lab.S3?.NextServerArguments() ?? []];
-        var fleet = new Fleet(postgres, database, silos, lab.Options.IsTheirs);
+        var fleet = new Fleet(postgres, database, silos, lab);
         try
         {
             var first = Path.Combine(lab.Options.Work, $"{database}-1");
@@ -79,11 +84,16 @@ internal sealed class Fleet : IAsyncDisposable
     /// </summary>
     public async Task AnalyzeAsync()
     {
-        var settings = _postgres.Settings();
-        settings.Database = _database;
-        await using var source = NpgsqlDataSource.Create(settings);
+        await using var source = OpenCatalog();
         await using var command = source.CreateCommand("vacuum analyze");
         await command.ExecuteNonQueryAsync();
+    }
+
+    public NpgsqlDataSource OpenCatalog()
+    {
+        var settings = _postgres.Settings();
+        settings.Database = _database;
+        return NpgsqlDataSource.Create(settings);
     }
 
     public async Task<Usage> ReadAsync()
@@ -101,7 +111,19 @@ internal sealed class Fleet : IAsyncDisposable
                 reader.GetInt64(1), reader.GetInt64(2));
     }
 
-    public async ValueTask DisposeAsync() => await Task.WhenAll(_members.Select(member => member.DisposeAsync().AsTask()));
+    /// <summary>Stops the members, and empties what they have stored: a hundred copies of a large closure are many gigabytes.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_members.Select(member => member.DisposeAsync().AsTask()));
+        if (_members.Count == 0 || !Directory.Exists(_members[0].Objects))
+            return;
+        // Not deleted: see CacheServer.
+        foreach (var file in new DirectoryInfo(_members[0].Objects).EnumerateFiles("*", SearchOption.AllDirectories))
+        {
+            if (file.Length > WorthEmptying)
+                File.WriteAllBytes(file.FullName, []);
+        }
+    }
 
     /// <summary>Makes a data directory of another member of the same cache.</summary>
     public static void Share(string first, string data)
