@@ -6,7 +6,7 @@
 -- What another group uploads is waited for, too, where a server reads it afterwards: once, as long as an upload could take.
 -- What only other groups have brought, unread, is read by a server (see verification.sql) and waited for meanwhile, as long as an upload could take; a client that knows no 'wait' uploads its own.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
--- p_waits: of each path, who is said to upload its NAR just now: null, 'own' or 'other' (another trust group). Such a path is only declared, and the next wait asks for it; nothing is answered about it.
+-- p_waits: of each path, who is said to upload its NAR just now: null, own (the trust group's) or other. Such a path is only declared, and the next wait asks for it; nothing is answered about it.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
