@@ -21,6 +21,7 @@ internal sealed class ClusterBench
     private readonly SmallCargo _small;
     private readonly Load _load = new();
     private readonly List<NewsTimes> _news = [];
+    private readonly List<LossTimes> _losses = [];
     private readonly List<Cargo> _alone = [];
     private readonly List<Cargo> _warming = [];
     private Cargo _runners = null!;
@@ -65,7 +66,7 @@ internal sealed class ClusterBench
         }
 
         var report = new ClusterReport(s3 is null ? "directory" : "s3", set, Runners, bench._load.Retries, bench._load.Results,
-            bench._news, bench.LargePaths);
+            bench._news, bench._losses, bench.LargePaths);
         report.Print(options.Json ? Console.Error : Console.Out);
         if (options.Json)
             Console.Out.WriteLine(report.ToJson().ToJsonString());
@@ -119,6 +120,9 @@ internal sealed class ClusterBench
             await RunnersAsync(fleet, runners);
         if (Has(ClusterPart.Overlap))
             await _overlap.RunAsync(fleet, runners, size == Sizes[^1] || _lab.Options.Only is not null);
+        // The last, as it leaves a member less.
+        if (Has(ClusterPart.News) && silos && size > 1 && !fleet.IsTheirs)
+            _losses.Add(await LossTimes.MeasureAsync(fleet, runners, _small, WarmPaths));
     }
 
     /// <summary>One runner and a hundred with closures of the same size, at members that have all done just that before.</summary>

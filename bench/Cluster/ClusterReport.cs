@@ -49,9 +49,9 @@ internal sealed record Measured(string Fleet, bool IsSilos, bool IsTheirs, int M
 
 /// <summary>What <c>eng/bench cluster</c> has found: as a table, as JSON, and against the targets.</summary>
 internal sealed partial record ClusterReport(string Store, ClosureSet Set, int Runners, int Retries, IReadOnlyList<Measured> Results,
-    IReadOnlyList<NewsTimes> News, int LargePaths)
+    IReadOnlyList<NewsTimes> News, IReadOnlyList<LossTimes> Losses, int LargePaths)
 {
-    private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000;
+    private const double RunnersRatio = 1.5, GrainPercent = 15, LearnMs = 100, PassOnMs = 1_000, GoOnMs = 3_000;
     private static readonly int[] Widths = [8, 10, 10, 24, 7, 7, 13, 9, 8];
 
     public IEnumerable<Target> Targets()
@@ -74,6 +74,10 @@ internal sealed partial record ClusterReport(string Store, ClosureSet Set, int R
             yield return new Target($"{news.Fleet}: p99 until who waits gets the claim of an aborted push",
                 Stats.Percentile(news.PassedOn, 99), PassOnMs, "ms");
         }
+
+        foreach (var loss in Losses)
+            yield return new Target($"{loss.Fleet}: until who waits goes on, when the silo that knew of {loss.Paths} uploads was killed",
+                loss.GoesOn, GoOnMs, "ms");
 
         foreach (var target in OverlapTargets())
             yield return target;
@@ -108,6 +112,9 @@ internal sealed partial record ClusterReport(string Store, ClosureSet Set, int R
         foreach (var n in News)
             to.WriteLine(
                 Text($"{n.Fleet}: an upload is learned of after {Stats.Percentile(n.Learned, 50):F1} ms (p50), {Stats.Percentile(n.Learned, 99):F1} ms (p99); the claim of an aborted push is passed on after {Stats.Percentile(n.PassedOn, 50):F1} ms, {Stats.Percentile(n.PassedOn, 99):F1} ms"));
+        foreach (var loss in Losses)
+            to.WriteLine(Text(
+                $"{loss.Fleet}: when the silo was killed that knew of {loss.Paths} uploads, who waited for them had them {loss.GoesOn:F0} ms after their commit"));
         foreach (var line in OverlapLines())
             to.WriteLine(line);
         to.WriteLine();
@@ -154,6 +161,12 @@ internal sealed partial record ClusterReport(string Store, ClosureSet Set, int R
             ["learnedP99Ms"] = Round(Stats.Percentile(n.Learned, 99)),
             ["passedOnP50Ms"] = Round(Stats.Percentile(n.PassedOn, 50)),
             ["passedOnP99Ms"] = Round(Stats.Percentile(n.PassedOn, 99)),
+        })]),
+        ["losses"] = new JsonArray([.. Losses.Select(l => new JsonObject
+        {
+            ["fleet"] = l.Fleet,
+            ["paths"] = l.Paths,
+            ["goesOnMs"] = Round(l.GoesOn),
         })]),
         ["targets"] = new JsonArray([.. Targets().Select(t => t.ToJson())]),
     };

@@ -33,6 +33,9 @@ internal sealed class Fleet : IAsyncDisposable
 
     public int Count => _members.Count;
 
+    /// <summary>Kills a member, without a word to the others.</summary>
+    public void Kill(int member) => _members[member].Kill9();
+
     public IEnumerable<Uri> Urls => _members.Select(member => new Uri(member.Url));
 
     /// <summary>The one that the first member has made.</summary>

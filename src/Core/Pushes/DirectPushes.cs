@@ -95,9 +95,9 @@ internal sealed partial class DirectPushes(
     }
 
     /// <remarks>
-    /// 1. Of what another push of the trust group uploads, as the cluster knows, nothing is asked yet. 2. Ask the catalog what has become of
-    /// the others. 3. Answer when one need not wait any longer, or the time is over. 4. Else sleep until there is news, and ask about what
-    /// has changed.
+    /// 1. Of what another push of the trust group uploads, as the cluster knows, nothing is asked yet. 2. Ask the catalog what has become
+    /// of the others. 3. Answer when one need not wait any longer, or the time is over. 4. Else sleep until there is news, and ask about
+    /// what has changed.
     /// </remarks>
     public async Task<WaitAnswer> WaitAsync(CacheName cache, PushId push, WaitRequest request, CancellationToken cancellationToken)
     {

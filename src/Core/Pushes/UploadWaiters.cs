@@ -276,7 +276,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
         }
 
         /// <summary>Places of claims that may have another answer by now.</summary>
-        public IReadOnlyList<int> Changed() => [.. Enumerable.Range(0, claims.Count).Where(i => _all || claims[i].Uploader is not { } uploader
-            || _ended.Contains(uploader) || !_missing[uploader].Contains(claims[i].NarHash))];
+        public IReadOnlyList<int> Changed() => [.. Enumerable.Range(0, claims.Count).Where(i => _all
+            || claims[i].Uploader is not { } uploader || _ended.Contains(uploader)
+            || !_missing[uploader].Contains(claims[i].NarHash))];
     }
 }

@@ -62,16 +62,16 @@ internal sealed class ClosureLeadership(ClusterCalls calls, string scope, TimePr
     /// any more, or after a few seconds.
     /// </summary>
     public Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, CancellationToken cancellationToken) =>
-        TakeAsync(cache, closure, operation, patience, grain => grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancellationToken),
-            cancellationToken);
+        TakeAsync(cache, closure, operation, patience,
+            grain => grain.WaitAsync(patience).WaitAsync(patience + AnswerTime, time, cancellationToken), cancellationToken);
 
     /// <summary>The same for what takes longer than a call of a grain may.</summary>
     /// <param name="others">How long others wait for the first.</param>
     public Task<bool> TakeAsync(CacheName cache, byte[] key, OperationId operation, TimeSpan others, CancellationToken cancellationToken) =>
         TakeAsync(cache, key, operation, others, grain => WaitAsync(grain, others, cancellationToken), cancellationToken);
 
-    private async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, TimeSpan others, Func<IClosureGrain, Task> wait,
-        CancellationToken cancellationToken)
+    private async Task<bool> TakeAsync(CacheName cache, byte[] closure, OperationId operation, TimeSpan others,
+        Func<IClosureGrain, Task> wait, CancellationToken cancellationToken)
     {
         var key = GrainKey.Of(scope, cache, closure).ToString();
         if (calls.Grains is not { } grains || time.GetUtcNow().UtcTicks < Interlocked.Read(ref _pausedUntil) || _whole.ContainsKey(key))

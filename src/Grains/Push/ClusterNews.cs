@@ -26,8 +26,8 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope, TimeProvider
         var nars = new byte[claims.Nars.Count * Sha256Hash.ByteLength];
         foreach (var (i, nar) in claims.Nars.Index())
             nar.NarHash.CopyTo(nars.AsSpan(i * Sha256Hash.ByteLength));
-        var wanted = new UploadsWanted(push.Value, claims.Group, claims.Adopts, claims.Rate, Bytes([.. claims.Nars.Select(n => n.Path)]), nars,
-            [.. claims.Nars.Select(n => n.NarSize)]);
+        var wanted = new UploadsWanted(push.Value, claims.Group, claims.Adopts, claims.Rate, Bytes([.. claims.Nars.Select(n => n.Path)]),
+            nars, [.. claims.Nars.Select(n => n.NarSize)]);
         return await AskAsync(cache, claims.Nars.Count, grain => grain.ClaimAsync(wanted), cancellationToken);
     }
 

@@ -11,7 +11,9 @@ namespace OrleansCache.Grains;
 [Alias("OrleansCache.IUploadsGrain")]
 public interface IUploadsGrain : IGrainWithStringKey
 {
-    /// <summary>Says by whom each NAR is uploaded, and notes the others as this push's. One turn for all: no two pushes split a closure.</summary>
+    /// <summary>
+    /// Says by whom each NAR is uploaded, and notes the others as this push's. One turn for all: no two pushes split a closure.
+    /// </summary>
     [Alias("Claim")]
     Task<UploadersFound> ClaimAsync(UploadsWanted wanted);
 
