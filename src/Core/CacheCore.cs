@@ -207,9 +207,10 @@ public sealed partial class CacheCore : IAsyncDisposable
             LogUpgradeWaits(logger, waits));
         try
         {
-            await database.RunAsync(
-                "update cache set distrust_legacy = $1, verify = $2 where distrust_legacy <> $1 or verify <> $2",
-                p => p.With(options.DistrustsLegacy).With(OutcomeText.Of(options.Verify.Policy)), cancellationToken);
+            foreach (var (cache, former) in await new VerificationCatalog(database).SetPolicyAsync(
+                options.Verify.Policy, options.DistrustsLegacy, cancellationToken))
+                LogPolicy(logger, options.Verify.Policy < former ? LogLevel.Warning : LogLevel.Information, cache,
+                    OutcomeText.Of(options.Verify.Policy), OutcomeText.Of(former), options.DistrustsLegacy);
             return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancellationToken), loggers, time);
         }
         catch
@@ -253,4 +254,8 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "{What}")]
     private static partial void LogUpgradeWaits(ILogger logger, string what);
+
+    [LoggerMessage("cache {Cache}: --verify is {Policy} now, and was {Former}; --distrust-legacy is {DistrustsLegacy}. Each server sets " +
+        "its own: start all with the same")]
+    private static partial void LogPolicy(ILogger logger, LogLevel level, string cache, string policy, string former, bool distrustsLegacy);
 }

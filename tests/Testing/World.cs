@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using OrleansCache.Contracts;
@@ -32,7 +33,7 @@ internal sealed class World : IAsyncDisposable
     public GcOptions Gc { get; init; } = new();
 
     /// <summary>What its gateways read in the store; they read when a test says so.</summary>
-    public VerifyPolicy Verify { get; init; }
+    public VerifyPolicy Verify { get; set; }
 
     /// <summary>Its gateways send the steps of several pushes in one statement.</summary>
     public bool Grouped { get; init; }
@@ -63,7 +64,9 @@ internal sealed class World : IAsyncDisposable
     /// <param name="plain">Without the engine that is tested.</param>
     /// <param name="engine">Another one than the world's.</param>
     /// <param name="works">With the background work, which tests otherwise do when they want it.</param>
-    public async Task<CacheCore> AddGatewayAsync(bool plain = false, IEngine? engine = null, bool works = false)
+    /// <param name="loggers">Where it logs; null: nowhere.</param>
+    public async Task<CacheCore> AddGatewayAsync(bool plain = false, IEngine? engine = null, bool works = false,
+        ILoggerFactory? loggers = null)
     {
         engine = plain ? null : engine ?? Engine?.Invoke(this);
         var core = await CacheCore.StartAsync(
@@ -79,7 +82,7 @@ internal sealed class World : IAsyncDisposable
                 Engine = engine,
                 GroupCommit = Grouped || engine is not null
             },
-            NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            loggers ?? NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         _cores.Add(core);
         return core;
     }

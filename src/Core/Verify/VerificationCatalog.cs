@@ -1,6 +1,7 @@
 using NpgsqlTypes;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Verify;
@@ -12,6 +13,12 @@ internal sealed class VerificationCatalog(CatalogDatabase database)
 {
     // What was read less than this ago is not scrubbed, and a round over all paths begins no sooner after the last one.
     private static readonly TimeSpan Fresh = TimeSpan.FromDays(7);
+
+    /// <summary>Sets the policy of all caches. Returns those for which that is a change, with their former <c>--verify</c>.</summary>
+    public Task<List<(string Cache, VerifyPolicy Former)>> SetPolicyAsync(VerifyPolicy policy, bool distrustsLegacy,
+        CancellationToken cancellationToken) =>
+        database.ListAsync("select name, former from @fn@.set_policy($1, $2)", p => p.With(OutcomeText.Of(policy)).With(distrustsLegacy),
+            r => (r.GetString(0), OutcomeText.Parse<VerifyPolicy>("set_policy", r.GetString(1))), cancellationToken);
 
     /// <param name="cache">The cache.</param>
     /// <param name="max">So many at most.</param>

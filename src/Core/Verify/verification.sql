@@ -6,6 +6,22 @@
 create function @fn@.verify_policy(p_cache int) returns text
 language sql stable as $$ select c.verify from cache c where c.id = p_cache $$;
 
+-- What a server that starts is told for all caches. Answers those for which that is a change, each with a line in the audit log; before its first path a cache had no policy to change.
+create function @fn@.set_policy(p_verify text, p_distrusts boolean) returns table (name text, former text)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  v_cache cache%rowtype;
+begin
+  for v_cache in select * from cache c where c.verify <> p_verify or c.distrust_legacy <> p_distrusts order by c.id for no key update loop
+    update cache c set verify = p_verify, distrust_legacy = p_distrusts where c.id = v_cache.id;
+    continue when not exists (select from store_path s where s.cache_id = v_cache.id);
+    perform @fn@.audit(v_cache.id, null, null, 'policy', null, null, jsonb_build_object('verify', p_verify, 'formerly', nullif(v_cache.verify, p_verify),
+      'distrustLegacy', nullif(p_distrusts, v_cache.distrust_legacy)));
+    return query select v_cache.name, v_cache.verify;
+  end loop;
+end $$;
+
 -- Asks for objects to be read: one row each of p_objects, p_paths. What is declared of the path by the push (or, p_push null, by its row) is looked for in the bytes.
 -- It is done in the turn of whoever asks, so that nobody's own readings stand behind what others want of his objects; once he asks himself it is his. One row takes so many hashes and
 -- addresses; what is left out is asked for again by the commit that needs it.
