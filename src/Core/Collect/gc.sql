@@ -84,7 +84,9 @@ language sql stable as $$
       u.paths || case when u.state = 'committing' then u.roots || array(select d.path_id from push_path d where d.push_id = u.id) else '{}' end, u.objects
     from push u where u.cache_id = p_cache and (u.state = 'committing' or u.state = 'open' and u.expires >= clock_timestamp())
   union all
-  select 'superseded', null, max(k.until), '{}', array_agg(k.object_id) from kept_object k where k.cache_id = p_cache and k.until >= clock_timestamp() having count(*) > 0
+  -- One that was refused, or is taken back, serves no reader.
+  select 'superseded', null, max(k.until), '{}', array_agg(k.object_id) from kept_object k join object o on o.id = k.object_id
+    where k.cache_id = p_cache and k.until >= clock_timestamp() and o.trust_group is distinct from -2 having count(*) > 0
   union all
   select 'publishing', null, null, array_agg(m.id), '{}' from moving_path m where m.cache_id = p_cache and m.state = 'publishing' having count(*) > 0
 $$;

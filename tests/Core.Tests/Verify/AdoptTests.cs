@@ -157,6 +157,30 @@ public sealed class AdoptTests
     }
 
     [Fact]
+    public async Task A_superseded_NAR_that_is_refused_goes_with_the_next_collection()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        var theirs = await world.BeginAsync(Mallory, World.Closure(A.Path()));
+        await world.UploadAsync(Mallory, theirs, ("a", new TextNar("a", "noise").File));
+        await world.CommitAsync(Mallory, theirs, TimeSpan.FromSeconds(30));
+        var noise = world.NarInfoOf("a")!.Url;
+        // Asked for before it is superseded, and read afterwards.
+        var asking = await world.BeginAsync(Victim, World.Closure(A.Path()));
+        var mine = await world.SendAsync(Deployer, World.Closure(A.Path()), A);
+        await world.CommitAsync(Deployer, mine, TimeSpan.FromSeconds(30));
+        await AbortAsync(world, Victim, asking);
+        await world.CollectAsync(World.Everything);
+        Assert.True(world.Store.Objects.ContainsKey(noise));
+
+        await world.VerifyAsync();
+        Assert.True(world.Store.Objects.ContainsKey(noise));
+        await world.CollectAsync(World.Everything);
+
+        Assert.False(world.Store.Objects.ContainsKey(noise));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task However_many_objects_are_noise_a_push_waits_once()
     {
         await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
