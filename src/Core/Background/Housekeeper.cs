@@ -67,6 +67,7 @@ internal sealed partial class Housekeeper(
         await StepAsync("taking over garbage collections", () => collector.AdoptAsync(cache, cancellationToken));
         await StepAsync("ending pins", () => pins.ExpireAsync(cache, cancellationToken));
         await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancellationToken));
+        await StepAsync("signing what was read by now", () => publisher.MarkSignableAsync(cache, cancellationToken));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancellationToken));
         await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancellationToken));
     }

@@ -12,8 +12,8 @@ internal sealed class PublishCatalog(CatalogDatabase database)
     /// </summary>
     public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancellationToken) =>
         database.RunAsync(
-            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation from @fn@."
-                + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
+            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation, unsigned " +
+                "from @fn@." + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
             p =>
             {
                 p.With(cache).With(limit);
@@ -46,7 +46,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
                         id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7)
                             ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
                         r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.IsDBNull(11) ? null
-                            : r.GetFieldValue<byte[]>(11), r.GetInt64(12)));
+                            : r.GetFieldValue<byte[]>(11), r.GetInt64(12), r.GetBoolean(14)));
                 }
 
                 return work;
@@ -79,13 +79,17 @@ internal sealed class PublishCatalog(CatalogDatabase database)
             cancellationToken);
     }
 
-    /// <summary>Replaces the signatures of our own keys.</summary>
-    public Task ResignAsync(IReadOnlyList<PathToWrite> paths, string[] signatures, string[] ownNames,
+    /// <summary>Replaces the signatures of our own keys, where the cache's policy lets the path be signed.</summary>
+    public Task ResignAsync(int cache, IReadOnlyList<PathToWrite> paths, string[] signatures, string[] ownNames,
         CancellationToken cancellationToken) =>
         database.RunAsync(
-            "select @fn@.resign($1, $2, $3, $4)",
-            p => p.With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray()).With(signatures)
+            "select @fn@.resign($1, $2, $3, $4, $5)",
+            p => p.With(cache).With(paths.Select(x => x.Id).ToArray()).With(paths.Select(x => x.Generation).ToArray()).With(signatures)
                 .With(ownNames), cancellationToken);
+
+    /// <summary>Marks paths without a signature of our own keys that may have one by now.</summary>
+    public Task MarkSignableAsync(int cache, int limit, CancellationToken cancellationToken) =>
+        database.RunAsync("select @fn@.mark_signable($1, $2)", p => p.With(cache).With(limit), cancellationToken);
 
     public Task AddSignaturesAsync(int cache, IReadOnlyList<(long Path, string Signatures)> added, CancellationToken cancellationToken) =>
         database.RunAsync(

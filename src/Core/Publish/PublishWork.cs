@@ -41,9 +41,10 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 
 /// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
+/// <param name="IsUnsigned">It has no signature by the cache's own keys, and is to get one.</param>
 internal sealed record PathToWrite(
     long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing,
-    string NarKey, byte[]? FileHash, long FileSize)
+    string NarKey, byte[]? FileHash, long FileSize, bool IsUnsigned = false)
 {
     /// <summary>The bucket's listing is of a content that the path no longer has.</summary>
     public bool DropsListing => Listing is { Length: 0 };

@@ -11,10 +11,12 @@ namespace OrleansCache.Core.Publish;
 internal sealed partial class Publisher
 {
     private async Task<string?> WriteBatchAsync(
-        List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written, CancellationToken cancellationToken)
+        int cache, List<PathToWrite> batch, List<ObjectToWrite> objects, PublishWork work, HashSet<long> written,
+        CancellationToken cancellationToken)
     {
         // 2. New signatures.
-        await SignAnewAsync([.. batch.Where(p => p.References.Any(work.Renamed.Contains))], work, cancellationToken);
+        await SignAnewAsync(cache, [.. batch.Where(p => p.IsUnsigned || p.References.Any(work.Renamed.Contains))], work,
+            cancellationToken);
 
         // 3. Intents; none for rows that another process writes.
         var intents = await catalog.IntendAsync(batch, objects, options.Fence, options.FenceMargin, cancellationToken);
@@ -124,11 +126,11 @@ internal sealed partial class Publisher
         return path.Listing is null || path.DropsListing ? [text] : [new ObjectWrite(listing, path.Listing, KeyHeaders.For(listing)), text];
     }
 
-    // Signs what the narinfo prints.
-    private async Task SignAnewAsync(List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
+    // Signs what the narinfo prints; the catalog takes the signatures of those that may be signed.
+    private async Task SignAnewAsync(int cache, List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
     {
         if (paths.Count > 0)
-            await catalog.ResignAsync(paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
+            await catalog.ResignAsync(cache, paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
                 [.. signer.OwnNames], cancellationToken);
     }
 }

@@ -52,7 +52,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
 
     /// <summary>Writes narinfos of live rows whose signatures, or whose references' names, have changed.</summary>
     public async Task RefreshAsync(int cache, CancellationToken cancellationToken) =>
-        await WriteAsync(await catalog.ReadAsync(cache, null, BatchSize, cancellationToken), cancellationToken);
+        await WriteAsync(cache, await catalog.ReadAsync(cache, null, BatchSize, cancellationToken), cancellationToken);
 
     /// <summary>
     /// Adds a client's signatures to paths; the next <see cref="RefreshAsync"/> writes the narinfos of those that are live.
@@ -79,6 +79,12 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         await catalog.EndRenamesAsync(cache, seen.Value, cancellationToken);
     }
 
+    /// <summary>
+    /// Marks paths for <see cref="RefreshAsync"/> that could not be signed when their narinfo was written anew, and may be by now.
+    /// </summary>
+    public Task MarkSignableAsync(int cache, CancellationToken cancellationToken) =>
+        catalog.MarkSignableAsync(cache, BatchSize, cancellationToken);
+
     private async Task<FinishOutcome> RunAsync(int cache, PushId push, CancellationToken cancellationToken)
     {
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -90,7 +96,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
                 try
                 {
                     // 1. Reads what is still to be written, and writes it.
-                    if (await WriteAsync(await catalog.ReadAsync(cache, push, BatchSize, cancellationToken), cancellationToken)
+                    if (await WriteAsync(cache, await catalog.ReadAsync(cache, push, BatchSize, cancellationToken), cancellationToken)
                         is { } trouble)
                         Note(push, trouble);
                     else
@@ -158,7 +164,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
     }
 
     /// <summary>Null when all of it was written, or belongs to another process; else why the store did not take some of it.</summary>
-    private async Task<string?> WriteAsync(PublishWork work, CancellationToken cancellationToken)
+    private async Task<string?> WriteAsync(int cache, PublishWork work, CancellationToken cancellationToken)
     {
         if (work.Paths.Count == 0 && work.Objects.Count == 0)
             return null;
@@ -168,7 +174,7 @@ internal sealed partial class Publisher(PublishCatalog catalog, IObjectStore sto
         for (var from = 0; from < Math.Max(ordered.Count, 1); from += BatchSize)
         {
             var batch = ordered.GetRange(from, Math.Min(BatchSize, ordered.Count - from));
-            trouble = await WriteBatchAsync(batch, from == 0 ? work.Objects : [], work, written, cancellationToken) ?? trouble;
+            trouble = await WriteBatchAsync(cache, batch, from == 0 ? work.Objects : [], work, written, cancellationToken) ?? trouble;
         }
 
         return trouble;

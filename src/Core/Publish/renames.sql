@@ -55,12 +55,44 @@ $$;
 create function @fn@.mark_misprinted_of(p_cache int, p_push bigint) returns void
 language sql volatile as $$ select @fn@.mark_misprinted(p_cache, (select u.paths || array(select d.path_id from push_path d where d.push_id = u.id) from push u where u.id = p_push)) $$;
 
--- New signatures by the cache's own keys (p_keys: their names) instead of theirs, of rows that are still as they were read.
-create function @fn@.resign(p_ids bigint[], p_generations bigint[], p_signatures text[], p_keys text[]) returns void
+-- New signatures by the cache's own keys (p_keys: their names) instead of theirs, of rows that are still as they were read. Where all is read before it is signed, what no server has read
+-- keeps those that are still right (a key signs the same text alike), is read next, and signed then: see mark_signable.
+create function @fn@.resign(p_cache int, p_ids bigint[], p_generations bigint[], p_signatures text[], p_keys text[]) returns void
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+  v_signed bigint[];
+  v_unread bigint[];
 begin
   perform 1 from store_path s where s.id = any(p_ids) order by s.id for no key update;
-  update store_path s set signatures = array(select x from unnest(s.signatures) x where split_part(x, ':', 1) <> all(p_keys)) || string_to_array(n.signatures, ' ')
-    from unnest(p_ids, p_generations, p_signatures) n(id, generation, signatures)
-    where s.id = n.id and s.generation = n.generation and s.state in ('publishing', 'live') and not s.recorded;
+  select coalesce(array_agg(s.id) filter (where m.may), '{}'), coalesce(array_agg(s.id) filter (where not m.may), '{}') into v_signed, v_unread
+    from unnest(p_ids, p_generations) n(id, generation) join store_path s on s.id = n.id and s.generation = n.generation and s.state in ('publishing', 'live') and not s.recorded
+    cross join lateral (select @fn@.may_sign(p_cache, s.id)) m(may);
+  update store_path s set signatures = array(select x from unnest(s.signatures) x where split_part(x, ':', 1) <> all(p_keys) or s.id = any(v_unread) and x = any(string_to_array(n.signatures, ' ')))
+      || case when s.id = any(v_signed) then string_to_array(n.signatures, ' ') else '{}' end
+    from unnest(p_ids, p_signatures) n(id, signatures)
+    where s.id = n.id and s.id = any(v_signed || v_unread);
+  delete from unsigned_path u where u.cache_id = p_cache and u.path_id = any(v_signed);
+  if v_unread = '{}' then return; end if;
+  v_unread := array(select s.id from unnest(p_ids, p_signatures) n(id, signatures) join store_path s on s.id = n.id
+    where s.id = any(v_unread) and not string_to_array(n.signatures, ' ') <@ s.signatures);
+  insert into unsigned_path (cache_id, path_id) select p_cache, i from unnest(v_unread) i order by i on conflict do nothing;
+  -- What was read, and is denied by its bytes, stays without.
+  perform @fn@.ask_verification(p_cache, null, array_agg(o.id), array_agg(s.id), true)
+    from store_path s join object o on o.id = s.objects[1] where s.id = any(v_unread) and not s.verified and not o.verified;
+end $$;
+
+-- What has lost its signature, and may have one by now, is to be written anew: resign comes next.
+create function @fn@.mark_signable(p_cache int, p_limit int) returns void
+language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+declare
+  v_ids bigint[];
+begin
+  if not exists (select from unsigned_path u where u.cache_id = p_cache) then return; end if;
+  delete from unsigned_path u using store_path s where u.cache_id = p_cache and s.id = u.path_id and s.state = 'gone';
+  v_ids := array(
+    select s.id from unsigned_path u join store_path s on s.id = u.path_id
+    where u.cache_id = p_cache and s.state = 'live' and not s.unwritten and @fn@.may_sign(p_cache, s.id) order by s.id limit p_limit);
+  if v_ids = '{}' then return; end if;
+  perform 1 from store_path s where s.id = any(v_ids) order by s.id for no key update;
+  update store_path s set recorded = false, unwritten = true, generation = s.generation + 1 where s.id = any(v_ids) and s.state = 'live' and not s.unwritten;
 end $$;

@@ -51,6 +51,16 @@ begin
   end if;
 end $$;
 
+-- May the cache's keys sign a path anew? Where all is read first, a server has to have read its NAR, and the bytes must not deny what the path declares.
+create function @fn@.may_sign(p_cache int, p_path bigint) returns boolean
+language sql stable as $$
+  select @fn@.verify_policy(p_cache) <> 'always' or exists (
+    select from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id and o.verified
+    where s.id = p_path and (s.verified or o.verified) and (p.object_id is null or not case
+      when s.ca is null then exists (select from store_path r where r.id = any(s.refs) and not r.hash = any(p.occurring) and (not p.partial or r.hash = any(p.absent)))
+      else @fn@.address_of(s.hash, s.ca) = any(p.false_addresses) end))
+$$;
+
 -- Does a push refer to more than a live path with the same NAR does, whose rank is not higher, and may the NAR? Then the larger set is the true one, once the NAR was read.
 -- With a content address the references are part of the path's own hash.
 create function @fn@.refers_to_more(p_cache int, p_same_nar boolean, p_ca text, p_refs bigint[], p_declared bigint[], p_nar_hash bytea, p_nar_size bigint) returns boolean
