@@ -46,7 +46,9 @@ public enum ProblemKind
     /// </summary>
     Conflict,
 
-    /// <summary>422: a path declares a reference or a content address that its NAR does not have.</summary>
+    /// <summary>
+    /// 422: a path declares a reference or a content address that its NAR does not have, or an address that gives another store path.
+    /// </summary>
     Untrue,
 
     /// <summary>409: an admin has withdrawn this content, or something that the push was promised.</summary>

@@ -83,6 +83,19 @@ public sealed class ContentAddressedPathTests : IDisposable
             ContentAddressedPath.HashOf(ContentAddress.Parse(address), references, false, name);
     }
 
+    [Theory]
+    [InlineData("text:sha256:13ns0xymhkhgng27kis2x8w05bc8gw6nifqkg7r2npb3z0gfgqwc", false)]
+    [InlineData("fixed:sha256:13ns0xymhkhgng27kis2x8w05bc8gw6nifqkg7r2npb3z0gfgqwc", false)]
+    [InlineData("fixed:r:sha1:drv9s32gk2bi0qawy6lvficafl3d9hsm", false)]
+    [InlineData("fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff", true)]
+    [InlineData("fixed:r:blake3:13ns0xymhkhgng27kis2x8w05bc8gw6nifqkg7r2npb3z0gfgqwc", true)]
+    public void Another_path_does_not_follow_unless_few_releases_know_what_does(string address, bool follows)
+    {
+        var path = StorePath.Parse("68jbgflf2hp7jzbppi9m4gx7ck75sdly-a");
+        Assert.Equal(follows, ContentAddressedPath.Follows(path, ContentAddress.Parse(address), []));
+        Assert.Equal(follows, ContentAddressedPath.Follows(path, ContentAddress.Parse(address), [path]));
+    }
+
     [NixFact]
     public void Every_path_that_the_installed_nix_adds_follows_from_its_content_address()
     {
@@ -96,9 +109,11 @@ public sealed class ContentAddressedPathTests : IDisposable
         }
 
         RealNix.Run("nix", "eval", "--store", store, "--expr", "builtins.toFile \"t\" \"${builtins.toFile \"u\" \"\"}\"");
+        RealNix.Run("nix-instantiate", "--store", store, "--expr",
+            "derivation { name = \"x\"; builder = \"b\"; system = \"s\"; file = builtins.toFile \"v\" \"\"; }");
 
         var infos = JsonNode.Parse(RealNix.Run("nix", "path-info", "--store", store, "--all", "--json"))!.AsArray();
-        Assert.Equal(10, infos.Count);
+        Assert.Equal(12, infos.Count);
         foreach (var info in infos)
         {
             AssertFollows((string)info!["path"]!, (string)info["ca"]!, [.. info["references"]!.AsArray().Select(path => (string)path!)]);
@@ -114,5 +129,6 @@ public sealed class ContentAddressedPathTests : IDisposable
             ContentAddress.Parse(address), parsed.Where(reference => reference != expected), parsed.Contains(expected), expected.Name);
 
         Assert.Equal(expected.Hash, hash);
+        Assert.True(ContentAddressedPath.Follows(expected, ContentAddress.Parse(address), parsed));
     }
 }

@@ -11,6 +11,11 @@ internal sealed record TextNar(string Name, string Text)
 {
     public byte[] Nar { get; } = Write(Text);
 
+    /// <summary>The content address that is declared of it; its store path follows from it.</summary>
+    public ContentAddress? Address { get; init; }
+
+    public StorePathHash Hash => Address is { } address ? AddressedPath.Of(Name, address).Hash : World.Hash(Name);
+
     /// <summary>As a client uploads it.</summary>
     public byte[] File => Zstd.Compress(Nar);
 
@@ -21,10 +26,11 @@ internal sealed record TextNar(string Name, string Text)
     /// <summary>As it is declared, with these references.</summary>
     public PathDeclaration Path(params string[] references) => new()
     {
-        Path = new StorePath(World.Hash(Name), Name),
+        Path = new StorePath(Hash, Name),
         NarHash = Sha256Hash.FromBytes(SHA256.HashData(Nar)),
         NarSize = Nar.Length,
         References = [.. references.Select(World.Hash)],
+        Ca = Address,
     };
 
     private static byte[] Write(string text)

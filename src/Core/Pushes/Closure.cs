@@ -83,7 +83,10 @@ internal sealed class Closure
             throw Bad($"The references form a cycle through {paths[cyclic].Path}.");
         var digests = new byte[paths.Count][];
         Parallel.For(0, paths.Count, i => digests[i] = PathDigest.Of(paths[i]));
-        return new Closure(request, index, digests);
+        var closure = new Closure(request, index, digests);
+        var untrue = paths.Where(p => p.Ca is not null).AsParallel().AsOrdered()
+            .Where(p => !DeclaredAddress.IsTrue(p, closure.References(p))).ToList();
+        return untrue.Count == 0 ? closure : throw DeclaredAddress.Refusal(untrue);
     }
 
     /// <summary>The declared references of a path as store paths, sorted, each once.</summary>

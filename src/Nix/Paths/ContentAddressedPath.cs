@@ -6,6 +6,20 @@ namespace OrleansCache.Nix;
 /// <summary>Which store path follows from a content address (Nix's <c>makeFixedOutputPath</c> and <c>makeTextPath</c>).</summary>
 public static class ContentAddressedPath
 {
+    /// <summary>
+    /// Whether the store path of this name and these references follows from a content address: no Nix takes another one. What git or
+    /// BLAKE3 gives is left to it, as only some releases know these.
+    /// </summary>
+    /// <param name="path">Whose content address it is said to be.</param>
+    /// <param name="address">The content address.</param>
+    /// <param name="references">All of the path's, in any order; itself, too, if it is one.</param>
+    public static bool Follows(StorePath path, ContentAddress address, IReadOnlyCollection<StorePath> references)
+    {
+        var (method, algorithm, _) = address.Parts();
+        return method is ContentAddressMethod.Git || algorithm == "blake3"
+            || HashOf(address, references.Where(r => r != path), references.Contains(path), path.Name) == path.Hash;
+    }
+
     /// <param name="references">All but the path itself, in any order.</param>
     /// <param name="refersToItself">Whether the path is among its own references.</param>
     /// <param name="name">The path's name, without its hash.</param>

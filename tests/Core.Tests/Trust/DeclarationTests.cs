@@ -322,7 +322,7 @@ public sealed class DeclarationTests
         "references" => Truth() with { References = [] },
         "nar" => World.Path("root", ["dep"], content: "other"),
         "size" => World.Path("root", ["dep"], size: 7),
-        _ => Truth() with { Ca = ContentAddress.Parse("fixed:r:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s") },
+        _ => Truth() with { Ca = AddressedPath.Opaque },
     };
 
     private static PathDeclaration Misnamed(string name) => World.Path(name) with { Path = new StorePath(World.Hash(name), "wrong") };

@@ -65,12 +65,13 @@ public sealed class AlwaysTests
     public async Task A_content_address_is_believed_when_the_bytes_have_it()
     {
         await using var world = await World.CreateAsync(verify: VerifyPolicy.Always);
-        var path = B.Path() with { Ca = ContentAddress.Parse($"fixed:r:sha256:{B.Path().NarHash.ToNix32()}") };
-        await PublishAsync(world, World.Closure(path), B);
-        Assert.NotNull(world.NarInfoOf("b")!.Ca);
+        var address = AddressedPath.OfNar(B.Path().NarHash);
+        await PublishAsync(world, World.Closure((B with { Address = address }).Path()), B with { Address = address });
+        Assert.Equal("verified", await world.QueryAsync<string>(
+            $"select {world.Core.Database.Functions}.verification_of(id) from store_path where ca is not null"));
 
-        var other = new TextNar("other", "something else");
-        var lie = other.Path() with { Ca = path.Ca };
+        var other = new TextNar("other", "something else") { Address = address };
+        var lie = other.Path();
         var push = await world.SendAsync(Victim, World.Closure(lie), other);
         await world.VerifyAsync();
         Assert.Equal(ProblemKind.Untrue, (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(Victim, push))).Kind);

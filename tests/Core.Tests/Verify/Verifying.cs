@@ -11,12 +11,15 @@ namespace OrleansCache.Core.Tests.Verify;
 internal static class Verifying
 {
     /// <summary>Uploads these files for all that the push was granted, by path, and reports them.</summary>
-    public static async Task<ReportAnswer> UploadAsync(this World world, Caller caller, PushOpened push, params (string Path, byte[] File)[] files)
+    public static Task<ReportAnswer> UploadAsync(this World world, Caller caller, PushOpened push, params (string Path, byte[] File)[] files) =>
+        world.UploadAsync(caller, push, [.. files.Select(f => (World.Hash(f.Path), f.File))]);
+
+    private static async Task<ReportAnswer> UploadAsync(this World world, Caller caller, PushOpened push, (StorePathHash Path, byte[] File)[] files)
     {
         var uploads = new List<UploadedNar>();
         foreach (var (path, file) in files)
         {
-            var status = Assert.Single(push.Missing, m => m.Path == World.Hash(path));
+            var status = Assert.Single(push.Missing, m => m.Path == path);
             var grant = Assert.Single(push.Uploads, u => u.Id == status.Upload);
             world.Store.Upload(grant.Url ?? grant.Parts[0], file);
             uploads.Add(new UploadedNar
@@ -36,8 +39,8 @@ internal static class Verifying
     public static async Task<PushOpened> SendAsync(this World world, Caller caller, BeginPush closure, params TextNar[] nars)
     {
         var push = await world.BeginAsync(caller, closure);
-        await world.UploadAsync(caller, push, [.. nars.Where(n => push.Missing.Any(m => m.Path == World.Hash(n.Name) && m.Upload is not null))
-            .Select(n => (n.Name, n.File))]);
+        await world.UploadAsync(caller, push, [.. nars.Where(n => push.Missing.Any(m => m.Path == n.Hash && m.Upload is not null))
+            .Select(n => (n.Hash, n.File))]);
         return push;
     }
 

@@ -94,6 +94,8 @@ internal sealed class Niks3Pushes(
         var id = caches.IdOf(cache);
         if (paths.Count == 0)
             return new Dictionary<StorePathHash, IReadOnlyList<string>>();
+        if (paths.Where(p => !DeclaredAddress.IsTrue(p.Path, p.References)).Select(p => p.Path).ToList() is [_, ..] untrue)
+            throw DeclaredAddress.Refusal(untrue);
         var signatures = new string[paths.Count];
         Parallel.For(0, paths.Count, i => signatures[i] = signer.Sign(paths[i].Path, paths[i].References));
         var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancellationToken);

@@ -51,6 +51,8 @@ internal sealed class DirectNixCopy(
             Ca = info.Ca,
             Signatures = info.Signatures,
         };
+        if (!DeclaredAddress.IsTrue(declared, info.References))
+            throw DeclaredAddress.Refusal([declared]);
         var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
         var put = await UntilNotBusyAsync(PutAsync,
             p => p.Outcome is PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed or PutOutcome.Unread, patience, cancellationToken);

@@ -191,7 +191,8 @@ public sealed partial class TrustTests
         {
             Lie.Bytes => TrustPath.Make(path.Path),
             Lie.Name => path.Renamed("squatted"),
-            Lie.Ca => path with { Ca = $"fixed:r:sha256:{Sha256Hash.Compute("something"u8).ToNix32()}" },
+            // One that a server takes of any path, as it cannot compute what follows.
+            Lie.Ca => path with { Ca = "fixed:git:sha1:993998wwkrzrcmpp0slxpa0b0cjkc0ff" },
             _ => path with { NarSize = path.NarSize + 8 },
         }));
 

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using OrleansCache.Nix;
 using Xunit;
@@ -70,11 +71,31 @@ public sealed partial class TrustTests
     {
         var server = await servers.AlwaysOn(store);
         var M = await server.PublisherAsync("push");
+        var address = ContentAddress.Parse($"fixed:r:sha256:{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}");
+        var lie = TrustPath.Make(new StorePath(ContentAddressedPath.HashOf(address, [], false, "lie")!.Value, "lie")) with
+        {
+            Ca = address.ToString(),
+        };
+
+        Assert.NotNull(await Pushing.TryAsync(() => M.PushAsync(m, lie)));
+
+        Assert.Null(await server.Reader.NarInfoAsync(lie));
+    }
+
+    [Theory]
+    [OnFolder([V1, Niks3, NixCopy])]
+    [OnBucket([V1, Niks3, NixCopy])]
+    public async Task A_path_that_does_not_follow_from_its_content_address_is_refused_before_it_is_read(StoreKind store, Protocol m)
+    {
+        var server = await servers.On(store);
+        var M = await server.PublisherAsync("push");
         var path = TrustPath.Make("lie");
-        var lie = path with { Ca = $"fixed:r:sha256:{Sha256Hash.FromBytes(RandomNumberGenerator.GetBytes(32)).ToNix32()}" };
+        var lie = path with { Ca = $"fixed:r:sha256:{path.NarHash.ToNix32()}" };
 
-        await Pushing.TryAsync(() => M.PushAsync(m, lie));
+        var refused = await Pushing.TryAsync(() => M.PushAsync(m, lie));
 
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, refused?.Status);
+        Assert.Contains("content address", refused?.Text, StringComparison.Ordinal);
         Assert.Null(await server.Reader.NarInfoAsync(lie));
     }
 
