@@ -122,7 +122,8 @@ public sealed partial class CacheCore : IAsyncDisposable
             options.Engine?.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, _stopping.Token);
+        var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
+            _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);

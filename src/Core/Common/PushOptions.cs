@@ -24,6 +24,12 @@ public sealed record PushOptions
 
     public int MaxPaths { get; init; } = 100_000;
 
+    /// <summary>References of one path. A reading looks for so many at once.</summary>
+    public int MaxReferences { get; init; } = 20_000;
+
+    /// <summary>References of all paths of a push. With twice as many a commit's statement may take longer than it is waited for.</summary>
+    public long MaxReferencesOfPush => 100L * MaxReferences;
+
     public Quotas Quotas { get; init; } = new();
 
     /// <summary>The longest time within which a write of a publisher or a deletion can take effect.</summary>

@@ -41,6 +41,7 @@ internal sealed class Closure
                 $"There are {request.Roots.Count} roots, {request.Logs.Count} logs and {request.Realisations.Count} realisations; this " +
                 $"server takes {options.MaxPaths} of each in one push.");
 
+        ReferenceLimit.Check(paths.Select(p => (p.Path, p.References.Count)), options);
         if (request.Committers is { } committers && (committers.Count > MaxCommitters
             || committers.Any(c => c is not { Length: > 0 and <= 256 } || c.AsSpan().ContainsAnyExceptInRange('!', '~'))))
             throw Bad($"committers names at most {MaxCommitters} publishers, such as 'token:7'.");

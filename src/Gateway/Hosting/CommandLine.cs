@@ -62,6 +62,7 @@ public sealed class CommandLine
         Value("limit-json-mib", "N", "The largest JSON body, once decompressed (default: 128)");
         Value("limit-body-memory-mib", "N", "Memory for all bodies that are kept whole; who finds it full waits (default: 128)");
         Value("limit-paths", "N", "Paths of one push (default: 100000)");
+        Value("limit-references", "N", "References of one path; of a push a hundred times as many (default: 20000)");
         Value("limit-header-bytes", "N", "All headers of a request together (default: 32768)");
         Value("limit-headers", "N", "Headers of a request (default: 100)");
         Value("limit-url-bytes", "N", "The first line of a request (default: 8192)");

@@ -18,6 +18,7 @@ internal static class LimitSettings
             JsonBytes = (long)Number("limit-json-mib", 1, 1024, (int)(defaults.JsonBytes >> 20)) << 20,
             BodyBytes = (long)Number("limit-body-memory-mib", 16, 1 << 20, (int)(defaults.BodyBytes >> 20)) << 20,
             Paths = Number("limit-paths", 1, 1_000_000, defaults.Paths),
+            References = Number("limit-references", 1, 1_000_000, defaults.References),
             HeaderBytes = Number("limit-header-bytes", 1024, 1 << 20, defaults.HeaderBytes),
             HeaderCount = Number("limit-headers", 20, 10_000, defaults.HeaderCount),
             UrlBytes = Number("limit-url-bytes", 1024, 1 << 20, defaults.UrlBytes),

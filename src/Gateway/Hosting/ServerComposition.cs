@@ -62,7 +62,10 @@ internal static class ServerComposition
             TrustedKeys = settings.TrustedKeys,
             Gc = settings.Gc,
             AuditLife = settings.AuditLife,
-            Pushes = new PushOptions { MaxPaths = settings.Limits.Paths, Quotas = settings.Quotas },
+            Pushes = new PushOptions
+            {
+                MaxPaths = settings.Limits.Paths, MaxReferences = settings.Limits.References, Quotas = settings.Quotas,
+            },
             Engine = engine,
             GroupCommit = true,
             DistrustsLegacy = settings.DistrustsLegacy,

@@ -17,6 +17,9 @@ public sealed record RequestLimits
     /// <summary>Paths of one push, or of one question about paths.</summary>
     public int Paths { get; init; } = 100_000;
 
+    /// <summary>References of one path; of a push a hundred times as many.</summary>
+    public int References { get; init; } = 20_000;
+
     /// <summary>All headers of a request together, in bytes.</summary>
     public int HeaderBytes { get; init; } = 32 << 10;
 

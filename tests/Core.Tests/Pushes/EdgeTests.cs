@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using OrleansCache.Contracts;
+using OrleansCache.Core.Common;
+using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;
@@ -40,6 +42,41 @@ public class EdgeTests
 
         Assert.Equal((ProblemKind.BadRequest, ProblemKind.BadRequest), (direct.Kind, deferred.Kind));
         Assert.Contains("1001 bytes", direct.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_path_with_more_references_than_one_may_have_is_refused_by_all_protocols()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { MaxReferences = 2 });
+        PathDeclaration[] leaves = [World.Path("a"), World.Path("b"), World.Path("c")];
+        var (most, more) = (World.Path("most", ["a", "b"]), World.Path("more", ["a", "b", "c"]));
+        await world.PushAsync(World.Closure([.. leaves, most]));
+        var opened = await OpenAsync([.. leaves, most]);
+        await new StockNix(world).PutNarAsync("put");
+        Assert.Equal(NarInfoOutcome.Published, await new StockNix(world).PutInfoAsync("put", ["a", "b"]));
+
+        await AssertTooLargeAsync("3 references", () => world.BeginAsync(World.Closure([.. leaves, more])));
+        await AssertTooLargeAsync("3 references", () => OpenAsync([.. leaves, more]));
+        await AssertTooLargeAsync("3 references", () => world.Core.Niks3Pushes.DeclareAsync(CacheName.Default, opened.Id,
+            [new(more, [.. leaves.Select(l => l.Path)])], CancellationToken.None));
+        await AssertTooLargeAsync("3 references", () => new StockNix(world).PutInfoAsync("more", ["a", "b", "c"]));
+
+        Task<Niks3Opened> OpenAsync(PathDeclaration[] paths) =>
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3(paths), CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task A_push_with_more_references_than_one_may_have_is_refused()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { MaxReferences = 1 });
+        var chain = World.Chain([.. Enumerable.Range(0, 102).Select(i => $"p{i}")]);
+
+        await AssertTooLargeAsync("101 references together", () => world.BeginAsync(chain));
+        await AssertTooLargeAsync("101 references together", () =>
+            world.Core.Niks3Pushes.OpenAsync(CacheName.Default, Niks3([.. chain.Paths]), CancellationToken.None));
+
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from push"));
+        await world.BeginAsync(World.Chain([.. Enumerable.Range(0, 101).Select(i => $"p{i}")]));
     }
 
     [Fact]
@@ -90,6 +127,13 @@ public class EdgeTests
             World.Path("a") with { Signatures = [$"a\nURL: {good}", $"a {good}", good + "\n", "a:b", good] }));
 
         Assert.Equal([good], world.NarInfoOf("a")!.Signatures.Where(s => !s.StartsWith("test-1:", StringComparison.Ordinal)));
+    }
+
+    private static async Task AssertTooLargeAsync(string says, Func<Task> action)
+    {
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(action);
+        Assert.Equal(ProblemKind.TooLarge, problem.Kind);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
     }
 
     private static string[] Many(int count, string name) =>

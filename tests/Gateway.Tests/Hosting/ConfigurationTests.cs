@@ -293,11 +293,13 @@ public class ConfigurationTests
         var line = new CommandLine();
 
         var defaults = line.Settings(line.Root.Parse([]), _ => null).Limits;
-        var given = line.Settings(line.Root.Parse(["--limit-json-mib", "1", "--limit-requests", "7", "--limit-stall", "2m"]),
+        var given = line.Settings(line.Root.Parse(["--limit-json-mib", "1", "--limit-requests", "7", "--limit-stall", "2m",
+            "--limit-references", "9"]),
             _ => null).Limits;
 
         Assert.Equal(new RequestLimits(), defaults);
-        Assert.Equal((1 << 20, 7, 28, TimeSpan.FromMinutes(2)), (given.JsonBytes, given.RequestRate, given.RequestBurst, given.Stall));
+        Assert.Equal((1 << 20, 7, 28, TimeSpan.FromMinutes(2), 9),
+            (given.JsonBytes, given.RequestRate, given.RequestBurst, given.Stall, given.References));
     }
 
     [Theory]

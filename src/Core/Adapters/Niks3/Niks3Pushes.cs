@@ -94,6 +94,7 @@ internal sealed class Niks3Pushes(
         var id = caches.IdOf(cache);
         if (paths.Count == 0)
             return new Dictionary<StorePathHash, IReadOnlyList<string>>();
+        ReferenceLimit.Check(paths.Select(p => (p.Path.Path, p.References.Count)), options);
         if (paths.Where(p => !DeclaredAddress.IsTrue(p.Path, p.References)).Select(p => p.Path).ToList() is [_, ..] untrue)
             throw DeclaredAddress.Refusal(untrue);
         var signatures = new string[paths.Count];
@@ -198,6 +199,7 @@ internal sealed class Niks3Pushes(
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge,
                 $"The closure has {request.Paths.Count} paths; this server takes {options.MaxPaths} in one push. Push parts of it first.");
+        ReferenceLimit.Check(request.Paths.Select(p => (p.Path, p.References.Count)), options);
         var index = new Dictionary<StorePathHash, int>(request.Paths.Count);
         var sizes = new Dictionary<Sha256Hash, long>(request.Paths.Count);
         for (var i = 0; i < request.Paths.Count; i++)

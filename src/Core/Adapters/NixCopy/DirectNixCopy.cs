@@ -14,7 +14,7 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 /// <summary>The contract in process: any number of these on one catalog are right together.</summary>
 internal sealed class DirectNixCopy(
     CacheDirectory caches, NixCopyCatalog catalog, NarReceiver receiver, Publisher publisher, PathSigner signer, TimeProvider time,
-    RefusedDeletions refused, Verifier verifier, CancellationToken stopping) : INixCopy
+    RefusedDeletions refused, Verifier verifier, PushOptions options, CancellationToken stopping) : INixCopy
 {
     private const int MaxNamed = 20;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
@@ -40,6 +40,7 @@ internal sealed class DirectNixCopy(
         CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
+        ReferenceLimit.Check([(info.StorePath, info.References.Count)], options);
         var file = FileOf(info);
         var declared = new PathDeclaration
         {
