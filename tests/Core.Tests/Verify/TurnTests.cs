@@ -32,6 +32,28 @@ public sealed class TurnTests
     }
 
     [Fact]
+    public async Task Who_has_asked_for_very_many_brings_the_rest_himself()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        TextNar[] nars = [new("a", "a"), new("b", "b"), new("c", "c")];
+        await SendAsync(world, Mallory, nars);
+        await SendAsync(world, Victim, new TextNar("v", "v"));
+        // All but one of those that may wait for his group.
+        await world.ExecuteAsync("""
+            insert into verification (cache_id, object_id, publisher, owner, urgent) select 1, -i, b.id, 0, true from publisher b, generate_series(1, 19999) i where b.name = 'token:2'
+            """);
+
+        var push = await world.BeginAsync(Victim, Closure(nars));
+
+        Assert.Equal(1, push.Missing.Count(m => m.State == PathState.Wait));
+        Assert.Equal(2, push.Missing.Count(m => m.State == PathState.Upload));
+        // What he waits for he still waits for; others are asked for as ever.
+        var waits = push.Missing.Single(m => m.State == PathState.Wait).Path;
+        Assert.Equal(PathState.Wait, (await world.AskAsync(Victim, push, nars.Single(n => n.Hash == waits).Name)).Paths[0].State);
+        Assert.All((await world.BeginAsync(Deployer, Closure(nars))).Missing, m => Assert.Equal(PathState.Wait, m.State));
+    }
+
+    [Fact]
     public async Task A_server_that_stops_is_succeeded_when_its_lease_is_over()
     {
         await using var world = await World.CreateAsync(verify: VerifyPolicy.Always);
@@ -124,7 +146,10 @@ public sealed class TurnTests
     }
 
     private static Task<PushOpened> SendAsync(World world, Caller caller, params TextNar[] nars) =>
-        world.SendAsync(caller, World.Closure([.. nars.Select(n => n.Path())]) with { Roots = [.. nars.Select(n => World.Hash(n.Name))] }, nars);
+        world.SendAsync(caller, Closure(nars), nars);
+
+    private static BeginPush Closure(TextNar[] nars) =>
+        World.Closure([.. nars.Select(n => n.Path())]) with { Roots = [.. nars.Select(n => n.Hash)] };
 
     private static Task<List<string>> TakeAsync(World world, int max) => world.Core.Database.ListAsync(
         $"select publisher from @fn@.take_verifications(1, {max}, interval '1 minute', interval '0', '{{}}')", _ => { }, r => r.GetString(0), CancellationToken.None);
