@@ -1,4 +1,3 @@
-using OrleansCache.Contracts;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Testing;
