@@ -41,12 +41,14 @@ internal sealed class ClusterCalls(TimeProvider time)
     /// <summary>
     /// Asks a grain for what it may know already, once; then runs <paramref name="otherwise"/>, which reads the same from the catalog.
     /// </summary>
-    public async Task<T> ReadAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancellationToken)
+    /// <param name="patience">Left out: as a short reading needs.</param>
+    public async Task<T> ReadAsync<T>(Func<IGrainFactory, Task<T>> ask, Func<Task<T>> otherwise, CancellationToken cancellationToken,
+        TimeSpan? patience = null)
     {
         try
         {
             if (Grains is { } grains)
-                return await ask(grains).WaitAsync(ReadPatience, time, cancellationToken);
+                return await ask(grains).WaitAsync(patience ?? ReadPatience, time, cancellationToken);
         }
         catch (Exception e) when (IsUnknown(e) || e is CacheProblemException { IsOutage: true })
         {

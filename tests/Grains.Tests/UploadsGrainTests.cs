@@ -78,6 +78,26 @@ public sealed class UploadsGrainTests
     }
 
     [Fact]
+    public async Task A_push_that_begins_again_keeps_what_it_has_claimed()
+    {
+        await ClaimAsync("again", First, "ci", "a");
+        await AskAsync("again", Second, new UploadClaims("laptops", false, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)]));
+
+        // Another group uploads it, too, by now: that is nothing to wait for, as this push uploads it itself.
+        Assert.Equal([null], await AskAsync("again", First, new UploadClaims("ci", true, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)])));
+    }
+
+    [Fact]
+    public async Task An_end_that_is_told_to_an_activation_that_knows_of_no_uploads_ends_them()
+    {
+        await ClaimAsync("unknown", First, "ci", "a");
+
+        ThreeSilos.Engine("unknown").News.Ended(CacheName.Default, First);
+
+        await Eventually.BecomesTrueAsync(async () => (await FindAsync("unknown", Second, "ci", "a"))[0] is null);
+    }
+
+    [Fact]
     public async Task Who_follows_a_push_hears_that_all_it_has_to_upload_has_arrived()
     {
         var news = ThreeSilos.Engine("complete").News;

@@ -78,7 +78,7 @@ begin
   insert into unsigned_path (cache_id, path_id) select p_cache, i from unnest(v_unread) i order by i on conflict do nothing;
   -- What was read, and is denied by its bytes, stays without.
   perform @fn@.ask_verification(p_cache, null, array_agg(o.id), array_agg(s.id), true)
-    from store_path s join object o on o.id = s.objects[1] where s.id = any(v_unread) and not s.verified and not o.verified;
+    from store_path s join object o on o.id = s.objects[1] where s.id = any(v_unread) and not (o.verified and exists (select from proof p where p.object_id = o.id));
 end $$;
 
 -- What has lost its signature, and may have one by now, is to be written anew: resign comes next.
@@ -91,7 +91,8 @@ begin
   delete from unsigned_path u using store_path s where u.cache_id = p_cache and s.id = u.path_id and s.state = 'gone';
   v_ids := array(
     select s.id from unsigned_path u join store_path s on s.id = u.path_id
-    where u.cache_id = p_cache and s.state = 'live' and not s.unwritten and @fn@.may_sign(p_cache, s.id) order by s.id limit p_limit);
+    left join object o on o.id = s.objects[1]
+    where u.cache_id = p_cache and s.state = 'live' and not s.unwritten and (o.verified or s.verified or @fn@.verify_policy(p_cache) <> 'always') and @fn@.may_sign(p_cache, s.id) order by s.id limit p_limit);
   if v_ids = '{}' then return; end if;
   perform 1 from store_path s where s.id = any(v_ids) order by s.id for no key update;
   update store_path s set recorded = false, unwritten = true, generation = s.generation + 1 where s.id = any(v_ids) and s.state = 'live' and not s.unwritten;

@@ -136,13 +136,18 @@ internal sealed partial class DirectPushes
             _caller.Group, verified.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
                 .Select(p => new WantedNar(p.Path.Hash, p.NarHash, p.NarSize))]), cancellationToken);
         var elsewhere = wanted.Zip(known).Where(w => w.Second is not null).ToDictionary(w => w.First.Id, w => w.Second!);
-        var claims = await catalog.ClaimAsync(cacheId, push, [.. missing.Select(m => m.Id)],
-            Declare(closure, opened.Paths, missing, elsewhere), MintedKeys.Mint(missing.Count), options, cancellationToken);
-        if (known.Count > 0)
+        List<Claim> claims = [];
+        try
         {
+            claims = await catalog.ClaimAsync(cacheId, push, [.. missing.Select(m => m.Id)],
+                Declare(closure, opened.Paths, missing, elsewhere), MintedKeys.Mint(missing.Count), options, cancellationToken);
+        }
+        finally
+        {
+            // What was noted as this push's, and it does not upload.
             var uploaded = claims.Where(c => c.Status == ClaimStatus.Upload).Select(c => c.Path).ToHashSet();
             var released = wanted.Where(w => !elsewhere.ContainsKey(w.Id) && !uploaded.Contains(w.Id)).ToList();
-            if (released.Count > 0)
+            if (known.Count > 0 && released.Count > 0)
                 news!.Released(cache, push.Id, [.. released.Select(r => closure.Request.Paths[r.Index].Path.Hash)]);
         }
 

@@ -111,8 +111,8 @@ internal sealed partial class DirectPushes(
         while (true)
         {
             // 2. What has become of them. The catalog alone knows whether the push goes on, so each answer has asked it.
-            var left = timeout - Stopwatch.GetElapsedTime(started);
-            List<int> asked = [.. Enumerable.Range(0, claims.Length).Where(i => claims[i] is null || (left <= TimeSpan.Zero && !wasAsked))];
+            var isOver = Stopwatch.GetElapsedTime(started) >= timeout;
+            List<int> asked = [.. Enumerable.Range(0, claims.Length).Where(i => claims[i] is null || (isOver && !wasAsked))];
             if (asked.Count > 0)
             {
                 var found = await LookAsync(id, push, [.. asked.Select(i => request.Paths[i])], cancellationToken);
@@ -122,8 +122,10 @@ internal sealed partial class DirectPushes(
             }
 
             // 3. The answer.
-            left = timeout - Stopwatch.GetElapsedTime(started);
-            if ((left <= TimeSpan.Zero && wasAsked) || Array.Exists(claims, c => c!.Status != ClaimStatus.Wait))
+            var left = timeout - Stopwatch.GetElapsedTime(started);
+            if (left <= TimeSpan.Zero && !wasAsked)
+                continue;
+            if (left <= TimeSpan.Zero || Array.Exists(claims, c => c!.Status != ClaimStatus.Wait))
             {
                 var uploads = await grants.GrantAsync(id, Own(push), [.. claims.OfType<Claim>()], cancellationToken);
                 Tell(cache, push, claims!);
@@ -154,6 +156,7 @@ internal sealed partial class DirectPushes(
         var claims = await catalog.WaitAsync(cache, Own(push), paths, MintedKeys.Mint(paths.Count), options, cancellationToken);
         if (claims.Exists(c => c.Status == ClaimStatus.Ended))
             throw await EndedAsync(cache, push, cancellationToken);
+        Quotas.Check(claims.Find(c => c.Status == ClaimStatus.Quota)?.QuotaText, _caller);
         if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
             throw Withdrawn([.. claims.Zip(paths).Where(c => c.First.Status == ClaimStatus.Withdrawn).Select(c => c.Second)]);
         if (claims.FindIndex(c => c.Status == ClaimStatus.Unnamed) is >= 0 and var at)

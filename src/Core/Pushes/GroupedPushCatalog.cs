@@ -170,10 +170,11 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
 
     private Task<IReadOnlyList<List<Claim>>> WaitAsync(int cache, IReadOnlyList<Waiting> items,
         CancellationToken cancellationToken) => ListAsync(
-        "select * from @fn@.wait_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
+        "select * from @fn@.wait_pushes($1, @fn@.pushes_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10)",
         p => p.With(cache).WithPushes(items, i => i.Push).With(items.Select(i => i.Paths.Count).ToArray())
             .With(items.SelectMany(i => i.Paths).Select(h => h.ToArray()).ToArray())
-            .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate),
+            .With(items.SelectMany(i => i.Keys).Select(k => k.ToString()).ToArray()).With(options.UrlLife).With(options.DefaultRate)
+            .WithQuotas(options.Quotas),
         items.Count, static r => ReadClaim(r, 1, "wait_pushes"), cancellationToken);
 
     private Task<IReadOnlyList<List<(long, UploadOutcome)>>> ReportAsync(int cache, IReadOnlyList<Reporting> items,

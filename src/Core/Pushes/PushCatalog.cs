@@ -79,9 +79,9 @@ internal class PushCatalog(CatalogDatabase database)
         PushOptions options, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, " +
-                "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8)",
+                "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
             p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
-                .With(options.UrlLife).With(options.DefaultRate),
+                .With(options.UrlLife).With(options.DefaultRate).WithQuotas(options.Quotas),
             r => ReadClaim(r, 0, "wait_paths"), cancellationToken);
 
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>

@@ -100,6 +100,7 @@ begin
           select min(d.waiting) from unnest(v_hashes) with ordinality n(nar_hash, ord) left join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = n.nar_hash
           group by n.ord order by n.ord), p_default_rate) b
         where exists (select from object o where o.id = b.object_id and (o.id = any(v_locked) or o.state = 'live' and o.touched = v_g))
+          and not exists (select from object c where c.cache_id = p_cache and c.kind = 'nar' and c.nar_hash = b.nar_hash and c.state = 'claimed' and c.claimed_by = p_push)
           -- Who outranks a live path brings his own at once: noise under it delays no deployment.
           and not exists (select from push_path d join store_path s on s.id = d.path_id
             where d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = b.nar_hash and s.state = 'live' and s.rank < v_push.rank);
@@ -115,7 +116,7 @@ begin
     end if;
     if v_adopts and v_hashes is not null then
       select array_agg(b.nar_hash) into v_others
-        from @fn@.being_brought(p_cache, v_group, v_legacy, v_hashes, v_sizes, array(
+        from @fn@.being_brought(p_cache, v_group, v_legacy, v_push.rank, v_hashes, v_sizes, array(
           select min(d.awaited) from unnest(v_hashes) with ordinality n(nar_hash, ord) left join push_path d on d.push_id = p_push and d.path_id = any(p_ids) and d.nar_hash = n.nar_hash
           group by n.ord order by n.ord), p_default_rate) b
         where not exists (select from push_path d join store_path s on s.id = d.path_id
@@ -207,7 +208,7 @@ begin
     -- One look into the index for each path, whatever the statistics of a young table say.
     left join lateral (
       select @fn@.public_of(w.public_id, w.id) as public_id from object e join push w on w.id = e.claimed_by where h.id is null and c.id is null
-        and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.nar_size = d.nar_size and e.state = 'claimed' and (e.exclusive or e.leads)
+        and e.cache_id = p_cache and e.kind = 'nar' and e.nar_hash = d.nar_hash and e.nar_size = d.nar_size and e.state = 'claimed' and (e.exclusive or e.leads) and e.claimed_by <> p_push
         and (coalesce(e.trust_group, v_legacy) = v_group or d.nar_hash = any(v_others)) limit 1) x on true
     order by i.ord;
 end $$;

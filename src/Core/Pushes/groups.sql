@@ -228,7 +228,7 @@ begin
   end loop;
 end $$;
 
-create function @fn@.wait_pushes(p_cache int, p_pushes bigint[], p_counts int[], p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint)
+create function @fn@.wait_pushes(p_cache int, p_pushes bigint[], p_counts int[], p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null)
 returns table (item int, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off set lock_timeout = '1s' as $$
 #variable_conflict use_column
@@ -245,7 +245,7 @@ begin
       and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(p_pushes) and d.path_id = any(v_ids)))));
   for i in 1 .. cardinality(p_pushes) loop
     return query select i, w.path_id, w.status, w.object_id, w.key, w.nar_hash, w.nar_size, w.multipart_id, w.uploader
-      from @fn@.wait_paths(p_cache, p_pushes[i], p_hashes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate) w;
+      from @fn@.wait_paths(p_cache, p_pushes[i], p_hashes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate, p_quotas) w;
     v_at := v_at + p_counts[i];
   end loop;
 end $$;

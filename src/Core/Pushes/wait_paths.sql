@@ -1,6 +1,6 @@
 -- What has become of paths that a push waits for: those that are live by now are promised, the others are claimed anew (see claim_paths).
--- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push) | 'unnamed' (the push does not name the path: nothing is promised)
-create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint)
+-- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push) | 'unnamed' (the push does not name the path: nothing is promised) | what quota_exceeded says: nothing is claimed
+create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null)
 returns table (hash bytea, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -45,22 +45,31 @@ begin
   -- A path that the push does not declare as missing was promised before, or is none of its paths.
   select u.paths into v_held from push u where u.id = p_push;
   return query
-    select u.hash, s.id, coalesce(c.status, case when s.id = any(v_held) then 'present' else 'unnamed' end), c.object_id, c.key, c.nar_hash, c.nar_size, c.multipart_id, c.uploader
-    from unnest(p_hashes) with ordinality u(hash, ord)
-    left join store_path s on s.cache_id = p_cache and s.hash = u.hash
-    left join @fn@.claim_paths(p_cache, p_push, v_unpromised, null, null, null, null, null, null, null, null, null, null, p_keys[1:cardinality(v_unpromised)], p_url_life, p_default_rate) c
-      on c.path_id = s.id
-    order by u.ord;
+    with c as materialized (
+        select * from @fn@.claim_paths(p_cache, p_push, v_unpromised, null, null, null, null, null, null, null, null, null, null, p_keys[1:cardinality(v_unpromised)], p_url_life, p_default_rate, false, p_quotas)),
+      -- About the push: then of no path is anything said.
+      q as materialized (select c.status from c where c.path_id is null)
+    select r.hash, r.id, r.status, r.object_id, r.key, r.nar_hash, r.nar_size, r.multipart_id, r.uploader from (
+      select u.ord, u.hash, s.id, coalesce(c.status, case when s.id = any(v_held) then 'present' else 'unnamed' end) as status, c.object_id, c.key, c.nar_hash, c.nar_size, c.multipart_id, c.uploader
+      from unnest(p_hashes) with ordinality u(hash, ord)
+      left join store_path s on s.cache_id = p_cache and s.hash = u.hash
+      left join c on c.path_id = s.id
+      where not exists (select from q)
+      union all
+      select 0, null::bytea, null::bigint, q.status, null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid from q) r
+    order by r.ord;
 end $$;
 
 -- Of (push, path) pairs that wait: those that need not any longer, because the path is live, its NAR has arrived or was read, or its claim or its reading is free or overdue.
 create function @fn@.arrived_paths(p_cache int, p_pushes uuid[], p_paths bigint[], p_default_rate bigint) returns table (push uuid, path_id bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
+declare
+  v_reads boolean := @fn@.verify_policy(p_cache) <> 'off';
 begin
   return query
     with asked as materialized (
-      select a.public, a.path, u.id, coalesce(u.trust_group, 0) as trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)) as legacy
+      select a.public, a.path, u.id, coalesce(u.rank, 0) as rank, coalesce(u.trust_group, 0) as trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)) as legacy
       from (select x.public, x.path, @fn@.push_of(p_cache, x.public, null, true) as id from unnest(p_pushes, p_paths) x(public, path)) a left join push u on u.id = a.id)
     select a.public, a.path from asked a
     left join push_path d on d.push_id = a.id and d.path_id = a.path
@@ -70,8 +79,8 @@ begin
                      and o.state = 'claimed' and (o.exclusive or o.leads) and coalesce(o.trust_group, a.legacy) = a.trust_group and o.claimed_by <> a.id
                      and o.claimed_at + make_interval(secs => greatest(10, 2 * d.nar_size / p_default_rate::float8)) >= clock_timestamp()
                      and exists (select from push c where c.id = o.claimed_by and c.state = 'open' and c.expires >= clock_timestamp()))
-        and not exists (select from @fn@.being_read(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], array[d.waiting], p_default_rate) b join verification v on v.cache_id = p_cache and v.object_id = b.object_id)
-        and not (@fn@.verify_policy(p_cache) <> 'off' and exists (select from @fn@.being_brought(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], array[d.awaited], p_default_rate)))
+        and not exists (select from @fn@.being_read(p_cache, a.trust_group, a.legacy, array[d.nar_hash], array[d.nar_size], array[d.waiting], p_default_rate, false) b join verification v on v.cache_id = p_cache and v.object_id = b.object_id)
+        and not (v_reads and exists (select from @fn@.being_brought(p_cache, a.trust_group, a.legacy, a.rank, array[d.nar_hash], array[d.nar_size], array[d.awaited], p_default_rate)))
       or exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = d.nar_hash and o.nar_size = d.nar_size and o.state in ('stored', 'live', 'condemned')
                  and @fn@.usable(o.verified, o.trust_group, a.legacy, a.trust_group));
 end $$;

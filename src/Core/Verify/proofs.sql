@@ -56,7 +56,7 @@ create function @fn@.may_sign(p_cache int, p_path bigint) returns boolean
 language sql stable as $$
   select @fn@.verify_policy(p_cache) <> 'always' or exists (
     select from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id and o.verified
-    where s.id = p_path and (s.verified or o.verified) and (p.object_id is null or not case
+    where s.id = p_path and (s.verified or o.verified) and (p.object_id is null and s.refs = '{}' and s.ca is null or p.object_id is not null and not case
       when s.ca is null then exists (select from store_path r where r.id = any(s.refs) and not r.hash = any(p.occurring) and (not p.partial or r.hash = any(p.absent)))
       else @fn@.address_of(s.hash, s.ca) = any(p.false_addresses) end))
 $$;
@@ -116,8 +116,8 @@ begin
   perform 1 from object o where o.id = p_object and o.cache_id = p_cache and o.generation = p_generation and o.state in ('stored', 'live', 'condemned') and o.trust_group is distinct from -2
     for no key update;
   if found then
-    -- The narinfo of what is published says what its client has computed of the file; no reader relies on that.
-    update object o set verified = true, file_hash = case when o.state = 'stored' or o.file_hash is null then p_file_hash else o.file_hash end where o.id = p_object;
+    -- The narinfo of what is published says what its client has computed of the file, or nothing; no reader relies on that.
+    update object o set verified = true, file_hash = case when o.state = 'stored' then p_file_hash else o.file_hash end where o.id = p_object;
     insert into proof as p (object_id, occurring, partial, absent, addresses, false_addresses, open_addresses, listing)
       values (p_object, p_occurring, p_partial, v_absent, p_addresses, p_false_addresses, v_open, p_listing)
       on conflict (object_id) do update set at = clock_timestamp(),

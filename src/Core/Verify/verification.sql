@@ -58,8 +58,8 @@ create function @fn@.patience(p_nar_size bigint, p_rate double precision) return
 language sql immutable as $$ select make_interval(secs => greatest(30, 2 * p_nar_size / p_rate)) $$;
 
 -- Of NARs that a push declares, and that are there only as other groups brought them: those that are being read, and not for longer than an upload could take. It waits for these.
--- p_since: since when the push waits for a reading of that NAR, whichever object it was; null: not yet. A trust group for which so many objects wait asks for no other: it brings its own.
-create function @fn@.being_read(p_cache int, p_group int, p_legacy int, p_nar_hashes bytea[], p_nar_sizes bigint[], p_since timestamptz[], p_rate double precision) returns table (nar_hash bytea, object_id bigint)
+-- p_since: since when the push waits for a reading of that NAR, whichever object it was; null: not yet. A trust group for which so many objects wait asks for no other: it brings its own. p_asks: what nobody has asked for counts, as the caller asks.
+create function @fn@.being_read(p_cache int, p_group int, p_legacy int, p_nar_hashes bytea[], p_nar_sizes bigint[], p_since timestamptz[], p_rate double precision, p_asks boolean default true) returns table (nar_hash bytea, object_id bigint)
 language sql stable as $$
   with read as (
     select distinct on (o.nar_hash) o.nar_hash, o.id, v.object_id is not null as is_asked
@@ -70,20 +70,21 @@ language sql stable as $$
       and least(n.since, v.asked, clock_timestamp()) + @fn@.patience(n.nar_size, p_rate) >= clock_timestamp()
     order by o.nar_hash, v.asked, o.id)
   select r.nar_hash, r.id from (select *, row_number() over (partition by x.is_asked order by x.id) as ord from read x) r
-  where r.is_asked or r.ord <= 20000 - (
+  where r.is_asked or p_asks and r.ord <= 20000 - (
     select count(*) from (select from publisher b join verification w on w.cache_id = p_cache and w.publisher = b.id where b.cache_id = p_cache and b.trust_group = p_group limit 20000) w)
 $$;
 
 -- Of NARs that a push declares, those that another group uploads just now and nobody of its own; p_since: since when it waits for an upload of that NAR, whichever object it was; null: not yet.
-create function @fn@.being_brought(p_cache int, p_group int, p_legacy int, p_nar_hashes bytea[], p_nar_sizes bigint[], p_since timestamptz[], p_rate double precision) returns table (nar_hash bytea)
+-- A claim without bytes costs nothing, so it holds up nobody of a higher rank, and others for half a minute however large it is.
+create function @fn@.being_brought(p_cache int, p_group int, p_legacy int, p_rank int, p_nar_hashes bytea[], p_nar_sizes bigint[], p_since timestamptz[], p_rate double precision) returns table (nar_hash bytea)
 language sql stable as $$
   select n.nar_hash
   from unnest(p_nar_hashes, p_nar_sizes, p_since) n(nar_hash, nar_size, since)
-  where coalesce(n.since, clock_timestamp()) + @fn@.patience(n.nar_size, p_rate) >= clock_timestamp()
+  where coalesce(n.since, clock_timestamp()) + @fn@.patience(0, p_rate) >= clock_timestamp()
     and exists (
       select from object o join push u on u.id = o.claimed_by
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state = 'claimed' and (o.exclusive or o.leads)
-        and coalesce(o.trust_group, p_legacy) <> p_group and u.state = 'open' and u.expires >= clock_timestamp()
+        and coalesce(o.trust_group, p_legacy) <> p_group and u.state = 'open' and u.expires >= clock_timestamp() and u.rank >= p_rank
         and o.claimed_at + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= clock_timestamp())
     and not exists (
       select from object o

@@ -16,5 +16,5 @@ internal sealed class ClusterPaths(IPaths direct, ClusterCalls calls, string sco
             return JsonSerializer.Deserialize(shown.Life, ProtocolJson.Default.PathLife)
                 ?? throw new InvalidOperationException($"The grain of {path} has answered nothing.");
         },
-        () => direct.GetAsync(cache, path, cancellationToken), cancellationToken);
+        () => direct.GetAsync(cache, path, cancellationToken), cancellationToken, ClusterCalls.Deadline);
 }

@@ -15,8 +15,8 @@ internal sealed class ClusterNixCopy(INixCopy direct, ClosureLeadership leadersh
     private const double Rate = 10_000_000;
 
     private static readonly TimeSpan LeastPatience = TimeSpan.FromSeconds(10);
-    // Stock Nix gives up after five minutes without progress.
-    private static readonly TimeSpan MostPatience = TimeSpan.FromMinutes(2);
+    // Shorter than a proxy between lets a body stand still.
+    private static readonly TimeSpan MostPatience = TimeSpan.FromSeconds(45);
 
     public Task<bool> PromisePathAsync(CacheName cache, Caller caller, StorePathHash path, CancellationToken cancellationToken) =>
         direct.PromisePathAsync(cache, caller, path, cancellationToken);
@@ -27,8 +27,8 @@ internal sealed class ClusterNixCopy(INixCopy direct, ClosureLeadership leadersh
     public async Task ReceiveNarAsync(CacheName cache, Caller caller, NarFileName name, Stream body, long length,
         CancellationToken cancellationToken)
     {
-        // Whoever uploads it: the server reads what comes, and it is or is not the file of this name.
-        var key = SHA256.HashData(Encoding.UTF8.GetBytes($"nar/{name.Text}"));
+        // Nobody holds up another trust group.
+        var key = SHA256.HashData(Encoding.UTF8.GetBytes($"nar/{name.Text} {caller.Group}"));
         var isFirst = await leadership.TakeAsync(cache, key, OperationId.New(), PatienceFor(length), cancellationToken);
         try
         {

@@ -148,8 +148,7 @@ internal sealed partial class PushGrain(ServicesByScope services, TimeProvider t
 
     private void TellUploads()
     {
-        if (_uploads == 0)
-            return;
+        // A fresh activation does not know whether there are any.
         var key = GrainKey.Parse(this.GetPrimaryKeyString());
         GrainFactory.GetGrain<IUploadsGrain>(GrainKey.Uploads(key.Scope, key.Cache).ToString()).EndedAsync(key.Push.Value).Ignore();
     }

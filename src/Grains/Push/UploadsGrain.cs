@@ -9,14 +9,17 @@ namespace OrleansCache.Grains;
 [PreferLocalPlacement]
 internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 {
-    // Some 150 MiB. What is begun beyond it only the catalog knows.
+    // Some 150 MiB, and of one trust group a quarter. What is begun beyond it only the catalog knows.
     private const int MaxNoted = 1_000_000;
+    private const int MaxOfGroup = MaxNoted / 4;
     private const double LeastSeconds = 10;
+    private const double MostSeconds = 900;
 
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromMinutes(1);
 
     private readonly Dictionary<StorePathHash, Upload> _uploads = [];
-    private readonly Dictionary<Guid, List<StorePathHash>> _paths = [];
+    private readonly Dictionary<Guid, HashSet<StorePathHash>> _paths = [];
+    private readonly Dictionary<string, int> _ofGroup = new(StringComparer.Ordinal);
     private int _noted;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
@@ -39,14 +42,14 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
                 if (own.Is(nar, size))
                     found.Add(i, own, isOwn: true);
             }
-            else if (wanted.Adopts && FindOther(path, wanted.Group, nar, size) is { } other)
+            else if (wanted.Adopts && !IsNoted(path, wanted.Push) && FindOther(path, wanted.Group, nar, size) is { } other)
             {
                 found.Add(i, other, isOwn: false);
             }
             else
             {
                 Note(path, new Upload(wanted.Push, wanted.Group, nar, size, time.GetTimestamp(),
-                    TimeSpan.FromSeconds(Math.Max(LeastSeconds, 2.0 * size / wanted.Rate))));
+                    TimeSpan.FromSeconds(Math.Clamp(2.0 * size / wanted.Rate, LeastSeconds, MostSeconds))));
             }
         }
 
@@ -113,9 +116,11 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
     {
         // The group's former claim is overdue, or the push's own.
         Remove(path, former => former.Group == upload.Group);
-        if (_noted >= MaxNoted)
+        var ofGroup = _ofGroup.GetValueOrDefault(upload.Group);
+        if (_noted >= MaxNoted || ofGroup >= MaxOfGroup)
             return;
         _noted++;
+        _ofGroup[upload.Group] = ofGroup + 1;
         upload.Next = _uploads.GetValueOrDefault(path);
         _uploads[path] = upload;
         if (!_paths.TryGetValue(upload.Push, out var paths))
@@ -130,7 +135,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
         {
             var next = upload.Next;
             if (isGone(upload))
-                _noted--;
+                Forget(upload.Group);
             else
                 (upload.Next, kept) = (kept, upload);
             upload = next;
@@ -142,6 +147,13 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
             _uploads[path] = kept;
     }
 
+    private void Forget(string group)
+    {
+        _noted--;
+        if (--_ofGroup[group] == 0)
+            _ofGroup.Remove(group);
+    }
+
     // A push whose end nobody has told.
     private Task Sweep(CancellationToken cancellationToken)
     {
@@ -149,7 +161,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
             Remove(path, IsOverdue);
         foreach (var (push, paths) in _paths.ToList())
         {
-            paths.RemoveAll(path => !IsNoted(path, push));
+            paths.RemoveWhere(path => !IsNoted(path, push));
             if (paths.Count == 0)
                 _paths.Remove(push);
         }

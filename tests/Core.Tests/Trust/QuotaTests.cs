@@ -55,6 +55,25 @@ public sealed class QuotaTests
         Assert.NotEmpty(outcomes.Where((o, i) => i % 2 == 0 && o is not null));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_another_push_was_to_upload_counts_when_who_waits_takes_it_over(bool grouped)
+    {
+        await using var world = await CreateAsync(new QuotaLimits { ClaimedBytes = 2500 }, grouped: grouped);
+        var first = await world.BeginAsync(Victim, World.Chain("a", "b"));
+        await world.BeginAsync(VictimsTwin, World.Chain("c", "d"));
+        var waiting = await world.BeginAsync(VictimsTwin, World.Chain("a", "b"));
+        Assert.All(waiting.Missing, m => Assert.Equal(PathState.Wait, m.State));
+
+        await world.Of(Victim).AbortAsync(CacheName.Default, World.Id(first), CancellationToken.None);
+
+        var problem = await RefusedAsync(() => world.Of(VictimsTwin).WaitAsync(CacheName.Default, World.Id(waiting),
+            new WaitRequest { Paths = [World.Hash("a"), World.Hash("b")], TimeoutSeconds = 0 }, CancellationToken.None));
+        Assert.Contains("is 2,500: 2,000 are used, 500 are left, and this needs 2,000 more", problem.Message, StringComparison.Ordinal);
+        Assert.Equal(2, await world.QueryAsync<long>("select count(*) from object where state = 'claimed'"));
+    }
+
     [Fact]
     public async Task A_push_that_has_lapsed_is_not_counted_as_open()
     {

@@ -79,7 +79,7 @@ public sealed class AdoptTests
         await world.TravelAsync(TimeSpan.FromSeconds(31));
 
         Assert.Equal(PathState.Upload, (await world.WaitAsync(Victim, mine, "a")).State);
-        Assert.Equal(PathState.Wait, Assert.Single((await world.BeginAsync(Deployer, World.Closure(A.Path()))).Missing).State);
+        Assert.Equal(PathState.Upload, Assert.Single((await world.BeginAsync(Deployer, World.Closure(A.Path()))).Missing).State);
     }
 
     [Fact]

@@ -33,6 +33,21 @@ public sealed class ScrubTests
     }
 
     [Fact]
+    public async Task A_reading_leaves_the_row_as_the_narinfo_is_whose_client_computed_nothing_of_the_file()
+    {
+        await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);
+        var push = await world.SendAsync(Victim, World.Closure(A.Path()), A);
+        await world.ExecuteAsync("update object set file_hash = null");
+        await world.CommitAsync(Victim, push, TimeSpan.FromSeconds(30));
+        Assert.Null(world.NarInfoOf("a")!.FileHash);
+
+        await ScrubAsync(world);
+        Assert.Equal(1, await world.VerifyAsync());
+
+        Assert.Equal("", await world.FsckAsync());
+    }
+
+    [Fact]
     public async Task Bytes_that_have_changed_are_withdrawn_with_what_refers_to_them_and_the_next_push_heals_them()
     {
         await using var world = await World.CreateAsync(verify: VerifyPolicy.Adopt);

@@ -135,6 +135,21 @@ public sealed class NixCopyTests
     }
 
     [Fact]
+    public async Task A_narinfo_with_more_references_than_a_path_may_have_is_refused()
+    {
+        await using var world = await World.CreateAsync(new PushOptions { MaxReferences = 2 });
+        var nix = new StockNix(world);
+        await world.PushAsync(World.Closure(World.Path("a"), World.Path("b"), World.Path("c")));
+        await nix.PutNarAsync("put");
+        Assert.Equal(NarInfoOutcome.Published, await nix.PutInfoAsync("put", ["a", "b"]));
+
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() => nix.PutInfoAsync("more", ["a", "b", "c"]));
+
+        Assert.Equal(ProblemKind.TooLarge, problem.Kind);
+        Assert.Contains("3 references", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_push_of_our_own_uses_a_NAR_that_stock_Nix_put_and_never_a_key_of_another_compression()
     {
         await using var world = await World.CreateAsync();
