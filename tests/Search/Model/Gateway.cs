@@ -138,7 +138,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     {
         await using var catalog = new NixCopyCatalog(Database, Options);
         using var receiver = new NarReceiver(store, catalog, Reading, NullLogger.Instance);
-        return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, Verifier,
+        return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, Verifier, Options,
             CancellationToken.None));
     }
 

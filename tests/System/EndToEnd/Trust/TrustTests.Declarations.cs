@@ -1,5 +1,4 @@
 using System.Net;
-using OrleansCache.Nix;
 using Xunit;
 using static OrleansCache.EndToEnd.Tests.Trust.Protocol;
 
