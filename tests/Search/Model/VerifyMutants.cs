@@ -88,8 +88,7 @@ internal static class VerifyMutants
         {
             IsQuick = true,
             Patch = Patch(
-                ("\n      and least(n.since, v.asked, clock_timestamp()) + make_interval(secs => greatest(10, 2 * n.nar_size / p_rate)) >= " +
-                    "clock_timestamp()", "")),
+                ("\n      and least(n.since, v.asked, clock_timestamp()) + @fn@.patience(n.nar_size, p_rate) >= clock_timestamp()", "")),
             Profile = Adopt with { Unread = 1 },
         },
     ];
