@@ -52,10 +52,11 @@ begin
 end $$;
 
 -- May the cache's keys sign a path anew? Where all is read first, a server has to have read its NAR, and the bytes must not deny what the path declares.
+-- What an eviction takes is unread again, and keeps its proof: readers see it until it has gone.
 create function @fn@.may_sign(p_cache int, p_path bigint) returns boolean
 language sql stable as $$
   select @fn@.verify_policy(p_cache) <> 'always' or exists (
-    select from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id and o.verified
+    select from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id
     where s.id = p_path and (s.verified or o.verified) and (p.object_id is null and s.refs = '{}' and s.ca is null or p.object_id is not null and not case
       when s.ca is null then exists (select from store_path r where r.id = any(s.refs) and not r.hash = any(p.occurring) and (not p.partial or r.hash = any(p.absent)))
       else @fn@.address_of(s.hash, s.ca) = any(p.false_addresses) end))

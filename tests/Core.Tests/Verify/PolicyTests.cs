@@ -74,6 +74,23 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public async Task What_an_eviction_is_about_to_take_is_still_signed_when_it_was_read()
+    {
+        await using var world = await SquattedAsync(TextNar.Mentioning("root", "dep"));
+        await StartAsync(world, VerifyPolicy.Always);
+        await world.QueryAsync<long>($"select {world.Core.Database.Functions}.scrub(1, 16, interval '7 days', interval '1 second')");
+        await world.VerifyAsync();
+        // As withdraw_bar does; until its narinfo has gone, readers see it.
+        await world.ExecuteAsync(
+            "update object set trust_group = -2, verified = false where id = (select objects[1] from store_path where name = 'root')");
+
+        await RenameAsync(world);
+
+        Assert.Equal([Dependency.Path().Path], world.NarInfoOf("root")!.References);
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task What_its_bytes_deny_is_not_signed_anew_either()
     {
         await using var world = await SquattedAsync(new TextNar("root", "mentions nothing"));

@@ -83,6 +83,7 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
                 break;
             case Chore.Narinfos:
                 await g.Publisher.MarkMisprintedAsync(Gateway.Cache, CancellationToken.None);
+                await g.Publisher.MarkSignableAsync(Gateway.Cache, CancellationToken.None);
                 await g.Publisher.RefreshAsync(Gateway.Cache, CancellationToken.None);
                 break;
             case Chore.Pins:
