@@ -70,14 +70,27 @@ internal sealed record PushOperation(int Id, string Root, int Builder, string? P
             return false;
         if (Replays)
         {
+            var isRefused = false;
             opened = await session.TryAsync($"begin {Root} again", 1, async g =>
             {
-                var answer = await g.Pushes.As(By.CallerOf()).BeginAsync(CacheName.Default, closure, key, CancellationToken.None);
-                session.Check(answer.Id == opened.Id, "I12",
-                    $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
-                session.Promises.Begun(answer, closure, said);
-                return answer;
+                try
+                {
+                    var answer = await g.Pushes.As(By.CallerOf()).BeginAsync(CacheName.Default, closure, key, CancellationToken.None);
+                    session.Check(answer.Id == opened.Id, "I12",
+                        $"begin of {Root} was sent again and opened another push: {answer.Id} beside {opened.Id}");
+                    session.Promises.Begun(answer, closure, said);
+                    return answer;
+                }
+                catch (CacheProblemException e) when (e.Kind == ProblemKind.Conflict)
+                {
+                    // Somebody has published a path under another name meanwhile: the answer says so, and the push has ended.
+                    session.Promises.Ends(push);
+                    isRefused = true;
+                    throw;
+                }
             }) ?? opened;
+            if (isRefused)
+                return false;
         }
 
         await BringAsync(session, push, closure, opened);
