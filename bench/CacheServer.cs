@@ -15,6 +15,7 @@ internal sealed partial class CacheServer : IAsyncDisposable
     private readonly Process _process;
     private readonly string _data;
     private readonly List<string> _errors = []; // under itself
+    private bool _isKilled;
 
     private CacheServer(Process process, string data, IPEndPoint address) => (_process, _data, Address) = (process, data, address);
 
@@ -134,8 +135,15 @@ internal sealed partial class CacheServer : IAsyncDisposable
         return found;
     }
 
+    /// <summary>What a server that has ended by itself said last; null while it runs.</summary>
+    public string? LastWords => _process.HasExited && !_isKilled ? $"exit code {_process.ExitCode}: {LastErrors()}" : null;
+
     /// <summary>SIGKILL; its data stay.</summary>
-    public void Kill9() => _process.Kill();
+    public void Kill9()
+    {
+        _isKilled = true;
+        _process.Kill();
+    }
 
     /// <summary>
     /// Stops it. Its folder stays, for eng/bench to remove in the end: ext4 looks long for a free inode where thousands were freed in the

@@ -8,6 +8,7 @@ internal sealed class Fleet : IAsyncDisposable
     // PostgreSQL's 100 connections are for three members, what silos need besides, and its host.
     private const int Connections = 20;
 
+    // Bytes: most of what is stored is in few files.
     private const int WorthEmptying = 1 << 16;
 
     /// <summary>What tells the name of another build's fleet from ours.</summary>
@@ -114,9 +115,12 @@ internal sealed class Fleet : IAsyncDisposable
                 reader.GetInt64(1), reader.GetInt64(2));
     }
 
-    /// <summary>Stops the members, and empties what they have stored: a hundred copies of a large closure are many gigabytes.</summary>
+    /// <summary>Stops the members, and empties what they have stored, which is gigabytes.</summary>
     public async ValueTask DisposeAsync()
     {
+        // Its clients say only that nobody answers.
+        foreach (var words in _members.Select(member => member.LastWords).OfType<string>())
+            await Console.Error.WriteLineAsync($"{Name}: a member has ended, {words}");
         await Task.WhenAll(_members.Select(member => member.DisposeAsync().AsTask()));
         if (_members.Count == 0 || !Directory.Exists(_members[0].Objects))
             return;
