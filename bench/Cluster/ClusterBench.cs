@@ -119,7 +119,7 @@ internal sealed class ClusterBench
         if (Has(ClusterPart.Runners))
             await RunnersAsync(fleet, runners);
         if (Has(ClusterPart.Overlap))
-            await _overlap.RunAsync(fleet, runners, size == Sizes[^1] || _lab.Options.Only is not null);
+            await _overlap.RunAsync(fleet, runners);
         // The last, as it leaves a member less.
         if (Has(ClusterPart.News) && silos && size > 1 && !fleet.IsTheirs)
             _losses.Add(await LossTimes.MeasureAsync(fleet, runners, _small, WarmPaths));

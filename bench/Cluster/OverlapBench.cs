@@ -47,8 +47,7 @@ internal sealed class OverlapBench
     public static int SharedPaths(ClosureSet set) => set.Paths.Count * 9 / 10;
 
     /// <param name="runners">Of members that have been warmed.</param>
-    /// <param name="asksGroups">Also with as many trust groups, which takes minutes where each of them uploads all.</param>
-    public async Task RunAsync(Fleet fleet, IReadOnlyList<Runner> runners, bool asksGroups)
+    public async Task RunAsync(Fleet fleet, IReadOnlyList<Runner> runners)
     {
         await Load.AtOnceAsync(runners, _warming, []);
         _load.Results.Add(await Load.MeasureAsync(fleet, Workload.OneWhole, times => Load.InTurnAsync(runners, _whole, times)));
@@ -56,8 +55,8 @@ internal sealed class OverlapBench
         _shared.ForgetUploads();
         var overlap = await Load.MeasureAsync(fleet, Workload.Overlap, times => Load.AtOnceAsync(runners, _overlap, times));
         _load.Results.Add(overlap with { NotUploadedOnce = _shared.NotUploadedOnce });
-        // What they cost another build is not asked; and gateways alone leave it to silos for a while to read what is in a bucket.
-        if (asksGroups && !fleet.IsTheirs && (fleet.IsSilos || fleet.ReadsUploads))
+        // Minutes where each group stores a copy: in an earlier build, and in a bucket, which gateways alone leave unread for a while.
+        if (!fleet.IsTheirs && (fleet.IsSilos || fleet.ReadsUploads))
             await GroupsAsync(fleet, runners[0].Api);
     }
 
