@@ -83,16 +83,23 @@ internal sealed class Closure
         if (FindCycle([.. paths.Select(p => p.References)], index) is { } cyclic)
             throw Bad($"The references form a cycle through {paths[cyclic].Path}.");
         var digests = new byte[paths.Count][];
-        Parallel.For(0, paths.Count, i => digests[i] = PathDigest.Of(paths[i]));
-        var closure = new Closure(request, index, digests);
-        var untrue = paths.Where(p => p.Ca is not null).AsParallel().AsOrdered()
-            .Where(p => !DeclaredAddress.IsTrue(p, closure.References(p))).ToList();
-        return untrue.Count == 0 ? closure : throw DeclaredAddress.Refusal(untrue);
+        var isUntrue = new bool[paths.Count];
+        // Not PLINQ, which blocks its caller until other threads of the pool have come: a hundred at once are then all of the pool.
+        Parallel.For(0, paths.Count, i =>
+        {
+            digests[i] = PathDigest.Of(paths[i]);
+            isUntrue[i] = paths[i].Ca is not null && !DeclaredAddress.IsTrue(paths[i], References(paths[i], paths, index));
+        });
+        var untrue = paths.Where((_, i) => isUntrue[i]).ToList();
+        return untrue.Count == 0 ? new Closure(request, index, digests) : throw DeclaredAddress.Refusal(untrue);
     }
 
     /// <summary>The declared references of a path as store paths, sorted, each once.</summary>
-    public List<StorePath> References(PathDeclaration path) =>
-        [.. path.References.Distinct().Select(r => Request.Paths[Index[r]].Path).Order()];
+    public List<StorePath> References(PathDeclaration path) => References(path, Request.Paths, Index);
+
+    private static List<StorePath> References(
+        PathDeclaration path, IReadOnlyList<PathDeclaration> paths, Dictionary<StorePathHash, int> index) =>
+        [.. path.References.Distinct().Select(r => paths[index[r]].Path).Order()];
 
     // References of real store paths have no cycle but a path's reference to itself. Another cycle could never be published references
     // first.
