@@ -41,7 +41,7 @@ public sealed class UploadsGrainTests
         await ClaimAsync("groups", First, "ci", "a", "b");
 
         Assert.Equal([null], await ClaimAsync("groups", PushId.New(), "careful", "a"));
-        var told = await AskAsync("groups", Second, new UploadClaims("laptops", true, FastRate,
+        var told = await AskAsync("groups", Second, new UploadClaims("laptops", 0, true, FastRate,
             [new WantedNar(World.Hash("b"), Nar, 100), new WantedNar(World.Hash("a"), OtherNar, 100), new WantedNar(World.Hash("c"), Nar, 100)]));
 
         Assert.Equal([First, null, null], told.Select(u => u?.Push));
@@ -51,12 +51,38 @@ public sealed class UploadsGrainTests
     }
 
     [Fact]
+    public async Task Who_was_told_of_another_groups_upload_hears_of_it_again_while_it_waits_and_nobody_else_does()
+    {
+        await ClaimAsync("told", First, "ci", "a", "b");
+        var laptops = new UploadClaims("laptops", 0, true, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)]);
+        Assert.Equal([First], (await AskAsync("told", Second, laptops)).Select(u => u?.Push));
+
+        var again = await FindAsync("told", Second, "laptops", "a");
+
+        Assert.Equal([(First, Nar, false)], again.Select(u => (u!.Push, u.NarHash, u.IsOwn)));
+        Assert.Equal([null], await FindAsync("told", PushId.New(), "laptops", "a"));
+        ThreeSilos.Engine("told").News.Ended(CacheName.Default, Second);
+        await Eventually.BecomesTrueAsync(async () => (await FindAsync("told", Second, "laptops", "a"))[0] is null);
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_another_group_of_a_lower_rank()
+    {
+        await ClaimAsync("rank", First, "ci", "a");
+
+        var wanted = new UploadClaims("deploy", 1, true, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)]);
+        Assert.Equal([null], await AskAsync("rank", Second, wanted));
+
+        Assert.Equal([Second], (await AskAsync("rank", PushId.New(), wanted with { Group = "laptops" })).Select(u => u?.Push));
+    }
+
+    [Fact]
     public async Task Another_content_of_a_path_is_nobodys_to_wait_for_and_the_first_stays_known()
     {
         await ClaimAsync("content", First, "ci", "a");
 
-        Assert.Equal([null], await AskAsync("content", Second, new UploadClaims("ci", true, FastRate, [new WantedNar(World.Hash("a"), OtherNar, 100)])));
-        Assert.Equal([null], await AskAsync("content", PushId.New(), new UploadClaims("ci", true, FastRate, [new WantedNar(World.Hash("a"), Nar, 101)])));
+        Assert.Equal([null], await AskAsync("content", Second, new UploadClaims("ci", 0, true, FastRate, [new WantedNar(World.Hash("a"), OtherNar, 100)])));
+        Assert.Equal([null], await AskAsync("content", PushId.New(), new UploadClaims("ci", 0, true, FastRate, [new WantedNar(World.Hash("a"), Nar, 101)])));
         Assert.Equal([First], (await ClaimAsync("content", PushId.New(), "ci", "a")).Select(u => u?.Push));
     }
 
@@ -81,10 +107,10 @@ public sealed class UploadsGrainTests
     public async Task A_push_that_begins_again_keeps_what_it_has_claimed()
     {
         await ClaimAsync("again", First, "ci", "a");
-        await AskAsync("again", Second, new UploadClaims("laptops", false, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)]));
+        await AskAsync("again", Second, new UploadClaims("laptops", 0, false, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)]));
 
         // Another group uploads it, too, by now: that is nothing to wait for, as this push uploads it itself.
-        Assert.Equal([null], await AskAsync("again", First, new UploadClaims("ci", true, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)])));
+        Assert.Equal([null], await AskAsync("again", First, new UploadClaims("ci", 0, true, FastRate, [new WantedNar(World.Hash("a"), Nar, 100)])));
     }
 
     [Fact]
@@ -113,7 +139,7 @@ public sealed class UploadsGrainTests
     }
 
     private static async Task<IReadOnlyList<Uploader?>> ClaimAsync(string scope, PushId push, string group, params string[] paths) =>
-        await AskAsync(scope, push, new UploadClaims(group, false, FastRate, [.. paths.Select(p => new WantedNar(World.Hash(p), Nar, 100))]));
+        await AskAsync(scope, push, new UploadClaims(group, 0, false, FastRate, [.. paths.Select(p => new WantedNar(World.Hash(p), Nar, 100))]));
 
     private static async Task<IReadOnlyList<Uploader?>> AskAsync(string scope, PushId push, UploadClaims claims) =>
         await ThreeSilos.Engine(scope).News.ClaimAsync(CacheName.Default, push, claims, CancellationToken.None);

@@ -24,7 +24,10 @@ public interface IUploadNews
     /// </summary>
     Task<IReadOnlyList<Uploader?>> ClaimAsync(CacheName cache, PushId push, UploadClaims claims, CancellationToken cancellationToken);
 
-    /// <summary>Which other push of the trust group uploads these paths? Notes nothing.</summary>
+    /// <summary>
+    /// Which other push of the trust group uploads these paths, or, of other groups, which of those that <see cref="ClaimAsync"/> told this
+    /// push of? Notes nothing.
+    /// </summary>
     Task<IReadOnlyList<Uploader?>> UploadersAsync(CacheName cache, PushId push, string group, IReadOnlyList<StorePathHash> paths,
         CancellationToken cancellationToken);
 
@@ -48,9 +51,10 @@ public interface IUploadNews
 
 /// <summary>NARs that a push wants to upload, or else to have from others.</summary>
 /// <param name="Group">The trust group of the push.</param>
+/// <param name="Rank">Of its publisher. What another group uploads on a lower rank's word is not waited for.</param>
 /// <param name="Adopts">What another trust group uploads is as good, as a server reads it first.</param>
 /// <param name="Rate">Bytes per second that an upload is taken to need: an upload for twice that time is nothing to wait for.</param>
-public sealed record UploadClaims(string Group, bool Adopts, long Rate, IReadOnlyList<WantedNar> Nars);
+public sealed record UploadClaims(string Group, int Rank, bool Adopts, long Rate, IReadOnlyList<WantedNar> Nars);
 
 /// <param name="Path">The path that it belongs to.</param>
 public readonly record struct WantedNar(StorePathHash Path, Sha256Hash NarHash, long NarSize);

@@ -133,7 +133,7 @@ internal sealed partial class DirectPushes
         // What is live already is no upload's to wait for.
         var wanted = missing.Where(m => !m.Promised).ToList();
         var known = news is null || wanted.Count == 0 ? [] : await news.ClaimAsync(cache, push.Id, new UploadClaims(
-            _caller.Group, verified.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
+            _caller.Group, _caller.Rank, verified.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
                 .Select(p => new WantedNar(p.Path.Hash, p.NarHash, p.NarSize))]), cancellationToken);
         var elsewhere = wanted.Zip(known).Where(w => w.Second is not null).ToDictionary(w => w.First.Id, w => w.Second!);
         List<Claim> claims = [];

@@ -27,7 +27,7 @@ internal sealed class ClusterNews(ClusterCalls calls, string scope, TimeProvider
         foreach (var (i, nar) in claims.Nars.Index())
             nar.NarHash.CopyTo(nars.AsSpan(i * Sha256Hash.ByteLength));
         var wanted = new UploadsWanted(push.Value, claims.Group, claims.Adopts, claims.Rate, Bytes([.. claims.Nars.Select(n => n.Path)]),
-            nars, [.. claims.Nars.Select(n => n.NarSize)]);
+            nars, [.. claims.Nars.Select(n => n.NarSize)], claims.Rank);
         return await AskAsync(cache, claims.Nars.Count, grain => grain.ClaimAsync(wanted), cancellationToken);
     }
 

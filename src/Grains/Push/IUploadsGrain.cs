@@ -17,7 +17,10 @@ public interface IUploadsGrain : IGrainWithStringKey
     [Alias("Claim")]
     Task<UploadersFound> ClaimAsync(UploadsWanted wanted);
 
-    /// <summary>Says which other push of the group uploads these paths: 20 bytes each, one after the other.</summary>
+    /// <summary>
+    /// Says which other push of the group uploads these paths, or which of those of other groups that this push was told of when it
+    /// claimed: 20 bytes each, one after the other.
+    /// </summary>
     [Alias("Find")]
     Task<UploadersFound> FindAsync(Guid push, string group, byte[] paths);
 
@@ -35,9 +38,11 @@ public interface IUploadsGrain : IGrainWithStringKey
 /// <param name="Paths">20 bytes each, one after the other.</param>
 /// <param name="NarHashes">32 bytes each.</param>
 /// <param name="NarSizes">One each.</param>
+/// <param name="Rank">Of the push's publisher.</param>
 [GenerateSerializer, Immutable, Alias("OrleansCache.UploadsWanted")]
 public sealed record UploadsWanted([property: Id(0)] Guid Push, [property: Id(1)] string Group, [property: Id(2)] bool Adopts,
-    [property: Id(3)] long Rate, [property: Id(4)] byte[] Paths, [property: Id(5)] byte[] NarHashes, [property: Id(6)] long[] NarSizes);
+    [property: Id(3)] long Rate, [property: Id(4)] byte[] Paths, [property: Id(5)] byte[] NarHashes, [property: Id(6)] long[] NarSizes,
+    [property: Id(7)] int Rank);
 
 /// <param name="Places">Of each path that was asked about: its place in <paramref name="Pushes"/>; -1: nobody is known.</param>
 /// <param name="Pushes">The uploading pushes, each once.</param>

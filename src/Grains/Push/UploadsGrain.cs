@@ -12,6 +12,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
     // Some 150 MiB, and of one trust group a quarter. What is begun beyond it only the catalog knows.
     private const int MaxNoted = 1_000_000;
     private const int MaxOfGroup = MaxNoted / 4;
+    private const int MaxTold = 100_000;
     private const double LeastSeconds = 10;
     private const double MostSeconds = 900;
 
@@ -19,6 +20,8 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 
     private readonly Dictionary<StorePathHash, Upload> _uploads = [];
     private readonly Dictionary<Guid, HashSet<StorePathHash>> _paths = [];
+    // Of a push: whose uploads of another group it was told of, and has declared to wait for.
+    private readonly Dictionary<Guid, Told> _told = [];
     private readonly Dictionary<string, int> _ofGroup = new(StringComparer.Ordinal);
     private int _noted;
 
@@ -42,13 +45,14 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
                 if (own.Is(nar, size))
                     found.Add(i, own, isOwn: true);
             }
-            else if (wanted.Adopts && !IsNoted(path, wanted.Push) && FindOther(path, wanted.Group, nar, size) is { } other)
+            else if (wanted.Adopts && !IsNoted(path, wanted.Push) && FindOther(path, wanted, nar, size) is { } other)
             {
                 found.Add(i, other, isOwn: false);
+                Tell(wanted.Push, other.Push);
             }
             else
             {
-                Note(path, new Upload(wanted.Push, wanted.Group, nar, size, time.GetTimestamp(),
+                Note(path, new Upload(wanted.Push, wanted.Group, wanted.Rank, nar, size, time.GetTimestamp(),
                     TimeSpan.FromSeconds(Math.Clamp(2.0 * size / wanted.Rate, LeastSeconds, MostSeconds))));
             }
         }
@@ -62,8 +66,11 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
         var found = new Found(count);
         for (var i = 0; i < count; i++)
         {
-            if (Find(PathAt(paths, i), push, group) is { } upload)
-                found.Add(i, upload, isOwn: true);
+            var path = PathAt(paths, i);
+            if (Find(path, push, group) is { } own)
+                found.Add(i, own, isOwn: true);
+            else if (FindTold(path, push) is { } other)
+                found.Add(i, other, isOwn: false);
         }
 
         return Task.FromResult(found.ToAnswer());
@@ -78,6 +85,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 
     public Task EndedAsync(Guid push)
     {
+        _told.Remove(push);
         if (_paths.Remove(push, out var paths))
         {
             foreach (var path in paths)
@@ -101,15 +109,41 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
         return null;
     }
 
-    private Upload? FindOther(StorePathHash path, string group, Sha256Hash nar, long size)
+    // As the catalog has it: nobody waits for a lower rank.
+    private Upload? FindOther(StorePathHash path, UploadsWanted wanted, Sha256Hash nar, long size)
     {
         for (var upload = _uploads.GetValueOrDefault(path); upload is not null; upload = upload.Next)
         {
-            if (upload.Group != group && upload.Is(nar, size) && !IsOverdue(upload))
+            if (upload.Group != wanted.Group && upload.Rank >= wanted.Rank && upload.Is(nar, size) && !IsOverdue(upload))
                 return upload;
         }
 
         return null;
+    }
+
+    private Upload? FindTold(StorePathHash path, Guid push)
+    {
+        if (!_told.TryGetValue(push, out var told))
+            return null;
+        for (var upload = _uploads.GetValueOrDefault(path); upload is not null; upload = upload.Next)
+        {
+            if (told.Uploaders.Contains(upload.Push) && !IsOverdue(upload))
+                return upload;
+        }
+
+        return null;
+    }
+
+    private void Tell(Guid push, Guid uploader)
+    {
+        if (!_told.TryGetValue(push, out var told))
+        {
+            if (_told.Count >= MaxTold)
+                return;
+            _told[push] = told = new Told([], time.GetTimestamp());
+        }
+
+        told.Uploaders.Add(uploader);
     }
 
     private void Note(StorePathHash path, Upload upload)
@@ -166,6 +200,8 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
                 _paths.Remove(push);
         }
 
+        foreach (var (push, _) in _told.Where(t => time.GetElapsedTime(t.Value.Since).TotalSeconds > MostSeconds).ToList())
+            _told.Remove(push);
         return Task.CompletedTask;
     }
 
@@ -182,11 +218,15 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 
     private bool IsOverdue(Upload upload) => time.GetElapsedTime(upload.Since) > upload.Allowance;
 
-    private sealed class Upload(Guid push, string group, Sha256Hash nar, long size, long since, TimeSpan allowance)
+    private sealed record Told(HashSet<Guid> Uploaders, long Since);
+
+    private sealed class Upload(Guid push, string group, int rank, Sha256Hash nar, long size, long since, TimeSpan allowance)
     {
         public Guid Push => push;
 
         public string Group => group;
+
+        public int Rank => rank;
 
         public Sha256Hash Nar => nar;
 
