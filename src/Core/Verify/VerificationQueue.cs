@@ -67,11 +67,14 @@ internal sealed class VerificationQueue(int maxOfOne) : IDisposable
         _news.Release();
     }
 
-    /// <summary>It is recorded, or given up.</summary>
-    public void Remove(int cache, VerificationTask task)
+    /// <summary>It is recorded, or given up. Returns how many of its publisher are left.</summary>
+    public int Remove(int cache, VerificationTask task)
     {
         lock (_gate)
+        {
             _held.Remove((cache, task));
+            return _held.Count(h => h.Cache == cache && h.Task.Turn == task.Turn);
+        }
     }
 
     /// <summary>Publishers with so many objects here.</summary>

@@ -37,6 +37,8 @@ internal sealed partial class Verifier : IAsyncDisposable
     private readonly GroupCommit<(int Cache, VerificationTask Task, NarProof Proof), bool> _records;
     private readonly RateMeter _rate;
     private readonly SemaphoreSlim _wake = new(0, 1);
+    // More may be there than was taken last.
+    private volatile bool _hasMore;
 
     public Verifier(CacheDirectory caches, VerificationCatalog catalog, IObjectStore store, DirectWithdrawals withdrawals,
         VerifyOptions options, TimeProvider time, ILogger logger)
@@ -105,22 +107,29 @@ internal sealed partial class Verifier : IAsyncDisposable
     {
         while (!stopping.IsCancellationRequested)
         {
-            var took = 0;
-            foreach (var cache in _caches.All.Where(_ => MaxTaken - _queue.Count >= MaxTakenOfOne))
+            var (took, hasMore) = (0, false);
+            foreach (var cache in _caches.All)
             {
+                if (MaxTaken - _queue.Count < MaxTakenOfOne)
+                {
+                    hasMore = true;
+                    break;
+                }
+
                 await StepAsync(async () =>
                 {
-                    var tasks = await _catalog.TakeAsync(cache, MaxTakenOfOne, Lease, _options.After, _queue.Busy(cache, MaxTakenOfOne),
-                        stopping);
-                    took += tasks.Count;
+                    var busy = _queue.Busy(cache, MaxTakenOfOne);
+                    var tasks = await _catalog.TakeAsync(cache, MaxTakenOfOne, Lease, _options.After, busy, stopping);
+                    (took, hasMore) = (took + tasks.Count, hasMore || busy.Length > 0 || tasks.Count == MaxTakenOfOne);
                     _queue.Add(cache, tasks);
                 }, stopping);
             }
 
+            _hasMore = hasMore;
             // The workers wake it when they run short, and who asks here; other processes ask, too, and tell nobody.
-            if (took == 0)
+            if (took == 0 || _queue.Count >= MaxTakenOfOne)
                 await ((Task)_wake.WaitAsync(Idle, stopping)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            else if (took < MaxTakenOfOne)
+            else if (!hasMore)
                 await Task.Delay(Linger, _time, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -144,8 +153,7 @@ internal sealed partial class Verifier : IAsyncDisposable
     private async Task ReleaseAsync(int cache, VerificationTask task, Task recorded, CancellationToken stopping)
     {
         await StepAsync(() => recorded, stopping);
-        _queue.Remove(cache, task);
-        if (_queue.Count <= MaxTaken / 2)
+        if (_queue.Remove(cache, task) < MaxTakenOfOne && _hasMore)
             Wake();
     }
 
