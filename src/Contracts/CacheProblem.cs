@@ -86,6 +86,9 @@ public enum ProblemKind
     /// <summary>409: a token of that name exists.</summary>
     TokenExists,
 
+    /// <summary>404: no such block of publishers.</summary>
+    UnknownBlock,
+
     /// <summary>403: the credential is known, but does not allow this.</summary>
     Forbidden,
 

@@ -13,6 +13,7 @@ using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Subjects;
 using OrleansCache.Core.Tokens;
 using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
@@ -125,6 +126,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
             _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
+        Subjects = new CatalogSubjects(caches, database);
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
         _paths = new CatalogPaths(caches, database);
@@ -163,6 +165,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public IGarbageCollection Collection { get; }
 
     public ITokens Tokens { get; }
+
+    public ISubjects Subjects { get; }
 
     public IAudit Audit { get; }
 

@@ -30,8 +30,10 @@ public interface ITokens
 /// <summary>A token that is valid now.</summary>
 /// <param name="Pins">Null: all pins.</param>
 /// <param name="Group">Its trust group; null: a group of its own.</param>
+/// <param name="Expires">Null: when it is revoked.</param>
+/// <param name="Block">Why it is refused all the same; null: it is not.</param>
 public sealed record ValidToken(long Id, CacheName Cache, IReadOnlyList<TokenScope> Scopes, IReadOnlyList<PinPattern>? Pins,
-    string? Group = null)
+    string? Group = null, DateTimeOffset? Expires = null, SubjectBlock? Block = null)
 {
     /// <summary>The publisher of a token: see <see cref="Caller"/>.</summary>
     public static string PublisherOf(long id) => string.Create(CultureInfo.InvariantCulture, $"token:{id}");

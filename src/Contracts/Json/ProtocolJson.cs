@@ -51,4 +51,10 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(Eviction))]
 [JsonSerializable(typeof(PublishedPaths))]
 [JsonSerializable(typeof(BarList))]
+[JsonSerializable(typeof(WhoAmI))]
+[JsonSerializable(typeof(CheckAccess))]
+[JsonSerializable(typeof(AccessChecked))]
+[JsonSerializable(typeof(BlockSubjects))]
+[JsonSerializable(typeof(Blocked))]
+[JsonSerializable(typeof(BlockList))]
 public sealed partial class ProtocolJson : JsonSerializerContext;

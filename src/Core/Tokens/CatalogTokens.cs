@@ -81,13 +81,15 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             return null;
         var found = await database.ListAsync(
             """
-            select t.id, c.name, t.scopes, t.pins, t.used is null or t.used < clock_timestamp() - interval '10 minutes', t.trust_group
-            from token t join cache c on c.id = t.cache_id
+            select t.id, c.name, t.scopes, t.pins, t.used is null or t.used < clock_timestamp() - interval '10 minutes', t.trust_group, t.expires, b.pattern, b.reason
+            from token t join cache c on c.id = t.cache_id left join lateral @fn@.block_of(t.cache_id, 'token:' || t.id) b on true
             where t.digest = $1 and t.revoked is null and (t.expires is null or t.expires > clock_timestamp())
             """,
             p => p.With(digest),
             r => (Token: new ValidToken(r.GetInt64(0), CacheName.TryParse(r.GetString(1), out var cache) ? cache : default, Scopes(r, 2),
-                Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5)), IsStale: r.GetBoolean(4)), cancellationToken);
+                Pins(r, 3), r.IsDBNull(5) ? null : r.GetString(5), Time(r, 6),
+                r.IsDBNull(7) ? null : new SubjectBlock(r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8))),
+                IsStale: r.GetBoolean(4)), cancellationToken);
         if (found.Count == 0)
             return null;
         if (found[0].IsStale)

@@ -8,6 +8,9 @@ public enum Access
     /// <summary>Anybody.</summary>
     Open,
 
+    /// <summary>Anybody, about themselves. A credential that is sent must be good.</summary>
+    Self,
+
     /// <summary>A signed URL, which the route itself verifies.</summary>
     SignedUrl,
 

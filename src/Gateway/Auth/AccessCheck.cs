@@ -21,11 +21,12 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
 
         if (route.Metadata.GetMetadata<AccessMetadata>() is not { } needed)
             throw new InvalidOperationException($"The route {route.RoutePattern.RawText} does not say what access it needs.");
-        var cache = http.GetRouteValue("cache") as string ?? CacheName.Default.ToString();
-        var anonymous = (await credentials.FindAsync(null, http.RequestAborted))!;
+        var cache = CacheOf(http);
+        var anonymous = (await credentials.FindAsync(null, cache, http.RequestAborted))!;
+        var isForAll = anonymous.Allows(needed.Access);
         // An open route looks up no token, so neither an expired token nor an unreachable database keeps anybody out. The write URL looks
         // it up all the same, because what a push's token reads there is held.
-        var secret = anonymous.Allows(needed.Access) && needed.Access != Access.ReadOrPush ? null
+        var secret = isForAll && needed.Access is not (Access.ReadOrPush or Access.Self) ? null
             : Secret(http.Request.Headers.Authorization.ToString());
         var credential = anonymous;
         if (secret is not null)
@@ -36,12 +37,14 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
                 return;
             }
 
-            credential = await credentials.FindAsync(secret, http.RequestAborted);
-            failed.Note(http.Connection.RemoteIpAddress, secret, credential is not null);
+            credential = (await credentials.FindAsync(secret, cache, http.RequestAborted))?.In(cache);
+            failed.Note(http.Connection.RemoteIpAddress, secret, credential is { Refusal: null });
         }
 
-        if (!Allows(credential) && anonymous.Allows(needed.Access))
-            credential = anonymous;
+        // What anybody may do is done for a credential that is good for nothing, too, unless it is asked for itself or was blocked.
+        var refusal = credential?.Refusal;
+        if (!Allows(credential) && isForAll && needed.Access != Access.Self && refusal?.Kind != RefusalKind.Blocked)
+            (credential, refusal) = (anonymous, null);
         if (credential is not null && Allows(credential))
         {
             http.Features.Set(credential.Id == Credential.AnonymousId ? credential : credential with { Address = AddressOf(http) });
@@ -51,20 +54,43 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             return;
         }
 
-        if (credential is not null && credential.Id != Credential.AnonymousId)
+        if (refusal is { Kind: not RefusalKind.Unproven })
         {
-            await Problems.WriteAsync(http, HttpProblem.Forbidden, credential.Allows(needed.Access)
-                ? $"The token is for cache '{credential.Cache}' only."
-                : $"The token is known, but lacks the scope '{ScopeOf(needed.Access)}' that this needs: ask for one that has it.");
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, refusal.Why);
+            return;
+        }
+
+        if (refusal is null && credential is not null && credential.Id != Credential.AnonymousId)
+        {
+            await Problems.WriteAsync(http, HttpProblem.Forbidden, Lacks(credential, needed.Access));
             return;
         }
 
         http.Response.Headers.WWWAuthenticate = "Basic realm=\"orleans-cache\", Bearer realm=\"orleans-cache\"";
         await Problems.WriteAsync(http, HttpProblem.Unauthorized, secret is null
             ? "This needs a token: send it as 'Authorization: Bearer <token>', or as the password of Basic authentication."
-            : "The token is not one that this server accepts: it is unknown, has expired or was revoked. Is it whole, and of this server?");
+            : refusal?.Why
+                ?? "The token is not one that this server accepts: it is unknown, has expired or was revoked. Is it whole, and of this server?");
 
-        bool Allows(Credential? who) => who?.Allows(needed.Access) == true && (who.Cache is not { } only || only.ToString() == cache);
+        bool Allows(Credential? who) => who is { Refusal: null } && who.Allows(needed.Access);
+    }
+
+    private static string Lacks(Credential credential, Access access)
+    {
+        var elsewhere = credential.Permits?.Where(p => new Credential("", p.Scopes).Allows(access)).SelectMany(p => p.Caches).Distinct()
+            .Select(c => $"'{c}'").ToList() ?? [];
+        return elsewhere.Count > 0
+            ? $"The token is for {(elsewhere.Count == 1 ? "cache" : "the caches")} {string.Join(", ", elsewhere)} only."
+            : $"The token is known, but lacks the scope '{ScopeOf(access)}' that this needs: ask for one that has it.";
+    }
+
+    // Of a name that no cache can have nobody knows anything, and its route says so.
+    private static CacheName CacheOf(HttpContext http)
+    {
+        if (http.GetRouteValue("cache") is not string text)
+            return CacheName.Default;
+        CacheName.TryParse(text, out var name);
+        return name;
     }
 
     // An old Nix would repeat a PUT without its body, so its refusal is final. A new Nix waits for a minute after a 429, for moments after
@@ -89,6 +115,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
     {
         if (header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
             return header["Bearer ".Length..].Trim();
+        if (header.Equals("Bearer", StringComparison.OrdinalIgnoreCase))
+            return "";
         if (!header.StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
             return null;
         var buffer = new byte[header.Length];

@@ -27,20 +27,28 @@ public enum Scopes
 }
 
 /// <summary>
-/// Who sent a request, and what they may do. Every proof of that (a token; some day a certificate or an identity provider) becomes one of
-/// these.
+/// Who sent a request, and what they may do. Every proof of that (a token, or an issuer's word) becomes one of these.
 /// </summary>
 /// <param name="Id">Stable over requests, processes and restarts. It is no secret: it may be stored and logged.</param>
-/// <param name="Scopes">What it may do.</param>
+/// <param name="Scopes">What it may do in the cache of the request, see <see cref="In"/>.</param>
 public sealed record Credential(string Id, Scopes Scopes)
 {
     public const string AnonymousId = "anonymous";
 
-    /// <summary>The only cache that it is valid for; null: all of this server.</summary>
-    public CacheName? Cache { get; init; }
+    /// <summary>What it may do by cache; null: the same in all of this server.</summary>
+    public IReadOnlyList<Permit>? Permits { get; init; }
 
     /// <summary>With <see cref="Scopes.Pin"/>: the pins that it may change; null: all.</summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
+
+    /// <summary>Of an identity: the rules that let it in; null: it is none.</summary>
+    public IReadOnlyList<string>? Rules { get; init; }
+
+    /// <summary>When it ends; null: not by itself.</summary>
+    public DateTimeOffset? Expires { get; init; }
+
+    /// <summary>Why it is good for nothing; null: it is good.</summary>
+    public Refusal? Refusal { get; init; }
 
     /// <summary>The trust group, whose publishers rely on each other's uploads; null: a group of its own.</summary>
     public string? Group { get; init; }
@@ -54,12 +62,34 @@ public sealed record Credential(string Id, Scopes Scopes)
     /// </summary>
     public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address);
 
+    /// <summary>A credential that nobody has.</summary>
+    public static Credential Refused(RefusalKind kind, string why) => new("refused", Scopes.None) { Refusal = new Refusal(kind, why) };
+
+    /// <summary>A publisher whom an admin has blocked.</summary>
+    public static Credential Blocked(string publisher, SubjectBlock block) => Refused(RefusalKind.Blocked,
+        $"The publisher '{publisher}' is blocked{(block.Reason is { Length: > 0 } why ? $": {why.TrimEnd('.')}" : "")}. Ask an admin of " +
+        "the cache; 'orleans-cache subjects list' tells who blocked it, and when.");
+
+    /// <summary>The same for one cache: what its permits allow there, added up.</summary>
+    public Credential In(CacheName cache)
+    {
+        if (Permits is null)
+            return this;
+        var here = Permits.Where(p => p.Covers(cache)).ToList();
+        var pinning = here.FindAll(p => (p.Scopes & Scopes.Pin) != 0);
+        return this with
+        {
+            Scopes = here.Aggregate(Scopes.None, (all, permit) => all | permit.Scopes),
+            Pins = pinning.Exists(p => p.Pins is null) ? null : [.. pinning.SelectMany(p => p.Pins!).Distinct()],
+        };
+    }
+
     /// <summary>The credential of a request that brings none.</summary>
     public static Credential Anonymous(bool isPrivate) => new(AnonymousId, isPrivate ? Scopes.None : Scopes.Read);
 
     public bool Allows(Access access) => access switch
     {
-        Access.Open or Access.SignedUrl => true,
+        Access.Open or Access.SignedUrl or Access.Self => true,
         Access.Read => Has(Scopes.Read),
         Access.ReadOrPush => Has(Scopes.Read | Scopes.Push),
         Access.Push => Has(Scopes.Push),

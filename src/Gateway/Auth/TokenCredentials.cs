@@ -3,30 +3,30 @@ using OrleansCache.Contracts;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// Looks in the token file first, which needs no database, then in the catalog, anew each time, so that a revoked token is refused at once.
+/// Looks in the token file first, which needs no database; asks the issuers about what has the form of their tokens; and looks in the
+/// catalog for all else, anew each time, so that a revoked token is refused at once.
 /// </summary>
-public sealed class TokenCredentials(TokenFile file, ITokens tokens) : ICredentials
+public sealed class TokenCredentials(TokenFile file, ITokens tokens, IIdentities? identities = null) : ICredentials
 {
-    public async ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken)
+    public async ValueTask<Credential?> FindAsync(string? secret, CacheName cache, CancellationToken cancellationToken)
     {
-        if (await file.FindAsync(secret, cancellationToken) is { } known)
+        if (await file.FindAsync(secret, cache, cancellationToken) is { } known)
             return known;
-        return secret is not null && await tokens.FindAsync(secret, cancellationToken) is { } token
-            ? new Credential(ValidToken.PublisherOf(token.Id), token.Scopes.Aggregate(Scopes.None, (all, scope) =>
-                all | Of(scope)))
-            { Cache = token.Cache, Pins = token.Pins, Group = token.Group }
-            : null;
+        if (secret is null)
+            return null;
+        if (identities?.IsToken(secret) == true)
+            return await identities.FindAsync(secret, cache, cancellationToken);
+        if (await tokens.FindAsync(secret, cancellationToken) is not { } token)
+            return null;
+        var publisher = ValidToken.PublisherOf(token.Id);
+        return token.Block is { } block ? Credential.Blocked(publisher, block) : new Credential(publisher, Scopes.None)
+        {
+            Permits = [new Permit([token.Cache.ToString()], token.Scopes.Aggregate(Scopes.None, (all, scope) => all | scope.ToScopes()),
+                token.Pins)],
+            Group = token.Group,
+            Expires = token.Expires,
+        };
     }
 
     public bool IsKnown(string secret) => file.IsKnown(secret);
-
-    private static Scopes Of(TokenScope scope) => scope switch
-    {
-        TokenScope.Push => Scopes.Push,
-        TokenScope.Pin => Scopes.Pin,
-        TokenScope.Gc => Scopes.Gc,
-        TokenScope.Read => Scopes.Read,
-        TokenScope.Admin => Scopes.Admin,
-        _ => throw new ArgumentOutOfRangeException(nameof(scope)),
-    };
 }

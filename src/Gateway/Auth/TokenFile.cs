@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 
 namespace OrleansCache.Gateway.Auth;
@@ -48,7 +49,7 @@ public sealed class TokenFile : ICredentials
                 $"The token file {path} holds no token: write one on a line of its own, for example from 'openssl rand -hex 32'.");
     }
 
-    public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken) =>
+    public ValueTask<Credential?> FindAsync(string? secret, CacheName cache, CancellationToken cancellationToken) =>
         ValueTask.FromResult(secret is null ? _anonymous : Find(Digest(secret)));
 
     public bool IsKnown(string secret) => Find(Digest(secret)) is not null;

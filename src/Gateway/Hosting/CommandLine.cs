@@ -43,6 +43,7 @@ public sealed class CommandLine
         Flag("no-sign", "Sign nothing");
         List("trusted-public-key", "KEY", "Keep clients' signatures by this key when they are valid; repeatable");
         Value("token-file", "FILE", "Tokens that may write, one a line (default: one made in the data directory)");
+        Value("access", "FILE", "Issuers of OIDC tokens, and the rules by which these are let in (default: none is)");
         Value("priority", "N", "This cache's priority; Nix asks the lowest first (default: 40)");
         Value("gc-schedule", "CRON", "Collect garbage by this cron expression, in UTC, such as '30 3 * * *' (default: only when asked)");
         Value("gc-jitter", "TIME", "A scheduled run begins up to this much later (default: 5m)");

@@ -82,6 +82,7 @@ public static class GatewayApp
         PathRoutes.Map(app, parts);
         Protocols.V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);
+        AccessRoutes.Map(app, parts);
         AuditRoutes.Map(app, parts);
         WithdrawalRoutes.Map(app, parts, stopping);
         Niks3Routes.Map(app, parts, stopping);

@@ -5,6 +5,7 @@ using OrleansCache.Core.Common;
 using OrleansCache.Core.Store.S3;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
+using OrleansCache.Gateway.Oidc;
 using OrleansCache.Gateway.Operations;
 using OrleansCache.Gateway.Parts;
 using OrleansCache.Grains;
@@ -34,6 +35,7 @@ internal static partial class Server
         var keys = settings.SigningKeys ?? [data!.SigningKey()];
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
+        var issuers = settings.AccessFile is { } access ? AccessFile.Read(access, publicUrl) : null;
 
         // 2. Database, store, core. Meanwhile the code of a push is compiled, and the silo starts: it waits for the catalog's tables alone.
         // A cluster of one would compete for the processor, so it starts once the server serves, unless a database must be made.
@@ -63,8 +65,11 @@ internal static partial class Server
 
         // 3. The routes.
         using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
-        var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens), publicUrl) with
+        await using var identities = issuers is null ? null
+            : Identities.Start(issuers, core.Subjects, loggers.CreateLogger("access"), TimeProvider.System);
+        var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens, identities), publicUrl) with
         {
+            Identities = identities,
             FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await storeWatch.FindDoubtsAsync(stop),
                 .. await uploadKey.FindDoubtsAsync(stop)],
             FindPushTrouble = async stop => await core.FindPushTroubleAsync(stop) ?? storeCheck.Trouble,
@@ -84,7 +89,9 @@ internal static partial class Server
         await app.StartAsync(cancellationToken);
         await rehearsal;
         foreach (var open in settings.OpenSecrets)
-            LogOpenSecret(loggers.CreateLogger("settings"), open);
+            LogDoubt(loggers.CreateLogger("settings"), open);
+        foreach (var doubt in RuleDoubts.Of(issuers ?? []))
+            LogDoubt(loggers.CreateLogger("access"), doubt);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancellationToken);
         systemd.Ready($"Serving {publicUrl}");
@@ -185,5 +192,5 @@ internal static partial class Server
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Why}")]
-    private static partial void LogOpenSecret(ILogger logger, string why);
+    private static partial void LogDoubt(ILogger logger, string why);
 }

@@ -40,6 +40,9 @@ public sealed record ServerSettings
     /// <summary>Null: the data directory's token, made on first use.</summary>
     public string? TokenFile { get; init; }
 
+    /// <summary>The file of issuers and their rules; null: the server knows no issuer.</summary>
+    public string? AccessFile { get; init; }
+
     public int Priority { get; init; } = 40;
 
     /// <summary>Retention, and the schedule of the collector.</summary>
@@ -103,6 +106,7 @@ public sealed record ServerSettings
             SigningKeys = noSign ? [] : signKeys.Count > 0 ? [.. signKeys.Select(ReadSigningKey)] : null,
             TrustedKeys = [.. many("trusted-public-key").Select(ParseTrustedKey)],
             TokenFile = one("token-file"),
+            AccessFile = one("access"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
             Quotas = QuotaSettings.From(one),

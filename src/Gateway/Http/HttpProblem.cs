@@ -67,6 +67,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.GcRunning => new(409, "gc-running", "A run of the garbage collector is under way"),
         ProblemKind.UnknownToken => new(404, "unknown-token", "No such token"),
         ProblemKind.TokenExists => new(409, "token-exists", "A token of that name exists"),
+        ProblemKind.UnknownBlock => new(404, "unknown-block", "No such block"),
         ProblemKind.Forbidden => Forbidden,
         ProblemKind.TooLarge => TooLarge,
         ProblemKind.DiskFull => DiskFull,

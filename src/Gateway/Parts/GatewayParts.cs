@@ -22,6 +22,7 @@ public sealed record GatewayParts
         Pins = core.Pins,
         NixCopy = core.NixCopy,
         Tokens = core.Tokens,
+        Subjects = core.Subjects,
         Audit = core.Audit,
         Withdrawals = core.Withdrawals,
         Store = core.Store,
@@ -54,6 +55,11 @@ public sealed record GatewayParts
     public required INixCopy NixCopy { get; init; }
 
     public required ITokens Tokens { get; init; }
+
+    public required ISubjects Subjects { get; init; }
+
+    /// <summary>Who issuers vouch for; null: the server knows no issuer.</summary>
+    public IIdentities? Identities { get; init; }
 
     public required IAudit Audit { get; init; }
 

@@ -139,6 +139,17 @@ internal static class DatabaseCalls
             return new Kind(async () => Assert.NotNull(await world.Core.Tokens.FindAsync(made.Secret, None)), () =>
                 world.Core.Tokens.RevokeAsync(CacheName.Default, made.Token.Id, None));
         },
+        ["identity check"] = (world, name) => Ready(async () =>
+            Assert.Null(await world.Core.Subjects.FindAsync(CacheName.Default, $"oidc:ci/{name}", None))),
+        ["subjects"] = (world, name) => Ready(async () =>
+        {
+            var made = await world.Core.Subjects.BlockAsync(CacheName.Default, new BlockSubjects { Pattern = $"oidc:ci/{name}" },
+                Caller.Server, None);
+            Assert.Contains((await world.Core.Subjects.ListAsync(CacheName.Default, liftedToo: false, None)).Blocks, block =>
+                block.Id == made.Block.Id);
+            await world.Core.Subjects.UnblockAsync(CacheName.Default, made.Block.Id, Caller.Server, None);
+            Assert.Null(await world.Core.Subjects.FindAsync(CacheName.Default, $"oidc:ci/{name}", None));
+        }),
         ["tokens"] = (world, name) => Ready(async () =>
         {
             // A secret is told once only, so another token is another call.

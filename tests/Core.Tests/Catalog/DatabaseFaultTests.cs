@@ -54,6 +54,8 @@ public sealed class DatabaseFaultTests
     [InlineData("readiness", false)]
     [InlineData("token check", false)]
     [InlineData("tokens", false)]
+    [InlineData("identity check", false)]
+    [InlineData("subjects", false)]
     [InlineData("lists", false)]
     [InlineData("niks3", false)]
     [InlineData("niks3 begin", false)]

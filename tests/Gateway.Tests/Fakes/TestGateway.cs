@@ -55,6 +55,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedTokens Tokens => (ScriptedTokens)Parts.Tokens;
 
+    public ScriptedSubjects Subjects => (ScriptedSubjects)Parts.Subjects;
+
     public ScriptedAudit Audit => (ScriptedAudit)Parts.Audit;
 
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
@@ -78,6 +80,7 @@ internal sealed class TestGateway : IAsyncDisposable
             NixCopy = new ScriptedNixCopy(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
+            Subjects = new ScriptedSubjects(),
             Audit = new ScriptedAudit(),
             Withdrawals = new ScriptedWithdrawals(),
             Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),

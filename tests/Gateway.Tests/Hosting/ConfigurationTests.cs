@@ -1,4 +1,5 @@
 using System.Globalization;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Embedded;
@@ -253,10 +254,10 @@ public class ConfigurationTests
         var tokens = TokenFile.Read(folder["tokens"], privateReads: false);
 
         foreach (var good in new[] { "the-first-of-two-tokens", "the-second-of-two-tokens" })
-            Assert.Equal(Scopes.All, (await tokens.FindAsync(good, CancellationToken.None))?.Scopes);
+            Assert.Equal(Scopes.All, (await tokens.FindAsync(good, CacheName.Default, CancellationToken.None))?.Scopes);
         foreach (var bad in new[] { "# old", "" })
-            Assert.Null(await tokens.FindAsync(bad, CancellationToken.None));
-        Assert.Equal(Credential.AnonymousId, (await tokens.FindAsync(null, CancellationToken.None))?.Id);
+            Assert.Null(await tokens.FindAsync(bad, CacheName.Default, CancellationToken.None));
+        Assert.Equal(Credential.AnonymousId, (await tokens.FindAsync(null, CacheName.Default, CancellationToken.None))?.Id);
         Assert.Throws<StartupException>(() => TokenFile.Read(folder["none"], privateReads: false));
     }
 

@@ -74,6 +74,6 @@ internal sealed record CreatePinRequest(string? StorePath);
 
 internal sealed record PinAnswer(string Name, string StorePath, string NarinfoKey, string CreatedAt, string UpdatedAt);
 
-internal sealed record CacheConfig(string SubstituterUrl, IReadOnlyList<string> PublicKeys);
+internal sealed record CacheConfig(string SubstituterUrl, IReadOnlyList<string> PublicKeys, string? OidcAudience);
 
 internal sealed record CacheStats(long Objects, long LogicalBytes);

@@ -31,7 +31,9 @@ internal static class Niks3Routes
             api.MapGet("/cache-config", http =>
             {
                 var info = CacheInfos.Describe(parts, Cache(http));
-                return AnswerAsync(http, new CacheConfig(info.Substituter.OriginalString, info.PublicKeys), Wire.CacheConfig);
+                var issuer = http.Request.Query["issuer"].ToString();
+                return AnswerAsync(http, new CacheConfig(info.Substituter.OriginalString, info.PublicKeys,
+                    parts.Identities?.AudienceOf(issuer.Length > 0 ? issuer : null)), Wire.CacheConfig);
             }).Needs(Access.Open);
 
             api.MapGet("/cache-stats", async http =>

@@ -196,15 +196,16 @@ internal sealed class WriteServer : IAsyncDisposable
     {
         public bool IsKnown(string secret) => false;
 
-        public ValueTask<Credential?> FindAsync(string? secret, CancellationToken cancellationToken) => ValueTask.FromResult(secret switch
-        {
-            null => Credential.Anonymous(privateReads),
-            Writer => new Credential("writer", Scopes.Push),
-            OtherWriter => new Credential("other-writer", Scopes.Push),
-            Reader => new Credential("reader", Scopes.Read),
-            Pinner => new Credential("pinner", Scopes.Pin),
-            _ => null,
-        });
+        public ValueTask<Credential?> FindAsync(string? secret, CacheName cache, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(secret switch
+            {
+                null => Credential.Anonymous(privateReads),
+                Writer => new Credential("writer", Scopes.Push),
+                OtherWriter => new Credential("other-writer", Scopes.Push),
+                Reader => new Credential("reader", Scopes.Read),
+                Pinner => new Credential("pinner", Scopes.Pin),
+                _ => null,
+            });
     }
 
     private sealed class Lines(List<string> lines) : ILoggerProvider, ILogger

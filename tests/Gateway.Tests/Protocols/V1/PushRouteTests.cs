@@ -74,6 +74,7 @@ public class PushRouteTests
         { ProblemKind.GcRunning, 409, "gc-running" },
         { ProblemKind.UnknownToken, 404, "unknown-token" },
         { ProblemKind.TokenExists, 409, "token-exists" },
+        { ProblemKind.UnknownBlock, 404, "unknown-block" },
         { ProblemKind.Forbidden, 403, "forbidden" },
         { ProblemKind.TooLarge, 413, "too-large" },
         { ProblemKind.DiskFull, 507, "disk-full" },

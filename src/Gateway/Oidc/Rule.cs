@@ -1,0 +1,49 @@
+using System.IO.Enumeration;
+using System.Text.Json;
+using OrleansCache.Gateway.Auth;
+
+namespace OrleansCache.Gateway.Oidc;
+
+/// <summary>Which tokens of an issuer are let in, and what for.</summary>
+/// <param name="Name">Unique in the file.</param>
+/// <param name="Claims">All of them have to match.</param>
+/// <param name="Permit">What a token may do that matches.</param>
+/// <param name="Group">The trust group; null: the publisher alone.</param>
+/// <param name="Publisher">The claims that tell one publisher from another; null: the immutable id that the token has.</param>
+internal sealed record Rule(string Name, IReadOnlyList<WantedClaim> Claims, Permit Permit, string? Group,
+    IReadOnlyList<ClaimPath>? Publisher)
+{
+    // The ids that GitHub and Forgejo, GitLab, and Kubernetes never give twice. Whoever has none of them is told apart by the subject.
+    private static readonly ClaimPath[] ImmutableIds =
+        [new("repository_id"), new("project_id"), new("kubernetes.io.serviceaccount.uid"), new("sub")];
+
+    /// <summary>The first claim that the rule wants otherwise; null: the token matches.</summary>
+    public WantedClaim? FindMismatch(JsonElement claims)
+    {
+        if (Claims.FirstOrDefault(wanted => !wanted.Matches(claims)) is { } wrong)
+            return wrong;
+        // Without its claims a publisher would have the name of another one.
+        return PublisherOf(claims).FirstOrDefault(path => path.FindIn(claims) is not { Count: > 0 }) is { } missing
+            ? new WantedClaim(missing, []) : null;
+    }
+
+    /// <summary>The claims whose values name the publisher.</summary>
+    public IReadOnlyList<ClaimPath> PublisherOf(JsonElement claims) =>
+        Publisher ?? [ImmutableIds.FirstOrDefault(path => path.FindIn(claims) is { Count: > 0 }, ImmutableIds[^1])];
+}
+
+/// <param name="Path">The claim.</param>
+/// <param name="Patterns"><c>*</c> stands for any characters, <c>?</c> for one, and one pattern has to match one value. Empty: the claim
+/// has to be there.</param>
+internal sealed record WantedClaim(ClaimPath Path, IReadOnlyList<string> Patterns)
+{
+    public bool Matches(JsonElement claims) => Path.FindIn(claims)?.Any(value =>
+        Patterns.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, value, ignoreCase: false))) == true;
+}
+
+/// <summary>Somebody who signs tokens, and who of them is let in.</summary>
+/// <param name="Name">For messages; unique in the file.</param>
+/// <param name="Url">What its tokens say in <c>iss</c>.</param>
+/// <param name="Audiences">What its tokens may say in <c>aud</c>.</param>
+/// <param name="KeyFile">Its keys (a JWKS); null: they are where its discovery document says.</param>
+internal sealed record Issuer(string Name, string Url, IReadOnlyList<string> Audiences, string? KeyFile, IReadOnlyList<Rule> Rules);
