@@ -108,6 +108,27 @@ internal static class RootCommands
               orleans-cache tokens revoke ci
               orleans-cache tokens revoke 7                   by its ID in the list
             """,
+        ["whoami"] = """
+              orleans-cache whoami
+              orleans-cache whoami --token-file ./jwt --json
+            """,
+        ["oidc check"] = """
+              orleans-cache oidc check ./jwt                  which rules match a job's token, and why the others do not
+              printenv ID_TOKEN | orleans-cache oidc check -
+
+            The token in use, which is not the one that is checked, needs the scope admin. Exits with 1 when no rule lets the token in.
+            """,
+        ["subjects block"] = """
+              orleans-cache subjects block oidc:ci/1296269 --reason 'its runner was taken over'
+              orleans-cache subjects block 'oidc:*/1296269'   whatever rules it matches
+              orleans-cache subjects block token:7
+
+            Every server refuses them from the next request on, and their open pushes end.
+            """,
+        ["subjects unblock"] = """
+              orleans-cache subjects unblock oidc:ci/1296269
+              orleans-cache subjects unblock 3                by its ID in the list
+            """,
         ["audit"] = """
               orleans-cache audit
               orleans-cache audit --since 30d --by token:7    what one token did
@@ -152,6 +173,9 @@ internal static class RootCommands
             PushCommand.Create(common),
             PinsCommand.Create(common),
             TokensCommand.Create(common),
+            SubjectsCommand.Create(common),
+            OidcCommand.Create(common),
+            WhoAmICommand.Create(common),
             AuditCommand.Create(common),
             WithdrawCommands.Paths(common),
             WithdrawCommands.Evict(common),

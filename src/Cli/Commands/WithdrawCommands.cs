@@ -156,7 +156,7 @@ internal static class WithdrawCommands
     private static Option<string> By() =>
         new("--by")
         {
-            Description = "The publisher: token:ID, file:DIGEST, or legacy for what is older than publishers.",
+            Description = "The publisher: token:ID, oidc:RULE/ID, file:DIGEST, or legacy for what is older than publishers.",
             HelpName = "PUBLISHER"
         };
 

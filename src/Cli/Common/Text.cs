@@ -8,6 +8,9 @@ internal static class Text
     public static string Count(long count, string noun) =>
         string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
 
+    public static string Count(long count, string noun, string plural) =>
+        string.Create(CultureInfo.InvariantCulture, $"{count:N0} {(count == 1 ? noun : plural)}");
+
     public static string Bytes(double bytes) => bytes switch
     {
         < 1000 => string.Create(CultureInfo.InvariantCulture, $"{bytes:0} B"),

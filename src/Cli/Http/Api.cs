@@ -23,6 +23,10 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     // Commit answers after 45 s at the latest, wait after 60 s.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
 
+    // What concerns all caches of a server.
+    private const string ServerRoutes = "/v1/";
+
+    private readonly string _server = baseUrl.AbsoluteUri.TrimEnd('/');
     private readonly string _root = $"{baseUrl.AbsoluteUri.TrimEnd('/')}/v1/caches/{Uri.EscapeDataString(cache)}";
 
     public Task<CacheInfo> InfoAsync(CancellationToken cancellationToken) =>
@@ -121,7 +125,7 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond));
-        using var request = new HttpRequestMessage(method, _root + route) { Content = content?.Invoke() };
+        using var request = new HttpRequestMessage(method, UrlOf(route)) { Content = content?.Invoke() };
         if (method == HttpMethod.Post && content is null)
             request.Content = new ByteArrayContent([]);
         if (token is not null)
@@ -148,6 +152,8 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
                 $"{_root} answered something that is not this protocol ({e.Message}). Is it an orleans-cache server, at this path?");
         }
     }
+
+    private string UrlOf(string route) => (route.StartsWith(ServerRoutes, StringComparison.Ordinal) ? _server : _root) + route;
 
     private async Task<byte[]> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
