@@ -4,7 +4,8 @@ using OrleansCache.Testing;
 namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>A stock Nix that copies to one server, with a memory of its own: as one machine of a CI.</summary>
-internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through = null, bool netrc = true) : IAsyncDisposable
+internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through = null, bool netrc = true, string? tokenFile = null)
+    : IAsyncDisposable
 {
     private readonly TempFolder _home = new("oc-nix-home-");
     private readonly Uri _url = through ?? server.Url;
@@ -56,7 +57,8 @@ internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through 
     {
         if (!netrc)
             return "";
-        File.WriteAllText(_home["netrc"], $"machine 127.0.0.1\nlogin ci\npassword {File.ReadAllText(server.TokenFile).Trim()}\n");
+        var token = File.ReadAllText(tokenFile ?? server.TokenFile).Trim();
+        File.WriteAllText(_home["netrc"], $"machine 127.0.0.1\nlogin ci\npassword {token}\n");
         return $"netrc-file = {_home["netrc"]}";
     }
 }
