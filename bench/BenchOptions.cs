@@ -37,6 +37,9 @@ internal sealed record BenchOptions
     /// <summary>Of <c>push</c>: compare the policies of verification.</summary>
     public bool ComparesVerification { get; private init; }
 
+    /// <summary>Of <c>push</c>: compare a token of an issuer with one of the server.</summary>
+    public bool ComparesCredentials { get; private init; }
+
     /// <summary>A folder for everything that is written; on the disk.</summary>
     public string Work { get; private init; } = "";
 
@@ -100,6 +103,10 @@ internal sealed record BenchOptions
                 "--json" => options with { Json = true },
                 "--quick" => options with { Quick = true },
                 "--verify" => options with { ComparesVerification = true },
+                "--credential" => options with
+                {
+                    ComparesCredentials = Value() == "oidc" ? true : throw new BenchException("--credential is oidc.")
+                },
                 "--runs" => options with
                 {
                     Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs

@@ -12,6 +12,8 @@ internal static class PushBench
         var lab = new ServerLab(options, s3);
         var all = ClosureSet.Read(options.Closures);
         var isCompared = options.Against.Length > 0;
+        if (options.ComparesCredentials)
+            return await CredentialBench.RunAsync(lab, all);
         if (options.ComparesVerification)
             return await VerifyBench.RunAsync(lab, all);
         if (options.Protocol == PushProtocol.Niks3)

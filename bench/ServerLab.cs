@@ -31,9 +31,10 @@ internal sealed class ServerLab(BenchOptions options, S3Place? s3, IReadOnlyList
     }
 
     /// <param name="url">Left out: the server itself.</param>
-    public Task<ChildRun> PushAsync(CacheServer server, IEnumerable<string> paths, string? url = null) =>
-        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", server.TokenFile, "--json", "--quiet",
-            .. paths], new Dictionary<string, string?>
+    /// <param name="tokenFile">Left out: the server's own.</param>
+    public Task<ChildRun> PushAsync(CacheServer server, IEnumerable<string> paths, string? url = null, string? tokenFile = null) =>
+        ChildRun.RunAsync(options.Client, ["push", "--url", url ?? server.Url, "--token-file", tokenFile ?? server.TokenFile, "--json",
+            "--quiet", .. paths], new Dictionary<string, string?>
             {
                 ["NIX_CONFIG"] = "build-users-group =\nexperimental-features = nix-command",
             });

@@ -85,13 +85,8 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
     }
 
     // Of a name that no cache can have nobody knows anything, and its route says so.
-    private static CacheName CacheOf(HttpContext http)
-    {
-        if (http.GetRouteValue("cache") is not string text)
-            return CacheName.Default;
-        CacheName.TryParse(text, out var name);
-        return name;
-    }
+    private static CacheName CacheOf(HttpContext http) => http.GetRouteValue("cache") is not string text ? CacheName.Default
+        : CacheName.TryParse(text, out var name) ? name : default;
 
     // An old Nix would repeat a PUT without its body, so its refusal is final. A new Nix waits for a minute after a 429, for moments after
     // a 503.
