@@ -11,7 +11,7 @@ namespace OrleansCache.Bench;
 internal static class CredentialBench
 {
     private const double MaxMore = 3;
-    private const int LeastRuns = 30;
+    private const int LeastRuns = 100;
     private const string Issuer = "https://ci.example.org";
     private const string Audience = "https://cache.example.org";
 
