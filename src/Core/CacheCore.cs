@@ -126,7 +126,8 @@ public sealed partial class CacheCore : IAsyncDisposable
         var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
             _stopping.Token);
         Tokens = new CatalogTokens(caches, database);
-        Subjects = new CatalogSubjects(caches, database);
+        var subjects = new CatalogSubjects(caches, database);
+        Subjects = subjects;
         Audit = new CatalogAudit(caches, database);
         _statistics = new CacheStatistics(caches, database, time);
         _paths = new CatalogPaths(caches, database);
@@ -140,7 +141,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         (Pushes, Pins, Collection, NixCopy, Paths, _, _) = options.Engine?.Over(direct) ?? direct;
         _housekeeper = new Housekeeper(
             caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
-            options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
+            subjects, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
             loggers.CreateLogger<Housekeeper>());
         _housekeeping = options.Housekeeping
             ? Task.WhenAll(Task.Run(() => _housekeeper.RunAsync(_stopping.Token)), Task.Run(() => _verifier.RunAsync(_stopping.Token)))

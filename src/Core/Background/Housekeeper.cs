@@ -9,6 +9,7 @@ using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Subjects;
 using OrleansCache.Core.Withdraw;
 
 namespace OrleansCache.Core.Background;
@@ -21,7 +22,7 @@ namespace OrleansCache.Core.Background;
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
     Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store,
-    PushOptions options, TimeSpan failedUploads,
+    CatalogSubjects subjects, PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -76,6 +77,7 @@ internal sealed partial class Housekeeper(
     {
         await StepAsync("ending failed uploads", async () =>
             Telemetry.PushesEnded.Add("expired", await catalog.EndLapsedAsync(cache, failedUploads, Batch, cancellationToken)));
+        await StepAsync("ending pushes of blocked publishers", () => subjects.EndPushesAsync(cache, cancellationToken));
         // The first turn of a process checks, because a crash leaks uploads. The check precedes the deletions, as they remove the row that
         // tells whose the key is.
         if (_turns.AddOrUpdate(cache, 1, static (_, turns) => turns + 1) % TurnsBetweenMultipartChecks == 1)

@@ -124,9 +124,9 @@ begin
   -- Nobody is told of a commit while the bucket says something else of what it names, whoever supersedes that.
   if @fn@.unwritten_paths(p_cache, v_push.paths || v_own) <> '{}' then return 'committing'; end if;
 
-  insert into root (cache_id, path_id, pushed, publisher)
-    select p_cache, r, clock_timestamp(), v_push.publisher from unnest(v_push.roots) r order by r
-    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+  insert into root (cache_id, path_id, pushed, publisher, shared)
+    select p_cache, r, clock_timestamp(), v_push.publisher, false from unnest(v_push.roots) r order by r
+    on conflict (cache_id, path_id) do update set pushed = excluded.pushed, shared = root.shared or root.publisher is distinct from excluded.publisher;
   perform @fn@.release_push(p_cache, p_push);
   -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
   if v_push.pin is not null and v_taken = '{}' then

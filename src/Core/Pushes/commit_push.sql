@@ -216,10 +216,10 @@ end $$;
 -- Ends such pushes.
 create function @fn@.end_warm(p_cache int, p_pushes bigint[], p_publishers text[], p_addresses text[]) returns void
 language sql volatile as $$
-  insert into root (cache_id, path_id, pushed, publisher)
-    select p_cache, r.id, clock_timestamp(), r.publisher
-    from (select x.id, min(u.publisher) as publisher from push u cross join unnest(u.roots) x(id) where u.id = any(p_pushes) group by x.id) r order by r.id
-    on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+  insert into root (cache_id, path_id, pushed, publisher, shared)
+    select p_cache, r.id, clock_timestamp(), r.publisher, r.shared
+    from (select x.id, min(u.publisher) as publisher, count(distinct u.publisher) > 1 as shared from push u cross join unnest(u.roots) x(id) where u.id = any(p_pushes) group by x.id) r order by r.id
+    on conflict (cache_id, path_id) do update set pushed = excluded.pushed, shared = root.shared or excluded.shared or root.publisher is distinct from excluded.publisher;
   update push u set state = 'committed', finished = clock_timestamp() where u.id = any(p_pushes);
   select @fn@.audit_commits(p_cache, p_pushes, p_publishers, p_addresses);
 $$;

@@ -15,7 +15,10 @@ internal sealed class CatalogSubjects(CacheDirectory caches, CatalogDatabase dat
 {
     private const int MaxPattern = 512;
     private const int MaxReason = 1000;
+    private const int MaxTurns = 10;
     private const string Columns = "b.id, b.pattern, b.reason, b.created_by, b.created, b.lifted, b.lifted_by";
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     // What publishers' names are made of, and the two that stand for others.
     private static readonly SearchValues<char> PatternCharacters =
@@ -29,8 +32,17 @@ internal sealed class CatalogSubjects(CacheDirectory caches, CatalogDatabase dat
             p => p.With(id).With(request.Pattern).With(caller.Publisher).WithAddress(caller)
                 .WithNullable(request.Reason is { Length: > 0 } reason ? reason : null, NpgsqlDbType.Text),
             Read, cancellationToken);
-        var ended = await database.SingleAsync("select @fn@.end_blocked_pushes($1, $2)", p => p.With(id).With(block.Id),
-            r => r.GetInt32(0), cancellationToken);
+        // One with a request under way ends after it, and one that was begun meanwhile follows: the housekeeper looks for them, too.
+        var ended = 0;
+        for (var turn = 0; ; turn++)
+        {
+            var (now, left) = await EndPushesAsync(id, cancellationToken);
+            ended += now;
+            if (left == 0 || turn == MaxTurns)
+                break;
+            await Task.Delay(Pause, cancellationToken);
+        }
+
         return new Blocked { Block = block, EndedPushes = ended };
     }
 
@@ -54,6 +66,19 @@ internal sealed class CatalogSubjects(CacheDirectory caches, CatalogDatabase dat
         (await database.ListAsync("select f.pattern, f.reason from cache c, @fn@.block_of(c.id, $2) f where c.name = $1",
             p => p.With(cache.ToString()).With(publisher), r => new SubjectBlock(r.GetString(0), r.IsDBNull(1) ? null : r.GetString(1)),
             cancellationToken)).FirstOrDefault();
+
+    /// <summary>Ends the open pushes of blocked publishers, a transaction each, so that none waits for another's objects.</summary>
+    /// <returns>How many were ended, and how many have a request under way.</returns>
+    public async Task<(int Ended, int Left)> EndPushesAsync(int cache, CancellationToken cancellationToken)
+    {
+        var open = await database.SingleAsync("select @fn@.blocked_pushes($1)", p => p.With(cache), r => r.GetFieldValue<long[]>(0),
+            cancellationToken);
+        var ended = 0;
+        foreach (var push in open)
+            ended += await database.SingleAsync("select @fn@.end_pushes($1, $2, '0', 1)", p => p.With(cache).With(push), r => r.GetInt32(0),
+                cancellationToken);
+        return (ended, open.Length - ended);
+    }
 
     private static void Check(BlockSubjects request)
     {

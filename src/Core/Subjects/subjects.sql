@@ -22,12 +22,18 @@ begin
   end if;
 end $$;
 
--- A transaction after the block's own: from there on whoever is blocked opens no other. The tokens of the token file are nobody's to block.
-create function @fn@.end_blocked_pushes(p_cache int, p_block bigint) returns int
-language sql volatile as $$
-  select coalesce(sum(@fn@.end_pushes(p_cache, u.id, '0', 1)), 0)::int
-  from push u join publisher b on b.id = u.publisher join block x on x.id = p_block
-  where u.cache_id = p_cache and u.state = 'open' and b.name like x.likeness and b.name not like 'file:%'
+-- The tokens of the token file are nobody's to block.
+create function @fn@.blocked_publishers(p_cache int) returns int[]
+language sql stable as $$
+  select coalesce(array_agg(b.id), '{}') from publisher b
+  where b.cache_id = p_cache and b.name not like 'file:%' and exists (select from block x where x.cache_id = p_cache and x.lifted is null and b.name like x.likeness)
+$$;
+
+-- The open pushes of publishers who are blocked.
+create function @fn@.blocked_pushes(p_cache int) returns bigint[]
+language sql stable as $$
+  select coalesce(array_agg(u.id), '{}') from push u
+  where u.cache_id = p_cache and u.state = 'open' and exists (select from block x where x.cache_id = p_cache and x.lifted is null) and u.publisher = any(@fn@.blocked_publishers(p_cache))
 $$;
 
 -- False: there never was such a block. A second call changes nothing.

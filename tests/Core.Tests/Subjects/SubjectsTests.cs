@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Trust;
 using OrleansCache.Testing;
 using Xunit;
@@ -56,6 +57,60 @@ public sealed class SubjectsTests
         await BlockAsync(world, "*");
         await world.UploadAsync(file, pushes: world.Of(Admin));
         Assert.Equal(PushState.Committed, (await world.CommitAsync(file, world.Of(Admin))).State);
+    }
+
+    [Fact]
+    public async Task A_push_with_a_request_under_way_ends_after_it_and_one_that_was_begun_meanwhile_by_the_housekeeper()
+    {
+        await using var world = await World.CreateAsync();
+        await world.BeginAsync(Job, World.Chain("a"));
+        var busy = await world.BeginAsync(Job, World.Chain("b"));
+        Task<Blocked> blocking;
+        await using (await world.HoldAsync($"select 1 from push where id = (select max(id) from push) for update"))
+        {
+            blocking = BlockAsync(world, "oidc:ci/*");
+            await Eventually.BecomesTrueAsync(async () => await OpenAsync(world) == 1);
+        }
+
+        Assert.Equal(2, (await blocking).EndedPushes);
+        Assert.Equal(ProblemKind.PushEnded,
+            (await Assert.ThrowsAsync<CacheProblemException>(() => world.CommitAsync(busy, world.Of(Job)))).Kind);
+
+        // The way of a begin that was let in before the block stood.
+        await world.BeginAsync(Job, World.Chain("c"));
+        await world.Core.RunHousekeepingAsync(None);
+        Assert.Equal(0, await OpenAsync(world));
+    }
+
+    [Fact]
+    public async Task What_only_blocked_publishers_have_pushed_is_not_kept_and_what_others_have_pushed_or_pinned_is()
+    {
+        await using var world = await World.CreateAsync();
+        foreach (var name in (string[])["own", "shared", "pinned", "later"])
+            await PushAsync(Job, name);
+        await PushAsync(Victim, "shared");
+        await world.PinAsync("kept", "pinned", pins: world.Core.Pins.As(Job with { Rank = 1 }));
+        var block = await BlockAsync(world, "oidc:ci/1296269");
+
+        Assert.Equal("later own", await DoomedAsync());
+
+        await PushAsync(Victim, "later");
+        Assert.Equal("own", await DoomedAsync());
+        await world.Core.Subjects.UnblockAsync(CacheName.Default, block.Block.Id, Admin, None);
+        Assert.Equal("", await DoomedAsync());
+
+        async Task PushAsync(Caller caller, string name)
+        {
+            var push = await world.BeginAsync(caller, World.Chain(name));
+            await world.UploadAsync(push, pushes: world.Of(caller));
+            Assert.Equal(PushState.Committed, (await world.CommitAsync(push, world.Of(caller))).State);
+        }
+
+        Task<string> DoomedAsync() => world.QueryAsync<string>(
+            $"""
+            select coalesce(string_agg(s.name, ' ' order by s.name), '') from store_path s where s.state = 'live' and not exists (
+              select from {world.Core.Database.Functions}.gc_roots(1, interval '1 day') g where s.id = any(g.paths))
+            """);
     }
 
     [Fact]
@@ -121,6 +176,8 @@ public sealed class SubjectsTests
             world.Core.Subjects.UnblockAsync(CacheName.Default, 99, Admin, None))).Kind);
         Assert.Null(await world.Core.Subjects.FindAsync(default, "oidc:ci/1", None));
     }
+
+    private static Task<long> OpenAsync(World world) => world.QueryAsync<long>("select count(*) from push where state = 'open'");
 
     private static Task<Blocked> BlockAsync(World world, string pattern, string? reason = null) =>
         world.Core.Subjects.BlockAsync(CacheName.Default, new BlockSubjects { Pattern = pattern, Reason = reason },

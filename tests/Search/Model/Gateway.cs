@@ -14,6 +14,7 @@ using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Subjects;
 using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
@@ -170,6 +171,6 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
             NixCopy: null!, Paths: null!, new GcOptions(), caches.Names));
 
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store, Options, TimeSpan.Zero,
-        null, clock, NullLogger.Instance);
+        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store,
+        new CatalogSubjects(caches, Database), Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
 }

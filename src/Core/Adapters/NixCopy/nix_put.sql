@@ -68,7 +68,8 @@ begin
         update store_path s set rank = p_rank where s.id = v_row.id and s.rank < p_rank;
       end if;
       update push u set paths = u.paths || v_row.id where u.id = v_hold and not v_row.id = any(u.paths);
-      insert into root (cache_id, path_id, pushed, publisher) values (p_cache, v_row.id, clock_timestamp(), v_publisher) on conflict (cache_id, path_id) do update set pushed = excluded.pushed;
+      insert into root (cache_id, path_id, pushed, publisher, shared) values (p_cache, v_row.id, clock_timestamp(), v_publisher, false)
+        on conflict (cache_id, path_id) do update set pushed = excluded.pushed, shared = root.shared or root.publisher is distinct from excluded.publisher;
       outcome := case v_verdict when 'same' then 'present' else 'conflict' end;
       nar_hash := v_row.nar_hash;
       signatures := v_row.signatures;

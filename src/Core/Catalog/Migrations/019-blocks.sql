@@ -15,3 +15,6 @@ create table block (
 );
 -- Each request of an identity looks here.
 create unique index block_standing on block (cache_id, pattern) include (likeness) where lifted is null;
+
+-- Others than its publisher have pushed it, too. Of the roots from before nobody knows.
+alter table root add column shared boolean not null default true;
