@@ -6,7 +6,8 @@ using OrleansCache.Gateway.Http;
 namespace OrleansCache.Gateway.Auth;
 
 /// <summary>
-/// Passes a request to its route when its credential allows what the route requires. Else 401 without a known credential, 403 with one.
+/// Passes a request to its route when its credential allows what the route requires. Else 401 without a known credential, 403 with one,
+/// and 503 while that cannot be told.
 /// </summary>
 internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials, FailedLogins failed)
 {
@@ -38,12 +39,15 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             }
 
             credential = (await credentials.FindAsync(secret, cache, http.RequestAborted))?.In(cache);
-            failed.Note(http.Connection.RemoteIpAddress, secret, credential is { Refusal: null });
+            if (credential?.Refusal?.Kind != RefusalKind.Undecided)
+                failed.Note(http.Connection.RemoteIpAddress, secret, credential is { Refusal: null });
         }
 
-        // What anybody may do is done for a credential that is good for nothing, too, unless it is asked for itself or was blocked.
+        // What anybody may do is done for a credential that is good for nothing, too, unless it is asked for itself, was blocked, or may
+        // turn out to be that of a push.
         var refusal = credential?.Refusal;
-        if (!Allows(credential) && isForAll && needed.Access != Access.Self && refusal?.Kind != RefusalKind.Blocked)
+        if (!Allows(credential) && isForAll && needed.Access != Access.Self
+            && refusal?.Kind is not (RefusalKind.Blocked or RefusalKind.Undecided))
             (credential, refusal) = (anonymous, null);
         if (credential is not null && Allows(credential))
         {
@@ -51,6 +55,12 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             if (credential.Id != Credential.AnonymousId)
                 http.Features.Set(new KnownClient(credential.Id));
             await next(http);
+            return;
+        }
+
+        if (refusal is { Kind: RefusalKind.Undecided })
+        {
+            await Problems.WriteAsync(http, HttpProblem.Unavailable, refusal.Why);
             return;
         }
 

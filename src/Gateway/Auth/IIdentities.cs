@@ -10,8 +10,7 @@ public interface IIdentities
 
     /// <summary>The identity behind a token; with a <see cref="Credential.Refusal"/> where it is let in for nothing.</summary>
     /// <param name="cache">The cache of the request, where a publisher may be blocked.</param>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: the issuer's keys were never fetched, or the database
-    /// does not answer.</exception>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: the database does not answer.</exception>
     ValueTask<Credential> FindAsync(string token, CacheName cache, CancellationToken cancellationToken);
 
     /// <summary>What the server makes of a token, rule by rule.</summary>

@@ -11,6 +11,9 @@ public enum RefusalKind
 
     /// <summary>An admin has blocked the publisher: 403.</summary>
     Blocked,
+
+    /// <summary>The keys of its issuer were never fetched, so nothing can be told of it yet: 503.</summary>
+    Undecided,
 }
 
 /// <param name="Kind">How it is answered.</param>

@@ -35,7 +35,13 @@ internal sealed class Identities : IIdentities, IAsyncDisposable
     public async ValueTask<Credential> FindAsync(string token, CacheName cache, CancellationToken cancellationToken)
     {
         // 1. What the issuer says, and that it has said it.
-        var (read, issuer, fault) = await VerifyAsync(token, cancellationToken);
+        var (read, issuer, fault, isUndecided) = await VerifyAsync(token, cancellationToken);
+        if (isUndecided)
+        {
+            return Credential.Refused(RefusalKind.Undecided,
+                $"The token cannot be checked: {fault}. Send the same request again in a minute.");
+        }
+
         if (fault is not null)
             return Credential.Refused(RefusalKind.Unproven, $"The token is not accepted: {fault}.");
 
@@ -64,7 +70,7 @@ internal sealed class Identities : IIdentities, IAsyncDisposable
 
     public async Task<AccessChecked> CheckAsync(string token, CancellationToken cancellationToken)
     {
-        var (read, issuer, fault) = await VerifyAsync(token, cancellationToken);
+        var (read, issuer, fault, _) = await VerifyAsync(token, cancellationToken);
         if (read is null)
             return new AccessChecked { Refused = fault, Rules = [] };
         var matching = issuer?.Rules.Where(r => r.FindMismatch(read.Claims) is null).ToList() ?? [];
@@ -102,19 +108,23 @@ internal sealed class Identities : IIdentities, IAsyncDisposable
         };
     }
 
-    /// <returns>The token where it can be read, its issuer where it is known, and what is wrong; nothing is when that is null.</returns>
-    private async ValueTask<(JwtText? Token, Issuer? Issuer, string? Fault)> VerifyAsync(string text, CancellationToken cancellationToken)
+    /// <returns>The token where it can be read, its issuer where it is known, and what is wrong; nothing is when that is null. Undecided:
+    /// no key of the issuer is known yet.</returns>
+    private async ValueTask<(JwtText? Token, Issuer? Issuer, string? Fault, bool IsUndecided)> VerifyAsync(string text,
+        CancellationToken cancellationToken)
     {
         if (!JwtText.TryParse(text, out var token, out var fault))
-            return (null, null, fault);
+            return (null, null, fault, false);
         var url = JwtText.TextOf(token.Claims, "iss");
         var issuer = _issuers.FirstOrDefault(i => i.Url == url);
         if (issuer is null)
-            return (token, null, "it is of an issuer ('iss') that this server does not know");
+            return (token, null, "it is of an issuer ('iss') that this server does not know", false);
         if (_verifier.FindFault(token, issuer) is { } plain)
-            return (token, issuer, plain);
-        var keys = await _keys[issuer.Url].FindAsync(JwtText.TextOf(token.Header, "kid"), JwtText.TextOf(token.Header, "alg")!,
-            cancellationToken);
-        return (token, issuer, await _verifier.FindFaultAsync(token, issuer, keys));
+            return (token, issuer, plain, false);
+        // Anybody can write a text that comes as far as this: it learns and logs nothing of why the keys are not there.
+        return await _keys[issuer.Url].FindAsync(JwtText.TextOf(token.Header, "kid"), JwtText.TextOf(token.Header, "alg")!,
+            cancellationToken) is { } keys
+            ? (token, issuer, await _verifier.FindFaultAsync(token, issuer, keys), false)
+            : (token, issuer, "the server has no keys of its issuer yet", true);
     }
 }

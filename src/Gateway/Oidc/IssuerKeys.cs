@@ -1,5 +1,4 @@
 using Microsoft.IdentityModel.Tokens;
-using OrleansCache.Contracts;
 
 namespace OrleansCache.Gateway.Oidc;
 
@@ -22,7 +21,7 @@ internal sealed partial class IssuerKeys : IAsyncDisposable
 
     // Replaced as a whole by the one fetch at a time.
     private volatile KeySet? _keys;
-    private volatile string? _trouble;
+    private string? _trouble;
 
     // Under the lock.
     private Task _fetch = Task.CompletedTask;
@@ -47,17 +46,13 @@ internal sealed partial class IssuerKeys : IAsyncDisposable
         }
     }
 
-    /// <summary>The keys that may have signed a token; empty: the issuer has none such.</summary>
-    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: the issuer was never reached.</exception>
-    public async ValueTask<IReadOnlyList<SecurityKey>> FindAsync(string? id, string algorithm, CancellationToken cancellationToken)
+    /// <summary>The keys that may have signed a token; empty: the issuer has none such; null: it was never reached.</summary>
+    public async ValueTask<IReadOnlyList<SecurityKey>?> FindAsync(string? id, string algorithm, CancellationToken cancellationToken)
     {
         if (_keys?.Find(id, algorithm) is { Count: > 0 } known)
             return known;
         await FetchAsync().WaitAsync(cancellationToken);
-        return _keys is { } keys ? keys.Find(id, algorithm)
-            : throw new CacheProblemException(ProblemKind.Unavailable,
-                $"The server has not reached the issuer {_issuer.Url} yet, so it can tell nothing of its tokens: " +
-                $"{_trouble ?? "it is just asking"}. Send the same request again in a minute.");
+        return _keys?.Find(id, algorithm);
     }
 
     public async ValueTask DisposeAsync()
@@ -84,22 +79,40 @@ internal sealed partial class IssuerKeys : IAsyncDisposable
                 LogBack(_issuer.Name, _issuer.Url);
             _trouble = null;
         }
-        catch (KeySourceException e)
-        {
-            if (_trouble != e.Message)
-                LogAway(_issuer.Name, e.Message, _keys is null ? "until then its tokens are answered 503" : "its known keys stay good");
-            (_trouble, next) = (e.Message, Pause);
-        }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
         {
             return;
+        }
+        catch (Exception e)
+        {
+            // Whatever it is, it is asked again: without the timer an issuer's new keys would never come.
+            NoteTrouble(e);
+            next = Pause;
         }
 
         _timer.Change(next, Timeout.InfiniteTimeSpan);
     }
 
+    // A line for each change, however often it is asked.
+    private void NoteTrouble(Exception e)
+    {
+        var isForeseen = e is KeySourceException;
+        var trouble = isForeseen ? e.Message : LogText.Plain($"{e.GetType().Name}: {e.Message}", KeySourceException.MaxLength);
+        if (_trouble == trouble)
+            return;
+        _trouble = trouble;
+        var meanwhile = _keys is null ? "until then its tokens are answered 503" : "its known keys stay good";
+        if (isForeseen)
+            LogAway(_issuer.Name, trouble, meanwhile);
+        else
+            LogUnforeseen(_issuer.Name, trouble, meanwhile, e.StackTrace);
+    }
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "The keys of the issuer {Issuer} cannot be fetched: {Why}. They are asked for again every minute; {Meanwhile}")]
     private partial void LogAway(string issuer, string why, string meanwhile);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The keys of the issuer {Issuer} cannot be fetched for a reason that nobody foresaw: {Why}. They are asked for again every minute; {Meanwhile}\n{Stack}")]
+    private partial void LogUnforeseen(string issuer, string why, string meanwhile, string? stack);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The keys of the issuer {Issuer} were fetched from {Url}")]
     private partial void LogBack(string issuer, string url);

@@ -7,12 +7,15 @@ internal sealed class KeySource(Issuer issuer, HttpClient http)
 {
     public const int MaxBytes = 1 << 20;
 
+    // So that what the issuer wrote leaves room for what the server says of it.
+    private const int MaxQuoted = 60;
+    private const int MaxPlace = 120;
+
     /// <summary>The longest wait for one answer.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Keys come by https, or from this machine: whoever can change them on their way could let in anybody.</summary>
-    public static bool IsAllowed(string text) => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Query.Length == 0
-        && url.Fragment.Length == 0 && url.UserInfo.Length == 0 && (url.Scheme == "https" || (url.Scheme == "http" && url.IsLoopback));
+    /// <summary>Issuers are asked by https, or on this machine: whoever can change keys on their way could let in anybody.</summary>
+    public static bool IsAllowed(string text) => IsAllowed(text, mayBePlain: true);
 
     /// <summary>A client for all issuers.</summary>
     public static HttpClient OpenHttp() => new(new SocketsHttpHandler
@@ -52,6 +55,16 @@ internal sealed class KeySource(Issuer issuer, HttpClient http)
         }
     }
 
+    // http on this machine is for an issuer that is there itself: another one could name whatever else listens here.
+    private static bool IsAllowed(string text, bool mayBePlain) => Uri.TryCreate(text, UriKind.Absolute, out var url)
+        && url.Query.Length == 0 && url.Fragment.Length == 0 && url.UserInfo.Length == 0
+        && (url.Scheme == "https" || (mayBePlain && IsPlain(text)));
+
+    private static bool IsPlain(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme == "http" && url.IsLoopback;
+
+    private static string Cut(string text) => LogText.Plain(text, MaxQuoted);
+
     private static KeySet Parse(string json, string from)
     {
         try
@@ -60,7 +73,7 @@ internal sealed class KeySource(Issuer issuer, HttpClient http)
         }
         catch (KeySourceException e)
         {
-            throw new KeySourceException($"{from} cannot be used: {e.Message}", e);
+            throw new KeySourceException($"{LogText.Plain(from, MaxPlace)} cannot be used: {e.Message}", e);
         }
     }
 
@@ -74,9 +87,9 @@ internal sealed class KeySource(Issuer issuer, HttpClient http)
                 || JwtText.TextOf(root, "jwks_uri") is not { } keys)
                 throw new KeySourceException($"{from} is no discovery document: 'issuer' and 'jwks_uri' are wanted");
             if (named != issuer.Url)
-                throw new KeySourceException($"{from} is of the issuer '{named}': write that as 'issuer' in the file of --access");
-            return IsAllowed(keys) ? keys
-                : throw new KeySourceException($"{from} names the keys '{keys}', which is no https URL without query");
+                throw new KeySourceException($"{from} is of the issuer '{Cut(named)}': write that as 'issuer' in the file of --access");
+            return IsAllowed(keys, IsPlain(issuer.Url)) ? keys
+                : throw new KeySourceException($"{from} names the keys '{Cut(keys)}', which is no https URL without query");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -86,26 +99,30 @@ internal sealed class KeySource(Issuer issuer, HttpClient http)
 
     private async Task<string> GetAsync(string url, CancellationToken cancellationToken)
     {
+        var told = LogText.Plain(url, MaxPlace);
         try
         {
             using var answer = await http.GetAsync(new Uri(url), cancellationToken);
             return answer.IsSuccessStatusCode ? await answer.Content.ReadAsStringAsync(cancellationToken)
-                : throw new KeySourceException($"{url} answers {(int)answer.StatusCode}");
+                : throw new KeySourceException($"{told} answers {(int)answer.StatusCode}");
         }
         catch (HttpRequestException e)
         {
-            throw new KeySourceException($"{url} does not answer: {(e.InnerException ?? e).Message}", e);
+            throw new KeySourceException($"{told} does not answer: {(e.InnerException ?? e).Message}", e);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new KeySourceException($"{url} does not answer within {Patience.TotalSeconds:0} s", e);
+            throw new KeySourceException($"{told} does not answer within {Patience.TotalSeconds:0} s", e);
         }
         catch (InvalidOperationException e)
         {
-            throw new KeySourceException($"{url} answers in no known character set", e);
+            throw new KeySourceException($"{told} answers in no known character set", e);
         }
     }
 }
 
-/// <summary>The keys of an issuer cannot be had; the message says why.</summary>
-internal sealed class KeySourceException(string message, Exception? inner = null) : Exception(message, inner);
+/// <summary>The keys of an issuer cannot be had; the message says why, in one short line whatever the issuer answers.</summary>
+internal sealed class KeySourceException(string message, Exception? inner = null) : Exception(LogText.Plain(message, MaxLength), inner)
+{
+    public const int MaxLength = 200;
+}

@@ -63,9 +63,10 @@ internal sealed class TokenVerifier(TimeProvider time)
         if (!token.TryGetTime("nbf", out var from) || !token.TryGetTime("iat", out var issued))
             return "its 'nbf' or 'iat' is no time";
         var now = time.GetUtcNow();
-        if (now >= expires + Skew)
+        // The skew moves the clock and not what the token says, which may be the last second that there is.
+        if (now - Skew >= expires)
             return $"it expired at {expires:yyyy-MM-dd'T'HH:mm:ss'Z'}, and it is {now:yyyy-MM-dd'T'HH:mm:ss'Z'} here: get a new one";
-        return (from > issued || issued is null ? from : issued) is { } begins && now < begins - Skew
+        return (from > issued || issued is null ? from : issued) is { } begins && now + Skew < begins
             ? $"it is valid from {begins:yyyy-MM-dd'T'HH:mm:ss'Z'} on, and it is {now:yyyy-MM-dd'T'HH:mm:ss'Z'} here: are the clocks right?" : null;
     }
 }

@@ -40,4 +40,15 @@ public class HostileTokenTests
         Assert.Equal(HttpStatusCode.OK, (await cache.PushAsync(cache.Issue())).Status);
         Assert.InRange(cache.Provider.Fetches, 1, 5);
     }
+
+    [Fact]
+    public async Task A_token_may_end_with_the_last_second_of_all()
+    {
+        await using var cache = await OidcGateway.StartAsync();
+
+        Assert.Equal((HttpStatusCode.OK, ""), await cache.PushAsync(cache.Issue(("exp", 253_402_300_798))));
+        var (status, detail) = await cache.PushAsync(cache.Issue(("exp", 253_402_300_799)));
+        Assert.Equal(HttpStatusCode.Unauthorized, status);
+        Assert.Contains("'exp'", detail, StringComparison.Ordinal);
+    }
 }

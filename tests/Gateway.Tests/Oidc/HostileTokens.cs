@@ -74,6 +74,10 @@ internal sealed class HostileTokens(OidcProvider provider, OidcProvider other, i
         ("not valid yet", () => Signed(Claims(("nbf", Now + _random.Next(90, 1_000_000))))),
         ("a beginning that is no time", () => Signed(Claims(("nbf", OddTime())))),
         ("issued in the future", () => Signed(Claims(("iat", Now + _random.Next(90, 1_000_000))))),
+        ("a time at the end of all times", () => _forger.Sign(Claims((Pick("exp", "nbf", "iat"), LastTime())))),
+        ("a time after the end of all times", () => Signed(Claims((Pick("exp", "nbf", "iat"), Pick(253_402_300_799, 253_402_300_800,
+            long.MaxValue))))),
+        ("not valid before the end of all times", () => Signed(Claims((Pick("nbf", "iat"), LastTime())))),
         // Claims that no rule matches.
         ("another repository", () => Signed(Claims(("repository_id", Pick("1296268", "12962690", " 1296269", "1296269\n", "*", ""))))),
         ("a repository inside something", () => Signed(Claims(("repository_id", new JsonObject { ["repository_id"] = "1296269" })))),
@@ -170,6 +174,9 @@ internal sealed class HostileTokens(OidcProvider provider, OidcProvider other, i
 
     private JsonNode OddTime() => Pick<Func<JsonNode>>(() => "soon", () => "99999999999", () => -1, () => 1e300, () => true,
         () => new JsonArray(1), () => new JsonObject())();
+
+    // The last of what DateTimeOffset has, and what a minute makes too much of.
+    private double LastTime() => Pick(253_402_300_738d, 253_402_300_739, 253_402_300_740, 253_402_300_798, 253_402_300_798.9);
 
     private string Text(int length) => new(Enumerable.Range(0, length).Select(_ => (char)_random.Next('a', 'z' + 1)).ToArray());
 }

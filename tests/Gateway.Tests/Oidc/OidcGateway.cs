@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using Microsoft.Extensions.Logging.Abstractions;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Oidc;
 using OrleansCache.Testing;
@@ -13,14 +12,17 @@ internal sealed class OidcGateway : IAsyncDisposable
 {
     public const string Audience = "https://cache.example.org";
 
-    private OidcGateway(OidcProvider provider, Identities identities, TestGateway gateway) =>
-        (Provider, Identities, Gateway) = (provider, identities, gateway);
+    private OidcGateway(OidcProvider provider, Identities identities, TestGateway gateway, List<string> log) =>
+        (Provider, Identities, Gateway, Log) = (provider, identities, gateway, log);
 
     public OidcProvider Provider { get; }
 
     public Identities Identities { get; }
 
     public TestGateway Gateway { get; }
+
+    /// <summary>Of the identities; that of the requests is the gateway's.</summary>
+    public List<string> Log { get; }
 
     /// <param name="rules">In JSON; null: the repository 1296269 may push.</param>
     /// <param name="time">Of the fetches.</param>
@@ -34,8 +36,8 @@ internal sealed class OidcGateway : IAsyncDisposable
             {"issuers":[{"name":"test","issuer":"{{provider.Url}}","rules":[
               {{rules ?? """{"name":"ci","claims":{"repository_id":"1296269"},"scopes":"push"}"""}}]}]}
             """), "/etc/access.json", new Uri(Audience));
-        var subjects = new ScriptedSubjects();
-        var identities = Identities.Start(issuers, subjects, NullLogger.Instance, time ?? TimeProvider.System);
+        var (subjects, log) = (new ScriptedSubjects(), new List<string>());
+        var identities = Identities.Start(issuers, subjects, new ListLogger(log), time ?? TimeProvider.System);
         var gateway = await TestGateway.StartAsync(parts => parts with
         {
             Subjects = subjects,
@@ -43,7 +45,7 @@ internal sealed class OidcGateway : IAsyncDisposable
             Credentials = new TokenCredentials(new TokenFile([TestGateway.Token], isPrivate), parts.Tokens, identities),
             Limits = new() { FailedLogins = 0 },
         });
-        return new OidcGateway(provider, identities, gateway);
+        return new OidcGateway(provider, identities, gateway, log);
     }
 
     /// <summary>A token of a GitHub job.</summary>
