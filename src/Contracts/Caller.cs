@@ -12,6 +12,9 @@ namespace OrleansCache.Contracts;
 /// <param name="Address">Where the request came from, for the audit log; null: not from the network.</param>
 public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdmin = false, string? Address = null)
 {
+    /// <summary>The trust group of the token file's tokens, which may do everything: nobody else gets into it.</summary>
+    public const string TokenFileGroup = "file";
+
     /// <summary>The caller without a credential, and of services that were given no caller.</summary>
     public static Caller Anonymous { get; } = new("anonymous", "anonymous", 0);
 

@@ -18,7 +18,7 @@ public sealed record WhoAmI
     /// <summary>When the credential ends; absent: not by itself.</summary>
     public DateTimeOffset? Expires { get; init; }
 
-    /// <summary>The trust group.</summary>
+    /// <summary>The trust group in the cache <c>default</c>; <see cref="AllowedCaches.Group"/> tells that of the others.</summary>
     public required string Group { get; init; }
 }
 
@@ -38,6 +38,9 @@ public sealed record AllowedCaches
 
     /// <summary>Of an identity: the rule that allows this.</summary>
     public string? Rule { get; init; }
+
+    /// <summary>The trust group of what is pushed and pinned there; absent: no other permit's, or the publisher alone.</summary>
+    public string? Group { get; init; }
 }
 
 /// <summary>Asks what a token of an issuer would be let in for.</summary>

@@ -112,6 +112,8 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
             throw Bad($"The name of a token is 1 to {MaxNameLength} characters of A-Z, a-z, 0-9, '.', '_' and '-'.");
         if (request.Group is { } group && !IsName(group))
             throw Bad($"The name of a trust group is 1 to {MaxNameLength} characters of A-Z, a-z, 0-9, '.', '_' and '-'.");
+        if (request.Group == Caller.TokenFileGroup)
+            throw Bad($"'{Caller.TokenFileGroup}' is the group of the token file, whose tokens may do everything: take another name.");
         if (request.Scopes.Count == 0)
             throw Bad("A token needs a scope: push, pin, gc, read or admin, or several.");
         if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin))

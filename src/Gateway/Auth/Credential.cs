@@ -50,7 +50,10 @@ public sealed record Credential(string Id, Scopes Scopes)
     /// <summary>Why it is good for nothing; null: it is good.</summary>
     public Refusal? Refusal { get; init; }
 
-    /// <summary>The trust group, whose publishers rely on each other's uploads; null: a group of its own.</summary>
+    /// <summary>
+    /// The trust group, whose publishers rely on each other's uploads; null: a group of its own. Permits may say another one, see
+    /// <see cref="In"/>.
+    /// </summary>
     public string? Group { get; init; }
 
     /// <summary>The address that the request came from.</summary>
@@ -70,15 +73,24 @@ public sealed record Credential(string Id, Scopes Scopes)
         $"The publisher '{publisher}' is blocked{(block.Reason is { Length: > 0 } why ? $": {why.TrimEnd('.')}" : "")}. Ask an admin of " +
         "the cache; 'orleans-cache subjects list' tells who blocked it, and when.");
 
-    /// <summary>The same for one cache: what its permits allow there, added up.</summary>
+    /// <summary>
+    /// The same for one cache: what its permits allow there, added up. Refused where they name different trust groups: which of them was
+    /// meant only an admin knows.
+    /// </summary>
     public Credential In(CacheName cache)
     {
         if (Permits is null)
             return this;
         var here = Permits.Where(p => p.Covers(cache)).ToList();
+        // What only reads relies on nobody's uploads.
+        var grouped = here.FindAll(p => p.Group is not null && (p.Scopes & (Scopes.Push | Scopes.Pin)) != 0).DistinctBy(p => p.Group)
+            .ToList();
+        if (grouped.Count > 1)
+            return OfSeveralGroups(grouped, cache);
         var pinning = here.FindAll(p => (p.Scopes & Scopes.Pin) != 0);
         return this with
         {
+            Group = grouped.Count == 1 ? grouped[0].Group : Group,
             Scopes = here.Aggregate(Scopes.None, (all, permit) => all | permit.Scopes),
             Pins = pinning.Exists(p => p.Pins is null) ? null : [.. pinning.SelectMany(p => p.Pins!).Distinct()],
         };
@@ -121,6 +133,10 @@ public sealed record Credential(string Id, Scopes Scopes)
         if (!allowsAll && await pushes.PinAsync(cache, push, cancellationToken) is { } pin)
             DemandPin(pin);
     }
+
+    private static Credential OfSeveralGroups(List<Permit> permits, CacheName cache) => Refused(RefusalKind.Unentitled,
+        $"The token is in several trust groups of cache '{cache}': {string.Join(", ", permits.Select(p => p.Rule is null ? $"'{p.Group}'"
+            : $"'{p.Group}' by the rule '{p.Rule}'"))}. An admin of the server has to give these rules one group in the file of --access.");
 
     private bool Has(Scopes scope) => (Scopes & scope) != 0;
 }

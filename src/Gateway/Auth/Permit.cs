@@ -8,7 +8,9 @@ namespace OrleansCache.Gateway.Auth;
 /// <param name="Scopes">What it may do there.</param>
 /// <param name="Pins">With <see cref="Scopes.Pin"/>: the pins that it may change; null: all.</param>
 /// <param name="Rule">The rule of an issuer that gives it; null: none does.</param>
-public sealed record Permit(IReadOnlyList<string> Caches, Scopes Scopes, IReadOnlyList<PinPattern>? Pins = null, string? Rule = null)
+/// <param name="Group">The trust group of what it pushes and pins there; null: it names none.</param>
+public sealed record Permit(IReadOnlyList<string> Caches, Scopes Scopes, IReadOnlyList<PinPattern>? Pins = null, string? Rule = null,
+    string? Group = null)
 {
     public bool Covers(CacheName cache) =>
         Caches.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, cache.ToString(), ignoreCase: false));

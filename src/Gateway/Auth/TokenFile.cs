@@ -11,8 +11,6 @@ namespace OrleansCache.Gateway.Auth;
 /// </summary>
 public sealed class TokenFile : ICredentials
 {
-    // Each token of the file allows everything, so all are one trust group, and a client can move from one to the next.
-    private const string Group = "file";
     private const int ShortestToken = 20;
 
     private readonly (byte[] Digest, Credential Credential)[] _tokens;
@@ -20,8 +18,12 @@ public sealed class TokenFile : ICredentials
 
     public TokenFile(IEnumerable<string> tokens, bool privateReads)
     {
+        // Each token of the file allows everything, so all are one trust group, and a client can move from one to the next.
         _tokens = [.. tokens.Select(Digest).Select(digest =>
-            (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All) { Group = Group }))];
+            (digest, new Credential($"file:{Convert.ToHexStringLower(digest.AsSpan(0, 8))}", Scopes.All)
+            {
+                Group = Caller.TokenFileGroup
+            }))];
         _anonymous = Credential.Anonymous(privateReads);
     }
 

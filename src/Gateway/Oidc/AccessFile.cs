@@ -82,12 +82,18 @@ internal sealed class AccessFile
         if (url.Length > 0 && file is null && !KeySource.IsAllowed(url))
             _reader.Fault($"{at}.issuer", $"'{url}' is no https URL, from which alone its keys are fetched: give one without query, or " +
                 "the keys themselves as 'jwksFile'");
+        if (file?.Contains('\0', StringComparison.Ordinal) == true)
+            _reader.Fault($"{at}.jwksFile", "no file's name has a NUL character");
+        var rules = _reader.Items(issuer, at, "rules", "at least one rule is wanted, as an issuer without lets in nobody")
+            .Select(r => ReadRule(r.Element, r.Place)).ToList();
+        if (PublisherName.LengthOf(rules) is var length and > PublisherName.MaxRules)
+            _reader.Fault($"{at}.rules", $"the names of the rules have {length} characters with one between each, and " +
+                $"{PublisherName.MaxRules} are the most, as a publisher is called after all that match: give them shorter names");
         return new Issuer(
             _reader.Name(issuer, at, "name") ?? "", url,
             _reader.Texts(issuer, at, "audience", isOptional: true) ?? [_audience],
             file is null ? null : Path.Combine(_folder, file),
-            [.. _reader.Items(issuer, at, "rules", "at least one rule is wanted, as an issuer without lets in nobody")
-                .Select(r => ReadRule(r.Element, r.Place))]);
+            rules);
     }
 
     private Rule ReadRule(JsonElement rule, string at)
@@ -97,8 +103,11 @@ internal sealed class AccessFile
         if (name.Length > 0 && !_ruleNames.Add(name))
             _reader.Fault($"{at}.name", $"the name '{name}' is there twice: publishers are called after their rules, so give each its own");
         var scopes = ReadScopes(rule, at);
-        return new Rule(name, ReadClaims(rule, at), new Permit(ReadCaches(rule, at), scopes, ReadPins(rule, at, scopes), name),
-            _reader.Name(rule, at, "group", isOptional: true), ReadPublisher(rule, at));
+        var group = _reader.Name(rule, at, "group", isOptional: true);
+        if (group == Caller.TokenFileGroup)
+            _reader.Fault($"{at}.group", $"'{group}' is the group of the token file, whose tokens may do everything: take another name");
+        return new Rule(name, ReadClaims(rule, at), new Permit(ReadCaches(rule, at), scopes, ReadPins(rule, at, scopes), name, group),
+            ReadPublisher(rule, at));
     }
 
     private List<WantedClaim> ReadClaims(JsonElement rule, string at)

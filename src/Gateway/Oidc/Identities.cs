@@ -63,7 +63,6 @@ internal sealed class Identities : IIdentities, IAsyncDisposable
         {
             Permits = [.. rules.Select(r => r.Permit)],
             Rules = [.. rules.Select(r => r.Name)],
-            Group = rules.Find(r => r.Group is not null)?.Group,
             Expires = expires,
         };
     }

@@ -8,10 +8,8 @@ namespace OrleansCache.Gateway.Oidc;
 /// <param name="Name">Unique in the file.</param>
 /// <param name="Claims">All of them have to match.</param>
 /// <param name="Permit">What a token may do that matches.</param>
-/// <param name="Group">The trust group; null: the publisher alone.</param>
 /// <param name="Publisher">The claims that tell one publisher from another; null: the immutable id that the token has.</param>
-internal sealed record Rule(string Name, IReadOnlyList<WantedClaim> Claims, Permit Permit, string? Group,
-    IReadOnlyList<ClaimPath>? Publisher)
+internal sealed record Rule(string Name, IReadOnlyList<WantedClaim> Claims, Permit Permit, IReadOnlyList<ClaimPath>? Publisher)
 {
     // The ids that GitHub and Forgejo, GitLab, and Kubernetes never give twice. Whoever has none of them is told apart by the subject.
     private static readonly ClaimPath[] ImmutableIds =
@@ -38,7 +36,12 @@ internal sealed record Rule(string Name, IReadOnlyList<WantedClaim> Claims, Perm
 internal sealed record WantedClaim(ClaimPath Path, IReadOnlyList<string> Patterns)
 {
     public bool Matches(JsonElement claims) => Path.FindIn(claims)?.Any(value =>
-        Patterns.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, value, ignoreCase: false))) == true;
+        Patterns.Any(pattern => FileSystemName.MatchesSimpleExpression(Literal(pattern), value, ignoreCase: false))) == true;
+
+    // A backslash stands for itself here and is an escape there, but not after a single star at the beginning: a second star means the same
+    // and is read as all else.
+    private static string Literal(string pattern) => !pattern.Contains('\\', StringComparison.Ordinal) ? pattern
+        : (pattern[0] == '*' ? "*" : "") + pattern.Replace(@"\", @"\\", StringComparison.Ordinal);
 }
 
 /// <summary>Somebody who signs tokens, and who of them is let in.</summary>

@@ -149,6 +149,18 @@ public sealed class TokenTests
         Assert.Equal(ProblemKind.BadRequest, problem.Kind);
     }
 
+    [Theory]
+    [InlineData("a b")]
+    [InlineData("file")]
+    public async Task What_no_trust_group_of_tokens_is_is_refused(string group)
+    {
+        await using var world = await TokenWorld.CreateAsync();
+
+        var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
+            world.Here.CreateAsync(CacheName.Default, Push("ci") with { Group = group }, None));
+
+        Assert.Equal(ProblemKind.BadRequest, problem.Kind);    }
+
     [Fact]
     public async Task A_token_that_never_was_cannot_be_revoked()
     {

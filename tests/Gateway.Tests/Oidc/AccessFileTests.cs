@@ -30,7 +30,7 @@ public class AccessFileTests
         var rule = Assert.Single(issuer.Rules);
         Assert.Equal(["repository_id: 1296269 7", "ref_protected: true"], rule.Claims.Select(c => $"{c.Path}: {string.Join(' ', c.Patterns)}"));
         Assert.Equal((Scopes.Push | Scopes.Pin, "main-*", "builds", "repository_id environment"), (rule.Permit.Scopes,
-            Assert.Single(rule.Permit.Pins!).ToString(), rule.Group, string.Join(' ', rule.Publisher!)));
+            Assert.Single(rule.Permit.Pins!).ToString(), rule.Permit.Group, string.Join(' ', rule.Publisher!)));
         Assert.Equal(["team-*", "default"], rule.Permit.Caches);
     }
 
@@ -43,6 +43,7 @@ public class AccessFileTests
         var rule = Assert.Single(issuer.Rules);
         Assert.Equal(["default"], rule.Permit.Caches);
         Assert.Null(rule.Permit.Pins);
+        Assert.Null(rule.Permit.Group);
         Assert.Null(rule.Publisher);
     }
 
@@ -65,6 +66,7 @@ public class AccessFileTests
     [InlineData("""{"issuers":[{"name":"a","issuer":"http://a.example","rules":[]}]}""", "$.issuers[0].issuer: 'http://a.example' is no https URL")]
     [InlineData("""{"issuers":[{"name":"a","issuer":"https://a.example?x","rules":[]}]}""", "$.issuers[0].issuer: ")]
     [InlineData("""{"issuers":[{"name":"a","issuer":7,"rules":[]}]}""", "$.issuers[0].issuer: a text is wanted")]
+    [InlineData("""{"issuers":[{"name":"a","issuer":"a","jwksFile":"keys\u0000.json","rules":[]}]}""", "$.issuers[0].jwksFile: no file's name")]
     public void A_fault_of_an_issuer_is_told_with_its_place(string json, params string[] expected) => AssertFaults(json, expected);
 
     [Theory]
@@ -81,6 +83,7 @@ public class AccessFileTests
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","caches":["A"]}""", "caches: 'A' matches no cache")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","publisher":["repository_id","run_id"]}""",
         "publisher: 'run_id' differs from job to job")]
+    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"push","group":"file"}""", "group: 'file' is the group of the token file")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","stage":"x"}""", "stage: this member is unknown")]
     public void A_fault_of_a_rule_is_told_with_its_place(string rule, string expected) =>
         AssertFaults(Issuer(rule), [$"$.issuers[0].rules[0].{expected}"]);
@@ -89,6 +92,20 @@ public class AccessFileTests
     public void All_faults_are_told_at_once() => AssertFaults(
         Issuer("""{"name":"ci","claims":{},"scopes":"all"}""", """{"name":"ci","claims":{"a":"b"},"scopes":"push","x":1}"""),
         ["rules[0].claims", "rules[0].scopes", "rules[1].name: the name 'ci' is there twice", "rules[1].x"]);
+
+    [Theory]
+    [InlineData(45, null)]
+    [InlineData(46, "$.issuers[0].rules: the names of the rules have 176 characters with one between each, and 175 are the most")]
+    public void The_names_of_an_issuers_rules_fit_into_one_publisher(int last, string? expected)
+    {
+        var json = Issuer([.. new[] { new string('a', 64), new string('b', 64), new string('c', last) }
+            .Select(name => $$"""{"name":"{{name}}","claims":{"a":"b"},"scopes":"push"}""")]);
+
+        if (expected is null)
+            Assert.Equal(3, Assert.Single(Read(json)).Rules.Count);
+        else
+            AssertFaults(json, [expected]);
+    }
 
     [Theory]
     [InlineData("{", "is not JSON")]

@@ -97,6 +97,46 @@ public class IdentityTests
     }
 
     [Fact]
+    public async Task A_trust_group_holds_in_the_caches_of_its_rule_and_comes_from_no_rule_that_only_reads()
+    {
+        await using var cache = await OidcGateway.StartAsync("""
+            {"name":"reads","claims":{"repository_owner_id":"65536"},"scopes":["read"],"caches":["*"],"group":"readers"},
+            {"name":"ci","claims":{"repository_owner_id":"65536"},"scopes":["push"],"group":"builds"},
+            {"name":"team","claims":{"repository_id":"1296269"},"scopes":["push"],"caches":["team"],"group":"team"},
+            {"name":"lone","claims":{"repository_id":"1296269"},"scopes":["push"],"caches":["lone"]}
+            """);
+        var token = cache.Issue();
+        var credential = await cache.Identities.FindAsync(token, CacheName.Default, CancellationToken.None);
+
+        Assert.Equal(["builds", "team", credential.Id, credential.Id], new[] { "default", "team", "lone", "other" }
+            .Select(name => credential.In(CacheName.TryParse(name, out var cacheName) ? cacheName : default).Caller.Group));
+        foreach (var name in new[] { "default", "team", "lone" })
+            Assert.Equal((HttpStatusCode.OK, ""), await cache.PushAsync(token, name));
+        using var answer = await cache.SendAsync(HttpMethod.Get, "/v1/whoami", token);
+        var who = (await answer.Content.ReadFromJsonAsync(ProtocolJson.Default.WhoAmI))!;
+        Assert.Equal(("builds", "readers builds team "), (who.Group, string.Join(' ', who.Caches.Select(c => c.Group))));
+    }
+
+    [Fact]
+    public async Task Where_rules_give_different_trust_groups_the_token_is_refused_and_both_are_named()
+    {
+        await using var cache = await OidcGateway.StartAsync("""
+            {"name":"ci","claims":{"repository_owner_id":"65536"},"scopes":["push"],"caches":["*"],"group":"builds"},
+            {"name":"main","claims":{"ref":"refs/heads/main"},"scopes":["pin"],"group":"releases"}
+            """);
+        var token = cache.Issue();
+
+        var (status, detail) = await cache.PushAsync(token);
+        using var who = await cache.SendAsync(HttpMethod.Get, "/v1/whoami", token);
+        using var open = await cache.SendAsync(HttpMethod.Get, "/c/default/nix-cache-info", token);
+
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.Forbidden, HttpStatusCode.OK), (status, who.StatusCode, open.StatusCode));
+        Assert.Contains("'builds' by the rule 'ci', 'releases' by the rule 'main'. An admin", detail, StringComparison.Ordinal);
+        Assert.Equal((HttpStatusCode.OK, ""), await cache.PushAsync(token, "other"));
+        Assert.Equal((HttpStatusCode.OK, ""), await cache.PushAsync(cache.Issue(("ref", "refs/heads/x"))));
+    }
+
+    [Fact]
     public async Task Whoami_answers_everybody_but_those_whose_credential_is_bad()
     {
         await using var cache = await OidcGateway.StartAsync();

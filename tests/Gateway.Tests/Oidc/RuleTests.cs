@@ -37,6 +37,23 @@ public class RuleTests
     public void A_claim_matches_as_a_whole_and_any_of_its_values_does(string pattern, bool expected) => Assert.Equal(expected,
         new WantedClaim(new ClaimPath("ref"), [pattern]).Matches(JsonElement.Parse("""{"ref":["main","release-1"]}""")));
 
+    [Theory]
+    [InlineData(@"corp\builder", @"corp\builder", true)]
+    [InlineData(@"corp\*", @"corp\builder", true)]
+    [InlineData(@"corp\*", "corp*", false)]
+    [InlineData(@"*\builder", @"corp\builder", true)]
+    [InlineData(@"**\builder", @"corp\builder", true)]
+    [InlineData(@"?orp\builder", @"corp\builder", true)]
+    [InlineData(@"*\b*", @"corp\builder", true)]
+    [InlineData(@"*\", @"corp\", true)]
+    [InlineData(@"\\host\share", @"\\host\share", true)]
+    [InlineData(@"\\host\share", @"\host\share", false)]
+    [InlineData(@"corp\builder", "corpbuilder", false)]
+    [InlineData(@"*\builder", "corpbuilder", false)]
+    [InlineData("corp*", @"corp\builder", true)]
+    public void A_backslash_stands_for_itself(string pattern, string value, bool expected) => Assert.Equal(expected,
+        new WantedClaim(new ClaimPath("sub"), [pattern]).Matches(Element(new JsonObject { ["sub"] = value })));
+
     [Fact]
     public void All_claims_of_a_rule_have_to_match_and_the_first_that_does_not_is_told()
     {
@@ -71,8 +88,23 @@ public class RuleTests
         Assert.Equal("oidc:ci/x%2Cy/z", Name(JsonElement.Parse("""{"a":"x,y","b":"z"}"""), rule));
         var (first, second) = (Name(JsonElement.Parse($$"""{"a":"{{new string('a', 300)}}","b":"1"}"""), rule),
             Name(JsonElement.Parse($$"""{"a":"{{new string('a', 300)}}","b":"2"}"""), rule));
-        Assert.Matches("^oidc:ci/[0-9a-f]{64}$", first);
+        Assert.Matches(@"^oidc:ci/sha256\+[0-9a-f]{64}$", first);
         Assert.NotEqual(first, second);
+        Assert.NotEqual(first, Name(JsonElement.Parse($$"""{"sub":"{{first["oidc:ci/".Length..]}}"}"""), Of("ci")));
+    }
+
+    [Fact]
+    public void No_name_of_a_publisher_has_256_characters()
+    {
+        Rule[] rules = [Of(new string('a', 64)), Of(new string('b', 64)), Of(new string('c', 45))];
+        Assert.Equal(PublisherName.MaxRules, PublisherName.LengthOf(rules));
+
+        foreach (var length in new[] { 1, 73, 74, 75, 199, 200, 201, 5000 })
+        {
+            var claims = JsonElement.Parse($$"""{"sub":"{{new string('s', length)}}"}""");
+            Assert.InRange(Name(claims, rules).Length, 1, 255);
+            Assert.Equal(length <= 200, Name(claims, Of("ci")).EndsWith($"/{new string('s', length)}", StringComparison.Ordinal));
+        }
     }
 
     [Fact]
@@ -87,7 +119,7 @@ public class RuleTests
     private static string Name(JsonElement claims, params Rule[] rules) => PublisherName.Of(rules, claims);
 
     private static Rule Of(string name, params (string Path, string[] Patterns)[] claims) => new(name,
-        [.. claims.Select(c => new WantedClaim(new ClaimPath(c.Path), c.Patterns))], new Permit(["*"], Scopes.Push, Rule: name), null, null);
+        [.. claims.Select(c => new WantedClaim(new ClaimPath(c.Path), c.Patterns))], new Permit(["*"], Scopes.Push, Rule: name), null);
 
     private static JsonElement Element(JsonObject claims, params (string Name, string Value)[] more)
     {

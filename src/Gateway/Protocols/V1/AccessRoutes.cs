@@ -58,6 +58,7 @@ internal static class AccessRoutes
                 Pins = p.Pins,
                 Rank = new Credential(who.Id, p.Scopes).Caller.Rank,
                 Rule = p.Rule,
+                Group = p.Group,
             })],
             Rules = who.Rules,
             Expires = who.Expires,
