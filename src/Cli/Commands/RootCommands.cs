@@ -120,7 +120,7 @@ internal static class RootCommands
             """,
         ["subjects block"] = """
               orleans-cache subjects block oidc:ci/1296269 --reason 'its runner was taken over'
-              orleans-cache subjects block 'oidc:*/1296269'   whatever rules it matches
+              orleans-cache subjects block 'oidc:*1296269*'   whatever rules it matches
               orleans-cache subjects block token:7
 
             Every server refuses them from the next request on, and their open pushes end.

@@ -20,7 +20,7 @@ internal static class SubjectsCommand
     {
         var pattern = new Argument<string>("PATTERN")
         {
-            Description = "Of publishers, such as oidc:ci/1296269 or 'oidc:*/1296269'; * is any characters, ? one."
+            Description = "Of publishers, such as oidc:ci/1296269 or 'oidc:*1296269*'; * is any characters, ? one."
         };
         var reason = new Option<string>("--reason") { Description = "Why; it is told to whoever is refused.", HelpName = "TEXT" };
         var json = new Option<bool>("--json") { Description = "Print the answer of the server as JSON." };
