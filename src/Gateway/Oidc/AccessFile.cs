@@ -84,16 +84,12 @@ internal sealed class AccessFile
                 "the keys themselves as 'jwksFile'");
         if (file?.Contains('\0', StringComparison.Ordinal) == true)
             _reader.Fault($"{at}.jwksFile", "no file's name has a NUL character");
-        var rules = _reader.Items(issuer, at, "rules", "at least one rule is wanted, as an issuer without lets in nobody")
-            .Select(r => ReadRule(r.Element, r.Place)).ToList();
-        if (PublisherName.LengthOf(rules) is var length and > PublisherName.MaxRules)
-            _reader.Fault($"{at}.rules", $"the names of the rules have {length} characters with one between each, and " +
-                $"{PublisherName.MaxRules} are the most, as a publisher is called after all that match: give them shorter names");
         return new Issuer(
             _reader.Name(issuer, at, "name") ?? "", url,
             _reader.Texts(issuer, at, "audience", isOptional: true) ?? [_audience],
             file is null ? null : Path.Combine(_folder, file),
-            rules);
+            [.. _reader.Items(issuer, at, "rules", "at least one rule is wanted, as an issuer without lets in nobody")
+                .Select(r => ReadRule(r.Element, r.Place))]);
     }
 
     private Rule ReadRule(JsonElement rule, string at)

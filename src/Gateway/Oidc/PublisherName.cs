@@ -13,16 +13,14 @@ internal static class PublisherName
 {
     public const string Prefix = "oidc:";
 
-    /// <summary>Of a name.</summary>
-    public const int MaxLength = 255;
-
-    /// <summary>Of the rules' part: it leaves room for the prefix, the slash and a hash.</summary>
-    public const int MaxRules = MaxLength - 80;
-
+    private const int MaxLength = 255;
     private const int MaxValues = 200;
+
+    // It leaves room for the prefix, the slash and a hash.
+    private const int MaxRules = MaxLength - 80;
     private const string Plain = "._~:@-";
 
-    // A plus is in no value, see Plain, so no value passes for a hash; and a pattern may have it.
+    // A plus is in no value and in no rule's name, so none of them passes for a hash; and a pattern may have it.
     private const string HashPrefix = "sha256+";
 
     /// <param name="rules">Those that match, at least one.</param>
@@ -31,14 +29,12 @@ internal static class PublisherName
     {
         var values = string.Join('/', rules.SelectMany(r => r.PublisherOf(claims)).Distinct()
             .Select(path => string.Join(',', path.FindIn(claims)!.Select(Encode))));
-        var before = $"{Prefix}{string.Join('+', rules.Select(r => r.Name))}/";
-        if (values.Length > Math.Min(MaxValues, MaxLength - before.Length))
-            values = HashPrefix + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(values)));
-        return before + values;
+        var names = Shorten(string.Join('+', rules.Select(r => r.Name)), MaxRules);
+        return $"{Prefix}{names}/{Shorten(values, Math.Min(MaxValues, MaxLength - Prefix.Length - names.Length - 1))}";
     }
 
-    /// <summary>Of the rules' part of a name when all of these match.</summary>
-    public static int LengthOf(IReadOnlyCollection<Rule> rules) => rules.Sum(r => r.Name.Length + 1) - 1;
+    private static string Shorten(string text, int max) => text.Length <= max ? text
+        : HashPrefix + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     private static string Encode(string value)
     {

@@ -94,20 +94,6 @@ public class AccessFileTests
         ["rules[0].claims", "rules[0].scopes", "rules[1].name: the name 'ci' is there twice", "rules[1].x"]);
 
     [Theory]
-    [InlineData(45, null)]
-    [InlineData(46, "$.issuers[0].rules: the names of the rules have 176 characters with one between each, and 175 are the most")]
-    public void The_names_of_an_issuers_rules_fit_into_one_publisher(int last, string? expected)
-    {
-        var json = Issuer([.. new[] { new string('a', 64), new string('b', 64), new string('c', last) }
-            .Select(name => $$"""{"name":"{{name}}","claims":{"a":"b"},"scopes":"push"}""")]);
-
-        if (expected is null)
-            Assert.Equal(3, Assert.Single(Read(json)).Rules.Count);
-        else
-            AssertFaults(json, [expected]);
-    }
-
-    [Theory]
     [InlineData("{", "is not JSON")]
     [InlineData("""{"issuers":[],"issuers":[]}""", "is not JSON")]
     public void What_is_no_json_is_told_so(string json, string expected) =>
