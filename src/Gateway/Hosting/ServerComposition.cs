@@ -64,7 +64,9 @@ internal static class ServerComposition
             AuditLife = settings.AuditLife,
             Pushes = new PushOptions
             {
-                MaxPaths = settings.Limits.Paths, MaxReferences = settings.Limits.References, Quotas = settings.Quotas,
+                MaxPaths = settings.Limits.Paths,
+                MaxReferences = settings.Limits.References,
+                Quotas = settings.Quotas,
             },
             Engine = engine,
             GroupCommit = true,

@@ -1,5 +1,5 @@
-using OrleansCache.Nix;
 using Orleans.Placement;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Grains;
 

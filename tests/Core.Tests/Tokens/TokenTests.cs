@@ -159,7 +159,8 @@ public sealed class TokenTests
         var problem = await Assert.ThrowsAsync<CacheProblemException>(() =>
             world.Here.CreateAsync(CacheName.Default, Push("ci") with { Group = group }, None));
 
-        Assert.Equal(ProblemKind.BadRequest, problem.Kind);    }
+        Assert.Equal(ProblemKind.BadRequest, problem.Kind);
+    }
 
     [Fact]
     public async Task A_token_that_never_was_cannot_be_revoked()
