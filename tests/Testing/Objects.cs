@@ -87,10 +87,13 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public string[] PlaceOptions => ["--s3-bucket", Name, "--s3-endpoint", _server.Endpoint.ToString(), "--s3-region", _server.Region];
 
     /// <param name="uploader">Who signs the URLs that clients upload to; null: the server.</param>
-    public static async Task<ObjectBucket> CreateAsync(UploadUser? uploader = null)
+    /// <param name="keepsVersions">It is versioned.</param>
+    public static async Task<ObjectBucket> CreateAsync(UploadUser? uploader = null, bool keepsVersions = false)
     {
         var server = await CephServer.Shared;
         var bucket = new ObjectBucket(server, await server.CreateBucketAsync(), uploader);
+        if (keepsVersions)
+            await server.KeepVersionsAsync(bucket.Name);
         var readers = $$"""
             {"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::{{bucket.Name}}","arn:aws:s3:::{{bucket.Name}}/*"]}
             """;

@@ -17,6 +17,13 @@ public abstract class CasesAttribute(StoreKind store, Protocol[]? m, Protocol[]?
 /// <summary>Cases on the directory store.</summary>
 public sealed class OnFolderAttribute(Protocol[]? m = null, Protocol[]? v = null) : CasesAttribute(StoreKind.Folder, m, v);
 
+/// <summary>Cases on a versioned bucket of S3; skipped, with the reason, where there is none.</summary>
+public sealed class OnVersionedBucketAttribute : CasesAttribute
+{
+    public OnVersionedBucketAttribute(Protocol[]? m = null, Protocol[]? v = null) : base(StoreKind.VersionedBucket, m, v) =>
+        Skip = CephServer.MissingReason;
+}
+
 /// <summary>Cases on S3; skipped, with the reason, where there is none.</summary>
 public sealed class OnBucketAttribute : CasesAttribute
 {

@@ -7,7 +7,7 @@ namespace OrleansCache.EndToEnd.Tests.Trust;
 /// <summary>
 /// A push as niks3's clients make it: 1. create, 2. NARs in parts, 3. listings, logs and realisations, 4. sign, 5. complete.
 /// </summary>
-internal sealed class Niks3Push : IPush
+internal sealed class Niks3Push : IUrlPush
 {
     private const int PartSize = 10 << 20;
     private readonly Publisher _publisher;
@@ -76,6 +76,12 @@ internal sealed class Niks3Push : IPush
                 $"/api/objects/{NarKey(path)}")).Status != System.Net.HttpStatusCode.NoContent)
                 throw new RefusedException(done);
         }
+    }
+
+    public async Task SendAgainAsync(TrustPath path, byte[] file)
+    {
+        foreach (var (i, part) in file.Chunk(PartSize).Index())
+            await SendPartAsync(path, i, part);
     }
 
     public string UploadOf(TrustPath path) => (string)Pending[NarKey(path)]!["multipart_info"]!["upload_id"]!;

@@ -29,6 +29,13 @@ internal interface IPush
     Task CommitAsync();
 }
 
+/// <summary>One that uploads to URLs of the store.</summary>
+internal interface IUrlPush : IPush
+{
+    /// <summary>Sends other bytes to the URLs that it was given for a path.</summary>
+    Task SendAgainAsync(TrustPath path, byte[] file);
+}
+
 internal static class Pushing
 {
     public static async Task<IPush> OpenAsync(this Publisher publisher, Protocol protocol, TrustPath root) => protocol switch

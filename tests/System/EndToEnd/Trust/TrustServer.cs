@@ -9,6 +9,9 @@ public enum StoreKind
 {
     Folder,
     Bucket,
+
+    /// <summary>A bucket that keeps old versions: some S3 servers let a used URL write a newer one there.</summary>
+    VersionedBucket,
 }
 
 /// <summary>A running server, those who push to it, and a reader.</summary>
@@ -35,7 +38,7 @@ internal sealed class TrustServer : IAsyncDisposable
     public static async Task<TrustServer> StartAsync(StoreKind store, params string[] options)
     {
         var database = await (await PostgresServer.Shared).CreateDatabaseAsync();
-        var bucket = store == StoreKind.Bucket ? await ObjectBucket.CreateAsync() : null;
+        var bucket = store == StoreKind.Folder ? null : await ObjectBucket.CreateAsync(keepsVersions: store == StoreKind.VersionedBucket);
         return new TrustServer(await ServerProcess.StartAsync(["--postgres", database, .. bucket?.ServerOptions ?? [], .. options]),
             bucket);
     }

@@ -65,6 +65,29 @@ public sealed partial class TrustTests
     }
 
     [Theory]
+    [OnBucket([V1, Niks3])]
+    [OnVersionedBucket([V1, Niks3])]
+    public async Task Bytes_that_are_sent_again_after_they_were_read_reach_no_reader(StoreKind store, Protocol m)
+    {
+        await using var server = await TrustServer.StartAsync(store, "--verify=always");
+        var (M, V, _) = await server.PublishersAsync();
+        var (path, noise) = (TrustPath.Make("honest"), TrustPath.Make("honest").WithNoise().File);
+        var push = (IUrlPush)await M.OpenAsync(m, path);
+        await push.UploadAsync();
+
+        // Whoever declares the same waits until a server has read it.
+        var theirs = await V.OpenAsync(V1, path);
+        await theirs.UploadAsync();
+        await Pushing.TryAsync(() => push.SendAgainAsync(path, noise));
+        await Pushing.TryAsync(push.CommitAsync);
+        await Pushing.TryAsync(() => push.SendAgainAsync(path, noise));
+        await theirs.CommitAsync();
+        await Pushing.TryAsync(() => push.SendAgainAsync(path, noise));
+
+        await server.Reader.AssertWholeAsync(path);
+    }
+
+    [Theory]
     [OnFolder([V1, Niks3, NixCopy])]
     [OnBucket([V1, Niks3, NixCopy])]
     public async Task A_content_address_that_the_NAR_does_not_have_is_refused_where_all_is_read(StoreKind store, Protocol m)

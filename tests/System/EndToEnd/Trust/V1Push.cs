@@ -8,7 +8,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.EndToEnd.Tests.Trust;
 
 /// <summary>A push by our own protocol, request by request: 1. begin, 2. uploads and waits, 3. reports, 4. commit.</summary>
-internal sealed class V1Push : IPush
+internal sealed class V1Push : IUrlPush
 {
     public const string Cache = "/v1/caches/default";
 
@@ -104,7 +104,7 @@ internal sealed class V1Push : IPush
             {
                 List<string> named = [.. upload.Select(m => (string)m!["path"]!)];
                 var grant = grants.AsArray().Single(g => (string)g!["id"]! == upload.Key)!;
-                await SendAsync(grant, _paths[named[0]].File);
+                await SendFileAsync(grant, _paths[named[0]].File);
                 var report = await ReportAsync(Reported(grant, _paths[named[0]]));
                 if (report["rejected"]!.AsArray().Count > 0)
                     waiting.AddRange(named);
@@ -154,6 +154,21 @@ internal sealed class V1Push : IPush
                 .Select(part => (JsonNode)Convert.ToHexStringLower(MD5.HashData(part)))]),
         }),
     };
+
+    public Task SendAgainAsync(TrustPath path, byte[] file) => SendFileAsync(GrantOf(path), file);
+
+    // By one URL, or in parts.
+    private async Task SendFileAsync(JsonNode grant, byte[] file)
+    {
+        if (grant["url"] is not null)
+        {
+            await SendAsync(grant, file);
+            return;
+        }
+
+        foreach (var (i, part) in file.Chunk((int)grant["partSize"]!).Index())
+            await SendPartAsync(grant, i, part);
+    }
 
     /// <summary>One PUT to a URL that was handed out.</summary>
     public async Task<Answer> SendAsync(JsonNode grant, byte[] file)
