@@ -59,9 +59,9 @@ begin
     return query select i, 'withdrawn', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid from unnest(v_withdrawn) i;
     return;
   end if;
-  if p_waits is not null then
-    update push_path d set awaited = clock_timestamp() from unnest(p_ids, p_waits) w(id, who)
-      where w.who = 'other' and d.push_id = p_push and d.path_id = w.id and d.awaited is null;
+  if array_remove(p_waits, null) <> '{}' then
+    update push_path d set awaited = clock_timestamp()
+      where d.push_id = p_push and d.path_id = any(array(select w.id from unnest(p_ids, p_waits) w(id, who) where w.who = 'other')) and d.awaited is null;
     select coalesce(array_agg(w.id order by w.ord), '{}'), coalesce(array_agg(w.key order by w.ord), '{}') into p_ids, p_keys
       from unnest(p_ids, p_keys, p_waits) with ordinality w(id, key, who, ord) where w.who is null;
   end if;
