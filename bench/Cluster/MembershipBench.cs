@@ -13,8 +13,7 @@ internal sealed class MembershipBench : IAsyncDisposable
     private const int Kills = 3;
     private const double BestSeconds = 2, WorstSeconds = 15;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-    // Between two looks: the table tells nobody that it has changed.
-    // Nobody tells of a row of the members' table that changes.
+    // Between two looks: the members' table tells nobody that it has changed.
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     private readonly BenchOptions _options;

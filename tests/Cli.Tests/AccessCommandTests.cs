@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Tests.Surroundings;
 using OrleansCache.Contracts;
 using OrleansCache.Testing;
 using Xunit;
@@ -127,15 +127,7 @@ public sealed class AccessCommandTests : IAsyncLifetime
 
     private async Task<(int Code, string Output, string Errors)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            [.. arguments, "--url", _app.Urls.First()])
-        { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
-            start.Environment.Remove(name);
-        start.Environment["XDG_CONFIG_HOME"] = "/nowhere";
-        using var process = Process.Start(start)!;
-        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
-        return (process.ExitCode, await output, await errors);
+        var run = await Client.RunAsync([.. arguments, "--url", _app.Urls.First()]);
+        return (run.ExitCode, run.Output, run.Errors);
     }
 }

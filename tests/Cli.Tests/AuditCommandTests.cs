@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Tests.Surroundings;
 using OrleansCache.Contracts;
 using Xunit;
 
@@ -79,15 +79,7 @@ public sealed class AuditCommandTests : IAsyncLifetime
 
     private async Task<(int Code, string Output)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            ["audit", .. arguments, "--url", _app.Urls.First()])
-        { RedirectStandardOutput = true };
-        foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
-            start.Environment.Remove(name);
-        start.Environment["XDG_CONFIG_HOME"] = "/nowhere";
-        using var process = Process.Start(start)!;
-        var output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
-        return (process.ExitCode, output);
+        var run = await Client.RunAsync(["audit", .. arguments, "--url", _app.Urls.First()]);
+        return (run.ExitCode, run.Output);
     }
 }

@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using OrleansCache.Cli.Tests.Surroundings;
 using OrleansCache.Contracts;
 using Xunit;
 
@@ -134,15 +134,7 @@ public sealed class TokensCommandTests : IAsyncLifetime
 
     private static async Task<(int Code, string Output, string Errors)> StartAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "orleans-cache"),
-            arguments)
-        { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var name in start.Environment.Keys.Where(n => n.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal)).ToList())
-            start.Environment.Remove(name);
-        start.Environment["XDG_CONFIG_HOME"] = "/nowhere";
-        using var process = Process.Start(start)!;
-        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(1));
-        return (process.ExitCode, await output, await errors);
+        var run = await Client.RunAsync(arguments);
+        return (run.ExitCode, run.Output, run.Errors);
     }
 }

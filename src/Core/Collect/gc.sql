@@ -71,7 +71,7 @@ begin
   return v_g;
 end $$;
 
--- What is kept, and why. Pins count until their row is gone; a closure is kept until it was not pushed for p_older, or only by publishers who are blocked.
+-- What is kept, and why. Pins count until their row is gone; a closure is kept until it was not pushed for p_older, or only by publishers who are blocked (looked up once, not for each closure).
 create function @fn@.gc_roots(p_cache int, p_older interval)
 returns table (kind text, name text, until timestamptz, paths bigint[], objects bigint[])
 language sql stable as $$
@@ -79,7 +79,7 @@ language sql stable as $$
     from pin p join pin_revision r on r.pin_id = p.id and r.revision >= p.kept_from where p.cache_id = p_cache
   union all
   select 'closure', null, r.pushed + p_older, array[r.path_id], '{}' from root r where r.cache_id = p_cache and r.pushed + p_older >= clock_timestamp()
-    and (r.shared or r.publisher is null or r.publisher <> all(@fn@.blocked_publishers(p_cache)))
+    and (r.shared or r.publisher is null or r.publisher <> all((select @fn@.blocked_publishers(p_cache))::int[]))
   union all
   select 'push', u.id::text, case when u.state = 'open' then u.expires end,
       u.paths || case when u.state = 'committing' then u.roots || array(select d.path_id from push_path d where d.push_id = u.id) else '{}' end, u.objects

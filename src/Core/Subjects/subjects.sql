@@ -33,7 +33,7 @@ $$;
 create function @fn@.blocked_pushes(p_cache int) returns bigint[]
 language sql stable as $$
   select coalesce(array_agg(u.id), '{}') from push u
-  where u.cache_id = p_cache and u.state = 'open' and exists (select from block x where x.cache_id = p_cache and x.lifted is null) and u.publisher = any(@fn@.blocked_publishers(p_cache))
+  where u.cache_id = p_cache and u.state = 'open' and exists (select from block x where x.cache_id = p_cache and x.lifted is null) and u.publisher = any((select @fn@.blocked_publishers(p_cache))::int[])
 $$;
 
 -- False: there never was such a block. A second call changes nothing.

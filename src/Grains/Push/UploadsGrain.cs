@@ -12,7 +12,8 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
     // Some 150 MiB, and of one trust group a quarter. What is begun beyond it only the catalog knows.
     private const int MaxNoted = 1_000_000;
     private const int MaxOfGroup = MaxNoted / 4;
-    private const int MaxTold = 100_000;
+    // Pairs of a push and an uploader, some 30 MiB: two groups that play together could else make them grow as a square.
+    private const int MaxTold = 500_000;
     private const double LeastSeconds = 10;
     private const double MostSeconds = 900;
 
@@ -23,7 +24,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
     // Of a push: whose uploads of another group it was told of, and has declared to wait for.
     private readonly Dictionary<Guid, Told> _told = [];
     private readonly Dictionary<string, int> _ofGroup = new(StringComparer.Ordinal);
-    private int _noted;
+    private int _noted, _toldPairs;
 
     public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
@@ -85,7 +86,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 
     public Task EndedAsync(Guid push)
     {
-        _told.Remove(push);
+        ForgetTold(push);
         if (_paths.Remove(push, out var paths))
         {
             foreach (var path in paths)
@@ -136,14 +137,18 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
 
     private void Tell(Guid push, Guid uploader)
     {
+        if (_toldPairs >= MaxTold)
+            return;
         if (!_told.TryGetValue(push, out var told))
-        {
-            if (_told.Count >= MaxTold)
-                return;
             _told[push] = told = new Told([], time.GetTimestamp());
-        }
+        if (told.Uploaders.Add(uploader))
+            _toldPairs++;
+    }
 
-        told.Uploaders.Add(uploader);
+    private void ForgetTold(Guid push)
+    {
+        if (_told.Remove(push, out var told))
+            _toldPairs -= told.Uploaders.Count;
     }
 
     private void Note(StorePathHash path, Upload upload)
@@ -201,7 +206,7 @@ internal sealed class UploadsGrain(TimeProvider time) : Grain, IUploadsGrain
         }
 
         foreach (var (push, _) in _told.Where(t => time.GetElapsedTime(t.Value.Since).TotalSeconds > MostSeconds).ToList())
-            _told.Remove(push);
+            ForgetTold(push);
         return Task.CompletedTask;
     }
 
