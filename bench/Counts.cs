@@ -36,7 +36,7 @@ internal sealed record Counts(IReadOnlyDictionary<string, int> Requests, IReadOn
     {
         await server.CountStatementsAsync();
         server.ForgetStatements();
-        await Task.Delay(Idle);
+        await Task.Delay(Idle); // What goes on without pushes shows over a time.
         var background = server.Statements().Select(s => s.Text).ToHashSet();
         var counts = (await OneAsync(), await OneAsync());
         await server.StopCountingAsync();

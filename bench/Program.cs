@@ -1,6 +1,7 @@
 using OrleansCache.Bench;
 using OrleansCache.Bench.Cluster;
 using OrleansCache.Bench.Gc;
+using OrleansCache.Bench.Hook;
 using OrleansCache.Bench.Hostile;
 using OrleansCache.Bench.Start;
 
@@ -14,8 +15,9 @@ try
         ["membership", .. var arguments] => await MembershipBench.RunAsync(BenchOptions.Parse(arguments)),
         ["start", .. var arguments] => await StartBench.RunAsync(BenchOptions.Parse(arguments)),
         ["hostile", .. var arguments] => await HostileBench.RunAsync(BenchOptions.Parse(arguments)),
+        ["hook", .. var arguments] => await HookBench.RunAsync(BenchOptions.Parse(arguments)),
         _ => throw new BenchException(
-            "There are six benchmarks: push, gc, cluster, membership, start and hostile. Run them with eng/bench."),
+            "There are seven benchmarks: push, gc, cluster, membership, start, hostile and hook. Run them with eng/bench."),
     };
 }
 catch (BenchException e)

@@ -33,7 +33,7 @@ internal sealed record LossTimes(string Fleet, int Paths, double GoesOn)
         if (second.Missing.Count(path => path.State == PathState.Wait) != paths)
             throw new BenchException("who begins later was not told to wait for all");
         var waiting = Task.Run(WaitAsync);
-        await Task.Delay(Settling);
+        await Task.Delay(Settling); // The wait has to be at the server, and nothing tells that it is.
 
         fleet.Kill(fleet.Count - 1);
         await staying.ReportAsync(first.Id, new UploadReport { Uploads = uploads }, CancellationToken.None);

@@ -80,7 +80,7 @@ internal sealed class MembershipBench : IAsyncDisposable
         {
             if ((await _table.ReadAsync()).FirstOrDefault(row => row.IsActive && !known.Contains(row.Name)) is { } row)
                 return new Silo(number, server, row.Name);
-            await Task.Delay(Look);
+            await Task.Delay(Look); // Silos write the table of members, which tells nobody.
         }
     }
 
@@ -96,7 +96,7 @@ internal sealed class MembershipBench : IAsyncDisposable
                 if (clock.Elapsed > Patience)
                     throw new BenchException(
                         Text($"Silo {victim.Number} was killed, and is not out after {clock.Elapsed.TotalSeconds:0} s."));
-                await Task.Delay(Look);
+                await Task.Delay(Look); // The same.
             }
 
             seconds.Add(clock.Elapsed.TotalSeconds);
@@ -105,7 +105,7 @@ internal sealed class MembershipBench : IAsyncDisposable
             _silos.Remove(victim);
             _silos.Insert(i % (_silos.Count + 1), await StartAsync(victim.Number));
             while ((await _table.ReadAsync()).Count(row => row.IsActive) < SiloTable.Members)
-                await Task.Delay(Look);
+                await Task.Delay(Look); // The same.
         }
     }
 
@@ -134,7 +134,7 @@ internal sealed class MembershipBench : IAsyncDisposable
             }
 
             longestLook = clock.Elapsed - began > longestLook ? clock.Elapsed - began : longestLook;
-            await Task.Delay(Look * 10);
+            await Task.Delay(Look * 10); // What is looked for may come at any time, or never.
         }
 
         await SayAsync(

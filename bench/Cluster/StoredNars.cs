@@ -55,7 +55,7 @@ internal sealed class StoredNars(Fleet fleet, Cargo cargo)
         var before = await AskAsync();
         while (true)
         {
-            await Task.Delay(Settling, CancellationToken.None);
+            await Task.Delay(Settling, CancellationToken.None); // A reading that has begun shows when it ends.
             var readings = (await Task.WhenAll(fleet.Urls.Select(url => http.GetStringAsync(new Uri(url, "/metrics"))))).Sum(Read);
             var after = await AskAsync();
             if (patience.IsCancellationRequested || after == before && !after.IsBusy)

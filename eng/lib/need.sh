@@ -6,9 +6,11 @@ declare -A packages=(
   [pgbouncer]="pgbouncer"
   [s3]="radosgw ceph-mon ceph-osd ceph-common curl"
   [libraries]="libzstd1 liblzma5 libbz2-1.0"
-  [tools]="curl zstd xz-utils bzip2"
+  [tools]="curl zstd xz-utils bzip2 jq"
   [newer-nix]="mmdebstrap"
   [newer-kubectl]="mmdebstrap"
+  [bare-debian]="mmdebstrap"
+  [charts]="golang-go golang-github-masterminds-sprig-dev golang-gopkg-yaml.v3-dev"
   [aot]="clang zlib1g-dev"
   [browser]="chromium chromium-driver fonts-dejavu-core"
 )
@@ -80,4 +82,20 @@ recent_kubectl() {
   fi
   # It needs nothing of its folder but itself.
   echo "$root/usr/bin/kubectl"
+}
+
+# bare_debian: prints a Debian 12 folder with what our packages need and Nix, and nothing of ours, made on first use; 1 when there is none to be had
+bare_debian() {
+  local root=$cache/bare-debian log
+  if [ ! -e "$root/.root-done" ]; then
+    [ "$(id -u)" = 0 ] || { say "No bare Debian: making one needs root."; return 1; }
+    need bare-debian || return 1
+    mkdir -p "$cache"; rm -rf "$root"; log=$(mktemp)
+    if ! "$repo/eng/debian-root.sh" system bookworm "$root" nix-bin postgresql systemd-standalone-sysusers ca-certificates libssl3 libsqlite3-0 \
+      libstdc++6 libbz2-1.0 liblzma5 libzstd1 init-system-helpers >"$log" 2>&1; then
+      say "No bare Debian: $(tail -n 1 "$log")"; rm -rf "$root" "$log"; return 1
+    fi
+    rm -f "$log"
+  fi
+  echo "$root"
 }

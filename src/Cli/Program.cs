@@ -3,7 +3,12 @@ using System.ComponentModel;
 using System.Runtime.InteropServices;
 using OrleansCache.Cli.Commands;
 using OrleansCache.Cli.Common;
+using OrleansCache.Cli.Queue;
 using OrleansCache.Cli.Terminal;
+
+// First of all, and with nothing else loaded: a build waits for it.
+if (Hook.IsMeant(args))
+    return Hook.Run(args, Environment.GetEnvironmentVariable);
 
 StandardStreams.Guard();
 

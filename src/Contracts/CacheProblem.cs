@@ -25,6 +25,18 @@ public enum ProblemKind
     /// <summary>404: no such cache.</summary>
     UnknownCache,
 
+    /// <summary>409: a cache of that name exists, or is still being deleted; or a key of that name does.</summary>
+    CacheExists,
+
+    /// <summary>409: the cache has paths, so that only force deletes it.</summary>
+    CacheInUse,
+
+    /// <summary>409: the servers' file of caches has this cache, and only the file changes it.</summary>
+    CacheDeclared,
+
+    /// <summary>404: the cache has no such key.</summary>
+    UnknownKey,
+
     /// <summary>404: no such push in this cache: there never was one, or it ended long ago.</summary>
     UnknownPush,
 

@@ -21,6 +21,12 @@ public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdm
     /// <summary>This process, for work without a request.</summary>
     public static Caller Server { get; } = new("server", "server", 0, IsAdmin: true);
 
+    /// <summary>
+    /// This process, for what stages agree on. It has no rank, so it supersedes nobody; and with the colon no token gets into its group,
+    /// whose uploads it would rely on.
+    /// </summary>
+    public static Caller Agreement { get; } = new("agreement", "server:agreement", 0);
+
     /// <summary>The caller of a server from before there were publishers, whose messages name none.</summary>
     public static Caller Unnamed { get; } = Anonymous with { IsUnnamed = true };
 

@@ -31,6 +31,9 @@ public sealed record ServerWarnings
 {
     /// <summary>Each says in a sentence or two what is doubtful, why, and what to do.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
+
+    /// <summary>What is wrong with the cache although it works.</summary>
+    public IReadOnlyList<string> Failures { get; set; } = [];
 }
 
 /// <summary>An RFC 9457 problem document, the body of every error.</summary>

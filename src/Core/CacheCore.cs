@@ -1,151 +1,62 @@
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
-using OrleansCache.Core.Adapters.Niks3;
-using OrleansCache.Core.Adapters.NixCopy;
-using OrleansCache.Core.Background;
+using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
-using OrleansCache.Core.Collect;
-using OrleansCache.Core.Collect.Order;
-using OrleansCache.Core.Collect.Sweep;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Inspect;
-using OrleansCache.Core.Pins;
-using OrleansCache.Core.Publish;
-using OrleansCache.Core.Pushes;
+using OrleansCache.Core.Promotions;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Subjects;
 using OrleansCache.Core.Tokens;
 using OrleansCache.Core.Verify;
-using OrleansCache.Core.Withdraw;
-using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
 
-/// <summary>Settings of a process that takes part in the write path.</summary>
-public sealed record CoreOptions
-{
-    /// <summary>Npgsql connection string of the catalog.</summary>
-    public required string ConnectionString { get; init; }
-
-    public required IObjectStore Store { get; init; }
-
-    /// <summary>Keys that every published path is signed with; none is allowed.</summary>
-    public IReadOnlyList<SecretKey> SigningKeys { get; init; } = [];
-
-    /// <summary>Keys whose signatures, when a client sends them, are verified before they are kept.</summary>
-    public IReadOnlyList<PublicKey> TrustedKeys { get; init; } = [];
-
-    public PushOptions Pushes { get; init; } = new();
-
-    public GcOptions Gc { get; init; } = new();
-
-    /// <summary>How long lines of the audit log are kept; null: for ever.</summary>
-    public TimeSpan? AuditLife { get; init; } = TimeSpan.FromDays(400);
-
-    /// <summary>Sends steps of several pushes that arrive together in one statement.</summary>
-    public bool GroupCommit { get; init; }
-
-    /// <summary>Null: the services alone.</summary>
-    public IEngine? Engine { get; init; }
-
-    /// <summary>
-    /// No push may use paths and NARs from before there were publishers until a server has read them. All processes of a catalog must
-    /// agree.
-    /// </summary>
-    public bool DistrustsLegacy { get; init; }
-
-    public VerifyOptions Verify { get; init; } = new();
-
-    /// <summary>False where another process does the background work.</summary>
-    public bool Housekeeping { get; init; } = true;
-}
-
 /// <summary>
-/// The write path in process: the contracts over one catalog and one store, and the work that goes on behind them. No web server is needed.
+/// The write path in process: the contracts over one catalog and the stores of its caches, and the work that goes on behind them. No web
+/// server is needed.
 /// </summary>
 public sealed partial class CacheCore : IAsyncDisposable
 {
-    // The housekeeper looks once an hour for multipart uploads that no row notes.
-    private static readonly TimeSpan MultipartSlack = TimeSpan.FromHours(2);
-
-    private readonly CancellationTokenSource _stopping;
-    private readonly GarbageCollector _collector;
-    private readonly Housekeeper _housekeeper;
-    private readonly CacheDirectory _caches;
-    private readonly GroupedPushCatalog? _groups;
-    private readonly NixCopyCatalog _nixCatalog;
-    private readonly NarReceiver _narReceiver;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly CoreOptions _options;
+    private readonly CacheRegistry _caches;
+    private readonly CacheKeeper _keeper;
     private readonly CacheStatistics _statistics;
-    private readonly CatalogPaths _paths;
-    private readonly Verifier _verifier;
-    private readonly Task _housekeeping;
+    private readonly PromotionCatalog _promotions;
+    private readonly Promoter _promoter;
+    private readonly AgreementKeeper _agreements;
+    private readonly PublisherPlaces _bodyPlaces = PublisherPlaces.ForBodies();
+    private readonly PublisherPlaces _copyPlaces = PublisherPlaces.ForCopies();
     private readonly TimeProvider _time;
-    private readonly TimeSpan _fenceMargin;
+    private readonly ILoggerFactory _loggers;
+    private Task _work = Task.CompletedTask;
 
-    private CacheCore(CoreOptions options, CatalogDatabase database, CacheDirectory caches, ILoggerFactory loggers, TimeProvider time)
+    private CacheCore(CoreOptions options, CatalogDatabase database, ILoggerFactory loggers, TimeProvider time)
     {
-        options = options with { Pushes = options.Pushes with { NotesReferences = options.Verify.Policy is Common.VerifyPolicy.Always } };
-        _stopping = new CancellationTokenSource();
-        _caches = caches;
-        (_time, _fenceMargin) = (time, options.Pushes.FenceMargin);
-        Database = database;
-        Store = options.Store;
-        _groups = options.GroupCommit ? new GroupedPushCatalog(database, options.Pushes) : null;
-        var catalog = _groups ?? new PushCatalog(database);
-        var signer = new PathSigner(options.SigningKeys, options.TrustedKeys);
-        var publishCatalog = new PublishCatalog(database);
-        var publisher = new Publisher(publishCatalog, options.Store, signer, options.Pushes, loggers.CreateLogger<Publisher>());
-        var pinCatalog = new PinCatalog(database);
-        var pinWriter = new PinWriter(pinCatalog, options.Store, options.Pushes, loggers.CreateLogger<PinWriter>(), _stopping.Token);
-        var refused = new RefusedDeletions(time, loggers.CreateLogger<RefusedDeletions>());
-        PublicKeys = signer.PublicKeys;
-        VerifyPolicy = OutcomeText.Of(options.Verify.Policy);
-        var grants = new UploadGrants(caches, database, options.Store, options.Pushes);
-        var check = new UploadCheck(options.Store, options.Pushes);
-        var pace = new GcPace(database);
-        var deletions = new Deletions(database, options.Store, options.Pushes, pace, loggers.CreateLogger<Deletions>(), refused);
-        var withdrawalCatalog = new WithdrawalCatalog(database);
-        var withdrawals = new DirectWithdrawals(
-            caches, withdrawalCatalog, new Withdrawer(withdrawalCatalog, deletions), refused, time,
-            loggers.CreateLogger<DirectWithdrawals>(), _stopping.Token);
-        Withdrawals = withdrawals;
-        var verifications = new VerificationCatalog(database);
-        _verifier = new Verifier(caches, verifications, options.Store, withdrawals, options.Verify, time,
-            loggers.CreateLogger<Verifier>());
-        var verified = new VerificationWait(verifications, _verifier, time);
-        var pushes = new DirectPushes(
-            caches, catalog, grants, check, publisher, pinWriter,
-            new UploadWaiters(catalog, options.Pushes, time, options.Engine?.News), signer, options.Pushes, verified, _stopping.Token, time,
-            options.Engine?.News, refused);
-        Contents = new CacheContents(caches, database);
-        Niks3Pushes = new Niks3Pushes(
-            caches, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes,
-            options.Engine?.News);
-        _nixCatalog = new NixCopyCatalog(database, options.Pushes);
-        _narReceiver = new NarReceiver(options.Store, _nixCatalog, options.Pushes, loggers.CreateLogger<NarReceiver>());
-        var nixCopy = new DirectNixCopy(caches, _nixCatalog, _narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
-            _stopping.Token);
-        Tokens = new CatalogTokens(caches, database);
-        var subjects = new CatalogSubjects(caches, database);
-        Subjects = subjects;
-        Audit = new CatalogAudit(caches, database);
-        _statistics = new CacheStatistics(caches, database, time);
-        _paths = new CatalogPaths(caches, database);
-        Fsck = new CatalogFsck(caches, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
-        var gcCatalog = new GcCatalog(database);
-        _collector = new GarbageCollector(
-            caches, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
-            pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
-        var direct = new CoreServices(pushes, new DirectPins(caches, pinCatalog, pinWriter), _collector, nixCopy, _paths, options.Gc,
-            caches.Names);
+        (_options, Database, _loggers, _time) = (options, database, loggers, time);
+        var all = new CacheDirectory([]);
+        var catalog = new CacheCatalog(database);
+        var keys = new KeyCatalog(database);
+        _caches = new CacheRegistry(catalog, all, OpenAsync, options.Places is not null, cache => options.Engine?.Serves(cache), time,
+            loggers.CreateLogger<CacheRegistry>());
+        _keeper = new CacheKeeper(_caches, catalog, keys, options.Pushes, options.AuditLife, time, loggers.CreateLogger<CacheKeeper>());
+        var direct = new CoreServices(new RoutedPushes(_caches), new RoutedPins(_caches), new RoutedCollection(_caches),
+            new RoutedNixCopy(_caches), new RoutedPaths(_caches), cache => _caches.Find(cache)?.Services?.Options.Gc, () => _caches.Names);
         (Pushes, Pins, Collection, NixCopy, Paths, _, _) = options.Engine?.Over(direct) ?? direct;
-        _housekeeper = new Housekeeper(
-            caches, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
-            subjects, options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan), options.AuditLife, time,
-            loggers.CreateLogger<Housekeeper>());
-        _housekeeping = options.Housekeeping
-            ? Task.WhenAll(Task.Run(() => _housekeeper.RunAsync(_stopping.Token)), Task.Run(() => _verifier.RunAsync(_stopping.Token)))
-            : Task.CompletedTask;
+        Niks3Pushes = new RoutedNiks3Pushes(_caches);
+        Contents = new RoutedContents(_caches);
+        Withdrawals = new RoutedWithdrawals(_caches);
+        Fsck = new RoutedFsck(_caches);
+        Tokens = new CatalogTokens(all, database);
+        Subjects = new CatalogSubjects(all, database);
+        Audit = new CatalogAudit(all, database);
+        _promotions = new PromotionCatalog(database);
+        var agreements = new AgreementCatalog(database);
+        _promoter = new Promoter(_caches, _promotions, agreements, options.Pushes.MaxPaths);
+        _agreements = new AgreementKeeper(_caches, agreements, _promoter, time, loggers.CreateLogger<AgreementKeeper>());
+        Caches = new CacheAdmin(_caches, catalog, keys, options.Places);
+        _statistics = new CacheStatistics(all, database, time);
     }
 
     /// <summary>Starts each counter of this assembly at 0. Call it once a listener is there.</summary>
@@ -171,13 +82,29 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     public IAudit Audit { get; }
 
+    public IPromotions Promotions => _promoter;
+
     public IWithdrawals Withdrawals { get; }
 
     public IFsck Fsck { get; }
 
-    public IObjectStore Store { get; }
+    public ICaches Caches { get; }
+
+    /// <summary>The store of the default cache.</summary>
+    public IObjectStore Store => _options.Store;
 
     public CatalogDatabase Database { get; }
+
+    /// <summary>A cache as requests meet it; null: there is none.</summary>
+    /// <exception cref="CacheProblemException">This server cannot serve it, or the database does not answer.</exception>
+    public async ValueTask<ServedCache?> FindCacheAsync(CacheName cache, CancellationToken cancellationToken) =>
+        (await _caches.FindAsync(cache, cancellationToken))?.ToServed();
+
+    /// <summary>The same, as it was last seen.</summary>
+    public ServedCache? FindCache(CacheName cache) => _caches.Find(cache)?.ToServed();
+
+    /// <summary>The cache whose host this is; null: it is no cache's own.</summary>
+    public CacheName? FindHost(string host) => _caches.HostOf(host);
 
     /// <summary>The size of a cache's contents, at most a minute old.</summary>
     /// <exception cref="CacheProblemException">No such cache, or the database does not answer.</exception>
@@ -195,14 +122,20 @@ public sealed partial class CacheCore : IAsyncDisposable
 
     /// <summary>The reason why a push would fail now although the database answers, in a sentence; null when there is none.</summary>
     /// <exception cref="CacheProblemException">The database does not answer.</exception>
-    public async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken) =>
-        await Database.FindWriteTroubleAsync(_time, _fenceMargin, cancellationToken) ?? Store.FindWriteTrouble();
+    public async Task<string?> FindPushTroubleAsync(CancellationToken cancellationToken)
+    {
+        var trouble = await Database.FindWriteTroubleAsync(_time, _options.Pushes.FenceMargin, cancellationToken)
+            ?? Store.FindWriteTrouble();
+        foreach (var command in _caches.Default.Options.Keys.ActiveCommands)
+            trouble ??= await command.FindTroubleAsync(cancellationToken);
+        return trouble;
+    }
 
-    /// <summary>What is read in the store before it is relied on: <c>adopt</c>, <c>always</c> or <c>off</c>.</summary>
-    public string VerifyPolicy { get; }
+    /// <summary>What is read of the default cache before it is relied on: <c>adopt</c>, <c>always</c> or <c>off</c>.</summary>
+    public string VerifyPolicy => _caches.Default.VerifyPolicy;
 
-    /// <summary><c>name:base64</c> of the signing keys.</summary>
-    public IReadOnlyList<string> PublicKeys { get; }
+    /// <summary><c>name:base64</c> of the default cache's keys.</summary>
+    public IReadOnlyList<string> PublicKeys => _caches.Default.PublicKeys;
 
     /// <summary>Connects, migrates and starts the background work.</summary>
     public static async Task<CacheCore> StartAsync(CoreOptions options, ILoggerFactory loggers, TimeProvider time,
@@ -211,51 +144,116 @@ public sealed partial class CacheCore : IAsyncDisposable
         var logger = loggers.CreateLogger<CatalogDatabase>();
         var database = await CatalogDatabase.OpenAsync(options.ConnectionString, cancellationToken, tell: waits =>
             LogUpgradeWaits(logger, waits));
+        CacheCore? core = null;
         try
         {
             foreach (var (cache, former) in await new VerificationCatalog(database).SetPolicyAsync(
                 options.Verify.Policy, options.DistrustsLegacy, cancellationToken))
                 LogPolicy(logger, options.Verify.Policy < former ? LogLevel.Warning : LogLevel.Information, cache,
                     OutcomeText.Of(options.Verify.Policy), OutcomeText.Of(former), options.DistrustsLegacy);
-            return new CacheCore(options, database, await CacheDirectory.LoadAsync(database, cancellationToken), loggers, time);
+            core = new CacheCore(options, database, loggers, time);
+            await core._caches.LookAsync(TimeSpan.Zero, cancellationToken);
+            if (options.Housekeeping)
+                core._work = Task.WhenAll(Task.Run(() => core._caches.RunAsync(core._stopping.Token), CancellationToken.None),
+                    Task.Run(() => core._keeper.RunAsync(core._stopping.Token), CancellationToken.None),
+                    Task.Run(() => core._agreements.RunAsync(core._stopping.Token), CancellationToken.None));
+            return core;
         }
         catch
         {
-            await database.DisposeAsync();
+            await (core?.DisposeAsync() ?? database.DisposeAsync());
             throw;
         }
     }
 
+    /// <summary>Looks at the list of caches, now.</summary>
+    public Task LookAtCachesAsync(CancellationToken cancellationToken) => _caches.LookAsync(TimeSpan.Zero, cancellationToken);
+
     /// <summary>One turn of the background work for every cache, now.</summary>
     public async Task RunHousekeepingAsync(CancellationToken cancellationToken)
     {
-        foreach (var cache in _caches.All)
-            await _housekeeper.RunOnceAsync(cache, cancellationToken);
+        foreach (var entry in _caches.Entries)
+            await (entry.Services?.RunHousekeepingAsync(cancellationToken) ?? Task.CompletedTask);
+        await _keeper.RunOnceAsync(cancellationToken);
     }
+
+    /// <summary>Compares the stages of each cache, now, and promotes what they agree on.</summary>
+    public Task RunAgreementAsync(CancellationToken cancellationToken) => _agreements.RunOnceAsync(TimeSpan.Zero, cancellationToken);
 
     /// <summary>Reads all that waits to be verified, now; returns how many objects that was.</summary>
     public async Task<int> RunVerificationAsync(CancellationToken cancellationToken)
     {
         var count = 0;
-        foreach (var cache in _caches.All)
-            count += await _verifier.RunOnceAsync(cache, cancellationToken);
+        foreach (var entry in _caches.Entries)
+            count += entry.Services is { } services ? await services.RunVerificationAsync(cancellationToken) : 0;
         return count;
     }
+
+    /// <summary>Brings the caches of a file to what it says.</summary>
+    /// <returns>The caches that it does not have.</returns>
+    public Task<IReadOnlyList<string>> DeclareAsync(IReadOnlyList<DeclaredCache> caches, CancellationToken cancellationToken) =>
+        ((CacheAdmin)Caches).DeclareAsync(caches, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
-        await _housekeeping;
-        await _collector.DisposeAsync();
-        if (_groups is not null)
-            await _groups.DisposeAsync();
-        await _nixCatalog.DisposeAsync();
-        await _verifier.DisposeAsync();
-        _narReceiver.Dispose();
+        await _work;
+        await _caches.DisposeAsync();
         _statistics.Dispose();
-        _paths.Dispose();
+        _promoter.Dispose();
+        _bodyPlaces.Dispose();
+        _copyPlaces.Dispose();
         await Database.DisposeAsync();
         _stopping.Dispose();
+    }
+
+    private async Task<CacheServices> OpenAsync(CacheRow row, CancellationToken cancellationToken)
+    {
+        var options = new CacheOptions
+        {
+            Store = _options.Store,
+            Keys = new CacheKeys(_options.SigningKeys, _options.SigningCommands, row.Keys),
+            FileKeys = [.. _options.SigningKeys.Select(k => k.PublicKey), .. _options.SigningCommands.Select(c => c.PublicKey)],
+            TrustedKeys = _options.TrustedKeys,
+            Pushes = _options.Pushes,
+            Gc = _options.Gc,
+            Verify = _options.Verify,
+            AuditLife = _options.AuditLife,
+            GroupCommit = _options.GroupCommit,
+            News = _options.Engine?.News,
+            BodyPlaces = _bodyPlaces,
+            CopyPlaces = _copyPlaces,
+            Parent = ParentNars.Of(row, _caches, _promotions, _options.Places),
+            Housekeeping = _options.Housekeeping,
+        };
+        IObjectStore? own = null;
+        try
+        {
+            if (row is { Settings: { } settings } && _options.Places is { } places)
+            {
+                var place = await places.OpenAsync(new CacheDefinition(row.Name, settings, row.Bucket, row.Prefix,
+                    row.Deleting is not null), cancellationToken);
+                var quotas = options.Pushes.Quotas with { OfCache = (settings.QuotaBytes ?? settings.QuotaPaths) is not null };
+                own = place.Store;
+                options = options with
+                {
+                    Store = place.Store,
+                    OwnsStore = true,
+                    Keys = new CacheKeys(place.Keys, [], row.Keys),
+                    FileKeys = [.. place.Keys.Select(k => k.PublicKey)],
+                    Pushes = options.Pushes with { Quotas = quotas },
+                    Gc = place.Gc,
+                    Verify = place.Verify,
+                };
+            }
+
+            return new CacheServices(row, options, Database, _loggers, _time);
+        }
+        catch
+        {
+            (own as IDisposable)?.Dispose();
+            throw;
+        }
     }
 
     [LoggerMessage(LogLevel.Warning, "{What}")]

@@ -14,9 +14,15 @@ public interface IEngine
 
     /// <summary>Returns what clients are served instead of the direct services: the contracts, each through its grains.</summary>
     CoreServices Over(CoreServices direct);
+
+    /// <summary>A cache is served from now on, or its schedule has changed.</summary>
+    void Serves(CacheName cache)
+    {
+    }
 }
 
 /// <summary>The contracts in process.</summary>
-/// <param name="Gc">The engine keeps its schedule.</param>
-public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, INixCopy NixCopy, IPaths Paths, GcOptions Gc,
-    IReadOnlyCollection<CacheName> Caches);
+/// <param name="GcOf">The collector's options of a cache, whose schedule the engine keeps; null: it is not served here.</param>
+/// <param name="Caches">The caches that are served now.</param>
+public sealed record CoreServices(IPushes Pushes, IPins Pins, IGarbageCollection Collection, INixCopy NixCopy, IPaths Paths,
+    Func<CacheName, GcOptions?> GcOf, Func<IReadOnlyCollection<CacheName>> Caches);

@@ -34,6 +34,18 @@ public class RetryPolicyTests
     }
 
     [Fact]
+    public async Task What_is_told_of_an_attempt_ends_without_a_full_stop_as_more_follows()
+    {
+        var told = "";
+        var policy = Policy with { OnRetry = (what, _) => told = what };
+
+        await policy.RunAsync("begin", _ => told.Length == 0 ? throw new TransientException("It is full. Wait.") : Task.FromResult(1),
+            CancellationToken.None);
+
+        Assert.Equal("begin: It is full. Wait", told);
+    }
+
+    [Fact]
     public async Task A_connection_that_is_reset_while_it_is_made_is_tried_again()
     {
         var tries = 0;

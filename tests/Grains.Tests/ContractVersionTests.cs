@@ -80,7 +80,7 @@ public sealed class ContractVersionTests
     private static IPins Gateway(InProcessTestCluster cluster, ServicesByScope engines, CacheCore plain, World world, int silo)
     {
         var engine = new ClusterEngine(engines, "two", TimeProvider.System);
-        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, world.Gc, [CacheName.Default]));
+        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, _ => world.Gc, () => [CacheName.Default]));
         engine.Attach(Grains(cluster, silo));
         return over.Pins;
     }

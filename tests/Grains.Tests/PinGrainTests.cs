@@ -177,7 +177,7 @@ public sealed class PinGrainTests
         var (a, _) = await TwoPathsAsync(world);
         var engine = new ClusterEngine(new ServicesByScope(), "away", TimeProvider.System);
         var plain = await world.AddGatewayAsync(plain: true);
-        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, world.Gc, [CacheName.Default])).Pins;
+        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, _ => world.Gc, () => [CacheName.Default])).Pins;
         engine.Attach(Unreachable.Grains);
 
         var set = await SetAsync(pins, a, OperationId.New());

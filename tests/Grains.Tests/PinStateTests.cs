@@ -98,8 +98,13 @@ public sealed class PinStateTests
         var asked = new List<string>();
         world.Core.Database.BeforeStatement = (sql, _) =>
         {
+            // Whoever writes the pin into the bucket may ask meanwhile whether it is written.
             lock (asked)
-                asked.Add(sql);
+            {
+                if (!sql.StartsWith("select not exists", StringComparison.Ordinal))
+                    asked.Add(sql);
+            }
+
             return Task.CompletedTask;
         };
 
@@ -148,7 +153,7 @@ public sealed class PinStateTests
         await SetAsync(world.Core.Pins, "a");
         var plain = await world.AddGatewayAsync(plain: true);
         var engine = new ClusterEngine(new ServicesByScope(), "away", TimeProvider.System);
-        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, world.Gc, [CacheName.Default])).Pins;
+        var pins = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, _ => world.Gc, () => [CacheName.Default])).Pins;
 
         Assert.Equal(1, (await pins.ShowAsync(CacheName.Default, Name, CancellationToken.None)).Revision);
         engine.Attach(Unreachable.Grains);

@@ -49,7 +49,7 @@ internal static class ThreeSilos
     {
         var scope = $"{ScopeOf(world)}-second";
         var engine = Engine(scope);
-        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, world.Gc, [CacheName.Default]));
+        var over = engine.Over(new CoreServices(plain.Pushes, plain.Pins, plain.Collection, plain.NixCopy, plain.Paths, _ => world.Gc, () => [CacheName.Default]));
         return (engine, scope, over.Pins, over.Collection);
     }
 

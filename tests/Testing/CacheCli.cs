@@ -25,7 +25,7 @@ public static class CacheCli
         await ProcessRunner.RunAsync(BuiltProgram.Cli, arguments, Environment("/nowhere"), timeout: TimeSpan.FromMinutes(5));
 
     /// <summary>No configuration but the test's own: neither a file nor a variable of whoever runs the tests.</summary>
-    internal static Dictionary<string, string?> Environment(string home)
+    public static Dictionary<string, string?> Environment(string home)
     {
         var environment = System.Environment.GetEnvironmentVariables().Keys.Cast<string>()
             .Where(name => name.StartsWith("ORLEANS_CACHE_", StringComparison.Ordinal))

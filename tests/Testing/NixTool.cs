@@ -101,7 +101,7 @@ public sealed class NixTool
     /// <param name="paths">What is wanted.</param>
     /// <param name="home">What it remembers of caches. Left out: nothing.</param>
     public Task<ProcessResult> SubstituteAsync(string storeRoot, string substituterUrl, string publicKey, IEnumerable<string> paths,
-        string? home = null)
+        string? home = null, string more = "")
     {
         Directory.CreateDirectory(storeRoot);
         var settings = $"""
@@ -110,6 +110,7 @@ public sealed class NixTool
             substitute = true
             max-jobs = 0
             connect-timeout = 5
+            {more}
             """;
         return RunAsync("nix-store", ["--realise", .. paths], storeRoot, settings, home: home);
     }

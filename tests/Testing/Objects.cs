@@ -47,20 +47,25 @@ public sealed class ObjectBucket : IObjects, IDisposable
     private readonly IMinioClient _reader;
     private readonly TempFolder _keys = new("oc-s3-keys-");
 
-    private ObjectBucket(CephServer server, string name, UploadUser? uploader)
+    private ObjectBucket(CephServer server, string name, UploadUser? uploader, UploadUser? reader)
     {
         (_server, Name) = (server, name);
-        if (uploader is not null)
-        {
-            WriteSecret("upload-access", uploader.AccessKey);
-            WriteSecret("upload-secret", uploader.SecretKey);
-            UploadOptions = ["--s3-upload-access-key-file", _keys["upload-access"], "--s3-upload-secret-key-file", _keys["upload-secret"]];
-        }
+        UploadOptions = [.. KeyOptions("upload", uploader), .. KeyOptions("read", reader)];
 
         _client = server.CreateClient();
         _reader = server.CreateSecondClient();
         WriteSecret("access", server.AccessKey);
         WriteSecret("secret", server.SecretKey);
+    }
+
+    private string[] KeyOptions(string purpose, UploadUser? user)
+    {
+        if (user is null)
+            return [];
+        var (access, secret) = ($"{purpose}-access", $"{purpose}-secret");
+        WriteSecret(access, user.AccessKey);
+        WriteSecret(secret, user.SecretKey);
+        return [$"--s3-{access}-key-file", _keys[access], $"--s3-{secret}-key-file", _keys[secret]];
     }
 
     // A server warns of one that others can read.
@@ -80,7 +85,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public string[] ServerOptions => [.. PlaceOptions, "--s3-access-key-file", _keys["access"], "--s3-secret-key-file", _keys["secret"],
         .. UploadOptions];
 
-    /// <summary>The key for clients' URLs; none when the server signs them with its own.</summary>
+    /// <summary>The keys for clients' URLs; none when the server signs them with its own.</summary>
     public string[] UploadOptions { get; } = [];
 
     /// <summary>The same without keys, which the server is to find by itself.</summary>
@@ -91,7 +96,7 @@ public sealed class ObjectBucket : IObjects, IDisposable
     public static async Task<ObjectBucket> CreateAsync(UploadUser? uploader = null, bool keepsVersions = false)
     {
         var server = await CephServer.Shared;
-        var bucket = new ObjectBucket(server, await server.CreateBucketAsync(), uploader);
+        var bucket = new ObjectBucket(server, await server.CreateBucketAsync(), uploader, null);
         if (keepsVersions)
             await server.KeepVersionsAsync(bucket.Name);
         var readers = $$"""
@@ -99,6 +104,15 @@ public sealed class ObjectBucket : IObjects, IDisposable
             """;
         await server.SetPolicyAsync(bucket.Name, uploader?.Policy(bucket.Name, more: readers)
             ?? $$"""{"Version":"2012-10-17","Statement":[{{readers}}]}""");
+        return bucket;
+    }
+
+    /// <summary>A bucket that nobody may read but its server, and by its URLs whoever has one.</summary>
+    public static async Task<ObjectBucket> CreatePrivateAsync(UploadUser reader)
+    {
+        var server = await CephServer.Shared;
+        var bucket = new ObjectBucket(server, await server.CreateBucketAsync(), null, reader);
+        await server.SetPolicyAsync(bucket.Name, reader.ReadPolicy(bucket.Name));
         return bucket;
     }
 

@@ -19,7 +19,7 @@ public sealed class ServerProcess : IAsyncDisposable
         (_program, _options, _environment) = (program, options, environment);
 
     /// <summary>What clients use; stays the same over restarts.</summary>
-    public Uri Url => new($"http://127.0.0.1:{_port}");
+    public Uri Url => new($"{(_options.Contains("--tls-cert") ? "https" : "http")}://127.0.0.1:{_port}");
 
     /// <summary>The data directory.</summary>
     public string Data => _folder["data"];

@@ -47,7 +47,7 @@ internal sealed class World : IAsyncDisposable
     public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null,
         PostgresServer? on = null, GcOptions? gc = null, bool grouped = false, VerifyPolicy verify = VerifyPolicy.Off)
     {
-        var connectionString = await (on ?? await PostgresServer.Shared).CreateDatabaseAsync();
+        var connectionString = await (on ?? await PostgresServer.Shared).CreateCatalogAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions())
         {
             Gc = gc ?? new GcOptions(),

@@ -46,11 +46,15 @@ internal static class DoctorCommand
                 return _exitCode;
             }
 
-            var token = Token(settings);
-            using var http = Connections.Open(2);
-            var once = new RetryPolicy { Patience = TimeSpan.Zero };
-            if (await ServerAsync(http, settings, once, cancellationToken) && await ReadyAsync(http, settings, cancellationToken))
-                await TokenWorksAsync(http, new Api(http, settings.Url, settings.Cache, token, once), settings, once, cancellationToken);
+            if (await ConnectAsync(settings, cancellationToken) is { } connected)
+            {
+                using var http = connected.Http;
+                var once = new RetryPolicy { Patience = TimeSpan.Zero };
+                if (await ServerAsync(http, connected.Tokens, settings, once, cancellationToken)
+                    && await ReadyAsync(http, settings, cancellationToken))
+                    await TokenWorksAsync(http, connected.Tokens, settings, once, cancellationToken);
+            }
+
             if (Zstd.IsNative)
                 Good("zstd", Zstd.Library);
             else
@@ -59,37 +63,60 @@ internal static class DoctorCommand
             return _exitCode;
         }
 
-        private string? Token(ServerSettings settings)
+        /// <summary>Null: a file of TLS cannot be used, and nothing can be asked.</summary>
+        private async Task<(HttpMessageInvoker Http, TokenSource Tokens)?> ConnectAsync(ServerSettings settings,
+            CancellationToken cancellationToken)
         {
+            HttpMessageInvoker http;
             try
             {
-                var token = settings.ReadToken();
-                if (token is null)
-                    Warn("token file",
-                        "none is configured: a push will be refused unless the server takes anybody (--token-file, " +
-                        "ORLEANS_CACHE_TOKEN_FILE)");
-                else if (!OperatingSystem.IsWindows()
-                    && (File.GetUnixFileMode(settings.TokenFile!) & (UnixFileMode.OtherRead | UnixFileMode.GroupRead)) != 0)
-                    Warn("token file", $"{settings.TokenFile} can be read by others: chmod 600 it");
-                else
-                    Good("token file", settings.TokenFile!);
-                return token;
+                http = Connections.Open(2, settings.Tls, settings.Url);
             }
             catch (CliException e)
             {
-                Bad("token file", e.Message, e.ExitCode);
+                Bad("certificate", e.Message, e.ExitCode);
                 return null;
+            }
+
+            if (settings.Tls.CertificateFile is { } certificate)
+                Good("certificate", $"{certificate} is shown to the server");
+            return (http, await TokenAsync(settings, http, cancellationToken));
+        }
+
+        private async Task<TokenSource> TokenAsync(ServerSettings settings, HttpMessageInvoker http, CancellationToken cancellationToken)
+        {
+            try
+            {
+                var tokens = ServerCall.Tokens(settings, http, new RetryPolicy());
+                if (await tokens.GetAsync(cancellationToken) is null)
+                {
+                    if (settings.Tls.CertificateFile is null)
+                        Warn("token",
+                            "there is none: a push will be refused unless the server takes anybody (--token-file, --token-command, " +
+                            "'orleans-cache login')");
+                }
+                else if (!OperatingSystem.IsWindows() && settings.TokenFile is { } file
+                    && (File.GetUnixFileMode(file) & (UnixFileMode.OtherRead | UnixFileMode.GroupRead)) != 0)
+                    Warn("token", $"{file} can be read by others: chmod 600 it");
+                else
+                    Good("token", $"from {tokens.Name}");
+                return tokens;
+            }
+            catch (CliException e)
+            {
+                Bad("token", e.Message, e.ExitCode);
+                return TokenSource.None;
             }
         }
 
-        private async Task<bool> ServerAsync(HttpMessageInvoker http, ServerSettings settings, RetryPolicy once,
+        private async Task<bool> ServerAsync(HttpMessageInvoker http, TokenSource tokens, ServerSettings settings, RetryPolicy once,
             CancellationToken cancellationToken)
         {
             try
             {
-                var info = await new Api(http, settings.Url, settings.Cache, null, once).InfoAsync(cancellationToken);
+                var info = await ServerCall.InfoAsync(settings, http, once, tokens, cancellationToken);
                 Good("server", $"orleans-cache {info.Version} answers; readers use {info.Substituter}");
-                if (ServerNames.FindDoubt(settings.Url, info.Substituter) is { } doubt)
+                if (ServerNames.FindDoubt(settings.Url, settings.Cache, info.Substituter) is { } doubt)
                     Warn("public URL", doubt);
                 if (info.StoreDir != StorePath.StoreDir)
                     Bad("store directory", $"the cache holds paths of {info.StoreDir}, this machine has {StorePath.StoreDir}",
@@ -100,7 +127,8 @@ internal static class DoctorCommand
             catch (CliException e)
             {
                 Bad("server", e.IsComplete ? e.Message
-                    : $"{e.Message}. Is the URL right, does the server run, is there a proxy or a firewall between?", e.ExitCode);
+                    : $"{e.Message.TrimEnd('.')}. Is the URL right, does the server run, is there a proxy or a firewall between?",
+                    e.ExitCode);
             }
             catch (TransientException e)
             {
@@ -116,9 +144,8 @@ internal static class DoctorCommand
 
         private async Task ClockAsync(HttpMessageInvoker http, ServerSettings settings, CancellationToken cancellationToken)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get,
-                $"{settings.Url.AbsoluteUri.TrimEnd('/')}/v1/caches/{settings.Cache}");
-            using var response = await http.SendAsync(request, cancellationToken);
+            using var asked = new HttpRequestMessage(HttpMethod.Get, $"{settings.Url.AbsoluteUri.TrimEnd('/')}/v1/caches/{settings.Cache}");
+            using var response = await http.SendAsync(asked, cancellationToken);
             if (response.Headers.Date is not { } theirs)
                 return;
             var skew = (DateTimeOffset.UtcNow - theirs).Duration();
@@ -149,9 +176,10 @@ internal static class DoctorCommand
             return false;
         }
 
-        private async Task TokenWorksAsync(HttpMessageInvoker http, Api api, ServerSettings settings, RetryPolicy once,
+        private async Task TokenWorksAsync(HttpMessageInvoker http, TokenSource tokens, ServerSettings settings, RetryPolicy once,
             CancellationToken cancellationToken)
         {
+            var api = new Api(http, settings.Url, settings.Cache, tokens, once);
             try
             {
                 // A question about no paths: it needs the right to push, and leaves no trace.
@@ -162,8 +190,8 @@ internal static class DoctorCommand
             }
             catch (CacheException e) when (e.ExitCode == ExitCodes.Refused)
             {
-                Bad("permission", $"the server refuses: {e.Message}" + (settings.TokenFile is null ? " (no token was sent)"
-                    : ""), e.ExitCode);
+                Bad("permission", $"the server refuses: {e.Message}" + (tokens == TokenSource.None
+                    ? " (no token was sent)" : ""), e.ExitCode);
             }
             catch (Exception e) when (e is CacheException or CliException)
             {
@@ -200,10 +228,12 @@ internal static class DoctorCommand
         {
             try
             {
-                var warnings = (await api.WarningsAsync(cancellationToken)).Warnings;
-                foreach (var warning in warnings)
+                var state = await api.WarningsAsync(cancellationToken);
+                foreach (var warning in state.Warnings)
                     Warn("server state", warning);
-                if (warnings.Count == 0)
+                foreach (var failure in state.Failures)
+                    Bad("server state", failure, ExitCodes.Failed);
+                if (state.Warnings.Count + state.Failures.Count == 0)
                     Good("server state",
                         "nothing speaks against that it keeps what it acknowledges, and its upload URLs allow nothing else");
             }

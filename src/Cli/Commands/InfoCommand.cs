@@ -18,7 +18,7 @@ internal static class InfoCommand
         {
             var settings = common.Resolve(result);
             var info = await AskAsync(settings, cancellationToken);
-            if (ServerNames.FindDoubt(settings.Url, info.Substituter) is { } doubt)
+            if (ServerNames.FindDoubt(settings.Url, settings.Cache, info.Substituter) is { } doubt)
                 await Console.Error.WriteLineAsync($"warning: {doubt}");
             Console.Out.WriteLine(result.GetValue(json) ? JsonSerializer.Serialize(info, ProtocolJson.Default.CacheInfo) : Describe(info));
         });
@@ -27,12 +27,10 @@ internal static class InfoCommand
 
     private static async Task<CacheInfo> AskAsync(ServerSettings settings, CancellationToken cancellationToken)
     {
-        using var http = Connections.Open(1);
+        using var http = Connections.Open(1, settings.Tls, settings.Url);
         try
         {
-            // No token: the answer is public, and a foreign server must not see the token.
-            return await new Api(http, settings.Url, settings.Cache, null, CommonOptions.First(new RetryPolicy()))
-                .InfoAsync(cancellationToken);
+            return await ServerCall.InfoAsync(settings, http, CommonOptions.First(new RetryPolicy()), null, cancellationToken);
         }
         catch (CliException e) when (e.ExitCode == ExitCodes.Unreachable)
         {

@@ -18,9 +18,12 @@ internal static class PinOptions
         CustomParser = ParseName
     };
 
-    public static Option<PinName?> Pin() => new("--pin")
+    public static Option<PinName?> Pin() =>
+        Pin("Set this pin on the one path that is pushed, with the commit: either both are done or neither.");
+
+    public static Option<PinName?> Pin(string description) => new("--pin")
     {
-        Description = "Set this pin on the one path that is pushed, with the commit: either both are done or neither.",
+        Description = description,
         HelpName = "NAME",
         CustomParser = static result => ParseName(result) is { } name && name != default ? name : null,
     };

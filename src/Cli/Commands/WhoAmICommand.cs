@@ -29,9 +29,9 @@ internal static class WhoAmICommand
 
     private static void Write(WhoAmI who)
     {
-        Console.Out.WriteLine($"publisher    {who.Subject}");
+        Console.Out.WriteLine($"publisher    {Text.Printable(who.Subject)}");
         Console.Out.WriteLine($"credential   {Kind(who.Kind)}");
-        Console.Out.WriteLine($"trust group  {who.Group}");
+        Console.Out.WriteLine($"trust group  {Text.Printable(who.Group)}");
         if (who.Expires is { } end)
             Console.Out.WriteLine($"until        {Text.Time(end)}");
         if (who.Caches.Count == 0)
@@ -52,6 +52,7 @@ internal static class WhoAmICommand
         "file" => "a token of the server's token file",
         "token" => "a token",
         "oidc" => "a token of an OIDC issuer",
+        "cert" => "a certificate",
         _ => kind,
     };
 }

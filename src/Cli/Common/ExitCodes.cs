@@ -28,4 +28,7 @@ internal sealed class CliException(int exitCode, string message, Exception? inne
 
     /// <summary>The message says which host, why, and what to do, so nothing needs adding.</summary>
     public bool IsComplete { get; init; }
+
+    /// <summary>A path that was named is not in the local store.</summary>
+    public bool IsInvalidPath { get; init; }
 }

@@ -1,10 +1,27 @@
 using System.Globalization;
+using System.Text;
 
 namespace OrleansCache.Cli.Common;
 
-/// <summary>Formats numbers for people.</summary>
+/// <summary>Formats numbers, and what others wrote, for people.</summary>
 internal static class Text
 {
+    private const int MaxPrintable = 300;
+
+    /// <summary>What somebody else wrote, without characters that move, hide or break a line on a terminal; cut to 300.</summary>
+    public static string Printable(string text)
+    {
+        var printable = new StringBuilder();
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (printable.Length >= MaxPrintable)
+                return printable.Append('…').ToString();
+            printable.Append(IsPrintable(rune) ? rune.ToString() : "?");
+        }
+
+        return printable.ToString();
+    }
+
     public static string Count(long count, string noun) =>
         string.Create(CultureInfo.InvariantCulture, $"{count:N0} {noun}{(count == 1 ? "" : "s")}");
 
@@ -28,6 +45,10 @@ internal static class Text
 
     /// <summary>To the second, in UTC.</summary>
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
+    private static bool IsPrintable(Rune rune) => Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse
+        or UnicodeCategory.OtherNotAssigned);
 
     /// <summary>The lines of a table with columns of the least width.</summary>
     public static IEnumerable<string> Table(string[] head, IEnumerable<string[]> rows)

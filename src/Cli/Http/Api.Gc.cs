@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Text.Json;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
@@ -40,11 +39,8 @@ internal sealed partial class Api
         // Opening the answer is tried again. The check itself is not, as its findings so far have been printed.
         using var response = await retry.RunAsync("fsck", async _ =>
         {
-            timeout.CancelAfter(Timeout);
-            using var request = new HttpRequestMessage(HttpMethod.Get, _root + "/fsck");
-            if (token is not null)
-                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            var opened = await http.SendAsync(request, timeout.Token);
+            var opened = await AuthorizedAsync(() => new HttpRequestMessage(HttpMethod.Get, _root + "/fsck"), timeout, Timeout,
+                cancellationToken);
             if (opened.IsSuccessStatusCode)
                 return opened;
             using (opened)

@@ -10,7 +10,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Cli.Http;
 
 /// <summary>The v1 routes of one cache. The policy repeats each call, and each is harmless when repeated.</summary>
-internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
+internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string cache, TokenSource tokens, RetryPolicy retry)
 {
     /// <summary>Compressing a smaller body saves too little to notice.</summary>
     private const int CompressFrom = 16 << 10;
@@ -28,6 +28,15 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
 
     private readonly string _server = baseUrl.AbsoluteUri.TrimEnd('/');
     private readonly string _root = $"{baseUrl.AbsoluteUri.TrimEnd('/')}/v1/caches/{Uri.EscapeDataString(cache)}";
+
+    public Api(HttpMessageInvoker http, Uri baseUrl, string cache, string? token, RetryPolicy retry)
+        : this(http, baseUrl, cache, TokenSource.Of(token), retry)
+    {
+    }
+
+    /// <summary>How one comes by a token of this server.</summary>
+    public Task<LoginInfo> LoginAsync(CancellationToken cancellationToken) =>
+        SendAsync("asking how to log in", HttpMethod.Get, "/v1/login", null, ProtocolJson.Default.LoginInfo, cancellationToken);
 
     public Task<CacheInfo> InfoAsync(CancellationToken cancellationToken) =>
         SendAsync("asking for the cache", HttpMethod.Get, "", null, ProtocolJson.Default.CacheInfo, cancellationToken);
@@ -124,12 +133,48 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         CancellationToken cancellationToken, long? ifRevision = null, long body = 0)
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timeout.CancelAfter(Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond));
-        using var request = new HttpRequestMessage(method, UrlOf(route)) { Content = content?.Invoke() };
+        var time = Timeout + TimeSpan.FromSeconds(body / UploadClient.LeastBytesPerSecond);
+        using var response = await AuthorizedAsync(() => Request(method, UrlOf(route), content, idempotencyKey, ifRevision), timeout, time,
+            cancellationToken);
+        return await AnswerAsync(response, type, timeout.Token);
+    }
+
+    /// <summary>
+    /// Sends a request with the token, and once more with another one when the server refuses it: a token that expires in the middle of a
+    /// push is no reason to end the push. Only the request itself is bounded in time, not what finds the token.
+    /// </summary>
+    private async Task<HttpResponseMessage> AuthorizedAsync(Func<HttpRequestMessage> make, CancellationTokenSource timeout, TimeSpan time,
+        CancellationToken cancellationToken)
+    {
+        var token = await tokens.GetAsync(cancellationToken);
+        while (true)
+        {
+            using var request = make();
+            if (token is not null)
+                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+            timeout.CancelAfter(time);
+            var response = await http.SendAsync(request, timeout.Token);
+            if (response.StatusCode != HttpStatusCode.Unauthorized || token is null)
+                return response;
+            timeout.CancelAfter(System.Threading.Timeout.InfiniteTimeSpan);
+            if (!await tokens.RenewAsync(token, cancellationToken) || await tokens.GetAsync(cancellationToken) is not { } other
+                || other == token)
+            {
+                timeout.CancelAfter(time);
+                return response;
+            }
+
+            response.Dispose();
+            token = other;
+        }
+    }
+
+    private static HttpRequestMessage Request(HttpMethod method, string url, Func<HttpContent>? content, string? idempotencyKey,
+        long? ifRevision)
+    {
+        var request = new HttpRequestMessage(method, url) { Content = content?.Invoke() };
         if (method == HttpMethod.Post && content is null)
             request.Content = new ByteArrayContent([]);
-        if (token is not null)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (idempotencyKey is not null)
             request.Headers.Add("Idempotency-Key", idempotencyKey);
         if (ifRevision is 0)
@@ -137,8 +182,12 @@ internal sealed partial class Api(HttpMessageInvoker http, Uri baseUrl, string c
         else if (ifRevision is { } revision)
             request.Headers.IfMatch.Add(new EntityTagHeaderValue(string.Create(CultureInfo.InvariantCulture, $"\"{revision}\"")));
         request.Headers.AcceptEncoding.ParseAdd($"{ZstdCoding}, gzip");
-        using var response = await http.SendAsync(request, timeout.Token);
-        var answer = await ReadAsync(response.Content, timeout.Token);
+        return request;
+    }
+
+    private async Task<Reply<T>> AnswerAsync<T>(HttpResponseMessage response, JsonTypeInfo<T>? type, CancellationToken cancellationToken)
+    {
+        var answer = await ReadAsync(response.Content, cancellationToken);
         if (!response.IsSuccessStatusCode)
             throw Failure(response, answer);
         try

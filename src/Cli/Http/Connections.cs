@@ -10,10 +10,27 @@ internal static class Connections
 {
     public const string UserAgent = "orleans-cache/" + ThisAssembly.Version;
 
-    public static HttpMessageInvoker Open(int parallel) => new(new HostNaming(new SocketsHttpHandler
+    /// <param name="parallel">The most connections to one host.</param>
+    /// <param name="tls">Whom to trust, and what to show; null: the system's authorities, and nothing.</param>
+    /// <param name="server">Who gets to see the certificate; nobody else does.</param>
+    /// <exception cref="CliException">A file cannot be used.</exception>
+    public static HttpMessageInvoker Open(int parallel, ClientTls? tls = null, Uri? server = null)
+    {
+        var certificates = new Certificates(tls?.Authorities());
+        HttpMessageHandler all = Handler(parallel, certificates, null);
+        if (tls?.Certificate() is { } own && server is not null)
+            all = new HostChoice(server, Handler(parallel, certificates, own), all);
+        return new HttpMessageInvoker(new HostNaming(all));
+    }
+
+    private static SocketsHttpHandler Handler(int parallel, Certificates certificates, SslStreamCertificateContext? own) => new()
     {
         Proxy = Proxies.OfEnvironment,
-        SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = Certificates.Accept },
+        SslOptions = new SslClientAuthenticationOptions
+        {
+            RemoteCertificateValidationCallback = certificates.Accept,
+            ClientCertificateContext = own,
+        },
         UseCookies = false,
         // A presigned URL must not lead elsewhere, and the API has no redirects.
         AllowAutoRedirect = false,
@@ -23,7 +40,7 @@ internal static class Connections
         ConnectTimeout = TimeSpan.FromSeconds(15),
         ActivityHeadersPropagator = null,
         ConnectCallback = ConnectAsync,
-    }));
+    };
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
@@ -37,6 +54,27 @@ internal static class Connections
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>One handler for one host, and another for all others.</summary>
+    private sealed class HostChoice(Uri host, HttpMessageHandler ofHost, HttpMessageHandler ofOthers) : HttpMessageHandler
+    {
+        private readonly HttpMessageInvoker _ofHost = new(ofHost), _ofOthers = new(ofOthers);
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            (request.RequestUri is { } url && url.Scheme == host.Scheme && url.Authority == host.Authority ? _ofHost : _ofOthers)
+                .SendAsync(request, cancellationToken);
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                _ofHost.Dispose();
+                _ofOthers.Dispose();
+            }
+
+            base.Dispose(disposing);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using OrleansCache.Cli.Common;
@@ -7,12 +8,16 @@ namespace OrleansCache.Cli.Http;
 /// <summary>Says of each request without an answer which host failed (server, store or a proxy between) and what to change.</summary>
 internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(inner)
 {
+    private readonly ConcurrentDictionary<string, bool> _answered = new(StringComparer.Ordinal);
+
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var url = request.RequestUri!;
         try
         {
-            return await base.SendAsync(request, cancellationToken);
+            var answer = await base.SendAsync(request, cancellationToken);
+            _answered.TryAdd(url.Authority, true);
+            return answer;
         }
         catch (HttpRequestException e)
         {
@@ -25,19 +30,22 @@ internal sealed class HostNaming(HttpMessageHandler inner) : DelegatingHandler(i
         }
     }
 
-    private static Exception Explain(Uri url, HttpRequestException e) => e.HttpRequestError switch
+    private Exception Explain(Uri url, HttpRequestException e) => e.HttpRequestError switch
     {
         HttpRequestError.SecureConnectionError => Tls(url, e),
         HttpRequestError.ConnectionError => NoConnection(url, e.InnerException?.Message ?? e.Message, e),
         HttpRequestError.NameResolutionError => NoConnection(url, "its name is not known", e),
         HttpRequestError.ProxyTunnelError => Tunnel(url, e),
-        HttpRequestError.ResponseEnded => new TransientException($"{Host(url)} closed the connection before the answer", null, e),
-        HttpRequestError.InvalidResponse =>
-            new TransientException(
-            $"{Host(url)} does not answer in HTTP ({e.Message}){(url.Scheme == "http" ? "; is https:// meant?" : "")}", null, e),
-        _ => new TransientException($"{Host(url)}: {(e.InnerException is IOException io ? $"{e.Message} ({io.Message})" : e.Message)}",
+        HttpRequestError.ResponseEnded => new TransientException($"{Host(url)} closed the connection before the answer{Doubt(url)}",
             null, e),
+        HttpRequestError.InvalidResponse =>
+            new TransientException($"{Host(url)} does not answer in HTTP ({e.Message}){Doubt(url)}", null, e),
+        _ => new TransientException(
+            $"{Host(url)}: {(e.InnerException is IOException io ? $"{e.Message} ({io.Message}){Doubt(url)}" : e.Message)}", null, e),
     };
+
+    // A port of TLS closes the connection of who does not speak it. One that has answered speaks HTTP.
+    private string Doubt(Uri url) => url.Scheme == Uri.UriSchemeHttp && !_answered.ContainsKey(url.Authority) ? "; is https:// meant?" : "";
 
     private static TransientException NoConnection(Uri url, string why, Exception e) => Proxies.Between(url) is { } proxy
         ? new TransientException($"no connection to the proxy {proxy} ({why}); with no_proxy={url.Host} {Host(url)} is reached without it",

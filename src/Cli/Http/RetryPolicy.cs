@@ -36,7 +36,7 @@ internal sealed record RetryPolicy
 
     public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
 
-    /// <summary>Gets the error of each failed attempt, and the delay.</summary>
+    /// <summary>Gets the error of each failed attempt, without a full stop, and the delay.</summary>
     public Action<string, TimeSpan>? OnRetry { get; init; }
 
     public async Task<T> RunAsync<T>(string what, Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
@@ -56,7 +56,7 @@ internal sealed record RetryPolicy
                 if (waited + delay > Patience || serverErrors >= MaxServerErrors)
                     throw new CliException(transient.ExitCode, tries == 0 ? $"{what} failed: {transient.Message}"
                         : $"{what} failed {tries + 1} times; the last answer: {transient.Message}", e);
-                OnRetry?.Invoke($"{what}: {transient.Message}", delay);
+                OnRetry?.Invoke($"{what}: {transient.Message.TrimEnd('.')}", delay);
                 await Delay(delay, cancellationToken);
                 waited += delay;
             }

@@ -8,9 +8,18 @@ namespace OrleansCache.Cli.Http;
 /// </summary>
 internal static class ServerNames
 {
+    private const string DefaultCache = "default";
+
+    /// <param name="asked">The URL that the client uses.</param>
+    /// <param name="cache">The cache that it asks for.</param>
+    /// <param name="named">The one that readers of that cache are told.</param>
     /// <returns>One sentence when the two differ; null when they are the same.</returns>
-    public static string? FindDoubt(Uri asked, Uri named)
+    public static string? FindDoubt(Uri asked, string cache, Uri named)
     {
+        // Other caches than the default one are below it, or have hosts of their own.
+        if (cache != DefaultCache)
+            return Path(named).EndsWith($"/c/{cache}", StringComparison.Ordinal)
+                ? FindDoubt(asked, DefaultCache, new Uri(named.AbsoluteUri.TrimEnd('/')[..^$"/c/{cache}".Length])) : null;
         if (asked.Scheme == named.Scheme && asked.Port == named.Port && Path(asked) == Path(named) && IsSameHost(asked, named))
             return null;
         var needed = $"start the server with --public-url {asked.AbsoluteUri.TrimEnd('/')}";

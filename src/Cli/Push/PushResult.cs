@@ -10,6 +10,9 @@ internal sealed record PushResult
 
     public IReadOnlyList<StorePath> Roots { get; init; } = [];
 
+    /// <summary>Roots that were named and are not pushed.</summary>
+    public IReadOnlyList<LeftOutRoot> LeftOut { get; init; } = [];
+
     /// <summary>The pin that the commit set.</summary>
     public string? Pin { get; init; }
 
@@ -35,6 +38,9 @@ internal sealed record PushResult
     public required int Realisations { get; init; }
 
     public required int Reports { get; init; }
+
+    /// <summary>Paths that the cache did not have when the push began.</summary>
+    public IReadOnlySet<StorePathHash> Absent { get; init; } = new HashSet<StorePathHash>();
 
     /// <summary>Paths that the cache has, and keeps, with other contents.</summary>
     public required IReadOnlyList<StorePathHash> Conflicts { get; init; }
@@ -82,6 +88,7 @@ internal sealed record PushResult
             foreach (var path in Unverified)
                 json.WriteStringValue(path.ToString());
             json.WriteEndArray();
+            WriteLeftOut(json, LeftOut);
             json.WriteStartObject("seconds");
             json.WriteNumber("pathInfo", Seconds(PathInfo));
             json.WriteNumber("begin", Seconds(Begin));
@@ -93,6 +100,38 @@ internal sealed record PushResult
         }
 
         return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    /// <summary>The line where every root is left out, and nothing was asked of the server.</summary>
+    public static string NothingToJson(IReadOnlyList<LeftOutRoot> leftOut)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            json.WriteStartObject();
+            json.WriteStartArray("roots");
+            json.WriteEndArray();
+            json.WriteNumber("paths", 0);
+            WriteLeftOut(json, leftOut);
+            json.WriteEndObject();
+        }
+
+        return System.Text.Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static void WriteLeftOut(Utf8JsonWriter json, IReadOnlyList<LeftOutRoot> leftOut)
+    {
+        json.WriteStartArray("leftOut");
+        foreach (var root in leftOut)
+        {
+            json.WriteStartObject();
+            json.WriteString("path", root.Root.ToString());
+            json.WriteString("cause", root.Cause.ToString());
+            json.WriteString("why", root.Why);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     private static double Seconds(TimeSpan time) => Math.Round(time.TotalSeconds, 3);

@@ -81,6 +81,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             NarBytes = progress.TotalBytes,
             FileBytes = progress.SentBytes,
             Published = answer.Published,
+            Absent = opened.Missing.Select(path => path.Path).ToHashSet(),
             Logs = opened.MissingLogs.Count,
             Realisations = opened.MissingRealisations.Count,
             Reports = reporter.Reports,

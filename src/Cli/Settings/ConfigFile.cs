@@ -7,7 +7,8 @@ namespace OrleansCache.Cli.Settings;
 /// </summary>
 internal sealed class ConfigFile
 {
-    public static readonly string[] Keys = ["url", "cache", "token-file", "level", "jobs"];
+    public static readonly string[] Keys = ["url", "cache", "token-file", "token-command", "audience", "ca", "client-cert", "client-key",
+        "level", "jobs", "queue"];
 
     private readonly Dictionary<string, string> _values = new(StringComparer.Ordinal);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using OrleansCache.Cli.Common;
+using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Cli.Settings;
 
@@ -7,9 +8,7 @@ namespace OrleansCache.Cli.Settings;
 internal sealed record ServerSettings
 {
     public const string DefaultUrl = "http://127.0.0.1:5751";
-
-    // Longer than any token; the rest of the file is not read.
-    private const int MaxTokenFile = 16 << 10;
+    public const string DefaultCache = "default";
 
     /// <summary>Without a slash at its end; it may have a path.</summary>
     public required Uri Url { get; init; }
@@ -19,59 +18,89 @@ internal sealed record ServerSettings
 
     public required string Cache { get; init; }
 
+    /// <summary>The file of the token that was named.</summary>
     public string? TokenFile { get; init; }
+
+    /// <summary>The command that was named to print the token; with <see cref="TokenFile"/> never.</summary>
+    public string? TokenCommand { get; init; }
+
+    /// <summary>The audience of a job's identity that was named; null: the server may name its own URL.</summary>
+    public string? Audience { get; init; }
+
+    /// <summary>Whom to trust, and what to show.</summary>
+    public ClientTls Tls { get; init; } = new();
+
+    /// <summary>Which server and token are used is told.</summary>
+    public bool IsVerbose { get; init; }
 
     public int Level { get; init; } = 3;
 
     /// <summary>NARs read, hashed and compressed at the same time.</summary>
     public int Jobs { get; init; } = Environment.ProcessorCount;
 
-    public static ServerSettings Resolve(Flags flags, Func<string, string?> environment, ConfigFile? file)
+    /// <param name="logins">Where a login names the server when nothing else does; null: nowhere.</param>
+    public static ServerSettings Resolve(Flags flags, Func<string, string?> environment, ConfigFile? file, LoginStore? logins = null)
     {
         var (url, source) = First(
             (flags.Url, "--url"),
             (environment("ORLEANS_CACHE_URL"), "ORLEANS_CACHE_URL"),
-            (file?["url"], file?.Path ?? ""),
-            (DefaultUrl, "the default"));
+            (file?["url"], file?.Path ?? ""));
+        if (url.Length == 0)
+            (url, source) = OfLogins(logins) is { } login ? (login, "the login there") : (DefaultUrl, "the default");
         var (cache, cacheSource) = First((flags.Cache, "--cache"), (environment("ORLEANS_CACHE_NAME"), "ORLEANS_CACHE_NAME"),
-            (file?["cache"], file?.Path ?? ""), ("default", ""));
+            (file?["cache"], file?.Path ?? ""), (DefaultCache, ""));
         RequireCacheName(cache, cacheSource);
-        var (token, _) = First((flags.TokenFile, ""), (environment("ORLEANS_CACHE_TOKEN_FILE"), ""), (file?["token-file"], ""), ("", ""));
+        var (tokenFile, tokenCommand) = TokenOf(flags, environment, file);
         return new ServerSettings
         {
             Url = ParseUrl(url, source),
             UrlSource = source,
             Cache = cache,
-            TokenFile = token.Length == 0 ? null : Expand(token, environment),
+            TokenFile = tokenFile is null ? null : Expand(tokenFile, environment),
+            TokenCommand = tokenCommand,
+            Audience = First((flags.Audience, ""), (environment("ORLEANS_CACHE_AUDIENCE"), ""), (file?["audience"], "")).Value
+                is { Length: > 0 } audience ? audience : null,
+            Tls = new ClientTls
+            {
+                AuthorityFile = FileOf(flags.Authority, "ORLEANS_CACHE_CA", "ca"),
+                CertificateFile = FileOf(flags.ClientCertificate, "ORLEANS_CACHE_CLIENT_CERT", "client-cert"),
+                KeyFile = FileOf(flags.ClientKey, "ORLEANS_CACHE_CLIENT_KEY", "client-key"),
+            },
             Level = flags.Level ?? Number(file, "level", 1, 19) ?? 3,
             Jobs = flags.Jobs ?? Number(file, "jobs", 1, 256) ?? Environment.ProcessorCount,
         };
+
+        string? FileOf(string? flag, string variable, string key) =>
+            First((flag, ""), (environment(variable), ""), (file?[key], "")).Value is { Length: > 0 } path ? Expand(path, environment)
+                : null;
     }
 
-    /// <summary>The text of the token file, trimmed; null when none is configured.</summary>
-    public string? ReadToken()
+    // What is nearer hides what is further away, whichever of the two it is.
+    private static (string? File, string? Command) TokenOf(Flags flags, Func<string, string?> environment, ConfigFile? file)
     {
-        if (TokenFile is null)
-            return null;
-        try
+        foreach (var (tokenFile, command, names) in (ReadOnlySpan<(string?, string?, string)>)[
+            (flags.TokenFile, flags.TokenCommand, "--token-file and --token-command"),
+            (environment("ORLEANS_CACHE_TOKEN_FILE"), environment("ORLEANS_CACHE_TOKEN_COMMAND"),
+                "ORLEANS_CACHE_TOKEN_FILE and ORLEANS_CACHE_TOKEN_COMMAND"),
+            (file?["token-file"], file?["token-command"], $"token-file and token-command of {file?.Path}")])
         {
-            using var file = new StreamReader(TokenFile);
-            // A device file has no end.
-            var text = new char[MaxTokenFile];
-            var token = new string(text, 0, file.ReadBlock(text)).Trim();
-            if (token.Length == 0)
-                throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} is empty.");
-            // A token travels in a header. Text that cannot stand there is no token, and must not be printed either.
-            return token.All(c => c is > ' ' and < '\x7f')
-                ? token
-                : throw new CliException(ExitCodes.Usage,
-                    $"The token file {TokenFile} has more than one line or characters that no token has.");
+            var (hasFile, hasCommand) = (!string.IsNullOrWhiteSpace(tokenFile), !string.IsNullOrWhiteSpace(command));
+            if (hasFile && hasCommand)
+                throw new CliException(ExitCodes.Usage, $"{names} exclude each other: name one of them.");
+            if (hasFile || hasCommand)
+                return (hasFile ? tokenFile!.Trim() : null, hasCommand ? command!.Trim() : null);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new CliException(ExitCodes.Usage, $"The token file {TokenFile} cannot be read: {e.Message}");
-        }
+
+        return (null, null);
     }
+
+    private static string? OfLogins(LoginStore? logins) => logins?.Read() switch
+    {
+        null or [] => null,
+        [var only] => only.Url,
+        var several => throw new CliException(ExitCodes.Usage,
+            $"There are logins at {string.Join(", ", several.Select(login => login.Url))}: say with --url which is meant."),
+    };
 
     private static (string Value, string Source) First(params ReadOnlySpan<(string? Value, string Source)> candidates)
     {
@@ -119,4 +148,15 @@ internal sealed record ServerSettings
 }
 
 /// <summary>The flags of the command line; null where a flag is absent.</summary>
-internal sealed record Flags(string? Url = null, string? Cache = null, string? TokenFile = null, int? Level = null, int? Jobs = null);
+internal sealed record Flags(string? Url = null, string? Cache = null, string? TokenFile = null, int? Level = null, int? Jobs = null)
+{
+    public string? TokenCommand { get; init; }
+
+    public string? Audience { get; init; }
+
+    public string? Authority { get; init; }
+
+    public string? ClientCertificate { get; init; }
+
+    public string? ClientKey { get; init; }
+}

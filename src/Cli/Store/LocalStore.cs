@@ -57,9 +57,13 @@ internal sealed class LocalStore(string nix = "nix")
         // Announced in Nix 2.34: '--json' alone "will become an error in a future release". No version before 2.32 knows the option.
         if (output.ExitCode != 0 && output.Stderr.Contains("--json-format", StringComparison.Ordinal))
             output = await NixProgram.RunAsync(nix, [.. PathInfo, "--json-format", "2", .. options, .. names], cancellationToken);
+        var isInvalid = output.Stderr.Contains("is not valid", StringComparison.Ordinal);
         return output.ExitCode == 0
             ? output.Stdout
-            : throw new CliException(output.Stderr.Contains("is not valid", StringComparison.Ordinal) ? ExitCodes.Usage : ExitCodes.Failed,
-                $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}");
+            : throw new CliException(isInvalid ? ExitCodes.Usage : ExitCodes.Failed,
+                $"Nix cannot tell the closure ('nix path-info' exited with {output.ExitCode}):\n{NixProgram.Errors(output.Stderr)}")
+            {
+                IsInvalidPath = isInvalid,
+            };
     }
 }

@@ -48,7 +48,10 @@ internal static class PathInfoJson
     private static PathInfo Read(string name, JsonElement element)
     {
         if (element.ValueKind == JsonValueKind.Null || (element.TryGetProperty("valid", out var valid) && !valid.GetBoolean()))
-            throw new CliException(ExitCodes.Usage, $"{name} is not in the local store. Build or fetch it first (nix-store --realise).");
+            throw new CliException(ExitCodes.Usage, $"{name} is not in the local store. Build or fetch it first (nix-store --realise).")
+            {
+                IsInvalidPath = true,
+            };
         if (element.TryGetProperty("storeDir", out var storeDir) && storeDir.GetString() != StorePath.StoreDir)
             throw new CliException(ExitCodes.Usage,
                 $"{name} is in the store {storeDir.GetString()}; only {StorePath.StoreDir} can be pushed.");

@@ -37,7 +37,7 @@ internal sealed class ProgressDisplay : IAsyncDisposable
             return;
         _progress = progress;
         var interval = _live ? Redraw : PlainInterval;
-        _timer = _time.CreateTimer(_ => Draw(), null, interval, interval);
+        _timer ??= _time.CreateTimer(_ => Draw(), null, interval, interval);
     }
 
     /// <summary>A line that stays.</summary>

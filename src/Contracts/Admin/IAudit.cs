@@ -3,7 +3,7 @@ namespace OrleansCache.Contracts;
 /// <summary>The audit log: who did what to a cache. The catalog writes its lines in the transaction of each change.</summary>
 public interface IAudit
 {
-    /// <summary>A page of lines, newest first.</summary>
+    /// <summary>A page of lines, newest first; where there is no such cache, of the last one of that name that was deleted.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.BadRequest"/>: <see cref="AuditQuery.After"/> is from no
     /// page.</exception>
     Task<AuditPage> ReadAsync(CacheName cache, AuditQuery query, CancellationToken cancellationToken);

@@ -20,6 +20,9 @@ public enum TokenScope
 
     /// <summary>Make, see and revoke tokens; check catalog and bucket; withdraw paths.</summary>
     Admin,
+
+    /// <summary>Take closures over from another cache.</summary>
+    Promote,
 }
 
 /// <summary>Makes a token.</summary>

@@ -6,7 +6,7 @@ public sealed record WhoAmI
     /// <summary>The publisher, such as <c>token:7</c> or <c>oidc:ci/1296269</c>; <c>anonymous</c> without a credential.</summary>
     public required string Subject { get; init; }
 
-    /// <summary><c>anonymous</c>, <c>file</c>, <c>token</c> or <c>oidc</c>.</summary>
+    /// <summary><c>anonymous</c>, <c>file</c>, <c>token</c>, <c>oidc</c> or <c>cert</c>.</summary>
     public required string Kind { get; init; }
 
     /// <summary>What it may do where. They add up; an empty list allows nothing.</summary>

@@ -12,7 +12,8 @@ namespace OrleansCache.Contracts;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(ContentAddressConverter),
         typeof(RealisationIdConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter),
-        typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter)])]
+        typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter),
+        typeof(KeyStateConverter), typeof(ConflictReasonConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -26,8 +27,14 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(RenewAnswer))]
 [JsonSerializable(typeof(MissingRequest))]
 [JsonSerializable(typeof(MissingAnswer))]
+[JsonSerializable(typeof(PromoteRequest))]
+[JsonSerializable(typeof(PromotionProgress))]
+[JsonSerializable(typeof(Promotion))]
+[JsonSerializable(typeof(ConflictList))]
+[JsonSerializable(typeof(PathConflict))]
 [JsonSerializable(typeof(CacheInfo))]
 [JsonSerializable(typeof(ServerWarnings))]
+[JsonSerializable(typeof(LoginInfo))]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(GcRequest))]
 [JsonSerializable(typeof(GcRun))]
@@ -57,4 +64,12 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(BlockSubjects))]
 [JsonSerializable(typeof(Blocked))]
 [JsonSerializable(typeof(BlockList))]
+[JsonSerializable(typeof(CacheSettings))]
+[JsonSerializable(typeof(CreateCache))]
+[JsonSerializable(typeof(CacheDescription))]
+[JsonSerializable(typeof(CacheList))]
+[JsonSerializable(typeof(AddKey))]
+[JsonSerializable(typeof(SetKey))]
+[JsonSerializable(typeof(KeyList))]
+[JsonSerializable(typeof(System.Text.Json.Nodes.JsonObject))]
 public sealed partial class ProtocolJson : JsonSerializerContext;

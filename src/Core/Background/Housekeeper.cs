@@ -133,6 +133,10 @@ internal sealed partial class Housekeeper(
         {
             throw;
         }
+        catch (CacheProblemException e) when (e is { IsOutage: true, InnerException: null })
+        {
+            LogWaits(what, e.Message);
+        }
         catch (Exception e)
         {
             LogFailed(e, what);
@@ -141,6 +145,9 @@ internal sealed partial class Housekeeper(
 
     [LoggerMessage(LogLevel.Information, "going on with commit of push {Push}, whose publisher fell silent")]
     private partial void LogTakeOver(PushId push);
+
+    [LoggerMessage(LogLevel.Warning, "{What} failed, and is tried again: {Why}")]
+    private partial void LogWaits(string what, string why);
 
     [LoggerMessage(LogLevel.Warning, "{What} failed; it is tried again")]
     private partial void LogFailed(Exception e, string what);

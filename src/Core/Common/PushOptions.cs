@@ -48,11 +48,19 @@ public sealed record PushOptions
     /// </summary>
     public TimeSpan LateUpload { get; init; } = TimeSpan.FromDays(1);
 
+    /// <summary>
+    /// How long after a key was made every server signs with it: each has learned of it, and what it had begun before has ended.
+    /// </summary>
+    public TimeSpan KeySettles { get; init; } = TimeSpan.FromSeconds(90);
+
     /// <summary>Narinfos written at once.</summary>
     public int PublishParallelism { get; init; } = 48;
 
     /// <summary>Multipart uploads opened at once for one push.</summary>
     public int MultipartsAtOnce { get; init; } = 16;
+
+    /// <summary>How long a push that begins at a stage waits for copies from the parent.</summary>
+    public TimeSpan StageCopies { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>The upload rate of a waiting push, in bytes per second, until its own reports tell more.</summary>
     public long DefaultRate { get; init; } = 10_000_000;

@@ -30,18 +30,23 @@ public sealed record Quotas
         ("bytes that open pushes upload", "Commit a push first, or push a smaller closure."),
         ("stored bytes", "What no closure of yours needs any more goes with the next collections."),
         ("kept closures", "Older ones go with the next collections."),
+        ("stored bytes", "Until a collection has freed some, it takes nothing new; what it has can be read and pinned."),
+        ("paths", "Until a collection has freed some, it takes nothing new; what it has can be read and pinned."),
     ];
 
     public QuotaLimits Publisher { get; init; } = new();
 
     public QuotaLimits Group { get; init; } = new();
 
+    /// <summary>The cache has a quota of its own, which the catalog knows.</summary>
+    public bool OfCache { get; init; }
+
     /// <summary>True when a quota needs figures that the housekeeper counts.</summary>
     internal bool NeedCounting => Publisher.StoredBytes + Publisher.Roots + Group.StoredBytes + Group.Roots > 0;
 
     /// <summary>As <c>quotas.sql</c> takes them; null: none is set.</summary>
     internal long[]? ToArray() => ((long[])[.. Publisher.ToArray(), .. Group.ToArray()]) is var all
-        && Array.Exists(all, limit => limit > 0) ? all : null;
+        && (OfCache || Array.Exists(all, limit => limit > 0)) ? all : null;
 
     /// <summary>The answer of a function of the catalog, when it says that a quota is used up.</summary>
     internal static string? TextOf(string answer) => answer.StartsWith("quota ", StringComparison.Ordinal) ? answer : null;
@@ -56,7 +61,12 @@ public sealed record Quotas
             throw new InvalidOperationException($"The catalog's function quota_exceeded has answered '{answer}'.");
         var kind = Kinds[int.Parse(number, CultureInfo.InvariantCulture) - 1];
         var (limit, used, more) = (Number(limitText), Number(usedText), Number(moreText));
-        var holder = whose == "group" ? $"the trust group '{caller.Group}'" : $"the publisher '{caller.Publisher}'";
+        var holder = whose switch
+        {
+            "cache" => "this cache",
+            "group" => $"the trust group '{caller.Group}'",
+            _ => $"the publisher '{caller.Publisher}'",
+        };
         throw new CacheProblemException(ProblemKind.QuotaExceeded, string.Create(CultureInfo.InvariantCulture,
             $"The quota of {kind.Name} of {holder} is {limit:N0}: {used:N0} are used, {decimal.Max(limit - used, 0):N0} are left, " +
             $"and this needs {more:N0} more. {kind.Advice} Or ask the operator for more."));

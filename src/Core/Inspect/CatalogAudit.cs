@@ -18,9 +18,10 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
     {
         var (before, id) = Position(query.After);
         var scan = query.By is null && query.Action is null ? query.Limit : Math.Max(MaxScan, query.Limit);
+        var own = caches.FindId(cache) ?? await FindDeletedAsync(cache, cancellationToken) ?? throw CacheDirectory.Unknown(cache);
         var rows = await database.ListAsync(
             "select at, id, publisher, address, action, subject, path, path_name, detail from @fn@.audit_page($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            p => p.With(caches.IdOf(cache)).WithNullable(query.Since?.UtcDateTime, NpgsqlDbType.TimestampTz)
+            p => p.With(own).WithNullable(query.Since?.UtcDateTime, NpgsqlDbType.TimestampTz)
                 .WithNullable(query.Until?.UtcDateTime, NpgsqlDbType.TimestampTz)
                 .WithNullable(query.By, NpgsqlDbType.Text).WithNullable(query.Action, NpgsqlDbType.Text)
                 .WithNullable(before, NpgsqlDbType.TimestampTz).WithNullable(id, NpgsqlDbType.Bigint).With(query.Limit).With(scan),
@@ -32,6 +33,11 @@ internal sealed class CatalogAudit(CacheDirectory caches, CatalogDatabase databa
             Next = rows.Count > 0 && (lines.Count == query.Limit || rows[^1].Line is null) ? Print(rows[^1].At, rows[^1].Id) : null,
         };
     }
+
+    // Who deleted a cache is asked when it is gone.
+    private Task<int?> FindDeletedAsync(CacheName cache, CancellationToken cancellationToken) =>
+        database.SingleAsync("select @fn@.deleted_cache_of($1)", p => p.With(cache.ToString()),
+            r => r.IsDBNull(0) ? (int?)null : r.GetInt32(0), cancellationToken);
 
     private static AuditLine Read(NpgsqlDataReader r) => new()
     {

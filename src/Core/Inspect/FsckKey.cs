@@ -31,7 +31,7 @@ internal readonly record struct FsckKey(ObjectKey Key, KeyKind Kind, StorePathHa
         var text = key.ToString();
         if (text.StartsWith(Pins, StringComparison.Ordinal))
             return new FsckKey(key, KeyKind.Pin, Name: text[Pins.Length..]);
-        if (text.StartsWith($"nar/{S3UploadKeyProbe.Name}", StringComparison.Ordinal))
+        if (text.StartsWith($"nar/{S3KeyProbe.Name}", StringComparison.Ordinal))
             return new FsckKey(key, KeyKind.Other);
         if (Array.Exists(Objects, prefix => text.StartsWith(prefix, StringComparison.Ordinal)))
             return new FsckKey(key, KeyKind.Object);

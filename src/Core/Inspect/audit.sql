@@ -11,8 +11,8 @@ $$;
 create function @fn@.audit_commits(p_cache int, p_pushes bigint[], p_publishers text[], p_addresses text[], p_superseded int default 0) returns void
 language sql volatile as $$
   insert into audit (cache_id, publisher, address, action, path, detail)
-    select p_cache, coalesce(c.publisher, b.name, 'server'), c.address, 'commit', s.hash, nullif(jsonb_strip_nulls(jsonb_build_object(
-      'opened', case when b.name <> c.publisher then b.name end, 'roots', nullif(cardinality(u.roots), 1), 'published', nullif(u.published, 0),
+    select p_cache, coalesce(c.publisher, b.name, 'server'), c.address, case when u.promoted_from is null then 'commit' else 'promote' end, s.hash, nullif(jsonb_strip_nulls(jsonb_build_object(
+      'from', u.promoted_from, 'opened', case when b.name <> c.publisher then b.name end, 'roots', nullif(cardinality(u.roots), 1), 'published', nullif(u.published, 0),
       'superseded', nullif(p_superseded, 0), 'conflicts', nullif(cardinality(u.conflicts), 0), 'pin', u.pin ->> 'name')), '{}')
     from unnest(p_pushes, p_publishers, p_addresses) c(id, publisher, address) join push u on u.id = c.id
     left join publisher b on b.id = u.publisher left join store_path s on s.id = coalesce(u.roots[1], u.paths[1])
@@ -37,6 +37,12 @@ language sql stable set enable_seqscan = off as $$
   select e.at, e.id, null, null, null, null, null, null, null from (select seen.at, seen.id from seen order by seen.at, seen.id limit 1) e
     where (select count(*) from seen) = p_scan and (select count(*) from page) < p_limit
   order by 1 desc, 2 desc, 3 nulls last
+$$;
+
+-- The cache of this name that is being deleted, else the last one that was, as long as there are lines of it.
+create function @fn@.deleted_cache_of(p_name text) returns int
+language sql stable as $$
+  select coalesce((select c.id from cache c where c.name = p_name and c.deleting is not null), (select max(d.id) from deleted_cache d where d.name = p_name))
 $$;
 
 -- Deletes up to p_limit lines that are older; several servers do not wait for each other.

@@ -4,25 +4,28 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Publish;
 
 /// <summary>Signs paths with the cache's keys, and keeps those of a client's signatures that are not known to be wrong.</summary>
-internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<PublicKey> trusted)
+/// <param name="keys">Those whose secrets this process has.</param>
+/// <param name="commands">The others.</param>
+/// <param name="trusted">Keys that sign nothing here.</param>
+internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<SigningCommand> commands, IReadOnlyList<PublicKey> trusted)
 {
     /// <summary>Signatures of one path by keys that are not the cache's own.</summary>
     public const int MaxForeign = 16;
 
-    private readonly HashSet<string> _own = keys.Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
-    private readonly ILookup<string, PublicKey> _known = keys.Select(k => k.PublicKey).Concat(trusted).ToLookup(k => k.Name);
+    private readonly HashSet<string> _own = PublicsOf(keys, commands).Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
+    private readonly ILookup<string, PublicKey> _known = PublicsOf(keys, commands).Concat(trusted).ToLookup(k => k.Name);
 
-    public IReadOnlyList<string> PublicKeys { get; } = [.. keys.Select(k => k.PublicKey.ToString())];
+    public IReadOnlyList<string> PublicKeys { get; } = [.. PublicsOf(keys, commands).Select(k => k.ToString())];
 
-    /// <summary>All signatures for a path, space-separated: of those that a client sends, at most <see cref="MaxForeign"/>.</summary>
-    public string Sign(PathDeclaration path, IReadOnlyList<StorePath> references)
-    {
-        var fingerprint = NarInfo.FingerprintOf(path.Path, path.NarHash, path.NarSize, references);
-        return string.Join(' ', Valid(path, fingerprint).Concat(keys.Select(k => k.Sign(fingerprint))).Distinct());
-    }
+    /// <summary>All signatures for each path, space-separated: of those that a client sends, at most <see cref="MaxForeign"/>.</summary>
+    public ValueTask<string[]> SignAsync(IReadOnlyList<(PathDeclaration Path, IReadOnlyList<StorePath> References)> paths,
+        CancellationToken cancellationToken) => SignAsync(paths.Count, i => NarInfo.FingerprintOf(
+            paths[i].Path.Path, paths[i].Path.NarHash, paths[i].Path.NarSize, paths[i].References),
+            (i, fingerprint) => Valid(paths[i].Path, fingerprint), cancellationToken);
 
     /// <summary>The cache's own signatures alone, space-separated.</summary>
-    public string SignOwn(NarInfo info) => string.Join(' ', keys.Select(k => k.Sign(info.Fingerprint())));
+    public ValueTask<string[]> SignOwnAsync(IReadOnlyList<NarInfo> infos, CancellationToken cancellationToken) =>
+        SignAsync(infos.Count, i => infos[i].Fingerprint(), static (_, _) => [], cancellationToken);
 
     /// <summary>Names of the cache's own keys.</summary>
     public IReadOnlyCollection<string> OwnNames => _own;
@@ -42,6 +45,32 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
             .Where(s => !IsForeign(s) || room-- > 0));
     }
 
+    private static IEnumerable<PublicKey> PublicsOf(IEnumerable<SecretKey> keys, IEnumerable<SigningCommand> commands) =>
+        keys.Select(k => k.PublicKey).Concat(commands.Select(c => c.PublicKey));
+
+    private async ValueTask<string[]> SignAsync(int count, Func<int, string> fingerprintOf, Func<int, string, IEnumerable<string>> others,
+        CancellationToken cancellationToken)
+    {
+        var signatures = new string[count];
+        var fingerprints = commands.Count == 0 ? null : new string[count];
+        Parallel.For(0, count, i =>
+        {
+            var fingerprint = fingerprintOf(i);
+            signatures[i] = string.Join(' ', others(i, fingerprint).Concat(keys.Select(k => k.Sign(fingerprint))).Distinct());
+            if (fingerprints is not null)
+                fingerprints[i] = fingerprint;
+        });
+        foreach (var command in count == 0 ? [] : commands)
+        {
+            var more = await command.SignAsync(fingerprints!, cancellationToken);
+            for (var i = 0; i < count; i++)
+                signatures[i] = string.Join(' ',
+                    signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries).Append(more[i]).Distinct());
+        }
+
+        return signatures;
+    }
+
     private bool IsForeign(string signature) => !_own.Contains(signature.Split(':')[0]);
 
     // A signature by a key that we know must verify; one by a key that we do not know is kept for those who do.
@@ -51,7 +80,7 @@ internal sealed class PathSigner(IReadOnlyList<SecretKey> keys, IReadOnlyList<Pu
         var sent = path.Signatures.Select(s => PathSignature.TryParse(s, out var signature) ? signature : default)
             .Where(s => s != default).Distinct();
         foreach (var signature in sent.Where(s => !_own.Contains(s.KeyName)).Take(MaxForeign)
-            .Concat(sent.Where(s => _own.Contains(s.KeyName)).Take(keys.Count)))
+            .Concat(sent.Where(s => _own.Contains(s.KeyName)).Take(_own.Count)))
         {
             var known = _known[signature.KeyName].ToList();
             if (known.Count == 0 || known.Exists(k => k.Verify(fingerprint, signature.ToString())))

@@ -130,7 +130,8 @@ internal sealed partial class Publisher
     private async Task SignAnewAsync(int cache, List<PathToWrite> paths, PublishWork work, CancellationToken cancellationToken)
     {
         if (paths.Count > 0)
-            await catalog.ResignAsync(cache, paths, [.. paths.Select(x => signer.SignOwn(x.ToNarInfo([], work.Names)))],
-                [.. signer.OwnNames], cancellationToken);
+            await catalog.ResignAsync(cache, paths,
+                await signer.SignOwnAsync([.. paths.Select(x => x.ToNarInfo([], work.Names))], cancellationToken), [.. signer.OwnNames],
+                cancellationToken);
     }
 }

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Common;
-using OrleansCache.Core.Store;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pushes;
@@ -11,7 +10,8 @@ namespace OrleansCache.Core.Pushes;
 /// <remarks>
 /// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
 /// stays, is superseded, or refuses the push. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for
-/// what another push uploads as the cluster knows: that is declared, and waited for. 6. Grant upload URLs for the claims, and answer.
+/// what another push uploads as the cluster knows: that is declared, and waited for. Of a stage, the store copies what its parent has.
+/// 6. Grant upload URLs for the claims, and answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -45,9 +45,11 @@ internal sealed partial class DirectPushes
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
         var claims = missing.Count == 0 ? [] : await ClaimAsync(cache, id, push, closure, opened, missing, cancellationToken);
         await ThrowIfRefusedAsync(id, push, claims, hashes, cancellationToken);
+        if (parent is not null && _endings is null)
+            claims = await FillAsync(cache, id, push, closure, claims, hashes, cancellationToken);
 
         // 6. Grants: the URLs.
-        var uploads = await grants.GrantAsync(id, push, claims, cancellationToken);
+        var uploads = await GrantAsync(id, push, claims, cancellationToken);
         if (claims.Count > 0)
             news?.Uploads(cache, opened.Id, opened.Expires, Uploads(claims));
         Telemetry.PushesOpened.Add(1);
@@ -115,8 +117,8 @@ internal sealed partial class DirectPushes
             && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
         if (doubtful.Count == 0)
             return [];
-        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)], Declare(closure, opened.Paths, doubtful),
-            isWhole: true, cancellationToken);
+        var found = await catalog.CompareAsync(cache, push, [.. doubtful.Select(p => p.Id)],
+            await DeclareAsync(closure, opened.Paths, doubtful, cancellationToken), isWhole: true, cancellationToken);
         if (found.FindIndex(f => f.Verdict == PathVerdict.Misnamed
             || (f.Verdict == PathVerdict.Other && closure.Request.Pin is not null)) is >= 0 and var at)
         {
@@ -140,7 +142,8 @@ internal sealed partial class DirectPushes
         try
         {
             claims = await catalog.ClaimAsync(cacheId, push, [.. missing.Select(m => m.Id)],
-                Declare(closure, opened.Paths, missing, elsewhere), MintedKeys.Mint(missing.Count), options, cancellationToken);
+                await DeclareAsync(closure, opened.Paths, missing, cancellationToken, elsewhere),
+                MintKeys([.. missing.Select(m => closure.Request.Paths[m.Index].Path.Hash)]), options, cancellationToken);
         }
         finally
         {
@@ -156,12 +159,14 @@ internal sealed partial class DirectPushes
         return claims;
     }
 
-    private Declaration[] Declare(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing,
-        Dictionary<long, Uploader>? elsewhere = null)
+    private async Task<Declaration[]> DeclareAsync(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing,
+        CancellationToken cancellationToken, Dictionary<long, Uploader>? elsewhere = null)
     {
         var ids = new long[paths.Count];
         foreach (var path in paths)
             ids[path.Index] = path.Id;
+        var signatures = await signer.SignAsync([.. missing.Select(m => closure.Request.Paths[m.Index])
+            .Select(path => (path, closure.References(path)))], cancellationToken);
         var declarations = new Declaration[missing.Count];
         Parallel.For(0, missing.Count, i =>
         {
@@ -169,7 +174,7 @@ internal sealed partial class DirectPushes
             declarations[i] = new Declaration(
                 path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
                     path.Deriver?.BaseName, path.Ca?.ToString(),
-                signer.Sign(path, closure.References(path)), closure.PathDigests[missing[i].Index], missing[i].Promised,
+                signatures[i], closure.PathDigests[missing[i].Index], missing[i].Promised,
                 elsewhere?.GetValueOrDefault(missing[i].Id) is { } uploader ? uploader.IsOwn ? Elsewhere.Own : Elsewhere.Other : null);
         });
         return declarations;

@@ -15,10 +15,10 @@ namespace OrleansCache.Core.Pushes;
 /// The push contract in process: any number of these on one catalog are right together. Begin and commit have files of their own.
 /// </summary>
 internal sealed partial class DirectPushes(
-    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, Publisher publisher, PinWriter pins,
-    UploadWaiters waits, PathSigner signer,
+    CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, UploadCopies copies, Publisher publisher,
+    PinWriter pins, UploadWaiters waits, PathSigner signer,
     PushOptions options, VerificationWait verified, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
-    RefusedDeletions? refused = null) : IPushes
+    RefusedDeletions? refused = null, IParentNars? parent = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);
@@ -127,7 +127,7 @@ internal sealed partial class DirectPushes(
                 continue;
             if (left <= TimeSpan.Zero || Array.Exists(claims, c => c!.Status != ClaimStatus.Wait))
             {
-                var uploads = await grants.GrantAsync(id, Own(push), [.. claims.OfType<Claim>()], cancellationToken);
+                var uploads = await GrantAsync(id, Own(push), [.. claims.OfType<Claim>()], cancellationToken);
                 Tell(cache, push, claims!);
                 CountClaims([.. claims.OfType<Claim>()]);
                 return new WaitAnswer
@@ -153,7 +153,7 @@ internal sealed partial class DirectPushes(
     private async Task<List<Claim>> LookAsync(int cache, PushId push, IReadOnlyList<StorePathHash> paths,
         CancellationToken cancellationToken)
     {
-        var claims = await catalog.WaitAsync(cache, Own(push), paths, MintedKeys.Mint(paths.Count), options, cancellationToken);
+        var claims = await catalog.WaitAsync(cache, Own(push), paths, MintKeys(paths), options, cancellationToken);
         if (claims.Exists(c => c.Status == ClaimStatus.Ended))
             throw await EndedAsync(cache, push, cancellationToken);
         Quotas.Check(claims.Find(c => c.Status == ClaimStatus.Quota)?.QuotaText, _caller);

@@ -41,6 +41,28 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
     }
 
     /// <summary>
+    /// The same for copies that the store makes. No client gets to write the key, so the grants have no URLs; in a bucket each has the
+    /// multipart upload that its copy ends.
+    /// </summary>
+    public async Task<Dictionary<long, UploadGrant>> GrantCopiesAsync(int cache, OwnPush push, IReadOnlyList<Claim> claims,
+        CancellationToken cancellationToken)
+    {
+        var uploads = claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).ToList();
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null && !store.IsLocal)], PartSize,
+            cancellationToken);
+        var secret = caches.SecretOf(cache);
+        return uploads
+            .Select(c => new UploadGrantId(c.Object, ObjectKey.Parse(c.Key!), c.NarHash, c.NarSize,
+                store.IsLocal ? null : c.Multipart ?? multiparts.GetValueOrDefault(c.Object)))
+            .Where(g => store.IsLocal || g.Multipart is not null)
+            .ToDictionary(g => g.Object, g => new UploadGrant
+            {
+                Id = g.ToText(push.Id, secret),
+                Expires = DateTimeOffset.UtcNow + options.UrlLife,
+            });
+    }
+
+    /// <summary>
     /// Multipart uploads, each with the URLs of its first parts, for niks3's clients: they cut NARs into parts of their own choice
     /// (<see cref="Niks3PartSize"/>), expect ETags and rarely ask for more URLs. Always multipart: they send none of the headers that keep
     /// a PUT's URL from being used twice.
@@ -75,6 +97,13 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         await CurrentAsync(cache, push, grantId, options.UrlLife, cancellationToken) is { } current
             ? Sign(current.ToText(push.Id, caches.SecretOf(cache)), current, first, count) : null;
 
+    /// <summary>The grant, which lasts as long as a URL does from now on; null when it has ended.</summary>
+    public Task<UploadGrantId?> ExtendAsync(int cache, OwnPush push, UploadGrantId grantId, CancellationToken cancellationToken) =>
+        CurrentAsync(cache, push, grantId, options.UrlLife, cancellationToken);
+
+    /// <summary>The largest file of a NAR: no compressor makes one this much larger.</summary>
+    public static long MaxFile(long narSize) => narSize + (narSize / 8) + (64 << 10);
+
     private async Task<UploadGrantId?> CurrentAsync(int cache, OwnPush push, UploadGrantId grantId, TimeSpan life,
         CancellationToken cancellationToken)
     {
@@ -102,9 +131,6 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
         var needed = (narSize + PlannedParts - 1) / PlannedParts;
         return needed <= Smallest ? Smallest : Math.Min((needed + Step - 1) / Step * Step, Largest);
     }
-
-    // No compressor makes a file this much larger than its NAR.
-    private static long MaxFile(long narSize) => narSize + narSize / 8 + (64 << 10);
 
     private UploadGrant Sign(string id, UploadGrantId grantId, int first, int count)
     {

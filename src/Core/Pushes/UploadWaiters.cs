@@ -30,7 +30,8 @@ internal sealed class UploadWaiters(PushCatalog catalog, PushOptions options, Ti
     public async Task<IReadOnlyList<int>> WaitAsync(CacheName cache, int cacheId, PushId push, IReadOnlyList<Claim> claims,
         TimeSpan timeout, CancellationToken cancellationToken)
     {
-        var waiter = new Waiter(cacheId, push, claims, time.GetTimestamp());
+        // A copy: a query that is under way looks at it although its caller has gone on.
+        var waiter = new Waiter(cacheId, push, [.. claims], time.GetTimestamp());
         var started = time.GetTimestamp();
         lock (_gate)
         {

@@ -1,6 +1,7 @@
 -- Group commit: what several pushes want in one transaction: together what can be done for all of them at once, the rest of each item by the function that does it alone.
 -- First all that they will lock, in one order.
 -- No item raises for its guard. A row that somebody holds for long gives the group up (55P03): its items are then sent in smaller groups, at last alone.
+-- What an item still has to wait for (a row that came meanwhile, another's row of the same key) is out of that order, and may wait for this group: such a wait is given up long before PostgreSQL looks for a deadlock.
 
 -- Rows as open_push has them, but what has become of the paths once for all items that have none of it in their own rows: without an item, each path once, ords being a place in p_hashes where it is named.
 -- What an item's keys lack may come in a row of its own. p_path_digests: of the paths of items with pins, null for the others'.
@@ -87,6 +88,7 @@ begin
     select null::int, null::uuid, null::text, null::timestamptz, array_agg(s.id), array_agg(s.state::text), array_agg(u.promised), array_agg(s.declared), array_agg(s.trust_group), array_agg(s.verified),
       array_agg(array_to_string(s.signatures, ' ')), null::text[], null::int, null::boolean, array_agg(u.ord::int)
     from (select distinct on (x.id) x.id, x.promised, x.ord from unnest(v_ids, v_promised) with ordinality x(id, promised, ord)) u join store_path s on s.id = u.id;
+  perform set_config('lock_timeout', '100ms', true);
   for i in 1 .. cardinality(p_operations) loop
     if p_operations[i] = any(v_known) then
       return query select i, o.*, null::int[] from @fn@.open_push(p_cache, p_operations[i], p_digests[i], p_ttl,
@@ -125,6 +127,7 @@ begin
     where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
       and o.nar_hash = any(array(select n.nar_hash from unnest(p_nar_hashes, p_waits) n(nar_hash, who) where n.who is null))
     order by o.id for no key update;
+  perform set_config('lock_timeout', '100ms', true);
   for i in 1 .. cardinality(p_pushes) loop
     return query select i, c.* from @fn@.claim_paths(p_cache, p_pushes[i], p_ids[v_at + 1 : v_at + p_counts[i]], p_names[v_at + 1 : v_at + p_counts[i]],
       p_nar_hashes[v_at + 1 : v_at + p_counts[i]], p_nar_sizes[v_at + 1 : v_at + p_counts[i]], p_ref_counts[v_at + 1 : v_at + p_counts[i]],
@@ -170,6 +173,7 @@ begin
   perform 1 from root r where r.cache_id = p_cache
     and r.path_id = any(array(select unnest(u.roots) from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open')) order by r.path_id for no key update;
 
+  perform set_config('lock_timeout', '100ms', true);
   -- All that these name was promised by the touch above.
   v_warm := array(select u.id from push u where u.id = any(v_small) and u.cache_id = p_cache and u.state = 'open' and @fn@.brings_nothing(u));
   v_unpromised := v_unpromised || @fn@.unwritten_paths(p_cache, array(select unnest(u.paths) from push u where u.id = any(v_warm)));
@@ -212,6 +216,7 @@ begin
   perform pg_advisory_xact_lock_shared(20291, p_cache);
   perform 1 from push p where p.id = any(p_pushes) and p.cache_id = p_cache order by p.id for no key update;
   perform 1 from object o where o.id = any(p_uploads) order by o.id for no key update;
+  perform set_config('lock_timeout', '100ms', true);
   for i in 1 .. cardinality(p_pushes) loop
     nu := u + p_upload_counts[i];
     nl := l + p_listing_counts[i];
@@ -243,6 +248,7 @@ begin
     select o.id from object o
     where o.cache_id = p_cache and o.kind = 'nar' and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
       and o.nar_hash = any(array(select d.nar_hash from push_path d where d.push_id = any(p_pushes) and d.path_id = any(v_ids)))));
+  perform set_config('lock_timeout', '100ms', true);
   for i in 1 .. cardinality(p_pushes) loop
     return query select i, w.path_id, w.status, w.object_id, w.key, w.nar_hash, w.nar_size, w.multipart_id, w.uploader
       from @fn@.wait_paths(p_cache, p_pushes[i], p_hashes[v_at + 1 : v_at + p_counts[i]], p_keys[v_at + 1 : v_at + p_counts[i]], p_url_life, p_default_rate, p_quotas) w;

@@ -76,6 +76,17 @@ public interface IObjectStore
     /// </summary>
     bool PutsOnce => true;
 
+    /// <summary>
+    /// A URL for GETs of an object, whole or in ranges, that begin within <paramref name="life"/>; null where readers are to get the bytes
+    /// from this process.
+    /// </summary>
+    Uri? SignGet(ObjectKey key, TimeSpan life) => null;
+
+    /// <summary>
+    /// The URL at which the store itself gives an object to anybody who asks; null: it does not, or does not answer.
+    /// </summary>
+    Task<Uri?> FindPublicUrlAsync(ObjectKey key, CancellationToken cancellationToken) => Task.FromResult<Uri?>(null);
+
     /// <summary>Opens a multipart upload and returns its id.</summary>
     Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken);
 
@@ -97,6 +108,20 @@ public interface IObjectStore
     /// <summary>Discards an open multipart upload and its parts; nothing when it is gone.</summary>
     Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Makes a copy of an object of another store of the same kind under a minted key, without its bytes passing through this process. An
+    /// object that is there already is never replaced.
+    /// </summary>
+    /// <param name="from">The other store.</param>
+    /// <param name="source">The key of the object there.</param>
+    /// <param name="size">The size that it must have, in bytes.</param>
+    /// <param name="key">Minted, in this store.</param>
+    /// <param name="uploadId">The multipart upload that was begun for <paramref name="key"/>, and that the copy ends; null in a local
+    /// store, which has no need of one.</param>
+    /// <param name="cancellationToken">Stops it; no object appears.</param>
+    Task<CopyOutcome> CopyAsync(IObjectStore from, ObjectKey source, long size, ObjectKey key, string? uploadId,
+        CancellationToken cancellationToken) => throw new NotSupportedException("This store does not copy objects of others.");
+
     /// <summary>All open multipart uploads.</summary>
     IAsyncEnumerable<OpenMultipart> ListMultipartAsync(CancellationToken cancellationToken);
 
@@ -108,6 +133,22 @@ public interface IObjectStore
 
     /// <summary>True when upload URLs point to the gateway, which can then check hashes by reading the upload cheaply.</summary>
     bool IsLocal { get; }
+}
+
+/// <summary>The end of a copy.</summary>
+public enum CopyOutcome
+{
+    /// <summary>The copy is there, whole; now or by an earlier attempt.</summary>
+    Done,
+
+    /// <summary>There is no source.</summary>
+    Absent,
+
+    /// <summary>The source, or what is under the key already, is another object than was meant.</summary>
+    Changed,
+
+    /// <summary>The upload that the copy was to end has ended otherwise.</summary>
+    Ended,
 }
 
 /// <summary>Prepared writes. Disposing gives up those that were not made.</summary>

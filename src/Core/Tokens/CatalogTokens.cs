@@ -115,7 +115,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         if (request.Group == Caller.TokenFileGroup)
             throw Bad($"'{Caller.TokenFileGroup}' is the group of the token file, whose tokens may do everything: take another name.");
         if (request.Scopes.Count == 0)
-            throw Bad("A token needs a scope: push, pin, gc, read or admin, or several.");
+            throw Bad("A token needs a scope: push, pin, gc, read, admin or promote, or several.");
         if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin))
             throw Bad("pins says which pins the scope 'pin' is for: ask for that scope too.");
         if (request.Pins is { Count: 0 or > MaxPatterns })
@@ -136,6 +136,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         TokenScope.Gc => "gc",
         TokenScope.Read => "read",
         TokenScope.Admin => "admin",
+        TokenScope.Promote => "promote",
         _ => throw new ArgumentOutOfRangeException(nameof(scope)),
     };
 

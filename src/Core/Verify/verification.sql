@@ -6,17 +6,23 @@
 create function @fn@.verify_policy(p_cache int) returns text
 language sql stable as $$ select c.verify from cache c where c.id = p_cache $$;
 
--- What a server that starts is told for all caches. Answers those for which that is a change, each with a line in the audit log; before its first path a cache had no policy to change.
+-- The policy of a cache with these settings: its own; of a stage that paths leave by themselves 'always'; else the servers'.
+create function @fn@.policy_of(p_settings jsonb, p_verify text) returns text
+language sql immutable as $$ select coalesce(p_settings ->> 'verify', case when p_settings ?| array['agreement', 'promotionKeys'] then 'always' end, p_verify) $$;
+
+-- What a server that starts is told, for all caches without a policy of their own. Answers those for which that is a change, each with a line in the audit log; before its first path a cache had no policy to change.
 create function @fn@.set_policy(p_verify text, p_distrusts boolean) returns table (name text, former text)
 language plpgsql as $$
 #variable_conflict use_column
 declare
   v_cache cache%rowtype;
+  v_verify text;
 begin
-  for v_cache in select * from cache c where c.verify <> p_verify or c.distrust_legacy <> p_distrusts order by c.id for no key update loop
-    update cache c set verify = p_verify, distrust_legacy = p_distrusts where c.id = v_cache.id;
+  for v_cache in select * from cache c where c.verify <> @fn@.policy_of(c.settings, p_verify) or c.distrust_legacy <> p_distrusts order by c.id for no key update loop
+    v_verify := @fn@.policy_of(v_cache.settings, p_verify);
+    update cache c set verify = v_verify, distrust_legacy = p_distrusts where c.id = v_cache.id;
     continue when not exists (select from store_path s where s.cache_id = v_cache.id);
-    perform @fn@.audit(v_cache.id, null, null, 'policy', null, null, jsonb_build_object('verify', p_verify, 'formerly', nullif(v_cache.verify, p_verify),
+    perform @fn@.audit(v_cache.id, null, null, 'policy', null, null, jsonb_build_object('verify', v_verify, 'formerly', nullif(v_cache.verify, v_verify),
       'distrustLegacy', nullif(p_distrusts, v_cache.distrust_legacy)));
     return query select v_cache.name, v_cache.verify;
   end loop;

@@ -31,8 +31,14 @@ public enum Access
     /// <summary>Credentials with <see cref="Scopes.Gc"/>.</summary>
     Gc,
 
+    /// <summary>Credentials with <see cref="Scopes.Promote"/>.</summary>
+    Promote,
+
     /// <summary>Credentials with <see cref="Scopes.Admin"/>.</summary>
     Admin,
+
+    /// <summary>Credentials with <see cref="Scopes.Admin"/> in all caches.</summary>
+    Operator,
 }
 
 public static class AccessExtensions

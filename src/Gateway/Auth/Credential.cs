@@ -23,7 +23,10 @@ public enum Scopes
     /// <summary>Everything that concerns the server itself.</summary>
     Admin = 16,
 
-    All = Read | Push | Pin | Gc | Admin,
+    /// <summary>Take closures over from a cache that it may read.</summary>
+    Promote = 32,
+
+    All = Read | Push | Pin | Gc | Admin | Promote,
 }
 
 /// <summary>
@@ -107,7 +110,10 @@ public sealed record Credential(string Id, Scopes Scopes)
         Access.Push => Has(Scopes.Push),
         Access.Pin => Has(Scopes.Pin),
         Access.Gc => Has(Scopes.Gc),
+        Access.Promote => Has(Scopes.Promote),
         Access.Admin => Has(Scopes.Admin),
+        Access.Operator => Permits is null ? Has(Scopes.Admin)
+            : Permits.Any(p => (p.Scopes & Scopes.Admin) != 0 && p.Caches.Contains("*", StringComparer.Ordinal)),
         _ => throw new ArgumentOutOfRangeException(nameof(access)),
     };
 

@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Gateway.Tls;
 
 namespace OrleansCache.Gateway.Auth;
 
@@ -11,6 +12,12 @@ public interface ICredentials
     /// <param name="cancellationToken">Ends the search.</param>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: nothing can be known now.</exception>
     ValueTask<Credential?> FindAsync(string? secret, CacheName cache, CancellationToken cancellationToken);
+
+    /// <summary>The credential of a client that shows a certificate, with a <see cref="Credential.Refusal"/> where it is let in for
+    /// nothing; null: certificates let nobody in.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Unavailable"/>: nothing can be known now.</exception>
+    ValueTask<Credential?> FindByCertificateAsync(ClientCertificate certificate, CacheName cache, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<Credential?>(null);
 
     /// <summary>True when the secret is accepted without a lookup.</summary>
     bool IsKnown(string secret);

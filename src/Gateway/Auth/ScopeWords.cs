@@ -12,6 +12,7 @@ public static class ScopeWords
         TokenScope.Gc => Scopes.Gc,
         TokenScope.Read => Scopes.Read,
         TokenScope.Admin => Scopes.Admin,
+        TokenScope.Promote => Scopes.Promote,
         _ => throw new ArgumentOutOfRangeException(nameof(scope)),
     };
 

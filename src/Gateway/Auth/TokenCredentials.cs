@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Gateway.Tls;
 
 namespace OrleansCache.Gateway.Auth;
 
@@ -6,7 +7,8 @@ namespace OrleansCache.Gateway.Auth;
 /// Looks in the token file first, which needs no database; asks the issuers about what has the form of their tokens; and looks in the
 /// catalog for all else, anew each time, so that a revoked token is refused at once.
 /// </summary>
-public sealed class TokenCredentials(TokenFile file, ITokens tokens, IIdentities? identities = null) : ICredentials
+public sealed class TokenCredentials(TokenFile file, ITokens tokens, IIdentities? identities = null, ICertificates? certificates = null)
+    : ICredentials
 {
     public async ValueTask<Credential?> FindAsync(string? secret, CacheName cache, CancellationToken cancellationToken)
     {
@@ -27,6 +29,10 @@ public sealed class TokenCredentials(TokenFile file, ITokens tokens, IIdentities
             Expires = token.Expires,
         };
     }
+
+    public async ValueTask<Credential?> FindByCertificateAsync(ClientCertificate certificate, CacheName cache,
+        CancellationToken cancellationToken) =>
+        certificates is null ? null : await certificates.FindAsync(certificate, cache, cancellationToken);
 
     public bool IsKnown(string secret) => file.IsKnown(secret);
 }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Nix;
 
@@ -66,6 +67,9 @@ public sealed class DataDirectory : IDisposable
                 "name another with --data.", e);
         }
     }
+
+    /// <summary>The objects of a cache beside the default one.</summary>
+    public string StoreFolderOf(CacheName cache) => Path.Combine(FullPath, "caches", cache.ToString());
 
     /// <summary>The signing key, made on first use; its public half is beside it.</summary>
     public SecretKey SigningKey()

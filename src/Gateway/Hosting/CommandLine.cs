@@ -4,7 +4,8 @@ using OrleansCache.Core.Common;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>
-/// The flags of a server. A flag that is absent is read from the environment: <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>.
+/// The flags of a server. A flag that is absent is read from the environment: <c>ORLEANS_CACHE_S3_BUCKET</c> for <c>--s3-bucket</c>,
+/// <c>ORLEANS_CACHE_SERVER_TOKEN_FILE</c> for <c>--token-file</c>.
 /// </summary>
 public sealed class CommandLine
 {
@@ -14,7 +15,7 @@ public sealed class CommandLine
     private const string Prefix = "ORLEANS_CACHE_";
 
     private readonly Dictionary<string, Option<string?>> _values = [];
-    private readonly Dictionary<string, Option<string[]>> _lists = [];
+    private readonly Dictionary<string, (Option<string[]> Option, char Separator)> _lists = [];
     private readonly Dictionary<string, Option<bool?>> _flags = [];
 
     public CommandLine()
@@ -26,11 +27,20 @@ public sealed class CommandLine
             "~/.local/state/orleans-cache)");
         Value("listen", "ADDR:PORT", "Where to listen; port 0 takes a free one (default: 127.0.0.1:5751)");
         Value("public-url", "URL", "What clients reach this server under (default: the address listened on)");
+        Value("tls-cert", "FILE", "Serve HTTPS with this certificate, PEM; read again when it is renewed (default: plain HTTP)");
+        Value("tls-key", "FILE", "Its key, PEM");
+        Value("tls-client-ca", "FILE",
+            "Ask clients for certificates of this authority, PEM, and let them in by the rules of --access (default: none is asked for)");
+        Value("proxy-address", "CIDR[,…]",
+            "Proxies before this server: what they say in X-Forwarded-For of the client's address is believed (default: none is)");
+        Value("proxy-cert-header", "NAME",
+            "The header in which these proxies pass on the client's certificate: percent-encoded PEM, or as in RFC 9440");
         Value("postgres", "CONNSTRING",
             "Use this PostgreSQL, such as 'Host=db;Username=cache;Database=cache' or 'postgres://cache@db/cache'");
         Value("s3-bucket", "NAME", "Keep the objects in this bucket");
         Value("s3-endpoint", "URL", "The S3 server (default: Amazon's of the region)");
-        Value("s3-upload-endpoint", "URL", "The S3 server as clients reach it, for the URLs that they upload to (default: --s3-endpoint)");
+        Value("s3-upload-endpoint", "URL",
+            "The S3 server as clients reach it, for the URLs that they upload to and read from (default: --s3-endpoint)");
         Value("s3-region", "NAME", "The bucket's region (default: us-east-1)");
         Value("s3-prefix", "PREFIX", "Begins every key in the bucket");
         Flag("s3-path-style", "Name the bucket in the path (default: with --s3-endpoint)");
@@ -39,11 +49,17 @@ public sealed class CommandLine
         Value("s3-upload-access-key-file", "FILE",
             "The access key that signs the URLs that clients upload to; it may only put below nar/ (default: the server's own)");
         Value("s3-upload-secret-key-file", "FILE", "The secret key that belongs to it");
+        Value("s3-read-access-key-file", "FILE",
+            "Send readers to the bucket for NARs, by URLs that this access key signs; it may only get below nar/ (default: through the server)");
+        Value("s3-read-secret-key-file", "FILE", "The secret key that belongs to it");
         List("sign-key", "FILE", "Sign with this key of 'nix key generate-secret'; repeatable (default: a key made in the data directory)");
+        List("sign-command", "COMMAND", "Sign with the key that this command has, for the shell; repeatable (in the environment: a line each)",
+            '\n');
         Flag("no-sign", "Sign nothing");
         List("trusted-public-key", "KEY", "Keep clients' signatures by this key when they are valid; repeatable");
         Value("token-file", "FILE", "Tokens that may write, one a line (default: one made in the data directory)");
         Value("access", "FILE", "Issuers of OIDC tokens, and the rules by which these are let in (default: none is)");
+        Value("caches", "FILE", "Caches beside the default one, and their settings (default: those that were made over HTTP)");
         Value("priority", "N", "This cache's priority; Nix asks the lowest first (default: 40)");
         Value("gc-schedule", "CRON", "Collect garbage by this cron expression, in UTC, such as '30 3 * * *' (default: only when asked)");
         Value("gc-jitter", "TIME", "A scheduled run begins up to this much later (default: 5m)");
@@ -67,7 +83,7 @@ public sealed class CommandLine
         Value("limit-header-bytes", "N", "All headers of a request together (default: 32768)");
         Value("limit-headers", "N", "Headers of a request (default: 100)");
         Value("limit-url-bytes", "N", "The first line of a request (default: 8192)");
-        Value("limit-connections", "N", "Connections at one time (default: 10000)");
+        Value("limit-connections", "N", "Connections at one time, of HTTP/2 with up to 16 requests each (default: 10000)");
         Value("limit-requests", "N", "Requests per second of one token; 0: any number (default: 5000)");
         Value("limit-request-burst", "N", "Requests of one token that may come at once (default: four times --limit-requests)");
         Value("limit-failed-logins", "N", "Requests with an unknown token of one address in ten seconds; 0: any number (default: 200)");
@@ -115,18 +131,25 @@ public sealed class CommandLine
             name => _flags.TryGetValue(name, out var flag)
                 ? parsed.GetValue(flag) is { } set ? set ? "true" : "false" : FromEnvironment(name)
                 : parsed.GetValue(_values[name]) ?? FromEnvironment(name),
-            name => parsed.GetValue(_lists[name]) is { Length: > 0 } given ? given
-                : FromEnvironment(name)?.Split(' ', StringSplitOptions.RemoveEmptyEntries) ?? []);
+            name => parsed.GetValue(_lists[name].Option) is { Length: > 0 } given ? given
+                : FromEnvironment(name)?.Split(_lists[name].Separator, StringSplitOptions.RemoveEmptyEntries) ?? []);
 
-        string? FromEnvironment(string name) => environment(Prefix + name.Replace('-', '_').ToUpperInvariant()) is { Length: > 0 } value
-            ? value : null;
+        string? FromEnvironment(string name) => environment(VariableOf(name)) is { Length: > 0 } value ? value : null;
     }
+
+    /// <summary>
+    /// The variable that a flag is read from. The client's token file has one of that form, and whoever pushes must not become a server's
+    /// master by it.
+    /// </summary>
+    public static string VariableOf(string name) =>
+        $"{Prefix}{(name == "token-file" ? "SERVER_" : "")}{name.Replace('-', '_').ToUpperInvariant()}";
 
     private void Value(string name, string placeholder, string description) =>
         _values[name] = Add(new Option<string?>("--" + name) { HelpName = placeholder, Description = description });
 
-    private void List(string name, string placeholder, string description) =>
-        _lists[name] = Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description });
+    // In the environment a list is one text.
+    private void List(string name, string placeholder, string description, char separator = ' ') =>
+        _lists[name] = (Add(new Option<string[]>("--" + name) { HelpName = placeholder, Description = description }), separator);
 
     private void Flag(string name, string description) =>
         _flags[name] = Add(new Option<bool?>("--" + name) { Description = description, Arity = ArgumentArity.ZeroOrOne });

@@ -14,6 +14,7 @@ using OrleansCache.Gateway.Protocols.Niks3;
 using OrleansCache.Gateway.Protocols.NixCopy;
 using OrleansCache.Gateway.Protocols.V1;
 using OrleansCache.Gateway.Reads;
+using OrleansCache.Gateway.Tls;
 using OrleansCache.Gateway.Uploads;
 using OrleansCache.Silo;
 
@@ -30,10 +31,12 @@ public static class GatewayApp
     /// <param name="silo">The silo of this process; null for none.</param>
     /// <param name="siloOptions">The options of that silo.</param>
     /// <param name="systemd">Is told when the server stops; null for none.</param>
+    /// <param name="edge">What connections meet first; null: plain HTTP, and nobody is believed.</param>
     internal static async Task<WebApplication> BuildAsync(
         GatewayParts parts, Socket listener, Action<ILoggingBuilder> logging, SiloHost? silo = null, CacheSiloOptions? siloOptions = null,
-        SystemdNotify? systemd = null)
+        SystemdNotify? systemd = null, Edge? edge = null)
     {
+        edge ??= new Edge();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "orleans-cache-server" });
         logging(builder.Logging);
         // These two log the whole URL of each request, which is the credential of an upload, and the line of a malformed header, which may
@@ -44,9 +47,14 @@ public static class GatewayApp
         {
             kestrel.AddServerHeader = false;
             parts.Limits.ApplyTo(kestrel.Limits);
-            kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen((IPEndPoint)listener.LocalEndPoint!, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                edge.Tls?.ApplyTo(listen, edge.Clients);
+            });
         });
         builder.Services.AddSingleton(_ => parts).AddSingleton(_ => parts.Limits).AddSingleton(parts.Credentials)
+            .AddSingleton<CachePrivacy>(_ => parts.FindPrivacyAsync)
             .AddSingleton<IErrorForm, PlainErrors>().AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ =>
             new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, SocketBufferPool>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
@@ -68,10 +76,12 @@ public static class GatewayApp
 
         var app = builder.Build();
         var stopping = app.Lifetime.ApplicationStopping;
+        edge.Use(app, parts.Time);
         app.UseMiddleware<RequestMetrics>();
         app.UseMiddleware<Problems>();
         app.UseMiddleware<RelativeLocations>();
         app.UseMiddleware<BrowserGuard>();
+        app.UseMiddleware<CacheHosts>();
         app.UseMiddleware<NamesWithQuestionMarks>();
         app.UseRouting();
         app.UseMiddleware<AccessCheck>();
@@ -82,21 +92,23 @@ public static class GatewayApp
         PathRoutes.Map(app, parts);
         Protocols.V1.PinRoutes.Map(app, parts);
         TokenRoutes.Map(app, parts);
+        CacheRoutes.Map(app, parts);
         AccessRoutes.Map(app, parts);
         AuditRoutes.Map(app, parts);
         WithdrawalRoutes.Map(app, parts, stopping);
+        PromotionRoutes.Map(app, parts, stopping);
         Niks3Routes.Map(app, parts, stopping);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts, NixCopyReads.SendAsync);
         NixCopyRoutes.Map(app, parts);
         NcpsRoutes.Map(app, parts);
-        LandingRoutes.Map(app);
+        LandingRoutes.Map(app, parts);
         HealthRoutes.Map(app);
         Observability.Map(app);
         app.Services.GetRequiredService<ServerMetrics>();
         app.MapOpenApi("/openapi/{documentName}.json").Needs(Access.Open);
         if (siloOptions is { HasDashboard: true })
-            app.MapOrleansDashboard("/dashboard").Needs(Access.Admin);
+            app.MapOrleansDashboard("/dashboard").Needs(Access.Operator);
         return app;
     }
 }

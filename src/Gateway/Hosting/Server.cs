@@ -8,6 +8,7 @@ using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.Oidc;
 using OrleansCache.Gateway.Operations;
 using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Tls;
 using OrleansCache.Grains;
 using OrleansCache.Nix;
 using OrleansCache.Silo;
@@ -31,11 +32,18 @@ internal static partial class Server
         // 1. What only one server may have, before anything is written: the data directory and the port.
         using var data = settings.NeedsDataDirectory ? DataDirectory.Open(settings.DataPath) : null;
         using var listener = SystemdSockets.Take() ?? Bind(settings.Listen);
-        var publicUrl = settings.PublicUrl ?? UrlOf((IPEndPoint)listener.LocalEndPoint!);
+        await using var tls = settings.Tls is null ? null : new ServerTls(settings.Tls, loggers.CreateLogger("tls"), TimeProvider.System);
+        await using var clients = settings.ClientAuthorityFile is null ? null
+            : new ClientAuthority(settings.ClientAuthorityFile, loggers.CreateLogger("tls"), TimeProvider.System);
+        var publicUrl = settings.PublicUrl ?? UrlOf((IPEndPoint)listener.LocalEndPoint!, tls is null ? "http" : "https");
         var keys = settings.SigningKeys ?? [data!.SigningKey()];
         var tokenFile = settings.TokenFile ?? data!.EnsureToken();
         var bootstrap = TokenFile.Read(tokenFile, settings.IsPrivate);
-        var issuers = settings.AccessFile is { } access ? AccessFile.Read(access, publicUrl) : null;
+        var access = settings.AccessFile is { } file ? AccessFile.Read(file, publicUrl) : new AccessRules([], null);
+        if (access.Certificates is not null && clients is null)
+            throw new StartupException(
+                $"{settings.AccessFile} has rules of certificates, and --tls-client-ca is missing: name the authority that issues them.");
+        var caches = settings.CachesFile is { } declared ? CachesFile.Read(declared) : null;
 
         // 2. Database, store, core. Meanwhile the code of a push is compiled, and the silo starts: it waits for the catalog's tables alone.
         // A cluster of one would compete for the processor, so it starts once the server serves, unless a database must be made.
@@ -56,22 +64,29 @@ internal static partial class Server
         await storeCheck.AtStartAsync(loggers.CreateLogger("store"), cancellationToken);
         await using var storeWatch = new StoreWatch(storeCheck, store as S3ObjectStore, loggers.CreateLogger("store"), TimeProvider.System);
         var connectionString = settings.Postgres ?? postgres!.ConnectionString;
-        await using var core = await ServerComposition.CoreAsync(connectionString, store, keys, engine, settings, loggers,
+        await using var commands = await SigningCommands.StartAsync(settings.SigningCommands, loggers.CreateLogger("signing"),
             cancellationToken);
+        await using var core = await ServerComposition.CoreAsync(connectionString, store,
+            new CachePlaces(settings, data, store, publicUrl), keys, commands.All, engine, settings, loggers, cancellationToken);
         catalog.SetResult(connectionString);
         // Declared here, so that the silo leaves before the core and the database stop.
         await using var leaves = silo;
         await DatabaseCheck.AtStartAsync(core, loggers.CreateLogger("database"), cancellationToken);
+        if (caches is not null)
+            await ServerComposition.DeclareAsync(core, settings.CachesFile!, caches, loggers.CreateLogger("caches"), cancellationToken);
 
         // 3. The routes.
-        using var uploadKey = new UploadKeyCheck(store as S3ObjectStore, settings.S3);
-        await using var identities = issuers is null ? null
-            : Identities.Start(issuers, core.Subjects, loggers.CreateLogger("access"), TimeProvider.System);
-        var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens, identities), publicUrl) with
+        using var clientKeys = new ClientKeyCheck(store as S3ObjectStore, settings.S3);
+        await using var identities = access.Issuers.Count == 0 ? null
+            : Identities.Start(access.Issuers, core.Subjects, loggers.CreateLogger("access"), TimeProvider.System);
+        var parts = GatewayParts.Of(core, new TokenCredentials(bootstrap, core.Tokens, identities,
+            access.Certificates is { } rules ? new CertificateIdentities(rules, core.Subjects, TimeProvider.System) : null), publicUrl) with
         {
             Identities = identities,
+            Login = LoginOffer.Of(access.Issuers, publicUrl),
             FindDoubts = async stop => [.. await core.FindDoubtsAsync(stop), .. await storeWatch.FindDoubtsAsync(stop),
-                .. await uploadKey.FindDoubtsAsync(stop)],
+                .. await clientKeys.FindDoubtsAsync(stop), .. tls?.Doubt is { } doubt ? [doubt] : Array.Empty<string>()],
+            CertificateEnd = tls is null ? null : () => tls.NotAfter,
             FindPushTrouble = async stop => await core.FindPushTroubleAsync(stop) ?? storeCheck.Trouble,
             Limits = settings.Limits,
             Priority = settings.Priority,
@@ -80,17 +95,21 @@ internal static partial class Server
         };
         await ServerComposition.WriteCacheInfoAsync(store, parts, cancellationToken);
         storeCheck.TellWhatIsUnknown(loggers.CreateLogger("store"));
-        await uploadKey.AtStartAsync(loggers.CreateLogger("uploads"), cancellationToken);
+        await clientKeys.AtStartAsync(loggers.CreateLogger("uploads"), cancellationToken);
         await using var app = await GatewayApp.BuildAsync(parts, listener, logging => AddLog(logging, settings), silo,
-            settings.Silo, systemd);
+            settings.Silo, systemd, new Edge(tls, clients, settings.Proxy));
         // A member waits for its cluster. A cluster of one starts in a moment, and the first requests do without it.
         if (settings.Silo is { ClusterId: not null })
             await silo!.WaitUntilJoinedAsync(SiloHost.JoinPatience, cancellationToken);
         await app.StartAsync(cancellationToken);
         await rehearsal;
-        foreach (var open in settings.OpenSecrets)
+        var keyFiles = caches?.SelectMany(c => c.Settings.Keys ?? []) ?? [];
+        foreach (var open in settings.OpenSecrets.Concat(ServerSettings.FindOpen("caches", keyFiles)))
             LogDoubt(loggers.CreateLogger("settings"), open);
-        foreach (var doubt in RuleDoubts.Of(issuers ?? []))
+        if (clients is not null && access.Certificates is null)
+            LogDoubt(loggers.CreateLogger("access"),
+                "--tls-client-ca is given, and no rule lets a certificate in: add 'certificates' to the file of --access.");
+        foreach (var doubt in RuleDoubts.Of(access.Issuers).Concat(RuleDoubts.OfCertificates(access.Certificates ?? [])))
             LogDoubt(loggers.CreateLogger("access"), doubt);
         await output.WriteLineAsync(Greeting(parts, tokenFile, settings));
         await output.FlushAsync(cancellationToken);
@@ -121,10 +140,11 @@ internal static partial class Server
     }
 
     // A socket of systemd may listen on all addresses whatever --listen says.
-    private static Uri UrlOf(IPEndPoint endpoint) => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any)
+    private static Uri UrlOf(IPEndPoint endpoint, string scheme) =>
+        endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any)
         ? throw new StartupException(
             $"The socket {endpoint} takes requests for any address, so say with --public-url what clients reach this server under.")
-        : new Uri($"http://{endpoint}");
+        : new Uri($"{scheme}://{endpoint}");
 
     private static Socket Bind(IPEndPoint endpoint)
     {

@@ -1,8 +1,10 @@
 using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
+using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Store.Local;
 using OrleansCache.Core.Store.S3;
@@ -14,7 +16,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Gateway.Hosting;
 
 /// <summary>Puts the store and the core together from the settings. A configuration that cannot work ends in one sentence.</summary>
-internal static class ServerComposition
+internal static partial class ServerComposition
 {
     private static readonly TimeSpan Fence = TimeSpan.FromSeconds(20);
 
@@ -42,6 +44,8 @@ internal static class ServerComposition
                 SecretKey = s3.SecretKey,
                 UploadAccessKey = s3.UploadAccessKey,
                 UploadSecretKey = s3.UploadSecretKey,
+                ReadAccessKey = s3.ReadAccessKey,
+                ReadSecretKey = s3.ReadSecretKey,
             });
         }
         catch (ObjectStoreException e)
@@ -51,14 +55,17 @@ internal static class ServerComposition
     }
 
     public static async Task<CacheCore> CoreAsync(
-        string connectionString, IObjectStore store, IReadOnlyList<SecretKey> keys, IEngine? engine, ServerSettings settings,
-        ILoggerFactory loggers, CancellationToken cancellationToken)
+        string connectionString, IObjectStore store, ICachePlaces places, IReadOnlyList<SecretKey> keys,
+        IReadOnlyList<SigningCommand> commands, IEngine? engine, ServerSettings settings, ILoggerFactory loggers,
+        CancellationToken cancellationToken)
     {
         var options = new CoreOptions
         {
             ConnectionString = connectionString,
             Store = store,
+            Places = places,
             SigningKeys = keys,
+            SigningCommands = commands,
             TrustedKeys = settings.TrustedKeys,
             Gc = settings.Gc,
             AuditLife = settings.AuditLife,
@@ -106,7 +113,7 @@ internal static class ServerComposition
     public static async Task WriteCacheInfoAsync(IObjectStore store, GatewayParts parts, CancellationToken cancellationToken)
     {
         var key = ObjectKey.NixCacheInfo;
-        var text = CacheInfos.NixCacheInfo(parts);
+        var text = CacheInfos.NixCacheInfo(parts.Priority);
         try
         {
             if (await StoredObject.IsAsync(store, key, text, cancellationToken) == true)
@@ -122,6 +129,26 @@ internal static class ServerComposition
             throw Unusable(e);
         }
     }
+
+    /// <summary>Brings the caches of the file to what it says; the others are left alone, and named.</summary>
+    /// <exception cref="StartupException">One cannot be so.</exception>
+    public static async Task DeclareAsync(CacheCore core, string file, IReadOnlyList<DeclaredCache> caches, ILogger logger,
+        CancellationToken cancellationToken)
+    {
+        try
+        {
+            var others = await core.DeclareAsync(caches, cancellationToken);
+            if (others.Count > 0)
+                LogOthers(logger, file, string.Join(", ", others));
+        }
+        catch (CacheProblemException e)
+        {
+            throw new StartupException($"The file {file} of --caches cannot be followed: {e.Message}", e);
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "{File} does not have these caches, which stay as they are: {Caches}")]
+    private static partial void LogOthers(ILogger logger, string file, string caches);
 
     private static StartupException Unusable(Exception e) => new($"The object store cannot be used: {e.Message}", e);
 }

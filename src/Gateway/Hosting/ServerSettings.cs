@@ -4,6 +4,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.Http;
+using OrleansCache.Gateway.Tls;
 using OrleansCache.Nix;
 using OrleansCache.Silo;
 
@@ -13,7 +14,8 @@ namespace OrleansCache.Gateway.Hosting;
 public sealed record ServerSettings
 {
     private const int MaxAuditDays = 36_500;
-    private static readonly string[] SecretFiles = ["token-file", "s3-secret-key-file", "s3-upload-secret-key-file"];
+    private static readonly string[] SecretFiles =
+        ["token-file", "s3-secret-key-file", "s3-upload-secret-key-file", "s3-read-secret-key-file", "tls-key"];
     private static readonly TimeSpan MaxDrain = TimeSpan.FromMinutes(10);
 
     public string DataPath => GivenData ?? DataDirectory.DefaultPath();
@@ -23,7 +25,16 @@ public sealed record ServerSettings
 
     public required IPEndPoint Listen { get; init; }
 
-    /// <summary>Null: <c>http://</c> and the listening address.</summary>
+    /// <summary>Null: plain HTTP.</summary>
+    public TlsSettings? Tls { get; init; }
+
+    /// <summary>The authority whose clients' certificates count; null: none do.</summary>
+    public string? ClientAuthorityFile { get; init; }
+
+    /// <summary>The proxies that are believed; null: none is.</summary>
+    public ProxySettings? Proxy { get; init; }
+
+    /// <summary>Null: <c>http://</c>, or <c>https://</c> with <see cref="Tls"/>, and the listening address.</summary>
     public Uri? PublicUrl { get; init; }
 
     /// <summary>Null: a private PostgreSQL in the data directory.</summary>
@@ -35,6 +46,9 @@ public sealed record ServerSettings
     /// <summary>Null: the data directory's key, made on first use. Empty: none.</summary>
     public IReadOnlyList<SecretKey>? SigningKeys { get; init; }
 
+    /// <summary>Programs that have further keys, for the shell.</summary>
+    public IReadOnlyList<string> SigningCommands { get; init; } = [];
+
     public IReadOnlyList<PublicKey> TrustedKeys { get; init; } = [];
 
     /// <summary>Null: the data directory's token, made on first use.</summary>
@@ -42,6 +56,9 @@ public sealed record ServerSettings
 
     /// <summary>The file of issuers and their rules; null: the server knows no issuer.</summary>
     public string? AccessFile { get; init; }
+
+    /// <summary>The file of caches beside the default one; null: there is none.</summary>
+    public string? CachesFile { get; init; }
 
     public int Priority { get; init; } = 40;
 
@@ -91,22 +108,33 @@ public sealed record ServerSettings
         if (publicUrl is null && (listen.Address.Equals(IPAddress.Any) || listen.Address.Equals(IPAddress.IPv6Any)))
             throw new StartupException(
                 $"--listen {listen} takes requests for any address, so say with --public-url what clients reach this server under.");
-        var signKeys = many("sign-key");
+        var tls = TlsSettings.From(one);
+        if (tls is not null && publicUrl?.Scheme == Uri.UriSchemeHttp)
+            throw new StartupException(
+                $"--public-url is {publicUrl.OriginalString}, and with --tls-cert this server speaks HTTPS alone: write https:// there, as " +
+                "clients are sent to that URL.");
+        var (signKeys, signCommands) = (many("sign-key"), many("sign-command"));
         var noSign = Flag("no-sign", one);
-        if (noSign && signKeys.Count > 0)
-            throw new StartupException("--sign-key and --no-sign exclude each other: give one of them.");
+        if (noSign && signKeys.Count + signCommands.Count > 0)
+            throw new StartupException(
+                $"--{(signKeys.Count > 0 ? "sign-key" : "sign-command")} and --no-sign exclude each other: give one of them.");
         var onlyMigrates = Flag("migrate", one);
         return new ServerSettings
         {
             GivenData = one("data"),
             Listen = listen,
+            Tls = tls,
+            ClientAuthorityFile = one("tls-client-ca"),
+            Proxy = ProxySettings.From(one),
             PublicUrl = publicUrl,
             Postgres = one("postgres") is { } postgres ? PostgresAddress.Parse(postgres) : null,
             S3 = S3Settings.From(one),
-            SigningKeys = noSign ? [] : signKeys.Count > 0 ? [.. signKeys.Select(ReadSigningKey)] : null,
+            SigningKeys = noSign ? [] : signKeys.Count + signCommands.Count > 0 ? [.. signKeys.Select(ReadSigningKey)] : null,
+            SigningCommands = signCommands,
             TrustedKeys = [.. many("trusted-public-key").Select(ParseTrustedKey)],
             TokenFile = one("token-file"),
             AccessFile = one("access"),
+            CachesFile = one("caches"),
             Priority = one("priority") is { } priority ? ParsePriority(priority) : 40,
             Gc = GcSettings.From(one),
             Quotas = QuotaSettings.From(one),
@@ -158,7 +186,7 @@ public sealed record ServerSettings
         }
     }
 
-    private static IEnumerable<string> FindOpen(string option, IEnumerable<string> paths) =>
+    internal static IEnumerable<string> FindOpen(string option, IEnumerable<string> paths) =>
         paths.Where(path => File.Exists(path) && (File.GetUnixFileMode(path) & UnixFileMode.OtherRead) != 0)
             .Select(path => $"The file {path} of --{option} can be read by everybody on this machine: chmod 600 it.");
 
@@ -197,85 +225,4 @@ public sealed record ServerSettings
     private static PublicKey ParseTrustedKey(string text) => PublicKey.TryParse(text, out var key)
         ? key
         : throw new StartupException($"--trusted-public-key is '{text}': name:base64 is wanted, as in trusted-public-keys of nix.conf.");
-}
-
-/// <summary>A bucket and how to reach it.</summary>
-public sealed record S3Settings
-{
-    public required string Bucket { get; init; }
-
-    public Uri? Endpoint { get; init; }
-
-    /// <summary>The endpoint that clients upload to; null: <see cref="Endpoint"/>.</summary>
-    public Uri? UploadEndpoint { get; init; }
-
-    public string Region { get; init; } = "us-east-1";
-
-    public string Prefix { get; init; } = "";
-
-    /// <summary>Null: path style with an endpoint only.</summary>
-    public bool? PathStyle { get; init; }
-
-    public string? AccessKey { get; init; }
-
-    public string? SecretKey { get; init; }
-
-    /// <summary>The access key that signs clients' URLs; null: the server's own.</summary>
-    public string? UploadAccessKey { get; init; }
-
-    public string? UploadSecretKey { get; init; }
-
-    internal static S3Settings? From(Func<string, string?> one)
-    {
-        string[] others = ["s3-endpoint", "s3-upload-endpoint", "s3-region", "s3-prefix", "s3-path-style", "s3-access-key-file",
-            "s3-secret-key-file", "s3-upload-access-key-file", "s3-upload-secret-key-file"];
-        if (one("s3-bucket") is not { } bucket)
-        {
-            return others.FirstOrDefault(name => one(name) is not null) is { } lonely
-                ? throw new StartupException($"--{lonely} is given without --s3-bucket: name the bucket too.")
-                : null;
-        }
-
-        var access = one("s3-access-key-file");
-        var secret = one("s3-secret-key-file");
-        if (access is null != secret is null)
-            throw new StartupException(
-                "--s3-access-key-file and --s3-secret-key-file belong together: give both, or neither to use the environment's credentials.");
-        var uploadAccess = one("s3-upload-access-key-file");
-        var uploadSecret = one("s3-upload-secret-key-file");
-        if (uploadAccess is null != uploadSecret is null)
-            throw new StartupException(
-                "--s3-upload-access-key-file and --s3-upload-secret-key-file belong together: give both, or neither to sign upload URLs " +
-                "with the server's own key.");
-        return new S3Settings
-        {
-            Bucket = bucket,
-            Endpoint = one("s3-endpoint") is { } endpoint ? ParseEndpoint("--s3-endpoint", endpoint, bucket) : null,
-            UploadEndpoint = one("s3-upload-endpoint") is { } upload ? ParseEndpoint("--s3-upload-endpoint", upload, bucket) : null,
-            Region = one("s3-region") ?? "us-east-1",
-            Prefix = ParsePrefix(one("s3-prefix") ?? ""),
-            PathStyle = one("s3-path-style") is null ? null : ServerSettings.Flag("s3-path-style", one),
-            AccessKey = access is null ? null : ServerSettings.ReadText("--s3-access-key-file", access),
-            SecretKey = secret is null ? null : ServerSettings.ReadText("--s3-secret-key-file", secret),
-            UploadAccessKey = uploadAccess is null ? null : ServerSettings.ReadText("--s3-upload-access-key-file", uploadAccess),
-            UploadSecretKey = uploadSecret is null ? null : ServerSettings.ReadText("--s3-upload-secret-key-file", uploadSecret),
-        };
-    }
-
-    private static Uri ParseEndpoint(string option, string text, string bucket)
-    {
-        var url = ServerSettings.ParseUrl(option, text);
-        return url.AbsolutePath.TrimEnd('/').EndsWith($"/{bucket}", StringComparison.Ordinal)
-            ? throw new StartupException(
-                $"{option} is '{text}', which ends with the bucket: give the URL of the store alone, " +
-                $"{url.AbsoluteUri.TrimEnd('/')[..^(bucket.Length + 1)]}; --s3-bucket names the bucket.")
-            : url;
-    }
-
-    // Some servers take an empty name between slashes for a key of its own, others do not.
-    private static string ParsePrefix(string text) => text.StartsWith('/') || text.Contains("//", StringComparison.Ordinal)
-        ? throw new StartupException(
-            $"--s3-prefix is '{text}': keys begin with a name, not with a slash. Give " +
-            $"'{string.Join('/', text.Split('/', StringSplitOptions.RemoveEmptyEntries))}'.")
-        : text;
 }

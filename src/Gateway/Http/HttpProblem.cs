@@ -1,4 +1,5 @@
 using OrleansCache.Contracts;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Gateway.Http;
 
@@ -45,10 +46,24 @@ public sealed record HttpProblem(int Status, string Name, string Title)
     /// <summary>Another attempt fails until somebody has made room.</summary>
     public static HttpProblem DiskFull { get; } = new(507, "disk-full", "A disk of the server is full");
 
+    /// <summary>The body of such an error.</summary>
+    public Problem ToDocument(string? detail, IReadOnlyList<StorePathHash>? paths = null) => new()
+    {
+        Type = $"urn:orleans-cache:error:{Name}",
+        Title = Title,
+        Status = Status,
+        Detail = detail,
+        Paths = paths
+    };
+
     public static HttpProblem Of(ProblemKind kind) => kind switch
     {
         ProblemKind.BadRequest => BadRequest,
         ProblemKind.UnknownCache => new(404, "unknown-cache", "No such cache"),
+        ProblemKind.CacheExists => new(409, "cache-exists", "The name is taken"),
+        ProblemKind.CacheInUse => new(409, "cache-in-use", "The cache is not empty"),
+        ProblemKind.CacheDeclared => new(409, "cache-declared", "The servers' file declares this cache"),
+        ProblemKind.UnknownKey => new(404, "unknown-key", "No such key"),
         ProblemKind.UnknownPush => new(404, "unknown-push", "No such push"),
         ProblemKind.PushEnded => new(410, "push-ended", "The push has ended"),
         ProblemKind.NotOfThisPush => new(403, "not-of-this-push", "The path is none of the push's"),

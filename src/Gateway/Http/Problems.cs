@@ -49,16 +49,7 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
         response.Headers.CacheControl = cacheControl;
         if (problem.Status == 503)
             response.Headers.RetryAfter = RetryAfterSeconds;
-        var body = JsonSerializer.SerializeToUtf8Bytes(
-            new Problem
-            {
-                Type = $"urn:orleans-cache:error:{problem.Name}",
-                Title = problem.Title,
-                Status = problem.Status,
-                Detail = detail,
-                Paths = paths
-            },
-            WireJson.Of<Problem>());
+        var body = JsonSerializer.SerializeToUtf8Bytes(problem.ToDocument(detail, paths), WireJson.Of<Problem>());
         response.ContentLength = body.Length;
         return HttpMethods.IsHead(http.Request.Method) ? Task.CompletedTask : response.Body.WriteAsync(body, http.RequestAborted).AsTask();
     }
@@ -116,6 +107,8 @@ internal sealed partial class Problems(RequestDelegate next, ILogger<Problems> l
     private static string? Advice(HttpContext http, HttpProblem problem) => problem.Status switch
     {
         404 => $"There is no '{http.Request.Path}' on this server.",
+        405 when HttpMethods.IsPut(http.Request.Method) && http.Request.Path.StartsWithSegments("/r", out var read) =>
+            $"This URL is for reading. To write, use /c in the place of /r: nix copy --to http://…/c/{read.Value!.Split('/')[1]}.",
         // Nix was told to write below the URL that it reads from.
         405 when HttpMethods.IsPut(http.Request.Method) && http.Response.Headers.Allow == "GET, HEAD"
             && !http.Request.Path.StartsWithSegments("/v1") && !http.Request.Path.StartsWithSegments("/c") =>

@@ -8,6 +8,9 @@ namespace OrleansCache.Gateway.Http;
 /// </summary>
 public sealed record RequestLimits
 {
+    /// <summary>Requests of one HTTP/2 connection at one time: few, as it is connections that are bounded.</summary>
+    public const int StreamsPerConnection = 16;
+
     /// <summary>The largest JSON body, in bytes after decompression.</summary>
     public long JsonBytes { get; init; } = 128 << 20;
 
@@ -28,7 +31,9 @@ public sealed record RequestLimits
     /// <summary>The first line of a request: method, path and query, in bytes.</summary>
     public int UrlBytes { get; init; } = 8 << 10;
 
-    /// <summary>Open connections; one more is closed at once.</summary>
+    /// <summary>
+    /// Open connections; one more is closed at once. One of HTTP/2 has up to <see cref="StreamsPerConnection"/> requests at one time.
+    /// </summary>
     public int Connections { get; init; } = 10_000;
 
     /// <summary>Requests per second of one credential, on average; 0: any number.</summary>
@@ -69,5 +74,10 @@ public sealed record RequestLimits
         // Large uploads arrive in large pieces. The buffer must also fit the first line and the headers.
         kestrel.MaxRequestBufferSize = Math.Max(2 << 20, Math.Max(HeaderBytes, UrlBytes));
         kestrel.MaxResponseBufferSize = 1 << 20;
+        kestrel.Http2.MaxStreamsPerConnection = StreamsPerConnection;
+        // The same for HTTP/2: all streams of a connection share the buffer.
+        kestrel.Http2.MaxRequestHeaderFieldSize = HeaderBytes;
+        kestrel.Http2.InitialConnectionWindowSize = 2 << 20;
+        kestrel.Http2.InitialStreamWindowSize = 1 << 20;
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 
@@ -37,6 +38,11 @@ internal static class RouteHelpers
         "true" => true,
         _ => throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is true or false."),
     };
+
+    /// <summary>How many a page has at most.</summary>
+    public static int Limit(string? text, int otherwise, int max) => text is null ? otherwise
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit > 0 && limit <= max ? limit
+        : throw new CacheProblemException(ProblemKind.BadRequest, $"limit is '{text}': a number from 1 to {max} is wanted.");
 
     public static RouteHandlerBuilder Answers<T>(this RouteHandlerBuilder route, int status, string? summary = null) =>
         (summary is null ? route : route.WithSummary(summary)).Produces<T>(status, "application/json");

@@ -1,5 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Gateway.Auth;
+using OrleansCache.Gateway.Parts;
 using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Landing;
@@ -9,14 +10,14 @@ internal static class LandingRoutes
 {
     private static readonly string[] GetAndHead = ["GET", "HEAD"];
 
-    public static void Map(WebApplication app)
+    public static void Map(WebApplication app, GatewayParts parts)
     {
         var source = app.Services.GetRequiredService<LandingSource>();
         foreach (var pattern in (string[])["/", "/index.html", "/c/{cache}/", "/c/{cache}/index.html"])
         {
             app.MapMethods(pattern, GetAndHead, (RequestDelegate)(async http =>
             {
-                if (http.GetRouteValue("cache") is string cache && cache != CacheName.Default.ToString())
+                if (CacheRequests.Find(http, parts) is not { } view)
                 {
                     await ObjectAnswer.NotFoundAsync(http);
                     return;
@@ -29,7 +30,7 @@ internal static class LandingRoutes
                     return;
                 }
 
-                var page = await source.ReadAsync(http.RequestAborted);
+                var page = await source.ReadAsync(view, http.RequestAborted);
                 http.Response.Headers.ContentSecurityPolicy = LandingPage.ContentSecurityPolicy + "; frame-ancestors 'none'";
                 http.Response.Headers.XContentTypeOptions = "nosniff";
                 http.Response.Headers["Referrer-Policy"] = "no-referrer";

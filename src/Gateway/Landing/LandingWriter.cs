@@ -34,7 +34,7 @@ internal sealed partial class LandingWriter(GatewayParts parts, LandingSource so
         try
         {
             // Not cancelled at the stop: PostgreSQL would log the broken-off statement.
-            var page = await source.ReadAsync(CancellationToken.None);
+            var page = await source.ReadAsync(parts.ViewOf(CacheName.Default), CancellationToken.None);
             if (await StoredObject.IsAsync(parts.Store, ObjectKey.Page, page, cancellationToken) == true)
                 return;
             await parts.Store.PutAsync(ObjectKey.Page, page, KeyHeaders.For(ObjectKey.Page), parts.Time.GetUtcNow() + Fence,

@@ -5,7 +5,7 @@ using OrleansCache.Gateway.Auth;
 
 namespace OrleansCache.Gateway.Oidc;
 
-/// <summary>The file of <c>--access</c>: issuers and their rules. Every fault of it is told with its place.</summary>
+/// <summary>The file of <c>--access</c>: issuers, certificates, and their rules. Every fault of it is told with its place.</summary>
 internal sealed class AccessFile
 {
     // What differs from one job of a repository to the next.
@@ -28,7 +28,7 @@ internal sealed class AccessFile
     /// <param name="path">The file.</param>
     /// <param name="publicUrl">What clients reach the server under: the audience where none is given.</param>
     /// <exception cref="StartupException">It cannot be read, or something in it is wrong.</exception>
-    public static IReadOnlyList<Issuer> Read(string path, Uri publicUrl)
+    public static AccessRules Read(string path, Uri publicUrl)
     {
         try
         {
@@ -40,7 +40,7 @@ internal sealed class AccessFile
         }
     }
 
-    internal static IReadOnlyList<Issuer> Parse(ReadOnlyMemory<byte> json, string path, Uri publicUrl)
+    internal static AccessRules Parse(ReadOnlyMemory<byte> json, string path, Uri publicUrl)
     {
         try
         {
@@ -51,8 +51,8 @@ internal sealed class AccessFile
                 AllowDuplicateProperties = false,
             });
             var file = new AccessFile(Path.GetDirectoryName(Path.GetFullPath(path))!, publicUrl.OriginalString.TrimEnd('/'));
-            var issuers = file.ReadIssuers(document.RootElement);
-            return file._reader.Faults.Count == 0 ? issuers
+            var rules = file.ReadAll(document.RootElement);
+            return file._reader.Faults.Count == 0 ? rules
                 : throw new StartupException(
                     $"The file {path} of --access is not as the server reads it:\n  {string.Join("\n  ", file._reader.Faults)}");
         }
@@ -62,9 +62,39 @@ internal sealed class AccessFile
         }
     }
 
+    private AccessRules ReadAll(JsonElement root)
+    {
+        _reader.DemandMembers(root, "$", "issuers", "certificates");
+        var certificates = ReadCertificates(root);
+        // Certificates alone are enough.
+        var issuers = certificates is null || root.TryGetProperty("issuers", out _) ? ReadIssuers(root) : [];
+        return new AccessRules(issuers, certificates);
+    }
+
+    private List<Rule>? ReadCertificates(JsonElement root)
+    {
+        const string At = "$.certificates";
+        if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("certificates", out var certificates))
+            return null;
+        _reader.DemandMembers(certificates, At, "rules");
+        var rules = _reader.Items(certificates, At, "rules", "at least one rule is wanted, as without one no certificate lets anybody in")
+            .Select(r => ReadRule(r.Element, r.Place)).ToList();
+        foreach (var rule in rules)
+        {
+            foreach (var passing in (rule.Publisher ?? []).Select(p => p.Text).Intersect(CertificateIdentities.Passing))
+                _reader.Fault($"{At}.rules", $"the publisher of '{rule.Name}' has '{passing}', which a renewed certificate has another " +
+                    "of: name what stays, such as 'dns'");
+            foreach (var path in rule.Claims.Select(c => c.Path.Text).Concat((rule.Publisher ?? []).Select(p => p.Text))
+                .Except(CertificateIdentities.Claims).Distinct())
+                _reader.Fault($"{At}.rules", $"the rule '{rule.Name}' has '{path}', which no certificate has: " +
+                    $"{string.Join(", ", CertificateIdentities.Claims)} are known");
+        }
+
+        return [.. rules.Select(r => r with { Publisher = r.Publisher ?? CertificateIdentities.DefaultPublisher })];
+    }
+
     private List<Issuer> ReadIssuers(JsonElement root)
     {
-        _reader.DemandMembers(root, "$", "issuers");
         var issuers = _reader.Items(root, "$", "issuers", "at least one issuer is wanted").Select(i => ReadIssuer(i.Element, i.Place))
             .ToList();
         foreach (var twice in issuers.GroupBy(i => i.Url, StringComparer.Ordinal).Where(g => g.Key.Length > 0 && g.Count() > 1))
@@ -76,7 +106,7 @@ internal sealed class AccessFile
 
     private Issuer ReadIssuer(JsonElement issuer, string at)
     {
-        _reader.DemandMembers(issuer, at, "name", "issuer", "audience", "jwksFile", "rules");
+        _reader.DemandMembers(issuer, at, "name", "issuer", "audience", "jwksFile", "login", "rules");
         var file = _reader.Text(issuer, at, "jwksFile", isOptional: true);
         var url = _reader.Text(issuer, at, "issuer") ?? "";
         if (url.Length > 0 && file is null && !KeySource.IsAllowed(url))
@@ -84,12 +114,26 @@ internal sealed class AccessFile
                 "the keys themselves as 'jwksFile'");
         if (file?.Contains('\0', StringComparison.Ordinal) == true)
             _reader.Fault($"{at}.jwksFile", "no file's name has a NUL character");
+        var audiences = _reader.Texts(issuer, at, "audience", isOptional: true) ?? [_audience];
         return new Issuer(
-            _reader.Name(issuer, at, "name") ?? "", url,
-            _reader.Texts(issuer, at, "audience", isOptional: true) ?? [_audience],
+            _reader.Name(issuer, at, "name") ?? "", url, audiences,
             file is null ? null : Path.Combine(_folder, file),
             [.. _reader.Items(issuer, at, "rules", "at least one rule is wanted, as an issuer without lets in nobody")
-                .Select(r => ReadRule(r.Element, r.Place))]);
+                .Select(r => ReadRule(r.Element, r.Place))])
+        { Login = ReadLogin(issuer, at, audiences) };
+    }
+
+    private LoginClient? ReadLogin(JsonElement issuer, string at, List<string> audiences)
+    {
+        if (issuer.ValueKind != JsonValueKind.Object || !issuer.TryGetProperty("login", out var login))
+            return null;
+        at += ".login";
+        _reader.DemandMembers(login, at, "clientId", "scopes");
+        var client = _reader.Text(login, at, "clientId") ?? "";
+        if (client.Length > 0 && !audiences.Contains(client))
+            _reader.Fault($"{at}.clientId", $"the ID tokens of a login name '{client}' in 'aud', which is no audience of this issuer, so " +
+                "none would be accepted: add it to 'audience'");
+        return new LoginClient(client, _reader.Texts(login, at, "scopes", isOptional: true));
     }
 
     private Rule ReadRule(JsonElement rule, string at)

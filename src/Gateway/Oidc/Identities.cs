@@ -54,9 +54,11 @@ internal sealed class Identities : IIdentities, IAsyncDisposable
                 "'orleans-cache oidc check TOKEN-FILE' which claim fails.");
         }
 
-        // 3. Whether an admin has ended it: a token itself cannot be revoked.
+        // 3. Whether an admin has ended it: a token itself cannot be revoked. Whom no rule lets into a cache learns nothing of it, nor of
+        // its blocks.
         var publisher = PublisherName.Of(rules, read!.Claims);
-        if (await _subjects.FindAsync(cache, publisher, cancellationToken) is { } block)
+        if ((cache == CacheName.Default || rules.Exists(r => r.Permit.Covers(cache)))
+            && await _subjects.FindAsync(cache, publisher, cancellationToken) is { } block)
             return Credential.Blocked(publisher, block);
         read.TryGetTime("exp", out var expires);
         return new Credential(publisher, Scopes.None)

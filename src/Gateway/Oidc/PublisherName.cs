@@ -24,13 +24,14 @@ internal static class PublisherName
     private const string HashPrefix = "sha256+";
 
     /// <param name="rules">Those that match, at least one.</param>
-    /// <param name="claims">Of the token.</param>
-    public static string Of(IReadOnlyList<Rule> rules, JsonElement claims)
+    /// <param name="claims">Of the token, or of the certificate.</param>
+    /// <param name="prefix">The kind of the proof.</param>
+    public static string Of(IReadOnlyList<Rule> rules, JsonElement claims, string prefix = Prefix)
     {
         var values = string.Join('/', rules.SelectMany(r => r.PublisherOf(claims)).Distinct()
             .Select(path => string.Join(',', path.FindIn(claims)!.Select(Encode))));
         var names = Shorten(string.Join('+', rules.Select(r => r.Name)), MaxRules);
-        return $"{Prefix}{names}/{Shorten(values, Math.Min(MaxValues, MaxLength - Prefix.Length - names.Length - 1))}";
+        return $"{prefix}{names}/{Shorten(values, Math.Min(MaxValues, MaxLength - prefix.Length - names.Length - 1))}";
     }
 
     private static string Shorten(string text, int max) => text.Length <= max ? text

@@ -49,4 +49,18 @@ internal sealed record WantedClaim(ClaimPath Path, IReadOnlyList<string> Pattern
 /// <param name="Url">What its tokens say in <c>iss</c>.</param>
 /// <param name="Audiences">What its tokens may say in <c>aud</c>.</param>
 /// <param name="KeyFile">Its keys (a JWKS); null: they are where its discovery document says.</param>
-internal sealed record Issuer(string Name, string Url, IReadOnlyList<string> Audiences, string? KeyFile, IReadOnlyList<Rule> Rules);
+internal sealed record Issuer(string Name, string Url, IReadOnlyList<string> Audiences, string? KeyFile, IReadOnlyList<Rule> Rules)
+{
+    /// <summary>How people log in there; null: they do not.</summary>
+    public LoginClient? Login { get; init; }
+}
+
+/// <summary>The public client that people log in with at an issuer.</summary>
+/// <param name="ClientId">Its id there.</param>
+/// <param name="Scopes">What it asks for; null: what is usual.</param>
+internal sealed record LoginClient(string ClientId, IReadOnlyList<string>? Scopes);
+
+/// <summary>All that the file of <c>--access</c> says.</summary>
+/// <param name="Issuers">None: only certificates are let in.</param>
+/// <param name="Certificates">The rules of certificates; null: none is let in.</param>
+internal sealed record AccessRules(IReadOnlyList<Issuer> Issuers, IReadOnlyList<Rule>? Certificates);

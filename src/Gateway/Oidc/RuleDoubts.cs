@@ -32,6 +32,12 @@ internal static class RuleDoubts
     /// <summary>A sentence each.</summary>
     public static IEnumerable<string> Of(IEnumerable<Issuer> issuers) => issuers.SelectMany(i => i.Rules.SelectMany(r => Of(i, r)));
 
+    /// <summary>The same of rules of certificates.</summary>
+    public static IEnumerable<string> OfCertificates(IEnumerable<Rule> rules) =>
+        rules.Where(r => r.Claims.Count > 0 && r.Claims.All(c => c.Path.Text == "cn")).Select(r =>
+            $"--access: the rule '{r.Name}' matches by 'cn' alone, a text that authorities often leave to whoever asks for a " +
+            "certificate, and that certificates of other uses have, too: add what the authority itself checks, such as 'dns' or 'uri'.");
+
     private static IEnumerable<string> Of(Issuer issuer, Rule rule)
     {
         if (PublicIssuers.Any(p => issuer.Url == p || issuer.Url.StartsWith(p + "/", StringComparison.Ordinal))

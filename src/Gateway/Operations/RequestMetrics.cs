@@ -19,7 +19,8 @@ internal sealed class RequestMetrics(RequestDelegate next, Drain drain)
 
     public async Task InvokeAsync(HttpContext http)
     {
-        if (drain.HasBegun)
+        // HTTP/2 has no such header; there the web server itself asks clients to leave.
+        if (drain.HasBegun && !HttpProtocol.IsHttp2(http.Request.Protocol))
             http.Response.OnStarting(static response =>
                 { ((HttpResponse)response).Headers.Connection = "close"; return Task.CompletedTask; }, http.Response);
         var started = Stopwatch.GetTimestamp();

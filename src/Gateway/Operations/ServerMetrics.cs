@@ -27,6 +27,9 @@ internal sealed class ServerMetrics : IDisposable
         _meter.CreateObservableGauge("orleans_cache.database_connections", _connections.Read, null, "Connections to PostgreSQL");
         _meter.CreateObservableGauge("orleans_cache.gc_last_success_timestamp", () =>
             Of(watch, n => n.Collected?.ToUnixTimeMilliseconds() / 1000.0), "s", "When a collection last succeeded anywhere");
+        if (parts.CertificateEnd is { } end)
+            _meter.CreateObservableGauge("orleans_cache.tls_not_after_timestamp", () => end().ToUnixTimeSeconds(), "s",
+                "When the server's certificate expires");
         _meter.CreateObservableGauge("orleans_cache.paths", () => Of(watch, n => n.Paths), null,
             "Store paths in the cache; an estimate where it is large");
         _meter.CreateObservableGauge("orleans_cache.objects", () => Of(watch, n => n.Objects), null,

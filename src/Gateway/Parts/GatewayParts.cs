@@ -1,5 +1,6 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core;
+using OrleansCache.Core.Caches;
 using OrleansCache.Core.Inspect;
 using OrleansCache.Core.Store;
 using OrleansCache.Gateway.Auth;
@@ -25,6 +26,7 @@ public sealed record GatewayParts
         Subjects = core.Subjects,
         Audit = core.Audit,
         Withdrawals = core.Withdrawals,
+        Promotions = core.Promotions,
         Store = core.Store,
         Credentials = credentials,
         PingDatabase = core.Database.PingAsync,
@@ -33,6 +35,10 @@ public sealed record GatewayParts
         FindDoubts = core.FindDoubtsAsync,
         FindPushTrouble = core.FindPushTroubleAsync,
         StatementCount = () => core.Database.StatementCount,
+        Caches = core.Caches,
+        FindCache = core.FindCache,
+        FindCacheAsync = core.FindCacheAsync,
+        FindHost = core.FindHost,
         PublicUrl = publicUrl,
         PublicKeys = core.PublicKeys,
         VerifyPolicy = core.VerifyPolicy,
@@ -65,10 +71,24 @@ public sealed record GatewayParts
 
     public required IWithdrawals Withdrawals { get; init; }
 
+    public required IPromotions Promotions { get; init; }
+
     /// <summary>The store of cache <c>default</c>.</summary>
     public required IObjectStore Store { get; init; }
 
     public required ICredentials Credentials { get; init; }
+
+    public ICaches Caches { get; init; } = new DefaultAlone();
+
+    /// <summary>A cache as it was last seen; null: there is none, or nobody looks for others than the default one.</summary>
+    public Func<CacheName, ServedCache?> FindCache { get; init; } = static _ => null;
+
+    /// <summary>The same, having looked for it where it is not known.</summary>
+    public Func<CacheName, CancellationToken, ValueTask<ServedCache?>> FindCacheAsync { get; init; } = static (_, _) =>
+        ValueTask.FromResult<ServedCache?>(null);
+
+    /// <summary>The cache whose own this host name is.</summary>
+    public Func<string, CacheName?> FindHost { get; init; } = static _ => null;
 
     /// <summary>Throws when the database does not answer.</summary>
     public required Func<CancellationToken, Task> PingDatabase { get; init; }
@@ -114,8 +134,29 @@ public sealed record GatewayParts
     /// <summary>The most that a client may ask for.</summary>
     public RequestLimits Limits { get; init; } = new();
 
+    /// <summary>How clients come by a token.</summary>
+    public LoginInfo Login { get => field ?? new LoginInfo { Audience = PublicUrl.OriginalString, Issuers = [] }; init; }
+
+    /// <summary>Tells when the server's certificate expires; null: it talks plain HTTP.</summary>
+    public Func<DateTimeOffset>? CertificateEnd { get; init; }
+
     /// <summary>How long the server, no longer ready, still takes requests after SIGTERM.</summary>
     public TimeSpan DrainDelay { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>A cache as its readers meet it.</summary>
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.UnknownCache"/>; or this server cannot serve it.</exception>
+    public CacheView ViewOf(CacheName cache) => FindCache(cache) is { Settings: { } settings } served
+        ? new CacheView(cache, CacheView.UrlOf(PublicUrl, cache, settings), served.Store, settings.IsPrivate,
+            settings.Priority ?? Priority, served.PublicKeys, served.VerifyPolicy)
+        : cache == CacheName.Default
+            ? new CacheView(cache, PublicUrl, Store, IsPrivate, Priority, FindCache(cache)?.PublicKeys ?? PublicKeys, VerifyPolicy)
+            : throw new CacheProblemException(ProblemKind.UnknownCache, $"There is no cache '{cache}' on this server.");
+
+    /// <summary>See <see cref="CachePrivacy"/>.</summary>
+    public async ValueTask<bool?> FindPrivacyAsync(CacheName cache, bool looks, CancellationToken cancellationToken) =>
+        cache == CacheName.Default ? IsPrivate
+            : (looks ? await FindCacheAsync(cache, cancellationToken) : FindCache(cache)) is { Settings: { } settings }
+                ? settings.IsPrivate : null;
 }

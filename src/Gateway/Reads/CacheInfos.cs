@@ -13,21 +13,23 @@ internal static class CacheInfos
         typeof(CacheInfos).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
     /// <exception cref="CacheProblemException">There is no such cache.</exception>
-    public static CacheInfo Describe(GatewayParts parts, CacheName cache) => cache == CacheName.Default
-        ? new CacheInfo
+    public static CacheInfo Describe(GatewayParts parts, CacheName cache)
+    {
+        var view = parts.ViewOf(cache);
+        return new CacheInfo
         {
             Name = cache.ToString(),
             StoreDir = StoreDir,
-            Priority = parts.Priority,
-            Substituter = parts.PublicUrl,
-            PublicKeys = parts.PublicKeys,
-            Verify = parts.VerifyPolicy,
+            Priority = view.Priority,
+            Substituter = view.Url,
+            PublicKeys = view.PublicKeys,
+            Verify = view.VerifyPolicy,
             Version = ServerVersion,
-        }
-        : throw new CacheProblemException(ProblemKind.UnknownCache, $"There is no cache '{cache}' on this server.");
+        };
+    }
 
     /// <summary>The text of <c>nix-cache-info</c>.</summary>
-    public static byte[] NixCacheInfo(GatewayParts parts) =>
+    public static byte[] NixCacheInfo(int priority) =>
         System.Text.Encoding.ASCII.GetBytes(
-            System.FormattableString.Invariant($"StoreDir: {StoreDir}\nWantMassQuery: 1\nPriority: {parts.Priority}\n"));
+            System.FormattableString.Invariant($"StoreDir: {StoreDir}\nWantMassQuery: 1\nPriority: {priority}\n"));
 }

@@ -5,28 +5,34 @@ using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Http;
 using OrleansCache.Gateway.Limits;
 using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Reads;
 
 namespace OrleansCache.Gateway.Uploads;
 
-/// <summary><c>PUT /upload/{key}</c>: the target of the signed upload URLs of a directory store. The signature is the credential.</summary>
+/// <summary>
+/// <c>PUT /upload/{key}</c>, and <c>/c/{cache}/upload/{key}</c>: the target of the signed upload URLs of a directory store. The signature
+/// is the credential.
+/// </summary>
 internal static class UploadRoutes
 {
     private const string ETagParameter = "etag";
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
-        if (parts.Store is DirectoryObjectStore store)
-            app.MapPut("/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http, store, parts.Time)))
-                .Needs(Access.SignedUrl).IsUpload();
+        if (parts.Store is not DirectoryObjectStore)
+            return;
+        foreach (var root in (string[])["", "/c/{cache}"])
+            app.MapPut(root + "/upload/{**key}", (RequestDelegate)(http => ReceiveAsync(http,
+                CacheRequests.FindForUrl(http, parts)?.Store as DirectoryObjectStore, parts.Time))).Needs(Access.SignedUrl).IsUpload();
     }
 
-    private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore store, TimeProvider time)
+    private static async Task ReceiveAsync(HttpContext http, DirectoryObjectStore? store, TimeProvider time)
     {
         // 1. What the URL allows. Nothing of the body is read before that is known.
         var query = http.Request.Query;
-        var signed = store.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
+        var signed = store?.TryVerify((string?)http.GetRouteValue("key"), name => query.TryGetValue(name, out var value) ? value.ToString()
             : null, time.GetUtcNow());
-        if (signed is null)
+        if (store is null || signed is null)
         {
             await Problems.WriteAsync(http, HttpProblem.UrlRefused,
                 "The upload URL has expired or was not made by this server: ask for fresh URLs of the upload.");

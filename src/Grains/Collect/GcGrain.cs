@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Orleans.Storage;
 using OrleansCache.Contracts;
+using OrleansCache.Core;
 using OrleansCache.Core.Collect.Schedule;
 
 namespace OrleansCache.Grains;
@@ -17,7 +18,7 @@ internal sealed partial class GcGrain([PersistentState("memory", DocumentStorage
     {
         // Without a schedule here, the reminder may belong to another server on this database that has one. A tick without a schedule does
         // nothing.
-        if (services.Of(Key).Gc.Schedule is not null)
+        if (services.Of(Key).GcOf(Key.Cache)?.Schedule is not null)
             await this.RegisterOrUpdateReminder(Reminder, Period, Period);
     }
 
@@ -58,7 +59,13 @@ internal sealed partial class GcGrain([PersistentState("memory", DocumentStorage
     {
         var own = services.Of(Key);
         var now = time.GetUtcNow();
-        if (GcSchedule.DueBy(own.Gc, now, window: 2 * Period) is not { } operation)
+        if (own.GcOf(Key.Cache) is null && await IsGoneAsync(own))
+        {
+            await EndAsync();
+            return;
+        }
+
+        if (own.GcOf(Key.Cache) is not { } gc || GcSchedule.DueBy(gc, now, window: 2 * Period) is not { } operation)
             return;
         try
         {
@@ -72,6 +79,31 @@ internal sealed partial class GcGrain([PersistentState("memory", DocumentStorage
             LogNotStarted(Key.Cache, operation, e.Message);
             await RememberFiringAsync(operation, null, e.Message);
         }
+    }
+
+    private async Task<bool> IsGoneAsync(CoreServices own)
+    {
+        try
+        {
+            await own.Collection.StatusAsync(Key.Cache, CancellationToken.None);
+            return false;
+        }
+        catch (CacheProblemException e)
+        {
+            // While the database is away, or this server cannot serve the cache, nobody knows.
+            return e.Kind == ProblemKind.UnknownCache;
+        }
+    }
+
+    /// <summary>Leaves nothing of a cache that was deleted. A failure is thrown, and the next tick tries again.</summary>
+    private async Task EndAsync()
+    {
+        await memory.ReadStateAsync();
+        if (memory.RecordExists)
+            await memory.ClearStateAsync();
+        if (await this.GetReminder(Reminder) is { } reminder)
+            await this.UnregisterReminder(reminder);
+        DeactivateOnIdle();
     }
 
     private async Task RememberFiringAsync(OperationId operation, long? run, string? refusal)

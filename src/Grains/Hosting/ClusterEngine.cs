@@ -13,6 +13,7 @@ public sealed class ClusterEngine : IEngine
     private readonly ServicesByScope _services;
     private readonly string _scope;
     private readonly ClusterCalls _calls;
+    private CancellationToken _stopping;
 
     public ClusterEngine(TimeProvider time)
         : this(new ServicesByScope(), "", time)
@@ -52,23 +53,34 @@ public sealed class ClusterEngine : IEngine
     /// <summary>Disconnects it: each call of a grain is then done without it.</summary>
     public void Detach() => _calls.Grains = null;
 
-    /// <summary>Registers the collector's schedule; tries until the cluster has it.</summary>
+    /// <summary>Registers the collector's schedule of each cache; tries until the cluster has it.</summary>
     internal async Task ArmAsync(IGrainFactory grains, CancellationToken stopping)
     {
-        foreach (var cache in _services.Of(new GrainKey(_scope, CacheName.Default, "")).Caches)
+        _stopping = stopping;
+        foreach (var cache in _services.Of(new GrainKey(_scope, CacheName.Default, "")).Caches())
+            await ArmAsync(grains, cache, stopping);
+    }
+
+    public void Serves(CacheName cache)
+    {
+        // Before the silo has started nobody is told; its start tells of all.
+        if (_calls.Grains is { } grains)
+            _ = Task.Run(() => ArmAsync(grains, cache, _stopping), CancellationToken.None);
+    }
+
+    private async Task ArmAsync(IGrainFactory grains, CacheName cache, CancellationToken stopping)
+    {
+        while (!stopping.IsCancellationRequested && _calls.Grains is not null)
         {
-            while (!stopping.IsCancellationRequested)
+            try
             {
-                try
-                {
-                    await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
-                    break;
-                }
-                catch (Exception) when (!stopping.IsCancellationRequested)
-                {
-                    // A silo was lost, or the database is unreachable. Both are temporary.
-                    await Task.Delay(ArmPause, CancellationToken.None);
-                }
+                await grains.GetGrain<IGcGrain>(new GrainKey(_scope, cache, ClusterCollection.Name).ToString()).ArmAsync();
+                break;
+            }
+            catch (Exception) when (!stopping.IsCancellationRequested)
+            {
+                // A silo was lost, or the database is unreachable. Both are temporary.
+                await Task.Delay(ArmPause, CancellationToken.None);
             }
         }
     }

@@ -94,6 +94,13 @@ public sealed class PublicKey : IEquatable<PublicKey>
         return key is not null;
     }
 
+    /// <summary>
+    /// The text of a public key as it is printed, without what verifying needs: a client that verifies nothing has no libsodium.
+    /// </summary>
+    /// <returns>Null: it is none.</returns>
+    public static string? Normalize(string? text) => KeyText.TrySplit(text, BundledSodium.PublicKeyBytes, out var name, out var bytes)
+        ? $"{name}:{Convert.ToBase64String(bytes)}" : null;
+
     /// <exception cref="FormatException">Not a public key.</exception>
     public static PublicKey Parse(string text) => TryParse(text, out var key)
         ? key

@@ -17,6 +17,8 @@ namespace OrleansCache.Cli.Tests.Fake;
 /// </summary>
 public sealed class FakeCache : IAsyncDisposable
 {
+    public const string Key = "fake-1:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
     private readonly WebApplication _app;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, FakePush> _pushes = [];
@@ -69,6 +71,9 @@ public sealed class FakeCache : IAsyncDisposable
 
     /// <summary>What it tells readers to use; null: the address that it has.</summary>
     public Uri? Named { get; set; }
+
+    /// <summary>What it tells readers to trust.</summary>
+    public IReadOnlyList<string> PublicKeys { get; set; } = [Key];
 
     /// <summary>How long it says that URLs work.</summary>
     public TimeSpan UrlLife { get; set; } = TimeSpan.FromHours(1);
@@ -161,7 +166,7 @@ public sealed class FakeCache : IAsyncDisposable
             StoreDir = "/nix/store",
             Priority = 30,
             Substituter = Named ?? Url,
-            PublicKeys = ["fake-1:AAAA"],
+            PublicKeys = PublicKeys,
             Version = "0.1.0"
         }, ProtocolJson.Default.CacheInfo);
 

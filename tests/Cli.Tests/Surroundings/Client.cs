@@ -9,7 +9,7 @@ namespace OrleansCache.Cli.Tests.Surroundings;
 /// </summary>
 internal static class Client
 {
-    private static string Program { get; } = Path.Combine(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_PROGRAMS")
+    internal static string Program { get; } = Path.Combine(Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_PROGRAMS")
         is { Length: > 0 } folder ? folder : AppContext.BaseDirectory, "orleans-cache");
 
     /// <summary>Runs it with no configuration but the test's own.</summary>
@@ -43,7 +43,7 @@ internal static class Client
         Assert.True(run.ExitCode is >= 0 and <= 4 or 130, $"{run.Command} ended with {run.ExitCode}.\n{run.Output}\n{run.Errors}");
     }
 
-    private static Dictionary<string, string?> Surrounded(IReadOnlyDictionary<string, string?>? more)
+    internal static Dictionary<string, string?> Surrounded(IReadOnlyDictionary<string, string?>? more)
     {
         var environment = new Dictionary<string, string?> { ["XDG_CONFIG_HOME"] = "/nowhere" };
         foreach (var name in Environment.GetEnvironmentVariables().Keys.Cast<string>())

@@ -55,6 +55,16 @@ public sealed class ConnectionTests
             "does not speak TLS", "http://");
     }
 
+    [Theory]
+    [InlineData("info")]
+    [InlineData("doctor")]
+    public async Task A_port_of_TLS_is_told_as_that(string command)
+    {
+        await using var server = new ScriptedServer("", ScriptedServer.Certificate("localhost", NextYear, IPAddress.Loopback));
+
+        Client.AssertTold(await RunAsync(command, $"http://{server.Authority}"), ExitCodes.Unreachable, server.Authority, "is https:// meant?");
+    }
+
     [Fact]
     public async Task A_redirect_names_the_url_to_use()
     {

@@ -78,6 +78,8 @@ public sealed class OptionValueTests
         ("--url", _) => NoUrl,
         ("--cache", _) => NoName,
         ("SHELL", _) => NoShell,
+        // The words of another command may be anything.
+        ("COMMAND", _) => [],
         (_, var t) when t == typeof(int?) || t == typeof(long?) => NoNumber,
         (_, var t) when t == typeof(TimeSpan?) || t == typeof(DateTimeOffset?) => NoDuration,
         (_, var t) when t == typeof(PinName) || t == typeof(PinName?) => NoName,

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Nix;
@@ -279,6 +280,67 @@ public sealed class GroupedPushTests
                 return push;
             await world.CommitAsync(push);
             return await WithRealisationAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Groups_that_claim_the_same_in_another_order_are_given_up_before_they_deadlock()
+    {
+        await using var world = await World.CreateAsync();
+        await world.PushAsync(World.Chain("a"));
+        var pushes = new List<PushOpened>();
+        for (var i = 0; i < 4; i++)
+            pushes.Add(await world.BeginAsync(World.Chain("a")));
+        // Each group stops after its first claim, until both have one.
+        await world.ExecuteAsync("""
+            insert into store_path (cache_id, hash, name) select c.id, substr(sha256(u.n::bytea), 1, 20), '' from cache c, unnest('{x, y}'::text[]) u(n);
+            create sequence stopped;
+            create function stop() returns trigger language plpgsql as $f$ begin
+              perform nextval('stopped');
+              while not pg_try_advisory_xact_lock_shared(99) loop perform pg_sleep(0.01); end loop;
+              return new;
+            end $f$;
+            create trigger stop after insert on object for each row execute function stop();
+            """);
+
+        Task<string?> one, other;
+        await using (await world.HoldAsync("select pg_advisory_xact_lock(99)"))
+        {
+            (one, other) = (ClaimAsync("x", "y", pushes[0], pushes[1]), ClaimAsync("y", "x", pushes[2], pushes[3]));
+            await Eventually.BecomesTrueAsync(async () => await world.QueryAsync<long>("select last_value from stopped") == 2);
+        }
+
+        var answers = new[] { await one, await other };
+        Assert.Contains("55P03", answers);
+        Assert.DoesNotContain("40P01", answers);
+
+        async Task<string?> ClaimAsync(string first, string second, params PushOpened[] of)
+        {
+            await using var connection = new NpgsqlConnection(world.ConnectionString);
+            await connection.OpenAsync();
+#pragma warning disable CA2100 // A test's own text.
+            await using var claim = new NpgsqlCommand($$"""
+                with given as materialized (
+                  select c.id as cache, u.ord, u.name, u.push, s.id, sha256(u.name::bytea) as nar_hash
+                  from cache c, unnest('{{{first}}, {{second}}}'::text[], '{{{of[0].Id}}, {{of[1].Id}}}'::uuid[]) with ordinality u(name, push, ord)
+                  join store_path s on s.hash = substr(sha256(u.name::bytea), 1, 20))
+                select count(*) from (
+                  select min(cache) as cache, array_agg(p.id order by ord) as pushes, array_agg(g.id order by ord) as ids, array_agg(g.name order by ord) as names,
+                    array_agg(g.nar_hash order by ord) as hashes, array_agg('nar/' || p.id || '.nar.zst' order by ord) as keys
+                  from given g join push p on p.public_id = g.push) g
+                cross join lateral {{world.Core.Database.Functions}}.claim_pushes(g.cache, g.pushes, '{1,1}', g.ids, g.names, g.hashes, '{100,100}', '{0,0}', '{0,0}', '{}', '{null,null}', '{null,null}',
+                  '{s,s}', '{null,null}', '{f,f}', g.keys, '1 hour', 1000000) c
+                """, connection);
+#pragma warning restore CA2100
+            try
+            {
+                Assert.Equal(2L, await claim.ExecuteScalarAsync());
+                return null;
+            }
+            catch (PostgresException e)
+            {
+                return e.SqlState;
+            }
         }
     }
 

@@ -199,7 +199,7 @@ public sealed class PublishingTests
         await world.UploadAsync(old);
         await world.UploadAsync(renewed);
         await world.ExecuteAsync($"select {fn}.commit_push(1, {fn}.push_of(1, '{old.Id}', null, true), interval '1 day')");
-        var publisher = new Publisher(new PublishCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], []), world.Options,
+        var publisher = new Publisher(new PublishCatalog(world.Core.Database), world.Store, new PathSigner([World.Key], [], []), world.Options,
             NullLogger.Instance);
         Task stale;
         await using (var meanwhile =

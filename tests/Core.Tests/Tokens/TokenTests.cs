@@ -219,7 +219,7 @@ public sealed class TokenTests
 
         public static async Task<TokenWorld> CreateAsync()
         {
-            var connectionString = await (await PostgresServer.Shared).CreateDatabaseAsync();
+            var connectionString = await (await PostgresServer.Shared).CreateCatalogAsync();
             var database = await CatalogDatabase.OpenAsync(connectionString, None);
             return new TokenWorld(database, await CatalogDatabase.OpenAsync(connectionString, None),
                 await CacheDirectory.LoadAsync(database, None));

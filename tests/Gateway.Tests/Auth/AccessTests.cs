@@ -27,7 +27,7 @@ public class AccessTests
     ];
 
     // Every route of the server: its methods, pattern and access, and a path that reaches it. A route that is added needs a row here.
-    private static readonly (string Methods, string Pattern, Access Access, string Path)[] Table =
+    internal static readonly (string Methods, string Pattern, Access Access, string Path)[] Table =
     [
         ("GET", "/v1/caches/{cache}", Access.Open, "/v1/caches/default"),
         ("GET", "/v1/caches/{cache}/warnings", Access.Push, "/v1/caches/default/warnings"),
@@ -55,8 +55,17 @@ public class AccessTests
         ("POST", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
         ("GET", "/v1/caches/{cache}/tokens", Access.Admin, "/v1/caches/default/tokens"),
         ("DELETE", "/v1/caches/{cache}/tokens/{token}", Access.Admin, "/v1/caches/default/tokens/9999"),
+        ("GET", "/v1/login", Access.Open, "/v1/login"),
+        ("GET", "/v1/caches", Access.Operator, "/v1/caches"),
+        ("POST", "/v1/caches", Access.Operator, "/v1/caches"),
+        ("DELETE", "/v1/caches/{cache}", Access.Operator, "/v1/caches/default"),
+        ("GET", "/v1/caches/{cache}/settings", Access.Admin, "/v1/caches/default/settings"),
+        ("PATCH", "/v1/caches/{cache}/settings", Access.Admin, "/v1/caches/default/settings"),
+        ("GET", "/v1/caches/{cache}/keys", Access.Admin, "/v1/caches/default/keys"),
+        ("POST", "/v1/caches/{cache}/keys", Access.Admin, "/v1/caches/default/keys"),
+        ("PUT", "/v1/caches/{cache}/keys/{key}", Access.Admin, "/v1/caches/default/keys/x"),
         ("GET", "/v1/whoami", Access.Self, "/v1/whoami"),
-        ("POST", "/v1/access/check", Access.Admin, "/v1/access/check"),
+        ("POST", "/v1/access/check", Access.Operator, "/v1/access/check"),
         ("POST", "/v1/caches/{cache}/subjects/blocks", Access.Admin, "/v1/caches/default/subjects/blocks"),
         ("GET", "/v1/caches/{cache}/subjects/blocks", Access.Admin, "/v1/caches/default/subjects/blocks"),
         ("DELETE", "/v1/caches/{cache}/subjects/blocks/{block}", Access.Admin, "/v1/caches/default/subjects/blocks/9999"),
@@ -65,12 +74,16 @@ public class AccessTests
         ("POST", "/v1/caches/{cache}/evictions", Access.Admin, "/v1/caches/default/evictions"),
         ("GET", "/v1/caches/{cache}/bars", Access.Admin, "/v1/caches/default/bars"),
         ("DELETE", "/v1/caches/{cache}/bars/{bar}", Access.Admin, "/v1/caches/default/bars/9999"),
+        ("POST", "/v1/caches/{cache}/promotions", Access.Promote, "/v1/caches/default/promotions"),
+        ("GET", "/v1/caches/{cache}/conflicts", Access.Promote, "/v1/caches/default/conflicts"),
         ("POST", "/v1/caches/{cache}/uploads", Access.Push, "/v1/caches/default/uploads"),
         ("PUT", "/upload/{**key}", Access.SignedUrl, "/upload/nar/x.nar.zst"),
+        ("PUT", "/c/{cache}/upload/{**key}", Access.SignedUrl, "/c/default/upload/nar/x.nar.zst"),
         .. Niks3(""),
         .. Niks3("/c/{cache}"),
         .. Reads("", Access.Read),
         .. Reads("/c/{cache}", Access.ReadOrPush),
+        .. Reads("/r/{cache}", Access.Read),
         .. Puts(),
         .. Pins(""),
         .. Pins("/c/{cache}"),
@@ -209,6 +222,8 @@ public class AccessTests
         Access.Read or Access.ReadOrPush when !privateReads => "allowed",
         Access.Self => scopes is null ? "unauthorized" : "allowed",
         _ when scopes is null or Scopes.None => "unauthorized",
+        // No token of the catalog is for all caches.
+        Access.Operator => scopes == Scopes.All ? "allowed" : "forbidden",
         Access.ReadOrPush => (scopes.Value & (Scopes.Read | Scopes.Push)) != 0 ? "allowed" : "forbidden",
         _ when scopes.Value.HasFlag(Enum.Parse<Scopes>(access.ToString())) => "allowed",
         _ => "forbidden",
@@ -254,7 +269,7 @@ public class AccessTests
     private static async Task<CacheCore> StartCoreAsync(string folder) => await CacheCore.StartAsync(
         new CoreOptions
         {
-            ConnectionString = await (await PostgresServer.Shared).CreateDatabaseAsync(),
+            ConnectionString = await (await PostgresServer.Shared).CreateCatalogAsync(),
             Store = new DirectoryObjectStore(new DirectoryOptions
             {
                 Root = folder,

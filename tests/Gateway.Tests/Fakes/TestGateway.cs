@@ -10,6 +10,7 @@ using OrleansCache.Core.Store.Local;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Tls;
 using OrleansCache.Testing;
 
 namespace OrleansCache.Gateway.Tests;
@@ -61,7 +62,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public DirectoryObjectStore Store => (DirectoryObjectStore)Parts.Store;
 
-    public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false)
+    public static async Task<TestGateway> StartAsync(Func<GatewayParts, GatewayParts>? change = null, bool privateReads = false,
+        Edge? edge = null)
     {
         var folder = new TempFolder();
         var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -83,6 +85,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Subjects = new ScriptedSubjects(),
             Audit = new ScriptedAudit(),
             Withdrawals = new ScriptedWithdrawals(),
+            Promotions = new ScriptedPromotions(),
             Credentials = new TokenCredentials(new TokenFile([Token, SecondToken], privateReads), tokens),
             PingDatabase = _ => Task.CompletedTask,
             PublicUrl = url,
@@ -90,7 +93,8 @@ internal sealed class TestGateway : IAsyncDisposable
         };
         parts = change?.Invoke(parts) ?? parts;
         var log = new List<string>();
-        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.AddProvider(new ListLogger(log)));
+        var app = await GatewayApp.BuildAsync(parts, listener, logging => logging.AddProvider(new ListLogger(log)),
+            edge: edge);
         await app.StartAsync();
         return new TestGateway(folder, app, parts, log);
     }

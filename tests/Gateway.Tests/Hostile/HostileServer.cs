@@ -120,7 +120,7 @@ internal sealed class HostileServer : IAsyncDisposable
             UrlSecret = new byte[32]
         });
         IObjectStore store = s3 is null ? directory : new S3ObjectStore(s3);
-        _database = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        _database = await (await PostgresServer.Shared).CreateCatalogAsync();
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(_log));
         // Without a limit of failed logins: each forged token is to be looked up.
         var limits = new RequestLimits { JsonBytes = 512 << 10, Paths = 1000, Stall = TimeSpan.FromSeconds(2), FailedLogins = 0 };

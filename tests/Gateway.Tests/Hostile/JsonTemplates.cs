@@ -29,6 +29,7 @@ internal static class JsonTemplates
             ("POST", $"{NoPush}/uploads/1~x~1~{Nar[7..]}~/urls", """{"firstPart":1,"count":1}"""),
             ("POST", $"/v1/caches/default/pushes/{openPush}/uploads/x/urls", """{"firstPart":0,"count":2000}"""),
             ("POST", "/v1/caches/default/missing", $$"""{"paths":["{{Hash}}","1{{Hash[1..]}}"]}"""),
+            ("POST", "/v1/caches/default/promotions", $$"""{"from":"other","paths":["{{Hash}}"],"pin":"app","dryRun":true}"""),
             ("POST", "/v1/caches/default/gc",
                 """{"olderThanSeconds":-1,"failedUploadsOlderThanSeconds":-1,"graceSeconds":-5,"force":false,"dryRun":true}"""),
             ("PUT", "/v1/caches/default/pins/app", $$"""{"path":"{{Hash}}-nothing","expiresSeconds":-1,"keepRevisions":0}"""),

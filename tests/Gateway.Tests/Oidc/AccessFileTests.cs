@@ -76,7 +76,7 @@ public class AccessFileTests
     [InlineData("""{"name":"ci","claims":{"a":{"b":"c"}},"scopes":["push"]}""", "claims['a']: a text is wanted")]
     [InlineData("""{"name":"ci","claims":{"a":""},"scopes":["push"]}""", "claims['a']: a text is wanted")]
     [InlineData("""{"name":"ci","claims":{"a.b.c.d.e.f.g.h.i":"x"},"scopes":["push"]}""", "claims['a.b.c.d.e.f.g.h.i']: the name of a claim")]
-    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":["pusch"]}""", "scopes: 'pusch' is no scope: push, pin, gc, read, admin are")]
+    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":["pusch"]}""", "scopes: 'pusch' is no scope: push, pin, gc, read, admin, promote are")]
     [InlineData("""{"name":"ci","claims":{"a":"x"}}""", "scopes: a text is wanted")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"push","pins":"a"}""", "pins: pins says which pins the scope 'pin' is for")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","pins":"a b"}""", "pins: 'a b' is not a pattern of pins")]
@@ -125,7 +125,7 @@ public class AccessFileTests
         $$"""{"issuers":[{"name":"a","issuer":"https://a.example","rules":[{{string.Join(',', rules)}}]}]}""";
 
     private static IReadOnlyList<Issuer> Read(string json) =>
-        AccessFile.Parse(Encoding.UTF8.GetBytes(json), "/etc/orleans-cache/access.json", new Uri("https://cache.example.org/team/"));
+        AccessFile.Parse(Encoding.UTF8.GetBytes(json), "/etc/orleans-cache/access.json", new Uri("https://cache.example.org/team/")).Issuers;
 
     private static void AssertFaults(string json, string[] expected)
     {

@@ -35,7 +35,7 @@ internal sealed class OidcGateway : IAsyncDisposable
         var issuers = AccessFile.Parse(Encoding.UTF8.GetBytes($$"""
             {"issuers":[{"name":"test","issuer":"{{provider.Url}}","rules":[
               {{rules ?? """{"name":"ci","claims":{"repository_id":"1296269"},"scopes":"push"}"""}}]}]}
-            """), "/etc/access.json", new Uri(Audience));
+            """), "/etc/access.json", new Uri(Audience)).Issuers;
         var (subjects, log) = (new ScriptedSubjects(), new List<string>());
         var identities = Identities.Start(issuers, subjects, new ListLogger(log), time ?? TimeProvider.System);
         var gateway = await TestGateway.StartAsync(parts => parts with

@@ -30,7 +30,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     public const int Cache = 1;
     private const long ScrubRate = 1 << 20;
     private static readonly SecretKey Secret = SecretKey.Generate("model-1");
-    private static readonly PathSigner Signer = new([Secret], []);
+    private static readonly PathSigner Signer = new([Secret], [], []);
     private readonly PushCatalog _pushCatalog = new(database);
     private CoreServices? _over;
 
@@ -96,8 +96,12 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public IPushes Pushes => engine is null ? DirectPushes : Over(engine).Pushes;
 
+    // No schedule promotes.
+    private static PublisherPlaces Copies { get; } = PublisherPlaces.ForCopies();
+
     private DirectPushes DirectPushes => new(
-        caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading), Publisher, PinWriter,
+        caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading),
+        new UploadCopies(store, new UploadGrants(caches, Database, store, Options), Copies, Options, clock), Publisher, PinWriter,
         new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options,
         new VerificationWait(VerificationCatalog, Verifier, clock), CancellationToken.None, clock, engine?.News);
 
@@ -138,7 +142,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     public async Task<T> NixAsync<T>(Func<INixCopy, Task<T>> request)
     {
         await using var catalog = new NixCopyCatalog(Database, Options);
-        using var receiver = new NarReceiver(store, catalog, Reading, NullLogger.Instance);
+        using var places = PublisherPlaces.ForBodies();
+        var receiver = new NarReceiver(store, catalog, places, Reading, NullLogger.Instance);
         return await request(new DirectNixCopy(caches, catalog, receiver, Publisher, Signer, clock, Refused, Verifier, Options,
             CancellationToken.None));
     }
@@ -168,7 +173,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     private CoreServices Over(IEngine over) =>
         _over ??= over.Over(new CoreServices(DirectPushes, new HostPins(RowsOfPins, DirectPins), new ModelCollection(GcCatalog),
             // Stock Nix writes beside the grains here, and nobody asks about single paths.
-            NixCopy: null!, Paths: null!, new GcOptions(), caches.Names));
+            NixCopy: null!, Paths: null!, _ => new GcOptions(), () => [CacheName.Default]));
 
     private Housekeeper Housekeeper() => new(
         caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store,

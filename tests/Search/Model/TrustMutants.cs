@@ -164,8 +164,10 @@ internal static class TrustMutants
             "when true then 'supersede'")), Profile = Lying },
         new("a narinfo of stock Nix supersedes whatever its rank")
         {
-            Patch = Patch(("v_row.name <> p_name, v_row.rank < p_rank,", "v_row.name <> p_name, true,")),
-            Profile = Lying with { Nix = 8, Push = 2 },
+            // Its commit asks again, so either guard alone would do.
+            Patch = Patch(("v_row.name <> p_name, v_row.rank < p_rank,", "v_row.name <> p_name, true,"),
+                ("x.misnamed, x.rank < x.own_rank,", "x.misnamed, true,")),
+            Profile = Lying with { Nix = 8, Push = 0, Niks3 = 0 },
         },
         new("a wait or commit supersedes whatever its rank")
         {

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using OrleansCache.Cli.Http;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Storm;
@@ -20,14 +22,18 @@ internal sealed class BeginAgainException(string name, string message) : Excepti
 }
 
 /// <summary>What all clients have in common: they begin again until the push has ended, and one that never does is a violation.</summary>
+/// <param name="cache">Where they push; others than the default one have a quota.</param>
 /// <param name="isRolled">Some servers are another build's, and do not know ids that ours have given.</param>
-internal sealed class Attempts(StormReport tally, bool isRolled)
+internal sealed class Attempts(StormReport tally, string cache, bool isRolled)
 {
     // What a build from before grants were sealed and pushes had random ids says to ours.
     private static readonly string[] StrangeIds = ["is not the id of an upload grant.", "is not the id of a pending closure."];
 
     /// <summary>A push that took longer was not healed by retries.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(6);
+
+    // A collection makes room, sooner or later.
+    private static readonly TimeSpan PauseWhenFull = TimeSpan.FromSeconds(1);
 
     // Worth telling how it went.
     private static readonly TimeSpan Slow = TimeSpan.FromMinutes(1);
@@ -53,6 +59,7 @@ internal sealed class Attempts(StormReport tally, bool isRolled)
                     {
                         tally.PushSucceeded(clock.Elapsed);
                         tally.Count($"pushes by {client}");
+                        tally.Count($"pushes to {cache}");
                     }
 
                     if (clock.Elapsed > Slow)
@@ -64,6 +71,12 @@ internal sealed class Attempts(StormReport tally, bool isRolled)
                 {
                     tally.Count($"begun again: {e.Name}");
                     story.Add($"begun again: {e.Message}");
+                }
+                catch (Exception e) when (cache != StormCache.Default && IsOverQuota(e))
+                {
+                    tally.Count($"refused for the quota: {cache}");
+                    await Task.Delay(PauseWhenFull, limit.Token);
+                    return PushEnd.GivenUp;
                 }
                 catch (Exception e) when (isRolled && StrangeIds.Any(what => e.Message.Contains(what, StringComparison.Ordinal)))
                 {
@@ -80,4 +93,7 @@ internal sealed class Attempts(StormReport tally, bool isRolled)
             return null;
         }
     }
+
+    private static bool IsOverQuota(Exception e) =>
+        e is CacheException { Status: HttpStatusCode.RequestEntityTooLarge } or ForeignRefusalException { Status: HttpStatusCode.RequestEntityTooLarge };
 }

@@ -5,7 +5,7 @@ using OrleansCache.Nix;
 namespace OrleansCache.Storm;
 
 /// <summary>Reads the bucket as stock Nix does: without credentials, and without any gateway.</summary>
-internal sealed class BucketReader(HttpClient http, string bucketUrl, PublicKey key)
+internal sealed class BucketReader(HttpClient http, string bucketUrl, Keyring keys)
 {
     /// <summary>Null when it is not there.</summary>
     public async Task<byte[]?> GetAsync(string objectKey, CancellationToken cancellationToken)
@@ -41,7 +41,7 @@ internal sealed class BucketReader(HttpClient http, string bucketUrl, PublicKey 
         {
             if (await NarInfoAsync(next.Path, cancellationToken) is not { } info)
                 return $"{next.Path}.narinfo is not there ({next.Why})";
-            if (!info.Verify(key))
+            if (!keys.Verifies(info))
                 return $"{next.Path}.narinfo is not signed";
             if (await FindWrongNarAsync(info, readNars, cancellationToken) is { } wrong)
                 return wrong;

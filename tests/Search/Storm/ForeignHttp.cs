@@ -10,9 +10,14 @@ internal sealed record ForeignAnswer(HttpStatusCode Status, string Text, string?
 {
     public bool Is(params HttpStatusCode[] expected) => expected.Contains(Status);
 
-    /// <exception cref="InvalidOperationException">It is none of those; a client that gets that gives up.</exception>
+    /// <exception cref="ForeignRefusalException">It is none of those; a client that gets that gives up.</exception>
     public ForeignAnswer OrThrow(string what, params HttpStatusCode[] expected) => Is(expected) ? this
-        : throw new InvalidOperationException($"{what}: {(int)Status} {Text}");
+        : throw new ForeignRefusalException(Status, $"{what}: {(int)Status} {Text}");
+}
+
+internal sealed class ForeignRefusalException(HttpStatusCode status, string message) : Exception(message)
+{
+    public HttpStatusCode Status => status;
 }
 
 /// <summary>
@@ -20,8 +25,6 @@ internal sealed record ForeignAnswer(HttpStatusCode Status, string Text, string?
 /// </summary>
 internal sealed class ForeignHttp(HttpMessageInvoker balancer, RetryPolicy retry, AuthenticationHeaderValue credential, string userAgent)
 {
-    private static readonly Uri Base = new("http://balancer.invalid");
-
     // As our own clients have it.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(100);
 
@@ -36,7 +39,7 @@ internal sealed class ForeignHttp(HttpMessageInvoker balancer, RetryPolicy retry
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timeout.CancelAfter(Timeout);
-        using var request = new HttpRequestMessage(method, new Uri(Base, path)) { Content = content?.Invoke() };
+        using var request = new HttpRequestMessage(method, new Uri(StormWorld.Balancer, path)) { Content = content?.Invoke() };
         if (!anonymous)
             request.Headers.Authorization = credential;
         if (userAgent.Length > 0)

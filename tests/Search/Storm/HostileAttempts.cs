@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
@@ -27,27 +26,29 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     private static readonly SemaphoreSlim Large = new(1);
     private static readonly byte[] Bomb = OrleansCache.Testing.ZstdBomb.Make("{", WideWindow, ' ', "", windowLog: 27);
 
-    public IReadOnlyList<(string Kind, Func<SimulatedClosure, Task> Play)> All =>
+    public IReadOnlyList<Attempt> All =>
     [
-        ("noise under a known hash", NoiseAsync),
-        ("no references", cargo => PushAsync(Of(cargo) with { References = [] })),
-        ("another name", cargo => PushAsync(Of(cargo).Renamed("squatted"))),
-        ("squatting", SquatAsync),
-        ("others' pushes", _ => TrespassAsync()),
-        ("signatures and ca", GrammarAsync),
-        ("sizes", SizesAsync),
-        ("realisation ids", RealisationsAsync),
-        ("bombs", _ => BombsAsync()),
-        ("others' keys", _ => KeysAsync()),
-        ("sign before upload", SignAsync),
-        ("forms", FormsAsync),
-        ("NULs", NulsAsync),
-        ("others' pins", PinsAsync),
-        ("others' logs", LogsAsync),
+        new("noise under a known hash", NoiseAsync),
+        new("no references", cargo => PushAsync(Of(cargo) with { References = [] })),
+        new("another name", cargo => PushAsync(Of(cargo).Renamed("squatted"))),
+        new("squatting", SquatAsync),
+        new("others' pushes", _ => TrespassAsync()),
+        new("signatures and ca", GrammarAsync),
+        new("sizes", SizesAsync),
+        new("realisation ids", RealisationsAsync),
+        new("bombs", _ => BombsAsync()),
+        new("others' keys", _ => KeysAsync()),
+        new("sign before upload", SignAsync),
+        new("forms", FormsAsync),
+        new("NULs", NulsAsync),
+        new("others' pins", PinsAsync),
+        new("others' logs", LogsAsync),
     ];
 
     /// <summary>H10: other bytes of a path that somebody else is about to push.</summary>
-    public Task SquatAsync(SimulatedClosure cargo) => PushAsync(TrustPath.Make(cargo.Root));
+    public Attempt Squat => new("squatting", SquatAsync);
+
+    private Task<IPush> SquatAsync(SimulatedClosure cargo) => PushAsync(TrustPath.Make(cargo.Root));
 
     // H2: under a path of its own, or the path itself.
     private Task<IPush> NoiseAsync(SimulatedClosure cargo)
@@ -264,7 +265,7 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
     }
 
     /// <summary>As its honest pusher declares it, and with its bytes.</summary>
-    private static TrustPath Of(SimulatedClosure cargo)
+    public static TrustPath Of(SimulatedClosure cargo)
     {
         var made = new Dictionary<StorePath, TrustPath>();
         foreach (var path in cargo.Paths)
@@ -279,24 +280,5 @@ internal sealed class HostileAttempts(Publisher m, Publisher fleet, Overheard ov
         }
 
         return made[cargo.Root];
-    }
-}
-
-/// <summary>A body whose last byte comes late.</summary>
-internal sealed class SlowContent(byte[] body, TimeSpan late) : HttpContent
-{
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-    {
-        await stream.WriteAsync(body);
-        await stream.FlushAsync();
-        // Not a wait for something: how long it is open is the input.
-        await Task.Delay(late);
-        await stream.WriteAsync(new byte[1]);
-    }
-
-    protected override bool TryComputeLength(out long length)
-    {
-        length = body.Length + 1;
-        return true;
     }
 }

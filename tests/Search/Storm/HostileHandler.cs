@@ -9,8 +9,6 @@ namespace OrleansCache.Storm;
 internal sealed class HostileHandler(Fleet fleet, StormReport tally)
     : DelegatingHandler(new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false })
 {
-    public static readonly Uri Balancer = new("http://balancer.invalid");
-
     private static readonly AsyncLocal<string> Kind = new();
     private long _sent;
 
@@ -23,7 +21,7 @@ internal sealed class HostileHandler(Fleet fleet, StormReport tally)
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var target = request.RequestUri!;
-        if (target.Host == Balancer.Host)
+        if (target.Host == StormWorld.Balancer.Host)
         {
             var healthy = fleet.Gateways.Where(gateway => gateway.IsHealthy).ToList();
             if (healthy.Count == 0)

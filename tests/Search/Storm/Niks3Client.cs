@@ -16,19 +16,19 @@ namespace OrleansCache.Storm;
 /// pushed, or starts a collection.
 /// </summary>
 /// <param name="pin">Moved by this client alone; null: it has none.</param>
-internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, Api api, string token, RetryPolicy retry,
-    Promises promises, Attempts attempts, Overheard overheard, StormReport tally, PinName? pin)
+internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store, StormCache cache, RetryPolicy retry, StormReport tally,
+    PinName? pin)
 {
     private const int UploadsAtOnce = 4;
-    private readonly ForeignHttp _http = new(balancer, retry, new AuthenticationHeaderValue("Bearer", token), "");
+    private readonly ForeignHttp _http = new(balancer, retry, new AuthenticationHeaderValue("Bearer", cache.Honest.Secret), "");
     private string _prefix = "";
 
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
     public async Task<PushEnd?> PushAsync(SimulatedClosure cargo, Random random, CancellationToken stopped)
     {
-        // It has the same cache under its name.
-        _prefix = random.Next(2) == 0 ? "" : "/c/default";
-        var end = await attempts.UntilItEndsAsync("niks3", cargo.Root, (story, cancellationToken) =>
+        // The default cache is there under its name, too.
+        _prefix = random.Next(2) == 0 && cache.IsDefault ? "" : $"/c/{cache.Name}";
+        var end = await cache.Attempts.UntilItEndsAsync("niks3", cargo.Root, (story, cancellationToken) =>
             OnceAsync(cargo, random, story, cancellationToken), stopped);
         if (end == PushEnd.Committed && pin is { } name)
             await PinAsync(name, cargo.Root, stopped);
@@ -49,7 +49,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
         // 2
         var byNar = cargo.Paths.DistinctBy(path => NarKey(path.Build)).ToDictionary(path => NarKey(path.Build), path => path.Build);
         var nars = pending.Where(item => (string)item.Value!["type"]! == "nar").ToList();
-        overheard.Note(new Leak(id, cargo, null, [],
+        cache.Overheard.Note(new Leak(id, cargo, null, [],
             nars.ToDictionary(item => byNar[item.Key].NarHash, item => (string)item.Value!["multipart_info"]!["upload_id"]!)));
         var (asksForMore, left) = (random.Next(20) == 0, 0);
         await Parallel.ForEachAsync(
@@ -76,7 +76,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
                     "application/octet-stream", cancellationToken);
         }
 
-        await promises.CheckPresentAsync($"closure {id}", cargo.Paths.Where(path => !pending.ContainsKey(NarInfoKey(path)))
+        await cache.Promises.CheckPresentAsync($"closure {id}", cargo.Paths.Where(path => !pending.ContainsKey(NarInfoKey(path)))
             .Select(path => path.Path.Hash), random, cancellationToken);
 
         // 4
@@ -100,7 +100,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
             throw new BeginAgainException("niks3: a NAR that somebody else had", completed.Text);
         completed.OrThrow("complete", HttpStatusCode.NoContent);
         story.Add(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} closure {id}: complete"));
-        await promises.CheckCommittedAsync($"closure {id}", cargo.Root, clock, random, cancellationToken);
+        await cache.Promises.CheckCommittedAsync($"closure {id}", cargo.Root, clock, random, cancellationToken);
         return PushEnd.Committed;
     }
 
@@ -171,7 +171,7 @@ internal sealed class Niks3Client(HttpMessageInvoker balancer, HttpClient store,
 
             answer.OrThrow("pin", HttpStatusCode.NoContent);
             tally.Count("pins moved");
-            if (await api.PinAsync(name, stopped) is var now && now.Path != path)
+            if (await cache.Api.PinAsync(name, stopped) is var now && now.Path != path)
                 tally.Violation($"I7: after niks3's pin of {path.BaseName}, nobody else moves it, pin {name} is {now}");
         }
         catch (Exception e) when (!stopped.IsCancellationRequested)

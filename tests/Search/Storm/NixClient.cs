@@ -17,13 +17,13 @@ internal sealed record NixCredential(string Id, string Secret);
 /// that it puts may ever be refused for want of a reference. Between two copies its holds lapse, now and then.
 /// </summary>
 /// <param name="pins">It pins what it has copied, as ncps does, instead of what it copied before.</param>
-internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential credential, NixHolds holds, RetryPolicy retry, Promises promises,
-    Attempts attempts, StormReport tally, bool pins)
+internal sealed class NixClient(HttpMessageInvoker balancer, StormCache cache, NixCredential credential, NixHolds holds, RetryPolicy retry,
+    StormReport tally, bool pins)
 {
     private const int AtOnce = 5;
-    private const string Write = "/c/default";
     private static readonly HttpStatusCode[] Accepted = [HttpStatusCode.OK, HttpStatusCode.Created, HttpStatusCode.NoContent];
 
+    private readonly string _write = $"/c/{cache.Name}";
     private readonly ForeignHttp _old = Http(balancer, credential, retry, "curl/7.88.1 Nix/2.8.0");
     private readonly ForeignHttp _new = Http(balancer, credential, retry, "curl/8.14.1 Nix/2.35.0");
     private StorePath? _pinned;
@@ -31,7 +31,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     /// <inheritdoc cref="Attempts.UntilItEndsAsync"/>
     public async Task<PushEnd?> PushAsync(SimulatedClosure cargo, Random random, CancellationToken stopped)
     {
-        var end = await attempts.UntilItEndsAsync("nix", cargo.Root, (story, cancellationToken) =>
+        var end = await cache.Attempts.UntilItEndsAsync("nix", cargo.Root, (story, cancellationToken) =>
             OnceAsync(cargo, random, story, cancellationToken), stopped);
         if (end == PushEnd.Committed && pins)
             await PinAsync(cargo.Root, stopped);
@@ -45,7 +45,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         var (isOld, isPlain, listings, fate) = (random.Next(2) == 0, random.Next(3) == 0, random.Next(2) == 0, random.Next(100));
         var http = isOld ? _old : _new;
         // 1
-        (await http.SendAsync(HttpMethod.Get, $"{Write}/nix-cache-info", null, cancellationToken))
+        (await http.SendAsync(HttpMethod.Get, $"{_write}/nix-cache-info", null, cancellationToken))
             .OrThrow("nix-cache-info", HttpStatusCode.OK);
         var there = new bool[cargo.Paths.Count];
         await EachAsync(Enumerable.Range(0, there.Length), async (i, c) =>
@@ -91,9 +91,9 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         }
 
         await PutExtrasAsync(http, files, isOld, cancellationToken);
-        await promises.CheckPresentAsync($"{credential.Id}", cargo.Paths.Where((_, i) => there[i]).Select(path => path.Path.Hash),
+        await cache.Promises.CheckPresentAsync($"{credential.Id}", cargo.Paths.Where((_, i) => there[i]).Select(path => path.Path.Hash),
             random, cancellationToken);
-        await promises.CheckHeldAsync($"{credential.Id}", cargo.Root, random, cancellationToken);
+        await cache.Promises.CheckHeldAsync($"{credential.Id}", cargo.Root, random, cancellationToken);
         return PushEnd.Committed;
     }
 
@@ -106,7 +106,7 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     }
 
     // As 'nix store copy-log' does, and who has content-addressed derivations.
-    private static async Task PutExtrasAsync(ForeignHttp http, IEnumerable<NixFile> files, bool isOld, CancellationToken cancellationToken)
+    private async Task PutExtrasAsync(ForeignHttp http, IEnumerable<NixFile> files, bool isOld, CancellationToken cancellationToken)
     {
         foreach (var (path, package) in files.Select(file => (file.Path, file.Path.Package)))
         {
@@ -119,15 +119,15 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
         }
     }
 
-    private static async Task<bool> IsThereAsync(ForeignHttp http, string key, CancellationToken cancellationToken,
+    private async Task<bool> IsThereAsync(ForeignHttp http, string key, CancellationToken cancellationToken,
         HttpMethod? method = null) =>
-        (await http.SendAsync(method ?? HttpMethod.Get, $"{Write}/{key}", null, cancellationToken))
+        (await http.SendAsync(method ?? HttpMethod.Get, $"{_write}/{key}", null, cancellationToken))
             .OrThrow($"{method} {key}", HttpStatusCode.OK, HttpStatusCode.NotFound).Status == HttpStatusCode.OK;
 
-    private static async Task PutAsync(ForeignHttp http, string key, Func<HttpContent> content, bool isOld,
+    private async Task PutAsync(ForeignHttp http, string key, Func<HttpContent> content, bool isOld,
         CancellationToken cancellationToken)
     {
-        var path = $"{Write}/{key}";
+        var path = $"{_write}/{key}";
         if (!isOld)
         {
             (await http.SendAsync(HttpMethod.Put, path, content, cancellationToken)).OrThrow($"PUT {key}", Accepted);
@@ -155,15 +155,15 @@ internal sealed class NixClient(HttpMessageInvoker balancer, NixCredential crede
     {
         try
         {
-            (await _new.SendAsync(HttpMethod.Post, $"{Write}/pin/{path.Hash}.narinfo", null, stopped))
+            (await _new.SendAsync(HttpMethod.Post, $"{_write}/pin/{path.Hash}.narinfo", null, stopped))
                 .OrThrow("ncps's pin", HttpStatusCode.OK);
             tally.Count("pins moved");
-            var pinned = (await _new.SendAsync(HttpMethod.Get, $"{Write}/pins", null, stopped))
+            var pinned = (await _new.SendAsync(HttpMethod.Get, $"{_write}/pins", null, stopped))
                 .OrThrow("ncps's pins", HttpStatusCode.OK).Text;
             if (!pinned.Contains(path.Hash.ToString(), StringComparison.Ordinal))
                 tally.Violation($"I7: {path.BaseName} was pinned as ncps does, and is not among {pinned}");
             if (_pinned is { } before && before != path)
-                (await _new.SendAsync(HttpMethod.Delete, $"{Write}/pin/{before.Hash}.narinfo", null, stopped))
+                (await _new.SendAsync(HttpMethod.Delete, $"{_write}/pin/{before.Hash}.narinfo", null, stopped))
                     .OrThrow("the end of ncps's pin", HttpStatusCode.OK);
             _pinned = path;
         }

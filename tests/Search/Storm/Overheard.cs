@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using OrleansCache.Contracts;
 
 namespace OrleansCache.Storm;
 
@@ -7,7 +8,11 @@ namespace OrleansCache.Storm;
 /// <param name="Grants">The ids of its uploads.</param>
 /// <param name="Multiparts">Of niks3's clients: the ids of its multipart uploads by NAR hash.</param>
 internal sealed record Leak(string Push, SimulatedClosure SimulatedClosure, string? Key, IReadOnlyList<string> Grants,
-    IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts);
+    IReadOnlyDictionary<Nix.Sha256Hash, string> Multiparts)
+{
+    /// <summary>Of our own clients: the same uploads, with their URLs.</summary>
+    public IReadOnlyList<UploadGrant> Uploads { get; init; } = [];
+}
 
 /// <summary>All that hostile clients know of honest ones: the ids of their pushes, and what is about to be pinned.</summary>
 internal sealed class Overheard(bool listens)

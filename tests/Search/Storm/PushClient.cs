@@ -40,7 +40,10 @@ internal sealed class PushClient(Api api, HttpClient store, RetryPolicy retry, P
         var key = Guid.NewGuid().ToString("n");
         var opened = await api.BeginAsync(begin, key, cancellationToken);
         overheard.Note(new Leak(opened.Id, cargo, key, [.. opened.Uploads.Select(grant => grant.Id)],
-            new Dictionary<Sha256Hash, string>()));
+            new Dictionary<Sha256Hash, string>())
+        {
+            Uploads = opened.Uploads
+        });
         story.Add($"{DateTime.UtcNow:HH:mm:ss.fff} push {opened.Id}: {opened.Present} present, {opened.Missing.Count} missing");
         // A hundredth of the clients ends its push, a few die; what they have uploaded belongs to its paths.
         if (fate < 1)

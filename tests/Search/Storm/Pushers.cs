@@ -16,10 +16,8 @@ public enum ClientKind
     Nix,
 }
 
-/// <summary>Makes the pushers: of each kind as many as of the others.</summary>
-internal sealed class Pushers(
-    StormOptions options, Api admin, Api api, HttpMessageInvoker balancer, HttpClient store, string token, PushClient v1, NixHolds holds,
-    RetryPolicy retry, Promises promises, Attempts attempts, Overheard overheard, StormReport tally)
+/// <summary>Makes the pushers of a cache: of each kind as many as of the others.</summary>
+internal sealed class Pushers(StormWorld world, StormCache cache, int count)
 {
     /// <summary>One trust group: a fleet whose members rely on each other.</summary>
     public const string Fleet = "fleet";
@@ -32,17 +30,18 @@ internal sealed class Pushers(
         CancellationToken cancellationToken)
     {
         var pushers = new List<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>>();
-        for (var i = 0; i < options.Pushers; i++)
+        var kinds = world.Options.Clients;
+        for (var i = 0; i < count; i++)
         {
-            var (kind, number) = (options.Clients[i % options.Clients.Count], i / options.Clients.Count);
+            var (kind, number) = (kinds[i % kinds.Count], i / kinds.Count);
             pushers.Add(kind switch
             {
-                ClientKind.Niks3 => new Niks3Client(balancer, store, api, token, retry, promises, attempts, overheard, tally,
+                ClientKind.Niks3 => new Niks3Client(world.Http, world.Store, cache, world.Retry, world.Tally,
                     number < Pinners ? PinName.Parse($"niks3-{number}") : null).PushAsync,
-                ClientKind.Nix => new NixClient(balancer, await CredentialAsync(admin, $"nix-{number}", Fleet,
-                    [TokenScope.Push, TokenScope.Pin], cancellationToken), holds, retry, promises, attempts, tally,
+                ClientKind.Nix => new NixClient(world.Http, cache, await CredentialAsync(cache.Admin, $"nix-{number}", Fleet,
+                    [TokenScope.Push, TokenScope.Pin], cancellationToken), world.Holds, world.Retry, world.Tally,
                         pins: number == 0).PushAsync,
-                _ => (cargo, random, stopped) => v1.PushAsync(cargo, null, mayGiveUp: true, random, stopped),
+                _ => (cargo, random, stopped) => cache.Client.PushAsync(cargo, null, mayGiveUp: true, random, stopped),
             });
         }
 

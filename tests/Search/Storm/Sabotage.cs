@@ -1,5 +1,4 @@
 using Amazon.S3;
-using OrleansCache.Cli.Http;
 
 namespace OrleansCache.Storm;
 
@@ -8,15 +7,15 @@ namespace OrleansCache.Storm;
 /// </summary>
 internal static class Sabotage
 {
-    public static async Task RunAsync(TimeSpan after, Api api, BucketReader reader, AmazonS3Client store, string bucketName,
+    public static async Task RunAsync(TimeSpan after, StormCache cache, AmazonS3Client store, string bucketName,
         StormReport tally, CancellationToken end)
     {
         try
         {
             await Task.Delay(after, end);
-            foreach (var pin in (await api.PinsAsync(end)).Pins)
+            foreach (var pin in (await cache.Api.PinsAsync(end)).Pins)
             {
-                if (await reader.NarInfoAsync(pin.Path.Hash, end) is not { } info)
+                if (await cache.Reader.NarInfoAsync(pin.Path.Hash, end) is not { } info)
                     continue;
                 await store.DeleteObjectAsync(bucketName, info.Url, end);
                 tally.Event($"SABOTAGE: {info.Url} of pin {pin.Name} is deleted");

@@ -33,6 +33,12 @@ public sealed record StormOptions
     /// </summary>
     public int? Hostile { get; init; }
 
+    /// <summary>
+    /// How many: each beside the default one has pushers of its own to the same paths, a quota that they meet, keys that are rotated, and
+    /// two hostile clients between it and the default one.
+    /// </summary>
+    public int Caches { get; init; } = 1;
+
     internal int HostileClients => Hostile ?? (Clients.Count == Enum.GetValues<ClientKind>().Length ? 2 : 0);
 
     /// <summary>
@@ -87,6 +93,7 @@ public sealed record StormOptions
                     out var hostile) ? hostile : throw Wrong()
                 },
                 "--from" => options with { From = Directory.Exists(value) ? Path.GetFullPath(value) : throw Wrong() },
+                "--caches" => options with { Caches = Positive() },
                 "--keep" => options with { Folder = value },
                 _ => throw new FormatException($"{argument} is unknown."),
             };
@@ -96,7 +103,8 @@ public sealed record StormOptions
             FormatException Wrong() => new($"{argument} {value} is not possible.");
         }
 
-        return options;
+        return options is { From: not null, Caches: > 1 }
+            ? throw new FormatException("--from and --caches exclude each other: another build may know the default cache alone.") : options;
     }
 
     /// <summary>A generator of its own for each actor, so that one that is late does not change the choices of the others.</summary>

@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Npgsql;
 using OrleansCache.Cli.Http;
-using OrleansCache.Contracts;
-using OrleansCache.EndToEnd.Tests.Trust;
-using OrleansCache.Nix;
 using OrleansCache.Testing;
 
 namespace OrleansCache.Storm;
@@ -14,11 +12,8 @@ namespace OrleansCache.Storm;
 /// waits, and gateways that are killed and stand still. 1. Start. 2. The storm. 3. Let everybody finish. 4. Nothing may be left that is
 /// wrong.
 /// </summary>
-public sealed class StormRun : IAsyncDisposable
+public sealed partial class StormRun : IAsyncDisposable
 {
-    private const int PinsOfOne = 12;
-    private const int PinsOfTwo = 6;
-    private const int Readers = 3;
     // A closure that was pushed with other references is locked when it is met, out of order.
     private const int MaxDeadlocks = 5;
 
@@ -28,7 +23,6 @@ public sealed class StormRun : IAsyncDisposable
     private readonly string _folder;
     private readonly StormReport _tally;
     private readonly RetryPolicy _retry;
-    private readonly Committed _committed = new();
     private int _actors;
 
     private StormRun(StormOptions options, TextWriter output)
@@ -65,7 +59,7 @@ public sealed class StormRun : IAsyncDisposable
     {
         Say($"storm: {_options.Minutes} min, seed {_options.Seed}, {_options.Pushers} pushers " +
             $"({string.Join(", ", _options.Clients).ToLowerInvariant()}), {_options.HostileClients} hostile, {_options.Gateways} " +
-            $"{(_options.Orleans ? "silos" : "gateways")}; logs in {_folder}");
+            $"{(_options.Orleans ? "silos" : "gateways")}, {_options.Caches} cache{(_options.Caches == 1 ? "" : "s")}; logs in {_folder}");
         // 1
         await using var postgres = await PostgresServer.StartAsync(settings: "max_connections=600");
         var database = await postgres.CreateDatabaseAsync();
@@ -77,37 +71,33 @@ public sealed class StormRun : IAsyncDisposable
         using var http = new HttpMessageInvoker(balancer, disposeHandler: false);
         using var store = new HttpClient { Timeout = TimeSpan.FromSeconds(60) };
         using var s3 = (await CephServer.Shared).CreateClient();
-        var token = File.ReadAllText(fleet.TokenFile).Trim();
-        var admin = new Api(http, new Uri("http://balancer.invalid"), "default", token, _retry);
-        // Who pushes and pins has the rank that this gives, and not the right to everything.
-        var honest = await Pushers.CredentialAsync(admin, "fleet", Pushers.Fleet,
-            [TokenScope.Read, TokenScope.Push, TokenScope.Pin, TokenScope.Gc], _tally.Violated);
-        var api = new Api(http, new Uri("http://balancer.invalid"), "default", honest.Secret, _retry);
-        var reader = new BucketReader(store, bucket.Url, PublicKey.Parse(fleet.PublicKey));
-        var checks = new LastChecks(_options, _tally, fleet, bucket, admin, Say);
         await using var catalog = NpgsqlDataSource.Create(database);
-        var holds = new NixHolds(catalog, _retry);
-        var (promises, attempts) = (new Promises(reader, _retry, _tally), new Attempts(_tally, _options.From is not null));
-        var overheard = new Overheard(listens: _options.HostileClients > 0);
-        var client = new PushClient(api, store, _retry, promises, attempts, overheard, _tally);
+        var world = new StormWorld(_options, _tally, fleet, http, store, bucket, s3, _retry, new NixHolds(catalog, _retry), universe,
+            NextRandom);
+        var caches = new List<StormCache> { await StormCache.OpenDefaultAsync(world) };
+        for (var number = 2; number <= _options.Caches; number++)
+            caches.Add(await StormCache.MakeAsync(world, string.Create(CultureInfo.InvariantCulture, $"other-{number}")));
         var all = Stopwatch.StartNew();
         try
         {
             // 2 and 3
-            var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), api, reader, s3,
+            var sabotage = _options.SabotageAfter is { } seconds ? Sabotage.RunAsync(TimeSpan.FromSeconds(seconds), caches[0], s3,
                 bucket.Name, _tally, _tally.Violated) : Task.CompletedTask;
-            var pushers = await new Pushers(_options, admin, api, http, store, honest.Secret, client, holds, _retry, promises, attempts,
-                overheard, _tally).GatherAsync(_tally.Violated);
-            await StormAsync(
-                universe, fleet, postgres, catalog, api, client, pushers, reader,
-                new ClosureScan(s3, bucket.Name, reader, _retry, _tally, NextRandom()), overheard,
-                await GatherHostileAsync(fleet, admin, honest, overheard, universe));
+            var storms = new List<CacheStorm>();
+            foreach (var cache in caches)
+                storms.Add(await CacheStorm.GatherAsync(world, cache));
+            await StormAsync(world, postgres, catalog, storms, await new HostileClients(world, caches).GatherAsync());
             await sabotage;
-            // What is held for hours would be what the last collection leaves.
-            await holds.LapseAllAsync(CancellationToken.None);
+            // What is held for hours would be what the last collection leaves, and what a rotation waits for.
+            await world.Holds.LapseAllAsync(CancellationToken.None);
             // 4
-            if (_tally.Violations.Count == 0)
-                await checks.RunAsync(NextRandom());
+            foreach (var cache in caches)
+            {
+                if (!cache.IsDefault && _tally[$"refused for the quota: {cache.Name}"] == 0)
+                    _tally.Violation($"nobody has met the quota of cache {cache.Name}, so nothing was seen of it");
+                if (_tally.Violations.Count == 0)
+                    await new LastChecks(_options, _tally, fleet, cache, caches, Say).RunAsync(NextRandom());
+            }
         }
         catch (Exception e)
         {
@@ -117,10 +107,14 @@ public sealed class StormRun : IAsyncDisposable
         // Each is healed by sending the statement again, a second later.
         // A migration changes tables in an order of its own, and has no part in this.
         var deadlocks = postgres.Log.Split("ERROR:  deadlock detected").Skip(1)
-            .Count(report => !report.Split("HINT:")[0].Contains("AccessExclusiveLock", StringComparison.Ordinal));
-        _tally.Count("deadlocks", deadlocks);
-        if (deadlocks > MaxDeadlocks)
-            _tally.Violation($"I8: {deadlocks} deadlocks: some function takes its locks in another order than the others");
+            .Select(report => report.Split("STATEMENT:")[0])
+            .Where(report => !report.Split("HINT:")[0].Contains("AccessExclusiveLock", StringComparison.Ordinal)).ToList();
+        _tally.Count("deadlocks", deadlocks.Count);
+        if (deadlocks.Count > MaxDeadlocks)
+            _tally.Violation($"I8: {deadlocks.Count} deadlocks: some function takes its locks in another order than the others: " +
+                string.Join("; ", deadlocks.Select(DeadlockText).Distinct()));
+        if (_options.From is null && _tally["answers 500"] > 0)
+            _tally.Violation($"{_tally["answers 500"]} answers 500: the gateways' logs have their reasons");
         Report(all.Elapsed);
         var well = _tally.Violations.Count == 0;
         if (well && _options.Folder is null)
@@ -138,29 +132,19 @@ public sealed class StormRun : IAsyncDisposable
         return false;
     }
 
-    private async Task StormAsync(
-        Universe universe, Fleet fleet, PostgresServer postgres, NpgsqlDataSource catalog, Api api, PushClient client,
-        IEnumerable<Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>>> clients, BucketReader reader, ClosureScan scan,
-        Overheard overheard, IReadOnlyList<HostileClient> hostile)
+    private async Task StormAsync(StormWorld world, PostgresServer postgres, NpgsqlDataSource catalog, IReadOnlyList<CacheStorm> storms,
+        IReadOnlyList<HostileClient> hostile)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(_tally.Violated);
         var stopped = _tally.Violated;
-        var declared = new Declared(universe, reader, _retry, _tally);
         _tally.PushingBegins();
-        var pushers = clients.Select(push => PushLoopAsync(universe, push, NextRandom(), end.Token, stopped)).ToList();
-        foreach (var (name, alone) in Enumerable.Range(0, PinsOfOne).Select(i => ($"own-{i}", true))
-            .Concat(Enumerable.Range(0, PinsOfTwo * 2).Select(i => ($"shared-{i / 2}", false))))
-            pushers.Add(new PinMover(api, client, universe, _committed, overheard, declared, reader, _retry, _tally, NextRandom(),
-                PinName.Parse(name), alone).RunAsync(end.Token, stopped));
-        var collecting = new CollectLoop(api, _tally, NextRandom()).RunAsync(end.Token, stopped);
-        List<Task> watching = [scan.RunAsync(end.Token, stopped), .. Enumerable.Range(0, Readers)
-            .Select(_ => new PinReader(api, reader, _retry, _tally, NextRandom()).RunAsync(end.Token, stopped))];
-        var chaos = new Chaos(fleet, _options.Orleans, _tally, NextRandom()).RunAsync(end.Token);
+        var users = storms.Select(storm => storm.RunAsync(end.Token, stopped)).ToList();
+        var chaos = new Chaos(world.Fleet, _options.Orleans, _tally, NextRandom()).RunAsync(end.Token);
 
         var length = TimeSpan.FromMinutes(_options.Minutes);
         end.CancelAfter(length);
         if (_options.From is not null)
-            await RollAsync(fleet, catalog, length / 3, end.Token);
+            await RollAsync(world.Fleet, catalog, length / 3, end.Token);
         // Another build is not bound to what ours keeps from them.
         List<Task> attacking = [.. hostile.Select(client => client.RunAsync(end.Token, stopped))];
         if (_options.Orleans)
@@ -168,26 +152,7 @@ public sealed class StormRun : IAsyncDisposable
         await chaos;
         _tally.PushingEnds();
         Say("the storm is over; those who push finish");
-        await Task.WhenAll([.. pushers, collecting, .. watching, .. attacking]);
-    }
-
-    private async Task<IReadOnlyList<HostileClient>> GatherHostileAsync(Fleet fleet, Api admin, NixCredential honest, Overheard overheard,
-        Universe universe)
-    {
-        var clients = new List<HostileClient>();
-        // Who moves pins asks, too.
-        var asking = _options.Pushers + PinsOfOne + (PinsOfTwo * 2);
-        for (var i = 0; i < _options.HostileClients; i++)
-        {
-            var credential = await Pushers.CredentialAsync(admin, $"hostile-{i}", null, [TokenScope.Push], _tally.Violated);
-            var (handler, random) = (new HostileHandler(fleet, _tally), NextRandom());
-            var attempts = new HostileAttempts(Publisher(credential), Publisher(honest), overheard, _tally, random);
-            clients.Add(new HostileClient(handler, attempts, overheard, universe, () => _tally["requests"] / asking, _tally, random));
-
-            Publisher Publisher(NixCredential who) => new(who.Id, HostileHandler.Balancer, who.Secret, handler);
-        }
-
-        return clients;
+        await Task.WhenAll([.. users, .. attacking]);
     }
 
     private async Task RollAsync(Fleet fleet, NpgsqlDataSource catalog, TimeSpan after, CancellationToken end)
@@ -217,28 +182,13 @@ public sealed class StormRun : IAsyncDisposable
         await postgres.RestartAsync();
     }
 
-    private async Task PushLoopAsync(
-        Universe universe, Func<SimulatedClosure, Random, CancellationToken, Task<PushEnd?>> push, Random random, CancellationToken end,
-        CancellationToken stopped)
-    {
-        try
-        {
-            while (!end.IsCancellationRequested)
-            {
-                var cargo = universe.Load(random.Next(universe.Packages.Count), random);
-                if (await push(cargo, random, stopped) == PushEnd.Committed)
-                    _committed.Add(cargo.Root);
-            }
-        }
-        catch (OperationCanceledException) when (stopped.IsCancellationRequested)
-        {
-            // A violation.
-        }
-        catch (Exception e) when (!stopped.IsCancellationRequested)
-        {
-            _tally.Violation($"a pusher failed: {e}");
-        }
-    }
+    // The functions that waited for each other, and what the one that gave up waited for.
+    private static string DeadlockText(string report) =>
+        string.Join(" and ", FunctionOfCatalog().Matches(report).Select(m => m.Groups[1].Value)) +
+        (report.Split("CONTEXT:") is [_, var context, ..] ? $" ({context.Split('\n')[0].Trim()})" : "");
+
+    [GeneratedRegex(@"Process \d+: [^\n]*?\.([a-z_]+)\(")]
+    private static partial Regex FunctionOfCatalog();
 
     private void Report(TimeSpan took)
     {
@@ -253,6 +203,7 @@ public sealed class StormRun : IAsyncDisposable
             checked    {t["walks"]} walks of pins ({t["walks of pins that moved"]} moved meanwhile), {t["narinfos checked"]} narinfos, {t["promises checked"]} promises, {t["commits checked"]} commits, {t["pins checked"]} pins
             honest     {t.Percentile(0.5).TotalSeconds:0.00} s for one push in the middle, {t.Percentile(0.99).TotalSeconds:0.00} s at the 99th percentile; {t["pinned declarations checked"]} pinned closures compared with what was declared
             hostile    {Hostile()}
+            caches     {Others()}
             longest    {t.LongestWithoutPush.TotalSeconds:0.0} s without a push that succeeded, {t.LongestPush.TotalSeconds:0.0} s for one push
             other      {string.Join(", ", t.Counts("uploads rejected").Concat(t.Counts("begun again")).Concat(t.Counts("pins refused")).Concat(t.Counts("end:")).Select(c => $"{c.Key} {c.Value}"))}
             """);
@@ -260,13 +211,19 @@ public sealed class StormRun : IAsyncDisposable
             Say($"VIOLATION {violation}");
     }
 
+    // Of each beside the default one.
+    private string Others() => _options.Caches == 1 ? "the default one alone"
+        : string.Join("; ", Enumerable.Range(2, _options.Caches - 1).Select(number => $"other-{number}").Select(name =>
+            $"{name}: {_tally[$"pushes to {name}"]} pushes, {_tally[$"refused for the quota: {name}"]} refused for its quota, " +
+            $"{_tally[$"keys rotated: {name}"]} keys rotated")) + $"; {_tally["crossings refused"]} crossings refused";
+
     // By kind, how the gateways answered.
     private string Hostile()
     {
         var kinds = _tally.Counts("hostile: ").Select(count => (Parts: count.Key.Split(": "), count.Value))
             .GroupBy(count => count.Parts[1], count => (Status: count.Parts[2], count.Value)).ToList();
         return string.Create(CultureInfo.InvariantCulture,
-            $"{kinds.Sum(kind => kind.Sum(answer => answer.Value))} requests of {_options.HostileClients}: ")
+            $"{kinds.Sum(kind => kind.Sum(answer => answer.Value))} requests: ")
             + string.Join("; ",
                 kinds.Select(kind =>
                 string.Create(CultureInfo.InvariantCulture,

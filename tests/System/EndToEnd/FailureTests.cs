@@ -59,7 +59,7 @@ public sealed class FailureTests(PushTests.EmptyServer fixture) : IClassFixture<
         // Slow enough that it is under way when the signal comes, however busy the machine is.
         await using (var push = CacheCli.StartPush(Server, "--level", "19", "--jobs", "1", closure.Root))
         {
-            await Eventually.BecomesTrueAsync(async () => (await Server.Objects.KeysAsync("nar/")).Count > 0);
+            await Eventually.BecomesTrueAsync(async () => (await Server.Objects.KeysAsync("nar/")).Count > 0, TimeSpan.FromMinutes(5));
             push.Interrupt();
             Assert.Equal(130, await push.WaitAsync());
             Assert.Contains("interrupted", push.Errors);

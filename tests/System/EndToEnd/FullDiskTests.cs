@@ -33,6 +33,9 @@ public sealed class FullDiskTests
         await using var closure = await GeneratedClosure.MakeAsync(2, fileBytes: 1_000_000);
         (await CacheCli.PushAsync(server, closure.Root)).OrThrow();
         await disk.FillAsync();
+        // The server looks once a second, so its answer may be from before the disk was full.
+        using var http = new HttpClient { BaseAddress = server.Url };
+        await Eventually.BecomesTrueAsync(async () => !(await http.GetAsync(new Uri("/readyz?for=push", UriKind.Relative))).IsSuccessStatusCode);
 
         var doctor = await CacheCli.RunAsync("doctor", "--url", server.Url.ToString(), "--token-file", server.TokenFile);
         var gc = await CacheCli.RunAsync("gc", "--url", server.Url.ToString(), "--token-file", server.TokenFile, "--force",

@@ -4,8 +4,8 @@ using OrleansCache.Testing;
 namespace OrleansCache.EndToEnd.Tests;
 
 /// <summary>A stock Nix that copies to one server, with a memory of its own: as one machine of a CI.</summary>
-internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through = null, bool netrc = true, string? tokenFile = null)
-    : IAsyncDisposable
+internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through = null, bool netrc = true, string? tokenFile = null,
+    string cache = "default") : IAsyncDisposable
 {
     private readonly TempFolder _home = new("oc-nix-home-");
     private readonly Uri _url = through ?? server.Url;
@@ -51,7 +51,7 @@ internal sealed class NixCopier(ServerProcess server, NixTool nix, Uri? through 
 
     private string[] Server => ["--url", server.Url.ToString(), "--token-file", server.TokenFile];
 
-    private string[] Arguments(string path, string query) => ["copy", "--no-check-sigs", "--to", $"{_url}c/default{query}", path];
+    private string[] Arguments(string path, string query) => ["copy", "--no-check-sigs", "--to", $"{_url}c/{cache}{query}", path];
 
     private string Settings()
     {

@@ -43,9 +43,13 @@ public sealed class PushTests(PushTests.EmptyServer fixture) : IClassFixture<Pus
     public async Task Paths_can_come_from_standard_input()
     {
         await using var closure = await GeneratedClosure.MakeAsync(4);
-        var result = Parse((await CacheCli.PushAsync(Server, ["--stdin", "--json"], input: $"{closure.Half}\n{closure.Root}\n")).OrThrow());
-        Assert.Equal([closure.Half, closure.Root], result.Roots);
-        Assert.Equal(closure.Count, result.Published);
+
+        var push = (await CacheCli.PushAsync(Server, ["--stdin", "--json"], input: $"{closure.Half}\n{closure.Root}\n")).OrThrow();
+
+        var lines = push.Lines.Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal([(closure.Half, "published"), (closure.Root, "published")], lines[..^1].Select(line =>
+            (line.GetProperty("path").GetString()!, line.GetProperty("outcome").GetString()!)));
+        Assert.Equal((1, closure.Count), (lines[^1].GetProperty("pushes").GetInt32(), lines[^1].GetProperty("published").GetInt32()));
     }
 
     [NixFact]

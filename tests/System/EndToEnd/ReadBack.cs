@@ -20,10 +20,10 @@ internal static class ReadBack
     /// Substitutes a path with its closure into an empty store, its signatures required, and compares what is there then with the machine's
     /// store.
     /// </summary>
-    public static async Task ClosureAsync(NixTool nix, string substituter, string publicKey, string root)
+    public static async Task ClosureAsync(NixTool nix, string substituter, string publicKey, string root, string settings = "")
     {
         using var store = new TempFolder("oc-read-");
-        (await nix.SubstituteAsync(store.Path, substituter, publicKey, [root])).OrThrow();
+        (await nix.SubstituteAsync(store.Path, substituter, publicKey, [root], more: settings)).OrThrow();
         (await nix.VerifyAsync(store.Path)).OrThrow();
         Assert.Equal(await HashesAsync(NixTool.Installed!, null, root), await HashesAsync(nix, store.Path, root));
     }

@@ -69,7 +69,6 @@ public sealed class ReadTests(FilledFolder cache) : IDisposable
     [InlineData("00000000000000000000000000000000.narinfo")]
     [InlineData("nar/0000000000000000000000000000000000000000000000000000.nar.zst")]
     [InlineData("log/00000000000000000000000000000000-none.drv")]
-    [InlineData("c/other/nix-cache-info")]
     [InlineData("key")]
     [InlineData(".tmp")]
     public async Task What_is_not_in_the_cache_is_404(string path)

@@ -75,7 +75,7 @@ public sealed class WrongConfigurationTests(WrongConfigurationTests.Setting sett
     [InlineData("info --url URL/c/default", 1, "give --url the server's own")]
     [InlineData("info --url cache.example.org", 2, "http://host:port or https://host/path is wanted")]
     [InlineData("info --url http://127.0.0.1:FREE", 3, "Does it run there?")]
-    [InlineData("info --url URL --cache other", 1, "There is no cache 'other'")]
+    [InlineData("info --url URL --cache other", 4, "Cache 'other' is private, or there is none of that name.")]
     [InlineData("pins list --url URL --token-file FOLDER/missing", 2, "cannot be read")]
     [InlineData("pins list --url URL --token-file FOLDER/empty", 2, "is empty")]
     [InlineData("pins create x /nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-x --url URL --token-file FOLDER/file", 4,

@@ -30,7 +30,7 @@ public class LandingPageTests(FilledServer filled) : IClassFixture<FilledServer>
         Assert.DoesNotMatch("(src|href)=[\"']?(http|//)", text);
         Assert.Equal(text, await anybody.GetStringAsync(new Uri("/c/default/", UriKind.Relative)));
         using var other = await anybody.GetAsync(new Uri("/c/other/", UriKind.Relative));
-        Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, other.StatusCode);
 
         // Written by itself, at the latest two minutes after what it tells of.
         await Eventually.BecomesTrueAsync(

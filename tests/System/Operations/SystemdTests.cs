@@ -73,6 +73,7 @@ public class SystemdTests
 
     [ProgramTheory("systemd-analyze")]
     [InlineData("orleans-cache-server.service")]
+    [InlineData("orleans-cache-queue.service")]
     public async Task The_units_are_hardened(string unit)
     {
         var path = Path.Combine(Repository.Root, "packaging", "systemd", unit);
@@ -87,6 +88,7 @@ public class SystemdTests
 
     [ProgramTheory("systemd-analyze")]
     [InlineData("orleans-cache-server.service")]
+    [InlineData("orleans-cache-queue.service")]
     public async Task The_units_have_no_setting_that_systemd_does_not_know(string unit)
     {
         using var folder = new TempFolder();
@@ -94,6 +96,8 @@ public class SystemdTests
         var program = Assert.Single(text.Split('\n'), l => l.StartsWith("ExecStart=", StringComparison.Ordinal))["ExecStart=".Length..];
         // It looks for the program, which is not installed here.
         await File.WriteAllTextAsync(folder[unit], text.Replace(program, "/bin/true", StringComparison.Ordinal));
+        foreach (var beside in Directory.EnumerateFiles(Path.Combine(Repository.Root, "packaging", "systemd"), "*.socket"))
+            File.Copy(beside, folder[Path.GetFileName(beside)]);
 
         var verified = await ProcessRunner.RunAsync("systemd-analyze", ["verify", "--man=no", folder[unit]]);
 

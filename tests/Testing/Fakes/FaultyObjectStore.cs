@@ -32,6 +32,13 @@ public sealed class FaultyObjectStore(IObjectStore inner, Func<int, string, Faul
 
     public bool IsLocal => inner.IsLocal;
 
+    public IObjectStore Inner => inner;
+
+    /// <summary>Where readers get an object from; null: where the inner store says.</summary>
+    public Func<ObjectKey, Uri>? UrlOf { get; init; }
+
+    public Uri? SignGet(ObjectKey key, TimeSpan life) => UrlOf is null ? inner.SignGet(key, life) : UrlOf(key);
+
     /// <summary>Fails the n-th call.</summary>
     public static FaultyObjectStore AtCall(IObjectStore inner, int number, Fault fault) =>
         new(inner, (n, _) => n == number ? fault : Fault.None);

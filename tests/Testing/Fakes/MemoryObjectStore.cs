@@ -10,7 +10,7 @@ namespace OrleansCache.Testing;
 /// A bucket in memory whose every write a test can see, hold back, lose or answer wrongly. Real stores are tested in Objects/ and end to
 /// end.
 /// </summary>
-internal sealed class MemoryObjectStore : IObjectStore
+internal class MemoryObjectStore : IObjectStore
 {
     // Keys whose ETag is that of a multipart upload, of one part.
     private readonly ConcurrentDictionary<string, bool> _joined = new();
@@ -174,6 +174,27 @@ internal sealed class MemoryObjectStore : IObjectStore
         await Task.CompletedTask;
         foreach (var (id, key) in OpenMultiparts)
             yield return new OpenMultipart(ObjectKey.Parse(key), id, MultipartsInitiated);
+    }
+
+    /// <summary>Called before each copy into this store, with the source's key.</summary>
+    public Func<ObjectKey, Task> OnCopy { get; set; } = static _ => Task.CompletedTask;
+
+    /// <summary>Keys that were copied from another store, in order.</summary>
+    public ConcurrentQueue<string> Copies { get; } = new();
+
+    public async Task<CopyOutcome> CopyAsync(IObjectStore from, ObjectKey source, long size, ObjectKey key, string? uploadId,
+        CancellationToken cancellationToken)
+    {
+        await OnCopy(source).WaitAsync(cancellationToken);
+        if (!((MemoryObjectStore)from).Objects.TryGetValue(source.ToString(), out var body))
+            return CopyOutcome.Absent;
+        if (body.Length != size)
+            return CopyOutcome.Changed;
+        if (uploadId is null || !OpenMultiparts.TryRemove(uploadId, out _))
+            return Objects.ContainsKey(key.ToString()) ? CopyOutcome.Done : CopyOutcome.Ended;
+        Objects[key.ToString()] = body;
+        Copies.Enqueue(key.ToString());
+        return CopyOutcome.Done;
     }
 
     private static FencedOutcome Outcome(Answer answer) => answer switch

@@ -14,7 +14,7 @@ public sealed class FullTheoryAttribute : TheoryAttribute
     public FullTheoryAttribute() => Skip = FullTests.MissingReason;
 }
 
-internal static class FullTests
+public static class FullTests
 {
     public static string? MissingReason => Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? null
         : "it takes a minute or more: with --full";

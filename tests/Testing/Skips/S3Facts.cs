@@ -17,7 +17,8 @@ public sealed class S3TheoryAttribute : TheoryAttribute
 /// <summary>A test that needs a real S3 and a real Nix.</summary>
 public sealed class BucketFactAttribute : FactAttribute
 {
-    public BucketFactAttribute() => Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip;
+    public BucketFactAttribute(bool isLong = false) =>
+        Skip = CephServer.MissingReason ?? new NixFactAttribute().Skip ?? (isLong ? FullTests.MissingReason : null);
 }
 
 /// <inheritdoc cref="BucketFactAttribute"/>

@@ -97,8 +97,7 @@ internal sealed class Niks3Pushes(
         ReferenceLimit.Check(paths.Select(p => (p.Path.Path, p.References.Count)), options);
         if (paths.Where(p => !DeclaredAddress.IsTrue(p.Path, p.References)).Select(p => p.Path).ToList() is [_, ..] untrue)
             throw DeclaredAddress.Refusal(untrue);
-        var signatures = new string[paths.Count];
-        Parallel.For(0, paths.Count, i => signatures[i] = signer.Sign(paths[i].Path, paths[i].References));
+        var signatures = await signer.SignAsync([.. paths.Select(p => (p.Path, p.References))], cancellationToken);
         var declared = await catalog.DeclareAsync(id, Own(push), paths, signatures, cancellationToken);
         var refusals = declared.Zip(paths).Select(d => Refusal(push, d.First.Outcome, d.Second.Path.Path)).OfType<CacheProblemException>()
             .ToList();

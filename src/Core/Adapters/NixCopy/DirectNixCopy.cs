@@ -54,7 +54,8 @@ internal sealed class DirectNixCopy(
         };
         if (!DeclaredAddress.IsTrue(declared, info.References))
             throw DeclaredAddress.Refusal([declared]);
-        var (signatures, digest) = (signer.Sign(declared, info.References), PathDigest.Of(declared));
+        var signatures = (await signer.SignAsync([(declared, info.References)], cancellationToken))[0];
+        var digest = PathDigest.Of(declared);
         var put = await UntilNotBusyAsync(PutAsync,
             p => p.Outcome is PutOutcome.Busy or PutOutcome.Due or PutOutcome.Renamed or PutOutcome.Unread, patience, cancellationToken);
         Quotas.Check(put.QuotaText, caller);

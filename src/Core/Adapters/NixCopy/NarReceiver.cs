@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
@@ -16,16 +15,11 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 /// row records that it has arrived. The row exists before the first byte in the store. Bytes of each call to the store stay in memory for
 /// its retries, so the client sends nothing twice.
 /// </summary>
-internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PushOptions options, ILogger logger) : IDisposable
+internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PublisherPlaces places, PushOptions options,
+    ILogger logger)
 {
-    // Each body holds two parts of memory; further bodies wait in their sockets. One credential never gets all places, as a slow client
-    // keeps its places while it sends.
-    private const int AtOnce = 16;
-    private const int AtOnceOfOne = 8;
     private const int PlannedParts = 9_000;
     private const int MiB = 1 << 20;
-    private readonly SemaphoreSlim _slots = new(AtOnce);
-    private readonly ConcurrentDictionary<string, SemaphoreSlim> _own = new(StringComparer.Ordinal);
     private readonly IObjectStore _store = store;
     private readonly NixCopyCatalog _catalog = catalog;
     private readonly PushOptions _options = options;
@@ -38,32 +32,8 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
         // A badly compressed file may be a little larger than its NAR. The length is bounded, as the size of a part follows it.
         if (length - (length / 64) - MiB > _options.MaxNarSize)
             throw TooLarge("The body");
-        // A body takes a place of its credential before it waits for a common one, so one credential's queue holds no place of another.
-        var own = _own.GetOrAdd(caller.Publisher, static _ => new SemaphoreSlim(AtOnceOfOne));
-        await own.WaitAsync(cancellationToken);
-        try
-        {
-            await _slots.WaitAsync(cancellationToken);
-            try
-            {
-                await RunAsync(new Upload(this, cache, caller, name, length), body, cancellationToken);
-            }
-            finally
-            {
-                _slots.Release();
-            }
-        }
-        finally
-        {
-            own.Release();
-        }
-    }
-
-    public void Dispose()
-    {
-        _slots.Dispose();
-        foreach (var own in _own.Values)
-            own.Dispose();
+        using var place = await places.TakeAsync(caller.Publisher, cancellationToken);
+        await RunAsync(new Upload(this, cache, caller, name, length), body, cancellationToken);
     }
 
     private static async Task RunAsync(Upload upload, Stream body, CancellationToken cancellationToken)
@@ -193,10 +163,11 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             if (_multipart is null)
             {
                 await ClaimAsync(null, null, cancellationToken);
-                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, cancellationToken);
-                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, cancellationToken))
+                // Begun and noted also for a client that has gone: only the row tells the housekeeper which upload to abort.
+                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, CancellationToken.None);
+                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, CancellationToken.None))
                 {
-                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, cancellationToken);
+                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, CancellationToken.None);
                     throw Ended();
                 }
 

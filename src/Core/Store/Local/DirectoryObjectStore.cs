@@ -9,7 +9,7 @@ namespace OrleansCache.Core.Store.Local;
 /// object appears whole (a temporary file, synced, then renamed), fences are checked under a lock, and <see cref="SyncAsync"/> makes names
 /// durable. Clients upload through the gateway, which calls <see cref="TryVerify"/> and <see cref="ReceiveAsync"/>.
 /// </summary>
-public sealed class DirectoryObjectStore : IObjectStore
+public sealed partial class DirectoryObjectStore : IObjectStore
 {
     // Waiting for a file lock would hold a thread, so a lock is tried again.
     private static readonly TimeSpan LockPause = TimeSpan.FromMilliseconds(2);

@@ -29,18 +29,22 @@ internal static class Posix
     private const short WriteLock = 1;
     private const int RenameNoReplace = 1;
     private const int AtCurrentDirectory = -100;
+    private const int NotPermitted = 1;
     private const int Interrupted = 4;
     private const int NoEntry = 2;
     private const int TryAgain = 11;
     private const int NoMemory = 12;
     private const int AccessDenied = 13;
     private const int Exists = 17;
+    private const int OtherFileSystem = 18;
     private const int NotDirectory = 20;
     private const int IsDirectory = 21;
     private const int InvalidArgument = 22;
     private const int TooManyFilesInSystem = 23;
     private const int TooManyFiles = 24;
+    private const int TooManyLinks = 31;
     private const int NotImplemented = 38;
+    private const int NotSupported = 95;
 
     /// <summary>Opens a file; null when it, or a directory above it, does not exist.</summary>
     public static SafeFileHandle? TryOpen(string path, int flags)
@@ -119,6 +123,18 @@ internal static class Posix
 
         return error switch { Exists => false, NoEntry => null, _ => throw Failure("rename to", to, error) };
     }
+
+    /// <summary>
+    /// Gives a file a second name, unless that is taken: atomically. Null: the file system does not do it, so that it takes a copy.
+    /// </summary>
+    public static LinkOutcome? TryLink(string from, string to) => Link(Text(from), Text(to)) == 0 ? LinkOutcome.Done
+        : Marshal.GetLastPInvokeError() switch
+        {
+            Exists => LinkOutcome.Exists,
+            NoEntry => LinkOutcome.Missing,
+            OtherFileSystem or NotPermitted or TooManyLinks or NotImplemented or NotSupported => null,
+            var error => throw Failure("link to", to, error),
+        };
 
     /// <summary>Deletes a file; nothing when there is no such file.</summary>
     public static void TryDelete(string path)
@@ -262,4 +278,16 @@ internal static class Posix
     [DllImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     private static extern int Ftruncate(SafeFileHandle file, long length);
 #pragma warning restore SYSLIB1054, CA5392
+}
+
+/// <summary>The end of a link.</summary>
+internal enum LinkOutcome
+{
+    Done,
+
+    /// <summary>The name is taken.</summary>
+    Exists,
+
+    /// <summary>The file, or the directory of its second name, does not exist.</summary>
+    Missing,
 }

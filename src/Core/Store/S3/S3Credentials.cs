@@ -38,11 +38,9 @@ internal sealed class S3Credentials(AWSCredentials source) : AWSCredentials
         }
     }
 
-    /// <summary>The key that signs clients' URLs; null where that is the server's own.</summary>
-    public static AWSCredentials? FindForUploads(S3Options options) => options.UploadAccessKey is { } access
-        ? new BasicAWSCredentials(access, options.UploadSecretKey ?? throw new ArgumentException("an access key needs its secret key",
-            nameof(options)))
-        : null;
+    /// <summary>A key for one purpose; null where none was given.</summary>
+    public static AWSCredentials? Of(string? access, string? secret) => access is null ? null
+        : new BasicAWSCredentials(access, secret ?? throw new ArgumentException("an access key needs its secret key", nameof(secret)));
 
     public override DateTime? Expiration => source.Expiration;
 

@@ -42,11 +42,34 @@ public sealed partial class S3ObjectStore
     {
         if (partMd5.Count == 0 || !partMd5.All(md5 => md5.Length == 32 && md5.All(char.IsAsciiHexDigitLower)))
             return false;
+        List<PartETag> parts;
         try
         {
-            var request = new CompleteMultipartUploadRequest { BucketName = _options.Bucket, Key = _prefix + key, UploadId = uploadId };
-            request.PartETags = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))]
+            parts = _options.EtagIsMd5 ? [.. partMd5.Select((md5, i) => new PartETag(i + 1, md5))]
                 : await PartsAsync(key, uploadId, partMd5.Count, cancellationToken);
+        }
+        catch (AmazonServiceException)
+        {
+            parts = [];
+        }
+
+        // An earlier request, whose answer was lost, may have completed it.
+        return (parts.Count > 0 && await JoinAsync(key, uploadId, parts, cancellationToken))
+            || (await HeadAsync(key, cancellationToken) is { } info && (info.ETag is null || info.ETag == JoinedETag(partMd5)));
+    }
+
+    /// <summary>False: there is no such upload any more, or its parts are others.</summary>
+    private async Task<bool> JoinAsync(ObjectKey key, string uploadId, List<PartETag> parts, CancellationToken cancellationToken)
+    {
+        var request = new CompleteMultipartUploadRequest
+        {
+            BucketName = _options.Bucket,
+            Key = _prefix + key,
+            UploadId = uploadId,
+            PartETags = parts
+        };
+        try
+        {
             await _calls.RunAsync(StoreCall.Multipart, $"completion of {key}", () =>
                 _client.CompleteMultipartUploadAsync(request, cancellationToken),
                 cancellationToken, static _ => true);
@@ -54,26 +77,22 @@ public sealed partial class S3ObjectStore
         }
         catch (AmazonServiceException)
         {
-            return await IsJoinedAsync();
+            return false;
         }
         catch (ObjectStoreException e) when (e.IsTransient)
         {
             // Ceph repeatedly answers InternalError about an aborted upload.
             try
             {
-                await PartsAsync(key, uploadId, partMd5.Count, cancellationToken);
+                await PartsAsync(key, uploadId, parts.Count, cancellationToken);
             }
             catch (AmazonServiceException)
             {
-                return await IsJoinedAsync();
+                return false;
             }
 
             throw;
         }
-
-        // An earlier request, whose answer was lost, may have completed it.
-        async Task<bool> IsJoinedAsync() => await HeadAsync(key, cancellationToken) is { } info
-            && (info.ETag is null || info.ETag == JoinedETag(partMd5));
     }
 
     public async Task AbortMultipartAsync(ObjectKey key, string uploadId, CancellationToken cancellationToken)
@@ -99,7 +118,7 @@ public sealed partial class S3ObjectStore
                 _client.ListMultipartUploadsAsync(request, cancellationToken), cancellationToken);
             foreach (var upload in page.MultipartUploads ?? [])
             {
-                if (ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
+                if (!IsOfOthers(upload.Key) && ObjectKey.TryParse(upload.Key[_prefix.Length..], out var key))
                     yield return new OpenMultipart(key, upload.UploadId, Time(upload.Initiated));
             }
 

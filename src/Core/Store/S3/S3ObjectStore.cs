@@ -24,10 +24,14 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
     private readonly AmazonS3Client _client;
     private readonly HttpClient _http;
     private readonly AdaptiveLimit _limit;
+    private readonly AdaptiveLimit _copyLimit;
     private readonly S3Calls _calls;
+    private readonly S3Calls _copies;
     private readonly S3Presigner _uploads;
     private readonly S3FencedWrites _fenced;
-    private readonly S3UploadKeyProbe? _uploadKey;
+    private readonly S3KeyProbe? _uploadKey;
+    private readonly S3KeyProbe? _readKey;
+    private readonly S3Presigner? _reads;
     private readonly S3StoreProbe _probe;
     private readonly S3BucketSettings _bucket;
 
@@ -36,6 +40,12 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
     /// fence.</param>
     /// <exception cref="ObjectStoreException">No credentials were given and the SDK's chain finds none.</exception>
     public S3ObjectStore(S3Options options, TimeProvider? clock = null)
+        : this(options, clock, new AdaptiveLimit(options.MaxConnections),
+            new AdaptiveLimit(Math.Max(1, options.MaxConnections / CopyShare)))
+    {
+    }
+
+    private S3ObjectStore(S3Options options, TimeProvider? clock, AdaptiveLimit limit, AdaptiveLimit copyLimit)
     {
         _given = _options = options;
         _prefix = options.KeyPrefix;
@@ -63,14 +73,18 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
         })
         { Timeout = Timeout.InfiniteTimeSpan };
-        _limit = new AdaptiveLimit(options.MaxConnections);
+        (_limit, _copyLimit) = (limit, copyLimit);
         _calls = new S3Calls(_limit, _clock, answer => WriteRefused?.Invoke(answer));
-        var uploadKey = S3Credentials.FindForUploads(options);
+        _copies = new S3Calls(_copyLimit, _clock, answer => WriteRefused?.Invoke(answer));
+        var uploadKey = S3Credentials.Of(options.UploadAccessKey, options.UploadSecretKey);
+        var readKey = S3Credentials.Of(options.ReadAccessKey, options.ReadSecretKey);
         _uploads = new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, uploadKey ?? credentials);
+        _reads = readKey is null ? null : new S3Presigner(options.UploadBucketUrl, _prefix, options.Region, readKey);
         _fenced = new S3FencedWrites(new S3Presigner(options.BucketUrl, _prefix, options.Region, credentials), _http, _limit,
             _clock, _prefix);
         // The probe uses the server's own endpoint, as the clients' may not be open to it.
-        _uploadKey = uploadKey is null ? null : new S3UploadKeyProbe(this, Requests(uploadKey), _clock);
+        _uploadKey = uploadKey is null ? null : new S3KeyProbe(this, Requests(uploadKey), _clock);
+        _readKey = readKey is null ? null : new S3KeyProbe(this, Requests(readKey), _clock);
         _probe = new S3StoreProbe(this, _fenced, Requests(credentials), _clock);
         _bucket = new S3BucketSettings(_client, options.Bucket);
 
@@ -79,11 +93,6 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
     }
 
     public bool IsLocal => false;
-
-    /// <summary>The rights of the key that signs clients' URLs, found by trying it; null when that is the server's own key.</summary>
-    /// <exception cref="ObjectStoreException">The store did not tell.</exception>
-    public async Task<UploadKeyRights?> ProbeUploadKeyAsync(CancellationToken cancellationToken) => _uploadKey is null ? null
-        : await _uploadKey.RunAsync(cancellationToken);
 
     /// <summary>
     /// Finds out how this store behaves in this bucket, by trying it on one object; it writes nothing where a retention would keep it.
@@ -97,6 +106,9 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
     /// <summary>Uses only the features that the store has, from now on.</summary>
     public void Adapt(StoreTraits traits)
     {
+        _traits = traits;
+        foreach (var beside in Beside())
+            beside.Adapt(traits);
         (KeepsOldVersions, _fenced.DeletesMany) = (traits.KeepsOldVersions, traits.DeletesMany);
         _options = _given with
         {
@@ -163,20 +175,25 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var request = new ListObjectsV2Request { BucketName = _options.Bucket, Prefix = _prefix + prefix };
+        bool leaps;
         do
         {
+            leaps = false;
             var page = await _calls.RunAsync(StoreCall.List, $"LIST {prefix}", () => _client.ListObjectsV2Async(request, cancellationToken),
                 cancellationToken);
             foreach (var item in page.S3Objects ?? [])
             {
+                if (leaps = IsOfOthers(item.Key))
+                    break;
                 // Other programs may keep objects in the bucket under names that are no keys of ours.
                 if (ObjectKey.TryParse(item.Key[_prefix.Length..], out var key))
                     yield return new ObjectInfo(key, item.Size ?? 0, ETag(item.ETag), Time(item.LastModified));
             }
 
-            request.ContinuationToken = page.IsTruncated == true ? page.NextContinuationToken : null;
+            request.StartAfter = leaps ? _prefix + AfterOthers : null;
+            request.ContinuationToken = !leaps && page.IsTruncated == true ? page.NextContinuationToken : null;
         }
-        while (request.ContinuationToken is not null);
+        while (leaps || request.ContinuationToken is not null);
     }
 
     public async Task<FencedOutcome> PutAsync(ObjectKey key, ReadOnlyMemory<byte> body, ObjectHeaders headers, DateTimeOffset fence,
@@ -254,17 +271,6 @@ public sealed partial class S3ObjectStore : IObjectStore, IDisposable
             };
             return await _client.UploadPartAsync(request, cancellationToken);
         }, cancellationToken);
-
-    public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life)
-    {
-        // The client that puts an object also sets the headers for the bucket's readers.
-        var stored = KeyHeaders.For(key);
-        var headers = new Dictionary<string, string> { ["cache-control"] = stored.CacheControl, ["content-type"] = stored.ContentType };
-        if (_options.IfNoneMatch)
-            headers["if-none-match"] = "*";
-        var (url, expires) = _uploads.ForLife("PUT", key, [], headers, _clock.GetUtcNow(), life);
-        return new SignedUrl(url, headers, expires);
-    }
 
     public void Dispose()
     {

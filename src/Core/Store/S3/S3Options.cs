@@ -8,7 +8,7 @@ public sealed record S3Options
     /// <summary>The server's base URL; null: Amazon's, of the region.</summary>
     public Uri? Endpoint { get; init; }
 
-    /// <summary>The base URL under which clients reach the same server, for upload URLs; null: <see cref="Endpoint"/>.</summary>
+    /// <summary>The base URL under which clients reach the same server, for their URLs; null: <see cref="Endpoint"/>.</summary>
     public Uri? UploadEndpoint { get; init; }
 
     public string Region { get; init; } = "us-east-1";
@@ -30,6 +30,11 @@ public sealed record S3Options
     public string? UploadAccessKey { get; init; }
 
     public string? UploadSecretKey { get; init; }
+
+    /// <summary>The key that signs the URLs that readers get their NARs from; null: they get none.</summary>
+    public string? ReadAccessKey { get; init; }
+
+    public string? ReadSecretKey { get; init; }
 
     /// <summary>Clients' PUTs carry <c>If-None-Match: *</c>. Off only for a server that does not know it.</summary>
     public bool IfNoneMatch { get; init; } = true;

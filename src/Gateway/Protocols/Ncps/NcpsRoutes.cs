@@ -30,7 +30,7 @@ internal static class NcpsRoutes
     private static async Task PinAsync(HttpContext http, GatewayParts parts)
     {
         var (cache, hash) = (Cache(http), Hash(http));
-        if (hash is not { } path || await FindAsync(parts.Store, path, http.RequestAborted) is not { } info)
+        if (hash is not { } path || await FindAsync(parts.ViewOf(cache).Store, path, http.RequestAborted) is not { } info)
         {
             await Problems.WriteAsync(http, HttpProblem.Of(ProblemKind.UnknownPath),
                 $"There is no '{http.GetRouteValue("hash")}.narinfo' in this cache: push the path first.");

@@ -3,6 +3,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Http;
 using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Reads;
 using OrleansCache.Nix;
 using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 
@@ -23,19 +24,20 @@ internal static class ExtraRoutes
 
     public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key)
     {
-        var prefix = cache == CacheName.Default ? "" : $"/c/{cache}";
-        return $"{parts.PublicUrl.AbsoluteUri.TrimEnd('/')}{prefix}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
+        var root = parts.PublicUrl.AbsoluteUri.TrimEnd('/') + (cache == CacheName.Default ? "" : $"/c/{cache}");
+        return $"{root}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
     }
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts) =>
-        api.MapPut("/pending_closures/{id}/objects/{**key}", http => ReceiveAsync(http, parts.Niks3Pushes)).Needs(Access.SignedUrl);
+        api.MapPut("/pending_closures/{id}/objects/{**key}", http => ReceiveAsync(http, parts)).Needs(Access.SignedUrl);
 
-    private static async Task ReceiveAsync(HttpContext http, INiks3Pushes pushes)
+    private static async Task ReceiveAsync(HttpContext http, GatewayParts parts)
     {
+        var pushes = parts.Niks3Pushes;
         // 1. The push that the secret belongs to. Nothing of the body is read before that is known.
         var (cache, push, secret, key) = (Cache(http), Push(http), http.Request.Query["secret"].ToString(),
             http.GetRouteValue("key") as string);
-        if (!await pushes.IsOpenAsync(cache, push, secret, http.RequestAborted))
+        if (!await IsOpenAsync(http, parts, cache, push, secret))
         {
             await Problems.WriteAsync(http, HttpProblem.UrlRefused,
                 "The upload URL is not of an open push: it has ended, or was never there. Push again.");
@@ -61,6 +63,21 @@ internal static class ExtraRoutes
         };
         if (!kept)
             await Problems.WriteAsync(http, HttpProblem.UrlRefused, $"The push has just ended, or {key} is none of its objects.");
+    }
+
+    // Who has no secret of a cache's push does not learn whether there is such a cache, by the time neither: of the push the catalog is
+    // asked all the same.
+    private static async Task<bool> IsOpenAsync(HttpContext http, GatewayParts parts, CacheName cache, PushId push, string secret)
+    {
+        var isServed = cache == CacheName.Default || CacheRequests.FindForUrl(http, parts) is not null;
+        try
+        {
+            return await parts.Niks3Pushes.IsOpenAsync(isServed ? cache : CacheName.Default, push, secret, http.RequestAborted) && isServed;
+        }
+        catch (CacheProblemException e) when (e.Kind == ProblemKind.UnknownCache)
+        {
+            return false;
+        }
     }
 
     private static async Task<BodyBytes> ReadAsync(HttpContext http, int limit)

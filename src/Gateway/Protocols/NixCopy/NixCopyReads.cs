@@ -16,32 +16,32 @@ internal static class NixCopyReads
     private const string NarInfo = ".narinfo";
     private const string Nar = "nar/";
 
-    public static async Task SendAsync(HttpContext http, ObjectKey key, GatewayParts parts)
+    public static async Task SendAsync(HttpContext http, ObjectKey key, CacheView view, GatewayParts parts)
     {
         var caller = http.Credential().Caller;
         var text = key.ToString();
         if (text.EndsWith(NarInfo, StringComparison.Ordinal) && StorePathHash.TryParse(text.AsSpan(0, text.Length - NarInfo.Length),
             out var path))
         {
-            if (!await parts.NixCopy.PromisePathAsync(CacheName.Default, caller, path, http.RequestAborted))
+            if (!await parts.NixCopy.PromisePathAsync(view.Name, caller, path, http.RequestAborted))
             {
                 await ObjectAnswer.NotFoundAsync(http);
                 return;
             }
         }
         else if (text.StartsWith(Nar, StringComparison.Ordinal) && NarFileName.TryParse(text[Nar.Length..], out var name)
-            && await parts.NixCopy.PromiseNarAsync(CacheName.Default, caller, name, http.RequestAborted) is { } nar)
+            && await parts.NixCopy.PromiseNarAsync(view.Name, caller, name, http.RequestAborted) is { } nar)
         {
             key = nar.Key;
         }
-        else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await parts.Store.HeadAsync(key, http.RequestAborted) is null
-            && await parts.NixCopy.FindWaitingAsync(CacheName.Default, caller, key, http.RequestAborted) is { } waiting)
+        else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await view.Store.HeadAsync(key, http.RequestAborted) is null
+            && await parts.NixCopy.FindWaitingAsync(view.Name, caller, key, http.RequestAborted) is { } waiting)
         {
             await SendWaitingAsync(http, key, waiting);
             return;
         }
 
-        await ObjectAnswer.SendAsync(http, key, parts.Store);
+        await ObjectAnswer.SendAsync(http, key, view.Store);
     }
 
     private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)

@@ -53,7 +53,8 @@ internal static class NixCopyRoutes
     private static async Task AnswerAsync(HttpContext http, GatewayParts parts, Func<HttpContext, CacheName, GatewayParts, Task> handle)
     {
         var isOld = NixUserAgent.Sent(http.Request);
-        if (isOld && http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
+        // The rate of one stream of HTTP/2 cannot be set; there a PUT without its body ends by the limit of all requests.
+        if (isOld && !HttpProtocol.IsHttp2(http.Request.Protocol) && http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } rate)
             rate.MinDataRate = FirstBytesSoon;
         try
         {

@@ -14,6 +14,9 @@ internal static class AccessRoutes
 
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
+        app.MapGet("/v1/login", () => new JsonAnswer<LoginInfo>(parts.Login)).WithTags("access").Needs(Access.Open)
+            .Answers<LoginInfo>(200, "The issuers whose tokens are let in, and how a person logs in there");
+
         app.MapGet("/v1/whoami", (HttpContext http) => new JsonAnswer<WhoAmI>(Describe(http.Credential())))
             .WithTags("access").Needs(Access.Self).Answers<WhoAmI>(200, "Who this request is, and what it may do");
 
@@ -21,7 +24,7 @@ internal static class AccessRoutes
                 new JsonAnswer<AccessChecked>(await (parts.Identities ?? throw new CacheProblemException(ProblemKind.BadRequest,
                     "This server knows no issuer: start it with --access and a file of them."))
                     .CheckAsync(body.Value.Token.Trim(), cancellationToken)))
-            .WithTags("access").Needs(Access.Admin).Answers<AccessChecked>(200, "Which rules a token of an issuer matches, and why not")
+            .WithTags("access").Needs(Access.Operator).Answers<AccessChecked>(200, "Which rules a token of an issuer matches, and why not")
             .Fails(400);
 
         var subjects = parts.Subjects;

@@ -18,16 +18,10 @@ internal static class AuditRoutes
                 CancellationToken cancellationToken) =>
                 new JsonAnswer<AuditPage>(await parts.Audit.ReadAsync(
                     Cache(cache), new AuditQuery(Time(nameof(since), since), Time(nameof(until), until), by, action, after,
-                        Limit(limit)), cancellationToken)))
+                        Limit(limit, DefaultLimit, AuditQuery.MaxLimit)), cancellationToken)))
             .Needs(Access.Admin).Answers<AuditPage>(200, "Who did what, newest first").Fails(400, 404);
 
     private static DateTimeOffset? Time(string name, string? text) => text is null ? null
         : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time
         : throw new CacheProblemException(ProblemKind.BadRequest, $"{name} is '{text}': a time such as 2030-01-31T12:00:00Z is wanted.");
-
-    private static int Limit(string? text) => text is null ? DefaultLimit
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit)
-            && limit is > 0 and <= AuditQuery.MaxLimit ? limit
-        : throw new CacheProblemException(ProblemKind.BadRequest,
-            $"limit is '{text}': a number from 1 to {AuditQuery.MaxLimit} is wanted.");
 }

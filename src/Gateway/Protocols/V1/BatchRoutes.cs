@@ -10,7 +10,6 @@ using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Http;
 using OrleansCache.Gateway.Limits;
 using OrleansCache.Gateway.Parts;
-using OrleansCache.Gateway.Reads;
 using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
@@ -23,11 +22,11 @@ internal static class BatchRoutes
 {
     public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
     {
-        if (parts.Store is DirectoryObjectStore store)
+        if (parts.Store is DirectoryObjectStore)
         {
             app.MapPost("/v1/caches/{cache}/uploads", async (string cache, HttpContext http) =>
                 {
-                    _ = CacheInfos.Describe(parts, Cache(cache));
+                    var store = (DirectoryObjectStore)parts.ViewOf(Cache(cache)).Store;
                     http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = BatchLimits.Bytes
                         + (BatchLimits.Objects * (long)BatchLimits.LineBytes);
                     return new JsonAnswer<BatchAnswer>(await ReceiveAsync(http.Request.BodyReader, store, parts.Time.GetUtcNow(),

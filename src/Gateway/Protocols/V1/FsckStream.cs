@@ -65,7 +65,8 @@ internal sealed class FsckStream(GatewayParts parts, CacheName cache, Cancellati
     // The catalog knows nothing of nix-cache-info: each server writes it when it starts. index.html needs no check, as it is written again
     // within two minutes.
     private async Task<FsckFinding?> CacheInfoAsync(CancellationToken cancellationToken) =>
-        await StoredObject.IsAsync(parts.Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts), cancellationToken) switch
+        await StoredObject.IsAsync(parts.ViewOf(cache).Store, ObjectKey.NixCacheInfo, CacheInfos.NixCacheInfo(parts.ViewOf(cache).Priority),
+            cancellationToken) switch
         {
             null => new FsckFinding
             {

@@ -34,7 +34,8 @@ internal static class GcRoutes
             .Needs(Access.Gc).Answers<GcStatus>(200, "What the garbage collector does, and when it will run").Fails(404);
 
         cacheRoute.MapGet("/gc/runs", async (string cache, string? limit, CancellationToken cancellationToken) =>
-                new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache), Limit(limit), cancellationToken)))
+                new JsonAnswer<GcHistory>(await collection.HistoryAsync(Cache(cache),
+                    Limit(limit, DefaultHistory, MaxHistory), cancellationToken)))
             .Needs(Access.Gc).Answers<GcHistory>(200, "Runs, newest first").Fails(400, 404);
 
         cacheRoute.MapGet("/gc/runs/{run}", async (string cache, string run, CancellationToken cancellationToken) =>
@@ -65,8 +66,4 @@ internal static class GcRoutes
         ? id
         : throw new CacheProblemException(ProblemKind.UnknownGcRun,
             $"'{text}' is not the id of a run: it is the number that starting one answered.");
-
-    private static int Limit(string? text) => text is null ? DefaultHistory
-        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) && limit is > 0 and <= MaxHistory ? limit
-        : throw new CacheProblemException(ProblemKind.BadRequest, $"limit is '{text}': a number from 1 to {MaxHistory} is wanted.");
 }

@@ -23,7 +23,11 @@ internal static class PushRoutes
         cacheRoute.MapGet("/warnings", async (string cache, CancellationToken cancellationToken) =>
             {
                 _ = CacheInfos.Describe(parts, Cache(cache));
-                return new JsonAnswer<ServerWarnings>(new ServerWarnings { Warnings = await parts.FindDoubts(cancellationToken) });
+                return new JsonAnswer<ServerWarnings>(new ServerWarnings
+                {
+                    Warnings = await parts.FindDoubts(cancellationToken),
+                    Failures = await parts.Caches.FindExposureAsync(Cache(cache), cancellationToken) is { } exposure ? [exposure] : [],
+                });
             })
             .Needs(Access.Push).Answers<ServerWarnings>(200, "What may lose or spoil pushes although it works").Fails(404);
 

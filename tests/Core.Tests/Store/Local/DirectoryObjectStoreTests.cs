@@ -9,11 +9,14 @@ namespace OrleansCache.Core.Tests.Store.Local;
 public sealed class DirectoryObjectStoreTests : ObjectStoreTests
 {
     private readonly string _root = Path.Combine(Path.GetTempPath(), $"oc-objects-{Guid.NewGuid():n}");
+    private readonly string _other = Path.Combine(Path.GetTempPath(), $"oc-objects-{Guid.NewGuid():n}");
     private readonly SetClock _clock = new(DateTimeOffset.UtcNow);
 
     private DirectoryObjectStore Directory => (DirectoryObjectStore)Store;
 
     protected override DateTimeOffset Later => _clock.GetUtcNow().AddSeconds(20);
+
+    protected override Task<IObjectStore> CreateOtherAsync() => Task.FromResult<IObjectStore>(Open(root: _other));
 
     protected override Task<IObjectStore> CreateAsync() => Task.FromResult<IObjectStore>(Open());
 
@@ -29,7 +32,30 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
     public override Task DisposeAsync()
     {
         System.IO.Directory.Delete(_root, recursive: true);
+        if (System.IO.Directory.Exists(_other))
+            System.IO.Directory.Delete(_other, recursive: true);
         return Task.CompletedTask;
+    }
+
+    [Fact]
+    public async Task A_copy_is_a_second_name_of_the_same_bytes_where_the_file_system_makes_one()
+    {
+        var far = $"/dev/shm/oc-objects-{Guid.NewGuid():n}";
+        using var end = Reaper.AtExit($"rm -rf {Reaper.Quote(far)}");
+        var (near, distant) = (await CreateOtherAsync(), Open(root: far));
+        foreach (var other in (IObjectStore[])[near, distant])
+            await other.PutAsync(Key("nar/a.nar.zst"), Bytes(1000), Text, Later, None);
+
+        Assert.Equal(CopyOutcome.Done, await Store.CopyAsync(near, Key("nar/a.nar.zst"), 1000, Key("nar/b.nar.zst"), null, None));
+        Assert.Equal(CopyOutcome.Done, await Store.CopyAsync(distant, Key("nar/a.nar.zst"), 1000, Key("nar/c.nar.zst"), null, None));
+
+        Assert.Equal(Bytes(1000), await ReadAsync(Key("nar/c.nar.zst")));
+        Assert.Equal(["2", "1"], [await LinksAsync("nar/b.nar.zst"), await LinksAsync("nar/c.nar.zst")]);
+        AssertNoTempFiles();
+        System.IO.Directory.Delete(far, recursive: true);
+
+        async Task<string> LinksAsync(string key) =>
+            (await ProcessRunner.RunAsync("stat", ["-c", "%h", Path.Combine(_root, key)])).OrThrow().Output.Trim();
     }
 
     [Fact]
@@ -318,10 +344,10 @@ public sealed class DirectoryObjectStoreTests : ObjectStoreTests
         _ => 400,
     };
 
-    private DirectoryObjectStore Open(string scope = "default", byte secret = 1) => new(
+    private DirectoryObjectStore Open(string scope = "default", byte secret = 1, string? root = null) => new(
         new DirectoryOptions
         {
-            Root = _root,
+            Root = root ?? _root,
             PublicUrl = new Uri("http://127.0.0.1:5751/v1/caches/default/"),
             UrlSecret = [.. Enumerable.Repeat(secret, 32)],
             Scope = scope

@@ -19,6 +19,10 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
 
     private S3ObjectStore S3 => (S3ObjectStore)Store;
 
+    // In another bucket.
+    protected override async Task<IObjectStore> CreateOtherAsync() =>
+        await S3.OpenBesideAsync(await (await CephServer.Shared).CreateBucketAsync(), "c/other", None);
+
     protected override Task<IObjectStore> CreateAsync() => Task.FromResult<IObjectStore>(new S3ObjectStore(_options));
 
     protected override async Task<(int Status, string? ETag)> UploadAsync(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body)
@@ -207,6 +211,24 @@ public sealed class S3ObjectStoreTests : ObjectStoreTests, IClassFixture<S3Objec
         await foreach (var found in beside.ListAsync("", None))
             Assert.Fail($"{found}");
         Assert.Null(await beside.HeadAsync(Key("a"), None));
+    }
+
+    [Fact]
+    public async Task What_lies_below_c_is_other_caches_and_neither_listed_nor_swept_up_with_their_multiparts()
+    {
+        using var team = await S3.OpenBesideAsync(_options.Bucket, $"{_options.Prefix}/c/team/", None);
+        foreach (var key in (string[])["b", "nar/b"])
+            await PutAsync(key, Bytes(2));
+        Assert.Equal(FencedOutcome.Done, await team.PutAsync(Key("nar/a"), Bytes(1), Text, Later, None));
+        var (own, _) = await OnePartAsync(Key("nar/open"), Bytes(5));
+        var theirs = await team.BeginMultipartAsync(Key("nar/open"), PartSize, None);
+
+        Assert.Equal(["b", "nar/b"], (await ListAsync("")).Select(o => o.Key.ToString()));
+        Assert.Equal([own], await Store.ListMultipartAsync(None).Select(m => m.UploadId).ToListAsync());
+        Assert.Equal(["nar/a"], await team.ListAsync("", None).Select(o => o.Key.ToString()).ToListAsync());
+        Assert.Equal([theirs], await team.ListMultipartAsync(None).Select(m => m.UploadId).ToListAsync());
+        await Store.AbortMultipartAsync(Key("nar/open"), own, None);
+        await team.AbortMultipartAsync(Key("nar/open"), theirs, None);
     }
 
     [Fact]

@@ -44,7 +44,7 @@ internal sealed class Niks3Cache : IAsyncDisposable
         UploadUser? uploader = null)
     {
         var cache = new Niks3Cache { Through = through ?? (store => store) };
-        cache._database = await (await PostgresServer.Shared).CreateDatabaseAsync();
+        cache._database = await (await PostgresServer.Shared).CreateCatalogAsync();
         if (onS3)
         {
             var ceph = await CephServer.Shared;

@@ -64,7 +64,7 @@ internal sealed class WriteServer : IAsyncDisposable
         var core = await CacheCore.StartAsync(
             new CoreOptions
             {
-                ConnectionString = await (await PostgresServer.Shared).CreateDatabaseAsync(),
+                ConnectionString = await (await PostgresServer.Shared).CreateCatalogAsync(),
                 Store = served,
                 SigningKeys = [Key],
                 Housekeeping = false,

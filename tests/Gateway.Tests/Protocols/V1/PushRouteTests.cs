@@ -56,6 +56,10 @@ public class PushRouteTests
     {
         { ProblemKind.BadRequest, 400, "bad-request" },
         { ProblemKind.UnknownCache, 404, "unknown-cache" },
+        { ProblemKind.CacheExists, 409, "cache-exists" },
+        { ProblemKind.CacheInUse, 409, "cache-in-use" },
+        { ProblemKind.CacheDeclared, 409, "cache-declared" },
+        { ProblemKind.UnknownKey, 404, "unknown-key" },
         { ProblemKind.UnknownPush, 404, "unknown-push" },
         { ProblemKind.PushEnded, 410, "push-ended" },
         { ProblemKind.NotOfThisPush, 403, "not-of-this-push" },
