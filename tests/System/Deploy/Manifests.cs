@@ -36,6 +36,9 @@ internal sealed class Manifests
     public static Manifests Overlay(string name) =>
         Rendered.GetOrAdd(name, static n => new(() => new Manifests(Kubectl.Render($"k8s/overlays/{n}")))).Value;
 
+    /// <summary>Of other YAML, such as a rendered chart.</summary>
+    public static Manifests Of(string yaml) => new(yaml);
+
     /// <summary>The Secrets that whoever installs it has to make.</summary>
     public static IReadOnlyList<V1Secret> ExampleSecrets() =>
         [.. new Manifests(File.ReadAllText(Path.Combine(Repository.Root, "k8s", "secrets.example.yaml"))).All<V1Secret>()];
