@@ -30,6 +30,9 @@ public sealed record Caller(string Publisher, string Group, int Rank, bool IsAdm
     /// <summary>The caller of a server from before there were publishers, whose messages name none.</summary>
     public static Caller Unnamed { get; } = Anonymous with { IsUnnamed = true };
 
+    /// <summary>False: in a private cache it may push and not read, and is told only of what its own trust group has put.</summary>
+    public bool ReadsOthers { get; init; } = true;
+
     private bool IsUnnamed { get; init; }
 
     /// <summary>An idempotency key, made this publisher's own.</summary>

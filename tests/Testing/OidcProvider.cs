@@ -69,9 +69,9 @@ public sealed class OidcProvider : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _listener.Stop();
-        await _serving;
+        // Stop alone would give the port away, and Close after it listens once more.
         _listener.Close();
+        await _serving;
     }
 
     private async Task ServeAsync()

@@ -25,6 +25,10 @@ internal static class ParameterExtensions
     public static NpgsqlParameterCollection WithAddress(this NpgsqlParameterCollection parameters, Caller caller) =>
         parameters.WithNullable(caller.Address, NpgsqlDbType.Text);
 
+    /// <summary>What <c>is_told</c> takes.</summary>
+    public static NpgsqlParameterCollection WithTold(this NpgsqlParameterCollection parameters, Caller caller) =>
+        parameters.WithNullable(caller.ReadsOthers ? null : caller.Publisher, NpgsqlDbType.Text);
+
     /// <summary>What <c>pushes_of</c> takes, of each item.</summary>
     public static NpgsqlParameterCollection WithPushes<T>(this NpgsqlParameterCollection parameters, IReadOnlyList<T> items,
         Func<T, OwnPush> push) =>

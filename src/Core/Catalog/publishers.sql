@@ -21,6 +21,10 @@ language sql stable as $$ select case when c.distrust_legacy then -1 else p_grou
 create function @fn@.usable(p_verified boolean, p_of int, p_legacy int, p_group int) returns boolean
 language sql immutable as $$ select p_verified or coalesce(p_of, p_legacy) = p_group $$;
 
+-- May this publisher know of what this group has put? p_publisher null: of all of it; else of its own group's alone, and of what has no group never.
+create function @fn@.is_told(p_cache int, p_publisher text, p_of int) returns boolean
+language sql stable as $$ select p_publisher is null or p_of = (select b.trust_group from publisher b where b.cache_id = p_cache and b.name = p_publisher) $$;
+
 -- Does the content of a key (a log, a realisation, debug info) give way to what a higher rank brings? What is from before there were ranks does where the cache distrusts it.
 create function @fn@.yields(p_rank int, p_publisher int, p_legacy int, p_own_rank int) returns boolean
 language sql immutable as $$ select p_rank < p_own_rank and (p_publisher is not null or p_legacy = -1) $$;

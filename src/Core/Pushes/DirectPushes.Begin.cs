@@ -9,7 +9,7 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>Rule 2: the begin, which answers what is missing.</summary>
 /// <remarks>
 /// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
-/// stays, is superseded, or refuses the push. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for
+/// stays, is superseded, or refuses the push; of another group's it is told nothing where it may not read. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for
 /// what another push uploads as the cluster knows: that is declared, and waited for. Of a stage, the store copies what its parent has.
 /// 6. Grant upload URLs for the claims, and answer.
 /// </remarks>
@@ -41,7 +41,7 @@ internal sealed partial class DirectPushes
         await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
 
         // 5. Claims of what it has to bring.
-        var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == PathVerdict.Supersede).ToList();
+        var missing = opened.Paths.Where(p => !opened.IsTold(p, _caller) || VerdictOf(p) == PathVerdict.Supersede).ToList();
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
         var claims = missing.Count == 0 ? [] : await ClaimAsync(cache, id, push, closure, opened, missing, cancellationToken);
         await ThrowIfRefusedAsync(id, push, claims, hashes, cancellationToken);
@@ -55,6 +55,7 @@ internal sealed partial class DirectPushes
         Telemetry.PushesOpened.Add(1);
         CountClaims(claims);
 
+        IEnumerable<string> missingKeys = _caller.ReadsOthers ? opened.MissingKeys : opening.Keys;
         return new PushOpened
         {
             Id = opened.Id.ToString(),
@@ -66,8 +67,8 @@ internal sealed partial class DirectPushes
             TakesBatches = grants.TakesBatches,
             Conflicts = HashesOf(PathVerdict.Other, PathVerdict.Own),
             Unverified = HashesOf(PathVerdict.Unread),
-            MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
-            MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
+            MissingLogs = [.. missingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
+            MissingRealisations = [.. missingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
         };
 
         StorePathHash[] HashesOf(params PathVerdict[] kept) => [.. opened.Paths
@@ -113,7 +114,7 @@ internal sealed partial class DirectPushes
     private async Task<Dictionary<long, PathVerdict>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
         CancellationToken cancellationToken)
     {
-        var doubtful = opened.Paths.Where(p => p.Promised
+        var doubtful = opened.Paths.Where(p => opened.IsTold(p, _caller)
             && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
         if (doubtful.Count == 0)
             return [];
@@ -135,7 +136,7 @@ internal sealed partial class DirectPushes
         // What is live already is no upload's to wait for.
         var wanted = missing.Where(m => !m.Promised).ToList();
         var known = news is null || wanted.Count == 0 ? [] : await news.ClaimAsync(cache, push.Id, new UploadClaims(
-            _caller.Group, _caller.Rank, verified.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
+            _caller.Group, _caller.Rank, verified.ReadsOthers && _caller.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
                 .Select(p => new WantedNar(p.Path.Hash, p.NarHash, p.NarSize))]), cancellationToken);
         var elsewhere = wanted.Zip(known).Where(w => w.Second is not null).ToDictionary(w => w.First.Id, w => w.Second!);
         List<Claim> claims = [];
@@ -185,7 +186,7 @@ internal sealed partial class DirectPushes
         CancellationToken cancellationToken)
     {
         var added = new List<(long, string)>();
-        foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
+        foreach (var path in opened.Paths.Where(p => opened.IsTold(p, _caller) && !verdicts.ContainsKey(p.Id)))
         {
             var declared = closure.Request.Paths[path.Index];
             if (declared.Signatures.Count > 0

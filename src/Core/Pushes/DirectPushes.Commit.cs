@@ -144,7 +144,7 @@ internal sealed partial class DirectPushes
                 WaitsFor = pins.TroubleOf(cache, name)
                 ?? $"{ObjectKey.Pin(name)} is being written into the object store."
             };
-        return committed.Conflicts.Length == 0 ? answer
+        return committed.Conflicts.Length == 0 || !_caller.ReadsOthers ? answer
             : answer with { Conflicts = await catalog.HashesAsync(committed.Conflicts, cancellationToken) };
     }
 

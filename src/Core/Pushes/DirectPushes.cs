@@ -240,7 +240,7 @@ internal sealed partial class DirectPushes(
         if (request.Paths.Count > options.MaxPaths)
             throw new CacheProblemException(ProblemKind.TooLarge,
                 $"{request.Paths.Count} paths were asked for; {options.MaxPaths} are answered at once.");
-        return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), request.Paths, cancellationToken) };
+        return new MissingAnswer { Missing = await catalog.MissingAsync(caches.IdOf(cache), _caller, request.Paths, cancellationToken) };
     }
 
     private OwnPush Own(PushId push) => new(push, _caller);

@@ -23,17 +23,18 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
         Of(cache).Open.SubmitAsync(opening, cancellationToken);
 
-    /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone.</summary>
+    /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone; as do claims of who may not read.</summary>
     public override Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
         PushOptions pushOptions, CancellationToken cancellationToken) =>
-        declarations is null
-            ? base.ClaimAsync(cache, push, paths, null, keys, pushOptions, cancellationToken)
+        declarations is null || !push.Caller.ReadsOthers
+            ? base.ClaimAsync(cache, push, paths, declarations, keys, pushOptions, cancellationToken)
             : Of(cache).Claim.SubmitAsync(new Claiming(push, paths, declarations, keys), cancellationToken);
 
     public override Task<List<Claim>> WaitAsync(int cache, OwnPush push, IReadOnlyList<StorePathHash> paths, IReadOnlyList<ObjectKey> keys,
         PushOptions pushOptions, CancellationToken cancellationToken) =>
-        Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancellationToken);
+        push.Caller.ReadsOthers ? Of(cache).Wait.SubmitAsync(new Waiting(push, paths, keys), cancellationToken)
+            : base.WaitAsync(cache, push, paths, keys, pushOptions, cancellationToken);
 
     public override Task<List<(long Upload, UploadOutcome Outcome)>> ReportAsync(
         int cache, OwnPush push, IReadOnlyList<CheckedUpload> uploads, IReadOnlyList<(StorePathHash Path, byte[] Content)> listings,
@@ -42,6 +43,8 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
 
     public override async Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken)
     {
+        if (!push.Caller.ReadsOthers)
+            return await base.CommitAsync(cache, push, lease, cancellationToken);
         var committed = await Of(cache).Commit.SubmitAsync((push, lease), cancellationToken);
         return committed.Outcome == CommitOutcome.Large ? await base.CommitAsync(cache, push, lease, cancellationToken) : committed;
     }

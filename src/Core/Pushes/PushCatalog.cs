@@ -38,7 +38,7 @@ internal class PushCatalog(CatalogDatabase database)
         TimeSpan urlLife, long rate, bool deferred, Quotas quotas, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select * from @fn@.claim_paths($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, " +
-                "$17, $18, $19, $20, $21)",
+                "$17, $18, $19, $20, $21, $22)",
             p => p.With(cache).WithPush(push).With(paths.ToArray())
                 .WithNullable(declarations?.Select(d => d.Name).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(declarations?.Select(d => d.NarHash.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
@@ -51,7 +51,8 @@ internal class PushCatalog(CatalogDatabase database)
                 .WithNullable(declarations?.Select(d => d.Digest).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                 .WithNullable(declarations?.Select(d => d.Supersedes).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Boolean)
                 .With(keys.Select(k => k.ToString()).ToArray()).With(urlLife).With(rate).With(deferred).WithQuotas(quotas)
-                .WithNullable(declarations?.Select(d => d.ElsewhereText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
+                .WithNullable(declarations?.Select(d => d.ElsewhereText).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                .With(!push.Caller.ReadsOthers),
             r => ReadClaim(r, 0, "claim_paths"),
             cancellationToken);
 
@@ -79,9 +80,9 @@ internal class PushCatalog(CatalogDatabase database)
         PushOptions options, CancellationToken cancellationToken) =>
         database.ListAsync(
             "select path_id, status, object_id, key, nar_hash, nar_size, multipart_id, uploader from @fn@.wait_paths($1, " +
-                "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9)",
+                "@fn@.push_of($1, $2, $3, $4), $5, $6, $7, $8, $9, $10)",
             p => p.With(cache).WithPush(push).With(paths.Select(h => h.ToArray()).ToArray()).With(keys.Select(k => k.ToString()).ToArray())
-                .With(options.UrlLife).With(options.DefaultRate).WithQuotas(options.Quotas),
+                .With(options.UrlLife).With(options.DefaultRate).WithQuotas(options.Quotas).With(!push.Caller.ReadsOthers),
             r => ReadClaim(r, 0, "wait_paths"), cancellationToken);
 
     /// <param name="verified">The bytes of these uploads were read, and are the declared NARs.</param>
@@ -112,8 +113,8 @@ internal class PushCatalog(CatalogDatabase database)
 
     public virtual Task<Committed> CommitAsync(int cache, OwnPush push, TimeSpan lease, CancellationToken cancellationToken) =>
         database.SingleAsync(
-            "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6)",
-            p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller),
+            "select outcome, paths, published, pin, conflicts from @fn@.commit_push($1, @fn@.push_of($1, $2, $3, $4, true), $5, $3, $6, $7)",
+            p => p.With(cache).WithPush(push).With(lease).WithAddress(push.Caller).With(!push.Caller.ReadsOthers),
             r => ReadCommitted(r, 0, "commit_push"),
             cancellationToken);
 
@@ -152,14 +153,16 @@ internal class PushCatalog(CatalogDatabase database)
             async (r, stop) => await r.ReadAsync(stop) ? PinName.Parse(r.GetString(0)) : null,
             cancellationToken);
 
-    public Task<List<StorePathHash>> MissingAsync(int cache, IReadOnlyList<StorePathHash> paths, CancellationToken cancellationToken) =>
+    public Task<List<StorePathHash>> MissingAsync(int cache, Caller caller, IReadOnlyList<StorePathHash> paths,
+        CancellationToken cancellationToken) =>
         database.ListAsync(
             """
             select u.hash from unnest($2) with ordinality u(hash, ord)
-            where not exists (select from store_path s where s.cache_id = $1 and s.hash = u.hash and s.state in ('live', 'condemned'))
+            where not exists (select from store_path s where s.cache_id = $1 and s.hash = u.hash and s.state in ('live', 'condemned')
+              and @fn@.is_told($1, $3, s.trust_group))
             order by u.ord
             """,
-            p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()), r =>
+            p => p.With(cache).With(paths.Select(h => h.ToArray()).ToArray()).WithTold(caller), r =>
                 StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancellationToken);
 
     /// <summary>Also of paths whose names are not known yet.</summary>

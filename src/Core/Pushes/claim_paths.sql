@@ -7,11 +7,12 @@
 -- What only other groups have brought, unread, is read by a server (see verification.sql) and waited for meanwhile, as long as an upload could take; a client that knows no 'wait' uploads its own.
 -- p_deferred: the paths are described later (declare_paths), by a client that knows no 'wait': what another push uploads it uploads too, under a key of its own.
 -- p_waits: of each path, who is said to upload its NAR just now: null, own (the trust group's) or other. Such a path is only declared, and the next wait asks for it; nothing is answered about it.
+-- p_blind: nothing of another group is held, waited for or told: who may not read a private cache brings all of it.
 -- p_supersedes: live paths that the commit gives this content. An object is that NAR only with the declared size, too: what another size is claimed for is not waited for.
 create function @fn@.claim_paths(
   p_cache int, p_push bigint, p_ids bigint[],
   p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_derivers text[], p_cas text[], p_signatures text[], p_digests bytea[], p_supersedes boolean[],
-  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false, p_quotas bigint[] default null, p_waits text[] default null)
+  p_keys text[], p_url_life interval, p_default_rate bigint, p_deferred boolean default false, p_quotas bigint[] default null, p_waits text[] default null, p_blind boolean default false)
 returns table (path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -43,7 +44,7 @@ begin
     return;
   end if;
   v_group := coalesce(v_push.trust_group, 0);
-  v_legacy := @fn@.legacy_group(p_cache, v_group);
+  v_legacy := case when p_blind then -1 else @fn@.legacy_group(p_cache, v_group) end;
 
   if p_names is not null then
     insert into push_path (push_id, path_id, name, nar_hash, nar_size, refs, deriver, ca, signatures, digest, supersedes, deferred, declared)
@@ -71,13 +72,13 @@ begin
   -- Most of what is new is new to all: then nothing is locked, held or waited for.
   v_known := exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes));
   if v_known then
-    v_adopts := not p_deferred and @fn@.verify_policy(p_cache) <> 'off';
+    v_adopts := not p_deferred and not p_blind and @fn@.verify_policy(p_cache) <> 'off';
     -- All objects of these NARs, in one statement and so in one order: what was locked after a wait for one of them could be lower than that one, and deadlock.
     -- Live at g needs no lock: no run can condemn it. Nor does what no server has read and another group brings, unless it is to be read.
     select coalesce(array_agg(l.id), '{}') into v_locked from (
       select o.id from object o
       where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = any(v_hashes) and o.state in ('stored', 'condemned', 'live', 'claimed', 'gone')
-        and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified, o.trust_group, v_legacy, v_group) or v_adopts and o.state <> 'claimed')
+        and not (o.state = 'live' and o.touched = v_g) and (o.state = 'gone' or @fn@.usable(o.verified and not p_blind, o.trust_group, v_legacy, v_group) or v_adopts and o.state <> 'claimed')
       order by o.id for no key update) l;
     -- What is there: one object per NAR, verified before unverified, live before condemned before stored. What is not locked is not held: its push could end, and what is said
     -- to be there be deleted.
@@ -85,7 +86,7 @@ begin
       select distinct on (o.nar_hash) o.id
       from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) join object o on o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size
       where o.state in ('stored', 'condemned', 'live') and (o.state = 'live' and o.touched = v_g or o.id = any(v_locked))
-        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)
+        and @fn@.usable(o.verified and not p_blind, o.trust_group, v_legacy, v_group)
       order by o.nar_hash, o.verified desc, o.state = 'live' desc, o.state = 'condemned' desc, o.id) o;
     perform @fn@.stamp_objects(p_cache, v_g, v_held);
     update object o set holders = array_append(o.holders, p_push)
@@ -93,7 +94,7 @@ begin
     -- One that came while the locks were waited for is neither held nor uploaded again: the next wait finds it.
     select array_agg(n.nar_hash), array_agg(n.nar_size) into v_hashes, v_sizes from unnest(v_hashes, v_sizes) n(nar_hash, nar_size) where not exists (
       select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = n.nar_hash and o.nar_size = n.nar_size and o.state in ('stored', 'condemned', 'live')
-        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group));
+        and @fn@.usable(o.verified and not p_blind, o.trust_group, v_legacy, v_group));
     if v_adopts and v_hashes is not null then
       select array_agg(b.object_id), (select array_agg(n.nar_hash) from unnest(v_hashes) n(nar_hash) where n.nar_hash <> all(coalesce(array_agg(b.nar_hash), '{}'))) into v_read, v_lacking
         from @fn@.being_read(p_cache, v_group, v_legacy, v_hashes, v_sizes, array(

@@ -1,6 +1,7 @@
 -- What has become of paths that a push waits for: those that are live by now are promised, the others are claimed anew (see claim_paths).
+-- p_blind: what another group has published meanwhile is claimed all the same, as in claim_paths.
 -- status: 'present' | 'stored' | 'upload' | 'wait' | 'ended' (the push) | 'unnamed' (the push does not name the path: nothing is promised) | what quota_exceeded says: nothing is claimed
-create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null)
+create function @fn@.wait_paths(p_cache int, p_push bigint, p_hashes bytea[], p_keys text[], p_url_life interval, p_default_rate bigint, p_quotas bigint[] default null, p_blind boolean default false)
 returns table (hash bytea, path_id bigint, status text, object_id bigint, key text, nar_hash bytea, nar_size bigint, multipart_id text, uploader uuid)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -20,9 +21,11 @@ begin
     return query select null::bytea, null::bigint, 'ended', null::bigint, null::text, null::bytea, null::bigint, null::text, null::uuid;
     return;
   end if;
-  select coalesce(array_agg(s.id order by u.ord) filter (where not d.supersedes), '{}'), coalesce(array_agg(s.id order by u.ord) filter (where d.supersedes), '{}') into v_ids, v_supersedes
-    from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
-    join push_path d on d.push_id = p_push and d.path_id = s.id;
+  select coalesce(array_agg(x.id order by x.ord) filter (where not x.brings), '{}'), coalesce(array_agg(x.id order by x.ord) filter (where x.brings), '{}') into v_ids, v_supersedes
+    from (
+      select s.id, u.ord, d.supersedes or p_blind and s.state <> 'gone' and s.trust_group is distinct from v_group as brings
+      from unnest(p_hashes) with ordinality u(hash, ord) join store_path s on s.cache_id = p_cache and s.hash = u.hash
+      join push_path d on d.push_id = p_push and d.path_id = s.id) x;
   -- With the objects that claim_paths locks.
   select t.unpromised into v_unpromised from @fn@.touch(p_cache, v_ids, '{}', array(
     select o.id from object o
@@ -46,7 +49,7 @@ begin
   select u.paths into v_held from push u where u.id = p_push;
   return query
     with c as materialized (
-        select * from @fn@.claim_paths(p_cache, p_push, v_unpromised, null, null, null, null, null, null, null, null, null, null, p_keys[1:cardinality(v_unpromised)], p_url_life, p_default_rate, false, p_quotas)),
+        select * from @fn@.claim_paths(p_cache, p_push, v_unpromised, null, null, null, null, null, null, null, null, null, null, p_keys[1:cardinality(v_unpromised)], p_url_life, p_default_rate, false, p_quotas, null, p_blind)),
       -- About the push: then of no path is anything said.
       q as materialized (select c.status from c where c.path_id is null)
     select r.hash, r.id, r.status, r.object_id, r.key, r.nar_hash, r.nar_size, r.multipart_id, r.uploader from (

@@ -68,7 +68,11 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
             (credential, refusal) = (anonymous, null);
         if (credential is not null && Allows(credential))
         {
-            http.Features.Set(credential.Id == Credential.AnonymousId ? credential : credential with { Address = AddressOf(http) });
+            http.Features.Set(credential.Id == Credential.AnonymousId ? credential : credential with
+            {
+                Address = AddressOf(http),
+                ReadsOthers = anonymous.Allows(Access.Read) || credential.Allows(Access.Read),
+            });
             if (access == Access.Promote)
                 http.Features.Set(new OtherCaches((other, stop) => isShown ? credentials.FindByCertificateAsync(certificate!, other, stop)
                     : credentials.FindAsync(secret, other, stop), FindPrivacyAsync));

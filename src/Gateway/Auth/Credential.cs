@@ -62,11 +62,14 @@ public sealed record Credential(string Id, Scopes Scopes)
     /// <summary>The address that the request came from.</summary>
     public string? Address { get; init; }
 
+    /// <summary>False: the cache of the request is private, and it may push there and not read.</summary>
+    public bool ReadsOthers { get; init; } = true;
+
     /// <summary>
     /// The publisher of this credential. One that may pin outranks one that may only push: its declarations supersede what the other has
     /// published.
     /// </summary>
-    public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address);
+    public Caller Caller => new(Id, Group ?? Id, Has(Scopes.Pin) ? 1 : 0, Has(Scopes.Admin), Address) { ReadsOthers = ReadsOthers };
 
     /// <summary>A credential that nobody has.</summary>
     public static Credential Refused(RefusalKind kind, string why) => new("refused", Scopes.None) { Refusal = new Refusal(kind, why) };

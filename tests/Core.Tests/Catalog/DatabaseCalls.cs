@@ -117,10 +117,10 @@ internal static class DatabaseCalls
                 {
                     var contents = world.Core.Contents;
                     Assert.Null(await contents.FindMovedNarAsync(CacheName.Default, ObjectKey.Parse($"nar/{nar.ToNix32()}.nar.zst"), None));
-                    Assert.True(await contents.HasNarAsync(CacheName.Default, nar, None));
-                    Assert.True(await contents.HasPathAsync(CacheName.Default, World.Hash($"{name}-a"), withListing: false, None));
-                    Assert.False(await contents.HasObjectAsync(CacheName.Default, ObjectKey.Parse($"log/{name}.drv"), None));
-                    Assert.Equal(2, (await contents.ClosureAsync(CacheName.Default, World.Hash($"{name}-b"), None))!.Paths.Count);
+                    Assert.True(await contents.HasNarAsync(CacheName.Default, Caller.Server, nar, None));
+                    Assert.True(await contents.HasPathAsync(CacheName.Default, Caller.Server, World.Hash($"{name}-a"), withListing: false, None));
+                    Assert.False(await contents.HasObjectAsync(CacheName.Default, Caller.Server, ObjectKey.Parse($"log/{name}.drv"), None));
+                    Assert.Equal(2, (await contents.ClosureAsync(CacheName.Default, Caller.Server, World.Hash($"{name}-b"), None))!.Paths.Count);
                     Assert.Equal("live", (await world.Core.Paths.GetAsync(CacheName.Default, World.Hash($"{name}-a"), None)).State);
                 },
                 () => SeenAsync(world, name));

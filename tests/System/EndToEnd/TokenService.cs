@@ -53,9 +53,9 @@ internal sealed class TokenService : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _listener.Stop();
-        await _serving;
+        // Stop alone would give the port away, and Close after it listens once more.
         _listener.Close();
+        await _serving;
         _granting.Dispose();
     }
 

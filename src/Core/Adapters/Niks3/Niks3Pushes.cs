@@ -55,13 +55,13 @@ internal sealed class Niks3Pushes(
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
         if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is NodeState.Live or NodeState.Condemned)
+            await VerifyAsync([.. opened.Paths.Where(p => opened.IsTold(p, _caller) && p.State is NodeState.Live or NodeState.Condemned)
                 .Select(p => p.Id)], cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
         var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancellationToken);
-        var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
+        var missing = opened.Paths.Where(p => !opened.IsTold(p, _caller) || superseded.Contains(p.Id)).ToList();
         var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)],
             [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancellationToken);
         if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
@@ -81,6 +81,8 @@ internal sealed class Niks3Pushes(
         var objects = request.Objects.Select(o => (o.Key, o.IsLog, ids[index[o.Path]])).ToList();
         var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancellationToken)
             ?? throw Ended(opened.Id);
+        if (!_caller.ReadsOthers)
+            missingObjects = [.. objects.Select(o => o.Key)];
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
             [.. uploads.Values.Select(u =>
@@ -152,7 +154,7 @@ internal sealed class Niks3Pushes(
         var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
         if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
             news?.Arrived(cache, push.Id, [grantId.NarHash]);
-        else if (!await contents.HasNarAsync(cache, grantId.NarHash, cancellationToken))
+        else if (!await contents.HasNarAsync(cache, _caller, grantId.NarHash, cancellationToken))
             throw NoUpload();
     }
 
@@ -248,7 +250,7 @@ internal sealed class Niks3Pushes(
         int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
         CancellationToken cancellationToken)
     {
-        var promised = opened.Paths.Where(p => p.Promised).ToList();
+        var promised = opened.Paths.Where(p => opened.IsTold(p, _caller)).ToList();
         if (promised.Count == 0)
             return [];
         var found = await catalog.CompareAsync(

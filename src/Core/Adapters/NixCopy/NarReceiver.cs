@@ -78,7 +78,7 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                         $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
                         "It was changed on its way: run the command again.");
                 await StoreAsync(file, nar.Hash, nar.Size, cancellationToken);
-                if (!await receiver._catalog.StoredAsync(cache, _claim!, name, length, nar, cancellationToken))
+                if (!await receiver._catalog.StoredAsync(cache, caller, _claim!, name, length, nar, cancellationToken))
                     throw Ended();
             }
             finally

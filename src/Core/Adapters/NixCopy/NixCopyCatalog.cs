@@ -17,7 +17,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
     {
         One = async (p, stop) => (await PromiseAsync(database, [p], stop))[0],
         Many = async (items, stop) => await PromiseAsync(database, items, stop),
-        Key = p => $"{p.Cache} {p.Caller.Publisher} {p.Caller.Group} {p.Caller.Rank} {p.Path} {p.File}",
+        Key = p => $"{p.Cache} {p.Caller.Publisher} {p.Caller.Group} {p.Caller.Rank} {p.Caller.ReadsOthers} {p.Path} {p.File}",
         Weight = _ => 1,
         MaxGroupWeight = 500,
     });
@@ -47,14 +47,14 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             p => p.With(claim.Push).With(new[] { claim.Object }).With(new[] { multipart }), r => r.GetBoolean(0), cancellationToken);
 
     /// <summary>False: the claim has ended.</summary>
-    public Task<bool> StoredAsync(int cache, NarClaim claim, NarFileName name, long fileSize, ReceivedNar nar,
+    public Task<bool> StoredAsync(int cache, Caller caller, NarClaim claim, NarFileName name, long fileSize, ReceivedNar nar,
         CancellationToken cancellationToken) =>
         database.SingleAsync(
-            "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "select @fn@.nix_stored($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             p => p.With(cache).With(claim.Push).With(claim.Object).With(name.Text).With(name.FileHash.ToArray()).With(fileSize)
                 .With(nar.Hash.ToArray()).With(nar.Size)
                 .WithNullable(nar.Seen?.Occurring.Select(h => h.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
-                .WithNullable(nar.Seen?.IsPartial, NpgsqlDbType.Boolean),
+                .WithNullable(nar.Seen?.IsPartial, NpgsqlDbType.Boolean).WithTold(caller),
             r => r.GetBoolean(0), cancellationToken);
 
     public Task DropAsync(int cache, NarClaim claim, CancellationToken cancellationToken) =>
@@ -64,14 +64,14 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select outcome, @fn@.public_id(push_id), path_id, paths, nar_hash, nar_size, signatures, is_own from @fn@.nix_put($1, $2, " +
-                "$3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22)",
+                "$3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22, $23)",
             p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name)
                 .With(info.References.Select(r => r.Hash.ToArray()).ToArray())
                 .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
                 .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea)
                     .WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas)
-                .With(info.References.Select(r => r.Name).ToArray()),
+                .With(info.References.Select(r => r.Name).ToArray()).WithTold(caller),
             ReadPut, cancellationToken);
 
     public Task<(AttachOutcome Outcome, PushId? Push)> AttachAsync(int cache, Caller caller, NixExtra extra,
@@ -100,12 +100,14 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         {
             var asked = cache.ToList();
             await database.RunAsync(
-                "select item, present, key, file_size from @fn@.nix_promise($1, $2, $3, $4, $6, $7, $5)",
+                "select item, present, key, file_size from @fn@.nix_promise($1, $2, $3, $4, $6, $7, $5, $8)",
                 p => p.With(cache.Key).With(asked.Select(a => a.Item.Caller.Publisher).ToArray())
                     .With(asked.Select(a => a.Item.Caller.Group).ToArray())
                     .With(asked.Select(a => a.Item.Caller.Rank).ToArray()).With(HoldLife)
                     .WithNullable(asked.Select(a => a.Item.Path?.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
-                    .WithNullable(asked.Select(a => a.Item.File?.Text).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text),
+                    .WithNullable(asked.Select(a => a.Item.File?.Text).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
+                    .WithNullable(asked.Select(a => a.Item.Caller.ReadsOthers ? null : a.Item.Caller.Publisher).ToArray(),
+                        NpgsqlDbType.Array | NpgsqlDbType.Text),
                 async (r, stop) =>
                 {
                     while (await r.ReadAsync(stop))

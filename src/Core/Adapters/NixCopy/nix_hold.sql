@@ -32,8 +32,8 @@ end $$;
 -- What is said to be there is held before the answer. Each item is of one credential: a path (p_hashes), a NAR by its file's name (p_names), or neither: the traffic alone.
 -- key and file_size: of the NAR. Many items, of any credentials, in one transaction.
 -- Usable is what its credential's trust group published, or a server has read. Such a client declares nothing before it asks, so what another group published on a lower rank's word
--- is not there for it: it sends its own, and that is compared.
-create function @fn@.nix_promise(p_cache int, p_holders text[], p_groups text[], p_ranks int[], p_hashes bytea[], p_names text[], p_life interval)
+-- is not there for it: it sends its own, and that is compared. p_told: of each item, what is_told takes.
+create function @fn@.nix_promise(p_cache int, p_holders text[], p_groups text[], p_ranks int[], p_hashes bytea[], p_names text[], p_life interval, p_told text[] default null)
 returns table (item int, present boolean, key text, file_size bigint)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -71,13 +71,13 @@ begin
   -- Locked by now: they stay what they are. One element for each item; null: not there.
   select array_agg(x.path_id order by x.ord), array_agg(x.object_id order by x.ord) into v_item_paths, v_item_objects from (
     select i.ord, s.id as path_id, o.id as object_id
-    from unnest(v_item_groups, p_hashes, p_names, p_ranks) with ordinality i(trust_group, hash, name, rank, ord)
+    from unnest(v_item_groups, p_hashes, p_names, p_ranks, p_told) with ordinality i(trust_group, hash, name, rank, told, ord)
     left join store_path s on s.cache_id = p_cache and s.hash = i.hash and s.id = any(v_paths) and not s.id = any(v_unpromised)
       and @fn@.usable(s.verified, s.trust_group, case when v_distrusts then -1 else i.trust_group end, i.trust_group)
-      and (s.rank >= i.rank or coalesce(s.trust_group, i.trust_group) = i.trust_group)
+      and (s.rank >= i.rank or coalesce(s.trust_group, i.trust_group) = i.trust_group) and @fn@.is_told(p_cache, i.told, s.trust_group)
     left join nar_alias a on a.cache_id = p_cache and a.name = i.name
     left join object o on o.id = a.object_id and o.id = any(v_objects) and o.file_hash = a.file_hash and o.state in ('stored', 'live')
-      and @fn@.usable(o.verified, o.trust_group, case when v_distrusts then -1 else i.trust_group end, i.trust_group)) x;
+      and @fn@.usable(o.verified, o.trust_group, case when v_distrusts then -1 else i.trust_group end, i.trust_group) and @fn@.is_told(p_cache, i.told, o.trust_group)) x;
   update object o set holders = array(select unnest(o.holders) union select unnest(n.pushes))
     from (select i.object_id, array_agg(distinct i.push_id) as pushes from unnest(v_item_objects, v_chosen) i(object_id, push_id) where i.object_id is not null group by i.object_id) n
     where o.id = n.object_id and o.state = 'stored' and not n.pushes <@ o.holders;

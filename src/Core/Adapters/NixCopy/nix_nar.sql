@@ -39,9 +39,9 @@ begin
   update push u set objects = u.objects || nix_claim.object_id where u.id = push_id and not nix_claim.object_id = any(u.objects);
 end $$;
 
--- Rule 3: the bytes are in the store and were hashed on their way; p_occurring: null where no commit asks what stands in them. False: the claim has ended. The same file may have come over another connection: the first one is it.
+-- Rule 3: the bytes are in the store and were hashed on their way; p_occurring: null where no commit asks what stands in them. False: the claim has ended. The same file may have come over another connection: the first one is it, where who sent it may know of that one (p_told: see is_told).
 create function @fn@.nix_stored(
-  p_cache int, p_push bigint, p_object bigint, p_name text, p_file_hash bytea, p_file_size bigint, p_nar_hash bytea, p_nar_size bigint, p_occurring bytea[], p_partial boolean) returns boolean
+  p_cache int, p_push bigint, p_object bigint, p_name text, p_file_hash bytea, p_file_size bigint, p_nar_hash bytea, p_nar_size bigint, p_occurring bytea[], p_partial boolean, p_told text default null) returns boolean
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
   v_first bigint;
@@ -57,7 +57,7 @@ begin
   if not found then return false; end if;
 
   update object o set holders = case when p_push = any(o.holders) then o.holders else array_append(o.holders, p_push) end
-    where o.id = v_first and o.state = 'stored' and o.file_hash = p_file_hash and o.verified;
+    where o.id = v_first and o.state = 'stored' and o.file_hash = p_file_hash and o.verified and @fn@.is_told(p_cache, p_told, o.trust_group);
   if found then
     update push u set objects = u.objects || v_first where u.id = p_push and not v_first = any(u.objects);
     perform @fn@.nix_drop(p_cache, p_push, p_object);

@@ -3,9 +3,10 @@
 -- 'busy' (paths: try again) | 'references' (paths: hashes of those that are not in the cache) | 'nar' (no such NAR; nar_hash and nar_size: what the file of that name holds, if it is there) |
 -- 'untrue' (the NAR denies what the narinfo says of references or content address) | 'unread' (a server has to read the NAR first, which is asked for: try again) |
 -- 'withdrawn' (a bar refuses this content) | 'name' (a path of this hash, or of a reference's, is there under another name, on the word of an equal or higher rank) | 'renamed' (it is there, and its narinfo is to be written anew: so do, and ask again) | 'due' (the traffic moves the holds on, every ten minutes: nix_promise first) | what quota_exceeded says
+-- p_told: what is_told takes.
 create function @fn@.nix_put(
   p_cache int, p_holder text, p_group text, p_rank int, p_hash bytea, p_name text, p_refs bytea[], p_nar_hash bytea, p_nar_size bigint, p_file text, p_file_hash bytea, p_file_size bigint,
-  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null, p_ref_names text[] default null,
+  p_deriver text, p_deriver_hash bytea, p_ca text, p_signatures text, p_digest bytea, p_life interval, p_lease interval, p_address text default null, p_quotas bigint[] default null, p_ref_names text[] default null, p_told text default null,
   out outcome text, out push_id bigint, out path_id bigint, out paths bytea[], out nar_hash bytea, out nar_size bigint, out signatures text[], out is_own boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
@@ -47,6 +48,14 @@ begin
     union select o.id from object o where o.cache_id = p_cache and o.key = any(v_keys))) t;
 
   if @fn@.is_barred(p_cache, nix_put.path_id, p_nar_hash) then outcome := 'withdrawn'; return; end if;
+  -- What others have put is neither told nor used: it brings the NAR itself, and has itself put the references.
+  if p_told is not null then
+    if not exists (select from object o where o.cache_id = p_cache and o.kind = 'nar' and o.nar_hash = p_nar_hash and o.nar_size = p_nar_size and o.file_hash = p_file_hash
+      and o.state in ('stored', 'live', 'condemned') and @fn@.is_told(p_cache, p_told, o.trust_group)) then outcome := 'nar'; return; end if;
+    v_unpromised := v_unpromised || array(select s.id from store_path s where s.id = any(v_refs) and not @fn@.is_told(p_cache, p_told, s.trust_group)
+      and not exists (select from push u where u.cache_id = p_cache and u.holder = p_holder and u.state = 'open' and s.id = any(u.paths)));
+  end if;
+
   -- It is there already.
   select * into v_row from store_path s where s.id = nix_put.path_id;
   v_ref_ids := array(select i from unnest(v_refs || case when p_hash = any(p_refs) then array[v_row.id] else '{}' end) i order by i);

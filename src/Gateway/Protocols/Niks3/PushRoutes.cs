@@ -95,19 +95,21 @@ internal static class PushRoutes
         // Advice: a client whose upload has ended asks whether another push has finished the same object.
         api.MapMethods("/objects/{**key}", ["HEAD"], async http =>
         {
-            var (cache, key) = (Cache(http), http.GetRouteValue("key") as string);
-            var there = Keys.TryNar(key, out var nar) ? await contents.HasNarAsync(cache, nar, http.RequestAborted)
-                : Keys.TryNarInfo(key, out var path) ? await contents.HasPathAsync(cache, path, withListing: false, http.RequestAborted)
-                : Keys.TryListing(key, out var listed) ? await contents.HasPathAsync(cache, listed, withListing: true, http.RequestAborted)
-                : ObjectKey.TryParse(key, out var other) && await contents.HasObjectAsync(cache, other, http.RequestAborted);
+            var (cache, key, caller) = (Cache(http), http.GetRouteValue("key") as string, http.Credential().Caller);
+            var there = Keys.TryNar(key, out var nar) ? await contents.HasNarAsync(cache, caller, nar, http.RequestAborted)
+                : Keys.TryNarInfo(key, out var path)
+                    ? await contents.HasPathAsync(cache, caller, path, withListing: false, http.RequestAborted)
+                : Keys.TryListing(key, out var listed)
+                    ? await contents.HasPathAsync(cache, caller, listed, withListing: true, http.RequestAborted)
+                : ObjectKey.TryParse(key, out var other) && await contents.HasObjectAsync(cache, caller, other, http.RequestAborted);
             http.Response.StatusCode = there ? StatusCodes.Status204NoContent : StatusCodes.Status404NotFound;
         }).Needs(Access.Push);
 
         api.MapGet("/closures/{key}", async http =>
         {
             var key = (string)http.GetRouteValue("key")!;
-            if (!Keys.TryNarInfo(key, out var root) || await contents.ClosureAsync(Cache(http), root, http.RequestAborted)
-                is not { } closure)
+            if (!Keys.TryNarInfo(key, out var root)
+                || await contents.ClosureAsync(Cache(http), http.Credential().Caller, root, http.RequestAborted) is not { } closure)
                 throw new CacheProblemException(ProblemKind.UnknownPath, $"no closure '{key}' was pushed here");
             var objects = closure.Paths.SelectMany(p => (string?[])[Keys.NarInfo(p.Path), Keys.Nar(p.NarHash), p.HasListing
                 ? Keys.Listing(p.Path) : null, .. p.Objects.Select(o => o.ToString())]);

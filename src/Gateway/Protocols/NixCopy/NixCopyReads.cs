@@ -9,12 +9,14 @@ namespace OrleansCache.Gateway.Protocols.NixCopy;
 
 /// <summary>
 /// GET and HEAD under the write URL by a credential that may write. A 200 makes stock Nix leave out a path or NAR, so it is a promise, and
-/// a hold keeps it before the answer. The client may name a NAR by its file's hash.
+/// a hold keeps it before the answer. The client may name a NAR by its file's hash. Who may not read a private cache is told only of what
+/// his own trust group has put there.
 /// </summary>
 internal static class NixCopyReads
 {
     private const string NarInfo = ".narinfo";
     private const string Nar = "nar/";
+    private const string Listing = ".ls";
 
     public static async Task SendAsync(HttpContext http, ObjectKey key, CacheView view, GatewayParts parts)
     {
@@ -34,15 +36,33 @@ internal static class NixCopyReads
         {
             key = nar.Key;
         }
-        else if (!text.StartsWith(Nar, StringComparison.Ordinal) && await view.Store.HeadAsync(key, http.RequestAborted) is null
-            && await parts.NixCopy.FindWaitingAsync(view.Name, caller, key, http.RequestAborted) is { } waiting)
+        else
         {
-            await SendWaitingAsync(http, key, waiting);
-            return;
+            var isTold = caller.ReadsOthers || await IsOwnAsync(http, key, caller, view, parts);
+            if (!text.StartsWith(Nar, StringComparison.Ordinal)
+                && (!isTold || await view.Store.HeadAsync(key, http.RequestAborted) is null)
+                && await parts.NixCopy.FindWaitingAsync(view.Name, caller, key, http.RequestAborted) is { } waiting)
+            {
+                await SendWaitingAsync(http, key, waiting);
+                return;
+            }
+
+            if (!isTold)
+            {
+                await ObjectAnswer.NotFoundAsync(http);
+                return;
+            }
         }
 
         await ObjectAnswer.SendAsync(http, key, view.Store);
     }
+
+    // Of what belongs to a path its publisher is told, of a NAR under its key and of a log who put it.
+    private static Task<bool> IsOwnAsync(HttpContext http, ObjectKey key, Caller caller, CacheView view, GatewayParts parts) =>
+        key.ToString() is var text && text.EndsWith(Listing, StringComparison.Ordinal)
+        && StorePathHash.TryParse(text.AsSpan(0, text.Length - Listing.Length), out var path)
+            ? parts.Contents.HasPathAsync(view.Name, caller, path, withListing: true, http.RequestAborted)
+            : parts.Contents.HasObjectAsync(view.Name, caller, key, http.RequestAborted);
 
     private static async Task SendWaitingAsync(HttpContext http, ObjectKey key, byte[] content)
     {

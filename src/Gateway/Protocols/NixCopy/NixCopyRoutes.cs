@@ -106,9 +106,11 @@ internal static class NixCopyRoutes
             throw Bad($"The body is not a narinfo: {error}.");
         if (info.StorePath.Hash != Hash(http))
             throw Bad($"The narinfo is of {info.StorePath}, and the URL names another hash.");
-        var outcome = await parts.NixCopy.PublishAsync(cache, http.Credential().Caller, info, parts.CommitPatience, http.RequestAborted);
-        Accepted(http, outcome == NarInfoOutcome.Published ? StatusCodes.Status201Created : StatusCodes.Status200OK);
-        if (outcome == NarInfoOutcome.Conflict)
+        var caller = http.Credential().Caller;
+        var outcome = await parts.NixCopy.PublishAsync(cache, caller, info, parts.CommitPatience, http.RequestAborted);
+        Accepted(http, outcome == NarInfoOutcome.Published || !caller.ReadsOthers ? StatusCodes.Status201Created
+            : StatusCodes.Status200OK);
+        if (outcome == NarInfoOutcome.Conflict && caller.ReadsOthers)
         {
             http.Response.ContentLength = null;
             http.Response.ContentType = "text/plain; charset=utf-8";

@@ -141,9 +141,9 @@ internal sealed class CiWorld : IAsyncDisposable
         if (_server is not null)
             await _server.DisposeAsync();
         await _provider.DisposeAsync();
-        _forge.Stop();
-        await _serving;
+        // Stop alone would give the port away, and Close after it listens once more.
         _forge.Close();
+        await _serving;
         _folder.Dispose();
     }
 
