@@ -47,15 +47,12 @@ public sealed class LocalStoreTests : IDisposable
     {
         // A Nix that refuses '--json' without '--json-format', as 2.34 announces of a later one.
         var nix = Path.Combine(_folder, "nix");
-        await File.WriteAllTextAsync(nix, $"""
+        Script.Write(nix, $"""
             #!/bin/sh
             case "$*" in *--json-format*) printf '%s' '{second[2..]}'; echo "error: no" >&2; exit {second[0]};; esac
             echo "error: '--json' needs '--json-format'" >&2
             exit 1
             """);
-#pragma warning disable CA1416 // Nix has no Windows
-        File.SetUnixFileMode(nix, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-#pragma warning restore CA1416
         var closure = new LocalStore(nix).ClosureAsync([StorePath.Parse($"{Hash}-x")], CancellationToken.None);
 
         if (second[0] == '0')

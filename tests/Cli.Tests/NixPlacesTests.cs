@@ -56,10 +56,7 @@ public sealed class NixPlacesTests
     {
         using var root = new TempFolder();
         var nix = Path.Combine(root.Path, "nix");
-        await File.WriteAllTextAsync(nix, $"#!/bin/sh\nexport NIX_CONFIG='use-case-hack = true\nstore = {root}/chroot'\nexec nix \"$@\"\n");
-#pragma warning disable CA1416 // Nix has no Windows
-        File.SetUnixFileMode(nix, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-#pragma warning restore CA1416
+        Script.Write(nix, $"#!/bin/sh\nexport NIX_CONFIG='use-case-hack = true\nstore = {root}/chroot'\nexec nix \"$@\"\n");
 
         var places = await new LocalStore(nix).PlacesAsync(CancellationToken.None);
 

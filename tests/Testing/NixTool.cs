@@ -63,10 +63,7 @@ public sealed class NixTool
         var folder = new TempFolder("oc-nix-path-");
         var run = _debianRoot is null ? "" : $"BIND={Path.GetTempPath()} {Repository.Script("debian-root.sh")} run {_debianRoot} ";
         // Further in, this folder would be found again.
-        File.WriteAllText(folder["nix"], $"#!/bin/sh\nexport PATH=\"${{PATH#*:}}\"\n{run}nix \"$@\"\n");
-#pragma warning disable CA1416 // Nix has no Windows
-        File.SetUnixFileMode(folder["nix"], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-#pragma warning restore CA1416
+        Script.Write(folder["nix"], $"#!/bin/sh\nexport PATH=\"${{PATH#*:}}\"\n{run}nix \"$@\"\n");
         return folder;
     }
 

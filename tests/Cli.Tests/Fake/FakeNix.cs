@@ -24,7 +24,7 @@ public sealed class FakeNix : IDisposable
         {
             ["store"] = new JsonObject { ["value"] = $"local?real={_store.Folder}&state={_folder["state"]}" },
         }.ToJsonString());
-        Script("nix", $$"""
+        Script.Write(_folder["nix"], $$"""
             #!/bin/sh
             case "$*" in
                 *show-config*) cat '{{_folder}}/config.json'; exit;;
@@ -103,12 +103,4 @@ public sealed class FakeNix : IDisposable
     private string InfoOf(StorePath path) => _folder[$"info/{path.BaseName}"];
 
     private void Run(string sql) => _ = _database.Query(sql) ?? throw new InvalidOperationException(sql);
-
-    private void Script(string name, string text)
-    {
-        File.WriteAllText(_folder[name], text);
-#pragma warning disable CA1416 // Nix has no Windows
-        File.SetUnixFileMode(_folder[name], UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-#pragma warning restore CA1416
-    }
 }

@@ -17,8 +17,7 @@ public sealed class MissingLibraryTests : IDisposable
         foreach (var library in (string[])["libzstd.so.1", "libbz2.so.1"])
             File.WriteAllText(Path.Combine(_folder["lib"], library), "");
         // Nix has its own there.
-        File.WriteAllText(_folder["bin/nix"], $"#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {Programs.Find("nix")} \"$@\"\n");
-        File.SetUnixFileMode(_folder["bin/nix"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Script.Write(_folder["bin/nix"], $"#!/bin/sh\nunset LD_LIBRARY_PATH\nexec {Programs.Find("nix")} \"$@\"\n");
         _environment = new()
         {
             ["LD_LIBRARY_PATH"] = _folder["lib"],
