@@ -17,7 +17,7 @@ public sealed class ModelTests
         var first = Random.Shared.Next(1, 1_000_000_000);
         var search = Full
             ? await Search.RunAsync(gateways: 2, workers: Environment.ProcessorCount, first, most: 5_000, TimeSpan.MaxValue)
-            : await Search.RunAsync(gateways: 2, workers: Environment.ProcessorCount, first, most: int.MaxValue, TimeSpan.FromMinutes(2));
+            : await Search.RunAsync(gateways: 2, workers: Environment.ProcessorCount, first, most: int.MaxValue, TimeSpan.FromMinutes(1));
 
         Assert.True(search.Finding is null, search.ToString());
         Assert.True(search.Schedules > 0);

@@ -40,7 +40,7 @@ internal static class TrustMutants
         new("a begin or wait holds a NAR that another group uploaded")
         {
             IsQuick = true,
-            Patch = Patch(("or o.id = any(v_locked))\n        and @fn@.usable(o.verified, o.trust_group, v_legacy, v_group)",
+            Patch = Patch(("or o.id = any(v_locked))\n        and @fn@.usable(o.verified and not p_blind, o.trust_group, v_legacy, v_group)",
                 "or o.id = any(v_locked))")),
             Profile = Noisy,
         },
@@ -128,7 +128,6 @@ internal static class TrustMutants
         },
         new("a narinfo of stock Nix is not compared")
         {
-            IsQuick = true,
             Patch = Patch(
                 ("v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and " +
                 "v_row.ca is not distinct from p_ca,", "true,"),
