@@ -1,6 +1,6 @@
 using OrleansCache.Contracts;
 
-namespace OrleansCache.Gateway.Tests.Fakes;
+namespace OrleansCache.Gateway.Tests;
 
 /// <summary>Deployments of which nobody has reported any.</summary>
 internal sealed class ScriptedDeployments : IDeployments
