@@ -45,7 +45,10 @@ internal static class DeploymentsCommand
     private static string State(Deployment d)
     {
         var state = d.Behind ? "behind" : "current";
-        return d.Last.Outcome == DeploymentOutcome.Deployed ? state
-            : string.Create(CultureInfo.InvariantCulture, $"{state}: {(d.Last.Revision is { } revision ? $"revision {revision}" : d.Last.Path.ToString())} {(d.Last.Outcome == DeploymentOutcome.RolledBack ? "rolled back" : "failed")}");
+        if (d.Last.Outcome == DeploymentOutcome.Deployed)
+            return state;
+        var what = d.Last.Revision is { } revision ? string.Create(CultureInfo.InvariantCulture, $"revision {revision}")
+            : d.Last.Path.ToString();
+        return $"{state}: {what} {(d.Last.Outcome == DeploymentOutcome.RolledBack ? "rolled back" : "failed")}";
     }
 }

@@ -25,7 +25,8 @@ internal sealed class DeployAgent(Func<CancellationToken, Task<Turn>> turn, Time
                 failures = 0;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested
-                && e is CliException or CacheException or HttpRequestException or IOException or UnauthorizedAccessException or Win32Exception)
+                && e is CliException or CacheException or HttpRequestException or IOException or UnauthorizedAccessException
+                    or Win32Exception)
             {
                 text = e.Message;
                 failures++;

@@ -5,7 +5,9 @@ using OrleansCache.Contracts;
 
 namespace OrleansCache.Cli.Deploy;
 
-/// <summary>What a machine remembers beside a profile; it replaces the file as a whole, before each step that another run must know of.</summary>
+/// <summary>
+/// What a machine remembers beside a profile; it replaces the file as a whole, before each step that another run must know of.
+/// </summary>
 internal sealed record DeployNote
 {
     /// <summary>The path that was deployed last and worked.</summary>
@@ -34,8 +36,8 @@ internal sealed record DeployNote
     {
         try
         {
-            return File.Exists(file) ? JsonSerializer.Deserialize(File.ReadAllBytes(file), DeployJson.Default.DeployNote) ?? new DeployNote()
-                : new DeployNote();
+            return File.Exists(file) && JsonSerializer.Deserialize(File.ReadAllBytes(file), DeployJson.Default.DeployNote) is { } note
+                ? note : new DeployNote();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -31,12 +31,13 @@ internal sealed class Deployer(DeployPlan plan, Action<string> log)
     /// <param name="read">Asks what the pin leads to.</param>
     /// <param name="checksHealth">What is in place is checked, and switched to again when it does not work.</param>
     /// <exception cref="CliException">The pin cannot be read or its path not be fetched; the machine runs what it ran.</exception>
-    public async Task<Turn> RunAsync(Func<CancellationToken, Task<DeployTarget>> read, bool checksHealth, CancellationToken cancellationToken)
+    public async Task<Turn> RunAsync(Func<CancellationToken, Task<DeployTarget>> read, bool checksHealth,
+        CancellationToken cancellationToken)
     {
         // 1.
         var note = DeployNote.Load(plan.Note);
         if (note.UnderWay is { Process: { } process } left)
-            await PlanCommand.WaitForEndAsync(process, left.ProcessStart, cancellationToken);
+            await PlanCommand.WaitForEndAsync(process, left.ProcessStart, log, cancellationToken);
         if (note.UnderWay is { Fault: { } fault } half)
             return await RollBackAsync(note, half, fault);
 

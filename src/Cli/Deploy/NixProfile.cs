@@ -31,7 +31,9 @@ internal sealed class NixProfile(string path, IReadOnlyList<string> nixOptions)
     public int? Generation => new FileInfo(path).LinkTarget is { } target && Path.GetFileName(target).Split('-') is [.., var number, "link"]
         && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var generation) ? generation : null;
 
-    /// <summary>Fetches a path with all that it needs, under a root, so that no garbage collection takes it before it is in the profile.</summary>
+    /// <summary>
+    /// Fetches a path with all that it needs, under a root, so that no garbage collection takes it before it is in the profile.
+    /// </summary>
     /// <exception cref="CliException">It cannot be had.</exception>
     public Task FetchAsync(string storePath, CancellationToken cancellationToken) =>
         RunAsync("nix-store", [.. nixOptions, "--realise", storePath, "--add-root", Next, "--indirect"], $"{storePath} cannot be fetched",
@@ -49,8 +51,9 @@ internal sealed class NixProfile(string path, IReadOnlyList<string> nixOptions)
     {
         if (Current == storePath)
             return;
-        if (generation is { } number && new FileInfo(string.Create(CultureInfo.InvariantCulture, $"{path}-{number}-link")).LinkTarget == storePath)
-            await RunAsync("nix-env", ["--profile", path, "--switch-generation", number.ToString(CultureInfo.InvariantCulture)],
+        var number = generation?.ToString(CultureInfo.InvariantCulture);
+        if (number is not null && new FileInfo($"{path}-{number}-link").LinkTarget == storePath)
+            await RunAsync("nix-env", ["--profile", path, "--switch-generation", number],
                 $"{path} cannot be set back", CancellationToken.None);
         else
             await SetAsync(storePath);

@@ -64,8 +64,11 @@ internal sealed class PlanCommand(DeployPlan plan, string text, string path, str
     }
 
     /// <summary>Waits for the end of a command that a killed run has left behind.</summary>
-    public static async Task WaitForEndAsync(int process, string? started, CancellationToken cancellationToken)
+    public static async Task WaitForEndAsync(int process, string? started, Action<string> log, CancellationToken cancellationToken)
     {
+        if (started is not null && StartOf(process) == started)
+            log(string.Create(CultureInfo.InvariantCulture,
+                $"waiting for the end of process {process}, which a run has left that was killed in the middle of a switch"));
         while (started is not null && StartOf(process) == started)
             await Task.Delay(Pause, cancellationToken);
     }
