@@ -1,9 +1,10 @@
 # What flake.nix calls nixosModules.
 {
   default = {
-    imports = [ ./server.nix ./push.nix ./reader.nix ];
+    imports = [ ./server.nix ./push.nix ./deploy.nix ./reader.nix ];
   };
   server = ./server.nix;
   push = ./push.nix;
+  deploy = ./deploy.nix;
   reader = ./reader.nix;
 }

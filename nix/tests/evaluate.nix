@@ -60,6 +60,7 @@ let
     };
     systemd.services = unit {
       path = list;
+      restartIfChanged = mkOption { type = types.bool; default = true; };
       environment = mkOption { type = types.attrsOf types.str; default = { }; };
       serviceConfig = any;
     };

@@ -3,6 +3,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Core.Caches;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Deployments;
 using OrleansCache.Core.Inspect;
 using OrleansCache.Core.Promotions;
 using OrleansCache.Core.Store;
@@ -51,6 +52,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         Tokens = new CatalogTokens(all, database);
         Subjects = new CatalogSubjects(all, database);
         Audit = new CatalogAudit(all, database);
+        Deployments = new CatalogDeployments(all, database);
         _promotions = new PromotionCatalog(database);
         var agreements = new AgreementCatalog(database);
         _promoter = new Promoter(_caches, _promotions, agreements, options.Pushes.MaxPaths);
@@ -81,6 +83,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public ISubjects Subjects { get; }
 
     public IAudit Audit { get; }
+
+    public IDeployments Deployments { get; }
 
     public IPromotions Promotions => _promoter;
 

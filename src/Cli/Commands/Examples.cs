@@ -104,6 +104,21 @@ internal static class Examples
               orleans-cache pins rollback app                 to the path before
               orleans-cache pins rollback app 7               to that of revision 7 (see: pins show app)
             """,
+        ["deploy"] = """
+              orleans-cache deploy web --profile /nix/var/nix/profiles/system --switch 'bin/switch-to-configuration switch'
+              orleans-cache deploy web --switch 'bin/activate' --health 'curl -fsS http://localhost/health' --health-timeout 2m
+              orleans-cache deploy web --follow --interval 5m               for a unit: orleans-cache-deploy@web.service
+
+            The commands find ORLEANS_CACHE_PIN, _PATH, _FORMER_PATH, _REVISION and _PROFILE in their environment.
+            Exit codes: 0 in place, 1 failed, 2 wrong usage, 3 no server, 4 not allowed, 5 rolled back, 6 the rollback failed, 130 interrupted.
+            """,
+        ["deployments"] = """
+              orleans-cache deployments
+              orleans-cache deployments --pin web --behind
+              orleans-cache deployments --json | jq '.deployments[] | select(.behind).machine'
+
+            The token in use needs the scope pin.
+            """,
         ["promote"] = """
               orleans-cache promote --from pr-17 --to default ./result
               orleans-cache promote --from team --to default --pin app      what the pin 'app' of 'team' leads to

@@ -12,7 +12,7 @@ internal static class PinOptions
 {
     private const int MaxRevisions = 100;
 
-    public static Argument<PinName> Name() => new("NAME")
+    public static Argument<PinName> Name(string name = "NAME") => new(name)
     {
         Description = "The pin's name: letters, digits, '.', '_' and '-'.",
         CustomParser = ParseName

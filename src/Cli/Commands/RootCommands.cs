@@ -19,6 +19,8 @@ internal static class RootCommands
             QueueCommand.Create(common),
             WatchExecCommand.Create(common),
             PinsCommand.Create(common),
+            DeployCommand.Create(common),
+            DeploymentsCommand.Create(common),
             PromoteCommand.Create(common),
             ConflictsCommand.Create(common),
             TokensCommand.Create(common),
@@ -60,7 +62,8 @@ internal static class RootCommands
     /// </summary>
     public static bool Changes(ParseResult result) => result.CommandResult.Command.Name
         is "push" or "watch-exec" or "flush" or "pause" or "resume" or "run" or "create" or "delete" or "rollback" or "revoke" or "gc"
-            or "cancel" or "evict" or "lift" or "login" or "logout" or "use" or "set" or "rotate" or "add" or "activate" or "verify" or "retire";
+            or "cancel" or "evict" or "lift" or "login" or "logout" or "use" or "set" or "rotate" or "add" or "activate" or "verify" or "retire"
+            or "deploy";
 
     /// <summary>Parses the command line; an error is shown without the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)

@@ -32,7 +32,7 @@ internal static class TokensCommand
             $"the scopes are {string.Join(", ", Scopes)}");
         scope.Required = true;
         scope.CompletionSources.Add(Scopes);
-        var pins = Words("--pins", "PATTERN[,…]", "With the scope pin: only pins of such names, such as 'prod-*'. [default: all]",
+        var pins = Words("--pins", "PATTERN[,…]", "With the scope pin or deploy: only pins of such names, such as 'prod-*'. [default: all]",
             static text => PinPattern.TryParse(text, out _), PinPattern.Rule);
         var group = new Option<string>("--group")
         {

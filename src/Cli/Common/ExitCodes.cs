@@ -17,6 +17,12 @@ internal static class ExitCodes
     /// <summary>The server refused the token (401, 403).</summary>
     public const int Refused = 4;
 
+    /// <summary>A deployment failed, and the former one is in place again.</summary>
+    public const int RolledBack = 5;
+
+    /// <summary>A deployment failed, and the former one could not be brought back.</summary>
+    public const int NotRolledBack = 6;
+
     /// <summary>Ctrl-C or SIGTERM.</summary>
     public const int Interrupted = 130;
 }

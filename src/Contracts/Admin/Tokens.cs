@@ -23,6 +23,9 @@ public enum TokenScope
 
     /// <summary>Take closures over from another cache.</summary>
     Promote,
+
+    /// <summary>Report what was deployed from pins, and read what a deployment needs: the pin and its closure.</summary>
+    Deploy,
 }
 
 /// <summary>Makes a token.</summary>
@@ -34,7 +37,9 @@ public sealed record CreateToken
     /// <summary>At least one.</summary>
     public required IReadOnlyList<TokenScope> Scopes { get; init; }
 
-    /// <summary>With <see cref="TokenScope.Pin"/>: only pins whose name one of these matches. Absent: all.</summary>
+    /// <summary>
+    /// With <see cref="TokenScope.Pin"/> or <see cref="TokenScope.Deploy"/>: only pins whose name one of these matches. Absent: all.
+    /// </summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
 
     /// <summary>Seconds from now; absent: until it is revoked.</summary>

@@ -13,7 +13,7 @@ namespace OrleansCache.Contracts;
     Converters = [typeof(StorePathHashConverter), typeof(StorePathConverter), typeof(Sha256HashConverter), typeof(ContentAddressConverter),
         typeof(RealisationIdConverter), typeof(PathStateConverter), typeof(PushStateConverter), typeof(GcStateConverter),
         typeof(FsckKindConverter), typeof(TokenScopeConverter), typeof(EvictionStateConverter), typeof(EvictionCauseConverter),
-        typeof(KeyStateConverter), typeof(ConflictReasonConverter)])]
+        typeof(KeyStateConverter), typeof(ConflictReasonConverter), typeof(DeploymentOutcomeConverter)])]
 [JsonSerializable(typeof(BeginPush))]
 [JsonSerializable(typeof(PushOpened))]
 [JsonSerializable(typeof(UploadReport))]
@@ -49,6 +49,8 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(RollbackPin))]
 [JsonSerializable(typeof(Pin))]
 [JsonSerializable(typeof(PinList))]
+[JsonSerializable(typeof(DeploymentReport))]
+[JsonSerializable(typeof(DeploymentList))]
 [JsonSerializable(typeof(CreateToken))]
 [JsonSerializable(typeof(CreatedToken))]
 [JsonSerializable(typeof(TokenList))]

@@ -30,6 +30,7 @@ internal sealed partial class Housekeeper(
     private const int TurnsBetweenMultipartChecks = 720;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CountingInterval = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan DeploymentLife = TimeSpan.FromDays(90);
     private readonly ConcurrentDictionary<int, int> _turns = new();
 
     /// <summary>
@@ -87,6 +88,8 @@ internal sealed partial class Housekeeper(
         await StepAsync("forgetting ended pushes", () => database.RunAsync("select @fn@.forget_pushes($1)", p => p.With(cache),
             cancellationToken));
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancellationToken));
+        await StepAsync("forgetting machines that report no more", () => database.RunAsync("select @fn@.forget_deployments($1, $2)", p =>
+            p.With(cache).With(DeploymentLife), cancellationToken));
         if (options.Quotas.NeedCounting)
             await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p =>
                 p.With(cache).With(CountingInterval), cancellationToken));

@@ -115,9 +115,9 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         if (request.Group == Caller.TokenFileGroup)
             throw Bad($"'{Caller.TokenFileGroup}' is the group of the token file, whose tokens may do everything: take another name.");
         if (request.Scopes.Count == 0)
-            throw Bad("A token needs a scope: push, pin, gc, read, admin or promote, or several.");
-        if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin))
-            throw Bad("pins says which pins the scope 'pin' is for: ask for that scope too.");
+            throw Bad("A token needs a scope: push, pin, gc, read, admin, promote or deploy, or several.");
+        if (request.Pins is not null && !request.Scopes.Contains(TokenScope.Pin) && !request.Scopes.Contains(TokenScope.Deploy))
+            throw Bad("pins says which pins the scopes 'pin' and 'deploy' are for: ask for one of them too.");
         if (request.Pins is { Count: 0 or > MaxPatterns })
             throw Bad($"pins has 1 to {MaxPatterns} patterns; leave it out for all pins.");
         if (request.ExpiresSeconds is { } seconds && seconds is not (> 0 and <= MaxSeconds))
@@ -137,6 +137,7 @@ internal sealed class CatalogTokens(CacheDirectory caches, CatalogDatabase datab
         TokenScope.Read => "read",
         TokenScope.Admin => "admin",
         TokenScope.Promote => "promote",
+        TokenScope.Deploy => "deploy",
         _ => throw new ArgumentOutOfRangeException(nameof(scope)),
     };
 

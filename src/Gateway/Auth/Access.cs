@@ -14,7 +14,7 @@ public enum Access
     /// <summary>A signed URL, which the route itself verifies.</summary>
     SignedUrl,
 
-    /// <summary>Anybody; with <c>--private</c> only credentials with <see cref="Scopes.Read"/>.</summary>
+    /// <summary>Anybody; with <c>--private</c> only credentials with <see cref="Scopes.Read"/>, or <see cref="Scopes.Deploy"/>.</summary>
     Read,
 
     /// <summary>
@@ -33,6 +33,12 @@ public enum Access
 
     /// <summary>Credentials with <see cref="Scopes.Promote"/>.</summary>
     Promote,
+
+    /// <summary>Credentials with <see cref="Scopes.Deploy"/>.</summary>
+    Deploy,
+
+    /// <summary>Credentials with <see cref="Scopes.Pin"/> or <see cref="Scopes.Deploy"/>: whoever deploys looks at the pin.</summary>
+    PinOrDeploy,
 
     /// <summary>Credentials with <see cref="Scopes.Admin"/>.</summary>
     Admin,

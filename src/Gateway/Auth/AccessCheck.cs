@@ -181,7 +181,12 @@ internal sealed class AccessCheck(RequestDelegate next, ICredentials credentials
     private static string? AddressOf(HttpContext http) => http.Connection.RemoteIpAddress is { } address
         ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : null;
 
-    private static string ScopeOf(Access access) => (access == Access.ReadOrPush ? Access.Read : access).ToString().ToLowerInvariant();
+    private static string ScopeOf(Access access) => (access switch
+    {
+        Access.ReadOrPush => Access.Read,
+        Access.PinOrDeploy => Access.Pin,
+        _ => access,
+    }).ToString().ToLowerInvariant();
 
     private static string? Secret(string header)
     {

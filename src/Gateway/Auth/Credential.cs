@@ -26,7 +26,10 @@ public enum Scopes
     /// <summary>Take closures over from a cache that it may read.</summary>
     Promote = 32,
 
-    All = Read | Push | Pin | Gc | Admin | Promote,
+    /// <summary>Report deployments, and read the pin and the paths that one needs.</summary>
+    Deploy = 64,
+
+    All = Read | Push | Pin | Gc | Admin | Promote | Deploy,
 }
 
 /// <summary>
@@ -43,6 +46,9 @@ public sealed record Credential(string Id, Scopes Scopes)
 
     /// <summary>With <see cref="Scopes.Pin"/>: the pins that it may change; null: all.</summary>
     public IReadOnlyList<PinPattern>? Pins { get; init; }
+
+    /// <summary>With <see cref="Scopes.Deploy"/>: the pins whose deployments it may report; null: all.</summary>
+    public IReadOnlyList<PinPattern>? DeployPins { get; init; }
 
     /// <summary>Of an identity: the rules that let it in; null: it is none.</summary>
     public IReadOnlyList<string>? Rules { get; init; }
@@ -93,12 +99,12 @@ public sealed record Credential(string Id, Scopes Scopes)
             .ToList();
         if (grouped.Count > 1)
             return OfSeveralGroups(grouped, cache);
-        var pinning = here.FindAll(p => (p.Scopes & Scopes.Pin) != 0);
         return this with
         {
             Group = grouped.Count == 1 ? grouped[0].Group : Group,
             Scopes = here.Aggregate(Scopes.None, (all, permit) => all | permit.Scopes),
-            Pins = pinning.Exists(p => p.Pins is null) ? null : [.. pinning.SelectMany(p => p.Pins!).Distinct()],
+            Pins = PinsOf(here, Scopes.Pin),
+            DeployPins = PinsOf(here, Scopes.Deploy),
         };
     }
 
@@ -108,12 +114,14 @@ public sealed record Credential(string Id, Scopes Scopes)
     public bool Allows(Access access) => access switch
     {
         Access.Open or Access.SignedUrl or Access.Self => true,
-        Access.Read => Has(Scopes.Read),
-        Access.ReadOrPush => Has(Scopes.Read | Scopes.Push),
+        Access.Read => Has(Scopes.Read | Scopes.Deploy),
+        Access.ReadOrPush => Has(Scopes.Read | Scopes.Push | Scopes.Deploy),
         Access.Push => Has(Scopes.Push),
         Access.Pin => Has(Scopes.Pin),
         Access.Gc => Has(Scopes.Gc),
         Access.Promote => Has(Scopes.Promote),
+        Access.Deploy => Has(Scopes.Deploy),
+        Access.PinOrDeploy => Has(Scopes.Pin | Scopes.Deploy),
         Access.Admin => Has(Scopes.Admin),
         Access.Operator => Permits is null ? Has(Scopes.Admin)
             : Permits.Any(p => (p.Scopes & Scopes.Admin) != 0 && p.Caches.Contains("*", StringComparer.Ordinal)),
@@ -134,6 +142,18 @@ public sealed record Credential(string Id, Scopes Scopes)
         }
     }
 
+    /// <summary>May it report what a machine has deployed from this pin?</summary>
+    public bool AllowsDeployment(PinName pin) => Has(Scopes.Deploy) && (DeployPins is null || DeployPins.Any(p => p.Matches(pin)));
+
+    /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: it may not report deployments of that pin.</exception>
+    public void DemandDeployment(PinName pin)
+    {
+        if (!AllowsDeployment(pin))
+            throw new CacheProblemException(ProblemKind.Forbidden, Has(Scopes.Deploy)
+                ? $"The token deploys from the pins {string.Join(", ", DeployPins!.Select(p => $"'{p}'"))}, and '{pin}' is none of them."
+                : $"The token lacks the scope 'deploy' that a report about pin '{pin}' needs: ask for one that has it.");
+    }
+
     /// <summary>Checks the committer of a push, not its opener, against the pin that the commit will set.</summary>
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.Forbidden"/>: it may not change that pin.</exception>
     public async Task DemandPinOfAsync(IPushes pushes, CacheName cache, PushId push, CancellationToken cancellationToken)
@@ -146,6 +166,13 @@ public sealed record Credential(string Id, Scopes Scopes)
     private static Credential OfSeveralGroups(List<Permit> permits, CacheName cache) => Refused(RefusalKind.Unentitled,
         $"The token is in several trust groups of cache '{cache}': {string.Join(", ", permits.Select(p => p.Rule is null ? $"'{p.Group}'"
             : $"'{p.Group}' by the rule '{p.Rule}'"))}. An admin of the server has to give these rules one group in the file of --access.");
+
+    // Of permits with that scope alone: a permit's patterns say nothing of another one's scope.
+    private static List<PinPattern>? PinsOf(List<Permit> permits, Scopes scope)
+    {
+        var with = permits.FindAll(p => (p.Scopes & scope) != 0);
+        return with.Exists(p => p.Pins is null) ? null : [.. with.SelectMany(p => p.Pins!).Distinct()];
+    }
 
     private bool Has(Scopes scope) => (Scopes & scope) != 0;
 }

@@ -13,6 +13,7 @@ public static class ScopeWords
         TokenScope.Read => Scopes.Read,
         TokenScope.Admin => Scopes.Admin,
         TokenScope.Promote => Scopes.Promote,
+        TokenScope.Deploy => Scopes.Deploy,
         _ => throw new ArgumentOutOfRangeException(nameof(scope)),
     };
 

@@ -95,6 +95,7 @@ public static class GatewayApp
         CacheRoutes.Map(app, parts);
         AccessRoutes.Map(app, parts);
         AuditRoutes.Map(app, parts);
+        DeploymentRoutes.Map(app, parts);
         WithdrawalRoutes.Map(app, parts, stopping);
         PromotionRoutes.Map(app, parts, stopping);
         Niks3Routes.Map(app, parts, stopping);

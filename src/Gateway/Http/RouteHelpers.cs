@@ -11,6 +11,10 @@ internal static class RouteHelpers
         ? name
         : throw new CacheProblemException(ProblemKind.UnknownCache, $"'{text}' is not the name of a cache.");
 
+    public static PinName Pin(string text) => PinName.TryParse(text, out var name)
+        ? name
+        : throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+
     /// <summary>A store path in a route: its hash, or its base name.</summary>
     public static StorePathHash PathHash(string text)
     {

@@ -195,8 +195,8 @@ internal sealed class AccessFile
     {
         if (_reader.Texts(rule, at, "pins", isOptional: true) is not { } texts)
             return null;
-        if ((scopes & Auth.Scopes.Pin) == 0)
-            _reader.Fault($"{at}.pins", "pins says which pins the scope 'pin' is for: add that scope, or leave the pins out");
+        if ((scopes & (Auth.Scopes.Pin | Auth.Scopes.Deploy)) == 0)
+            _reader.Fault($"{at}.pins", "pins says which pins the scopes 'pin' and 'deploy' are for: add one, or leave the pins out");
         var pins = new List<PinPattern>();
         foreach (var text in texts)
         {

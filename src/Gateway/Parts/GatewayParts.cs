@@ -21,6 +21,7 @@ public sealed record GatewayParts
         Collection = core.Collection,
         Fsck = core.Fsck,
         Pins = core.Pins,
+        Deployments = core.Deployments,
         NixCopy = core.NixCopy,
         Tokens = core.Tokens,
         Subjects = core.Subjects,
@@ -57,6 +58,8 @@ public sealed record GatewayParts
     public required IFsck Fsck { get; init; }
 
     public required IPins Pins { get; init; }
+
+    public required IDeployments Deployments { get; init; }
 
     public required INixCopy NixCopy { get; init; }
 

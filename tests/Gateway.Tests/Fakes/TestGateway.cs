@@ -83,6 +83,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),
             Tokens = tokens,
             Subjects = new ScriptedSubjects(),
+            Deployments = new ScriptedDeployments(),
             Audit = new ScriptedAudit(),
             Withdrawals = new ScriptedWithdrawals(),
             Promotions = new ScriptedPromotions(),

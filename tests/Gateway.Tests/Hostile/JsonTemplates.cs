@@ -32,6 +32,8 @@ internal static class JsonTemplates
             ("POST", "/v1/caches/default/promotions", $$"""{"from":"other","paths":["{{Hash}}"],"pin":"app","dryRun":true}"""),
             ("POST", "/v1/caches/default/gc",
                 """{"olderThanSeconds":-1,"failedUploadsOlderThanSeconds":-1,"graceSeconds":-5,"force":false,"dryRun":true}"""),
+            ("PUT", "/v1/caches/default/deployments/app/web-1",
+                $$"""{"path":"{{Hash}}-nothing","revision":1,"outcome":"deployed","message":"","time":"2030-01-31T12:00:00Z"}"""),
             ("PUT", "/v1/caches/default/pins/app", $$"""{"path":"{{Hash}}-nothing","expiresSeconds":-1,"keepRevisions":0}"""),
             ("POST", "/v1/caches/default/pins/app/rollback", """{"revision":-3}"""),
             ("POST", "/v1/caches/default/tokens", """{"name":"a b","scopes":["all"],"pins":["/"],"expiresSeconds":-1}"""),

@@ -76,9 +76,9 @@ public class AccessFileTests
     [InlineData("""{"name":"ci","claims":{"a":{"b":"c"}},"scopes":["push"]}""", "claims['a']: a text is wanted")]
     [InlineData("""{"name":"ci","claims":{"a":""},"scopes":["push"]}""", "claims['a']: a text is wanted")]
     [InlineData("""{"name":"ci","claims":{"a.b.c.d.e.f.g.h.i":"x"},"scopes":["push"]}""", "claims['a.b.c.d.e.f.g.h.i']: the name of a claim")]
-    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":["pusch"]}""", "scopes: 'pusch' is no scope: push, pin, gc, read, admin, promote are")]
+    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":["pusch"]}""", "scopes: 'pusch' is no scope: push, pin, gc, read, admin, promote, deploy are")]
     [InlineData("""{"name":"ci","claims":{"a":"x"}}""", "scopes: a text is wanted")]
-    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"push","pins":"a"}""", "pins: pins says which pins the scope 'pin' is for")]
+    [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"push","pins":"a"}""", "pins: pins says which pins the scopes 'pin' and 'deploy' are for")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","pins":"a b"}""", "pins: 'a b' is not a pattern of pins")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","caches":["A"]}""", "caches: 'A' matches no cache")]
     [InlineData("""{"name":"ci","claims":{"a":"x"},"scopes":"pin","publisher":["repository_id","run_id"]}""",

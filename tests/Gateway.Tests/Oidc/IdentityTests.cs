@@ -152,7 +152,7 @@ public class IdentityTests
         Assert.Equal("""{"subject":"anonymous","kind":"anonymous","caches":[{"caches":["*"],"scopes":["read"],"rank":0}],"group":"anonymous"}""",
             await nobody.Content.ReadAsStringAsync());
         Assert.Contains("""
-            "kind":"file","caches":[{"caches":["*"],"scopes":["push","pin","gc","read","admin","promote"],"rank":1}],"group":"file"}
+            "kind":"file","caches":[{"caches":["*"],"scopes":["push","pin","gc","read","admin","promote","deploy"],"rank":1}],"group":"file"}
             """.Trim(), await file.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Equal("""
             {"subject":"token:7","kind":"token","caches":[{"caches":["default"],"scopes":["push","pin"],"pins":["prod-*"],"rank":1}],"expires":"1970-01-01T00:00:00+00:00","group":"ci"}

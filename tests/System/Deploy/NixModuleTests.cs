@@ -17,6 +17,8 @@ public sealed class NixModuleTests
             settings = { quota-stored-gib = 500; s3-path-style = true; };
             nginx = { enable = true; hostName = "cache.example.org"; };
             push = { enable = true; url = "https://cache.example.org"; tokenFile = "/run/keys/push"; exclude = [ "*-secret" "50% $HOME" ]; };
+            deploy = { enable = true; url = "https://cache.example.org"; tokenFile = "/run/keys/deploy"; machine = "web-1";
+              pins.web = { profile = "/nix/var/nix/profiles/system"; switch = "bin/switch-to-configuration switch"; health = "test 50% -ne 3"; }; };
             reader = { enable = true; caches.own = { url = "https://cache.example.org"; publicKeys = [ "cache-1:AAAA" ]; }; };
         }; }
         """;
@@ -30,7 +32,8 @@ public sealed class NixModuleTests
             await File.WriteAllTextAsync(folder[name], text);
 
         Assert.Equal(
-            ["orleans-cache-queue.service", "orleans-cache-queue.socket", "orleans-cache-queue.timer", "orleans-cache-server.service"],
+            ["orleans-cache-deploy-web.service", "orleans-cache-queue.service", "orleans-cache-queue.socket", "orleans-cache-queue.timer",
+                "orleans-cache-server.service"],
             modules.Units.Select(unit => unit.Name).Order(StringComparer.Ordinal));
         foreach (var (name, _) in modules.Units)
         {
@@ -66,7 +69,26 @@ public sealed class NixModuleTests
             modules.Unit("orleans-cache-queue.service").Last("ExecStart"), StringComparison.Ordinal);
     }
 
+    [NixModulesFact]
+    public async Task An_agent_of_a_pin_has_its_commands_as_variables_and_ends_as_the_packaged_one_does()
+    {
+        var unit = (await NixModules.EvaluateAsync(Full)).Unit("orleans-cache-deploy-web.service");
+        var packaged = new SystemdUnit(await File.ReadAllTextAsync(Path.Combine(Repository.Root, "packaging", "systemd",
+            "orleans-cache-deploy@.service")));
+        var environment = unit.OwnEnvironment;
+
+        Assert.Equal(("bin/switch-to-configuration switch", "test 50% -ne 3", "1m", "web-1", "%d/token"),
+            (environment["ORLEANS_CACHE_DEPLOY_SWITCH"], environment["ORLEANS_CACHE_DEPLOY_HEALTH"],
+                environment["ORLEANS_CACHE_DEPLOY_HEALTH_TIMEOUT"], environment["ORLEANS_CACHE_DEPLOY_MACHINE"],
+                environment["ORLEANS_CACHE_TOKEN_FILE"]));
+        Assert.EndsWith("orleans-cache deploy web --follow --interval 1m", unit.Last("ExecStart"), StringComparison.Ordinal);
+        Assert.EndsWith("orleans-cache deploy %i --follow", packaged.Last("ExecStart"), StringComparison.Ordinal);
+        Assert.All(["Type", "KillMode", "TimeoutStopSec", "Restart", "RestartSec"],
+            setting => Assert.Equal(packaged.Last(setting), unit.Last(setting)));
+    }
+
     [NixModulesTheory]
+    [InlineData("deployer", "orleans-cache-deploy-web.service")]
     [InlineData("server", "orleans-cache-server.service")]
     [InlineData("builder", "orleans-cache-queue.service")]
     public async Task What_the_page_says_makes_a_unit(string block, string unit)

@@ -24,8 +24,13 @@ internal static class PinRoutes
             .Needs(Access.Pin).Answers<PinList>(200, "The pins that the token is for, by name").Fails(404);
 
         group.MapGet("/{name}", async (string cache, string name, HttpContext http) =>
-            Answer(http, await pins.ShowAsync(Cache(cache), Name(name, http), http.RequestAborted)))
-            .Needs(Access.Pin).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
+            {
+                var pin = RouteHelpers.Pin(name);
+                if (!http.Credential().AllowsDeployment(pin))
+                    http.Credential().DemandPin(pin);
+                return Answer(http, await pins.ShowAsync(Cache(cache), pin, http.RequestAborted));
+            })
+            .Needs(Access.PinOrDeploy).Answers<Pin>(200, "One pin with its history").Fails(400, 404);
 
         group.MapPut("/{name}", async (string cache, string name, JsonBody<SetPin> body, HttpContext http) =>
             {
@@ -57,8 +62,7 @@ internal static class PinRoutes
     /// <summary>The pin of the request; its credential must allow it.</summary>
     private static PinName Name(string text, HttpContext http)
     {
-        if (!PinName.TryParse(text, out var name))
-            throw new CacheProblemException(ProblemKind.BadRequest, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+        var name = RouteHelpers.Pin(text);
         http.Credential().DemandPin(name);
         return name;
     }
