@@ -24,11 +24,13 @@ internal sealed class CacheContents(CacheDirectory caches, CatalogDatabase datab
             p => p.With(caches.IdOf(cache)).With(former.ToString()), r => (ObjectKey?)ObjectKey.Parse(r.GetString(0)), cancellationToken))
                 .FirstOrDefault();
 
-    public Task<bool> HasPathAsync(CacheName cache, Caller caller, StorePathHash path, bool withListing, CancellationToken cancellationToken) =>
+    public Task<bool> HasPathAsync(CacheName cache, Caller caller, StorePathHash path, bool withListing,
+        CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select exists (select from store_path s where s.cache_id = $1 and s.hash = $2 and s.state in ('live', 'condemned') and " +
                 "(s.has_listing or not $3) and @fn@.is_told($1, $4, s.trust_group))",
-            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing).WithTold(caller), r => r.GetBoolean(0), cancellationToken);
+            p => p.With(caches.IdOf(cache)).With(path.ToArray()).With(withListing).WithTold(caller), r => r.GetBoolean(0),
+            cancellationToken);
 
     public Task<bool> HasObjectAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) =>
         database.SingleAsync(

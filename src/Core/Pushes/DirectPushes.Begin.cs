@@ -9,9 +9,9 @@ namespace OrleansCache.Core.Pushes;
 /// <summary>Rule 2: the begin, which answers what is missing.</summary>
 /// <remarks>
 /// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
-/// stays, is superseded, or refuses the push; of another group's it is told nothing where it may not read. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for
-/// what another push uploads as the cluster knows: that is declared, and waited for. Of a stage, the store copies what its parent has.
-/// 6. Grant upload URLs for the claims, and answer.
+/// stays, is superseded, or refuses the push; of another group's it is told nothing where it may not read. 4. Add new signatures of what
+/// stays. 5. Claim what is neither promised nor to stay, but for what another push uploads as the cluster knows: that is declared, and
+/// waited for. Of a stage, the store copies what its parent has. 6. Grant upload URLs for the claims, and answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -136,7 +136,8 @@ internal sealed partial class DirectPushes
         // What is live already is no upload's to wait for.
         var wanted = missing.Where(m => !m.Promised).ToList();
         var known = news is null || wanted.Count == 0 ? [] : await news.ClaimAsync(cache, push.Id, new UploadClaims(
-            _caller.Group, _caller.Rank, verified.ReadsOthers && _caller.ReadsOthers, options.DefaultRate, [.. wanted.Select(m => closure.Request.Paths[m.Index])
+            _caller.Group, _caller.Rank, verified.ReadsOthers && _caller.ReadsOthers, options.DefaultRate,
+            [.. wanted.Select(m => closure.Request.Paths[m.Index])
                 .Select(p => new WantedNar(p.Path.Hash, p.NarHash, p.NarSize))]), cancellationToken);
         var elsewhere = wanted.Zip(known).Where(w => w.Second is not null).ToDictionary(w => w.First.Id, w => w.Second!);
         List<Claim> claims = [];

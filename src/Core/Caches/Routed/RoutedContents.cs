@@ -18,7 +18,8 @@ internal sealed class RoutedContents(CacheRegistry caches) : ICacheContents
         return await use.Services.Contents.FindMovedNarAsync(cache, former, cancellationToken);
     }
 
-    public async Task<bool> HasPathAsync(CacheName cache, Caller caller, StorePathHash path, bool withListing, CancellationToken cancellationToken)
+    public async Task<bool> HasPathAsync(CacheName cache, Caller caller, StorePathHash path, bool withListing,
+        CancellationToken cancellationToken)
     {
         using var use = await caches.UseAsync(cache, cancellationToken);
         return await use.Services.Contents.HasPathAsync(cache, caller, path, withListing, cancellationToken);
