@@ -49,7 +49,8 @@ public sealed class DeploymentTests
     {
         await using var world = await WithPinAsync();
 
-        Assert.Equal(ProblemKind.UnknownPin, await RefusedAsync(() => ReportAsync(world, "web-1", "a", DeploymentOutcome.Deployed, "other")));
+        Assert.Equal(ProblemKind.UnknownPin,
+            await RefusedAsync(() => ReportAsync(world, "web-1", "a", DeploymentOutcome.Deployed, "other")));
         await world.ExecuteAsync(
             "insert into deployment (cache_id, pin, machine, last_path, last_name, outcome, at, publisher) " +
             "select id, 'app', 'm-' || n, '', '', 'failed', now(), '' from cache, generate_series(1, 10000) n where name = 'default'");
@@ -94,8 +95,8 @@ public sealed class DeploymentTests
 
     private static Task ReportAsync(World world, string machine, string path, DeploymentOutcome outcome, string pin = "app",
         string? message = null) => world.Core.Deployments.ReportAsync(CacheName.Default, PinName.Parse(pin), MachineName.Parse(machine),
-            new DeploymentReport { Path = World.Path(path).Path, Outcome = outcome, Time = DateTimeOffset.UtcNow, Message = message }, Machine,
-            None);
+            new DeploymentReport { Path = World.Path(path).Path, Outcome = outcome, Time = DateTimeOffset.UtcNow, Message = message },
+            Machine, None);
 
     private static async Task<Deployment> SingleAsync(World world) =>
         Assert.Single((await world.Core.Deployments.ListAsync(CacheName.Default, None)).Deployments);
