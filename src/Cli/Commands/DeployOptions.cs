@@ -71,7 +71,8 @@ internal sealed class DeployOptions
     {
         var name = Of(result.GetValue(_machine), "MACHINE") ?? Environment.MachineName;
         return MachineName.TryParse(name, out var machine) ? machine
-            : throw new CliException(ExitCodes.Usage, $"'{name}' is not the name of a machine: {MachineName.Rule}. Name it with --machine.");
+            : throw new CliException(ExitCodes.Usage,
+                $"'{name}' is not the name of a machine: {MachineName.Rule}. Name it with --machine.");
     }
 
     private static string? Of(string? option, string variable) => !string.IsNullOrWhiteSpace(option) ? option

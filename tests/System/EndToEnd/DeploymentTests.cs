@@ -156,7 +156,8 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
         await using var agent = machine.Start("--follow", "--interval", "1s");
         await Eventually.BecomesTrueAsync(() => machine.Current == good && machine.Switched.Length == 1);
         await machine.PushAsync("2", "exit 1");
-        await Eventually.BecomesTrueAsync(() => agent.Errors.Contains("not tried again", StringComparison.Ordinal), describe: () => agent.Errors);
+        await Eventually.BecomesTrueAsync(() => agent.Errors.Contains("not tried again", StringComparison.Ordinal),
+            describe: () => agent.Errors);
         Assert.Equal(["1", "2", "1"], machine.Switched.Select(line => line.Split(' ')[1]));
         Assert.Equal(good, machine.Current);
 
@@ -169,7 +170,8 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
 
         Assert.Equal(0, await agent.WaitAsync());
         Assert.Equal(third, machine.Current);
-        Assert.Contains($"\"deployed\": \"{third}\"", await File.ReadAllTextAsync(machine.Profile + ".deploy.json"), StringComparison.Ordinal);
+        Assert.Contains($"\"deployed\": \"{third}\"", await File.ReadAllTextAsync(machine.Profile + ".deploy.json"),
+            StringComparison.Ordinal);
     }
 
     [NixFact]
@@ -182,7 +184,8 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
         await Eventually.BecomesTrueAsync(() => machine.Current == first && machine.Switched.Length == 1);
 
         await server.StopAsync();
-        await Eventually.BecomesTrueAsync(() => agent.Errors.Contains("no connection", StringComparison.Ordinal), describe: () => agent.Errors);
+        await Eventually.BecomesTrueAsync(() => agent.Errors.Contains("no connection", StringComparison.Ordinal),
+            describe: () => agent.Errors);
         Assert.False(agent.HasExited);
         await server.RestartAsync();
         var second = await machine.PushAsync("2");
@@ -199,8 +202,8 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
     {
         await using var machine = Machine();
         machine.TokenFile = machine["token"];
-        await File.WriteAllTextAsync(machine["token"], (await machine.RunAsync("tokens", "create", "--name", machine.Pin, "--scope", "deploy",
-            "--pins", machine.Pin)).OrThrow().Output);
+        var token = await machine.RunAsync("tokens", "create", "--name", machine.Pin, "--scope", "deploy", "--pins", machine.Pin);
+        await File.WriteAllTextAsync(machine["token"], token.OrThrow().Output);
         var good = await machine.PushAsync("1");
         (await machine.DeployAsync()).OrThrow();
         Assert.Empty(await ListAsync(machine, "--behind"));
@@ -209,18 +212,19 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
         await machine.DeployAsync();
 
         var row = Assert.Single(await ListAsync(machine, "--behind"));
-        Assert.Equal(("web-1", 1, Path.GetFileName(good), true), (row.GetProperty("machine").GetString(), row.GetProperty("revision").GetInt32(),
-            row.GetProperty("path").GetString(), row.GetProperty("behind").GetBoolean()));
+        Assert.Equal(("web-1", 1, Path.GetFileName(good), true), (row.GetProperty("machine").GetString(),
+            row.GetProperty("revision").GetInt32(), row.GetProperty("path").GetString(), row.GetProperty("behind").GetBoolean()));
         Assert.Equal(("rolled-back", 2), (row.GetProperty("last").GetProperty("outcome").GetString(),
             row.GetProperty("last").GetProperty("revision").GetInt32()));
-        Assert.Contains("behind: revision 2 rolled back", (await machine.RunAsync("deployments")).OrThrow().Output, StringComparison.Ordinal);
+        Assert.Contains("behind: revision 2 rolled back", (await machine.RunAsync("deployments")).OrThrow().Output,
+            StringComparison.Ordinal);
     }
 
     private DeployMachine Machine() => new() { Server = fixture.Server, Pin = $"web-{Guid.NewGuid():n}" };
 
     private static async Task<List<JsonElement>> ListAsync(DeployMachine machine, params string[] more) =>
-        [.. JsonDocument.Parse((await machine.RunAsync(["deployments", "--pin", machine.Pin, "--json", .. more])).OrThrow().Output).RootElement
-            .GetProperty("deployments").EnumerateArray()];
+        [.. JsonDocument.Parse((await machine.RunAsync(["deployments", "--pin", machine.Pin, "--json", .. more])).OrThrow().Output)
+            .RootElement.GetProperty("deployments").EnumerateArray()];
 
     public sealed class OneServer : IAsyncLifetime
     {
