@@ -2,7 +2,9 @@ using OrleansCache.Testing;
 
 namespace OrleansCache.Deploy.Tests;
 
-/// <summary>The container image: <c>eng/image</c> makes it, and the programs run in it without a shell, as its user, on a read-only file system.</summary>
+/// <summary>
+/// The container image: <c>eng/image</c> makes it, and the programs run in it without a shell, as its user, on a read-only file system.
+/// </summary>
 public sealed class ImageTests
 {
     private static readonly Lazy<Task<string>> Archive = new(MakeAsync);
@@ -26,7 +28,8 @@ public sealed class ImageTests
             await File.ReadAllTextAsync(Path.Combine(image.Root, "etc/ssl/certs/ca-certificates.crt")), StringComparison.Ordinal);
         Assert.Contains("--cluster-id", (await image.RunAsync(image.EntryPoint, ["--help"])).OrThrow().Output, StringComparison.Ordinal);
         // A library that the loader does not find is one for which the programs have a slower stand-in, or none.
-        var loaded = await image.RunAsync("/usr/local/bin/orleans-cache", ["--version"], preload: "libzstd.so.1 liblzma.so.5 libbz2.so.1 libssl.so.3");
+        var loaded = await image.RunAsync("/usr/local/bin/orleans-cache", ["--version"],
+            preload: "libzstd.so.1 liblzma.so.5 libbz2.so.1 libssl.so.3");
         Assert.Equal((0, ""), (loaded.ExitCode, loaded.Errors));
 
         string? Label(string name) => labels.GetProperty($"org.opencontainers.image.{name}").GetString();
