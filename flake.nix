@@ -16,6 +16,7 @@
         default = (packagesOf system).orleans-cache;
       });
       nixosModules = import ./nix/modules;
+      darwinModules.default = ./nix/modules/darwin.nix;
       checks = each (system: {
         machines = import ./nix/tests/machines.nix { pkgs = packagesOf system; };
       });

@@ -10,6 +10,7 @@ declare -A packages=(
   [newer-nix]="mmdebstrap"
   [newer-kubectl]="mmdebstrap"
   [bare-debian]="mmdebstrap"
+  [image]="mmdebstrap jq"
   [charts]="golang-go golang-github-masterminds-sprig-dev golang-gopkg-yaml.v3-dev"
   [aot]="clang zlib1g-dev"
   [browser]="chromium chromium-driver fonts-dejavu-core"

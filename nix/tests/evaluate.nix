@@ -3,8 +3,9 @@
 #
 #   nix-instantiate --eval --strict --json nix/tests/evaluate.nix --arg library /path/to/nixpkgs/lib --arg configuration ./example.nix
 #
+# With --arg darwin true the configuration is nix-darwin's, and what comes out are the settings of launchd.
 # An option that is neither a module's nor one of the stand-ins is an error, as is a setting of another type.
-{ library, configuration, programs ? "/run/current-system/sw" }:
+{ library, configuration, programs ? "/run/current-system/sw", darwin ? false }:
 let
   lib = import library;
   inherit (lib) mkOption types;
@@ -33,6 +34,7 @@ let
   standIns.options = {
     assertions = list;
     environment.systemPackages = list;
+    launchd.daemons = mkOption { default = { }; type = types.attrsOf (types.submodule { options.serviceConfig = any; }); };
     networking.firewall.allowedTCPPorts = mkOption { type = types.listOf types.port; default = [ ]; };
     nix.package = mkOption { type = types.package; default = program "nix" "/usr"; };
     nix.settings = mkOption {
@@ -71,7 +73,7 @@ let
   };
 
   config = (lib.evalModules {
-    modules = [ standIns (import ../modules).default configuration ];
+    modules = [ standIns (if darwin then ../modules/darwin.nix else (import ../modules).default) configuration ];
     specialArgs = { inherit pkgs; };
   }).config;
 
@@ -101,6 +103,7 @@ else {
     }))) config.systemd.services
     // lib.mapAttrs' (file "socket" (unit: section "Socket" unit.socketConfig)) config.systemd.sockets
     // lib.mapAttrs' (file "timer" (unit: section "Timer" unit.timerConfig)) config.systemd.timers;
+  daemons = lib.mapAttrs (name: daemon: daemon.serviceConfig) config.launchd.daemons;
   nix = config.nix.settings;
   ports = config.networking.firewall.allowedTCPPorts;
   hosts = config.services.nginx.virtualHosts;

@@ -5,12 +5,14 @@ using OrleansCache.Cli.Commands;
 using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Queue;
 using OrleansCache.Cli.Terminal;
+using OrleansCache.Nix;
 
 // First of all, and with nothing else loaded: a build waits for it.
 if (Hook.IsMeant(args))
     return Hook.Run(args, Environment.GetEnvironmentVariable);
 
 StandardStreams.Guard();
+LibraryNames.Use(typeof(StorePath).Assembly, typeof(StandardStreams).Assembly);
 
 // Ctrl-C and SIGTERM end a push in good order; a second signal ends the process at once.
 using var interrupt = new CancellationTokenSource();

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using OrleansCache.Cli.Common;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Commands;
 
@@ -9,10 +10,8 @@ namespace OrleansCache.Cli.Commands;
 /// A command that runs in this program's place: with its streams and its signals. What ends this program otherwise ends the command, and a
 /// second signal this program.
 /// </summary>
-internal sealed partial class ForegroundChild : IDisposable
+internal sealed class ForegroundChild : IDisposable
 {
-    private const int Interrupt = 2, HangUp = 1, Terminate = 15;
-
     private readonly Process _process;
     private readonly List<PosixSignalRegistration> _signals = [];
 
@@ -30,9 +29,9 @@ internal sealed partial class ForegroundChild : IDisposable
 
         // A terminal has sent Ctrl-C to the command already.
         if (Console.IsInputRedirected)
-            PassOn(PosixSignal.SIGINT, Interrupt);
-        PassOn(PosixSignal.SIGTERM, Terminate);
-        PassOn(PosixSignal.SIGHUP, HangUp);
+            PassOn(PosixSignal.SIGINT, Signals.Interrupt);
+        PassOn(PosixSignal.SIGTERM, Signals.Terminate);
+        PassOn(PosixSignal.SIGHUP, Signals.HangUp);
     }
 
     /// <returns>Its exit code; 128 and the number of the signal that ended it.</returns>
@@ -54,9 +53,6 @@ internal sealed partial class ForegroundChild : IDisposable
         if (_process.HasExited)
             return;
         context.Cancel = true;
-        _ = Kill(_process.Id, number);
+        _ = Signals.Send(_process.Id, number);
     }));
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
 }

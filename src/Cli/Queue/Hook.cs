@@ -18,7 +18,7 @@ internal static class Hook
 
     /// <summary>Whether this process is a hook, and not asked for help. Everything else of the program need not be loaded then.</summary>
     public static bool IsMeant(string[] args) => (args is ["hook", .. var rest] && !rest.Any(word => word is "--help" or "-h" or "-?"))
-        || (args.Length == 0 && Path.GetFileName(CalledAs()) == ProgramName);
+        || (args.Length == 0 && Path.GetFileName(Invocation.CalledAs()) == ProgramName);
 
     /// <returns>The exit code, which is always 0.</returns>
     public static int Run(string[] args, Func<string, string?> environment)
@@ -53,19 +53,6 @@ internal static class Hook
         ["hook", ['-', '-', 'q', 'u', 'e', 'u', 'e', '=', .. { Length: > 0 } folder]] => folder,
         _ => throw new CliException(ExitCodes.Usage, "the only option of a hook is --queue DIR"),
     };
-
-    // The runtime tells the program's file, and not the link by which it was called.
-    private static string CalledAs()
-    {
-        try
-        {
-            return File.ReadAllText("/proc/self/cmdline").Split('\0')[0];
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
 
     private static void Add(QueueFolder folder, List<StorePath> paths)
     {

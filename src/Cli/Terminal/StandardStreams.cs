@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Text;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Terminal;
 
@@ -7,10 +7,9 @@ namespace OrleansCache.Cli.Terminal;
 /// Guards standard input, output and error in whatever state they are. A text that cannot be written never ends a command with an
 /// exception.
 /// </summary>
-internal static partial class StandardStreams
+internal static class StandardStreams
 {
     private const int Input = 0, Output = 1, Error = 2;
-    private const int GetDescriptorFlags = 1, CloseOnExec = 1, ReadWrite = 2;
 
     private static GuardedWriter? _output;
 
@@ -23,14 +22,14 @@ internal static partial class StandardStreams
     /// <summary>Must be called before anything is read or written.</summary>
     public static void Guard()
     {
-        InputIsClosed = IsClosed(Input);
-        var (outputIsClosed, errorIsClosed) = (IsClosed(Output), IsClosed(Error));
+        InputIsClosed = !Descriptors.IsInherited(Input);
+        var (outputIsClosed, errorIsClosed) = (!Descriptors.IsInherited(Output), !Descriptors.IsInherited(Error));
         // The next file or socket would get a free number, and a child process would take it for its own stream.
-        while (Open("/dev/null", ReadWrite) is var opened and >= 0)
+        while (Descriptors.OpenNull() is var opened and >= 0)
         {
             if (opened <= Error)
                 continue;
-            _ = Close(opened);
+            _ = Libc.Close(opened);
             break;
         }
 
@@ -38,19 +37,6 @@ internal static partial class StandardStreams
         Console.SetOut(_output);
         Console.SetError(new GuardedWriter(errorIsClosed ? null : Console.Error));
     }
-
-    // An inherited descriptor is never close-on-exec; one that the runtime has opened since always is.
-    private static bool IsClosed(int descriptor) => Control(descriptor, GetDescriptorFlags) is var flags
-        && (flags < 0 || (flags & CloseOnExec) != 0);
-
-    [LibraryImport("libc", EntryPoint = "fcntl")]
-    private static partial int Control(int descriptor, int command);
-
-    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "close")]
-    private static partial int Close(int descriptor);
 
     /// <summary>Passes text on; after the first failure it stores that instead of throwing.</summary>
     private sealed class GuardedWriter(TextWriter? inner) : TextWriter

@@ -10,7 +10,7 @@ namespace OrleansCache.Nix;
 /// (Sodium.targets); the loader gets it as a file in memory, which no read-only disk, missing home or <c>noexec</c> mount can refuse.
 /// Without the resource, as in tests, the loader looks where it always does.
 /// </summary>
-internal static partial class BundledSodium
+internal static class BundledSodium
 {
     public const int PublicKeyBytes = 32;
     public const int SecretKeyBytes = SeedBytes + PublicKeyBytes;
@@ -18,7 +18,6 @@ internal static partial class BundledSodium
     public const int SeedBytes = 32;
 
     private const string Library = "libsodium";
-    private const uint CloseOnExec = 0x1, Executable = 0x10;
 
     // NSec asks once for each function, and two copies of the library would each need initialising.
     private static readonly Lazy<nint> Bundled = new(LoadResource);
@@ -39,19 +38,12 @@ internal static partial class BundledSodium
         using var resource = Assembly.GetEntryAssembly()?.GetManifestResourceStream(Library);
         if (resource is null)
             return 0;
-        // Linux before 6.3 does not know the second flag, and allows execution without it.
-        var file = MemoryFile(Library, CloseOnExec | Executable);
-        if (file < 0)
-            file = MemoryFile(Library, CloseOnExec);
-        if (file < 0)
+        if (MemoryFile.TryCreate(Library) is not { } file)
             return 0;
         using var handle = new SafeFileHandle(file, ownsHandle: true);
         using var copy = new FileStream(handle, FileAccess.Write, bufferSize: 0);
         resource.CopyTo(copy);
         // The loader maps the file, so the descriptor can be closed afterwards.
-        return NativeLibrary.TryLoad($"/proc/self/fd/{file}", out var library) ? library : 0;
+        return NativeLibrary.TryLoad(MemoryFile.PathOf(file), out var library) ? library : 0;
     }
-
-    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int MemoryFile(string name, uint flags);
 }

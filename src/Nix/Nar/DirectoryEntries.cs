@@ -1,12 +1,8 @@
-using System.Buffers.Binary;
-
 namespace OrleansCache.Nix;
 
 /// <summary>The names in one directory, in a NAR's order. Reusable: it keeps its arrays.</summary>
 internal sealed class DirectoryEntries
 {
-    private const int RecordHead = 19; // d_ino 8, d_off 8, d_reclen 2, d_type 1
-
     private byte[] _names = new byte[1024];
     private int _namesUsed;
     private Entry[] _entries = new Entry[32];
@@ -27,15 +23,16 @@ internal sealed class DirectoryEntries
     public void Read(int descriptor, ReadOnlySpan<byte> name, byte[] buffer, bool caseHack)
     {
         (Count, _namesUsed) = (0, 0);
-        for (int filled; (filled = Libc.ReadDirectory(descriptor, buffer, name)) > 0;)
+        // A variable of "using" would be copied by each call.
+        var reader = new DirectoryReader(descriptor, name, buffer);
+        try
         {
-            for (var records = buffer.AsSpan(0, filled); !records.IsEmpty;)
-            {
-                var length = BinaryPrimitives.ReadUInt16LittleEndian(records[16..]);
-                var entry = records[RecordHead..length];
-                Add(entry[..entry.IndexOf((byte)0)], (Libc.FileType)records[18], caseHack);
-                records = records[length..];
-            }
+            while (reader.Next(out var entry, out var type))
+                Add(entry, type, caseHack);
+        }
+        finally
+        {
+            reader.Dispose();
         }
 
         _entries.AsSpan(0, Count).Sort((a, b) => NarNameOf(a).SequenceCompareTo(NarNameOf(b)));

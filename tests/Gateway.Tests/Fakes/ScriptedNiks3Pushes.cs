@@ -39,7 +39,7 @@ internal sealed class ScriptedContents : ICacheContents
 {
     private int _askedForMoved;
 
-    public Task<bool> HasNarAsync(CacheName cache, Sha256Hash nar, CancellationToken cancellationToken) => Task.FromResult(false);
+    public Task<bool> HasNarAsync(CacheName cache, Caller caller, Sha256Hash nar, CancellationToken cancellationToken) => Task.FromResult(false);
 
     /// <summary>How often it was asked where a NAR is now.</summary>
     public int AskedForMoved => _askedForMoved;
@@ -50,12 +50,12 @@ internal sealed class ScriptedContents : ICacheContents
         return Task.FromResult<ObjectKey?>(null);
     }
 
-    public Task<bool> HasPathAsync(CacheName cache, StorePathHash path, bool withListing, CancellationToken cancellationToken) =>
+    public Task<bool> HasPathAsync(CacheName cache, Caller caller, StorePathHash path, bool withListing, CancellationToken cancellationToken) =>
         Task.FromResult(false);
 
-    public Task<bool> HasObjectAsync(CacheName cache, ObjectKey key, CancellationToken cancellationToken) => Task.FromResult(false);
+    public Task<bool> HasObjectAsync(CacheName cache, Caller caller, ObjectKey key, CancellationToken cancellationToken) => Task.FromResult(false);
 
-    public Task<PushedClosure?> ClosureAsync(CacheName cache, StorePathHash root, CancellationToken cancellationToken) =>
+    public Task<PushedClosure?> ClosureAsync(CacheName cache, Caller caller, StorePathHash root, CancellationToken cancellationToken) =>
         Task.FromResult<PushedClosure?>(null);
 
 }

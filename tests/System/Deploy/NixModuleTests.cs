@@ -107,6 +107,22 @@ public sealed class NixModuleTests
             (modules.Nix("substituters")[0].GetString(), modules.Nix("trusted-public-keys")[0].GetString()));
     }
 
+    [NixModulesFact]
+    public async Task A_Mac_of_the_page_has_the_hook_and_a_daemon_of_launchd_that_pushes()
+    {
+        var modules = await NixModules.EvaluateAsync(Block("mac"), "/programs", darwin: true);
+        var daemon = modules.Daemon("orleans-cache-queue");
+        var environment = daemon.GetProperty("EnvironmentVariables");
+
+        Assert.Equal("/programs/bin/orleans-cache-hook", modules.Nix("post-build-hook").GetString());
+        Assert.Equal(["/programs/bin/orleans-cache", "queue", "run", "--exclude", "*-secret"],
+            daemon.GetProperty("ProgramArguments").EnumerateArray().Select(word => word.GetString()!));
+        Assert.Equal(("https://cache.example.org", "/etc/orleans-cache-token"), (environment.GetProperty("ORLEANS_CACHE_URL").GetString(),
+            environment.GetProperty("ORLEANS_CACHE_TOKEN_FILE").GetString()));
+        Assert.True(daemon.GetProperty("KeepAlive").GetBoolean());
+        Assert.Empty(modules.Units);
+    }
+
     [NixModulesTheory]
     [InlineData("{ services.orleans-cache.nginxx.enable = true; }", "nginxx' does not exist")]
     [InlineData("{ services.orleans-cache = { enable = true; s3.accessKeyFile = \"/a\"; }; }", "belong together")]

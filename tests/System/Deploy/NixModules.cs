@@ -28,21 +28,26 @@ internal sealed class NixModules
     /// <summary>A setting of nix.conf.</summary>
     public JsonElement Nix(string name) => _evaluated.GetProperty("nix").GetProperty(name);
 
+    /// <summary>The settings of a daemon of launchd.</summary>
+    public JsonElement Daemon(string name) => _evaluated.GetProperty("daemons").GetProperty(name);
+
     public IEnumerable<int> Ports => _evaluated.GetProperty("ports").EnumerateArray().Select(port => port.GetInt32());
 
     public JsonElement Host(string name) => _evaluated.GetProperty("hosts").GetProperty(name);
 
     /// <param name="configuration">A NixOS configuration.</param>
     /// <param name="programs">The folder whose <c>bin</c> stands for both packages.</param>
-    public static async Task<NixModules> EvaluateAsync(string configuration, string programs = "/usr") =>
-        new(JsonDocument.Parse((await RunAsync(configuration, programs)).OrThrow().Output).RootElement);
+    /// <param name="darwin">It is one of nix-darwin.</param>
+    public static async Task<NixModules> EvaluateAsync(string configuration, string programs = "/usr", bool darwin = false) =>
+        new(JsonDocument.Parse((await RunAsync(configuration, programs, darwin)).OrThrow().Output).RootElement);
 
-    public static async Task<ProcessResult> RunAsync(string configuration, string programs = "/usr")
+    public static async Task<ProcessResult> RunAsync(string configuration, string programs = "/usr", bool darwin = false)
     {
         using var folder = new TempFolder("oc-modules-");
         await File.WriteAllTextAsync(folder["configuration.nix"], configuration);
         return await EvalAsync(["nix/tests/evaluate.nix", "--arg", "library", Library.Value!,
-            "--arg", "configuration", folder["configuration.nix"], "--argstr", "programs", programs]);
+            "--arg", "configuration", folder["configuration.nix"], "--argstr", "programs", programs,
+            "--arg", "darwin", darwin ? "true" : "false"]);
     }
 
     /// <summary>The value of an expression in which <c>lib</c> is the library.</summary>

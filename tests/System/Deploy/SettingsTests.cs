@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
 using k8s.Models;
 using OrleansCache.Gateway.Hosting;
 using OrleansCache.Nix;
@@ -82,9 +83,10 @@ public class SettingsTests
     [InlineData("remote-region")]
     public void The_image_is_made_for_the_user_and_the_ports_of_the_manifests(string overlay)
     {
-        var dockerfile = File.ReadAllLines(Path.Combine(Repository.Root, "Dockerfile"));
-        var user = Assert.Single(dockerfile, l => l.StartsWith("USER ", StringComparison.Ordinal))["USER ".Length..];
-        var ports = Assert.Single(dockerfile, l => l.StartsWith("EXPOSE ", StringComparison.Ordinal)).Split(' ');
+        // ImageTests looks into the image itself.
+        var script = File.ReadAllText(Path.Combine(Repository.Root, "eng", "image"));
+        var user = Regex.Match(script, @"\buser=(\d+:\d+)").Groups[1].Value;
+        var ports = Regex.Match(script, @"^ports=\(([\d ]+)\)$", RegexOptions.Multiline).Groups[1].Value.Split(' ');
 
         Assert.All(Manifests.Overlay(overlay).Pods, p =>
             Assert.Equal(user, $"{p.Template.Spec.SecurityContext.RunAsUser}:{p.Template.Spec.SecurityContext.RunAsGroup}"));
