@@ -91,7 +91,9 @@ public sealed class DeploymentTests(DeploymentTests.OneServer fixture) : IClassF
         (await machine.DeployAsync()).OrThrow();
         var second = await machine.PushAsync("2", $"while test -e {machine["hold"]}; do sleep 0.1; done; echo end >> {machine["ends"]}");
         File.WriteAllText(machine["hold"], "");
-        await using (var killed = machine.Start())
+        // The switch that is left would keep the pipes of the test open.
+        await using (var killed = ProcessRunner.Start("/bin/sh", ["-c", "exec \"$@\" >/dev/null 2>&1", "sh", .. machine.Command()],
+            machine.Environment()))
         {
             await Eventually.BecomesTrueAsync(() => machine.Switched.Length == 2);
             killed.Kill9();
