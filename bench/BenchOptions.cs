@@ -26,6 +26,9 @@ internal sealed record BenchOptions
     /// <summary>Of <c>membership</c>: processes that are busy meanwhile.</summary>
     public int Busy { get; private init; } = 16;
 
+    /// <summary>Of <c>stream</c>: how many paths come.</summary>
+    public int Paths { get; private init; } = 3000;
+
     /// <summary>Of <c>push</c>: what is measured beside our own protocol.</summary>
     public PushProtocol Protocol { get; private init; }
 
@@ -111,6 +114,11 @@ internal sealed record BenchOptions
                 {
                     Runs = int.TryParse(Value(), CultureInfo.InvariantCulture, out var runs) && runs > 0 ? runs
                     : throw new BenchException("--runs wants a number from 1.")
+                },
+                "--paths" => options with
+                {
+                    Paths = int.TryParse(Value(), CultureInfo.InvariantCulture, out var paths) && paths >= 20 ? paths
+                    : throw new BenchException("--paths wants a number from 20.")
                 },
                 "--store" => options with
                 {

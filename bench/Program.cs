@@ -4,6 +4,7 @@ using OrleansCache.Bench.Gc;
 using OrleansCache.Bench.Hook;
 using OrleansCache.Bench.Hostile;
 using OrleansCache.Bench.Start;
+using OrleansCache.Bench.Streaming;
 
 try
 {
@@ -16,8 +17,9 @@ try
         ["start", .. var arguments] => await StartBench.RunAsync(BenchOptions.Parse(arguments)),
         ["hostile", .. var arguments] => await HostileBench.RunAsync(BenchOptions.Parse(arguments)),
         ["hook", .. var arguments] => await HookBench.RunAsync(BenchOptions.Parse(arguments)),
+        ["stream", .. var arguments] => await StreamBench.RunAsync(BenchOptions.Parse(arguments)),
         _ => throw new BenchException(
-            "There are seven benchmarks: push, gc, cluster, membership, start, hostile and hook. Run them with eng/bench."),
+            "There are eight benchmarks: push, gc, cluster, membership, start, hostile, hook and stream. Run them with eng/bench."),
     };
 }
 catch (BenchException e)
