@@ -48,8 +48,10 @@ internal sealed class DeployMachine : IAsyncDisposable
         var nix = NixTool.Installed!;
         var derivation = (await nix.RunAsync("nix-instantiate", [_folder["system.nix"]])).OrThrow().Output.Trim();
         var system = (await nix.RunAsync("nix-store", ["--realise", derivation], settings: "substituters =")).OrThrow().Output.Trim();
-        (await CacheCli.PushAsync(Server, "--pin", Pin, "--keep-revisions", "9", system)).OrThrow();
+        (await CacheCli.PushAsync(Server, system)).OrThrow();
         (await nix.RunAsync("nix-store", ["--delete", system, derivation])).OrThrow();
+        // Last: an agent that follows the pin takes the system at once, and keeps it from being deleted.
+        (await RunAsync("pins", "create", Pin, system, "--keep-revisions", "9")).OrThrow();
         _built.Add(system);
         return system;
     }

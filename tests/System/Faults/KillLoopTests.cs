@@ -15,7 +15,7 @@ public sealed class KillLoopTests(ITestOutputHelper output)
 {
     private const int TopsPerRound = 6;
 
-    private static readonly int Rounds = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? 60 : 15;
+    private static readonly int Rounds = Environment.GetEnvironmentVariable("ORLEANS_CACHE_TEST_FULL") == "1" ? 60 : 10;
 
     private enum Victim
     {
