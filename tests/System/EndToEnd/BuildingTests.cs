@@ -86,7 +86,8 @@ public sealed class BuildingTests : IAsyncLifetime, IDisposable
             ["--eval", "--strict", "--json", "-E", $"(import {_folder["failing.nix"]}).args"])).OrThrow().Output.Split('"')
             .SelectMany(word => word.Split(' ', ';')).First(word => word.StartsWith("/nix/store/", StringComparison.Ordinal));
         await AssertReadableAsync([good]);
-        Assert.Contains("1 published", run.Errors, StringComparison.Ordinal);
+        // Other tests build in the same store meanwhile, which is pushed, too.
+        Assert.Matches("[1-9][0-9]* published", run.Errors);
     }
 
     private string HookSetting => $"post-build-hook = {_folder["orleans-cache-hook"]}";
