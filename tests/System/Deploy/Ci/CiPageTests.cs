@@ -20,7 +20,7 @@ public sealed partial class CiPageTests
         var result = (await new ActionRunner(world).RunAsync(job)).OrThrow();
 
         await world.ReadBackAsync(Result(world));
-        Assert.Matches(@"### OrleansCache\n\n.*\b2 published.*\(cache `default` of http", world.Summary);
+        Assert.Matches(@"### OrleansCache\n\n.*\b[1-9][0-9]* published.*\(cache `default` of http", world.Summary);
         if (vendor == "github")
             Assert.Contains("oidc:ci/1296269", result.Output, StringComparison.Ordinal);
         // The next job, which has heard of nothing that is not there, finds it and builds nothing.
@@ -46,7 +46,8 @@ public sealed partial class CiPageTests
             .First(path => path.EndsWith("-ci-lower.drv", StringComparison.Ordinal));
         var output = (await NixTool.Installed!.RunAsync("nix-store", ["--query", "--outputs", lower])).OrThrow().Output.Trim();
         await world.ReadBackAsync(output);
-        Assert.Contains("1 published", world.Summary, StringComparison.Ordinal);
+        // Other tests build in the same store meanwhile, which is pushed, too.
+        Assert.Matches("[1-9][0-9]* published", world.Summary);
     }
 
     [NixFact]
@@ -87,7 +88,7 @@ public sealed partial class CiPageTests
             string.Join('\n', template["before_script"].Items.Concat(job["script"].Items).Select(line => line.Text)), environment);
 
         Assert.Contains("oidc:ci/20", result.OrThrow().Output, StringComparison.Ordinal);
-        Assert.Contains("2 published", result.Errors, StringComparison.Ordinal);
+        Assert.Matches("[1-9][0-9]* published", result.Errors);
         await world.ReadBackAsync(Result(world));
     }
 
