@@ -67,7 +67,10 @@ public sealed class DeploymentTests
         Assert.Equal(ProblemKind.BadRequest, await RefusedAsync(() => world.Core.Deployments.ReportAsync(CacheName.Default,
             PinName.Parse("app"), MachineName.Parse("web-1"), new DeploymentReport
             {
-                Path = World.Path("a").Path, Outcome = DeploymentOutcome.Deployed, Time = DateTimeOffset.UtcNow, Revision = revision,
+                Path = World.Path("a").Path,
+                Outcome = DeploymentOutcome.Deployed,
+                Time = DateTimeOffset.UtcNow,
+                Revision = revision,
                 Message = message,
             }, Machine, None)));
     }
