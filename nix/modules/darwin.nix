@@ -6,33 +6,18 @@
   ...
 }:
 let
-  inherit (lib) mkEnableOption mkIf mkOption types;
+  inherit (lib) mkIf mkOption types;
+  pushing = import ./pushing.nix { inherit lib; };
   cfg = config.services.orleans-cache.push;
   # That of root, which builds: the hook and the daemon find it by themselves.
   folder = "/var/lib/orleans-cache-queue";
-  words = option: lib.concatMap (value: [ "--${option}" value ]);
-  arguments =
-    lib.optional cfg.watchStore "--watch-store"
-    ++ words "exclude" cfg.exclude
-    ++ words "filter" cfg.filter
-    ++ lib.optionals (cfg.maxNarSize != null) [ "--max-nar-size" cfg.maxNarSize ]
-    ++ cfg.extraArguments;
 in
 {
-  options.services.orleans-cache.push = {
-    enable = mkEnableOption "pushing what is built here to an OrleansCache server";
+  options.services.orleans-cache.push = pushing.options // {
     package = mkOption {
       type = types.package;
       description = "The client: a folder with bin/orleans-cache and the link bin/orleans-cache-hook to it.";
     };
-    url = mkOption { type = types.str; description = "The server."; };
-    cache = mkOption { type = types.str; default = "default"; description = "The cache."; };
-    tokenFile = mkOption { type = types.str; description = "A file with a token of scope push, which root alone need read."; };
-    watchStore = mkOption { type = types.bool; default = false; description = "Watch Nix's database instead of setting the hook."; };
-    exclude = mkOption { type = types.listOf types.str; default = [ ]; description = "Names whose closures stay here."; };
-    filter = mkOption { type = types.listOf types.str; default = [ ]; description = "Names that alone are pushed; none: all."; };
-    maxNarSize = mkOption { type = types.nullOr types.str; default = null; description = "The largest NAR, such as 2G."; };
-    extraArguments = mkOption { type = types.listOf types.str; default = [ ]; description = "Of `queue run`."; };
   };
 
   config = mkIf cfg.enable {
@@ -41,7 +26,7 @@ in
 
     # Of the system and not of a user: Nix's daemon builds as root, and its hook queues for root.
     launchd.daemons.orleans-cache-queue.serviceConfig = {
-      ProgramArguments = [ "${cfg.package}/bin/orleans-cache" "queue" "run" ] ++ arguments;
+      ProgramArguments = [ "${cfg.package}/bin/orleans-cache" "queue" "run" ] ++ pushing.arguments cfg;
       EnvironmentVariables = {
         ORLEANS_CACHE_URL = cfg.url;
         ORLEANS_CACHE_NAME = cfg.cache;

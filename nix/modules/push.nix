@@ -6,36 +6,21 @@
   ...
 }:
 let
-  inherit (lib) mkEnableOption mkIf mkOption types;
+  inherit (lib) mkIf mkOption types;
+  pushing = import ./pushing.nix { inherit lib; };
   cfg = config.services.orleans-cache.push;
   folder = "/var/lib/orleans-cache-queue";
-  words = option: lib.concatMap (value: [ "--${option}" value ]);
-  arguments =
-    lib.optional cfg.watchStore "--watch-store"
-    ++ words "exclude" cfg.exclude
-    ++ words "filter" cfg.filter
-    ++ lib.optionals (cfg.maxNarSize != null) [ "--max-nar-size" cfg.maxNarSize ]
-    ++ cfg.extraArguments;
   # One word of ExecStart: neither a specifier nor a variable of systemd.
   quoted = word: builtins.toJSON (builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] word);
 in
 {
-  options.services.orleans-cache.push = {
-    enable = mkEnableOption "pushing what is built here to an OrleansCache server";
+  options.services.orleans-cache.push = pushing.options // {
     package = mkOption {
       type = types.package;
       default = pkgs.orleans-cache or (pkgs.callPackage ../client.nix { });
       defaultText = lib.literalExpression "pkgs.orleans-cache";
       description = "The client.";
     };
-    url = mkOption { type = types.str; description = "The server."; };
-    cache = mkOption { type = types.str; default = "default"; description = "The cache."; };
-    tokenFile = mkOption { type = types.str; description = "A file with a token of scope push, which root alone need read."; };
-    watchStore = mkOption { type = types.bool; default = false; description = "Watch Nix's database instead of setting the hook."; };
-    exclude = mkOption { type = types.listOf types.str; default = [ ]; description = "Names whose closures stay here."; };
-    filter = mkOption { type = types.listOf types.str; default = [ ]; description = "Names that alone are pushed; none: all."; };
-    maxNarSize = mkOption { type = types.nullOr types.str; default = null; description = "The largest NAR, such as 2G."; };
-    extraArguments = mkOption { type = types.listOf types.str; default = [ ]; description = "Of `queue run`."; };
   };
 
   config = mkIf cfg.enable {
@@ -62,7 +47,7 @@ in
       };
       serviceConfig = import ./hardening.nix // {
         Type = "notify";
-        ExecStart = lib.concatStringsSep " " ([ "${cfg.package}/bin/orleans-cache" "queue" "run" ] ++ map quoted arguments);
+        ExecStart = lib.concatStringsSep " " ([ "${cfg.package}/bin/orleans-cache" "queue" "run" ] ++ map quoted (pushing.arguments cfg));
         LoadCredential = [ "token:${cfg.tokenFile}" ];
         StateDirectory = "orleans-cache-queue";
         StateDirectoryMode = "0700";
