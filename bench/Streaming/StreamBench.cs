@@ -111,6 +111,7 @@ internal static class StreamBench
                 return after.TotalSeconds;
             if (after > Patience)
                 throw new BenchException($"{path} is not readable after {Patience.TotalSeconds} s.");
+            // A reader has no other way than to ask again.
             await Task.Delay(Look);
         }
     }

@@ -69,6 +69,7 @@ internal sealed class PlanCommand(DeployPlan plan, string text, string path, str
         if (started is not null && StartOf(process) == started)
             log(string.Create(CultureInfo.InvariantCulture,
                 $"waiting for the end of process {process}, which a run has left that was killed in the middle of a switch"));
+        // Nothing tells the end of a process that is not our child, so it is looked for.
         while (started is not null && StartOf(process) == started)
             await Task.Delay(Pause, cancellationToken);
     }

@@ -41,7 +41,7 @@ internal sealed partial class DirectPushes
         await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
 
         // 5. Claims of what it has to bring.
-        var missing = opened.Paths.Where(p => !opened.IsTold(p, _caller) || VerdictOf(p) == PathVerdict.Supersede).ToList();
+        var missing = opened.Paths.Where(p => !p.Promised || VerdictOf(p) == PathVerdict.Supersede).ToList();
         var hashes = missing.ToDictionary(m => m.Id, m => request.Paths[m.Index].Path.Hash);
         var claims = missing.Count == 0 ? [] : await ClaimAsync(cache, id, push, closure, opened, missing, cancellationToken);
         await ThrowIfRefusedAsync(id, push, claims, hashes, cancellationToken);
@@ -55,7 +55,6 @@ internal sealed partial class DirectPushes
         Telemetry.PushesOpened.Add(1);
         CountClaims(claims);
 
-        IEnumerable<string> missingKeys = _caller.ReadsOthers ? opened.MissingKeys : opening.Keys;
         return new PushOpened
         {
             Id = opened.Id.ToString(),
@@ -67,8 +66,8 @@ internal sealed partial class DirectPushes
             TakesBatches = grants.TakesBatches,
             Conflicts = HashesOf(PathVerdict.Other, PathVerdict.Own),
             Unverified = HashesOf(PathVerdict.Unread),
-            MissingLogs = [.. missingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
-            MissingRealisations = [.. missingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
+            MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
+            MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
         };
 
         StorePathHash[] HashesOf(params PathVerdict[] kept) => [.. opened.Paths
@@ -114,7 +113,7 @@ internal sealed partial class DirectPushes
     private async Task<Dictionary<long, PathVerdict>> CompareAsync(int cache, OwnPush push, Closure closure, OpenedPush opened,
         CancellationToken cancellationToken)
     {
-        var doubtful = opened.Paths.Where(p => opened.IsTold(p, _caller)
+        var doubtful = opened.Paths.Where(p => p.Promised
             && !(opened.CanUse(p) && p.Digest is { } digest && digest.AsSpan().SequenceEqual(closure.PathDigests[p.Index]))).ToList();
         if (doubtful.Count == 0)
             return [];
@@ -187,7 +186,7 @@ internal sealed partial class DirectPushes
         CancellationToken cancellationToken)
     {
         var added = new List<(long, string)>();
-        foreach (var path in opened.Paths.Where(p => opened.IsTold(p, _caller) && !verdicts.ContainsKey(p.Id)))
+        foreach (var path in opened.Paths.Where(p => p.Promised && !verdicts.ContainsKey(p.Id)))
         {
             var declared = closure.Request.Paths[path.Index];
             if (declared.Signatures.Count > 0

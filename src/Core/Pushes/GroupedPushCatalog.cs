@@ -11,7 +11,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>
 /// The same transitions, with the steps of many pushes in one statement (<c>groups.sql</c>). Each push gets the same answer as without
-/// groups.
+/// groups. The steps of who may not read a private cache go alone.
 /// </summary>
 internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions options) : PushCatalog(database), IAsyncDisposable
 {
@@ -21,9 +21,10 @@ internal sealed class GroupedPushCatalog(CatalogDatabase database, PushOptions o
     private readonly ConcurrentDictionary<int, Lazy<Groups>> _groups = new();
 
     public override Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
-        Of(cache).Open.SubmitAsync(opening, cancellationToken);
+        opening.Push.Caller.ReadsOthers ? Of(cache).Open.SubmitAsync(opening, cancellationToken)
+            : base.OpenAsync(cache, opening, cancellationToken);
 
-    /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone; as do claims of who may not read.</summary>
+    /// <summary>A claim without declarations comes from a wait and is rare, so it goes alone.</summary>
     public override Task<List<Claim>> ClaimAsync(
         int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations, IReadOnlyList<ObjectKey> keys,
         PushOptions pushOptions, CancellationToken cancellationToken) =>

@@ -13,7 +13,7 @@ internal class PushCatalog(CatalogDatabase database)
 {
     public virtual Task<OpenedPush> OpenAsync(int cache, Opening opening, CancellationToken cancellationToken) =>
         database.RunAsync(
-            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            "select * from @fn@.open_push($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             p => p.With(cache).With(opening.Operation).With(opening.Digest).With(opening.Life)
                 .With(opening.Paths.Select(h => h.ToArray()).ToArray()).With(opening.Roots).With(opening.Keys.ToArray())
                 .WithNullable(opening.PinText, NpgsqlDbType.Jsonb)
@@ -21,7 +21,8 @@ internal class PushCatalog(CatalogDatabase database)
                     .With(opening.Push.Caller.Rank)
                 .WithNullable(opening.Committers?.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                 .WithNullable(opening.Pin is null ? null : opening.PathDigests, NpgsqlDbType.Array | NpgsqlDbType.Bytea)
-                    .WithQuotas(opening.Quotas),
+                    .WithQuotas(opening.Quotas)
+                .With(!opening.Push.Caller.ReadsOthers),
             ReadOpenedAsync,
             cancellationToken);
 

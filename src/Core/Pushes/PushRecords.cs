@@ -31,11 +31,6 @@ internal sealed record OpenedPush(PushId Id, OpenOutcome Outcome, string? QuotaT
 {
     /// <summary>May this push rely on the path's bytes? A server has read them, or its own group has published them.</summary>
     public bool CanUse(OpenedPath path) => path.IsVerified || (path.Group is { } group ? group == Group : TrustsLegacy);
-
-    /// <summary>
-    /// May this push know that the path is there? Else it brings the path as if nobody had, and the commit decides what becomes of it.
-    /// </summary>
-    public bool IsTold(OpenedPath path, Caller caller) => path.Promised && (caller.ReadsOthers || path.Group == Group);
 }
 
 /// <param name="Index">Position in the request.</param>

@@ -2,7 +2,7 @@
 -- outcome: 'committed' (now or before) | 'publishing' (begun by this call) | 'committing' (begun before) | 'missing' (paths: what has to be
 -- uploaded) | 'unread' (paths: a server has to read their NARs first, which is asked for: try again) | 'untrue' (paths: they declare what the bytes of their NARs deny) | 'undeclared' (paths: what has to be declared) | 'busy' (paths: try again) | 'conflict' (paths: live with another content, or under another name, on the word of
 -- an equal or higher rank) | 'refused' (committed, but for the pin: paths of it were taken by an equal rank meanwhile) | 'withdrawn' (paths: it declares what a bar refuses, or was promised what was taken back) | 'aborted' | 'unknown'. pin: the name of the one that rides on it. conflicts: paths that this push declared and that others have published since, with
--- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log. p_blind: who commits it is told of
+-- another content or on their own word: they are kept as they are. p_publisher, p_address: who commits it, for the audit log. p_blind: where he opened it, he is told of
 -- nothing that another group has put: what it declares it has uploaded, though all of that were there already.
 -- 1. Answer a push that is not open with its outcome, before any lock. 2. Take the epoch's lock and the push's, and ask again. 3. End a push that brings nothing and names only what is live
 -- at g. 4. List what the touch locks beside what it walks: rows that this commit changes, and objects that it may choose. 5. Touch. 6. Answer what is withdrawn, busy, lost or in conflict.
@@ -50,13 +50,11 @@ begin
   conflicts := v_push.conflicts;
   paths := v_push.withdrawn;
   if v_push.state <> 'open' then published := v_push.published; return; end if;
-  if p_blind then
+  if p_blind and exists (select from publisher b where b.id = v_push.publisher and b.name = p_publisher) then
     select array_agg(d.path_id) into paths from push_path d where d.push_id = p_push and not exists (
       select from object o where o.id = any(v_push.objects) and o.nar_hash = d.nar_hash and o.nar_size = d.nar_size and o.state in ('stored', 'live', 'condemned')
         and o.trust_group = v_push.trust_group);
     if paths is not null then outcome := 'missing'; return; end if;
-    -- Begin lets it claim what is live, and only the comparison below says what it supersedes.
-    update push_path d set supersedes = false where d.push_id = p_push and d.supersedes and not d.superseded;
   end if;
 
   -- 3. Live at g: rule 1's first question, and the whole answer for most pushes of a fleet.

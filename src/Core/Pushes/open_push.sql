@@ -2,10 +2,11 @@
 -- push_state 'open' comes with what has become of each named path, in the order named, and with the keys of p_keys that are missing; any other state, 'reused', 'lapsed'
 -- (what it was promised has another content by now), or what quota_exceeded says, without.
 -- p_path_digests: with a pin, what is declared of each path, for the commit to compare again; without one it compares what is there on the word of a lower rank.
+-- p_blind: what another group has put is neither promised nor told: who may not read a private cache brings all of it, and the commit decides what becomes of it.
 -- digests, trust_groups and verified say what a promised path was declared as, and on whose word; own_group: the push's own; trusts_legacy: rows without a group are usable by it.
 create function @fn@.open_push(
   p_cache int, p_operation text, p_digest bytea, p_ttl interval, p_hashes bytea[], p_roots int[], p_keys text[], p_pin jsonb,
-  p_public uuid, p_publisher text, p_group text, p_rank int, p_committers text[], p_path_digests bytea[] default null, p_quotas bigint[] default null)
+  p_public uuid, p_publisher text, p_group text, p_rank int, p_committers text[], p_path_digests bytea[] default null, p_quotas bigint[] default null, p_blind boolean default false)
 returns table (push_id uuid, push_state text, expires timestamptz, path_ids bigint[], states text[], promised boolean[], digests bytea[], trust_groups int[], verified boolean[],
   signatures text[], missing_keys text[], own_group int, trusts_legacy boolean)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
@@ -65,6 +66,10 @@ begin
   if not v_hot then
     select t.unpromised || v_gone into v_unpromised from @fn@.touch(p_cache, v_known) t;
   end if;
+  if p_blind then
+    v_unpromised := array(select unnest(v_unpromised) union select s.id from store_path s where s.id = any(v_ids) and s.trust_group is distinct from v_group);
+    v_hot := false;
+  end if;
   if v_unpromised = '{}' then
     v_promised := v_ids;
   else
@@ -120,7 +125,7 @@ begin
     -- Of the logs and realisations that the client has, those that the cache lacks, or has on the word of a lower rank. One look into the index for each, whatever the statistics of a young table say.
     array(select k.key from unnest(p_keys) k(key)
       left join lateral (select o.id from object o where o.cache_id = p_cache and o.key = k.key and o.state = 'live'
-        and not @fn@.yields(o.rank, o.publisher, case when v_trusts_legacy then v_group else -1 end, p_rank) limit 1) o on true
+        and not @fn@.yields(o.rank, o.publisher, case when v_trusts_legacy then v_group else -1 end, p_rank) and not (p_blind and o.trust_group is distinct from v_group) limit 1) o on true
       where o.id is null),
     v_group, v_trusts_legacy;
 end $$;

@@ -55,13 +55,13 @@ internal sealed class Niks3Pushes(
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
         if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => opened.IsTold(p, _caller) && p.State is NodeState.Live or NodeState.Condemned)
+            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is NodeState.Live or NodeState.Condemned)
                 .Select(p => p.Id)], cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
         var superseded = await FindSupersededAsync(id, push, request, opened, ids, index, cancellationToken);
-        var missing = opened.Paths.Where(p => !opened.IsTold(p, _caller) || superseded.Contains(p.Id)).ToList();
+        var missing = opened.Paths.Where(p => !p.Promised || superseded.Contains(p.Id)).ToList();
         var claims = missing.Count == 0 ? [] : await ClaimAsync(id, push, [.. missing.Select(m => m.Id)],
             [.. missing.Select(m => Declare(request.Paths[m.Index], ids, index, m.Promised))], cancellationToken);
         if (claims.Exists(c => c.Status == ClaimStatus.Withdrawn))
@@ -250,7 +250,7 @@ internal sealed class Niks3Pushes(
         int cache, OwnPush push, Niks3Push request, OpenedPush opened, long[] ids, Dictionary<StorePathHash, int> index,
         CancellationToken cancellationToken)
     {
-        var promised = opened.Paths.Where(p => opened.IsTold(p, _caller)).ToList();
+        var promised = opened.Paths.Where(p => p.Promised).ToList();
         if (promised.Count == 0)
             return [];
         var found = await catalog.CompareAsync(
