@@ -4,13 +4,21 @@ namespace OrleansCache.Contracts;
 
 /// <summary>
 /// The push contract for clients that open a push with hashes alone, and send names, derivers and signatures (what a narinfo says) after
-/// all uploads. They neither wait nor renew, and open a push for each root, several of which share uploads. Commit and end are those of
-/// <see cref="IPushes"/>.
+/// all uploads. They neither wait nor renew; older ones open a push for each root, several of which share uploads. Commit and end are
+/// those of <see cref="IPushes"/>.
 /// </summary>
 public interface INiks3Pushes
 {
     /// <summary>The same for another caller: see <see cref="IPushes.As"/>.</summary>
     INiks3Pushes As(Caller caller);
+
+    /// <summary>
+    /// Which of these paths are roots of closures that are there whole. Each is held as <see cref="INixCopy"/> holds, from before the
+    /// answer, and counts as pushed now: the client pushes none of them. A path that is no root is not answered, as a push of it makes it
+    /// one.
+    /// </summary>
+    Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken);
 
     /// <summary>Opens a push. Each call opens another: when a call is repeated, the first push lapses.</summary>
     Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken);
@@ -49,11 +57,11 @@ public interface INiks3Pushes
     Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancellationToken);
 }
 
-/// <summary>A closure of which only hashes are known.</summary>
+/// <summary>Closures of which only hashes are known.</summary>
 public sealed record Niks3Push
 {
-    /// <summary>One of <see cref="Paths"/>.</summary>
-    public required StorePathHash Root { get; init; }
+    /// <summary>Of <see cref="Paths"/>; at least one.</summary>
+    public required IReadOnlyList<StorePathHash> Roots { get; init; }
 
     public required IReadOnlyList<Niks3Path> Paths { get; init; }
 

@@ -216,6 +216,12 @@ internal static class DatabaseCalls
             await world.PushAsync(Closure(name));
             return new Kind(async () => Assert.True(await new StockNix(world).AskAsync($"{name}-a")), () => SeenAsync(world, name));
         },
+        ["niks3 present"] = async (world, name) =>
+        {
+            await world.PushAsync(Closure(name));
+            return new Kind(async () => Assert.NotEmpty(await world.Core.Niks3Pushes.PresentAsync(CacheName.Default,
+                [World.Hash($"{name}-b")], None)), () => SeenAsync(world, name));
+        },
         ["nix publish"] = async (world, name) =>
         {
             await new StockNix(world).PutNarAsync(name);
@@ -227,7 +233,7 @@ internal static class DatabaseCalls
     private static BeginPush Closure(string name) => World.Chain($"{name}-a", $"{name}-b");
 
     private static Niks3Push Niks3(PathDeclaration path) =>
-        new() { Root = path.Path.Hash, Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
+        new() { Roots = [path.Path.Hash], Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
 
     private static Task<Kind> Ready(Func<Task> call, Func<Task>? end = null) =>
         Task.FromResult(new Kind(call, end ?? (() => Task.CompletedTask)));

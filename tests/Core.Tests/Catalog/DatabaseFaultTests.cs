@@ -59,6 +59,7 @@ public sealed class DatabaseFaultTests
     [InlineData("lists", false)]
     [InlineData("niks3", false)]
     [InlineData("niks3 begin", false)]
+    [InlineData("niks3 present", false)]
     [InlineData("nix hold", false)]
     [InlineData("nix nar", false)]
     [InlineData("begin", true)]

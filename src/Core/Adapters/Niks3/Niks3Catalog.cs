@@ -15,11 +15,18 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
 {
     private readonly CatalogDatabase _database = database;
 
+    /// <summary>Which of these are roots that are there; they are held, and pushed now. See <c>present_roots.sql</c>.</summary>
+    public Task<List<StorePathHash>> PresentAsync(int cache, Caller caller, IReadOnlyCollection<StorePathHash> roots, TimeSpan life,
+        CancellationToken cancellationToken) =>
+        _database.ListAsync("select hash from @fn@.present_roots($1, $2, $3, $4, $5, $6, $7) hash",
+            p => p.With(cache).WithCaller(caller).With(roots.Select(h => h.ToArray()).ToArray()).With(life).WithTold(caller),
+            r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancellationToken);
+
     /// <summary>Opens a push of paths whose names are not known.</summary>
-    /// <param name="root">Position of the root, from 1.</param>
+    /// <param name="roots">Positions of the roots, from 1.</param>
     public Task<OpenedPush> OpenAsync(int cache, OwnPush push, string operation, TimeSpan life, IReadOnlyList<StorePathHash> paths,
-        int root, Quotas quotas, CancellationToken cancellationToken) =>
-        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancellationToken);
+        int[] roots, Quotas quotas, CancellationToken cancellationToken) =>
+        base.OpenAsync(cache, new Opening(operation, [], life, paths, roots, [], null, push, null, null, quotas), cancellationToken);
 
     /// <summary>As <see cref="PushCatalog.ClaimAsync"/>, but no upload of another push makes this one wait.</summary>
     public Task<List<Claim>> ClaimAllAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations,

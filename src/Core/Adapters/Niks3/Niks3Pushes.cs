@@ -24,6 +24,7 @@ internal sealed class Niks3Pushes(
     private const int SecretBytes = 16;
     private const int VerifiedAtOnce = 32;
     private const int EndedAtOnce = 100;
+    private const int PresentAtOnce = 500;
     private const int ClaimAttempts = 10;
     private const int MaxKnown = 10_000;
     private const int KnownSeconds = 60;
@@ -41,6 +42,16 @@ internal sealed class Niks3Pushes(
         return pushes;
     }
 
+    public async Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken)
+    {
+        var id = caches.IdOf(cache);
+        var present = new HashSet<StorePathHash>();
+        foreach (var some in roots.Distinct().Chunk(PresentAtOnce))
+            present.UnionWith(await catalog.PresentAsync(id, _caller, some, options.HoldLife, cancellationToken));
+        return present;
+    }
+
     public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
@@ -49,7 +60,8 @@ internal sealed class Niks3Pushes(
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
         var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life,
-            [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancellationToken);
+            [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => index[r] + 1)], options.Quotas,
+            cancellationToken);
         Quotas.Check(opened.QuotaText, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
@@ -217,7 +229,7 @@ internal sealed class Niks3Pushes(
                 throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path} is declared twice.");
         }
 
-        var absent = request.Paths.SelectMany(p => p.References).Append(request.Root).Concat(request.Objects.Select(o => o.Path))
+        var absent = request.Paths.SelectMany(p => p.References).Concat(request.Roots).Concat(request.Objects.Select(o => o.Path))
             .Where(h => !index.ContainsKey(h)).Distinct().ToList();
         if (absent.Count > 0)
             throw new CacheProblemException(ProblemKind.ClosureIncomplete,

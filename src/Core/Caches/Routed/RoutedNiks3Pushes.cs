@@ -8,6 +8,13 @@ internal sealed class RoutedNiks3Pushes(CacheRegistry caches, Caller? caller = n
 {
     public INiks3Pushes As(Caller other) => new RoutedNiks3Pushes(caches, other);
 
+    public async Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken)
+    {
+        using var use = await caches.UseAsync(cache, cancellationToken);
+        return await Of(use).PresentAsync(cache, roots, cancellationToken);
+    }
+
     public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken)
     {
         using var use = await caches.UseAsync(cache, cancellationToken);

@@ -155,6 +155,9 @@ internal sealed class Niks3Cache : IAsyncDisposable
         return findings;
     }
 
+    public Task<long> CountAsync(string sql) =>
+        Core.Database.SingleAsync(sql, _ => { }, r => r.GetInt64(0), CancellationToken.None);
+
     public async Task CollectAsync()
     {
         var run = await Core.Collection.StartAsync(CacheName.Default, new GcRequest { OlderThanSeconds = 0, Force = true },
