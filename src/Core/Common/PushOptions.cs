@@ -25,6 +25,12 @@ public sealed record PushOptions
     /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
     public long SinglePutLimit { get; init; } = 16 << 20;
 
+    /// <summary>
+    /// A NAR up to this size newer clients of niks3 send to the gateway by one PUT, whatever the store: it costs a bucket one request
+    /// instead of four, and is most of the paths and little of the bytes.
+    /// </summary>
+    public long Niks3SinglePutLimit { get; init; } = 1 << 20;
+
     /// <summary>The smallest part of a multipart upload (S3's minimum is 5 MiB).</summary>
     public long PartSize { get; init; } = 8 << 20;
 

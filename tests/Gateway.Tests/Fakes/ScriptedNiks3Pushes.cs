@@ -25,6 +25,9 @@ internal sealed class ScriptedNiks3Pushes : INiks3Pushes
         CancellationToken cancellationToken) =>
         Task.CompletedTask;
 
+    public Task ReceiveNarAsync(CacheName cache, PushId push, string secret, string upload, Sha256Hash nar, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken) => Task.CompletedTask;
+
     public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
         CancellationToken cancellationToken) => Task.FromResult(false);
 

@@ -71,7 +71,7 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
     public Task<NodeState?> UploadStateAsync(int cache, OwnPush push, UploadGrantId grantId, CancellationToken cancellationToken) =>
         _database.RunAsync<NodeState?>(
             "select state::text from object where cache_id = $1 and claimed_by = @fn@.push_of($1, $2, $3, $4) and id = $5 and key = $6 " +
-                "and nar_hash = $7 and (multipart_id = $8 or state <> 'claimed')",
+                "and nar_hash = $7 and (multipart_id is not distinct from nullif($8, '') or state <> 'claimed')",
             p => p.With(cache).WithPush(push).With(grantId.Object).With(grantId.Key.ToString()).With(grantId.NarHash.ToArray())
                 .With(grantId.Multipart ?? ""),
             async (r, stop) => await r.ReadAsync(stop) ? OutcomeText.Parse<NodeState>("object.state", r.GetString(0)) : null,

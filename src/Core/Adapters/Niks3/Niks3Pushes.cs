@@ -16,7 +16,7 @@ namespace OrleansCache.Core.Adapters.Niks3;
 /// Pushes of niks3's clients, in process. The catalog, or the ids that a request brings, hold all that later requests need, so any process
 /// may take them.
 /// </summary>
-internal sealed class Niks3Pushes(
+internal sealed partial class Niks3Pushes(
     CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
     UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
 {
@@ -83,7 +83,7 @@ internal sealed class Niks3Pushes(
                 .Select(m => request.Paths[m.Index].Path)]);
         }
 
-        var uploads = await grants.GrantForNiks3Async(id, push, claims, cancellationToken);
+        var uploads = await grants.GrantForNiks3Async(id, push, claims, request.SinglePuts, cancellationToken);
         if (uploads.Count < claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);
         if (uploads.Count > 0)
@@ -125,49 +125,6 @@ internal sealed class Niks3Pushes(
             (_, _, Arrived: true) => signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries),
             _ => [],
         })).ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
-    }
-
-    public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
-        CancellationToken cancellationToken)
-    {
-        var id = caches.IdOf(cache);
-        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
-        return await grants.RenewForNiks3Async(id, push, grantId, first, count, cancellationToken) ?? throw NoUpload();
-    }
-
-    public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5,
-        CancellationToken cancellationToken)
-    {
-        var id = caches.IdOf(cache);
-        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
-
-        // 1. The row first: a client's word alone starts nothing in the store.
-        switch (await catalog.UploadStateAsync(id, push, grantId, cancellationToken))
-        {
-            case NodeState.Claimed:
-                break;
-            case NodeState.Stored or NodeState.Live or NodeState.Condemned:
-                return;
-            case null or NodeState.Gone or NodeState.Publishing or NodeState.Deleting or NodeState.Tombstone:
-                throw NoUpload();
-        }
-
-        // 2. The bytes.
-        var (rejected, found) = await check.JoinAsync(upload, grantId, md5, cancellationToken);
-        if (found is null)
-        {
-            if (rejected!.Reason == "not-found"
-                && await catalog.UploadStateAsync(id, push, grantId, cancellationToken) != NodeState.Claimed)
-                throw NoUpload();
-            throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
-        }
-
-        // 3. The row records the NAR. A client that is too late finds the NAR there all the same, or has to push again.
-        var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
-        if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
-            news?.Arrived(cache, push.Id, [grantId.NarHash]);
-        else if (!await contents.HasNarAsync(cache, _caller, grantId.NarHash, cancellationToken))
-            throw NoUpload();
     }
 
     public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
@@ -319,17 +276,6 @@ internal sealed class Niks3Pushes(
         });
     }
 
-    private (OwnPush Push, UploadGrantId GrantId) Parse(string upload, Sha256Hash nar, byte[] secret)
-    {
-        var at = upload.IndexOf('~', StringComparison.Ordinal);
-        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadGrantId.TryParse(upload[(at + 1)..], push, secret,
-            out var grantId) && grantId.Multipart is not null && grantId.NarHash == nar
-            ? (Own(push), grantId)
-            : throw NoUpload();
-    }
-
     private static CacheProblemException Ended(PushId push) =>
         new(ProblemKind.PushEnded, string.Create(CultureInfo.InvariantCulture, $"Push {push} is not open, or never was. Push again."));
-
-    private static CacheProblemException NoUpload() => new(ProblemKind.PushEnded, "There is no such upload, or it has ended.");
 }

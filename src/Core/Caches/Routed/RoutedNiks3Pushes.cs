@@ -42,6 +42,13 @@ internal sealed class RoutedNiks3Pushes(CacheRegistry caches, Caller? caller = n
         await Of(use).UploadedAsync(cache, upload, nar, md5, cancellationToken);
     }
 
+    public async Task ReceiveNarAsync(CacheName cache, PushId push, string secret, string upload, Sha256Hash nar, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken)
+    {
+        using var use = await caches.UseAsync(cache, cancellationToken);
+        await Of(use).ReceiveNarAsync(cache, push, secret, upload, nar, file, cancellationToken);
+    }
+
     public async Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
         CancellationToken cancellationToken)
     {

@@ -71,32 +71,36 @@ internal static class Closures
             Roots = roots,
             Paths = paths,
             Objects = [.. owned, .. logs.Values.Except(owned.Select(o => o.Key)).Select(l => new Niks3Object(l, IsLog: true, roots[0]))],
-            Verify = request.VerifyS3
+            Verify = request.VerifyS3,
+            // Clients that push many roots at once also send small NARs by one PUT; of the others nobody knows.
+            SinglePuts = request.Closure is null,
         };
     }
 
     /// <param name="request">The client's request.</param>
     /// <param name="opened">The push that it opened.</param>
-    /// <param name="urlOf">The upload URL of an object that is no NAR, by key.</param>
+    /// <param name="urlOf">The URL for a PUT to this server, by key and, of a NAR, by its upload.</param>
     /// <param name="now">The time.</param>
-    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, string> urlOf, DateTimeOffset now)
+    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, Niks3Upload?, string> urlOf,
+        DateTimeOffset now)
     {
         var uploads = opened.Uploads.ToDictionary(u => u.NarHash);
         var pending = new Dictionary<string, PendingObject>();
         foreach (var item in request.Objects!)
         {
             var key = item.Key!;
-            var multipart = item.Type == "nar" && Keys.TryNar(key, out var nar) && uploads.TryGetValue(nar, out var upload) ? upload : null;
+            var upload = item.Type == "nar" && Keys.TryNar(key, out var nar) ? uploads.GetValueOrDefault(nar) : null;
             var isPending = item.Type switch
             {
-                "nar" => multipart is not null,
+                "nar" => upload is not null,
                 "narinfo" => Keys.TryNarInfo(key, out var path) && opened.Missing.Contains(path),
                 "listing" => Keys.TryListing(key, out var path) && opened.Missing.Contains(path),
                 _ => opened.MissingObjects.Contains(ObjectKey.Parse(key)),
             };
             if (isPending)
-                pending[key] = multipart is null ? new PendingObject(item.Type!, urlOf(key), null)
-                    : new PendingObject(item.Type!, null, new MultipartInfo(multipart.Id, multipart.Parts.Select(p => p.AbsoluteUri)));
+                pending[key] = upload is { Parts.Count: > 0 }
+                    ? new PendingObject(item.Type!, null, new MultipartInfo(upload.Id, upload.Parts.Select(p => p.AbsoluteUri)))
+                    : new PendingObject(item.Type!, urlOf(key, upload), null);
         }
 
         return new CreateAnswer(opened.Id.ToString(), Time(now), pending);

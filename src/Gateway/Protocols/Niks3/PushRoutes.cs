@@ -36,8 +36,8 @@ internal static class PushRoutes
             var request = await ReadAsync<CreateRequest>(http, LargeBody);
             var cache = Cache(http);
             var opened = await Pushes(http, parts).OpenAsync(cache, Closures.Read(request), http.RequestAborted);
-            await AnswerAsync(http, Closures.Answer(request, opened, key => ExtraRoutes.Url(parts, cache, opened, key),
-                parts.Time.GetUtcNow()), Wire.CreateAnswer);
+            await AnswerAsync(http, Closures.Answer(request, opened,
+                (key, upload) => ExtraRoutes.Url(parts, cache, opened, key, upload), parts.Time.GetUtcNow()), Wire.CreateAnswer);
         }
 
         async Task SignAsync(HttpContext http)
