@@ -60,6 +60,8 @@ public sealed class DatabaseFaultTests
     [InlineData("niks3", false)]
     [InlineData("niks3 begin", false)]
     [InlineData("niks3 present", false)]
+    [InlineData("niks3 nar", false)]
+    [InlineData("niks3 restore", false)]
     [InlineData("nix hold", false)]
     [InlineData("nix nar", false)]
     [InlineData("begin", true)]

@@ -25,7 +25,7 @@ internal sealed partial class Niks3Pushes
             throw NoUpload();
 
         // 1. The row first: a client's word alone starts nothing in the store.
-        if (!await IsAwaitedAsync(id, push, grantId, cancellationToken))
+        if (!IsMissing(await catalog.UploadStateAsync(id, push, grantId, cancellationToken)))
             return;
 
         // 2. The bytes.
@@ -53,27 +53,32 @@ internal sealed partial class Niks3Pushes
         own = own with { Caller = Caller.Server };
         if (own.Id != push || grantId.Multipart is not null || !await IsOpenAsync(cache, push, secret, cancellationToken))
             throw NoUpload();
-        if (!await IsAwaitedAsync(id, own, grantId, cancellationToken))
+        var state = await catalog.UploadStateAsync(id, own, grantId, cancellationToken);
+        if (state is null && await TakeAgainAsync(id, own, upload, grantId, file, cancellationToken) || !IsMissing(state))
             return;
 
         // 2. The bytes: what is stored is the NAR.
-        var (rejected, found) = await check.StoreAsync(upload, grantId, file, cancellationToken);
-        if (found is null)
-            throw new CacheProblemException(ProblemKind.BadRequest, rejected!.Detail);
+        var found = await StoreAsync(upload, grantId, file, cancellationToken);
 
         // 3. As above, and a server has read it.
         if (!await RecordAsync(cache, id, own, found, verified: true, cancellationToken))
             throw NoUpload();
     }
 
+    private async Task<CheckedUpload> StoreAsync(string upload, UploadGrantId grantId, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken)
+    {
+        var (rejected, found) = await check.StoreAsync(upload, grantId, file, cancellationToken);
+        return found ?? throw new CacheProblemException(ProblemKind.BadRequest, rejected!.Detail);
+    }
+
     // False: it is there already.
-    private async Task<bool> IsAwaitedAsync(int cache, OwnPush push, UploadGrantId grantId, CancellationToken cancellationToken) =>
-        await catalog.UploadStateAsync(cache, push, grantId, cancellationToken) switch
-        {
-            NodeState.Claimed => true,
-            NodeState.Stored or NodeState.Live or NodeState.Condemned => false,
-            null or NodeState.Gone or NodeState.Publishing or NodeState.Deleting or NodeState.Tombstone => throw NoUpload(),
-        };
+    private static bool IsMissing(NodeState? claim) => claim switch
+    {
+        NodeState.Claimed => true,
+        NodeState.Stored or NodeState.Live or NodeState.Condemned => false,
+        null or NodeState.Gone or NodeState.Publishing or NodeState.Deleting or NodeState.Tombstone => throw NoUpload(),
+    };
 
     private async Task<bool> RecordAsync(CacheName name, int cache, OwnPush push, CheckedUpload upload, bool verified,
         CancellationToken cancellationToken)

@@ -18,11 +18,10 @@ namespace OrleansCache.Core.Adapters.Niks3;
 /// </summary>
 internal sealed partial class Niks3Pushes(
     CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
-    UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
+    UploadCheck check, PathSigner signer, Publisher publisher, PushOptions options, IUploadNews? news) : INiks3Pushes
 {
     private const string OperationPrefix = "deferred:";
     private const int SecretBytes = 16;
-    private const int VerifiedAtOnce = 32;
     private const int EndedAtOnce = 100;
     private const int PresentAtOnce = 500;
     private const int ClaimAttempts = 10;
@@ -66,9 +65,6 @@ internal sealed partial class Niks3Pushes(
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
-        if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is NodeState.Live or NodeState.Condemned)
-                .Select(p => p.Id)], cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
@@ -89,7 +85,11 @@ internal sealed partial class Niks3Pushes(
         if (uploads.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
 
-        // 3. Logs and realisations.
+        // 3. What was promised and the store has lost.
+        var lost = request.Verify ? await RestoreAsync(id, push, [.. opened.Paths.Where(p => p.Promised && !superseded.Contains(p.Id))],
+            request, cancellationToken) : [];
+
+        // 4. Logs and realisations.
         var objects = request.Objects.Select(o => (o.Key, o.IsLog, ids[index[o.Path]])).ToList();
         var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancellationToken)
             ?? throw Ended(opened.Id);
@@ -97,9 +97,9 @@ internal sealed partial class Niks3Pushes(
             missingObjects = [.. objects.Select(o => o.Key)];
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
-            [.. uploads.Values.Select(u =>
-                new Niks3Upload(u.GrantId.NarHash, $"{opened.Id}~{u.GrantId.ToText(opened.Id, caches.SecretOf(id))}",
-                u.Parts))], missingObjects);
+            [.. uploads.Values.Concat(lost.Select(l => (GrantId: l, Parts: (IReadOnlyList<Uri>)[]))).DistinctBy(u => u.GrantId.NarHash)
+                .Select(u => new Niks3Upload(u.GrantId.NarHash, $"{opened.Id}~{u.GrantId.ToText(opened.Id, caches.SecretOf(id))}",
+                    u.Parts))], missingObjects);
     }
 
     public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
@@ -256,24 +256,6 @@ internal sealed partial class Niks3Pushes(
             claims.RemoveAll(c => c.Status == ClaimStatus.Wait);
             claims.AddRange(await catalog.ClaimAllAsync(cache, push, waiting, null, options, cancellationToken));
         }
-    }
-
-    private async Task VerifyAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken)
-    {
-        var keys = (await catalog.KeysAsync(paths, cancellationToken)).SelectMany(k => new[] { ObjectKey.NarInfo(k.Path), k.Nar })
-            .Distinct().ToList();
-        await Parallel.ForEachAsync(keys, new ParallelOptions
-        {
-            MaxDegreeOfParallelism = VerifiedAtOnce,
-            CancellationToken = cancellationToken
-        },
-            async (key, stop) =>
-        {
-            if (await store.HeadAsync(key, stop) is null)
-                throw new CacheProblemException(ProblemKind.MissingPaths,
-                    $"The catalog has {key}, and the store has not: the store was changed by somebody else. 'orleans-cache fsck' tells " +
-                    "all that is missing.");
-        });
     }
 
     private static CacheProblemException Ended(PushId push) =>
