@@ -4,13 +4,21 @@ namespace OrleansCache.Contracts;
 
 /// <summary>
 /// The push contract for clients that open a push with hashes alone, and send names, derivers and signatures (what a narinfo says) after
-/// all uploads. They neither wait nor renew, and open a push for each root, several of which share uploads. Commit and end are those of
-/// <see cref="IPushes"/>.
+/// all uploads. They neither wait nor renew; older ones open a push for each root, several of which share uploads. Commit and end are
+/// those of <see cref="IPushes"/>.
 /// </summary>
 public interface INiks3Pushes
 {
     /// <summary>The same for another caller: see <see cref="IPushes.As"/>.</summary>
     INiks3Pushes As(Caller caller);
+
+    /// <summary>
+    /// Which of these paths are roots of closures that are there whole. Each is held as <see cref="INixCopy"/> holds, from before the
+    /// answer, and counts as pushed now: the client pushes none of them. A path that is no root is not answered, as a push of it makes it
+    /// one.
+    /// </summary>
+    Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken);
 
     /// <summary>Opens a push. Each call opens another: when a call is repeated, the first push lapses.</summary>
     Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken);
@@ -34,6 +42,14 @@ public interface INiks3Pushes
     /// </summary>
     Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Checks the whole file (zstd) of an upload without parts, stores it and records it. <see cref="ProblemKind.PushEnded"/>: the upload
+    /// has ended, or is none of this push's; <see cref="ProblemKind.BadRequest"/>: the file is not the NAR, and nothing was stored.
+    /// </summary>
+    /// <param name="secret">The push's; it stands for a caller.</param>
+    Task ReceiveNarAsync(CacheName cache, PushId push, string secret, string upload, Sha256Hash nar, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken);
+
     /// <summary>Keeps the listing (zstd) of a path until the commit. False: the secret is not this push's, or the push has ended.</summary>
     Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
         CancellationToken cancellationToken);
@@ -49,11 +65,11 @@ public interface INiks3Pushes
     Task<int> EndSilentAsync(CacheName cache, TimeSpan silence, CancellationToken cancellationToken);
 }
 
-/// <summary>A closure of which only hashes are known.</summary>
+/// <summary>Closures of which only hashes are known.</summary>
 public sealed record Niks3Push
 {
-    /// <summary>One of <see cref="Paths"/>.</summary>
-    public required StorePathHash Root { get; init; }
+    /// <summary>Of <see cref="Paths"/>; at least one.</summary>
+    public required IReadOnlyList<StorePathHash> Roots { get; init; }
 
     public required IReadOnlyList<Niks3Path> Paths { get; init; }
 
@@ -62,6 +78,9 @@ public sealed record Niks3Push
 
     /// <summary>Check in the store what the catalog says is there.</summary>
     public bool Verify { get; init; }
+
+    /// <summary>The client sends a small NAR by one PUT.</summary>
+    public bool SinglePuts { get; init; }
 }
 
 /// <param name="References">With the path itself when it refers to itself.</param>
@@ -84,7 +103,8 @@ public sealed record Niks3Opened(
 
 /// <param name="Id">Opaque; it names the upload to every server.</param>
 /// <param name="Parts">URLs of the first parts, from 1. All parts but the last have 10 MiB; for a NAR of more than 9,000 such parts, the
-/// least multiple of 16 MiB with which 9,000 suffice.</param>
+/// least multiple of 16 MiB with which 9,000 suffice. None: the client sends the file to the server
+/// (<see cref="INiks3Pushes.ReceiveNarAsync"/>).</param>
 public sealed record Niks3Upload(Sha256Hash NarHash, string Id, IReadOnlyList<Uri> Parts);
 
 /// <param name="Path">Its references as hashes.</param>

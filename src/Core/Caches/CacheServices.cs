@@ -81,7 +81,8 @@ internal sealed class CacheServices : IAsyncDisposable
         Pins = new DirectPins(_self, pinCatalog, pinWriter);
         Contents = new CacheContents(_self, database);
         Niks3Pushes = new Niks3Pushes(
-            _self, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, options.Pushes, options.News);
+            _self, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, publisher, options.Pushes,
+            options.News);
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         var narReceiver = new NarReceiver(options.Store, _nixCatalog, options.BodyPlaces, options.Pushes,
             loggers.CreateLogger<NarReceiver>());

@@ -16,8 +16,20 @@ public sealed record PushOptions
     /// <summary>The life of a push, and of its upload URLs, for clients that neither renew a push nor ask for other URLs.</summary>
     public TimeSpan Niks3Life { get; init; } = TimeSpan.FromHours(5);
 
+    /// <summary>
+    /// How long what a client was told is there is held, for clients that open no push: two hours, and ten minutes more, as a hold is never
+    /// extended by less than ten minutes.
+    /// </summary>
+    public TimeSpan HoldLife { get; init; } = TimeSpan.FromMinutes(130);
+
     /// <summary>A NAR up to this size is uploaded by one PUT.</summary>
     public long SinglePutLimit { get; init; } = 16 << 20;
+
+    /// <summary>
+    /// A NAR up to this size newer clients of niks3 send to the gateway by one PUT, whatever the store: it costs a bucket one request
+    /// instead of four, and is most of the paths and little of the bytes.
+    /// </summary>
+    public long Niks3SinglePutLimit { get; init; } = 1 << 20;
 
     /// <summary>The smallest part of a multipart upload (S3's minimum is 5 MiB).</summary>
     public long PartSize { get; init; } = 8 << 20;

@@ -32,6 +32,13 @@ public static class Telemetry
         "Store paths that became live");
     internal static readonly Counter<long> UploadedBytes = Meter.CreateCounter<long>("orleans_cache.uploaded", "By",
         "Recorded uploads, compressed");
+    /// <summary>Paths that niks3's clients left out, as their NARs are larger than this server takes.</summary>
+    public static readonly Counter<long> SkippedPaths = Meter.CreateCounter<long>("orleans_cache.skipped_paths", null,
+        "Paths that niks3's clients left out for their size");
+
+    /// <summary>The sizes of their NARs.</summary>
+    public static readonly Counter<long> SkippedBytes = Meter.CreateCounter<long>("orleans_cache.skipped", "By",
+        "The sizes of NARs that niks3's clients left out");
     internal static readonly Counter<long> GcRuns = Meter.CreateCounter<long>("orleans_cache.gc_runs", null, "Collections that ended here");
     internal static readonly Counter<long> GcNodes = Meter.CreateCounter<long>("orleans_cache.gc_nodes", null,
         "Paths and objects that collections condemned and deleted here");
@@ -83,7 +90,8 @@ public static class Telemetry
                 StoreRequests.Add(0, new("operation", operation), new("outcome", outcome));
         }
 
-        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, GcBytes, VerifiedBytes])
+        foreach (var counter in (Counter<long>[])[PushesOpened, PathsPublished, UploadedBytes, SkippedPaths, SkippedBytes, GcBytes,
+            VerifiedBytes])
             counter.Add(0);
     }
 

@@ -124,6 +124,24 @@ internal sealed class UploadCheck(IObjectStore store, PushOptions options)
         return (null, new CheckedUpload(grantId, fileHash, info.Size, findings));
     }
 
+    /// <summary>
+    /// Checks a file that the gateway has received, and stores it. No client has a URL of its key, so what was checked is what stays.
+    /// </summary>
+    public async Task<(RejectedUpload? Rejected, CheckedUpload? Checked)> StoreAsync(string id, UploadGrantId grantId,
+        ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    {
+        if (file.Length > UploadGrants.MaxFile(grantId.NarSize))
+            return (Reject(id, SizeMismatch,
+                $"The file has {file.Length} bytes, which is more than a NAR of {grantId.NarSize} can have."), null);
+        await using var stream = MemoryBody.AsStream(file);
+        var (rejected, findings) = await CheckNarAsync(id, grantId, stream, cancellationToken);
+        if (rejected is not null)
+            return (rejected, null);
+        await store.PutNewAsync(grantId.Key, file, cancellationToken);
+        await store.SyncAsync([grantId.Key], cancellationToken);
+        return (null, new CheckedUpload(grantId, Sha256Hash.Compute(file.Span), file.Length, findings));
+    }
+
     private static RejectedUpload? Compare(UploadGrantId grantId, UploadedNar report, ObjectInfo info)
     {
         if (info.Size != report.FileSize)

@@ -64,15 +64,17 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
 
     /// <summary>
     /// Multipart uploads, each with the URLs of its first parts, for niks3's clients: they cut NARs into parts of their own choice
-    /// (<see cref="Niks3PartSize"/>), expect ETags and rarely ask for more URLs. Always multipart: they send none of the headers that keep
-    /// a PUT's URL from being used twice.
+    /// (<see cref="Niks3PartSize"/>), expect ETags and rarely ask for more URLs. No client writes a key by one PUT: they send none of the
+    /// headers that keep a PUT's URL from being used twice. So a small NAR goes to the gateway, where <paramref name="singlePuts"/> says
+    /// that the client takes that, and its grant has no parts.
     /// </summary>
     public async Task<Dictionary<long, (UploadGrantId GrantId, IReadOnlyList<Uri> Parts)>> GrantForNiks3Async(int cache, OwnPush push,
-        IReadOnlyList<Claim> claims, CancellationToken cancellationToken)
+        IReadOnlyList<Claim> claims, bool singlePuts, CancellationToken cancellationToken)
     {
+        var singlePut = singlePuts ? options.Niks3SinglePutLimit : 0;
         var uploads = claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).ToList();
-        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null)], Niks3PartSize,
-            cancellationToken);
+        var multiparts = await OpenMultipartsAsync(cache, push, [.. uploads.Where(c => c.Multipart is null && c.NarSize > singlePut)],
+            Niks3PartSize, cancellationToken);
         var grants = new (UploadGrantId, IReadOnlyList<Uri>)[uploads.Count];
         Parallel.For(0, uploads.Count, i =>
         {
@@ -82,7 +84,8 @@ internal sealed class UploadGrants(CacheDirectory caches, CatalogDatabase databa
             var parts = ((claim.NarSize - 1) / Niks3PartSize(claim.NarSize)) + 1;
             grants[i] = (grantId, SignForNiks3(grantId, 1, (int)Math.Clamp(parts + (parts / 5), 2, MaxFirstParts)));
         });
-        return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null).ToDictionary(x => x.First.Object, x => x.Second);
+        return uploads.Zip(grants).Where(x => x.Second.Item1.Multipart is not null || x.First.NarSize <= singlePut)
+            .ToDictionary(x => x.First.Object, x => x.Second);
     }
 
     /// <summary>URLs of further parts; null when the grant has ended.</summary>

@@ -1,7 +1,9 @@
+using System.Text;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Adapters.NixCopy;
 using OrleansCache.Core.Tests.Pins;
 using OrleansCache.Core.Tests.Withdraw;
+using OrleansCache.Nix;
 using OrleansCache.Testing;
 using Xunit;
 
@@ -216,6 +218,42 @@ internal static class DatabaseCalls
             await world.PushAsync(Closure(name));
             return new Kind(async () => Assert.True(await new StockNix(world).AskAsync($"{name}-a")), () => SeenAsync(world, name));
         },
+        ["niks3 nar"] = async (world, name) =>
+        {
+            var (path, file) = Small(name);
+            var pushes = world.Core.Niks3Pushes;
+            var opened = await pushes.OpenAsync(CacheName.Default, Niks3(path) with { SinglePuts = true }, None);
+            return new Kind(() => pushes.ReceiveNarAsync(CacheName.Default, opened.Id, opened.Secret, opened.Uploads[0].Id, path.NarHash,
+                file, None), async () =>
+            {
+                var signed = await pushes.DeclareAsync(CacheName.Default, opened.Id, [new Niks3Declaration(path, [])], None);
+                Assert.NotEmpty(signed[path.Path.Hash]);
+                Assert.Equal(PushState.Committed,
+                    (await world.Pushes.CommitAsync(CacheName.Default, opened.Id, TimeSpan.FromSeconds(30), None)).State);
+            });
+        },
+        ["niks3 restore"] = async (world, name) =>
+        {
+            var (path, file) = Small(name);
+            var pushes = world.Core.Niks3Pushes;
+            await world.PushAsync(World.Closure(path));
+            var key = world.NarInfoOf(name)!.Url;
+            world.Store.Objects.Remove(key, out _);
+            var opened = await pushes.OpenAsync(CacheName.Default, Niks3(path) with { Verify = true }, None);
+            return new Kind(() => pushes.ReceiveNarAsync(CacheName.Default, opened.Id, opened.Secret, opened.Uploads[0].Id, path.NarHash,
+                file, None), async () =>
+            {
+                Assert.Equal(file, world.Store.Objects[key]);
+                Assert.Equal(file.Length, await world.QueryAsync<long>($"select file_size from object where key = '{key}'"));
+                await world.Pushes.AbortAsync(CacheName.Default, opened.Id, None);
+            });
+        },
+        ["niks3 present"] = async (world, name) =>
+        {
+            await world.PushAsync(Closure(name));
+            return new Kind(async () => Assert.NotEmpty(await world.Core.Niks3Pushes.PresentAsync(CacheName.Default,
+                [World.Hash($"{name}-b")], None)), () => SeenAsync(world, name));
+        },
         ["nix publish"] = async (world, name) =>
         {
             await new StockNix(world).PutNarAsync(name);
@@ -227,7 +265,11 @@ internal static class DatabaseCalls
     private static BeginPush Closure(string name) => World.Chain($"{name}-a", $"{name}-b");
 
     private static Niks3Push Niks3(PathDeclaration path) =>
-        new() { Root = path.Path.Hash, Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
+        new() { Roots = [path.Path.Hash], Paths = [new Niks3Path(path.Path.Hash, path.NarHash, path.NarSize, path.References)], Objects = [] };
+
+    // A path whose NAR can be made, and its file.
+    private static (PathDeclaration Path, byte[] File) Small(string name) =>
+        (World.Path(name, size: name.Length), Zstd.Compress(Encoding.UTF8.GetBytes(name)));
 
     private static Task<Kind> Ready(Func<Task> call, Func<Task>? end = null) =>
         Task.FromResult(new Kind(call, end ?? (() => Task.CompletedTask)));

@@ -303,7 +303,7 @@ public sealed class CollectionScheduleTests
             CacheName.Default,
             new Niks3Push
             {
-                Root = path.Path.Hash,
+                Roots = [path.Path.Hash],
                 Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
                 Objects = [new(ObjectKey.Log(drv), IsLog: true, path.Path.Hash)]
             },

@@ -145,7 +145,7 @@ public class EdgeTests
     private static Niks3Push Niks3(params PathDeclaration[] paths) =>
         new()
         {
-            Root = paths[^1].Path.Hash,
+            Roots = [paths[^1].Path.Hash],
             Paths = [.. paths.Select(p => new Niks3Path(p.Path.Hash, p.NarHash, p.NarSize, p.References))]
         };
 }

@@ -13,11 +13,10 @@ public sealed class FolderTests(ITestOutputHelper output)
     // From the top.
     private static readonly string[] Projects = ["Cli", "Gateway", "Silo", "Grains", "Core", "Contracts", "Nix"];
 
-    // One thing each that does not come apart: a pipeline of three stages, a protocol of eight calls, the operations of a store.
+    // One thing each that does not come apart: a pipeline of three stages, the operations of a store.
     private static readonly string[] LongFiles =
     [
-        "Cli/Push/NarPipeline.cs", "Core/Adapters/Niks3/Niks3Pushes.cs", "Core/Store/Local/DirectoryMultipart.cs",
-        "Core/Store/Local/DirectoryObjectStore.cs",
+        "Cli/Push/NarPipeline.cs", "Core/Store/Local/DirectoryMultipart.cs", "Core/Store/Local/DirectoryObjectStore.cs",
     ];
 
     /// <summary>A folder that uses another is above it: whoever changes a file knows by its folder who can notice.</summary>

@@ -90,7 +90,7 @@ public sealed class AddressTests
         var pushes = world.Core.Niks3Pushes.As(Victim);
         var opened = await pushes.OpenAsync(CacheName.Default, new Niks3Push
         {
-            Root = path.Path.Hash,
+            Roots = [path.Path.Hash],
             Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
                 new(path.Path.Hash, path.NarHash, path.NarSize, path.References)],
         }, CancellationToken.None);

@@ -188,7 +188,7 @@ public sealed class DeclarationTests
             CacheName.Default,
             new Niks3Push
             {
-                Root = root.Path.Hash,
+                Roots = [root.Path.Hash],
                 Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
                     new(root.Path.Hash, root.NarHash, root.NarSize, root.References)],
             },

@@ -247,7 +247,7 @@ public sealed class QuotaTests
 
     private static Niks3Push Niks3(string name, long size) => new()
     {
-        Root = World.Hash(name),
+        Roots = [World.Hash(name)],
         Paths = [new Niks3Path(World.Hash(name), Sha256Hash.Compute(System.Text.Encoding.UTF8.GetBytes(name)), size, [])],
     };
 

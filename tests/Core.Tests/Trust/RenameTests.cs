@@ -41,7 +41,7 @@ public sealed class RenameTests
             CacheName.Default,
             new Niks3Push
             {
-                Root = Root.Path.Hash,
+                Roots = [Root.Path.Hash],
                 Paths = [new(Dependency.Path.Hash, Dependency.NarHash, Dependency.NarSize, []),
                 new(Root.Path.Hash, Root.NarHash, Root.NarSize, Root.References)]
             },

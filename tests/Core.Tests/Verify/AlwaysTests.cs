@@ -121,7 +121,7 @@ public sealed class AlwaysTests
         var pushes = world.Core.Niks3Pushes.As(Mallory);
         var path = B.Path();
         var opened = await pushes.OpenAsync(CacheName.Default,
-            new Niks3Push { Root = path.Path.Hash, Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])] }, CancellationToken.None);
+            new Niks3Push { Roots = [path.Path.Hash], Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])] }, CancellationToken.None);
         await world.ExecuteAsync(
             "update object set state = 'stored', exclusive = false, leads = false, file_size = 1, recorded = true where state = 'claimed'");
 

@@ -38,7 +38,7 @@ public sealed class WithdrawnClientsTests
         await AssertRefusedAsync(
             world.Core.Niks3Pushes.OpenAsync(CacheName.Default, new Niks3Push
             {
-                Root = path.Path.Hash,
+                Roots = [path.Path.Hash],
                 Paths = [new(path.Path.Hash, path.NarHash, path.NarSize, [])],
                 Objects = []
             }, CancellationToken.None), "a");

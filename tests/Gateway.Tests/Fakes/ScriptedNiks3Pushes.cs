@@ -8,6 +8,9 @@ internal sealed class ScriptedNiks3Pushes : INiks3Pushes
 {
     public INiks3Pushes As(Caller caller) => this;
 
+    public Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken) => Task.FromResult<IReadOnlySet<StorePathHash>>(new HashSet<StorePathHash>());
+
     public Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken) =>
         Task.FromResult(new Niks3Opened(PushId.New(), "secret", new HashSet<StorePathHash>(), [], new HashSet<ObjectKey>()));
 
@@ -21,6 +24,9 @@ internal sealed class ScriptedNiks3Pushes : INiks3Pushes
     public Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5,
         CancellationToken cancellationToken) =>
         Task.CompletedTask;
+
+    public Task ReceiveNarAsync(CacheName cache, PushId push, string secret, string upload, Sha256Hash nar, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken) => Task.CompletedTask;
 
     public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
         CancellationToken cancellationToken) => Task.FromResult(false);

@@ -107,7 +107,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
         caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
-        new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading), Signer, Options, engine?.News);
+        new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading), Signer, Publisher, Options,
+        engine?.News);
 
     public GcRunner Collector(int batch) => new(GcCatalog, _pushCatalog, Deletions, Options, new GcOptions { Batch = batch },
         GcPace.Full, clock);

@@ -33,7 +33,7 @@ internal sealed record Niks3Operation(int Id, string Root, int Builder, PushEnd 
             p => p.Path.Hash);
         var request = new Niks3Push
         {
-            Root = Universe.Hash(Root),
+            Roots = [Universe.Hash(Root)],
             Paths = [.. closure.Paths.Select(p => new Niks3Path(p.Path.Hash, p.NarHash, p.NarSize, p.References))],
             Objects = [.. logs.Select(l => new Niks3Object(l.Key, true, l.Value))],
         };

@@ -15,11 +15,18 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
 {
     private readonly CatalogDatabase _database = database;
 
+    /// <summary>Which of these are roots that are there; they are held, and pushed now. See <c>present_roots.sql</c>.</summary>
+    public Task<List<StorePathHash>> PresentAsync(int cache, Caller caller, IReadOnlyCollection<StorePathHash> roots, TimeSpan life,
+        CancellationToken cancellationToken) =>
+        _database.ListAsync("select hash from @fn@.present_roots($1, $2, $3, $4, $5, $6, $7) hash",
+            p => p.With(cache).WithCaller(caller).With(roots.Select(h => h.ToArray()).ToArray()).With(life).WithTold(caller),
+            r => StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), cancellationToken);
+
     /// <summary>Opens a push of paths whose names are not known.</summary>
-    /// <param name="root">Position of the root, from 1.</param>
+    /// <param name="roots">Positions of the roots, from 1.</param>
     public Task<OpenedPush> OpenAsync(int cache, OwnPush push, string operation, TimeSpan life, IReadOnlyList<StorePathHash> paths,
-        int root, Quotas quotas, CancellationToken cancellationToken) =>
-        base.OpenAsync(cache, new Opening(operation, [], life, paths, [root], [], null, push, null, null, quotas), cancellationToken);
+        int[] roots, Quotas quotas, CancellationToken cancellationToken) =>
+        base.OpenAsync(cache, new Opening(operation, [], life, paths, roots, [], null, push, null, null, quotas), cancellationToken);
 
     /// <summary>As <see cref="PushCatalog.ClaimAsync"/>, but no upload of another push makes this one wait.</summary>
     public Task<List<Claim>> ClaimAllAsync(int cache, OwnPush push, IReadOnlyList<long> paths, IReadOnlyList<Declaration>? declarations,
@@ -64,7 +71,7 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
     public Task<NodeState?> UploadStateAsync(int cache, OwnPush push, UploadGrantId grantId, CancellationToken cancellationToken) =>
         _database.RunAsync<NodeState?>(
             "select state::text from object where cache_id = $1 and claimed_by = @fn@.push_of($1, $2, $3, $4) and id = $5 and key = $6 " +
-                "and nar_hash = $7 and (multipart_id = $8 or state <> 'claimed')",
+                "and nar_hash = $7 and (multipart_id is not distinct from nullif($8, '') or state <> 'claimed')",
             p => p.With(cache).WithPush(push).With(grantId.Object).With(grantId.Key.ToString()).With(grantId.NarHash.ToArray())
                 .With(grantId.Multipart ?? ""),
             async (r, stop) => await r.ReadAsync(stop) ? OutcomeText.Parse<NodeState>("object.state", r.GetString(0)) : null,
@@ -86,10 +93,38 @@ internal sealed class Niks3Catalog(CatalogDatabase database) : PushCatalog(datab
         _database.SingleAsync("select @fn@.is_open($1, @fn@.push_of($1, $2, null, true), $3)", p => p.With(cache).With(push.Value)
             .With(operation), r => r.GetBoolean(0), cancellationToken);
 
-    /// <summary>The narinfo and NAR of each path.</summary>
-    public Task<List<(StorePathHash Path, ObjectKey Nar)>> KeysAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken) =>
+    /// <summary>The NARs of paths.</summary>
+    public Task<List<PathNar>> KeysAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken) =>
         _database.ListAsync(
-            "select s.hash, o.key from store_path s join object o on o.id = s.objects[1] where s.id = any($1)",
-            p => p.With(paths.ToArray()), r => (StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)),
-                ObjectKey.Parse(r.GetString(1))), cancellationToken);
+            "select s.id, s.hash, o.id, o.key, o.nar_hash, o.nar_size from store_path s join object o on o.id = s.objects[1] " +
+                "where s.id = any($1)",
+            p => p.With(paths.ToArray()),
+            r => new PathNar(r.GetInt64(0), StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1)), r.GetInt64(2),
+                ObjectKey.Parse(r.GetString(3)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(4)), r.GetInt64(5)), cancellationToken);
+
+    /// <summary>Marks narinfos that the publisher is to write anew.</summary>
+    public Task RewriteAsync(int cache, long[] paths, CancellationToken cancellationToken) =>
+        _database.RunAsync("select @fn@.rewrite_paths($1, $2)", p => p.With(cache).With(paths), cancellationToken);
+
+    /// <summary>Grants of NARs that the push is to bring again under their keys; see <c>restore.sql</c>.</summary>
+    public Task<List<UploadGrantId>> AwaitAsync(int cache, OwnPush push, long[] objects, TimeSpan life,
+        CancellationToken cancellationToken) =>
+        _database.ListAsync(
+            "select object_id, key, nar_hash, nar_size from @fn@.await_nars($1, @fn@.push_of($1, $2, $3, $4), $5, $6)",
+            p => p.With(cache).WithPush(push).With(objects).With(life),
+            r => new UploadGrantId(r.GetInt64(0), ObjectKey.Parse(r.GetString(1)), Sha256Hash.FromBytes(r.GetFieldValue<byte[]>(2)),
+                r.GetInt64(3), null), cancellationToken);
+
+    public Task<bool> IsAwaitedAsync(int cache, OwnPush push, UploadGrantId grantId, CancellationToken cancellationToken) =>
+        _database.SingleAsync("select @fn@.is_awaited($1, @fn@.push_of($1, $2, $3, $4), $5)",
+            p => p.With(cache).WithPush(push).With(grantId.Object), r => r.GetBoolean(0), cancellationToken);
+
+    public Task<bool> RestoredAsync(int cache, OwnPush push, CheckedUpload upload, CancellationToken cancellationToken) =>
+        _database.SingleAsync("select @fn@.nar_restored($1, @fn@.push_of($1, $2, $3, $4), $5, $6, $7)",
+            p => p.With(cache).WithPush(push).With(upload.GrantId.Object).With(upload.FileHash!.Value.ToArray()).With(upload.FileSize),
+            r => r.GetBoolean(0), cancellationToken);
 }
+
+/// <param name="Path">Whose NAR it is, by its hash.</param>
+/// <param name="Nar">The key of the NAR.</param>
+internal sealed record PathNar(long Id, StorePathHash Path, long Object, ObjectKey Nar, Sha256Hash NarHash, long NarSize);

@@ -16,14 +16,14 @@ namespace OrleansCache.Core.Adapters.Niks3;
 /// Pushes of niks3's clients, in process. The catalog, or the ids that a request brings, hold all that later requests need, so any process
 /// may take them.
 /// </summary>
-internal sealed class Niks3Pushes(
+internal sealed partial class Niks3Pushes(
     CacheDirectory caches, Niks3Catalog catalog, PushCatalog reports, ICacheContents contents, IObjectStore store, UploadGrants grants,
-    UploadCheck check, PathSigner signer, PushOptions options, IUploadNews? news) : INiks3Pushes
+    UploadCheck check, PathSigner signer, Publisher publisher, PushOptions options, IUploadNews? news) : INiks3Pushes
 {
     private const string OperationPrefix = "deferred:";
     private const int SecretBytes = 16;
-    private const int VerifiedAtOnce = 32;
     private const int EndedAtOnce = 100;
+    private const int PresentAtOnce = 500;
     private const int ClaimAttempts = 10;
     private const int MaxKnown = 10_000;
     private const int KnownSeconds = 60;
@@ -41,6 +41,16 @@ internal sealed class Niks3Pushes(
         return pushes;
     }
 
+    public async Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken)
+    {
+        var id = caches.IdOf(cache);
+        var present = new HashSet<StorePathHash>();
+        foreach (var some in roots.Distinct().Chunk(PresentAtOnce))
+            present.UnionWith(await catalog.PresentAsync(id, _caller, some, options.HoldLife, cancellationToken));
+        return present;
+    }
+
     public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken)
     {
         var id = caches.IdOf(cache);
@@ -49,14 +59,12 @@ internal sealed class Niks3Pushes(
         // 1. The push, and what it is promised.
         var secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(SecretBytes));
         var opened = await catalog.OpenAsync(id, Own(PushId.New()), OperationPrefix + secret, options.Niks3Life,
-            [.. request.Paths.Select(p => p.Path)], index[request.Root] + 1, options.Quotas, cancellationToken);
+            [.. request.Paths.Select(p => p.Path)], [.. request.Roots.Distinct().Select(r => index[r] + 1)], options.Quotas,
+            cancellationToken);
         Quotas.Check(opened.QuotaText, _caller);
         var ids = new long[request.Paths.Count];
         foreach (var path in opened.Paths)
             ids[path.Index] = path.Id;
-        if (request.Verify)
-            await VerifyAsync([.. opened.Paths.Where(p => p.Promised && p.State is NodeState.Live or NodeState.Condemned)
-                .Select(p => p.Id)], cancellationToken);
 
         // 2. What it has to upload.
         var push = Own(opened.Id);
@@ -71,13 +79,17 @@ internal sealed class Niks3Pushes(
                 .Select(m => request.Paths[m.Index].Path)]);
         }
 
-        var uploads = await grants.GrantForNiks3Async(id, push, claims, cancellationToken);
+        var uploads = await grants.GrantForNiks3Async(id, push, claims, request.SinglePuts, cancellationToken);
         if (uploads.Count < claims.Where(c => c.Status == ClaimStatus.Upload).DistinctBy(c => c.Object).Count())
             throw Ended(opened.Id);
         if (uploads.Count > 0)
             news?.Opened(cache, opened.Id, opened.Expires);
 
-        // 3. Logs and realisations.
+        // 3. What was promised and the store has lost.
+        var lost = request.Verify ? await RestoreAsync(id, push, [.. opened.Paths.Where(p => p.Promised && !superseded.Contains(p.Id))],
+            request, cancellationToken) : [];
+
+        // 4. Logs and realisations.
         var objects = request.Objects.Select(o => (o.Key, o.IsLog, ids[index[o.Path]])).ToList();
         var missingObjects = objects.Count == 0 ? [] : await catalog.ExpectAsync(id, push, objects, cancellationToken)
             ?? throw Ended(opened.Id);
@@ -85,9 +97,9 @@ internal sealed class Niks3Pushes(
             missingObjects = [.. objects.Select(o => o.Key)];
         return new Niks3Opened(
             opened.Id, secret, missing.Select(m => request.Paths[m.Index].Path).ToHashSet(),
-            [.. uploads.Values.Select(u =>
-                new Niks3Upload(u.GrantId.NarHash, $"{opened.Id}~{u.GrantId.ToText(opened.Id, caches.SecretOf(id))}",
-                u.Parts))], missingObjects);
+            [.. uploads.Values.Concat(lost.Select(l => (GrantId: l, Parts: (IReadOnlyList<Uri>)[]))).DistinctBy(u => u.GrantId.NarHash)
+                .Select(u => new Niks3Upload(u.GrantId.NarHash, $"{opened.Id}~{u.GrantId.ToText(opened.Id, caches.SecretOf(id))}",
+                    u.Parts))], missingObjects);
     }
 
     public async Task<IReadOnlyDictionary<StorePathHash, IReadOnlyList<string>>> DeclareAsync(CacheName cache, PushId push,
@@ -113,49 +125,6 @@ internal sealed class Niks3Pushes(
             (_, _, Arrived: true) => signatures[i].Split(' ', StringSplitOptions.RemoveEmptyEntries),
             _ => [],
         })).ToDictionary(x => x.Hash, x => (IReadOnlyList<string>)x.Signatures);
-    }
-
-    public async Task<IReadOnlyList<Uri>> PartsAsync(CacheName cache, string upload, Sha256Hash nar, int first, int count,
-        CancellationToken cancellationToken)
-    {
-        var id = caches.IdOf(cache);
-        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
-        return await grants.RenewForNiks3Async(id, push, grantId, first, count, cancellationToken) ?? throw NoUpload();
-    }
-
-    public async Task UploadedAsync(CacheName cache, string upload, Sha256Hash nar, IReadOnlyList<string> md5,
-        CancellationToken cancellationToken)
-    {
-        var id = caches.IdOf(cache);
-        var (push, grantId) = Parse(upload, nar, caches.SecretOf(id));
-
-        // 1. The row first: a client's word alone starts nothing in the store.
-        switch (await catalog.UploadStateAsync(id, push, grantId, cancellationToken))
-        {
-            case NodeState.Claimed:
-                break;
-            case NodeState.Stored or NodeState.Live or NodeState.Condemned:
-                return;
-            case null or NodeState.Gone or NodeState.Publishing or NodeState.Deleting or NodeState.Tombstone:
-                throw NoUpload();
-        }
-
-        // 2. The bytes.
-        var (rejected, found) = await check.JoinAsync(upload, grantId, md5, cancellationToken);
-        if (found is null)
-        {
-            if (rejected!.Reason == "not-found"
-                && await catalog.UploadStateAsync(id, push, grantId, cancellationToken) != NodeState.Claimed)
-                throw NoUpload();
-            throw new CacheProblemException(ProblemKind.BadRequest, rejected.Detail);
-        }
-
-        // 3. The row records the NAR. A client that is too late finds the NAR there all the same, or has to push again.
-        var recorded = await reports.ReportAsync(id, push, [found], [], [], check.Reads, cancellationToken);
-        if (recorded.TrueForAll(r => r.Outcome == UploadOutcome.Stored))
-            news?.Arrived(cache, push.Id, [grantId.NarHash]);
-        else if (!await contents.HasNarAsync(cache, _caller, grantId.NarHash, cancellationToken))
-            throw NoUpload();
     }
 
     public Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,
@@ -217,7 +186,7 @@ internal sealed class Niks3Pushes(
                 throw new CacheProblemException(ProblemKind.BadRequest, $"{request.Paths[i].Path} is declared twice.");
         }
 
-        var absent = request.Paths.SelectMany(p => p.References).Append(request.Root).Concat(request.Objects.Select(o => o.Path))
+        var absent = request.Paths.SelectMany(p => p.References).Concat(request.Roots).Concat(request.Objects.Select(o => o.Path))
             .Where(h => !index.ContainsKey(h)).Distinct().ToList();
         if (absent.Count > 0)
             throw new CacheProblemException(ProblemKind.ClosureIncomplete,
@@ -289,35 +258,6 @@ internal sealed class Niks3Pushes(
         }
     }
 
-    private async Task VerifyAsync(IReadOnlyList<long> paths, CancellationToken cancellationToken)
-    {
-        var keys = (await catalog.KeysAsync(paths, cancellationToken)).SelectMany(k => new[] { ObjectKey.NarInfo(k.Path), k.Nar })
-            .Distinct().ToList();
-        await Parallel.ForEachAsync(keys, new ParallelOptions
-        {
-            MaxDegreeOfParallelism = VerifiedAtOnce,
-            CancellationToken = cancellationToken
-        },
-            async (key, stop) =>
-        {
-            if (await store.HeadAsync(key, stop) is null)
-                throw new CacheProblemException(ProblemKind.MissingPaths,
-                    $"The catalog has {key}, and the store has not: the store was changed by somebody else. 'orleans-cache fsck' tells " +
-                    "all that is missing.");
-        });
-    }
-
-    private (OwnPush Push, UploadGrantId GrantId) Parse(string upload, Sha256Hash nar, byte[] secret)
-    {
-        var at = upload.IndexOf('~', StringComparison.Ordinal);
-        return at > 0 && PushId.TryParse(upload[..at], out var push) && UploadGrantId.TryParse(upload[(at + 1)..], push, secret,
-            out var grantId) && grantId.Multipart is not null && grantId.NarHash == nar
-            ? (Own(push), grantId)
-            : throw NoUpload();
-    }
-
     private static CacheProblemException Ended(PushId push) =>
         new(ProblemKind.PushEnded, string.Create(CultureInfo.InvariantCulture, $"Push {push} is not open, or never was. Push again."));
-
-    private static CacheProblemException NoUpload() => new(ProblemKind.PushEnded, "There is no such upload, or it has ended.");
 }

@@ -10,13 +10,10 @@ namespace OrleansCache.Core.Adapters.NixCopy;
 /// <summary>The transitions for stock Nix, typed: one method, one statement. One statement serves the promises of many requests.</summary>
 internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions options) : IAsyncDisposable
 {
-    /// <summary>Two hours, and ten minutes more, as a hold is never extended by less than ten minutes.</summary>
-    public static readonly TimeSpan HoldLife = TimeSpan.FromMinutes(130);
-
     private readonly GroupCommit<Promise, Promised> _promises = new(new GroupOperation<Promise, Promised>
     {
-        One = async (p, stop) => (await PromiseAsync(database, [p], stop))[0],
-        Many = async (items, stop) => await PromiseAsync(database, items, stop),
+        One = async (p, stop) => (await PromiseAsync(database, [p], options.HoldLife, stop))[0],
+        Many = async (items, stop) => await PromiseAsync(database, items, options.HoldLife, stop),
         Key = p => $"{p.Cache} {p.Caller.Publisher} {p.Caller.Group} {p.Caller.Rank} {p.Caller.ReadsOthers} {p.Path} {p.File}",
         Weight = _ => 1,
         MaxGroupWeight = 500,
@@ -32,7 +29,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
         CancellationToken cancellationToken) =>
         database.SingleAsync(
             "select push_id, object_id, key, exceeded from @fn@.nix_claim($1, $2, $3, $4, $5, $6, $9, $10, $7, $8, $11)",
-            p => p.With(cache).WithCaller(caller).With(name.Text).With(key.ToString()).With(HoldLife).With(options.UrlLife)
+            p => p.With(cache).WithCaller(caller).With(name.Text).With(key.ToString()).With(options.HoldLife).With(options.UrlLife)
                 .WithNullable(narHash?.ToArray(), NpgsqlDbType.Bytea).WithNullable(narSize, NpgsqlDbType.Bigint).WithQuotas(options.Quotas),
             r =>
             {
@@ -67,7 +64,8 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
                 "$3, $4, $5, $6, $7, $8, $9, $14, $15, $16, $17, $18, $19, $10, $11, $12, $13, $20, $21, $22, $23)",
             p => p.With(cache).WithCaller(caller).With(info.StorePath.Hash.ToArray()).With(info.StorePath.Name)
                 .With(info.References.Select(r => r.Hash.ToArray()).ToArray())
-                .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest).With(HoldLife).With(options.CommitLease)
+                .With(info.NarHash.ToArray()).With(info.NarSize).With(signatures).With(digest)
+                .With(options.HoldLife).With(options.CommitLease)
                 .With(file.Text).With(file.FileHash.ToArray()).WithNullable(info.FileSize, NpgsqlDbType.Bigint)
                 .WithNullable(info.Deriver?.BaseName, NpgsqlDbType.Text).WithNullable(info.Deriver?.Hash.ToArray(), NpgsqlDbType.Bytea)
                     .WithNullable(info.Ca?.ToString(), NpgsqlDbType.Text).WithAddress(caller).WithQuotas(options.Quotas)
@@ -80,7 +78,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
             "select outcome, @fn@.public_id(push_id) from @fn@.nix_attach($1, $2, $3, $4, $5, $6, $7, $11, $8, $9, $10, $12)",
             p => p.With(cache).WithCaller(caller).With(extra.Key.ToString()).With(KindOf(extra.Kind))
                 .With(extra.File?.ToArray() ?? extra.Path?.ToArray() ?? [])
-                .With(extra.Content).With(HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log
+                .With(extra.Content).With(options.HoldLife).With(options.CommitLease).WithNullable(extra.Kind == NixExtraKind.Log
                     ? extra.Key.ToString()["log/".Length..] : null, NpgsqlDbType.Text).WithAddress(caller),
             r => (OutcomeText.Parse<AttachOutcome>("nix_attach", r.GetString(0)), r.IsDBNull(1) ? (PushId?)null : new PushId(r.GetGuid(1))),
             cancellationToken);
@@ -92,7 +90,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
     public ValueTask DisposeAsync() => _promises.DisposeAsync();
 
     private static async Task<IReadOnlyList<Promised>> PromiseAsync(CatalogDatabase database, IReadOnlyList<Promise> items,
-        CancellationToken cancellationToken)
+        TimeSpan life, CancellationToken cancellationToken)
     {
         // One cache at a time: nearly always there is one.
         var answers = new Promised[items.Count];
@@ -103,7 +101,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
                 "select item, present, key, file_size from @fn@.nix_promise($1, $2, $3, $4, $6, $7, $5, $8)",
                 p => p.With(cache.Key).With(asked.Select(a => a.Item.Caller.Publisher).ToArray())
                     .With(asked.Select(a => a.Item.Caller.Group).ToArray())
-                    .With(asked.Select(a => a.Item.Caller.Rank).ToArray()).With(HoldLife)
+                    .With(asked.Select(a => a.Item.Caller.Rank).ToArray()).With(life)
                     .WithNullable(asked.Select(a => a.Item.Path?.ToArray()).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Bytea)
                     .WithNullable(asked.Select(a => a.Item.File?.Text).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)
                     .WithNullable(asked.Select(a => a.Item.Caller.ReadsOthers ? null : a.Item.Caller.Publisher).ToArray(),

@@ -8,6 +8,13 @@ internal sealed class RoutedNiks3Pushes(CacheRegistry caches, Caller? caller = n
 {
     public INiks3Pushes As(Caller other) => new RoutedNiks3Pushes(caches, other);
 
+    public async Task<IReadOnlySet<StorePathHash>> PresentAsync(CacheName cache, IReadOnlyCollection<StorePathHash> roots,
+        CancellationToken cancellationToken)
+    {
+        using var use = await caches.UseAsync(cache, cancellationToken);
+        return await Of(use).PresentAsync(cache, roots, cancellationToken);
+    }
+
     public async Task<Niks3Opened> OpenAsync(CacheName cache, Niks3Push request, CancellationToken cancellationToken)
     {
         using var use = await caches.UseAsync(cache, cancellationToken);
@@ -33,6 +40,13 @@ internal sealed class RoutedNiks3Pushes(CacheRegistry caches, Caller? caller = n
     {
         using var use = await caches.UseAsync(cache, cancellationToken);
         await Of(use).UploadedAsync(cache, upload, nar, md5, cancellationToken);
+    }
+
+    public async Task ReceiveNarAsync(CacheName cache, PushId push, string secret, string upload, Sha256Hash nar, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken)
+    {
+        using var use = await caches.UseAsync(cache, cancellationToken);
+        await Of(use).ReceiveNarAsync(cache, push, secret, upload, nar, file, cancellationToken);
     }
 
     public async Task<bool> KeepListingAsync(CacheName cache, PushId push, string secret, StorePathHash path, byte[] content,

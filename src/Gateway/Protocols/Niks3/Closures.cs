@@ -12,17 +12,17 @@ internal static class Closures
     /// <exception cref="CacheProblemException">No niks3 client sends such a request.</exception>
     public static Niks3Push Read(CreateRequest request)
     {
-        if (request.Closure is not { } closure)
-            throw Bad("missing closure key");
-        if (!Keys.TryNarInfo(closure, out var root))
-            throw Bad($"the closure's key must be hash.narinfo: {closure}");
+        if ((request.Closure is { } closure ? [closure] : request.Roots) is not { Count: > 0 } keys)
+            throw Bad("missing closure key, or roots");
+        var roots = keys.ConvertAll(key => Keys.TryNarInfo(key, out var root) ? root
+            : throw Bad($"a closure's key must be hash.narinfo: {key}"));
         if (request.Objects is not { Count: > 0 } objects)
             throw Bad("missing objects key");
 
         // 1. The objects by type.
         var narSizes = new Dictionary<Sha256Hash, long>();
         var narInfos = new List<(StorePathHash Path, List<string> References)>();
-        var logs = new List<ObjectKey>();
+        var logs = new Dictionary<string, ObjectKey>();
         var realisations = new Dictionary<string, ObjectKey>();
         foreach (var item in objects)
         {
@@ -35,13 +35,13 @@ internal static class Closures
                     narSizes[nar] = NarSize(item);
                     break;
                 case "listing" when Keys.TryListing(item.Key, out _): break;
-                case "build_log" when Keys.TryLog(item.Key, out var log): logs.Add(log); break;
+                case "build_log" when Keys.TryLog(item.Key, out var log): logs[item.Key!] = log; break;
                 case "realisation" when Keys.TryRealisation(item.Key, out var realisation): realisations[item.Key!] = realisation; break;
                 default: throw Bad($"invalid object key \"{item.Key}\" for type \"{item.Type}\"");
             }
         }
 
-        // 2. The paths: a narinfo's references name its NAR and its realisations.
+        // 2. The paths: a narinfo's references name its NAR and its realisations; newer clients' also its log.
         var paths = new List<Niks3Path>(narInfos.Count);
         var owned = new List<Niks3Object>();
         foreach (var (path, references) in narInfos)
@@ -56,6 +56,8 @@ internal static class Closures
                     nar = nar is null || nar == itsNar ? itsNar : throw Bad($"{path}.narinfo refers to two NARs");
                 else if (realisations.TryGetValue(reference, out var realisation))
                     owned.Add(new Niks3Object(realisation, IsLog: false, path));
+                else if (logs.TryGetValue(reference, out var log))
+                    owned.Add(new Niks3Object(log, IsLog: true, path));
             }
 
             if (nar is not { } hash || !narSizes.TryGetValue(hash, out var size))
@@ -63,38 +65,42 @@ internal static class Closures
             paths.Add(new Niks3Path(path, hash, size, others));
         }
 
-        // 3. Nothing refers to a log, so the root keeps it until its path is known.
+        // 3. A log that nothing refers to the first root keeps until its path is known.
         return new Niks3Push
         {
-            Root = root,
+            Roots = roots,
             Paths = paths,
-            Objects = [.. owned, .. logs.Distinct().Select(l => new Niks3Object(l, IsLog: true, root))],
-            Verify = request.VerifyS3
+            Objects = [.. owned, .. logs.Values.Except(owned.Select(o => o.Key)).Select(l => new Niks3Object(l, IsLog: true, roots[0]))],
+            Verify = request.VerifyS3,
+            // Clients that push many roots at once also send small NARs by one PUT; of the others nobody knows.
+            SinglePuts = request.Closure is null,
         };
     }
 
     /// <param name="request">The client's request.</param>
     /// <param name="opened">The push that it opened.</param>
-    /// <param name="urlOf">The upload URL of an object that is no NAR, by key.</param>
+    /// <param name="urlOf">The URL for a PUT to this server, by key and, of a NAR, by its upload.</param>
     /// <param name="now">The time.</param>
-    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, string> urlOf, DateTimeOffset now)
+    public static CreateAnswer Answer(CreateRequest request, Niks3Opened opened, Func<string, Niks3Upload?, string> urlOf,
+        DateTimeOffset now)
     {
         var uploads = opened.Uploads.ToDictionary(u => u.NarHash);
         var pending = new Dictionary<string, PendingObject>();
         foreach (var item in request.Objects!)
         {
             var key = item.Key!;
-            var multipart = item.Type == "nar" && Keys.TryNar(key, out var nar) && uploads.TryGetValue(nar, out var upload) ? upload : null;
+            var upload = item.Type == "nar" && Keys.TryNar(key, out var nar) ? uploads.GetValueOrDefault(nar) : null;
             var isPending = item.Type switch
             {
-                "nar" => multipart is not null,
+                "nar" => upload is not null,
                 "narinfo" => Keys.TryNarInfo(key, out var path) && opened.Missing.Contains(path),
                 "listing" => Keys.TryListing(key, out var path) && opened.Missing.Contains(path),
                 _ => opened.MissingObjects.Contains(ObjectKey.Parse(key)),
             };
             if (isPending)
-                pending[key] = multipart is null ? new PendingObject(item.Type!, urlOf(key), null)
-                    : new PendingObject(item.Type!, null, new MultipartInfo(multipart.Id, multipart.Parts.Select(p => p.AbsoluteUri)));
+                pending[key] = upload is { Parts.Count: > 0 }
+                    ? new PendingObject(item.Type!, null, new MultipartInfo(upload.Id, upload.Parts.Select(p => p.AbsoluteUri)))
+                    : new PendingObject(item.Type!, urlOf(key, upload), null);
         }
 
         return new CreateAnswer(opened.Id.ToString(), Time(now), pending);

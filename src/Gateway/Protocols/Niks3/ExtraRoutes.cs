@@ -10,22 +10,24 @@ using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
 /// <summary>
-/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c> takes everything but NARs. The secret is the push's own and ends with it. No
-/// client chooses a key in the bucket: listings, logs and realisations are kept until the commit; a narinfo is dropped, as the gateway
-/// writes it from what was signed.
+/// <c>PUT pending_closures/{id}/objects/{key}?secret=</c> takes everything but large NARs. The secret is the push's own and ends with it.
+/// No client chooses a key in the bucket: listings, logs and realisations are kept until the commit; a narinfo is dropped, as the gateway
+/// writes it from what was signed; a NAR is of the grant that its URL names.
 /// </summary>
 internal static class ExtraRoutes
 {
+    private const int MaxNar = 32 << 20;
     private const int MaxNarInfo = 8 << 20;
     private const int MaxListing = 16 << 20;
     private const int MaxLog = 32 << 20;
     private const int MaxRealisation = 64 << 10;
     private static readonly byte[] ZstdMagic = [0x28, 0xB5, 0x2F, 0xFD];
 
-    public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key)
+    public static string Url(GatewayParts parts, CacheName cache, Niks3Opened push, string key, Niks3Upload? upload)
     {
         var root = parts.PublicUrl.AbsoluteUri.TrimEnd('/') + (cache == CacheName.Default ? "" : $"/c/{cache}");
-        return $"{root}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
+        var url = $"{root}/api/pending_closures/{push.Id}/objects/{string.Join('/', key.Split('/').Select(Uri.EscapeDataString))}?secret={push.Secret}";
+        return upload is null ? url : $"{url}&upload={Uri.EscapeDataString(upload.Id)}";
     }
 
     public static void Map(IEndpointRouteBuilder api, GatewayParts parts) =>
@@ -46,7 +48,7 @@ internal static class ExtraRoutes
 
         // 2. The body.
         var limit = Keys.TryNarInfo(key, out _) ? MaxNarInfo : Keys.TryListing(key, out var path) ? MaxListing : Keys.TryLog(key, out _)
-            ? MaxLog : Keys.TryRealisation(key, out _) ? MaxRealisation
+            ? MaxLog : Keys.TryRealisation(key, out _) ? MaxRealisation : Keys.TryNar(key, out _) ? MaxNar
             : throw Bad($"'{key}' is not a key that can be uploaded here");
         using var body = await ReadAsync(http, limit);
 
@@ -59,10 +61,21 @@ internal static class ExtraRoutes
                 http.RequestAborted),
             _ when Keys.TryRealisation(key, out var realisation) => await pushes.KeepObjectAsync(cache, push, secret, realisation,
                 Json(body), http.RequestAborted),
+            _ when Keys.TryNar(key, out var nar) => await TakeNarAsync(nar),
             _ => true,
         };
         if (!kept)
             await Problems.WriteAsync(http, HttpProblem.UrlRefused, $"The push has just ended, or {key} is none of its objects.");
+
+        async Task<bool> TakeNarAsync(Sha256Hash nar)
+        {
+            // Its clients' windows have 8 MiB: the decompressor needs no more memory than for other bodies.
+            var file = body.ToArray();
+            if (ZstdFrames.FindFault(file, Zstd.BodyWindowLog) is { } fault)
+                throw Bad($"The body is not a NAR, compressed with zstd: {fault}.");
+            await pushes.ReceiveNarAsync(cache, push, secret, http.Request.Query["upload"].ToString(), nar, file, http.RequestAborted);
+            return true;
+        }
     }
 
     // Who has no secret of a cache's push does not learn whether there is such a cache, by the time neither: of the push the catalog is

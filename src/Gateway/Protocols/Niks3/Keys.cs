@@ -51,6 +51,10 @@ internal static class Keys
         return true;
     }
 
+    /// <summary>A key of anything that clients upload.</summary>
+    public static bool IsKey(string? key) => TryNarInfo(key, out _) || TryListing(key, out _) || TryNar(key, out _) || TryLog(key, out _)
+        || TryRealisation(key, out _);
+
     private static bool TryPath(string? key, string suffix, out StorePathHash path)
     {
         path = default;

@@ -9,11 +9,15 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(CreateRequest))]
 [JsonSerializable(typeof(CreateAnswer))]
+[JsonSerializable(typeof(PresentRequest))]
+[JsonSerializable(typeof(PresentAnswer))]
 [JsonSerializable(typeof(SignRequest))]
 [JsonSerializable(typeof(SignAnswer))]
 [JsonSerializable(typeof(MorePartsRequest))]
 [JsonSerializable(typeof(MorePartsAnswer))]
 [JsonSerializable(typeof(CompleteMultipartRequest))]
+[JsonSerializable(typeof(UploadedRequest))]
+[JsonSerializable(typeof(SkippedRequest))]
 [JsonSerializable(typeof(ClosureAnswer))]
 [JsonSerializable(typeof(GcTask))]
 [JsonSerializable(typeof(GcConflict))]
@@ -23,8 +27,9 @@ namespace OrleansCache.Gateway.Protocols.Niks3;
 [JsonSerializable(typeof(CacheStats))]
 internal sealed partial class Niks3Json : JsonSerializerContext;
 
-/// <param name="Closure"><c>hash.narinfo</c> of the root.</param>
-internal sealed record CreateRequest(string? Closure, List<RequestedObject>? Objects, bool VerifyS3);
+/// <param name="Closure"><c>hash.narinfo</c> of the root of a pending closure.</param>
+/// <param name="Roots">The same of all roots of a push.</param>
+internal sealed record CreateRequest(string? Closure, List<string>? Roots, List<RequestedObject>? Objects, bool VerifyS3);
 
 /// <param name="Refs">Keys; a narinfo's are the narinfos of its references, its NAR, its listing and its realisations.</param>
 /// <param name="NarSize">A NAR's size, uncompressed.</param>
@@ -32,6 +37,12 @@ internal sealed record RequestedObject(string? Key, string? Type, List<string>? 
 
 /// <param name="PendingObjects">What the client has to upload, by key; only objects of the request.</param>
 internal sealed record CreateAnswer(string Id, string StartedAt, Dictionary<string, PendingObject> PendingObjects);
+
+/// <param name="Keys"><c>hash.narinfo</c> of what the client is about to push.</param>
+internal sealed record PresentRequest(List<string>? Keys);
+
+/// <param name="Present">Those that it need not push.</param>
+internal sealed record PresentAnswer(IEnumerable<string> Present);
 
 internal sealed record PendingObject(string Type, string? PresignedUrl, MultipartInfo? MultipartInfo);
 
@@ -56,6 +67,13 @@ internal sealed record CompleteMultipartRequest(string? ObjectKey, string? Uploa
 /// <param name="Etag">From the answer to the part's PUT, without quotes.</param>
 internal sealed record CompletedPart(int PartNumber, string? Etag);
 
+/// <param name="ObjectKey">Of what was PUT.</param>
+internal sealed record UploadedRequest(string? ObjectKey);
+
+/// <param name="Paths">How many paths the client has left out for their size.</param>
+/// <param name="NarBytes">The sizes of their NARs.</param>
+internal sealed record SkippedRequest(ulong Paths, ulong NarBytes);
+
 /// <param name="Id">The key of the closure.</param>
 internal sealed record ClosureAnswer(string Id, string UpdatedAt, IReadOnlyList<string> Objects);
 
@@ -74,6 +92,9 @@ internal sealed record CreatePinRequest(string? StorePath);
 
 internal sealed record PinAnswer(string Name, string StorePath, string NarinfoKey, string CreatedAt, string UpdatedAt);
 
-internal sealed record CacheConfig(string SubstituterUrl, IReadOnlyList<string> PublicKeys, string? OidcAudience);
+/// <param name="MaxNarSize">In bytes; a client leaves out closures with a larger NAR.</param>
+/// <param name="Pushes">Push all roots at once, by <c>/api/pushes</c>.</param>
+internal sealed record CacheConfig(string SubstituterUrl, IReadOnlyList<string> PublicKeys, string? OidcAudience, long MaxNarSize,
+    bool Pushes);
 
 internal sealed record CacheStats(long Objects, long LogicalBytes);

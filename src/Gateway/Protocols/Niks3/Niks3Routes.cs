@@ -1,6 +1,7 @@
 using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Parts;
 using OrleansCache.Gateway.Reads;
+using OrleansCache.Nix;
 using static OrleansCache.Gateway.Protocols.Niks3.Requests;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
@@ -18,6 +19,8 @@ internal static class Niks3Routes
             var root = app.MapGroup(prefix);
             var api = root.MapGroup("/api");
             PushRoutes.Map(api, parts, stopping);
+            NarRoutes.Map(api, parts);
+            ContentRoutes.Map(api, parts);
             ExtraRoutes.Map(api, parts);
             GcRoutes.Map(api, parts);
             PinRoutes.Map(api, parts);
@@ -33,7 +36,7 @@ internal static class Niks3Routes
                 var info = CacheInfos.Describe(parts, Cache(http));
                 var issuer = http.Request.Query["issuer"].ToString();
                 return AnswerAsync(http, new CacheConfig(info.Substituter.OriginalString, info.PublicKeys,
-                    parts.Identities?.AudienceOf(issuer.Length > 0 ? issuer : null)), Wire.CacheConfig);
+                    parts.Identities?.AudienceOf(issuer.Length > 0 ? issuer : null), NarInfo.MaxNarSize, Pushes: true), Wire.CacheConfig);
             }).Needs(Access.Open);
 
             api.MapGet("/cache-stats", async http =>

@@ -2,7 +2,9 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OrleansCache.Contracts;
+using OrleansCache.Gateway.Auth;
 using OrleansCache.Gateway.Http;
+using OrleansCache.Gateway.Parts;
 
 namespace OrleansCache.Gateway.Protocols.Niks3;
 
@@ -27,6 +29,9 @@ internal static class Requests
 
     public static CacheName Cache(HttpContext http) => http.GetRouteValue("cache") is string name ? RouteHelpers.Cache(name)
         : CacheName.Default;
+
+    /// <summary>Of whoever sends the request.</summary>
+    public static INiks3Pushes Pushes(HttpContext http, GatewayParts parts) => parts.Niks3Pushes.As(http.Credential().Caller);
 
     public static PushId Push(HttpContext http) => PushId.TryParse(http.GetRouteValue("id") as string, out var id)
         ? id

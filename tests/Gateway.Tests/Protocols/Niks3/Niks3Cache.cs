@@ -127,6 +127,14 @@ internal sealed class Niks3Cache : IAsyncDisposable
         return bytes.ToArray();
     }
 
+    public async Task<List<string>> KeysAsync()
+    {
+        var keys = new List<string>();
+        await foreach (var info in Store.ListAsync("", CancellationToken.None))
+            keys.Add(info.Key.ToString());
+        return keys;
+    }
+
     public async Task<NarInfo?> NarInfoAsync(TestPath path) =>
         await ReadAsync($"{path.Path.Hash}.narinfo") is { } text ? NarInfo.Parse(System.Text.Encoding.UTF8.GetString(text)) : null;
 
@@ -154,6 +162,9 @@ internal sealed class Niks3Cache : IAsyncDisposable
             findings.Add(finding);
         return findings;
     }
+
+    public Task<long> CountAsync(string sql) =>
+        Core.Database.SingleAsync(sql, _ => { }, r => r.GetInt64(0), CancellationToken.None);
 
     public async Task CollectAsync()
     {

@@ -9,10 +9,11 @@ namespace OrleansCache.Gateway.Tests.Protocols.Niks3;
 
 /// <summary>
 /// Sends what niks3's client sends, in its order: written from what that was observed to send. It wants multipart uploads for all NARs, as
-/// clients up to 1.6.0 do.
+/// clients up to 1.6.0 do, and opens a pending closure for each root.
 /// </summary>
 internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> servers, string prefix, string token)
 {
+    private const string PendingClosures = "pending_closures";
     private const int PartSize = 10 << 20;
     private int _requests;
 
@@ -80,7 +81,11 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
             {
                 case "nar":
                     // A key that it did not ask for makes it give up.
-                    await UploadNarAsync(key, item["multipart_info"]!, paths.First(p => p.NarKey == key));
+                    var path = paths.First(p => p.NarKey == key);
+                    if (item["multipart_info"] is { } multipart)
+                        await UploadNarAsync(key, multipart, path);
+                    else
+                        Assert.Equal(HttpStatusCode.OK, await PutAsync(item, Zstd.Compress(path.Nar), "application/octet-stream", null));
                     break;
                 case "listing":
                     Assert.Equal(HttpStatusCode.OK,
@@ -173,8 +178,8 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
         }
     }
 
-    public Task<HttpResponseMessage> SendSignAsync(string id, IEnumerable<TestPath> paths) =>
-        PostAsync($"api/pending_closures/{id}/sign", new JsonObject
+    public Task<HttpResponseMessage> SendSignAsync(string id, IEnumerable<TestPath> paths, string route = PendingClosures) =>
+        PostAsync($"api/{route}/{id}/sign", new JsonObject
         {
             ["narinfos"] = new JsonObject(paths.Select(p => KeyValuePair.Create<string, JsonNode?>(p.NarInfoKey, new JsonObject
             {
@@ -189,9 +194,9 @@ internal sealed class Niks3Client(HttpClient http, Func<IReadOnlyList<Uri>> serv
             }))),
         });
 
-    public async Task<HttpStatusCode> CompleteAsync(string id)
+    public async Task<HttpStatusCode> CompleteAsync(string id, string route = PendingClosures)
     {
-        using var answer = await PostAsync($"api/pending_closures/{id}/complete", null);
+        using var answer = await PostAsync($"api/{route}/{id}/complete", null);
         return answer.StatusCode;
     }
 

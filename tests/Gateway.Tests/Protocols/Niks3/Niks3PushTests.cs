@@ -343,26 +343,6 @@ public abstract partial class Niks3PushTests(bool onS3)
             await cache.AssertPublishedAsync(path);
     }
 
-    [Fact]
-    public async Task What_is_verified_in_the_store_and_is_not_there_is_told()
-    {
-        await using var cache = await StartAsync();
-        var client = cache.Client();
-        var root = TestPath.Make("app");
-        await client.PushAsync(root);
-        Assert.Empty(
-            (await Niks3Client.JsonAsync(await client.PostAsync("api/pending_closures",
-            Niks3Client.CreateBody(root, verify: true))))["pending_objects"]!.AsObject());
-
-        var key = ObjectKey.Parse((await cache.NarInfoAsync(root))!.Url);
-        await cache.Store.DeleteAsync([key], DateTimeOffset.UtcNow.AddMinutes(1), None);
-        var (status, text) = await Niks3Client.ErrorAsync(await client.PostAsync("api/pending_closures",
-            Niks3Client.CreateBody(root, verify: true)));
-
-        Assert.Equal(HttpStatusCode.Conflict, status);
-        Assert.Contains(key.ToString(), text, StringComparison.Ordinal);
-    }
-
     private Task<Niks3Cache> StartAsync() => Niks3Cache.StartAsync(onS3);
 }
 

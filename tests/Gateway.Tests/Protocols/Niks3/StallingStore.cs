@@ -1,9 +1,10 @@
+using System.Collections.Concurrent;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Store;
 
 namespace OrleansCache.Gateway.Tests.Protocols.Niks3;
 
-/// <summary>A store that, while told so, answers no write of a narinfo.</summary>
+/// <summary>A store that knows what was written and, while told so, answers no write of a narinfo.</summary>
 internal sealed class StallingStore(IObjectStore inner) : IObjectStore
 {
     public static string Suffix => ".narinfo";
@@ -11,6 +12,9 @@ internal sealed class StallingStore(IObjectStore inner) : IObjectStore
     public TaskCompletionSource Stalled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public bool Stalls { get; set; }
+
+    /// <summary>Each write of an object, also one that begins a multipart upload.</summary>
+    public ConcurrentQueue<ObjectKey> Writes { get; init; } = new();
 
     public bool IsLocal => inner.IsLocal;
 
@@ -23,6 +27,7 @@ internal sealed class StallingStore(IObjectStore inner) : IObjectStore
             await Task.Delay(Timeout.Infinite, cancellationToken);
         }
 
+        Writes.Enqueue(key);
         return await inner.PutAsync(key, body, headers, fence, cancellationToken);
     }
 
@@ -42,11 +47,17 @@ internal sealed class StallingStore(IObjectStore inner) : IObjectStore
 
     public SignedUrl SignPut(ObjectKey key, long? maxSize, TimeSpan life) => inner.SignPut(key, maxSize, life);
 
-    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken) =>
-        inner.BeginMultipartAsync(key, partSize, cancellationToken);
+    public Task<string> BeginMultipartAsync(ObjectKey key, long partSize, CancellationToken cancellationToken)
+    {
+        Writes.Enqueue(key);
+        return inner.BeginMultipartAsync(key, partSize, cancellationToken);
+    }
 
-    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
-        inner.PutNewAsync(key, body, cancellationToken);
+    public Task PutNewAsync(ObjectKey key, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        Writes.Enqueue(key);
+        return inner.PutNewAsync(key, body, cancellationToken);
+    }
 
     public Task PutPartAsync(ObjectKey key, string uploadId, long partSize, int number, ReadOnlyMemory<byte> body,
         CancellationToken cancellationToken) =>
