@@ -38,8 +38,9 @@ internal sealed class DirectAtticPushes(CacheDirectory caches, AtticCatalog cata
     {
         var id = caches.IdOf(cache);
         ReferenceLimit.Check([(path.Path, path.References.Count)], options);
-        if (!DeclaredAddress.IsTrue(DirectNixCopy.DeclarationOf(InfoOf(path, null)), path.References))
-            throw DeclaredAddress.Refusal([DirectNixCopy.DeclarationOf(InfoOf(path, null))]);
+        var declared = InfoOf(path, null);
+        if (!DeclaredAddress.IsTrue(DirectNixCopy.DeclarationOf(declared), declared.References))
+            throw DeclaredAddress.Refusal([DirectNixCopy.DeclarationOf(declared)]);
         var stored = await receiver.ReceiveAsync(id, caller, path, nar, cancellationToken);
         var info = InfoOf(path, stored);
         var row = new WaitingRow(caller, info, PathDigest.Of(DirectNixCopy.DeclarationOf(info)));

@@ -40,7 +40,7 @@ internal sealed class AtticClient(World world, Caller caller, CacheCore? gateway
 
     public static AtticPath Path(string name, byte[] nar, string[]? references = null) => new()
     {
-        Path = new StorePath(World.Hash(name), name),
+        Path = new StorePath(World.Hash(name), name.Length > 0 ? name : "x"),
         NarHash = Sha256Hash.Compute(nar),
         NarSize = nar.Length,
         References = [.. (references ?? []).Select(r => new StorePath(World.Hash(r), r))],

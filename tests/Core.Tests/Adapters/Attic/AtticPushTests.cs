@@ -249,6 +249,48 @@ public sealed class AtticPushTests
     }
 
     [Fact]
+    public async Task One_publisher_has_a_bounded_number_of_paths_that_wait()
+    {
+        await using var world = await World.CreateAsync();
+        await world.ExecuteAsync(
+            """
+            insert into waiting_path (cache_id, holder, hash, push_id, digest, refs, awaits, info, object_id, file_hash, weight, trust_group, rank, reads_others)
+            select 1, 'ci', decode(lpad(to_hex(i), 40, '0'), 'hex'), 0, '', array['\xff'::bytea], '\xff', '', 0, '', 1, '', 0, true from generate_series(1, 50000) i
+            """);
+
+        var refused = await Assert.ThrowsAsync<CacheProblemException>(() => new AtticClient(world).UploadAsync("a", "never"));
+
+        Assert.Equal(ProblemKind.QuotaExceeded, refused.Kind);
+        Assert.Equal(AtticOutcome.Waiting, await new AtticClient(world, "other").UploadAsync("a", "never"));
+    }
+
+    [Fact]
+    public async Task A_path_follows_from_its_content_address_whatever_order_its_references_come_in_or_is_refused_unread()
+    {
+        await using var world = await World.CreateAsync();
+        var attic = new AtticClient(world);
+        var nar = "addressed"u8.ToArray();
+        var references = new[] { "a", "b", "c" }.Select(n => new StorePath(World.Hash(n), n)).Order().ToArray();
+        var address = AddressedPath.OfNar(Sha256Hash.Compute(nar));
+        var path = AtticClient.Path("", nar, []) with
+        {
+            Path = AddressedPath.Of("addressed", address, references),
+            Ca = address,
+            References = [.. references.Reverse()],
+        };
+        var sent = new MemoryStream(nar);
+
+        Assert.Equal(AtticOutcome.Waiting, (await attic.SendAsync(path, new MemoryStream(nar))).Outcome);
+        var lie = await Assert.ThrowsAsync<CacheProblemException>(() => attic.SendAsync(path with { References = references[1..] }, sent));
+
+        Assert.Equal((ProblemKind.Untrue, 0L), (lie.Kind, sent.Position));
+        foreach (var name in (string[])["a", "b", "c"])
+            await attic.UploadAsync(name);
+        Assert.Contains($"{path.Path.Hash}.narinfo", world.Store.NarInfos);
+        Assert.Equal("", await world.FsckAsync());
+    }
+
+    [Fact]
     public async Task Many_paths_are_asked_for_at_once_in_a_few_statements()
     {
         await using var world = await World.CreateAsync();

@@ -91,6 +91,54 @@ public sealed class AtticScheduleTests
     }
 
     [Fact]
+    public async Task A_server_that_stops_with_a_path_that_is_ready_leaves_it_to_another()
+    {
+        await using var world = await World.CreateAsync();
+        var other = await world.AddGatewayAsync();
+        await new AtticClient(world).UploadAsync("top", "base");
+        other.Database.BeforeStatement = (sql, _) => sql.Contains("nix_put", StringComparison.Ordinal)
+            ? throw new InvalidOperationException("the server stops") : Task.CompletedTask;
+        await new AtticClient(world, "ci", other).UploadAsync("base");
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+        Assert.Empty(world.Store.NarInfos);
+
+        await world.TravelAsync(TimeSpan.FromMinutes(1));
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+
+        Assert.NotNull(world.NarInfoOf("top"));
+        Assert.Equal(0, await world.QueryAsync<long>("select count(*) from waiting_path"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_reference_that_goes_again_before_its_referrer_is_published_is_awaited_anew()
+    {
+        await using var world = await World.CreateAsync();
+        var attic = new AtticClient(world);
+        await attic.UploadAsync("base");
+        // The reference is there at the first look, and gone at the second.
+        world.Core.Database.BeforeStatement = async (sql, _) =>
+        {
+            if (!sql.Contains("nix_put", StringComparison.Ordinal))
+                return;
+            world.Core.Database.BeforeStatement = null;
+            await world.ExecuteAsync("with r as (delete from root) update push set paths = '{}' where holder = 'ci'");
+            await world.CollectAsync(World.Everything);
+        };
+
+        Assert.Equal(AtticOutcome.Waiting, await attic.UploadAsync("top", "base"));
+        Assert.Empty(world.Store.NarInfos);
+        await world.TravelAsync(TimeSpan.FromMinutes(1));
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+        Assert.Equal(["base"], await attic.MissingAsync("top", "base"));
+
+        await attic.UploadAsync("base");
+
+        Assert.NotNull(world.NarInfoOf("top"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task A_client_that_goes_before_its_answer_has_its_path_published_all_the_same()
     {
         await using var world = await World.CreateAsync();
