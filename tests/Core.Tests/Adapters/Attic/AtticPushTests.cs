@@ -63,11 +63,17 @@ public sealed class AtticPushTests
         Assert.Equal("", await world.FsckAsync());
     }
 
-    [Fact]
-    public async Task What_waits_is_kept_while_its_publisher_asks_for_it_and_lapses_after_that_with_its_NAR()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_waits_is_kept_while_its_publisher_asks_for_it_and_lapses_after_that_with_its_NAR(bool hasTwin)
     {
         await using var world = await World.CreateAsync();
         var attic = new AtticClient(world);
+        // Its NAR is that of a path which nobody keeps any more.
+        if (hasTwin)
+            await attic.SendAsync("twin", content: "kept");
+        await world.ExecuteAsync("delete from root");
         await attic.UploadAsync("kept", "late");
         await attic.UploadAsync("lapses", "never");
 

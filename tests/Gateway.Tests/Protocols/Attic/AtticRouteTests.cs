@@ -103,6 +103,8 @@ public sealed class AtticRouteTests
         var cases = new List<(string What, (HttpStatusCode Status, JsonNode? Body) Answer, HttpStatusCode Status, string Error, string Says)>
         {
             ("no token", await new AtticWire(server.Url, token: null).UploadAsync(file), HttpStatusCode.Unauthorized, "Unauthorized", "token"),
+            ("no token and a large NAR", await new AtticWire(server.Url, token: null).UploadAsync(file, nar: new byte[20_000_000]),
+                HttpStatusCode.Unauthorized, "Unauthorized", "token"),
             ("reader", await new AtticWire(server.Url, WriteServer.Reader).UploadAsync(file), HttpStatusCode.Forbidden, "AccessError", "push"),
             ("reader asks", await new AtticWire(server.Url, WriteServer.Reader).AskAsync("default"), HttpStatusCode.Forbidden, "AccessError", "push"),
             ("another cache", await attic.AskAsync("other"), HttpStatusCode.NotFound, "NoSuchCache", "api_endpoint"),
