@@ -46,6 +46,7 @@ public sealed partial class CacheCore : IAsyncDisposable
             new RoutedNixCopy(_caches), new RoutedPaths(_caches), cache => _caches.Find(cache)?.Services?.Options.Gc, () => _caches.Names);
         (Pushes, Pins, Collection, NixCopy, Paths, _, _) = options.Engine?.Over(direct) ?? direct;
         Niks3Pushes = new RoutedNiks3Pushes(_caches);
+        AtticPushes = new RoutedAtticPushes(_caches);
         Contents = new RoutedContents(_caches);
         Withdrawals = new RoutedWithdrawals(_caches);
         Fsck = new RoutedFsck(_caches);
@@ -67,6 +68,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public IPushes Pushes { get; }
 
     public INiks3Pushes Niks3Pushes { get; }
+
+    public IAtticPushes AtticPushes { get; }
 
     public ICacheContents Contents { get; }
 

@@ -237,6 +237,7 @@ internal sealed class World : IAsyncDisposable
           k as (update proof set at = at - t.t from t),
           n as (update push_path set waiting = waiting - t.t, awaited = awaited - t.t from t where waiting is not null or awaited is not null),
           m as (update cache set scrub_began = scrub_began - t.t, scrub_lease = scrub_lease - t.t from t),
+          o as (update waiting_path set recorded = recorded - t.t, looked = looked - t.t from t),
           i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t
         """;

@@ -42,6 +42,7 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(GcHistory))]
 [JsonSerializable(typeof(WhyAnswer))]
 [JsonSerializable(typeof(PathLife))]
+[JsonSerializable(typeof(WaitingPathList))]
 [JsonSerializable(typeof(FsckFinding))]
 [JsonSerializable(typeof(FsckSummary))]
 [JsonSerializable(typeof(SetPin))]

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
+using OrleansCache.Core.Adapters.Attic;
 using OrleansCache.Core.Catalog;
 using OrleansCache.Core.Collect;
 using OrleansCache.Core.Collect.Sweep;
@@ -21,8 +22,8 @@ namespace OrleansCache.Core.Background;
 /// </summary>
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
-    Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, IObjectStore store,
-    CatalogSubjects subjects, PushOptions options, TimeSpan failedUploads,
+    Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, WaitingPublisher waiting,
+    IObjectStore store, CatalogSubjects subjects, PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -71,6 +72,7 @@ internal sealed partial class Housekeeper(
         await StepAsync("looking for narinfos with a former name", () => publisher.MarkMisprintedAsync(cache, cancellationToken));
         await StepAsync("signing what was read by now", () => publisher.MarkSignableAsync(cache, cancellationToken));
         await StepAsync("writing narinfos", () => publisher.RefreshAsync(cache, cancellationToken));
+        await StepAsync("publishing paths whose references have come", () => waiting.PublishLeftAsync(cache, cancellationToken));
         await StepAsync("writing pins", () => pins.WriteSomeAsync(cache, cancellationToken));
     }
 

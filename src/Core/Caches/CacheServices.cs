@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OrleansCache.Contracts;
+using OrleansCache.Core.Adapters.Attic;
 using OrleansCache.Core.Adapters.Niks3;
 using OrleansCache.Core.Adapters.NixCopy;
 using OrleansCache.Core.Background;
@@ -34,6 +35,7 @@ internal sealed class CacheServices : IAsyncDisposable
     private readonly Publisher _publisher;
     private readonly GroupedPushCatalog? _groups;
     private readonly NixCopyCatalog _nixCatalog;
+    private readonly WaitingPublisher _waiting;
     private readonly CatalogPaths _paths;
     private readonly Verifier _verifier;
     private readonly HashSet<string> _keyNames;
@@ -86,8 +88,13 @@ internal sealed class CacheServices : IAsyncDisposable
         _nixCatalog = new NixCopyCatalog(database, options.Pushes);
         var narReceiver = new NarReceiver(options.Store, _nixCatalog, options.BodyPlaces, options.Pushes,
             loggers.CreateLogger<NarReceiver>());
-        NixCopy = new DirectNixCopy(_self, _nixCatalog, narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
+        var nixCopy = new DirectNixCopy(_self, _nixCatalog, narReceiver, publisher, signer, time, refused, _verifier, options.Pushes,
             _stopping.Token);
+        NixCopy = nixCopy;
+        var atticCatalog = new AtticCatalog(database, options.Pushes);
+        _waiting = new WaitingPublisher(atticCatalog, nixCopy, time, loggers.CreateLogger<WaitingPublisher>(), _stopping.Token);
+        AtticPushes = new DirectAtticPushes(_self, atticCatalog, _nixCatalog, new AtticReceiver(options.Store, _nixCatalog, atticCatalog,
+            options.BodyPlaces, options.Pushes, loggers.CreateLogger<AtticReceiver>()), _waiting, options.Pushes);
         _paths = new CatalogPaths(_self, database);
         Fsck = new CatalogFsck(_self, new FsckCatalog(database), options.Store, options.Pushes.UrlLife + MultipartSlack, time);
         var gcCatalog = new GcCatalog(database);
@@ -95,7 +102,7 @@ internal sealed class CacheServices : IAsyncDisposable
             _self, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
             pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         _housekeeper = new Housekeeper(
-            _self, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, options.Store,
+            _self, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, _waiting, options.Store,
             new CatalogSubjects(_self, database), options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan),
             options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _work = options.Housekeeping
@@ -114,6 +121,8 @@ internal sealed class CacheServices : IAsyncDisposable
     public IPaths Paths => _paths;
 
     public INixCopy NixCopy { get; }
+
+    public IAtticPushes AtticPushes { get; }
 
     public IPins Pins { get; }
 
@@ -196,6 +205,7 @@ internal sealed class CacheServices : IAsyncDisposable
         await _collector.DisposeAsync();
         if (_groups is not null)
             await _groups.DisposeAsync();
+        await _waiting.DisposeAsync();
         await _nixCatalog.DisposeAsync();
         await _verifier.DisposeAsync();
         _paths.Dispose();

@@ -44,7 +44,8 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
             """
             select (select count(*) from store_path tablesample system ($2::real) repeatable (0) where cache_id = $1 and state in ('live', 'condemned')), o.objects, o.bytes, o.nar_bytes,
               (select count(*) from pin where cache_id = $1 and not deleted),
-              (select max(finished) from gc_run where cache_id = $1 and state = 'done' and not dry_run), b.nars, b.bytes, b.oldest
+              (select max(finished) from gc_run where cache_id = $1 and state = 'done' and not dry_run), b.nars, b.bytes, b.oldest,
+              (select count(*) from waiting_path where cache_id = $1)
             from (select count(*) as objects, coalesce(sum(file_size), 0)::bigint as bytes, coalesce(sum(nar_size), 0)::bigint as nar_bytes from object tablesample system ($3::real) repeatable (0)
                   where cache_id = $1 and state in ('live', 'condemned')) o cross join @fn@.verification_backlog($1) b
             """,
@@ -53,7 +54,7 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
                 asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects),
                 Scale(r.GetInt64(3), share.Objects),
                 share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5),
-                r.GetInt64(6), r.GetInt64(7), r.IsDBNull(8) ? null : r.GetDateTime(8)),
+                r.GetInt64(6), r.GetInt64(7), r.IsDBNull(8) ? null : r.GetDateTime(8), r.GetInt64(9)),
             cancellationToken);
     }
 
@@ -71,5 +72,6 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
 /// <param name="Unread">NARs that wait to be verified.</param>
 /// <param name="UnreadBytes">Their size in the store.</param>
 /// <param name="UnreadSince">Since when the oldest waits; null when none does.</param>
+/// <param name="Waiting">Paths that were put before their references.</param>
 public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, long NarBytes, bool Exact, long Pins,
-    DateTimeOffset? Collected, long Unread, long UnreadBytes, DateTimeOffset? UnreadSince);
+    DateTimeOffset? Collected, long Unread, long UnreadBytes, DateTimeOffset? UnreadSince, long Waiting);

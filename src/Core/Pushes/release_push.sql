@@ -24,4 +24,5 @@ begin
   delete from push_path d where d.push_id = p_push;
   delete from push_object d where d.push_id = p_push;
   delete from nix_pending d where d.push_id = p_push;
+  delete from waiting_path d where d.push_id = p_push;
 end $$;

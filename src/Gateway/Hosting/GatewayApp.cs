@@ -9,6 +9,7 @@ using OrleansCache.Gateway.Landing;
 using OrleansCache.Gateway.Limits;
 using OrleansCache.Gateway.Operations;
 using OrleansCache.Gateway.Parts;
+using OrleansCache.Gateway.Protocols.Attic;
 using OrleansCache.Gateway.Protocols.Ncps;
 using OrleansCache.Gateway.Protocols.Niks3;
 using OrleansCache.Gateway.Protocols.NixCopy;
@@ -55,7 +56,8 @@ public static class GatewayApp
         });
         builder.Services.AddSingleton(_ => parts).AddSingleton(_ => parts.Limits).AddSingleton(parts.Credentials)
             .AddSingleton<CachePrivacy>(_ => parts.FindPrivacyAsync)
-            .AddSingleton<IErrorForm, PlainErrors>().AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ =>
+            .AddSingleton<IErrorForm, PlainErrors>().AddSingleton<IErrorForm, AtticErrors>()
+            .AddSingleton(_ => new FailedLogins(parts.Limits, parts.Time)).AddSingleton(_ =>
             new BodyBudget(parts.Limits, parts.Time)).AddSingleton<IMemoryPoolFactory<byte>, SocketBufferPool>().AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainTime);
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
@@ -99,6 +101,7 @@ public static class GatewayApp
         WithdrawalRoutes.Map(app, parts, stopping);
         PromotionRoutes.Map(app, parts, stopping);
         Niks3Routes.Map(app, parts, stopping);
+        AtticRoutes.Map(app, parts);
         UploadRoutes.Map(app, parts);
         ReadRoutes.Map(app, parts, NixCopyReads.SendAsync);
         NixCopyRoutes.Map(app, parts);

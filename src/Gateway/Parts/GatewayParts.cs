@@ -16,6 +16,7 @@ public sealed record GatewayParts
     {
         Pushes = core.Pushes,
         Niks3Pushes = core.Niks3Pushes,
+        AtticPushes = core.AtticPushes,
         Contents = core.Contents,
         Paths = core.Paths,
         Collection = core.Collection,
@@ -48,6 +49,8 @@ public sealed record GatewayParts
     public required IPushes Pushes { get; init; }
 
     public required INiks3Pushes Niks3Pushes { get; init; }
+
+    public required IAtticPushes AtticPushes { get; init; }
 
     public required ICacheContents Contents { get; init; }
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using OrleansCache.Contracts;
+using OrleansCache.Core.Adapters.Attic;
 using OrleansCache.Core.Adapters.Niks3;
 using OrleansCache.Core.Adapters.NixCopy;
 using OrleansCache.Core.Catalog;
@@ -33,6 +34,7 @@ public sealed partial class OutcomeTests
         { nameof(PinOutcome), Texts<PinOutcome>(), [.. Told("set_pin"), .. Told("rollback_pin"), .. Told("delete_pin")] },
         { nameof(DeclareOutcome), Texts<DeclareOutcome>(), Told("declare_paths") },
         { nameof(PutOutcome), Texts<PutOutcome>(), Told("nix_put") },
+        { nameof(RecordOutcome), Texts<RecordOutcome>(), Told("attic_record") },
         { nameof(AttachOutcome), Texts<AttachOutcome>(), Told("nix_attach") },
     };
 
@@ -50,6 +52,7 @@ public sealed partial class OutcomeTests
     [InlineData("delete_pin")]
     [InlineData("nix_put")]
     [InlineData("nix_attach")]
+    [InlineData("attic_record")]
     public void A_header_tells_every_outcome_that_the_body_sets(string function)
     {
         var set = Assigned().Matches(Function(function).Body).SelectMany(m => Results(m.Value)).ToList();

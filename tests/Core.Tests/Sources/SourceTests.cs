@@ -24,6 +24,6 @@ public sealed partial class SourceTests
 
     // A mention in a comment is no statement.
     [GeneratedRegex(
-        @"^(?!\s*(//|--|\*)).*\b(select\b.*\bfrom|insert\s+into|delete\s+from|update|alter\s+table|create\s+table|\bfrom|\bjoin)\s+(only\s+)?(public\.)?(gc_epoch|gc_run|moving_path|moving_object|tombstone|nar_alias|nix_pending|store_path|push_path|push_object|schema_version|(cache|object|push|root|pin|token)(?=\s+(\w{1,2}\s+)?(where|set|join|for|order|group|limit|values|\()|\s*\(|\s+\w{1,2}\s+where|""))\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
+        @"^(?!\s*(//|--|\*)).*\b(select\b.*\bfrom|insert\s+into|delete\s+from|update|alter\s+table|create\s+table|\bfrom|\bjoin)\s+(only\s+)?(public\.)?(gc_epoch|gc_run|moving_path|moving_object|tombstone|nar_alias|nix_pending|waiting_path|store_path|push_path|push_object|schema_version|(cache|object|push|root|pin|token)(?=\s+(\w{1,2}\s+)?(where|set|join|for|order|group|limit|values|\()|\s*\(|\s+\w{1,2}\s+where|""))\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex StatementOnCatalog();
 }

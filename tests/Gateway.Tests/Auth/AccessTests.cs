@@ -45,6 +45,7 @@ public class AccessTests
         ("GET", "/v1/caches/{cache}/gc/runs/{run}", Access.Gc, "/v1/caches/default/gc/runs/1"),
         ("POST", "/v1/caches/{cache}/gc/cancel", Access.Gc, "/v1/caches/default/gc/cancel"),
         ("GET", "/v1/caches/{cache}/paths/{path}", Access.Gc, $"/v1/caches/default/paths/{Hash}"),
+        ("GET", "/v1/caches/{cache}/waiting", Access.Admin, "/v1/caches/default/waiting"),
         ("GET", "/v1/caches/{cache}/why/{path}", Access.Gc, $"/v1/caches/default/why/{Hash}"),
         ("GET", "/v1/caches/{cache}/fsck", Access.Admin, "/v1/caches/default/fsck"),
         ("GET", "/v1/caches/{cache}/pins", Access.Pin, "/v1/caches/default/pins"),
@@ -83,6 +84,8 @@ public class AccessTests
         ("PUT", "/c/{cache}/upload/{**key}", Access.SignedUrl, "/c/default/upload/nar/x.nar.zst"),
         .. Niks3(""),
         .. Niks3("/c/{cache}"),
+        .. Attic("", "{cache}"),
+        .. Attic("/c/{cache}", "{name}"),
         .. Reads("", Access.Read),
         .. Reads("/c/{cache}", Access.ReadOrPush),
         .. Reads("/r/{cache}", Access.Read),
@@ -217,6 +220,18 @@ public class AccessTests
             ("DELETE", "/api/pins/{name}", Access.Pin, "/api/pins/app"),
         ];
         return routes.Select(r => (r.Item1, prefix + r.Item2, r.Item3, at + r.Item4));
+    }
+
+    private static IEnumerable<(string, string, Access, string)> Attic(string prefix, string name)
+    {
+        var at = prefix.Replace("{cache}", "default", StringComparison.Ordinal) + "/_api/v1";
+        return
+        [
+            ("POST", prefix + "/_api/v1/get-missing-paths", Access.Push, at + "/get-missing-paths"),
+            ("PUT", prefix + "/_api/v1/upload-path", Access.Push, at + "/upload-path"),
+            ("GET", $"{prefix}/_api/v1/cache-config/{name}", Access.Open, at + "/cache-config/default"),
+            ("POST,PATCH,DELETE", $"{prefix}/_api/v1/cache-config/{name}", Access.Admin, at + "/cache-config/default"),
+        ];
     }
 
     private static IEnumerable<(string, string, Access, string)> Puts() =>

@@ -146,7 +146,7 @@ public sealed class CacheAccessTests
 
     private static string In(string path, string cache)
     {
-        foreach (var root in (string[])["/v1/caches/", "/c/", "/r/"])
+        foreach (var root in (string[])["/v1/caches/", "/c/", "/r/", "/_api/v1/cache-config/"])
         {
             if (path.StartsWith(root + "default", StringComparison.Ordinal))
                 return $"{root}{cache}{path[(root.Length + "default".Length)..]}";

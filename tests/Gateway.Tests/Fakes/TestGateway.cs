@@ -74,6 +74,7 @@ internal sealed class TestGateway : IAsyncDisposable
         {
             Pushes = new ScriptedPushes(),
             Niks3Pushes = new ScriptedNiks3Pushes(),
+            AtticPushes = new ScriptedAtticPushes(),
             Contents = new ScriptedContents(),
             Paths = new ScriptedPaths(),
             Collection = new ScriptedCollection(),

@@ -36,22 +36,27 @@ internal sealed class DirectNixCopy(
             await receiver.ReceiveAsync(id, caller, name, body, length, cancellationToken);
     }
 
-    public async Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience,
+    public Task<NarInfoOutcome> PublishAsync(CacheName cache, Caller caller, NarInfo info, TimeSpan patience,
+        CancellationToken cancellationToken) => PublishAsync(caches.IdOf(cache), caller, info, patience, cancellationToken);
+
+    /// <summary>What a narinfo declares of its path.</summary>
+    internal static PathDeclaration DeclarationOf(NarInfo info) => new()
+    {
+        Path = info.StorePath,
+        NarHash = info.NarHash,
+        NarSize = info.NarSize,
+        References = [.. info.References.Select(r => r.Hash)],
+        Deriver = info.Deriver,
+        Ca = info.Ca,
+        Signatures = info.Signatures,
+    };
+
+    internal async Task<NarInfoOutcome> PublishAsync(int id, Caller caller, NarInfo info, TimeSpan patience,
         CancellationToken cancellationToken)
     {
-        var id = caches.IdOf(cache);
         ReferenceLimit.Check([(info.StorePath, info.References.Count)], options);
         var file = FileOf(info);
-        var declared = new PathDeclaration
-        {
-            Path = info.StorePath,
-            NarHash = info.NarHash,
-            NarSize = info.NarSize,
-            References = [.. info.References.Select(r => r.Hash)],
-            Deriver = info.Deriver,
-            Ca = info.Ca,
-            Signatures = info.Signatures,
-        };
+        var declared = DeclarationOf(info);
         if (!DeclaredAddress.IsTrue(declared, info.References))
             throw DeclaredAddress.Refusal([declared]);
         var signatures = (await signer.SignAsync([(declared, info.References)], cancellationToken))[0];

@@ -10,19 +10,16 @@ using OrleansCache.Nix;
 namespace OrleansCache.Core.Adapters.NixCopy;
 
 /// <summary>
-/// Takes a NAR of stock Nix. 1. The body is read once: hashed, decompressed, hashed again and collected in parts. 2. A body of one part is
-/// put once all of it has proved right. A larger one is a multipart upload, joined at that same point, so no object appears before. 3. The
-/// row records that it has arrived. The row exists before the first byte in the store. Bytes of each call to the store stay in memory for
-/// its retries, so the client sends nothing twice.
+/// Takes a NAR of stock Nix. 1. The body is read once: hashed, decompressed, hashed again and collected in parts. 2. What has proved right
+/// goes to the store (<see cref="NarUpload"/>). 3. The row records that it has arrived.
 /// </summary>
-internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PublisherPlaces places, PushOptions options,
-    ILogger logger)
+internal sealed class NarReceiver(IObjectStore store, NixCopyCatalog catalog, PublisherPlaces places, PushOptions options, ILogger logger)
 {
-    private const int PlannedParts = 9_000;
     private const int MiB = 1 << 20;
     private readonly IObjectStore _store = store;
     private readonly NixCopyCatalog _catalog = catalog;
     private readonly PushOptions _options = options;
+    private readonly ILogger _logger = logger;
 
     public async Task ReceiveAsync(int cache, Caller caller, NarFileName name, Stream body, long length,
         CancellationToken cancellationToken)
@@ -55,31 +52,35 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
 
     private static CacheProblemException Bad(string message, Exception? inner = null) => new(ProblemKind.BadRequest, message, inner: inner);
 
-    private static CacheProblemException Ended() =>
-        new(ProblemKind.PushEnded, "The upload took longer than a day and was given up. Run the command again.");
-
-    private sealed class Upload(NarReceiver receiver, int cache, Caller caller, NarFileName name, long length)
+    private sealed class Upload
     {
-        private readonly int _partSize = (int)Math.Max(receiver._options.PartSize, (length / PlannedParts + MiB - 1) / MiB * MiB);
-        private readonly List<string> _md5 = [];
-        private NarClaim? _claim;
-        private string? _multipart;
+        private readonly NarReceiver _receiver;
+        private readonly NarFileName _name;
+        private readonly long _length;
+        private readonly int _partSize;
+        private readonly NarUpload _upload;
+
+        public Upload(NarReceiver receiver, int cache, Caller caller, NarFileName name, long length)
+        {
+            (_receiver, _name, _length, _partSize) = (receiver, name, length, NarUpload.PartSizeOf(receiver._options, length));
+            _upload = new NarUpload(receiver._store, receiver._catalog, cache, caller, name, null, _partSize, receiver._logger);
+        }
 
         public async Task RunAsync(Stream body, CancellationToken cancellationToken)
         {
-            var file = new NarBody(body, length, _partSize, part => SendPartAsync(part, cancellationToken));
+            var file = new NarBody(body, _length, _partSize, part => _upload.SendPartAsync(part, cancellationToken));
             try
             {
                 var nar = await ReadAsync(file, cancellationToken);
                 await file.DrainAsync(cancellationToken);
                 var fileHash = file.Finish();
-                if (fileHash != name.FileHash)
+                if (fileHash != _name.FileHash)
                     throw Bad(
-                        $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {name.FileHash.ToNix32()}; nothing was stored. " +
+                        $"The body's SHA-256 is {fileHash.ToNix32()}, and its name says {_name.FileHash.ToNix32()}; nothing was stored. " +
                         "It was changed on its way: run the command again.");
-                await StoreAsync(file, nar.Hash, nar.Size, cancellationToken);
-                if (!await receiver._catalog.StoredAsync(cache, caller, _claim!, name, length, nar, cancellationToken))
-                    throw Ended();
+                await file.Sent;
+                await _upload.StoreAsync(file.Rest, _length, nar.Hash, nar.Size, cancellationToken);
+                await _upload.RecordAsync(_name, _length, nar, cancellationToken);
             }
             finally
             {
@@ -87,29 +88,16 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             }
         }
 
-        /// <summary>Best effort after any failure: an upload that is not dropped here ends with the hold.</summary>
-        public async Task DropAsync()
-        {
-            if (_claim is null)
-                return;
-            try
-            {
-                await receiver._catalog.DropAsync(cache, _claim, CancellationToken.None);
-            }
-            catch (CacheProblemException e)
-            {
-                receiver.LogNotDropped(e, _claim.Key);
-            }
-        }
+        public Task DropAsync() => _upload.DropAsync();
 
         private async Task<ReceivedNar> ReadAsync(NarBody file, CancellationToken cancellationToken)
         {
             // Its references come with the narinfo.
-            using var examination = receiver._options.NotesReferences ? new NarExamination([], [], maxListing: 0) : null;
-            using var hash = receiver._options.NotesReferences ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            await using var opened = await NarDecompression.OpenAsync(name.Compression, file, cancellationToken)
+            using var examination = _receiver._options.NotesReferences ? new NarExamination([], [], maxListing: 0) : null;
+            using var hash = _receiver._options.NotesReferences ? null : IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            await using var opened = await NarDecompression.OpenAsync(_name.Compression, file, cancellationToken)
                 ?? throw Bad(
-                    $"This server cannot check a NAR that is compressed with {name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
+                    $"This server cannot check a NAR that is compressed with {_name.Compression}: use xz, zstd, bzip2 or none, as in --to " +
                     "'http://…?compression=zstd'.");
             var nar = opened.Nar;
             var buffer = ArrayPool<byte>.Shared.Rent(256 << 10);
@@ -118,8 +106,8 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
                 var size = 0L;
                 while (await nar.ReadAsync(buffer, cancellationToken) is > 0 and var read)
                 {
-                    if ((size += read) > receiver._options.MaxNarSize)
-                        throw receiver.TooLarge("The decompressed NAR");
+                    if ((size += read) > _receiver._options.MaxNarSize)
+                        throw _receiver.TooLarge("The decompressed NAR");
                     examination?.Append(buffer.AsSpan(0, read));
                     hash?.AppendData(buffer, 0, read);
                 }
@@ -132,64 +120,12 @@ internal sealed partial class NarReceiver(IObjectStore store, NixCopyCatalog cat
             catch (InvalidDataException e)
             {
                 throw Bad(
-                    $"The body is not a whole file of {name.Compression}: {e.Message.TrimEnd('.')}; nothing was stored. Run the command again.", e);
+                    $"The body is not a whole file of {_name.Compression}: {e.Message.TrimEnd('.')}; nothing was stored. Run the command again.", e);
             }
             finally
             {
                 ArrayPool<byte>.Shared.Return(buffer);
             }
         }
-
-        private async Task StoreAsync(NarBody file, Sha256Hash narHash, long narSize, CancellationToken cancellationToken)
-        {
-            await file.Sent;
-            if (_multipart is null)
-            {
-                await ClaimAsync(narHash, narSize, cancellationToken);
-                await receiver._store.PutNewAsync(_claim!.Key, file.Rest, cancellationToken);
-            }
-            else
-            {
-                await PutPartAsync(file.Rest, cancellationToken);
-                if (!await receiver._store.CompleteMultipartAsync(_claim!.Key, _multipart, length, _md5, cancellationToken))
-                    throw new ObjectStoreException($"the parts of {_claim.Key} do not make up the upload", isTransient: true);
-            }
-
-            await receiver._store.SyncAsync([_claim!.Key], cancellationToken);
-        }
-
-        private async Task SendPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancellationToken)
-        {
-            if (_multipart is null)
-            {
-                await ClaimAsync(null, null, cancellationToken);
-                // Begun and noted also for a client that has gone: only the row tells the housekeeper which upload to abort.
-                var multipart = await receiver._store.BeginMultipartAsync(_claim!.Key, _partSize, CancellationToken.None);
-                if (!await receiver._catalog.NoteMultipartAsync(_claim, multipart, CancellationToken.None))
-                {
-                    await receiver._store.AbortMultipartAsync(_claim.Key, multipart, CancellationToken.None);
-                    throw Ended();
-                }
-
-                _multipart = multipart;
-            }
-
-            await PutPartAsync(part, cancellationToken);
-            // The hold is extended while bytes arrive.
-            await receiver._catalog.PromiseAsync(cache, caller, null, null, cancellationToken);
-        }
-
-        private async Task PutPartAsync(ReadOnlyMemory<byte> part, CancellationToken cancellationToken)
-        {
-            await receiver._store.PutPartAsync(_claim!.Key, _multipart!, _partSize, _md5.Count + 1, part, cancellationToken);
-            _md5.Add(Convert.ToHexStringLower(MD5.HashData(part.Span)));
-        }
-
-        private async Task ClaimAsync(Sha256Hash? narHash, long? narSize, CancellationToken cancellationToken) =>
-            _claim = await receiver._catalog.ClaimAsync(cache, caller, name, MintedKeys.MintOne(name.Ending), narHash, narSize,
-                cancellationToken);
     }
-
-    [LoggerMessage(LogLevel.Warning, "the failed upload of {Key} stays until its hold ends")]
-    private partial void LogNotDropped(Exception e, ObjectKey key);
 }

@@ -12,8 +12,8 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
 {
     private readonly GroupCommit<Promise, Promised> _promises = new(new GroupOperation<Promise, Promised>
     {
-        One = async (p, stop) => (await PromiseAsync(database, [p], options.HoldLife, stop))[0],
-        Many = async (items, stop) => await PromiseAsync(database, items, options.HoldLife, stop),
+        One = async (p, stop) => (await PromiseAsync(database, [p], options.HoldLife, grouped: false, stop))[0],
+        Many = async (items, stop) => await PromiseAsync(database, items, options.HoldLife, grouped: items.Count > 1, stop),
         Key = p => $"{p.Cache} {p.Caller.Publisher} {p.Caller.Group} {p.Caller.Rank} {p.Caller.ReadsOthers} {p.Path} {p.File}",
         Weight = _ => 1,
         MaxGroupWeight = 500,
@@ -23,6 +23,12 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
     public Task<Promised> PromiseAsync(int cache, Caller caller, StorePathHash? path, NarFileName? file,
         CancellationToken cancellationToken) =>
         _promises.SubmitAsync(new Promise(cache, caller, path, file), cancellationToken);
+
+    /// <summary>Holds those of the paths that are there, in one statement; says of each whether it is. Some thousand at most.</summary>
+    public async Task<IReadOnlyList<bool>> PromiseAsync(int cache, Caller caller, IReadOnlyList<StorePathHash> paths,
+        CancellationToken cancellationToken) =>
+        [.. (await PromiseAsync(database, [.. paths.Select(p => new Promise(cache, caller, p, null))], options.HoldLife, grouped: false,
+            cancellationToken)).Select(p => p.Present)];
 
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.QuotaExceeded"/>.</exception>
     public Task<NarClaim> ClaimAsync(int cache, Caller caller, NarFileName name, ObjectKey key, Sha256Hash? narHash, long? narSize,
@@ -90,7 +96,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
     public ValueTask DisposeAsync() => _promises.DisposeAsync();
 
     private static async Task<IReadOnlyList<Promised>> PromiseAsync(CatalogDatabase database, IReadOnlyList<Promise> items,
-        TimeSpan life, CancellationToken cancellationToken)
+        TimeSpan life, bool grouped, CancellationToken cancellationToken)
     {
         // One cache at a time: nearly always there is one.
         var answers = new Promised[items.Count];
@@ -116,7 +122,7 @@ internal sealed class NixCopyCatalog(CatalogDatabase database, PushOptions optio
 
                     return true;
                 },
-                cancellationToken, grouped: items.Count > 1);
+                cancellationToken, grouped);
         }
 
         return answers;

@@ -6,12 +6,23 @@ using static OrleansCache.Gateway.Http.RouteHelpers;
 
 namespace OrleansCache.Gateway.Protocols.V1;
 
-/// <summary>A single path, under <c>/v1/caches/{cache}/paths</c>.</summary>
+/// <summary>Single paths, under <c>/v1/caches/{cache}/paths</c>, and those that wait for others.</summary>
 internal static class PathRoutes
 {
-    public static void Map(IEndpointRouteBuilder app, GatewayParts parts) =>
+    private const int DefaultPage = 100;
+    private const int MaxPage = 1_000;
+
+    public static void Map(IEndpointRouteBuilder app, GatewayParts parts)
+    {
         app.MapGet("/v1/caches/{cache}/paths/{path}", async (string cache, string path, CancellationToken cancellationToken) =>
             new JsonAnswer<PathLife>(await parts.Paths.GetAsync(Cache(cache), PathHash(path), cancellationToken)))
             .Needs(Access.Gc).WithTags("paths").Answers<PathLife>(200, "A path: its state, what it needs, who needs it, and who brings it")
             .Fails(400, 404);
+
+        app.MapGet("/v1/caches/{cache}/waiting", async (string cache, string? limit, CancellationToken cancellationToken) =>
+            new JsonAnswer<WaitingPathList>(await parts.AtticPushes.ListWaitingAsync(Cache(cache), Limit(limit, DefaultPage, MaxPage),
+                cancellationToken)))
+            .Needs(Access.Admin).WithTags("paths").Answers<WaitingPathList>(200, "Paths that were put before their references")
+            .Fails(400, 404);
+    }
 }
