@@ -83,6 +83,7 @@ public abstract partial class NewerClientTests
         var (path, other) = (TestPath.Make("app"), TestPath.Make("other"));
         var (id, pending) = await newer.CreateAsync(path);
         var (_, others) = await newer.CreateAsync(other);
+        var again = (string)(await newer.CreateAsync(path)).Pending[path.NarKey]["presigned_url"]!;
         var url = (string)pending[path.NarKey]["presigned_url"]!;
         var otherUrl = (string)others[other.NarKey]["presigned_url"]!;
         var body = Zstd.Compress(path.Nar);
@@ -101,6 +102,8 @@ public abstract partial class NewerClientTests
             otherUrl[..^1] + (otherUrl[^1] == '0' ? '1' : '0'), otherUrl.Replace("&" + Upload(otherUrl), "", StringComparison.Ordinal),
         })
             Assert.Equal(HttpStatusCode.NotFound, await PutAsync(client, new Uri(forged), Zstd.Compress(other.Nar)));
+        Assert.Equal(HttpStatusCode.NotFound,
+            await PutAsync(client, new Uri(again.Replace(Upload(again), Upload(url), StringComparison.Ordinal)), body));
         Assert.Equal(HttpStatusCode.Forbidden,
             await PutAsync(client, new Uri(otherUrl.Replace("secret=", "secret=0", StringComparison.Ordinal)), Zstd.Compress(other.Nar)));
 
