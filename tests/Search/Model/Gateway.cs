@@ -176,7 +176,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
             // Stock Nix writes beside the grains here, and nobody asks about single paths.
             NixCopy: null!, Paths: null!, _ => new GcOptions(), () => [CacheName.Default]));
 
+    // Multipart uploads are all that is asked of it.
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, store,
+        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, null!, store,
         new CatalogSubjects(caches, Database), Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
 }
