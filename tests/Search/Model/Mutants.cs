@@ -44,7 +44,7 @@ internal static class Mutants
         },
         new("begin walks the client's references")
         {
-            Patch = TouchAlone("@fn@.touch(p_cache, v_known) t;\n  end if;\n  if v_unpromised = '{}' then"),
+            Patch = TouchAlone("@fn@.touch(p_cache, v_known) t;\n  end if;\n  if p_blind then"),
             Profile = Collecting with { Universes = ["two builders", "builders and shared NARs"], Whole = 0.6 },
         },
         new("the walk stops at touched = g without live")
