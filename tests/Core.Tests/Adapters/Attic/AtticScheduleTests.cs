@@ -70,6 +70,34 @@ public sealed class AtticScheduleTests
     }
 
     [Fact]
+    public async Task A_reference_that_comes_while_a_path_is_moved_on_to_it_is_seen()
+    {
+        await using var world = await World.CreateAsync();
+        await new AtticClient(world).UploadAsync("top", "a", "b");
+        var awaited = await world.QueryAsync<byte[]>("select awaits from waiting_path");
+        var (first, second) = awaited.AsSpan().SequenceEqual(World.Hash("a").ToArray()) ? ("a", "b") : ("b", "a");
+        await world.ExecuteAsync("""
+            create function wait_for_turn() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return null; end $$;
+            create trigger turn after update on waiting_path for each row execute function wait_for_turn()
+            """);
+
+        // The path has looked for the second reference, and awaits it for others when that has come already.
+        Task moving;
+        await using (await world.HoldAsync("select pg_advisory_xact_lock(7)"))
+        {
+            moving = new AtticClient(world, "first").UploadAsync(first);
+            await world.UntilBlockedAsync();
+            await new AtticClient(world, "second").UploadAsync(second);
+            Assert.NotNull(world.NarInfoOf(second));
+            Assert.Null(world.NarInfoOf("top"));
+        }
+
+        await moving;
+        Assert.NotNull(world.NarInfoOf("top"));
+        await world.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task A_server_that_stops_between_a_path_and_what_waits_for_it_leaves_that_to_another()
     {
         await using var world = await World.CreateAsync();
