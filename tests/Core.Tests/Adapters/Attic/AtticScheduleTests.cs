@@ -139,6 +139,22 @@ public sealed class AtticScheduleTests
     }
 
     [Fact]
+    public async Task A_path_whose_hold_was_ended_by_a_server_that_knows_no_such_paths_goes()
+    {
+        await using var world = await World.CreateAsync();
+        await new AtticClient(world).UploadAsync("top", "base");
+        await new AtticClient(world, "second").UploadAsync("other", "base");
+        await world.ExecuteAsync("update push set state = 'aborted' where holder = 'ci'");
+
+        await world.Core.RunHousekeepingAsync(CancellationToken.None);
+
+        Assert.Equal("second", await world.QueryAsync<string>("select holder from waiting_path"));
+        await new AtticClient(world, "second").UploadAsync("base");
+        Assert.Null(world.NarInfoOf("top"));
+        Assert.NotNull(world.NarInfoOf("other"));
+    }
+
+    [Fact]
     public async Task A_reference_that_goes_again_before_its_referrer_is_published_is_awaited_anew()
     {
         await using var world = await World.CreateAsync();
