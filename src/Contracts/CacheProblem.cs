@@ -83,6 +83,9 @@ public enum ProblemKind
     /// </summary>
     PathNotInCache,
 
+    /// <summary>409: an upstream has something that the path needs, and this cache has not, so no pin can keep it here.</summary>
+    Boundary,
+
     /// <summary>412: the pin is not at the revision that the request expects.</summary>
     PinChanged,
 

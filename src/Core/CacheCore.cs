@@ -50,6 +50,7 @@ public sealed partial class CacheCore : IAsyncDisposable
         Contents = new RoutedContents(_caches);
         Withdrawals = new RoutedWithdrawals(_caches);
         Fsck = new RoutedFsck(_caches);
+        Upstreams = new RoutedUpstreams(_caches, all);
         Tokens = new CatalogTokens(all, database);
         Subjects = new CatalogSubjects(all, database);
         Audit = new CatalogAudit(all, database);
@@ -94,6 +95,8 @@ public sealed partial class CacheCore : IAsyncDisposable
     public IWithdrawals Withdrawals { get; }
 
     public IFsck Fsck { get; }
+
+    public IUpstreams Upstreams { get; }
 
     public ICaches Caches { get; }
 
@@ -225,6 +228,7 @@ public sealed partial class CacheCore : IAsyncDisposable
             Pushes = _options.Pushes,
             Gc = _options.Gc,
             Verify = _options.Verify,
+            Upstreams = _options.Upstreams,
             AuditLife = _options.AuditLife,
             GroupCommit = _options.GroupCommit,
             News = _options.Engine?.News,
@@ -251,6 +255,7 @@ public sealed partial class CacheCore : IAsyncDisposable
                     Pushes = options.Pushes with { Quotas = quotas },
                     Gc = place.Gc,
                     Verify = place.Verify,
+                    Upstreams = CacheSettingsCheck.UpstreamsOf(settings, _options.Upstreams),
                 };
             }
 

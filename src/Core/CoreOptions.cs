@@ -2,6 +2,7 @@ using OrleansCache.Core.Caches;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core;
@@ -47,6 +48,9 @@ public sealed record CoreOptions
     public bool DistrustsLegacy { get; init; }
 
     public VerifyOptions Verify { get; init; } = new();
+
+    /// <summary>Of the default cache.</summary>
+    public UpstreamOptions Upstreams { get; init; } = new();
 
     /// <summary>False where another process does the background work.</summary>
     public bool Housekeeping { get; init; } = true;

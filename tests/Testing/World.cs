@@ -6,6 +6,7 @@ using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Core;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Nix;
 using Xunit;
 
@@ -35,6 +36,8 @@ internal sealed class World : IAsyncDisposable
     /// <summary>What its gateways read in the store; they read when a test says so.</summary>
     public VerifyPolicy Verify { get; set; }
 
+    public UpstreamOptions Upstreams { get; init; } = new();
+
     /// <summary>Its gateways send the steps of several pushes in one statement.</summary>
     public bool Grouped { get; init; }
 
@@ -45,7 +48,8 @@ internal sealed class World : IAsyncDisposable
     public IPushes Pushes => Core.Pushes;
 
     public static async Task<World> CreateAsync(PushOptions? options = null, Func<string, string>? through = null,
-        PostgresServer? on = null, GcOptions? gc = null, bool grouped = false, VerifyPolicy verify = VerifyPolicy.Off)
+        PostgresServer? on = null, GcOptions? gc = null, bool grouped = false, VerifyPolicy verify = VerifyPolicy.Off,
+        UpstreamOptions? upstreams = null)
     {
         var connectionString = await (on ?? await PostgresServer.Shared).CreateCatalogAsync();
         var world = new World(through is null ? connectionString : through(connectionString), options ?? new PushOptions())
@@ -53,6 +57,7 @@ internal sealed class World : IAsyncDisposable
             Gc = gc ?? new GcOptions(),
             Grouped = grouped,
             Verify = verify,
+            Upstreams = upstreams ?? new UpstreamOptions(),
         };
         await world.AddGatewayAsync();
         return world;
@@ -78,6 +83,7 @@ internal sealed class World : IAsyncDisposable
                 Pushes = Options,
                 Gc = Gc,
                 Verify = new VerifyOptions { Policy = Verify },
+                Upstreams = Upstreams,
                 Housekeeping = works,
                 Engine = engine,
                 GroupCommit = Grouped || engine is not null
@@ -237,6 +243,8 @@ internal sealed class World : IAsyncDisposable
           k as (update proof set at = at - t.t from t),
           n as (update push_path set waiting = waiting - t.t, awaited = awaited - t.t from t where waiting is not null or awaited is not null),
           m as (update cache set scrub_began = scrub_began - t.t, scrub_lease = scrub_lease - t.t from t),
+          p as (update upstream_path set checked = checked - t.t, looked = looked - t.t, lost = lost - t.t, used = used - t.t from t),
+          q as (update boundary set noted = noted - t.t from t),
           o as (update waiting_path set recorded = recorded - t.t, looked = looked - t.t from t),
           i as (update eviction set lease = lease - t.t, created = created - t.t, finished = finished - t.t from t)
         update object set fence = fence - t.t, claimed_at = claimed_at - t.t, url_expires = url_expires - t.t, condemned_at = condemned_at - t.t from t

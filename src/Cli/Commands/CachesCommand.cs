@@ -164,6 +164,15 @@ internal static class CachesCommand
             Description = "Of a stage: what this key has signed goes there too; repeatable.",
             HelpName = "NAME:BASE64",
         };
+        private readonly Option<string[]> _upstreams = new("--upstream")
+        {
+            Description = "A cache whose paths count as there, with the keys that sign them; repeatable.",
+            HelpName = "'URL KEY…'",
+        };
+        private readonly Option<bool> _upstreamPins = new("--upstream-pins")
+        {
+            Description = "Pins may keep closures that only an upstream completes.",
+        };
         private readonly Option<int?> _priority = NumberOption.Create("--priority", 0, int.MaxValue, "Nix asks the lowest first.");
         private readonly Option<string[]> _hosts = new("--host") { Description = "A host name of its own; repeatable.", HelpName = "HOST" };
         private readonly Option<string> _bucket = Text("--bucket", "NAME", "Another bucket at the server's endpoint.");
@@ -184,7 +193,7 @@ internal static class CachesCommand
         public void AddTo(Command command)
         {
             foreach (var option in (Option[])[_private, _public, _agreement, _promotionKeys, _priority, _hosts, _bucket, _prefix, _schedule,
-                _older, _failed, _grace, _verify, _bytes, _paths])
+                _older, _failed, _grace, _verify, _upstreams, _upstreamPins, _bytes, _paths])
                 command.Options.Add(option);
             command.Options.Add(command.Name == "set" ? _unset : _stageOf);
         }
@@ -196,6 +205,8 @@ internal static class CachesCommand
             var settings = new JsonObject();
             if (result.GetValue(_private) || result.GetValue(_public))
                 settings["private"] = result.GetValue(_private);
+            if (result.GetValue(_upstreamPins))
+                settings["upstreamPins"] = true;
             foreach (var (member, option) in (ReadOnlySpan<(string, Option<int?>)>)[("agreement", _agreement), ("priority", _priority)])
             {
                 if (result.GetValue(option) is { } number)
@@ -203,7 +214,7 @@ internal static class CachesCommand
             }
 
             foreach (var (member, option) in (ReadOnlySpan<(string, Option<string[]>)>)[("promotionKeys", _promotionKeys),
-                ("hosts", _hosts)])
+                ("hosts", _hosts), ("upstreams", _upstreams)])
             {
                 if (result.GetValue(option) is { Length: > 0 } list)
                     settings[member] = new JsonArray([.. list.Select(v => (JsonNode)v)]);

@@ -54,6 +54,7 @@ internal static class PathCommand
         if (life.Waiting > 0)
             Line(text, "waiting", life.Waiting == 1 ? "1 push" : $"{life.Waiting} pushes");
         List(text, "references", life.References, life.References.Count);
+        List(text, "upstream", life.Boundaries, life.Boundaries.Count);
         List(text, "referrers", life.Referrers, life.ReferrerCount);
         return text.ToString();
     }

@@ -21,10 +21,11 @@ internal static class PushText
     {
         var pinned = result.Pin is null ? "" : $"; pinned as {result.Pin}";
         var without = leftOut == 0 ? "" : $"; {Text.Count(leftOut, "root")} left out";
+        var elsewhere = result.Upstream == 0 ? "" : $" or upstream ({result.Upstream:N0})";
         var total = Text.Duration(result.Total);
         if (result.Uploaded == 0 && result.Published == 0)
-            return $"{Text.Count(result.Paths, "path")}, all of them there already{pinned}{without} ({total})";
-        return $"{Text.Count(result.Paths, "path")}: {result.Present:N0} there already, {result.Uploaded:N0} uploaded " +
+            return $"{Text.Count(result.Paths, "path")}, all of them there already{elsewhere}{pinned}{without} ({total})";
+        return $"{Text.Count(result.Paths, "path")}: {result.Present:N0} there already{elsewhere}, {result.Uploaded:N0} uploaded " +
             $"({Text.Bytes(result.NarBytes)}, sent as {Text.Bytes(result.FileBytes)}), " +
             $"{result.Published:N0} published{pinned}{without} ({total})";
     }

@@ -20,11 +20,14 @@ internal sealed class PushingOptions
     private readonly Option<bool> _noRealisations =
         new("--no-realisations") { Description = "Do not send the realisations of content-addressed derivations." };
 
+    private readonly Option<bool> _noUpstream =
+        new("--no-upstream") { Description = "Send also what an upstream of the cache has." };
+
     private readonly FilterOptions _filter = new();
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_level, _jobs, _noLogs, _noRealisations])
+        foreach (var option in (Option[])[_level, _jobs, _noLogs, _noRealisations, _noUpstream])
             command.Options.Add(option);
         _filter.AddTo(command);
     }
@@ -34,7 +37,13 @@ internal sealed class PushingOptions
     {
         var settings = common.Resolve(result, result.GetValue(_level), result.GetValue(_jobs));
         return new PushCall(settings,
-            new PushOptions { Level = settings.Level, Jobs = settings.Jobs, Logs = !result.GetValue(_noLogs) },
+            new PushOptions
+            {
+                Level = settings.Level,
+                Jobs = settings.Jobs,
+                Logs = !result.GetValue(_noLogs),
+                Upstream = !result.GetValue(_noUpstream),
+            },
             new ClosureLookup(new LocalStore())
             {
                 Filter = _filter.Of(result),

@@ -35,6 +35,7 @@ internal static class RootCommands
             WithdrawCommands.Bars(common),
             GcCommand.Create(common),
             PathCommand.Create(common),
+            UpstreamCommand.Create(common),
             WhyCommand.Create(common),
             FsckCommand.Create(common),
             LoginCommand.Login(common),

@@ -32,6 +32,9 @@ internal sealed partial class Api
     public Task<PathLife> PathAsync(StorePathHash path, CancellationToken cancellationToken) =>
         SendAsync("asking for the path", HttpMethod.Get, $"/paths/{path}", null, ProtocolJson.Default.PathLife, cancellationToken);
 
+    public Task<UpstreamReport> UpstreamsAsync(CancellationToken cancellationToken) =>
+        SendAsync("asking for the upstreams", HttpMethod.Get, "/upstreams", null, ProtocolJson.Default.UpstreamReport, cancellationToken);
+
     /// <summary>Checks catalog and bucket. Null: the answer was cut off, and further findings are unknown.</summary>
     public async Task<FsckSummary?> FsckAsync(Action<FsckFinding> onFinding, CancellationToken cancellationToken)
     {

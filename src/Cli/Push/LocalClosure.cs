@@ -20,9 +20,11 @@ internal sealed record LocalClosure
     /// <summary>The pin that the commit sets on the one root.</summary>
     public PushPin? Pin { get; init; }
 
-    public BeginPush ToBeginPush() => new()
+    /// <param name="upstream">False: the cache is to have all of it itself.</param>
+    public BeginPush ToBeginPush(bool upstream) => new()
     {
         Pin = Pin,
+        Upstream = upstream ? null : false,
         Roots = [.. Roots.Select(root => root.Hash)],
         Paths =
         [

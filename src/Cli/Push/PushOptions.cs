@@ -13,6 +13,9 @@ internal sealed record PushOptions
 
     public bool Logs { get; init; } = true;
 
+    /// <summary>What an upstream of the cache has need not be sent.</summary>
+    public bool Upstream { get; init; } = true;
+
     /// <summary>The most compressed bytes in memory, of all NARs together.</summary>
     public long Memory { get; init; } = 96 << 20;
 

@@ -21,6 +21,9 @@ internal sealed record PushResult
     /// <summary>Paths that the cache had already.</summary>
     public required int Present { get; init; }
 
+    /// <summary>Paths that an upstream of the cache has, and that were not sent.</summary>
+    public int Upstream { get; init; }
+
     /// <summary>NARs that this push uploaded.</summary>
     public required int Uploaded { get; init; }
 
@@ -73,6 +76,8 @@ internal sealed record PushResult
                 json.WriteString("pin", Pin);
             json.WriteNumber("paths", Paths);
             json.WriteNumber("present", Present);
+            if (Upstream > 0)
+                json.WriteNumber("upstream", Upstream);
             json.WriteNumber("uploaded", Uploaded);
             json.WriteNumber("published", Published);
             json.WriteNumber("narBytes", NarBytes);

@@ -36,7 +36,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
         // 1. Begin.
         progress.Phase = "asking what is missing";
         var started = time.GetTimestamp();
-        var opened = await api.BeginAsync(closure.ToBeginPush(), Guid.NewGuid().ToString("N"), cancellationToken);
+        var opened = await api.BeginAsync(closure.ToBeginPush(options.Upstream), Guid.NewGuid().ToString("N"), cancellationToken);
         Open = opened.Id;
         var begun = time.GetElapsedTime(started);
 
@@ -77,6 +77,7 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             Pin = closure.Pin?.Name.ToString(),
             Paths = closure.Paths.Count,
             Present = opened.Present,
+            Upstream = opened.Upstream.Count,
             Uploaded = progress.Uploaded,
             NarBytes = progress.TotalBytes,
             FileBytes = progress.SentBytes,

@@ -59,6 +59,15 @@ public sealed record CacheSettings
     /// <summary><c>adopt</c>, <c>always</c> or <c>off</c>.</summary>
     public string? Verify { get; init; }
 
+    /// <summary>
+    /// Caches whose paths count as there, each as its URL and the keys that sign its paths: <c>https://cache.nixos.org
+    /// cache.nixos.org-1:6NCH…=</c>.
+    /// </summary>
+    public IReadOnlyList<string>? Upstreams { get; init; }
+
+    /// <summary>Pins may keep closures that only an upstream completes.</summary>
+    public bool? UpstreamPins { get; init; }
+
     /// <summary>Bytes that the cache may have in its store; absent: any number.</summary>
     public long? QuotaBytes { get; init; }
 
@@ -70,12 +79,12 @@ public sealed record CacheSettings
 
     /// <summary>The names of the members, in their order.</summary>
     public static IReadOnlyList<string> Members { get; } = ["bucket", "prefix", "private", "stageOf", "agreement",
-        "promotionKeys", "priority", "hosts", "gcSchedule", "gcOlderThan", "gcFailedUploadsOlderThan", "gcGrace", "verify", "quotaBytes",
-        "quotaPaths", "keys"];
+        "promotionKeys", "priority", "hosts", "gcSchedule", "gcOlderThan", "gcFailedUploadsOlderThan", "gcGrace", "verify", "upstreams",
+        "upstreamPins", "quotaBytes", "quotaPaths", "keys"];
 
     /// <summary>Members that concern other caches, too.</summary>
     public static IReadOnlyList<string> OperatorMembers { get; } = ["bucket", "prefix", "stageOf", "agreement", "promotionKeys",
-        "hosts", "quotaBytes", "quotaPaths"];
+        "hosts", "upstreams", "quotaBytes", "quotaPaths"];
 }
 
 /// <summary>A request for a new cache.</summary>

@@ -43,6 +43,9 @@ public sealed record PathLife
     /// <summary>All paths that it refers to, itself too where it does.</summary>
     public IReadOnlyList<StorePath> References { get; set; } = [];
 
+    /// <summary>References that an upstream has, and this cache has not.</summary>
+    public IReadOnlyList<StorePath> Boundaries { get; set; } = [];
+
     /// <summary>The number of other paths that refer to it.</summary>
     public long ReferrerCount { get; set; }
 

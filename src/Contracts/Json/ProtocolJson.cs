@@ -32,6 +32,8 @@ namespace OrleansCache.Contracts;
 [JsonSerializable(typeof(Promotion))]
 [JsonSerializable(typeof(ConflictList))]
 [JsonSerializable(typeof(PathConflict))]
+[JsonSerializable(typeof(UpstreamReport))]
+[JsonSerializable(typeof(BoundaryList))]
 [JsonSerializable(typeof(CacheInfo))]
 [JsonSerializable(typeof(ServerWarnings))]
 [JsonSerializable(typeof(LoginInfo))]

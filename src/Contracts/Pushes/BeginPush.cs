@@ -23,6 +23,9 @@ public sealed record BeginPush
     /// <summary>A pin on the one root. The commit sets it: both are done or neither.</summary>
     public PushPin? Pin { get; init; }
 
+    /// <summary>False: the cache is to have all of the closure, whatever its upstreams have.</summary>
+    public bool? Upstream { get; init; }
+
     /// <summary>
     /// Other publishers, such as <c>token:7</c>, who may commit this push. Beside them only its publisher and admins can.
     /// </summary>

@@ -40,6 +40,9 @@ public sealed record PushOpened
     /// </summary>
     public IReadOnlyList<StorePathHash> Unverified { get; set; } = [];
 
+    /// <summary>Paths that an upstream of the cache has as declared: they are neither stored nor kept here, and not to be sent.</summary>
+    public IReadOnlyList<StorePathHash> Upstream { get; set; } = [];
+
     /// <summary>Logs that the cache lacks, by derivation.</summary>
     public IReadOnlyList<StorePath> MissingLogs { get; set; } = [];
 

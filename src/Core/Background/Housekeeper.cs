@@ -11,6 +11,7 @@ using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Subjects;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Core.Withdraw;
 
 namespace OrleansCache.Core.Background;
@@ -23,7 +24,7 @@ namespace OrleansCache.Core.Background;
 internal sealed partial class Housekeeper(
     CacheDirectory caches, CatalogDatabase database, PushCatalog catalog, PublishCatalog publishing, Publisher publisher,
     Deletions deletions, DirectWithdrawals withdrawals, GarbageCollector collector, PinWriter pins, WaitingPublisher waiting,
-    IObjectStore store, CatalogSubjects subjects, PushOptions options, TimeSpan failedUploads,
+    UpstreamPaths upstreams, IObjectStore store, CatalogSubjects subjects, PushOptions options, TimeSpan failedUploads,
     TimeSpan? auditLife, TimeProvider time, ILogger logger)
 {
     private const int Batch = 100;
@@ -92,6 +93,7 @@ internal sealed partial class Housekeeper(
         await StepAsync("forgetting what was done to pins", () => pins.ForgetAsync(cache, cancellationToken));
         await StepAsync("forgetting machines that report no more", () => database.RunAsync("select @fn@.forget_deployments($1, $2)", p =>
             p.With(cache).With(DeploymentLife), cancellationToken));
+        await StepAsync("looking for what upstreams have", () => upstreams.WatchAsync(cache, cancellationToken));
         if (options.Quotas.NeedCounting)
             await StepAsync("counting what publishers have", () => database.RunAsync("select @fn@.count_publishers($1, $2)", p =>
                 p.With(cache).With(CountingInterval), cancellationToken));

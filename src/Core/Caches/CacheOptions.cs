@@ -2,6 +2,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Caches;
@@ -35,6 +36,8 @@ internal sealed record CacheOptions
 
     /// <summary>Of a stage: what it takes from its parent.</summary>
     public IParentNars? Parent { get; init; }
+
+    public UpstreamOptions Upstreams { get; init; } = new();
 
     /// <summary>Of all caches together, for NARs that stock Nix sends.</summary>
     public required PublisherPlaces BodyPlaces { get; init; }

@@ -14,6 +14,7 @@ using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Subjects;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
 
@@ -76,11 +77,14 @@ internal sealed class CacheServices : IAsyncDisposable
         var verifications = new VerificationCatalog(database);
         _verifier = new Verifier(_self, verifications, options.Store, withdrawals, options.Verify, time, loggers.CreateLogger<Verifier>());
         var copies = new UploadCopies(options.Store, grants, options.CopyPlaces, options.Pushes, time);
+        Upstreams = new UpstreamPaths(new UpstreamCatalog(database), new UpstreamReader(options.Upstreams, time,
+            loggers.CreateLogger<UpstreamReader>()), options.Upstreams, loggers.CreateLogger<UpstreamPaths>());
+        var upstreams = options.Upstreams.Upstreams.Count > 0 ? Upstreams : null;
         Pushes = new DirectPushes(
             _self, catalog, grants, check, copies, publisher, pinWriter, new UploadWaiters(catalog, options.Pushes, time, options.News),
             signer, options.Pushes, new VerificationWait(verifications, _verifier, time), _stopping.Token, time, options.News, refused,
-            options.Parent);
-        Pins = new DirectPins(_self, pinCatalog, pinWriter);
+            options.Parent, upstreams);
+        Pins = new DirectPins(_self, pinCatalog, pinWriter, Upstreams);
         Contents = new CacheContents(_self, database);
         Niks3Pushes = new Niks3Pushes(
             _self, new Niks3Catalog(database), catalog, Contents, options.Store, grants, check, signer, publisher, options.Pushes,
@@ -102,7 +106,8 @@ internal sealed class CacheServices : IAsyncDisposable
             _self, gcCatalog, new GcRunner(gcCatalog, catalog, deletions, options.Pushes, options.Gc, pace), options.Store, options.Gc,
             pace, time, loggers.CreateLogger<GarbageCollector>(), _stopping.Token);
         _housekeeper = new Housekeeper(
-            _self, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, _waiting, options.Store,
+            _self, database, catalog, publishCatalog, publisher, deletions, withdrawals, _collector, pinWriter, _waiting, Upstreams,
+            options.Store,
             new CatalogSubjects(_self, database), options.Pushes, options.Pushes.LapsedBefore(options.Gc.FailedUploadsOlderThan),
             options.AuditLife, time, loggers.CreateLogger<Housekeeper>());
         _work = options.Housekeeping
@@ -131,6 +136,8 @@ internal sealed class CacheServices : IAsyncDisposable
     public IWithdrawals Withdrawals { get; }
 
     public IFsck Fsck { get; }
+
+    public UpstreamPaths Upstreams { get; }
 
     /// <summary><c>name:base64</c> of the keys that readers are to trust.</summary>
     public IReadOnlyList<string> PublicKeys { get; }
@@ -209,6 +216,7 @@ internal sealed class CacheServices : IAsyncDisposable
         await _nixCatalog.DisposeAsync();
         await _verifier.DisposeAsync();
         _paths.Dispose();
+        Upstreams.Dispose();
         _stopping.Dispose();
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Collect.Schedule;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Caches;
@@ -11,6 +12,7 @@ namespace OrleansCache.Core.Caches;
 public static class CacheSettingsCheck
 {
     private const int MaxHosts = 100;
+    private const int MaxUpstreams = 10;
     private const int MaxVotes = 100;
     private const int MaxPromotionKeys = 100;
     private const string Off = "off";
@@ -37,6 +39,21 @@ public static class CacheSettingsCheck
         var other => throw Bad("verify", $"is '{other}': adopt, always or off is wanted"),
     };
 
+    /// <summary>The upstreams: those that the settings name, asked as the server asks its own.</summary>
+    public static UpstreamOptions UpstreamsOf(CacheSettings settings, UpstreamOptions server)
+    {
+        if (settings.Upstreams is { Count: > MaxUpstreams })
+            throw Bad("upstreams", $"is a list of at most {MaxUpstreams} caches");
+        if (settings is { Upstreams.Count: > 0, StageOf: not null })
+            throw Bad("upstreams", "is no setting of a stage, as what leaves it has to be whole there");
+        return server with
+        {
+            Upstreams = [.. (settings.Upstreams ?? []).Select(text => Upstream.TryParse(text, out var upstream, out var error) ? upstream
+                : throw Bad("upstreams", error))],
+            AllowsPins = settings.UpstreamPins == true,
+        };
+    }
+
     /// <exception cref="CacheProblemException"><see cref="ProblemKind.BadRequest"/>: which member is wrong, and what is wanted.</exception>
     /// <param name="settings">The settings.</param>
     /// <param name="fromFile">They may name files of keys.</param>
@@ -44,6 +61,7 @@ public static class CacheSettingsCheck
     {
         _ = GcOf(settings, new GcOptions());
         _ = PolicyOf(settings, VerifyPolicy.Off);
+        _ = UpstreamsOf(settings, new UpstreamOptions());
         if (settings.GcSchedule is { } schedule and not Off && !CronSchedule.TryParse(schedule, out _, out var error))
             throw Bad("gcSchedule", $"'{schedule}' {error}");
         if (settings.StageOf is { } parent && !CacheName.TryParse(parent, out _))

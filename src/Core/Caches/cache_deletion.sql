@@ -51,7 +51,7 @@ begin
   delete from nix_pending d using push u where d.push_id = u.id and u.cache_id = p_cache;
   delete from proof p using object o where p.object_id = o.id and o.cache_id = p_cache;
   delete from pin_revision v using pin p where v.pin_id = p.id and p.cache_id = p_cache;
-  foreach v_table in array array['nar_alias', 'waiting_path', 'verification', 'unsigned_path', 'renamed_path', 'kept_object', 'root', 'moving_path', 'moving_object', 'tombstone', 'bar', 'eviction', 'gc_run',
+  foreach v_table in array array['nar_alias', 'waiting_path', 'boundary', 'upstream_path', 'verification', 'unsigned_path', 'renamed_path', 'kept_object', 'root', 'moving_path', 'moving_object', 'tombstone', 'bar', 'eviction', 'gc_run',
     'pin_operation', 'pin', 'deployment', 'push', 'object', 'store_path', 'token', 'block', 'publisher', 'trust_group'] loop
     execute format('delete from %I x where x.ctid = any(array(select y.ctid from %I y where y.cache_id = $1 limit $2))', v_table, v_table) using p_cache, p_limit;
     get diagnostics v_count = row_count;

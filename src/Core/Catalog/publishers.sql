@@ -56,7 +56,7 @@ language sql stable as $$
   from unnest(p_publics, p_publishers, p_any) with ordinality x(public, publisher, anybody, ord)
 $$;
 
--- What a push says of live paths beside what their rows say; p_names and p_digests null: it does not know names and content addresses (yet).
+-- What a push says of live paths beside what their rows say (of what is declared alike the references may differ in what is a boundary); p_names and p_digests null: it does not know names and content addresses (yet).
 -- publisher: of the row, null for one from before there were any.
 create function @fn@.compare_paths(
   p_cache int, p_push bigint, p_ids bigint[], p_names text[], p_nar_hashes bytea[], p_nar_sizes bigint[], p_ref_counts int[], p_refs bigint[], p_cas text[], p_digests bytea[])
@@ -84,7 +84,7 @@ begin
         select s.id, s.state = 'live' and s.declared is null as is_old, s.trust_group, s.verified, s.rank, s.publisher, d.digest, s.name <> d.name as misnamed, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) as is_read,
           @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca), s.ca, s.refs, d.refs, d.nar_hash, d.nar_size)
             and s.rank <= v_rank as more,
-          s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca) as same
+          s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (s.refs = d.refs or coalesce(s.declared = d.digest, false)) and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca) as same
         from said d join store_path s on s.id = d.id),
       filled as (
         update store_path s set declared = n.digest from seen n where s.id = n.id and n.is_old and n.same and n.digest is not null and s.declared is null)
@@ -101,7 +101,7 @@ language sql stable as $$
       @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, coalesce(u.trust_group, 0)), coalesce(u.trust_group, 0)) as usable, @fn@.is_read(p_cache, d.nar_hash, d.nar_size) or @fn@.verify_policy(p_cache) <> 'off' as is_read,
       @fn@.refers_to_more(p_cache, s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca), s.ca, s.refs, d.refs, d.nar_hash, d.nar_size)
         and s.rank <= u.rank as more,
-      s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same
+      s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (s.refs = d.refs or coalesce(s.declared = d.digest, false)) and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same
     from push u join push_path d on d.push_id = u.id join store_path s on s.id = d.path_id
     where u.id = p_push and d.path_id = any(p_ids) and s.state = 'live') x
 $$;

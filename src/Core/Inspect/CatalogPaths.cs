@@ -54,6 +54,7 @@ internal sealed class CatalogPaths(CacheDirectory caches, CatalogDatabase databa
             VerifiedAt = Time(r, 27),
         },
         References = Paths(r, 15),
+        Boundaries = Paths(r, 28),
         ReferrerCount = r.GetInt64(17),
         Referrers = Paths(r, 18),
         Pins = [.. List<string>(r, 20).Zip(List<long>(r, 21), List<bool>(r, 22))

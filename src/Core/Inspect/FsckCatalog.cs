@@ -14,8 +14,9 @@ internal sealed class FsckCatalog(CatalogDatabase database)
     // A row's version is the transaction that wrote it.
     private const string PathColumns = """
         select s.id, concat_ws(' ', s.xmin, o.id, o.xmin), s.hash, s.name, s.state::text, s.has_listing, s.recorded, s.fence is not null, s.signatures,
-          s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, o.key, o.file_hash, o.file_size
+          s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca, o.key, o.file_hash, o.file_size, b.hashes, b.names
         from store_path s left join object o on o.id = s.objects[1]
+          cross join lateral (select array_agg(x.hash) as hashes, array_agg(x.name) as names from @fn@.boundaries_of(s.cache_id, array[s.id]) x) b
         """;
 
     private const string ObjectColumns =
@@ -174,7 +175,8 @@ internal sealed class FsckCatalog(CatalogDatabase database)
         var content = r.IsDBNull(9) || r.IsDBNull(14) || r.IsDBNull(16) ? null : new PathToWrite(
             row.Id, 0, path, r.GetFieldValue<byte[]>(9), r.GetInt64(10), r.GetFieldValue<long[]>(11), r.IsDBNull(12) ? null
                 : r.GetString(12), r.IsDBNull(13) ? null : r.GetString(13),
-            null, r.GetString(14), r.IsDBNull(15) ? null : r.GetFieldValue<byte[]>(15), r.GetInt64(16));
+            null, r.GetString(14), r.IsDBNull(15) ? null : r.GetFieldValue<byte[]>(15), r.GetInt64(16),
+            Boundaries: PathToWrite.ReadBoundaries(r, 17));
         return (row, r.GetFieldValue<string[]>(8), content);
     }
 

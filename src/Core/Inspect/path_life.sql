@@ -6,7 +6,7 @@ returns table (
   nar_hash bytea, nar_size bigint, file_hash bytea, file_size bigint, key text, nar_state text, verification text,
   ref_hashes bytea[], ref_names text[], referrers bigint, referrer_hashes bytea[], referrer_names text[],
   pin_names text[], pin_revisions bigint[], pin_currents boolean[],
-  uploaders text[], upload_times timestamptz[], upload_sizes bigint[], waiting int, verified_at timestamptz)
+  uploaders text[], upload_times timestamptz[], upload_sizes bigint[], waiting int, verified_at timestamptz, boundary_hashes bytea[], boundary_names text[])
 language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
 declare
@@ -58,7 +58,7 @@ begin
          select from wanted w where w.nar_hash = d.nar_hash and w.nar_size = d.nar_size
            and (w.state = 'claimed' and w.claimed_by = d.id
              or w.state in ('stored', 'live', 'condemned') and @fn@.usable(w.verified, w.trust_group, d.legacy, d.trust_group)))),
-      (select p.at from proof p where p.object_id = o.id and o.verified)
+      (select p.at from proof p where p.object_id = o.id and o.verified), z.hashes, z.names
     from (select) one
     left join publisher b on b.id = v_path.publisher
     left join trust_group g on g.id = v_path.trust_group
@@ -66,5 +66,7 @@ begin
     cross join lateral (
       select array_agg(s.hash order by s.hash) as hashes, array_agg(s.name order by s.hash) as names from store_path s where v_is_there and s.id = any(v_path.refs)) x
     cross join lateral (
-      select array_agg(s.hash order by s.id) as hashes, array_agg(s.name order by s.id) as names from store_path s where s.id = any(v_referrers[:p_most])) y;
+      select array_agg(s.hash order by s.id) as hashes, array_agg(s.name order by s.id) as names from store_path s where s.id = any(v_referrers[:p_most])) y
+    cross join lateral (
+      select array_agg(x.hash order by x.hash) as hashes, array_agg(x.name order by x.hash) as names from @fn@.boundaries_of(p_cache, array[v_path.id]) x) z;
 end $$;

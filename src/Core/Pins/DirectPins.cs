@@ -4,15 +4,20 @@ using System.Security.Cryptography;
 using System.Text;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Catalog;
+using OrleansCache.Core.Upstreams;
+using OrleansCache.Nix;
 
 namespace OrleansCache.Core.Pins;
 
 /// <summary>The contract of pins in process: any number of these on one catalog are right together.</summary>
-internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinWriter writer, Caller? caller = null) : IPins
+internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinWriter writer, UpstreamPaths? upstreams = null,
+    Caller? caller = null) : IPins
 {
+    private const int NamedBoundaries = 100;
+
     private readonly Caller _caller = caller ?? Caller.Anonymous;
 
-    public IPins As(Caller other) => new DirectPins(caches, catalog, writer, other);
+    public IPins As(Caller other) => new DirectPins(caches, catalog, writer, upstreams, other);
 
     public async Task<PinSet> SetAsync(CacheName cache, PinName name, SetPin request, PinCondition condition, OperationId operation,
         TimeSpan patience, CancellationToken cancellationToken)
@@ -24,7 +29,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             id, name, request.Path, life, request.KeepRevisions, request.NarHash, condition, _caller, operation,
             // Without a NAR hash the digest equals that of a server that does not know NAR hashes.
             Digest("set", name, condition, [request.Path, request.ExpiresSeconds, request.KeepRevisions,
-                .. request.NarHash is { } nar ? [nar] : Array.Empty<object>()]), cancellationToken);
+                .. request.NarHash is { } nar ? [nar] : Array.Empty<object>()]), upstreams?.AllowsPins == true, cancellationToken);
         var refusal = answer.Outcome switch
         {
             PinOutcome.Absent => new CacheProblemException(
@@ -39,6 +44,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
                 $"Another trust group published {request.Path}, or something that it needs, and no server has read those bytes. Push the " +
                     "closure with this pin, or say its NAR hash (pins create --expect sha256:…), or put both tokens into one trust group.",
                 [request.Path.Hash]),
+            PinOutcome.Boundary => await BoundaryAsync(id, request.Path, cancellationToken),
             PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
                 or PinOutcome.NoRevision or PinOutcome.Stale => Refusal(name, answer),
         };
@@ -50,7 +56,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
     {
         var id = caches.IdOf(cache);
         var answer = await catalog.RollbackAsync(id, name, request.Revision, condition, _caller, operation,
-            Digest("rollback", name, condition, request.Revision), cancellationToken);
+            Digest("rollback", name, condition, request.Revision), upstreams?.AllowsPins == true, cancellationToken);
         var refusal = answer.Outcome switch
         {
             PinOutcome.Absent => new CacheProblemException(ProblemKind.PathNotInCache,
@@ -59,6 +65,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             PinOutcome.NoRevision => new CacheProblemException(ProblemKind.UnknownPin, request.Revision is { } revision
                 ? $"Pin '{name}' has no revision {revision.ToString(CultureInfo.InvariantCulture)} in its history."
                 : $"Pin '{name}' has no earlier revision with another path."),
+            PinOutcome.Boundary => await BoundaryAsync(id, answer.Path!.Value, cancellationToken),
             PinOutcome.Made or PinOutcome.Moved or PinOutcome.Deleted or PinOutcome.Changed or PinOutcome.Reused or PinOutcome.Unknown
                 or PinOutcome.Other or PinOutcome.Unread or PinOutcome.Stale => Refusal(name, answer),
         };
@@ -94,6 +101,16 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         return new PinSet(answer.Pin! with { Written = written }, answer.Outcome == PinOutcome.Made);
     }
 
+    private async Task<CacheProblemException> BoundaryAsync(int cache, StorePath path, CancellationToken cancellationToken)
+    {
+        var boundaries = upstreams is null ? [] : await upstreams.OfClosureAsync(cache, path.Hash, NamedBoundaries, cancellationToken);
+        var first = boundaries.Count == 0 ? "something" : boundaries[0].BaseName;
+        return new CacheProblemException(ProblemKind.Boundary,
+            $"{path} needs {first}{(boundaries.Count > 1 ? " and others" : "")}, which an upstream has and this cache has not, so a pin " +
+                $"could not keep it. Bring it here ('orleans-cache upstream adopt {path.BaseName}', or push the closure with this pin), or " +
+                "let the cache's pins rely on its upstreams (upstreamPins).", [.. boundaries.Select(b => b.Hash)]);
+    }
+
     /// <summary>The problem that answers a refused operation; null when it was done.</summary>
     private static CacheProblemException? Refusal(PinName name, PinAnswer answer) => answer.Outcome switch
     {
@@ -105,7 +122,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
             ? $"There is no pin '{name}' (any more)."
             : $"Pin '{name}' is at revision {answer.Pin!.Revision.ToString(CultureInfo.InvariantCulture)}, {answer.Pin.Path}. " +
                 $"Look at it, and ask again with that revision if the change is still wanted."),
-        PinOutcome.Absent or PinOutcome.Other or PinOutcome.Unread or PinOutcome.NoRevision =>
+        PinOutcome.Absent or PinOutcome.Other or PinOutcome.Unread or PinOutcome.Boundary or PinOutcome.NoRevision =>
             throw new UnreachableException($"{answer.Outcome} is no answer to this operation"),
     };
 

@@ -18,18 +18,19 @@ internal sealed class PinCatalog(CatalogDatabase database)
 
     public Task<PinAnswer> SetAsync(
         int cache, PinName name, StorePath path, TimeSpan? life, int? keep, Sha256Hash? nar, PinCondition condition, Caller caller,
-        OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15, $16", cache, name, condition,
+        OperationId operation, byte[] digest, bool boundaries, CancellationToken cancellationToken) =>
+        AskAsync("set_pin", "$1, $2, $6, $7, $8, $9, $3, $4, $5, $10, $11, $12, $13, $14, $15, $16, $17", cache, name, condition,
             caller.Scope(operation), digest,
             p => p.With(path.Hash.ToArray()).With(path.Name).WithNullable(life, NpgsqlDbType.Interval)
                 .WithNullable(keep, NpgsqlDbType.Integer)
-                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller),
-                    cancellationToken);
+                .WithCaller(caller).With(caller.IsAdmin).WithNullable(nar?.ToArray(), NpgsqlDbType.Bytea).WithAddress(caller)
+                .With(boundaries), cancellationToken);
 
     public Task<PinAnswer> RollbackAsync(int cache, PinName name, long? revision, PinCondition condition, Caller caller,
-        OperationId operation, byte[] digest, CancellationToken cancellationToken) =>
-        AskAsync("rollback_pin", "$1, $2, $6, $3, $4, $5, $7, $8, $9", cache, name, condition, caller.Scope(operation), digest,
-            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller), cancellationToken);
+        OperationId operation, byte[] digest, bool boundaries, CancellationToken cancellationToken) =>
+        AskAsync("rollback_pin", "$1, $2, $6, $3, $4, $5, $7, $8, $9, $10", cache, name, condition, caller.Scope(operation), digest,
+            p => p.WithNullable(revision, NpgsqlDbType.Bigint).With(caller.Publisher).WithAddress(caller).With(boundaries),
+            cancellationToken);
 
     public Task<PinAnswer> DeleteAsync(int cache, PinName name, PinCondition condition, Caller caller, OperationId operation,
         byte[] digest, CancellationToken cancellationToken) =>

@@ -22,6 +22,9 @@ internal enum PinOutcome
     /// <summary>Another group published the path or something that it needs, and no server has read the bytes.</summary>
     Unread,
 
+    /// <summary>An upstream has something that the path needs, and the cache has not.</summary>
+    Boundary,
+
     /// <summary>The operation id belongs to another request.</summary>
     Reused,
 

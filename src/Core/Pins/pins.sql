@@ -58,10 +58,10 @@ begin
 end $$;
 
 -- outcome: 'made' | 'moved' | 'changed' | 'stale' (not at p_seen: the operation is as if it had not been asked for) | 'absent' (the path, or something it needs, is not in the cache) | 'reused' | 'other' (its NAR is not p_nar) |
--- 'unread' (another group published the path or something that it needs, and no server has read the bytes; neither p_nar nor p_any says that this is all the same)
+-- 'boundary' (its closure refers to what only an upstream has, and not p_boundaries) | 'unread' (another group published the path or something that it needs, and no server has read the bytes; neither p_nar nor p_any says that this is all the same)
 create function @fn@.set_pin(
   p_cache int, p_name text, p_hash bytea, p_path_name text, p_life interval, p_keep int, p_expected bigint, p_operation text, p_digest bytea,
-  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea, p_address text default null, p_seen bigint default null,
+  p_publisher text, p_group text, p_rank int, p_any boolean, p_nar bytea, p_address text default null, p_boundaries boolean default false, p_seen bigint default null,
   out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -72,6 +72,9 @@ declare
   v_lower bigint[] := '{}';
   v_unread boolean := false;
   v_unpromised bigint[];
+  v_referrers bigint[];
+  v_there bigint[];
+  v_g bigint;
 begin
   select r.* into v_said from @fn@.pin_replay(p_cache, p_name, p_operation, p_digest) r;
   if v_said.status is not null then
@@ -88,7 +91,12 @@ begin
     select coalesce(array_agg(s.id) filter (where s.rank < p_rank), '{}'),
         bool_or(not @fn@.usable(s.verified, s.trust_group, @fn@.legacy_group(p_cache, v_group), v_group)) and not p_any and p_nar is null
       into v_lower, v_unread from walk w join store_path s on s.id = w.id;
-    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path], v_lower) t;
+    select w.referrers, w.there into v_referrers, v_there from @fn@.boundary_walk(p_cache, v_path) w;
+    select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_path || v_there, v_lower || v_referrers) t;
+    -- Boundaries that the cache has by now become references.
+    if v_referrers <> '{}' and not v_path = any(v_unpromised) then
+      perform @fn@.adopt_boundaries(p_cache, v_g, v_referrers, v_there);
+    end if;
   end if;
   select c.* into v_said from @fn@.pin_claim(p_cache, p_name, p_operation, p_digest) c;
   if v_said.status is not null then
@@ -97,12 +105,14 @@ begin
     return;
   end if;
 
-  if v_path is null or v_unpromised <> '{}' then
+  if v_path is null or v_path = any(v_unpromised) then
     outcome := 'absent';
   elsif v_nar <> p_nar then
     outcome := 'other';
   elsif v_unread then
     outcome := 'unread';
+  elsif not p_boundaries and exists (select from @fn@.closure_boundaries(p_cache, v_path)) then
+    outcome := 'boundary';
   else
     update store_path s set rank = p_rank where s.id = any(v_lower) and s.state = 'live' and s.rank < p_rank;
     select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, clock_timestamp() + p_life, p_keep, p_expected, 'set', p_publisher, p_address, p_seen) m;
@@ -119,7 +129,7 @@ end $$;
 -- To the given revision, or (null) to the newest one with another path. Expiry and kept revisions stay as they are.
 -- outcome: as of set_pin, or 'unknown' (no such pin) | 'no-revision'; with 'absent' result.path_id is the path that was wanted
 create function @fn@.rollback_pin(
-  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, p_seen bigint default null,
+  p_cache int, p_name text, p_revision bigint, p_expected bigint, p_operation text, p_digest bytea, p_publisher text default null, p_address text default null, p_boundaries boolean default false, p_seen bigint default null,
   out outcome text, out result pin)
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 declare
@@ -128,6 +138,9 @@ declare
   v_path bigint;
   v_created timestamptz;
   v_unpromised bigint[];
+  v_referrers bigint[];
+  v_there bigint[];
+  v_g bigint;
 begin
   select r.* into v_said from @fn@.pin_replay(p_cache, p_name, p_operation, p_digest) r;
   if v_said.status is not null then
@@ -139,7 +152,12 @@ begin
   select r.path_id, r.created into v_path, v_created from pin_revision r
     where r.pin_id = v_seen.id and (r.revision = p_revision or p_revision is null and r.path_id <> v_seen.path_id) order by r.revision desc limit 1;
   if found then
-    select t.unpromised into v_unpromised from @fn@.touch(p_cache, array[v_path]) t;
+    select w.referrers, w.there into v_referrers, v_there from @fn@.boundary_walk(p_cache, v_path) w;
+    select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_path || v_there, v_referrers) t;
+    if v_referrers <> '{}' and not v_path = any(v_unpromised) then
+      perform @fn@.adopt_boundaries(p_cache, v_g, v_referrers, v_there);
+    end if;
+    v_unpromised := array(select i from unnest(v_unpromised) i where i = v_path);
     -- A revision that was no longer kept may have gone, and come back as something that nobody vouches for.
     v_unpromised := v_unpromised || array(select s.id from store_path s where s.id = v_path and s.rank = 0 and s.declared_at > v_created);
   end if;
@@ -159,6 +177,9 @@ begin
     raise exception 'the pin was moved meanwhile: another revision is the one before' using errcode = '40001';
   elsif v_unpromised <> '{}' then
     outcome := 'absent';
+    result.path_id := v_path;
+  elsif not p_boundaries and exists (select from @fn@.closure_boundaries(p_cache, v_path)) then
+    outcome := 'boundary';
     result.path_id := v_path;
   else
     select m.* into v_said from @fn@.move_pin(p_cache, p_name, v_path, result.expires, result.keep_revisions, coalesce(p_expected, -1), 'rollback', p_publisher, p_address, p_seen) m;

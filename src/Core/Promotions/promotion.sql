@@ -19,7 +19,7 @@ begin
       select c.id from closure c limit p_limit + 1);
   end if;
   return query
-    select s.hash, s.name, s.nar_hash, s.nar_size, array(select d.hash from unnest(s.refs) r(id) join store_path d on d.id = r.id order by d.hash), s.deriver, s.ca, s.signatures,
+    select s.hash, s.name, s.nar_hash, s.nar_size, array(select unnest(@fn@.declared_refs(p_cache, s.hash, s.declared, s.refs)) order by 1), s.deriver, s.ca, s.signatures,
       o.key, o.file_hash, o.file_size, s.has_listing, array(select e.key from object e where e.id = any(s.objects[2:]) and e.kind <> 'nar' and e.state = 'live' order by e.key)
     from store_path s join object o on o.id = s.objects[1]
     where s.id = any(v_ids) and s.state = 'live' and not s.barred and o.state = 'live' and o.kind = 'nar' and o.nar_hash = s.nar_hash and o.nar_size = s.nar_size and o.file_size is not null;

@@ -12,7 +12,8 @@ internal sealed class PublishCatalog(CatalogDatabase database)
     /// </summary>
     public Task<PublishWork> ReadAsync(int cache, PushId? push, int limit, CancellationToken cancellationToken) =>
         database.RunAsync(
-            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation, unsigned " +
+            "select kind, id, hash, name, nar_hash, nar_size, refs, deriver, ca, content, key, file_hash, file_size, generation, unsigned, boundary_hashes, " +
+                "boundary_names " +
                 "from @fn@." + (push is null ? "publish_changed($1, $2)" : "publish_list($1, @fn@.push_of($1, $3, null, true), $2)"),
             p =>
             {
@@ -46,7 +47,7 @@ internal sealed class PublishCatalog(CatalogDatabase database)
                         id, r.GetInt64(13), path, r.GetFieldValue<byte[]>(4), r.GetInt64(5), r.GetFieldValue<long[]>(6), r.IsDBNull(7)
                             ? null : r.GetString(7), r.IsDBNull(8) ? null : r.GetString(8),
                         r.IsDBNull(9) ? null : r.GetFieldValue<byte[]>(9), r.GetString(10), r.IsDBNull(11) ? null
-                            : r.GetFieldValue<byte[]>(11), r.GetInt64(12), r.GetBoolean(14)));
+                            : r.GetFieldValue<byte[]>(11), r.GetInt64(12), r.GetBoolean(14), PathToWrite.ReadBoundaries(r, 15)));
                 }
 
                 return work;

@@ -1,3 +1,4 @@
+using Npgsql;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 
@@ -42,12 +43,17 @@ internal sealed record PublishWork(List<PathToWrite> Paths, List<ObjectToWrite> 
 /// <param name="Generation">Of the row when this was read; an intent is opened only on that.</param>
 /// <param name="Listing">Null: none is to be written.</param>
 /// <param name="IsUnsigned">It has no signature by the cache's own keys, and is to get one.</param>
+/// <param name="Boundaries">What it refers to beyond <paramref name="References"/>: an upstream has it.</param>
 internal sealed record PathToWrite(
     long Id, long Generation, StorePath Path, byte[] NarHash, long NarSize, long[] References, string? Deriver, string? Ca, byte[]? Listing,
-    string NarKey, byte[]? FileHash, long FileSize, bool IsUnsigned = false)
+    string NarKey, byte[]? FileHash, long FileSize, bool IsUnsigned = false, StorePath[]? Boundaries = null)
 {
     /// <summary>The bucket's listing is of a content that the path no longer has.</summary>
     public bool DropsListing => Listing is { Length: 0 };
+
+    /// <summary>Hashes and names, each null when there are none.</summary>
+    public static StorePath[] ReadBoundaries(NpgsqlDataReader r, int at) => r.IsDBNull(at) ? [] : [.. r.GetFieldValue<byte[][]>(at)
+        .Zip(r.GetFieldValue<string[]>(at + 1), (hash, name) => new StorePath(StorePathHash.FromBytes(hash), name))];
 
     /// <summary>The path's narinfo: a pure function of the row, so any process may write or check it.</summary>
     public NarInfo ToNarInfo(IReadOnlyList<string> signatures, IReadOnlyDictionary<long, StorePath> names) => new()
@@ -59,7 +65,7 @@ internal sealed record PathToWrite(
         FileSize = FileSize,
         NarHash = Sha256Hash.FromBytes(NarHash),
         NarSize = NarSize,
-        References = [.. References.Select(r => names[r])],
+        References = [.. References.Select(r => names[r]), .. Boundaries ?? []],
         Deriver = StorePath.TryParse(Deriver, out var deriver) ? deriver : null,
         // Rows that are older than the rule of canonical signatures may have others, which no reader could use.
         Signatures = [.. signatures.Where(s => PathSignature.TryParse(s, out _))],

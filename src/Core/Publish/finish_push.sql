@@ -23,6 +23,8 @@ declare
   v_former bigint[];
   v_former_objects bigint[];
   v_withdrawn bigint[];
+  v_referrers bigint[] := '{}';
+  v_there bigint[];
 begin
   select * into v_push from push u where u.id = p_push and u.cache_id = p_cache;
   if v_push.state is distinct from 'committing' then return coalesce(@fn@.push_outcome(v_push), 'unknown'); end if;
@@ -30,12 +32,17 @@ begin
   select * into v_push from push u where u.id = p_push for no key update;
   if v_push.state <> 'committing' then return @fn@.push_outcome(v_push); end if;
   select coalesce(array_agg(d.path_id), '{}') into v_own from push_path d where d.push_id = p_push;
+  -- A pin keeps what its closure refers to in this cache: boundaries that are here, as this push has brought them, become references (rule 14).
+  if v_push.pin is not null then
+    select w.referrers into v_referrers from @fn@.boundary_walk(p_cache, v_push.roots[1]) w;
+  end if;
   if p_g is null then
     -- Nobody needs to wait for what others have published and this push keeps as it is.
     v_rows := array(
       select d.path_id from push_path d join store_path s on s.id = d.path_id
       where d.push_id = p_push and (s.state <> 'live' or d.supersedes and not d.superseded or s.rank < v_push.rank)
-      union select d.path_id from push_object d where d.push_id = p_push);
+      union select d.path_id from push_object d where d.push_id = p_push
+      union select unnest(v_referrers));
     select t.g, t.unpromised into v_g, v_unpromised from @fn@.touch(p_cache, v_push.paths || v_own, v_rows, v_push.objects) t;
   else
     v_g := p_g;
@@ -100,11 +107,13 @@ begin
     insert into renamed_path (cache_id, path_id) select p_cache, i from unnest(@fn@.renamed_by(p_push, v_supersedes)) i order by i
       on conflict (cache_id, path_id) do update set at = null, marked = false;
     v_former := array(select distinct r from store_path s cross join unnest(s.refs) r where s.id = any(v_supersedes));
-    v_larger := array(select s.id from store_path s join push_path d on d.push_id = p_push and d.path_id = s.id where s.id = any(v_supersedes) and s.nar_hash = d.nar_hash and s.refs <> d.refs);
+    v_larger := array(select s.id from store_path s join push_path d on d.push_id = p_push and d.path_id = s.id where s.id = any(v_supersedes) and s.nar_hash = d.nar_hash and s.refs <> d.refs and s.declared is distinct from d.digest);
     with chosen as materialized (select o.id, o.nar_hash, o.verified from object o where o.id = any(v_chosen) and o.state = 'live')
     -- What is superseded as it is declared, for a NAR that a server has read, gets that NAR: it stays on the word of whoever published it, unless the rank is higher.
     -- So does one that refers to more: it gets the references, and what follows from them.
-    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true, verified = c.verified, nar_hash = d.nar_hash, nar_size = d.nar_size, refs = d.refs,
+    update store_path s set generation = s.generation + 1, recorded = false, unwritten = true, verified = c.verified, nar_hash = d.nar_hash, nar_size = d.nar_size,
+        -- Declared alike, they differ in what is a boundary: what the cache has is a reference.
+        refs = case when s.declared = d.digest then array(select unnest(s.refs) union select unnest(d.refs) order by 1) else d.refs end,
         objects = array[c.id] || s.objects[2:], declared = case when s.id = any(v_larger) then d.digest else s.declared end,
         -- What is signed names the references.
         signatures = case when s.id = any(v_larger) then d.signatures else s.signatures end
@@ -128,7 +137,14 @@ begin
     select p_cache, r, clock_timestamp(), v_push.publisher, false from unnest(v_push.roots) r order by r
     on conflict (cache_id, path_id) do update set pushed = excluded.pushed, shared = root.shared or root.publisher is distinct from excluded.publisher;
   perform @fn@.release_push(p_cache, p_push);
-  -- By now its path is live at g with all that it needs: promised. The pin's row is the last lock.
+  -- By now its path is live at g with all that it needs: promised. What is a boundary still keeps the pin where it was, unless the cache lets pins have them. The pin's row is the last lock.
+  if v_referrers <> '{}' then
+    select w.referrers, w.there into v_referrers, v_there from @fn@.boundary_walk(p_cache, v_push.roots[1]) w;
+    perform @fn@.adopt_boundaries(p_cache, v_g, v_referrers, v_there);
+    if v_push.pin ->> 'boundaries' is null then
+      v_taken := v_taken || array(select distinct b.path_id from @fn@.closure_boundaries(p_cache, v_push.roots[1]) b);
+    end if;
+  end if;
   if v_push.pin is not null and v_taken = '{}' then
     perform @fn@.move_pin(p_cache, v_push.pin ->> 'name', v_push.roots[1], clock_timestamp() + make_interval(secs => (v_push.pin ->> 'expiresSeconds')::float8),
       (v_push.pin ->> 'keepRevisions')::int, null, 'push', v_push.committer, v_push.committer_address);

@@ -12,10 +12,10 @@ end $$;
 -- Rule 5. What a push has still to write (or, p_push null, live paths whose narinfo has changed), in one answer:
 -- kind 'path' (key, hash and size of its NAR, which is always the first of its objects; content: its listing, empty: the bucket's is of a former content, and is to go),
 -- 'object' (a log or realisation) and 'name' (a path that is referred to; 'renamed': its name is another than what was signed, perhaps). unsigned: it has no signature by the cache's keys, and is
--- to get one. The generation says of which row's life this was read: see publish_intend.
+-- to get one. boundary_…: what it refers to and an upstream has. The generation says of which row's life this was read: see publish_intend.
 create function @fn@.publish_list(p_cache int, p_push bigint, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  content bytea, key text, file_hash bytea, file_size bigint, generation bigint, unsigned boolean)
+  content bytea, key text, file_hash bytea, file_size bigint, generation bigint, unsigned boolean, boundary_hashes bytea[], boundary_names text[])
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -45,15 +45,17 @@ begin
 
   return query
     select 'path', s.id, s.hash, s.name, s.nar_hash, s.nar_size, s.refs, s.deriver, s.ca,
-      s.listing, o.key, o.file_hash, o.file_size, v.generation, exists (select from unsigned_path u where u.cache_id = p_cache and u.path_id = s.id)
-    from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1];
+      s.listing, o.key, o.file_hash, o.file_size, v.generation, exists (select from unsigned_path u where u.cache_id = p_cache and u.path_id = s.id), b.hashes, b.names
+    from unnest(v_paths, v_generations) v(id, generation) join store_path s on s.id = v.id join object o on o.id = s.objects[1]
+    -- In the statement that reads the references: a boundary can become one.
+    cross join lateral (select array_agg(x.hash) as hashes, array_agg(x.name) as names from @fn@.boundaries_of(p_cache, array[s.id]) x) b;
   return query
     -- What this push supersedes is called as it declares it.
     select case when s.id = any(v_renamed) then 'renamed' else 'name' end, s.id, s.hash,
-      case when v_supersedes then coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name) else s.name end, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint, null::boolean
+      case when v_supersedes then coalesce((select nullif(d.name, '') from push_path d where d.push_id = p_push and d.path_id = s.id and d.supersedes), s.name) else s.name end, null::bytea, null::bigint, null::bigint[], null::text, null::text, null::bytea, null::text, null::bytea, null::bigint, null::bigint, null::boolean, null::bytea[], null::text[]
     from store_path s where s.id = any(v_names);
   return query
-    select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation, null::boolean
+    select 'object', o.id, null::bytea, null::text, null::bytea, null::bigint, null::bigint[], null::text, null::text, o.content, o.key, null::bytea, null::bigint, o.generation, null::boolean, null::bytea[], null::text[]
     from push u join object o on o.id = any(u.objects)
     where u.id = p_push and o.kind <> 'nar' and o.state in ('publishing', 'live') and o.content is not null and not o.recorded;
 end $$;
@@ -61,7 +63,7 @@ end $$;
 -- The housekeeper's question.
 create function @fn@.publish_changed(p_cache int, p_limit int)
 returns table (kind text, id bigint, hash bytea, name text, nar_hash bytea, nar_size bigint, refs bigint[], deriver text, ca text,
-  content bytea, key text, file_hash bytea, file_size bigint, generation bigint, unsigned boolean)
+  content bytea, key text, file_hash bytea, file_size bigint, generation bigint, unsigned boolean, boundary_hashes bytea[], boundary_names text[])
 language sql volatile as $$ select * from @fn@.publish_list(p_cache, null, p_limit) $$;
 
 -- Opens an intent on each row that has none (or one whose fence has passed): its number, and until when the write may take effect.

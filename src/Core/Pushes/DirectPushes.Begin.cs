@@ -8,7 +8,7 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>Rule 2: the begin, which answers what is missing.</summary>
 /// <remarks>
-/// 1. Check the closure. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
+/// 1. Check the closure, and leave out what an upstream has. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
 /// stays, is superseded, or refuses the push; of another group's it is told nothing where it may not read. 4. Add new signatures of what
 /// stays. 5. Claim what is neither promised nor to stay, but for what another push uploads as the cluster knows: that is declared, and
 /// waited for. Of a stage, the store copies what its parent has. 6. Grant upload URLs for the claims, and answer.
@@ -21,17 +21,27 @@ internal sealed partial class DirectPushes
 
         // 1. The closure.
         var closure = Closure.Check(request, options);
-        var logs = request.Logs.DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
-        var realisations = request.Realisations.DistinctBy(r => r.Id).ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
+        var boundaries = upstreams is null ? []
+            : await upstreams.FindAsync(id, request, closure.Index, closure.PathDigests, _caller.Scope(operation), cancellationToken);
+        int[] kept = [.. Enumerable.Range(0, request.Paths.Count).Where(i => !boundaries.Contains(i))];
+        var logs = request.Logs.Where(l => IsKept(l.Path)).DistinctBy(l => l.Drv).ToDictionary(l => ObjectKey.Log(l.Drv).ToString());
+        var realisations = request.Realisations.Where(r => IsKept(r.Path)).DistinctBy(r => r.Id)
+            .ToDictionary(r => ObjectKey.Realisation(r.Id).ToString());
 
         // 2. The push, and what it is promised.
         var opening = new Opening(
-            _caller.Scope(operation), closure.Digest, options.Life, [.. request.Paths.Select(p => p.Path.Hash)],
-                [.. request.Roots.Distinct().Select(r => closure.Index[r] + 1)],
-            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers, closure.PathDigests, options.Quotas);
+            _caller.Scope(operation), closure.Digest, options.Life, [.. kept.Select(i => request.Paths[i].Path.Hash)],
+            [.. request.Roots.Distinct().Select(r => Array.BinarySearch(kept, closure.Index[r]) + 1)],
+            [.. logs.Keys, .. realisations.Keys], request.Pin, Own(PushId.New()), request.Committers,
+            [.. kept.Select(i => closure.PathDigests[i])], options.Quotas)
+        {
+            PinsBoundaries = upstreams?.AllowsPins == true,
+        };
         var opened = await catalog.OpenAsync(id, opening, cancellationToken);
         if (Refusal(opened) is { } refusal)
             throw refusal;
+        if (boundaries.Count > 0)
+            opened = opened with { Paths = [.. opened.Paths.Select(p => p with { Index = kept[p.Index] })] };
         var push = Own(opened.Id);
 
         // 3. What it declares otherwise than the cache has it.
@@ -66,12 +76,15 @@ internal sealed partial class DirectPushes
             TakesBatches = grants.TakesBatches,
             Conflicts = HashesOf(PathVerdict.Other, PathVerdict.Own),
             Unverified = HashesOf(PathVerdict.Unread),
+            Upstream = [.. boundaries.Order().Select(i => request.Paths[i].Path.Hash)],
             MissingLogs = [.. opened.MissingKeys.Where(logs.ContainsKey).Select(k => logs[k].Drv)],
             MissingRealisations = [.. opened.MissingKeys.Where(realisations.ContainsKey).Select(k => realisations[k].Id)],
         };
 
         StorePathHash[] HashesOf(params PathVerdict[] kept) => [.. opened.Paths
             .Where(p => VerdictOf(p) is { } verdict && kept.Contains(verdict)).Select(p => request.Paths[p.Index].Path.Hash)];
+
+        bool IsKept(StorePathHash path) => !boundaries.Contains(closure.Index[path]);
 
         PathVerdict? VerdictOf(OpenedPath path) => verdicts.TryGetValue(path.Id, out var verdict) ? verdict : null;
     }
@@ -163,7 +176,8 @@ internal sealed partial class DirectPushes
     private async Task<Declaration[]> DeclareAsync(Closure closure, List<OpenedPath> paths, List<OpenedPath> missing,
         CancellationToken cancellationToken, Dictionary<long, Uploader>? elsewhere = null)
     {
-        var ids = new long[paths.Count];
+        // 0: an upstream has it, and the declaration's boundaries are noted.
+        var ids = new long[closure.Request.Paths.Count];
         foreach (var path in paths)
             ids[path.Index] = path.Id;
         var signatures = await signer.SignAsync([.. missing.Select(m => closure.Request.Paths[m.Index])
@@ -173,7 +187,7 @@ internal sealed partial class DirectPushes
         {
             var path = closure.Request.Paths[missing[i].Index];
             declarations[i] = new Declaration(
-                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Order()],
+                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Where(i => i != 0).Order()],
                     path.Deriver?.BaseName, path.Ca?.ToString(),
                 signatures[i], closure.PathDigests[missing[i].Index], missing[i].Promised,
                 elsewhere?.GetValueOrDefault(missing[i].Id) is { } uploader ? uploader.IsOwn ? Elsewhere.Own : Elsewhere.Other : null);

@@ -6,6 +6,7 @@ using OrleansCache.Core.Common;
 using OrleansCache.Core.Pins;
 using OrleansCache.Core.Publish;
 using OrleansCache.Core.Store;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Core.Verify;
 using OrleansCache.Nix;
 
@@ -18,7 +19,7 @@ internal sealed partial class DirectPushes(
     CacheDirectory caches, PushCatalog catalog, UploadGrants grants, UploadCheck check, UploadCopies copies, Publisher publisher,
     PinWriter pins, UploadWaiters waits, PathSigner signer,
     PushOptions options, VerificationWait verified, CancellationToken stopping, TimeProvider? time = null, IUploadNews? news = null,
-    RefusedDeletions? refused = null, IParentNars? parent = null) : IPushes
+    RefusedDeletions? refused = null, IParentNars? parent = null, UpstreamPaths? upstreams = null) : IPushes
 {
     private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestBusyPause = TimeSpan.FromSeconds(2);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Npgsql;
 using NpgsqlTypes;
 using OrleansCache.Contracts;
@@ -20,7 +21,21 @@ internal sealed record Opening(
     PushPin? Pin, OwnPush Push, IReadOnlyList<string>? Committers,
     byte[][]? PathDigests, Quotas Quotas)
 {
-    public string? PinText => Pin is null ? null : JsonSerializer.Serialize(Pin, ProtocolJson.Default.PushPin);
+    /// <summary>The pin may keep a closure that only an upstream completes.</summary>
+    public bool PinsBoundaries { get; init; }
+
+    public string? PinText
+    {
+        get
+        {
+            if (Pin is null)
+                return null;
+            var text = (JsonObject)JsonSerializer.SerializeToNode(Pin, ProtocolJson.Default.PushPin)!;
+            if (PinsBoundaries)
+                text["boundaries"] = true;
+            return text.ToJsonString();
+        }
+    }
 }
 
 /// <param name="QuotaText">With <see cref="OpenOutcome.Quota"/>: what <see cref="Quotas.Check"/> reads.</param>

@@ -22,12 +22,12 @@ begin
     except select unnest(s.refs) from store_path s where s.id = any(p_paths) and s.state = 'live');
   with published as materialized (
       select d.path_id, s.hash, o.id as object_id, o.verified, d.ca, p.object_id is not null as has_proof, p.occurring, p.partial, p.absent, p.addresses, p.false_addresses, p.open_addresses,
-        d.refs, v_policy = 'always' or s.state = 'live' and s.rank >= p_push.rank or d.path_id = any(v_added) as needed
+        @fn@.declared_refs(p_push.cache_id, s.hash, d.digest, d.refs) as refs, v_policy = 'always' or s.state = 'live' and s.rank >= p_push.rank or d.path_id = any(v_added) as needed
       from push_path d join store_path s on s.id = d.path_id join object o on o.id = any(p_objects) and o.nar_hash = d.nar_hash
       left join proof p on p.object_id = o.id and o.verified
       where d.push_id = p_push.id and d.path_id = any(p_paths)),
     looked as materialized (
-      select b.*, case when b.needed and b.has_proof and b.ca is null then array(select r.hash from store_path r where r.id = any(b.refs) except select unnest(b.occurring)) else '{}' end as missing,
+      select b.*, case when b.needed and b.has_proof and b.ca is null then array(select unnest(b.refs) except select unnest(b.occurring)) else '{}' end as missing,
         case when b.ca is not null then @fn@.address_of(b.hash, b.ca) end as address
       from published b),
     known as materialized (
@@ -56,9 +56,9 @@ end $$;
 create function @fn@.may_sign(p_cache int, p_path bigint) returns boolean
 language sql stable as $$
   select @fn@.verify_policy(p_cache) <> 'always' or exists (
-    select from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id
-    where s.id = p_path and (s.verified or o.verified) and (p.object_id is null and s.refs = '{}' and s.ca is null or p.object_id is not null and not case
-      when s.ca is null then exists (select from store_path r where r.id = any(s.refs) and not r.hash = any(p.occurring) and (not p.partial or r.hash = any(p.absent)))
+    select from store_path s cross join lateral (select @fn@.declared_refs(p_cache, s.hash, s.declared, s.refs) as refs) x left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id
+    where s.id = p_path and (s.verified or o.verified) and (p.object_id is null and x.refs = '{}' and s.ca is null or p.object_id is not null and not case
+      when s.ca is null then exists (select from unnest(x.refs) r(hash) where not r.hash = any(p.occurring) and (not p.partial or r.hash = any(p.absent)))
       else @fn@.address_of(s.hash, s.ca) = any(p.false_addresses) end))
 $$;
 
@@ -179,9 +179,9 @@ create function @fn@.verification_of(p_path bigint) returns text
 language sql stable as $$
   select case
     when not (s.verified or o.verified is true) then case when s.publisher is null then 'legacy' else 'unverified' end
-    when s.refs = '{}' and s.ca is null
-      or (s.ca is not null or p.object_id is not null and not exists (select from store_path r where r.id = any(s.refs) and not r.hash = any(p.occurring)))
+    when x.refs = '{}' and s.ca is null
+      or (s.ca is not null or p.object_id is not null and x.refs <@ p.occurring)
         and (s.ca is null or @fn@.address_of(s.hash, s.ca) = any(p.addresses)) then 'verified'
     else 'unproven' end
-  from store_path s left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id where s.id = p_path
+  from store_path s cross join lateral (select @fn@.declared_refs(s.cache_id, s.hash, s.declared, s.refs) as refs) x left join object o on o.id = s.objects[1] left join proof p on p.object_id = o.id where s.id = p_path
 $$;

@@ -41,7 +41,7 @@ begin
     from (
       select a.object_id,
         array(select distinct x.hash from unnest(array_agg(a.path_id)) p(id) join store_path t on t.id = p.id left join push_path d on d.push_id = p_push and d.path_id = t.id
-          cross join lateral (select t.hash union all select r.hash from store_path r where r.id = any(coalesce(d.refs, t.refs))) x limit 20000) as hashes,
+          cross join lateral (select t.hash union all select unnest(@fn@.declared_refs(p_cache, t.hash, case when d.path_id is null then t.declared else d.digest end, coalesce(d.refs, t.refs)))) x(hash) limit 20000) as hashes,
         array(select distinct @fn@.address_of(t.hash, coalesce(d.ca, t.ca)) from unnest(array_agg(a.path_id)) p(id) join store_path t on t.id = p.id
           left join push_path d on d.push_id = p_push and d.path_id = t.id where coalesce(d.ca, t.ca) is not null limit 100) as addresses,
         array(select t.id from unnest(array_agg(a.path_id)) p(id) join store_path t on t.id = p.id where t.state in ('live', 'condemned') and t.objects[1] = a.object_id limit 1000) as paths

@@ -31,6 +31,8 @@ internal sealed class CachePlaces(ServerSettings settings, DataDirectory? data, 
         Priority = settings.Priority,
         GcSchedule = settings.Gc.Schedule,
         Verify = settings.Verify.Policy.ToString().ToLowerInvariant(),
+        Upstreams = settings.Upstreams.Upstreams.Count == 0 ? null : [.. settings.Upstreams.Upstreams.Select(u => u.ToString())],
+        UpstreamPins = settings.Upstreams.AllowsPins ? true : null,
     };
 
     public Uri UrlOf(CacheName cache, CacheSettings own) => cache == CacheName.Default ? publicUrl

@@ -79,6 +79,7 @@ internal static partial class ServerComposition
             GroupCommit = true,
             DistrustsLegacy = settings.DistrustsLegacy,
             Verify = settings.Verify,
+            Upstreams = settings.Upstreams,
         };
         return await WithDatabaseAsync(connectionString, () =>
             CacheCore.StartAsync(options, loggers, TimeProvider.System, cancellationToken));

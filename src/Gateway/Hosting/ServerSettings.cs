@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using OrleansCache.Contracts;
 using OrleansCache.Core.Common;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Gateway.Embedded;
 using OrleansCache.Gateway.Http;
 using OrleansCache.Gateway.Tls;
@@ -82,6 +83,9 @@ public sealed record ServerSettings
     /// <summary>What is read in the store before it is relied on.</summary>
     public VerifyOptions Verify { get; init; } = new();
 
+    /// <summary>The upstreams of the default cache.</summary>
+    public UpstreamOptions Upstreams { get; init; } = new();
+
     /// <summary>How long the server, no longer ready, still takes requests after SIGTERM.</summary>
     public TimeSpan DrainDelay { get; init; }
 
@@ -143,6 +147,11 @@ public sealed record ServerSettings
             IsPrivate = Flag("private", one),
             DistrustsLegacy = Flag("distrust-legacy", one),
             Verify = VerifySettings.From(one),
+            Upstreams = new UpstreamOptions
+            {
+                Upstreams = [.. many("upstream").Select(ParseUpstream)],
+                AllowsPins = Flag("upstream-pins", one),
+            },
             DrainDelay = one("drain-delay") is { } delay ? ParseDelay(delay) : TimeSpan.Zero,
             OnlyMigrates = onlyMigrates,
             // migrate runs beside a server, so it does not check what is the server's alone, such as a port.
@@ -221,6 +230,9 @@ public sealed record ServerSettings
     private static SecretKey ReadSigningKey(string path) => SecretKey.TryParse(ReadText("--sign-key", path), out var key, out var error)
         ? key
         : throw new StartupException($"The file {path} of --sign-key holds no signing key: {error}.");
+
+    private static Upstream ParseUpstream(string text) => Upstream.TryParse(text, out var upstream, out var error) ? upstream
+        : throw new StartupException($"--upstream {error}.");
 
     private static PublicKey ParseTrustedKey(string text) => PublicKey.TryParse(text, out var key)
         ? key

@@ -72,6 +72,7 @@ public sealed record HttpProblem(int Status, string Name, string Title)
         ProblemKind.Conflict => new(409, "conflict", "Another publisher's path is in the way"),
         ProblemKind.Untrue => new(422, "untrue", "A path declares what its NAR does not have"),
         ProblemKind.Withdrawn => new(409, "withdrawn", "The path was taken back"),
+        ProblemKind.Boundary => new(409, "boundary", "Only an upstream completes the closure"),
         ProblemKind.UnknownBar => new(404, "unknown-bar", "No such bar"),
         ProblemKind.KeyReused => new(409, "key-reused", "The idempotency key was used for another request"),
         ProblemKind.UnknownPath => new(404, "unknown-path", "No such path"),

@@ -21,6 +21,7 @@ public sealed record GatewayParts
         Paths = core.Paths,
         Collection = core.Collection,
         Fsck = core.Fsck,
+        Upstreams = core.Upstreams,
         Pins = core.Pins,
         Deployments = core.Deployments,
         NixCopy = core.NixCopy,
@@ -59,6 +60,8 @@ public sealed record GatewayParts
     public required IGarbageCollection Collection { get; init; }
 
     public required IFsck Fsck { get; init; }
+
+    public required IUpstreams Upstreams { get; init; }
 
     public required IPins Pins { get; init; }
 

@@ -61,7 +61,7 @@ begin
   v_ref_ids := array(select i from unnest(v_refs || case when p_hash = any(p_refs) then array[v_row.id] else '{}' end) i order by i);
   if not v_row.id = any(v_unpromised) then
     v_verdict := @fn@.verdict(
-      v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and v_row.ca is not distinct from p_ca,
+      v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and (v_row.refs = v_ref_ids or coalesce(v_row.declared = p_digest, false)) and v_row.ca is not distinct from p_ca,
       @fn@.usable(v_row.verified, v_row.trust_group, v_legacy, v_group), v_row.name <> p_name, v_row.rank < p_rank, @fn@.is_read(p_cache, p_nar_hash, p_nar_size), coalesce(v_row.trust_group, v_legacy) = v_group,
       @fn@.refers_to_more(p_cache, v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.ca is not distinct from p_ca, v_row.ca, v_row.refs, v_ref_ids, p_nar_hash, p_nar_size)
         and v_row.rank <= p_rank);

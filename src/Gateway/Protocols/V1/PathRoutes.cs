@@ -24,5 +24,18 @@ internal static class PathRoutes
                 cancellationToken)))
             .Needs(Access.Admin).WithTags("paths").Answers<WaitingPathList>(200, "Paths that were put before their references")
             .Fails(400, 404);
+
+        app.MapGet("/v1/caches/{cache}/upstreams", async (string cache, string? limit, CancellationToken cancellationToken) =>
+            new JsonAnswer<UpstreamReport>(await parts.Upstreams.ReportAsync(Cache(cache), Limit(limit, DefaultPage, MaxPage),
+                cancellationToken)))
+            .Needs(Access.Gc).WithTags("paths").Answers<UpstreamReport>(200, "The upstreams, and the paths that they have lost")
+            .Fails(400, 404);
+
+        app.MapGet("/v1/caches/{cache}/paths/{path}/boundaries", async (string cache, string path, string? limit,
+            CancellationToken cancellationToken) =>
+            new JsonAnswer<BoundaryList>(await parts.Upstreams.OfPathAsync(Cache(cache), PathHash(path), Limit(limit, DefaultPage, MaxPage),
+                cancellationToken)))
+            .Needs(Access.Gc).WithTags("paths").Answers<BoundaryList>(200, "What a path needs, and only an upstream has")
+            .Fails(400, 404);
     }
 }
