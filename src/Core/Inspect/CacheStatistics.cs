@@ -45,7 +45,8 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
             select (select count(*) from store_path tablesample system ($2::real) repeatable (0) where cache_id = $1 and state in ('live', 'condemned')), o.objects, o.bytes, o.nar_bytes,
               (select count(*) from pin where cache_id = $1 and not deleted),
               (select max(finished) from gc_run where cache_id = $1 and state = 'done' and not dry_run), b.nars, b.bytes, b.oldest,
-              (select count(*) from waiting_path where cache_id = $1)
+              (select count(*) from waiting_path where cache_id = $1),
+              (select count(*) from upstream_path where cache_id = $1 and lost is not null)
             from (select count(*) as objects, coalesce(sum(file_size), 0)::bigint as bytes, coalesce(sum(nar_size), 0)::bigint as nar_bytes from object tablesample system ($3::real) repeatable (0)
                   where cache_id = $1 and state in ('live', 'condemned')) o cross join @fn@.verification_backlog($1) b
             """,
@@ -54,7 +55,7 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
                 asked, Scale(r.GetInt64(0), share.Paths), Scale(r.GetInt64(1), share.Objects), Scale(r.GetInt64(2), share.Objects),
                 Scale(r.GetInt64(3), share.Objects),
                 share.Paths >= 100 && share.Objects >= 100, r.GetInt64(4), r.IsDBNull(5) ? null : r.GetDateTime(5),
-                r.GetInt64(6), r.GetInt64(7), r.IsDBNull(8) ? null : r.GetDateTime(8), r.GetInt64(9)),
+                r.GetInt64(6), r.GetInt64(7), r.IsDBNull(8) ? null : r.GetDateTime(8), r.GetInt64(9), r.GetInt64(10)),
             cancellationToken);
     }
 
@@ -73,5 +74,6 @@ internal sealed class CacheStatistics(CacheDirectory caches, CatalogDatabase dat
 /// <param name="UnreadBytes">Their size in the store.</param>
 /// <param name="UnreadSince">Since when the oldest waits; null when none does.</param>
 /// <param name="Waiting">Paths that were put before their references.</param>
+/// <param name="LostBoundaries">Paths that an upstream had and has no more.</param>
 public sealed record CacheNumbers(DateTimeOffset Asked, long Paths, long Objects, long Bytes, long NarBytes, bool Exact, long Pins,
-    DateTimeOffset? Collected, long Unread, long UnreadBytes, DateTimeOffset? UnreadSince, long Waiting);
+    DateTimeOffset? Collected, long Unread, long UnreadBytes, DateTimeOffset? UnreadSince, long Waiting, long LostBoundaries);

@@ -97,6 +97,11 @@ begin
   if v_same <> '{}' then
     update store_path s set rank = v_push.rank where s.id = any(v_same) and s.rank < v_push.rank;
   end if;
+  -- As at the first half: another may have superseded it meanwhile, and its pin keeps no boundary.
+  if v_supersedes <> '{}' then
+    v_kept := v_kept || @fn@.brought_boundaries(p_cache, p_push, v_supersedes);
+    v_supersedes := array(select unnest(v_supersedes) except select unnest(v_kept));
+  end if;
   if v_supersedes <> '{}' then
     v_chosen := @fn@.chosen_objects(v_push, @fn@.legacy_group(p_cache, coalesce(v_push.trust_group, 0)), v_supersedes, v_push.objects);
     insert into kept_object (cache_id, object_id, until)

@@ -8,10 +8,11 @@ namespace OrleansCache.Core.Pushes;
 
 /// <summary>Rule 2: the begin, which answers what is missing.</summary>
 /// <remarks>
-/// 1. Check the closure, and leave out what an upstream has. 2. Open the push, or join the one of the same operation. 3. Compare promised paths with what is declared: each
-/// stays, is superseded, or refuses the push; of another group's it is told nothing where it may not read. 4. Add new signatures of what
-/// stays. 5. Claim what is neither promised nor to stay, but for what another push uploads as the cluster knows: that is declared, and
-/// waited for. Of a stage, the store copies what its parent has. 6. Grant upload URLs for the claims, and answer.
+/// 1. Check the closure, and leave out what an upstream has. 2. Open the push, or join the one of the same operation. 3. Compare promised
+/// paths with what is declared: each stays, is superseded, or refuses the push; of another group's it is told nothing where it may not
+/// read. 4. Add new signatures of what stays. 5. Claim what is neither promised nor to stay, but for what another push uploads as the
+/// cluster knows: that is declared, and waited for. Of a stage, the store copies what its parent has. 6. Grant upload URLs for the claims,
+/// and answer.
 /// </remarks>
 internal sealed partial class DirectPushes
 {
@@ -46,6 +47,11 @@ internal sealed partial class DirectPushes
 
         // 3. What it declares otherwise than the cache has it.
         var verdicts = await CompareAsync(id, push, closure, opened, cancellationToken);
+
+        // A pin may keep what is superseded, so all that the new content needs is brought.
+        if (opened.Paths.Any(p => VerdictOf(p) == PathVerdict.Supersede
+            && request.Paths[p.Index].References.Any(r => boundaries.Contains(closure.Index[r]))))
+            return await BeginAsync(cache, request with { Upstream = false }, operation, cancellationToken);
 
         // 4. Signatures of what stays.
         await AddSignaturesAsync(id, closure, opened, verdicts, cancellationToken);
@@ -187,8 +193,9 @@ internal sealed partial class DirectPushes
         {
             var path = closure.Request.Paths[missing[i].Index];
             declarations[i] = new Declaration(
-                path.Path.Name, path.NarHash, path.NarSize, [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Where(i => i != 0).Order()],
-                    path.Deriver?.BaseName, path.Ca?.ToString(),
+                path.Path.Name, path.NarHash, path.NarSize,
+                [.. path.References.Distinct().Select(r => ids[closure.Index[r]]).Where(id => id != 0).Order()],
+                path.Deriver?.BaseName, path.Ca?.ToString(),
                 signatures[i], closure.PathDigests[missing[i].Index], missing[i].Promised,
                 elsewhere?.GetValueOrDefault(missing[i].Id) is { } uploader ? uploader.IsOwn ? Elsewhere.Own : Elsewhere.Other : null);
         });

@@ -128,6 +128,12 @@ begin
     return;
   end if;
 
+  -- A pin may keep what is superseded: nothing of the new content is left to an upstream. Begin then wants all of it.
+  if v_supersedes <> '{}' then
+    paths := @fn@.brought_boundaries(p_cache, p_push, v_supersedes);
+    if paths <> '{}' then outcome := 'missing'; return; end if;
+  end if;
+
   -- 7. What it publishes and supersedes: free, declared, and with a NAR each.
   if v_open <> '{}' or v_supersedes <> '{}' then
     perform 1 from store_path s where s.id = any(array(select unnest(v_open) except select unnest(v_declared))) order by s.id for no key update;

@@ -60,6 +60,16 @@ language sql stable as $$
     select u.hash from boundary b join upstream_path u on u.id = b.upstream_id where b.cache_id = p_cache and b.hash = p_hash and b.digest = p_digest)
 $$;
 
+-- Of these live paths, which a push supersedes with another content, those whose new content refers to a boundary.
+create function @fn@.brought_boundaries(p_cache int, p_push bigint, p_ids bigint[]) returns bigint[]
+language sql stable as $$
+  select array(
+    select d.path_id from push_path d join store_path s on s.id = d.path_id
+    where d.push_id = p_push and d.path_id = any(p_ids) and s.declared is distinct from d.digest and exists (
+      select from boundary b join upstream_path u on u.id = b.upstream_id
+      where b.cache_id = p_cache and b.hash = s.hash and b.digest = d.digest and not exists (select from store_path t where t.id = any(d.refs) and t.hash = u.hash)))
+$$;
+
 -- What a pin on a path needs beyond the references of rows: the paths of its closure with boundaries, and of those boundaries the ones that the cache has by now, with all that they need. Nothing is locked.
 create function @fn@.boundary_walk(p_cache int, p_path bigint, out referrers bigint[], out there bigint[])
 language plpgsql stable set jit = off set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$

@@ -44,6 +44,8 @@ internal sealed class ServerMetrics : IDisposable
             Of(watch, n => n.UnreadSince is { } since ? (n.Asked - since).TotalSeconds : 0), "s", "How long the oldest of them waits");
         _meter.CreateObservableGauge("orleans_cache.waiting_paths", () => Of(watch, n => n.Waiting), null,
             "Paths that were put before their references");
+        _meter.CreateObservableGauge("orleans_cache.lost_boundaries", () => Of(watch, n => n.LostBoundaries), null,
+            "Paths that an upstream had and has no more");
         _meter.CreateObservableGauge("orleans_cache.pins", () => Of(watch, n => n.Pins), null, "Pins");
     }
 

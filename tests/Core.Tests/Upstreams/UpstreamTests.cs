@@ -1,9 +1,11 @@
 using OrleansCache.Contracts;
 using OrleansCache.Core.Tests.Pins;
+using OrleansCache.Core.Tests.Trust;
 using OrleansCache.Core.Upstreams;
 using OrleansCache.Testing;
 using Xunit;
 using static OrleansCache.Core.Tests.Pins.PinSteps;
+using static OrleansCache.Core.Tests.Trust.Publishers;
 
 namespace OrleansCache.Core.Tests.Upstreams;
 
@@ -329,6 +331,43 @@ public sealed class UpstreamTests
 
         Assert.Equal(["b"], world.NarInfoOf("c")!.References.Select(r => r.Name));
         Assert.Equal("", await world.FsckAsync());
+    }
+
+    [Fact]
+    public async Task What_supersedes_a_path_leaves_nothing_to_an_upstream()
+    {
+        var better = World.Closure(World.Path("a"), World.Path("c", ["a"], content: "better"));
+        await using var upstream = new UpstreamCache().Have(better, "a");
+        await using var world = await CreateAsync(upstream);
+        await world.PushAsync(Victim, World.Closure(World.Path("c")));
+
+        var push = await world.BeginAsync(Deployer, better);
+
+        Assert.Empty(push.Upstream);
+        Assert.Equal(2, push.Missing.Count);
+        var pushes = world.Of(Deployer);
+        await world.UploadAsync(push, pushes: pushes);
+        await world.CommitAsync(push, pushes);
+        await world.AssertSoundAsync();
+        Assert.Equal(["a"], world.NarInfoOf("c")!.References.Select(r => r.Name));
+    }
+
+    [Fact]
+    public async Task A_commit_that_comes_to_supersede_a_path_leaves_nothing_to_an_upstream()
+    {
+        var better = World.Closure(World.Path("a"), World.Path("c", ["a"], content: "better"));
+        await using var upstream = new UpstreamCache().Have(better, "a");
+        await using var world = await CreateAsync(upstream);
+        var pushes = world.Of(Deployer);
+        var push = await world.BeginAsync(Deployer, better);
+        Assert.Equal([World.Hash("a")], push.Upstream);
+        await world.UploadAsync(push, pushes: pushes);
+        await world.PushAsync(Victim, World.Closure(World.Path("c")));
+
+        await FailsAsync(ProblemKind.MissingPaths, world.CommitAsync(push, pushes));
+
+        var again = await world.BeginAsync(Deployer, better);
+        Assert.Empty(again.Upstream);
     }
 
     private static PushPin Pin(string name) => new() { Name = Name(name) };

@@ -79,6 +79,7 @@ internal sealed class TestGateway : IAsyncDisposable
             Paths = new ScriptedPaths(),
             Collection = new ScriptedCollection(),
             Fsck = new ScriptedFsck(),
+            Upstreams = new ScriptedUpstreams(),
             Pins = new ScriptedPins(),
             NixCopy = new ScriptedNixCopy(),
             Store = new DirectoryObjectStore(new DirectoryOptions { Root = folder["store"], PublicUrl = url, UrlSecret = new byte[32] }),

@@ -15,7 +15,7 @@ public class ServiceRouteTests
         using var document = JsonDocument.Parse(await gateway.Client.GetStringAsync(new Uri("/openapi/v1.json", UriKind.Relative)));
 
         var paths = document.RootElement.GetProperty("paths").EnumerateObject().ToList();
-        Assert.Equal(42, paths.Count);
+        Assert.Equal(44, paths.Count);
         Assert.All(paths, p => Assert.True(p.Name.StartsWith("/v1/caches/{cache}", StringComparison.Ordinal)
             || p.Name is "/v1/caches" or "/v1/login" or "/v1/whoami" or "/v1/access/check", p.Name));
         var schemas = document.RootElement.GetProperty("components").GetProperty("schemas");

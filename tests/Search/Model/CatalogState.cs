@@ -9,7 +9,7 @@ namespace OrleansCache.Model.Tests;
 internal sealed record CatalogState(
     Dictionary<long, PathRow> Paths, Dictionary<long, ObjectRow> Objects, List<PushRow> Pushes, List<RootRow> Roots, List<PinRow> Pins,
     List<EvictionRow> Evictions, HashSet<StorePathHash> Broken, List<ProofRow> Proofs, long Unread, List<string> Unequal, long Epoch,
-    DateTime Now)
+    DateTime Now, HashSet<(StorePathHash Path, StorePathHash Reference)> Boundaries)
 {
     public static IReadOnlyList<string> Queries { get; } =
     [
@@ -30,6 +30,7 @@ internal sealed record CatalogState(
         Lists.Unequal,
         "select g from gc_epoch where cache_id = 1",
         "select clock_timestamp()",
+        "select b.hash, u.hash from boundary b join upstream_path u on u.id = b.upstream_id",
     ];
 
     public static async Task<CatalogState> ReadAsync(NpgsqlDataReader reader)
@@ -68,8 +69,11 @@ internal sealed record CatalogState(
         var epoch = (await RowsAsync(reader, r => r.GetInt64(0)))[0];
         await reader.NextResultAsync();
         var now = (await RowsAsync(reader, r => r.GetDateTime(0)))[0];
+        await reader.NextResultAsync();
+        var boundaries = await RowsAsync(reader, r => (StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)),
+            StorePathHash.FromBytes(r.GetFieldValue<byte[]>(1))));
         return new CatalogState(paths.ToDictionary(p => p.Id), objects.ToDictionary(o => o.Id), pushes, roots, pins, evictions, [.. broken],
-            proofs, unread, unequal, epoch, now);
+            proofs, unread, unequal, epoch, now, [.. boundaries]);
     }
 
     private static StorePathHash[] Hashes(NpgsqlDataReader reader, int column) =>

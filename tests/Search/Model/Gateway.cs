@@ -15,6 +15,7 @@ using OrleansCache.Core.Publish;
 using OrleansCache.Core.Pushes;
 using OrleansCache.Core.Store;
 using OrleansCache.Core.Subjects;
+using OrleansCache.Core.Upstreams;
 using OrleansCache.Core.Verify;
 using OrleansCache.Core.Withdraw;
 using OrleansCache.Nix;
@@ -81,13 +82,18 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
     /// <summary>What has to be read before it is relied on.</summary>
     public VerifyPolicy Policy { get; init; }
 
+    /// <summary>Of the cache.</summary>
+    public ModelUpstream? Upstream { get; init; }
+
+    private UpstreamPaths? Upstreams => Upstream?.Open(Database, clock);
+
     private PushOptions Reading => Options with { NotesReferences = Policy == VerifyPolicy.Always };
 
     public PinWriter PinWriter => Writer(CancellationToken.None);
 
     public IPins Pins => engine is null ? DirectPins : Over(engine).Pins;
 
-    private DirectPins DirectPins => new(caches, PinCatalog, PinWriter);
+    private DirectPins DirectPins => new(caches, PinCatalog, PinWriter, Upstreams);
 
     // Its bucket is never written: somebody else does that.
     private DirectPins RowsOfPins => new(caches, PinCatalog, Writer(new CancellationToken(canceled: true)));
@@ -103,7 +109,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
         caches, _pushCatalog, new UploadGrants(caches, Database, store, Options), new UploadCheck(store, Reading),
         new UploadCopies(store, new UploadGrants(caches, Database, store, Options), Copies, Options, clock), Publisher, PinWriter,
         new UploadWaiters(_pushCatalog, Options, TimeProvider.System), Signer, Options,
-        new VerificationWait(VerificationCatalog, Verifier, clock), CancellationToken.None, clock, engine?.News);
+        new VerificationWait(VerificationCatalog, Verifier, clock), CancellationToken.None, clock, engine?.News, upstreams: Upstreams);
 
     public INiks3Pushes Niks3Pushes => new Niks3Pushes(
         caches, new Niks3Catalog(Database), _pushCatalog, new CacheContents(caches, Database), store,
@@ -165,6 +171,8 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
             await withdrawer.AdvanceAsync(Cache, eviction, CancellationToken.None);
     }
 
+    public Task WatchUpstreamsAsync() => Upstreams?.WatchAsync(Cache, CancellationToken.None) ?? Task.CompletedTask;
+
     public Task ScrubAsync() => new Scrub(VerificationCatalog, ScrubRate).AskAsync(Cache, CancellationToken.None);
 
     private static Verifier NewVerifier(CacheDirectory caches, CatalogDatabase database, ModelStore store, DirectWithdrawals withdrawals,
@@ -178,6 +186,7 @@ internal sealed class Gateway(int number, CatalogDatabase database, CacheDirecto
 
     // Multipart uploads are all that is asked of it.
     private Housekeeper Housekeeper() => new(
-        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, null!, store,
+        caches, Database, _pushCatalog, PublishCatalog, Publisher, Deletions, Withdrawals, null!, PinWriter, null!, null!,
+        store,
         new CatalogSubjects(caches, Database), Options, TimeSpan.Zero, null, clock, NullLogger.Instance);
 }

@@ -36,6 +36,9 @@ internal sealed record Profile
     /// <summary>By an admin.</summary>
     public double Evict { get; init; }
 
+    /// <summary>Of a schedule whose cache has an upstream.</summary>
+    public double Upstream { get; init; }
+
     /// <summary>Of grains, which renew pushes.</summary>
     public double KeepAlive { get; init; }
 
@@ -125,6 +128,7 @@ internal sealed record Profile
         Slip = 0.1,
         Evict = Pick(random, 0, 0, 1, 3),
         Hostile = Pick(random, 0, 0, 3, 6),
+        Upstream = Pick(random, 0, 0, 0, 1),
     };
 
     private static double Pick(Random random, params double[] values) => values[random.Next(values.Length)];
@@ -153,6 +157,8 @@ internal sealed class Generator
         var universe = Any(_profile.Universes);
         Setting = new Setting(Universe.All.First(u => u.Name == universe), Chance(_profile.Retains), _profile.Policy,
             Reads: !Chance(_profile.Unread));
+        if (_profile.Upstream > 0 && Chance(_profile.Upstream))
+            Setting = Setting with { Upstream = [.. Setting.Universe.Paths.SkipLast(1).Where(_ => Chance(0.7))] };
         if (_profile.Policy != VerifyPolicy.Off)
             _verify = _profile.Verify;
     }
@@ -215,6 +221,8 @@ internal sealed class Generator
     {
         var id = ++_operations;
         var path = Any(schedule.Universe.Paths);
+        if (Setting.Upstream is not null && Chance(0.15))
+            return Chance(0.3) ? new ChoreOperation(id, Chore.Upstreams) : new UpstreamOperation(id, path, _random.Next(2));
         var pushes = _profile.Push + _profile.Niks3 + _profile.Nix + _profile.Hostile;
         var kind = _random.NextDouble() * (id == 1 ? pushes : pushes + _profile.Collect + _profile.Work + _profile.Pin + _profile.KeepAlive
             + _profile.Evict + _verify);

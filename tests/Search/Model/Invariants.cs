@@ -21,6 +21,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
         RowsAreInTheBucket();
         BucketHasRows();
         PinsChangeOnce();
+        BoundariesAreUpstream();
+        PinnedIsWhole();
         schedule.Promises.Check(state, _store, schedule.Truths, schedule.Withdrawn, Check);
         schedule.Truths.Check(state, _store, Check);
         schedule.Holds.Check(state, _store, schedule.Withdrawn, Check);
@@ -119,7 +121,8 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             }
 
             foreach (var reference in info.References)
-                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo"), "I1",
+                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo")
+                    || state.Boundaries.Contains((info.StorePath.Hash, reference.Hash)), "I1",
                     $"the narinfo of {info.StorePath.Name} is visible, that of its reference {reference.Name} is not");
         }
 
@@ -129,6 +132,41 @@ internal sealed class Invariants(Schedule schedule, CatalogState state)
             // A pin whose path was taken back keeps it, and says so.
             Check(_store.Objects.ContainsKey($"{path.Hash}.narinfo") || state.Broken.Contains(path.Hash), "I7",
                 $"{key} in the bucket names {path.Name}, whose narinfo is not there");
+        }
+    }
+
+    // A boundary is what the upstream has, or had.
+    private void BoundariesAreUpstream()
+    {
+        foreach (var (path, reference) in state.Boundaries)
+            Check(schedule.Upstream?.Had(reference) == true, "I1",
+                $"{schedule.Universe.NameOf(path)} leaves {schedule.Universe.NameOf(reference)} to an upstream that never had it");
+    }
+
+    // What a pin keeps needs no upstream.
+    private void PinnedIsWhole()
+    {
+        if (schedule.Upstream is null)
+            return;
+        var seen = new HashSet<StorePathHash>();
+        foreach (var pin in state.Pins)
+        {
+            foreach (var path in pin.Kept.Where(state.Paths.ContainsKey))
+                Walk(state.Paths[path].Hash, pin.Name);
+        }
+
+        void Walk(StorePathHash path, string pin)
+        {
+            if (!seen.Add(path) || state.Broken.Contains(path)
+                || !_store.Objects.TryGetValue($"{path}.narinfo", out var text)
+                || !NarInfo.TryParse(Encoding.UTF8.GetString(text), out var info, out _))
+                return;
+            foreach (var reference in info.References)
+            {
+                Check(_store.Objects.ContainsKey($"{reference.Hash}.narinfo"), "I2",
+                    $"pin {pin} keeps {info.StorePath.Name}, whose reference {reference.Name} only an upstream has");
+                Walk(reference.Hash, pin);
+            }
         }
     }
 

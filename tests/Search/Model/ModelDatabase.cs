@@ -22,7 +22,7 @@ internal sealed class ModelDatabase : IAsyncDisposable
     // Deleting few rows is quicker than truncating; now and then what was deleted is cleared away.
     private const string Clear = """
         delete from push; delete from push_path; delete from push_object; delete from root; delete from pin; delete from pin_revision; delete from pin_operation;
-        delete from gc_run; delete from object; delete from store_path; delete from moving_path; delete from moving_object; delete from tombstone; delete from nar_alias; delete from nix_pending; delete from kept_object; delete from unsigned_path; delete from eviction; delete from bar; delete from verification; delete from proof; delete from audit; delete from publisher; delete from trust_group; update gc_epoch set g = 1; update model.clock set shift = '0';
+        delete from gc_run; delete from object; delete from store_path; delete from moving_path; delete from moving_object; delete from tombstone; delete from nar_alias; delete from nix_pending; delete from kept_object; delete from unsigned_path; delete from eviction; delete from bar; delete from verification; delete from proof; delete from audit; delete from boundary; delete from upstream_path; delete from publisher; delete from trust_group; update gc_epoch set g = 1; update model.clock set shift = '0';
         select setval('push_id_seq', 1, false), setval('object_id_seq', 1, false), setval('store_path_id_seq', 1, false), setval('gc_run_id_seq', 1, false), setval('pin_id_seq', 1, false), setval('publisher_id_seq', 1, false), setval('trust_group_id_seq', 1, false);
         """;
 
@@ -80,7 +80,7 @@ internal sealed class ModelDatabase : IAsyncDisposable
             await ExecuteAsync(_connection,
                 "truncate push, push_path, push_object, root, pin, pin_revision, pin_operation, gc_run, object, store_path, moving_path, " +
                 "moving_object, tombstone, nar_alias, nix_pending, kept_object, unsigned_path, eviction, bar, verification, proof, " +
-                "audit, publisher, trust_group");
+                "audit, boundary, upstream_path, publisher, trust_group");
         await ExecuteAsync(_connection, Clear);
         await ExecuteAsync(_connection,
             $"update cache set verify = '{OutcomeText.Of(policy)}', scrubbed = 0, scrub_began = null, scrub_lease = null");

@@ -16,7 +16,8 @@ internal static class Mutants
         Leave = 0
     };
 
-    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All, .. VerifyMutants.All];
+    public static IReadOnlyList<Mutant> All => [.. OfPushes, .. ClientMutants.All, .. TrustMutants.All, .. VerifyMutants.All,
+        .. UpstreamMutants.All];
 
     private static readonly IReadOnlyList<Mutant> OfPushes =
     [
@@ -33,7 +34,8 @@ internal static class Mutants
             Slow = "gc_barrier" } },
         new("a pin touches only its own row")
         {
-            Patch = TouchAlone("@fn@.touch(p_cache, array[v_path], v_lower) t;", "@fn@.touch(p_cache, array[v_path]) t;"),
+            Patch = TouchAlone("@fn@.touch(p_cache, v_path || v_there, v_lower || v_referrers) t;",
+                "@fn@.touch(p_cache, v_path || v_there, v_referrers) t;"),
             Profile = Collecting with { Universes = ["a pair"], Push = 2, Collect = 4, Pin = 5, Whole = 0.4, Run = 0.3 },
         },
         new("what a push was promised of objects is no root")

@@ -60,6 +60,7 @@ internal enum Chore
     Verifications,
     Withdrawals,
     Deletions,
+    Upstreams,
 }
 
 /// <summary>A step of the background work.</summary>
@@ -100,6 +101,9 @@ internal sealed record ChoreOperation(int Id, Chore Chore) : Operation(Id)
             case Chore.Verifications:
                 if (g.Policy != VerifyPolicy.Off)
                     await g.VerifyAsync();
+                break;
+            case Chore.Upstreams:
+                await g.WatchUpstreamsAsync();
                 break;
             case Chore.Withdrawals:
                 await g.Withdrawals.ResumeAsync(Gateway.Cache, CancellationToken.None);

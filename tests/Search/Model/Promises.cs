@@ -15,6 +15,8 @@ internal sealed class Promises
     private readonly Dictionary<PushId, BeginPush> _closures = [];
     // Conflicts and what nobody vouches for, as their clients were told at begin.
     private readonly Dictionary<PushId, HashSet<StorePathHash>> _doubts = [];
+    // What their clients were told an upstream has.
+    private readonly Dictionary<PushId, HashSet<StorePathHash>> _upstream = [];
     private readonly HashSet<PushId> _committed = [];
     private readonly List<PushId> _told = [];
     // Open pushes that were once past their time: what they lost is not lost by mistake.
@@ -28,6 +30,9 @@ internal sealed class Promises
     {
         var push = PushId.TryParse(answer.Id, out var id) ? id : throw new FormatException(answer.Id);
         _closures[push] = closure;
+        if (!_upstream.TryGetValue(push, out var upstream))
+            _upstream[push] = upstream = [];
+        upstream.UnionWith(answer.Upstream);
         if (!Turns.IsHeard || _ended.Contains(push))
             return;
         if (said.Count > 0)
@@ -39,11 +44,11 @@ internal sealed class Promises
         _promises[push] = new Promise
         {
             Expires = answer.Expires,
-            Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p))],
+            Present = [.. closure.Paths.Select(p => p.Path.Hash).Where(p => !missing.ContainsKey(p) && !answer.Upstream.Contains(p))],
             Stored = [.. closure.Paths.Where(p => missing.GetValueOrDefault(p.Path.Hash) == PathState.Stored
                 && missing.ContainsKey(p.Path.Hash)).Select(p => p.NarHash)],
             // The name of a reference that this push brings anew is printed when its commit is told.
-            True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !doubts.Contains(s.Path)
+            True = [.. said.Where(s => !missing.ContainsKey(s.Path) && !upstream.Contains(s.Path) && !doubts.Contains(s.Path)
                 && !s.References.Any(missing.ContainsKey))],
             IsHonest = said.Count > 0,
         };
@@ -102,7 +107,7 @@ internal sealed class Promises
     {
         Ends(push);
         _told.Add(push);
-        return [.. said.Where(s => !answer.Conflicts.Contains(s.Path)
+        return [.. said.Where(s => !answer.Conflicts.Contains(s.Path) && !IsUpstream(push, s.Path)
             && !(_doubts.TryGetValue(push, out var doubts) && doubts.Contains(s.Path)))];
     }
 
@@ -154,7 +159,7 @@ internal sealed class Promises
         // At the moment of the commit all of it is there; afterwards retention and pins decide.
         foreach (var push in state.Pushes.Where(u => u.State == "committed" && _closures.ContainsKey(u.Key) && _committed.Add(u.Key)))
         {
-            foreach (var path in _closures[push.Key].Paths)
+            foreach (var path in _closures[push.Key].Paths.Where(p => !IsUpstream(push.Key, p.Path.Hash)))
             {
                 check(state.Paths.Values.Any(p => p.Hash == path.Path.Hash && p.State == "live")
                     && store.Objects.ContainsKey($"{path.Path.Hash}.narinfo"),
@@ -167,6 +172,8 @@ internal sealed class Promises
                 $"push {push} was told that it is committed, and it is not");
         _told.Clear();
     }
+
+    private bool IsUpstream(PushId push, StorePathHash path) => _upstream.TryGetValue(push, out var upstream) && upstream.Contains(path);
 
     private static Sha256Hash NarHashOf(StorePathHash path, BeginPush closure) => closure.Paths.First(p => p.Path.Hash == path).NarHash;
 

@@ -23,6 +23,7 @@ internal sealed partial class Schedule : IDisposable
     {
         (_database, _setting, Mutant) = (database, setting, mutant);
         Truths = new Truths(setting.Policy);
+        Upstream = setting.Upstream is { } names ? new ModelUpstream(setting.Universe, names) : null;
         Store = new ModelStore(_clock) { IgnoresFences = mutant.IgnoresFences, AnswersOfRetriesCount = mutant.AnswersOfRetriesCount };
     }
 
@@ -35,6 +36,9 @@ internal sealed partial class Schedule : IDisposable
     public Holds Holds { get; } = new();
 
     public Withdrawn Withdrawn { get; } = new();
+
+    /// <summary>Of the cache; null: it has none.</summary>
+    public ModelUpstream? Upstream { get; }
 
     /// <summary>Mallory takes part: what others have not declared may be lies.</summary>
     public bool HasLies { get; private set; }
@@ -79,7 +83,7 @@ internal sealed partial class Schedule : IDisposable
         foreach (var catalog in database.Catalogs)
             gateways.Add(new Gateway(gateways.Count, catalog, await CacheDirectory.LoadAsync(catalog, CancellationToken.None),
                 schedule.Store, schedule._clock, schedule._engines?.Engines[gateways.Count])
-            { Policy = setting.Policy });
+            { Policy = setting.Policy, Upstream = schedule.Upstream });
         gateways.ForEach(g => g.Join());
         schedule.Gateways = gateways;
         return schedule;

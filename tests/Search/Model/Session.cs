@@ -19,6 +19,8 @@ internal sealed class Session(Schedule schedule, Operation operation, bool free)
 
     public Holds Holds => schedule.Holds;
 
+    public ModelUpstream? Upstream => schedule.Upstream;
+
     /// <summary>By the one clock.</summary>
     public DateTimeOffset Now => schedule.Now;
 

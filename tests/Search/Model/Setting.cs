@@ -8,6 +8,10 @@ namespace OrleansCache.Model.Tests;
 /// <param name="Reads">False: nobody reads anything until all operations have ended.</param>
 internal sealed record Setting(Universe Universe, bool Retains, VerifyPolicy Policy = VerifyPolicy.Off, bool Reads = true)
 {
+    /// <summary>What an upstream of the cache has at first; null: there is none.</summary>
+    public IReadOnlyList<string>? Upstream { get; init; }
+
     public override string ToString() => Universe.Name + (Retains ? ", with retention" : "")
-        + (Policy == VerifyPolicy.Off ? "" : $", {Policy}{(Reads ? "" : ", and nobody reads")}");
+        + (Policy == VerifyPolicy.Off ? "" : $", {Policy}{(Reads ? "" : ", and nobody reads")}")
+        + (Upstream is null ? "" : $", upstream of {string.Join(' ', Upstream)}");
 }

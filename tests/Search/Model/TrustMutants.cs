@@ -83,8 +83,8 @@ internal static class TrustMutants
         {
             IsQuick = true,
             Patch = Patch(
-                ("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (d.name is null or s.name = d.name and " +
-                "s.ca is not distinct from d.ca) as same", "true as same")),
+                ("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (s.refs = d.refs or coalesce(s.declared = d.digest, false)) " +
+                "and (d.name is null or s.name = d.name and s.ca is not distinct from d.ca) as same", "true as same")),
             Profile = Opened(["a pair"], Do(Squat(1, "b", LieKind.Nar)), Do(Push(2, "b") with { By = Party.Alice })),
         },
         new("a begin does not compare the content address")
@@ -97,7 +97,8 @@ internal static class TrustMutants
         new("a begin does not compare references")
         {
             IsQuick = true,
-            Patch = Patch(("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (d.name is null",
+            Patch = Patch(("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (s.refs = d.refs or coalesce(s.declared = d.digest, false)) " +
+                "and (d.name is null",
                 "s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (d.name is null")),
             Profile = Opened(["a pair"], Do(Squat(1, "b", LieKind.References)), Do(Push(2, "b") with { By = Party.Alice })),
         },
@@ -111,8 +112,8 @@ internal static class TrustMutants
         new("a wait or commit compares nothing")
         {
             Patch = Patch(
-                ("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and s.refs = d.refs and (not d.declared or d.name in ('', s.name) " +
-                "and s.ca is not distinct from d.ca) as same", "true as same")),
+                ("s.nar_hash = d.nar_hash and s.nar_size = d.nar_size and (s.refs = d.refs or coalesce(s.declared = d.digest, false)) " +
+                "and (not d.declared or d.name in ('', s.name) and s.ca is not distinct from d.ca) as same", "true as same")),
             Profile = Lying with { Whole = 0.2 },
         },
         new("a wait or commit does not compare names")
@@ -129,8 +130,8 @@ internal static class TrustMutants
         new("a narinfo of stock Nix is not compared")
         {
             Patch = Patch(
-                ("v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and v_row.refs = v_ref_ids and " +
-                "v_row.ca is not distinct from p_ca,", "true,"),
+                ("v_row.name = p_name and v_row.nar_hash = p_nar_hash and v_row.nar_size = p_nar_size and (v_row.refs = v_ref_ids " +
+                "or coalesce(v_row.declared = p_digest, false)) and v_row.ca is not distinct from p_ca,", "true,"),
                 ("v_legacy, v_group), v_row.name <> p_name,", "v_legacy, v_group), false,")),
             Profile = Lying with { Nix = 8, Push = 1 },
         },

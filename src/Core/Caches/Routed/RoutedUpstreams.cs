@@ -16,6 +16,9 @@ internal sealed class RoutedUpstreams(CacheRegistry caches, CacheDirectory ids) 
     public async Task<BoundaryList> OfPathAsync(CacheName cache, StorePathHash path, int limit, CancellationToken cancellationToken)
     {
         using var use = await caches.UseAsync(cache, cancellationToken);
-        return new BoundaryList { Boundaries = await use.Services.Upstreams.OfClosureAsync(ids.IdOf(cache), path, limit, cancellationToken) };
+        return new BoundaryList
+        {
+            Boundaries = await use.Services.Upstreams.OfClosureAsync(ids.IdOf(cache), path, limit, cancellationToken),
+        };
     }
 }
