@@ -222,6 +222,29 @@ public sealed class GcCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Upstream_status_names_what_an_upstream_has_lost_and_who_needs_it()
+    {
+        var (glibc, hello) = (StorePath.Parse($"{Hash}-glibc"), StorePath.Parse($"1{Hash[1..]}-hello"));
+        Answer = (_, http) => Json(http, new UpstreamReport
+        {
+            Upstreams = ["https://cache.example.org key-1:AAAA"],
+            Boundaries = 1200,
+            LostCount = 1,
+            Lost = [new LostBoundary { Path = glibc, Upstream = "https://cache.example.org", Since = Started.Started, Referrer = hello,
+                Referrers = 3 }],
+        });
+
+        var (code, output, _) = await RunAsync("upstream", "status");
+
+        Assert.Equal(0, code);
+        Assert.Equal("GET /v1/caches/default/upstreams", _requests[0].Request);
+        Assert.StartsWith("upstream    https://cache.example.org key-1:AAAA\nboundaries  1,200, 1 of them lost\n", output,
+            StringComparison.Ordinal);
+        Assert.Contains($"  {glibc}\n    not at https://cache.example.org since ", output, StringComparison.Ordinal);
+        Assert.Contains($"; {hello.BaseName} and 2 other paths need it", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Why_tells_since_when_a_path_is_condemned_and_when_it_goes()
     {
         Answer = (_, http) => Json(http, new WhyAnswer

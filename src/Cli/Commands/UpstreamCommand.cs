@@ -19,12 +19,12 @@ internal static class UpstreamCommand
         var text = new StringBuilder();
         foreach (var upstream in report.Upstreams)
             text.Append(CultureInfo.InvariantCulture, $"upstream    {upstream}\n");
-        text.Append(CultureInfo.InvariantCulture, $"boundaries  {report.Boundaries:N0}, of which {report.LostCount:N0} are lost");
+        text.Append(CultureInfo.InvariantCulture, $"boundaries  {report.Boundaries:N0}, {report.LostCount:N0} of them lost");
         foreach (var lost in report.Lost)
         {
-            var others = lost.Referrers > 1 ? $" and {Text.Count(lost.Referrers - 1, "other path")}" : "";
+            var others = lost.Referrers > 1 ? $" and {Text.Count(lost.Referrers - 1, "other path")} need it" : " needs it";
             text.Append(CultureInfo.InvariantCulture,
-                $"\n  {lost.Path}\n    not at {lost.Upstream} since {Text.Time(lost.Since)}; {lost.Referrer.BaseName}{others} needs it");
+                $"\n  {lost.Path}\n    not at {lost.Upstream} since {Text.Time(lost.Since)}; {lost.Referrer.BaseName}{others}");
         }
 
         return text.ToString();
