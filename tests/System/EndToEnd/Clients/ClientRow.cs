@@ -44,7 +44,7 @@ internal static class ClientRows
         new("Determinate Nix", "nix copy",
             "no Debian package has it. By its source 3.22.2 sends and reads what Nix 2.35.2 does, and names both versions."),
         new("Lix", "nix copy",
-            "no Debian package has it. By its source of August 2026 it sends what Nix 2.34 does, one `PUT` in memory at a time, and no realisations."),
+            "no Debian package has it. By its source of August 2026 it sends what Nix 2.34 does, but no realisations, and repeats a `PUT` with its body."),
         new("attic's client", "attic",
             "no Debian package has it, nor what it is built from. By its source of June 2026 it sends what curl sends here."),
         new("Cachix's client", "none",
