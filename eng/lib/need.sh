@@ -60,7 +60,9 @@ newer_nix() {
     [ "$(id -u)" = 0 ] || { say "No newer Nix: making one needs root."; return 1; }
     need newer-nix || return 1
     mkdir -p "$cache"; rm -rf "$root"; log=$(mktemp)
-    if ! "$repo/eng/debian-root.sh" make "$suite" "$root" nix-bin >"$log" 2>&1; then
+    # Of a mirror that stands still the Release file is past its date: its signature still counts.
+    if ! "$repo/eng/debian-root.sh" make "$suite" "$root" nix-bin >"$log" 2>&1 &&
+      ! { rm -rf "$root"; ROOT_UNEXPIRED=0 "$repo/eng/debian-root.sh" make "$suite" "$root" nix-bin >"$log" 2>&1; }; then
       say "No newer Nix: $(tail -n 1 "$log")"; rm -rf "$root" "$log"; return 1
     fi
     rm -f "$log"

@@ -21,6 +21,15 @@ public sealed class NixTool
     /// </summary>
     public static NixTool? Newest { get; } = InFolder("newest", "ORLEANS_CACHE_TEST_NEWEST_NIX");
 
+    /// <summary>The newest of those that are newer than the machine's, or null.</summary>
+    public static NixTool? Latest => Newest ?? Newer;
+
+    /// <summary>
+    /// For what each Nix does alike: the oldest and the latest; with --full every one. What they may do otherwise, <see cref="All"/> tries.
+    /// </summary>
+    public static IReadOnlyList<NixTool> Tried => FullTests.MissingReason is null ? All
+        : [.. new[] { Installed, Latest }.OfType<NixTool>()];
+
     /// <summary>Every Nix there is, old to new.</summary>
     public static IReadOnlyList<NixTool> All { get; } = [.. new[] { Installed, Newer, Newest }.OfType<NixTool>()];
 

@@ -9,7 +9,7 @@ public class NixToolTests
     public Task The_machine_s_Nix_reads_a_signed_cache_into_a_store_of_its_own() => ReadsSignedCacheAsync(NixTool.Installed!);
 
     [NewNixFact]
-    public Task A_newer_Nix_reads_a_signed_cache_into_a_store_of_its_own() => ReadsSignedCacheAsync(NixTool.Newer!);
+    public Task A_newer_Nix_reads_a_signed_cache_into_a_store_of_its_own() => ReadsSignedCacheAsync(NixTool.Latest!);
 
     [NixFact]
     public async Task A_closure_set_lists_references_first()

@@ -9,9 +9,9 @@ internal static class ReadBack
     public static async Task SetAsync(NixTool nix, FilledCache cache, string set)
     {
         var closure = await Closures.GetAsync(set);
-        // ca-4 refers to itself. Nix 2.8, which built it, and newer ones disagree about the hash of such a path: no cache could give it to
-        // a newer one.
-        var root = set == "ca" && nix == NixTool.Newer ? closure.Paths.Single(path => path.EndsWith("-ca-3", StringComparison.Ordinal))
+        // ca-4 refers to itself. Nix 2.8, which built it, and 2.17 to 2.34 disagree about the hash of such a path: no cache could give it
+        // to these.
+        var root = set == "ca" && nix != NixTool.Installed ? closure.Paths.Single(path => path.EndsWith("-ca-3", StringComparison.Ordinal))
             : closure.Root;
         await ClosureAsync(nix, cache.Substituter, cache.Server.PublicKey, root);
     }

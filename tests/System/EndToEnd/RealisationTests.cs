@@ -18,7 +18,7 @@ public sealed class GatewayRealisationTests(FilledFolder cache)
     public async Task A_newer_Nix_substitutes_a_content_addressed_derivation_from_the_gateway()
     {
         var (derivation, output) = await Realisations.BuildAndPushAsync(cache);
-        await ReadBack.DerivationAsync(NixTool.Newer!, cache.Substituter, cache.Server.PublicKey, derivation, output);
+        await ReadBack.DerivationAsync(NixTool.Latest!, cache.Substituter, cache.Server.PublicKey, derivation, output);
     }
 }
 
@@ -31,6 +31,8 @@ public sealed class BucketRealisationTests(FilledBucket cache)
     {
         var (derivation, output) = await Realisations.BuildAndPushAsync(cache);
         await ReadBack.DerivationAsync(NixTool.Installed!, cache.Substituter, cache.Server.PublicKey, derivation, output);
+        if (NixTool.Latest is { } latest)
+            await ReadBack.DerivationAsync(latest, cache.Substituter, cache.Server.PublicKey, derivation, output);
     }
 }
 

@@ -1,3 +1,4 @@
+using OrleansCache.Testing;
 using Xunit;
 
 namespace OrleansCache.EndToEnd.Tests;
@@ -11,4 +12,17 @@ public static class Sets
 
     /// <summary><see cref="Names"/> as theory data.</summary>
     public static TheoryData<string> All { get; } = [.. Names];
+
+    /// <summary>Each with the name of each newer Nix that is tried.</summary>
+    public static TheoryData<string, string> ForNewer
+    {
+        get
+        {
+            var data = new TheoryData<string, string>();
+            foreach (var nix in NixTool.Tried.Where(t => t != NixTool.Installed).Select(t => t.Name).DefaultIfEmpty("none"))
+                foreach (var set in Names)
+                    data.Add(nix, set);
+            return data;
+        }
+    }
 }

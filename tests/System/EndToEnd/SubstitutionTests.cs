@@ -12,8 +12,9 @@ public sealed class GatewaySubstitutionTests(FilledFolder cache)
     public Task Nix_substitutes_every_path_from_the_gateway(string set) => ReadBack.SetAsync(NixTool.Installed!, cache, set);
 
     [NewNixTheory]
-    [MemberData(nameof(Sets.All), MemberType = typeof(Sets))]
-    public Task A_newer_Nix_substitutes_every_path_from_the_gateway(string set) => ReadBack.SetAsync(NixTool.Newer!, cache, set);
+    [MemberData(nameof(Sets.ForNewer), MemberType = typeof(Sets))]
+    public Task A_newer_Nix_substitutes_every_path_from_the_gateway(string nix, string set) =>
+        ReadBack.SetAsync(NixTool.Named(nix), cache, set);
 }
 
 /// <summary>Stock Nix gets it out of the bucket itself, which knows nothing of gateways.</summary>
@@ -25,6 +26,7 @@ public sealed class BucketSubstitutionTests(FilledBucket cache)
     public Task Nix_substitutes_every_path_from_the_bucket(string set) => ReadBack.SetAsync(NixTool.Installed!, cache, set);
 
     [BucketTheory(needsNewNix: true)]
-    [MemberData(nameof(Sets.All), MemberType = typeof(Sets))]
-    public Task A_newer_Nix_substitutes_every_path_from_the_bucket(string set) => ReadBack.SetAsync(NixTool.Newer!, cache, set);
+    [MemberData(nameof(Sets.ForNewer), MemberType = typeof(Sets))]
+    public Task A_newer_Nix_substitutes_every_path_from_the_bucket(string nix, string set) =>
+        ReadBack.SetAsync(NixTool.Named(nix), cache, set);
 }

@@ -14,12 +14,12 @@ public sealed class NixTheoryAttribute : TheoryAttribute
     public NixTheoryAttribute() => Skip = Programs.Missing("nix-store", "nix");
 }
 
-/// <summary>A test that needs <see cref="NixTool.Newer"/>.</summary>
+/// <summary>A test that needs <see cref="NixTool.Latest"/>.</summary>
 public sealed class NewNixFactAttribute : FactAttribute
 {
     public NewNixFactAttribute() => Skip = MissingReason;
 
-    internal static string? MissingReason => NixTool.Newer is null
+    internal static string? MissingReason => NixTool.Latest is null
         ? "no newer Nix: ORLEANS_CACHE_TEST_NEW_NIX names no folder (eng/test as root makes one), or we are not root"
         : null;
 }
@@ -34,6 +34,6 @@ public sealed class NewNixTheoryAttribute : TheoryAttribute
 public sealed class NewestNixFactAttribute : FactAttribute
 {
     public NewestNixFactAttribute() => Skip = NixTool.Newest is null
-        ? "no Nix of 2.33.2 or later: ORLEANS_CACHE_TEST_NEWEST_NIX names no folder (eng/test --full as root makes one), or we are not root"
+        ? "no Nix of 2.33.2 or later: ORLEANS_CACHE_TEST_NEWEST_NIX names no folder (eng/test as root makes one), or we are not root"
         : null;
 }
