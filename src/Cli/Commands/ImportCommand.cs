@@ -42,7 +42,11 @@ internal static class ImportCommand
             using var from = Open(address, http, retry, what.Authorization(result));
             using var server = new PushServer(settings, options, retry);
             await server.GreetAsync(cancellationToken);
-            var importer = new Importer(from, what.Trust(result), server.Api, server.Uploads, options, import, display.Show, display.Note,
+            var trust = what.Trust(result);
+            foreach (var name in trust.NamesTakenBy((await server.Api.InfoAsync(cancellationToken)).PublicKeys))
+                display.Note($"warning: a key of the cache is called '{name}', as that of the source is, and is another one: the signatures " +
+                    "of the source are not kept. Give the cache a key of another name first ('orleans-cache keys rotate --name').");
+            var importer = new Importer(from, trust, server.Api, server.Uploads, options, import, display.Show, display.Note,
                 TimeProvider.System);
             var told = await AskAsync(server, importer, cancellationToken);
             await display.DisposeAsync();

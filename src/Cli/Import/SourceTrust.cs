@@ -23,6 +23,13 @@ internal sealed class SourceTrust(IReadOnlyList<PublicKey>? keys)
             : $"it is signed by {string.Join(", ", names.Select(name => $"'{name}'"))}, and by none of the keys given with --source-key";
     }
 
+    /// <summary>
+    /// Names of keys that another key of the cache has, too. It keeps no signatures under its own names but its own, so readers of the old
+    /// key find none.
+    /// </summary>
+    public IEnumerable<string> NamesTakenBy(IReadOnlyCollection<string> publicKeys) => (keys ?? []).Where(key => publicKeys.Any(own =>
+        own.StartsWith($"{key.Name}:", StringComparison.Ordinal) && own != key.ToString())).Select(key => key.Name).Distinct();
+
     // Of git's and BLAKE3's addresses nobody here can compute what they are made of.
     private static bool CanBeTold(ContentAddress address)
     {
