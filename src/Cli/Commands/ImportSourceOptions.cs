@@ -121,7 +121,8 @@ internal sealed class ImportSourceOptions
             throw new CliException(ExitCodes.Usage, $"--source-key '{value}' is neither a public key, NAME:BASE64, nor a file of such keys.");
         return [.. ReadFile("--source-key", file).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Select(text =>
             PublicKey.TryParse(text, out var one) ? one
-                : throw new CliException(ExitCodes.Usage, $"{file} of --source-key has '{Text.Printable(text)}', which is no public key."))];
+                : throw new CliException(ExitCodes.Usage,
+                    $"{file} of --source-key has '{Text.Printable(text)}', which is no public key."))];
     }
 
     private static void Read(string file, Action<string> take)
