@@ -132,6 +132,15 @@ internal static class Examples
 
             The token in use needs the scope 'promote' in the cache that the stages are of.
             """,
+        ["import"] = """
+              orleans-cache import --source-key cache-1:BASE64 /srv/cache                 what 'nix copy --to file://' wrote
+              orleans-cache import --source-key cache-1:BASE64 --pins 's3://cache?endpoint=s3.example.org&profile=old'
+              orleans-cache import --source-key cache-1:BASE64 --path ./result https://old.example.org
+              orleans-cache import --source-key cache-1:BASE64 --dry-run /srv/cache       how much is it?
+
+            What the cache has is not sent again: run it as often as you like, also while the source is written.
+            Exit codes: 0 all is there, 1 some paths were refused or it failed, 2 wrong usage, 3 no answer, 4 not allowed, 130 interrupted.
+            """,
         ["tokens"] = """
               orleans-cache tokens create --name ci --scope push > ci-token
               orleans-cache tokens list

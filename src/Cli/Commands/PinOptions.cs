@@ -58,6 +58,10 @@ internal static class PinOptions
         : expires is null && keep is null ? null
             : throw new CliException(ExitCodes.Usage, "--expires and --keep-revisions belong to a pin: name it with --pin.");
 
+    /// <exception cref="CliException">It is no name of a pin.</exception>
+    public static PinName Parse(string text) => PinName.TryParse(text, out var name) ? name
+        : throw new CliException(ExitCodes.Usage, $"'{text}' is not the name of a pin: {PinName.Rule}.");
+
     private static PinName ParseName(ArgumentResult result)
     {
         var text = result.Tokens[^1].Value;

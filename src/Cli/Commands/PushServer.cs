@@ -24,7 +24,15 @@ internal sealed class PushServer : IDisposable
         _tokens = ServerCall.Tokens(settings, _http, retry);
     }
 
+    /// <summary>The server's routes, for who does more there than push.</summary>
+    public Api Api => ApiOf(_retry);
+
+    public UploadClient Uploads => new(_http, _retry);
+
     public void Dispose() => _http.Dispose();
+
+    /// <summary>Adds to a refusal which token the server refused.</summary>
+    public Task<T> RefusalExplained<T>(Task<T> call) => ServerCall.RefusalExplained(_tokens, call);
 
     /// <summary>Asks for the cache. It fails soon, unlike a push: a mistyped URL shows at once.</summary>
     /// <exception cref="CliException">The server does not answer, or has no such cache.</exception>
@@ -51,8 +59,8 @@ internal sealed class PushServer : IDisposable
     public Task<PushResult> PushAsync(LookedUp found, PushProgress progress, CancellationToken cancellationToken)
     {
         var options = _options with { StoreDir = found.Places.Store, CaseHack = found.Places.CaseHack };
-        var pusher = new Pusher(ApiOf(_retry), new UploadClient(_http, _retry), options, progress, TimeProvider.System);
-        return ServerCall.RefusalExplained(_tokens, pusher.RunAsync(found.Closure, cancellationToken));
+        var pusher = new Pusher(Api, Uploads, options, progress, TimeProvider.System);
+        return RefusalExplained(pusher.RunAsync(found.Closure, cancellationToken));
     }
 
     /// <summary>Looks up some roots and pushes them.</summary>

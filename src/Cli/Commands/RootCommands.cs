@@ -22,6 +22,7 @@ internal static class RootCommands
             DeployCommand.Create(common),
             DeploymentsCommand.Create(common),
             PromoteCommand.Create(common),
+            ImportCommand.Create(common),
             ConflictsCommand.Create(common),
             TokensCommand.Create(common),
             CachesCommand.Create(common),
@@ -64,7 +65,7 @@ internal static class RootCommands
     public static bool Changes(ParseResult result) => result.CommandResult.Command.Name
         is "push" or "watch-exec" or "flush" or "pause" or "resume" or "run" or "create" or "delete" or "rollback" or "revoke" or "gc"
             or "cancel" or "evict" or "lift" or "login" or "logout" or "use" or "set" or "rotate" or "add" or "activate" or "verify" or "retire"
-            or "deploy";
+            or "deploy" or "import";
 
     /// <summary>Parses the command line; an error is shown without the whole help.</summary>
     public static ParseResult Parse(IReadOnlyList<string> args)

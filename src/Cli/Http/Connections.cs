@@ -13,17 +13,19 @@ internal static class Connections
     /// <param name="parallel">The most connections to one host.</param>
     /// <param name="tls">Whom to trust, and what to show; null: the system's authorities, and nothing.</param>
     /// <param name="server">Who gets to see the certificate; nobody else does.</param>
+    /// <param name="decodes">Compressed answers are decoded; else they are given as they are.</param>
     /// <exception cref="CliException">A file cannot be used.</exception>
-    public static HttpMessageInvoker Open(int parallel, ClientTls? tls = null, Uri? server = null)
+    public static HttpMessageInvoker Open(int parallel, ClientTls? tls = null, Uri? server = null, bool decodes = true)
     {
         var certificates = new Certificates(tls?.Authorities());
-        HttpMessageHandler all = Handler(parallel, certificates, null);
+        HttpMessageHandler all = Handler(parallel, certificates, null, decodes);
         if (tls?.Certificate() is { } own && server is not null)
-            all = new HostChoice(server, Handler(parallel, certificates, own), all);
+            all = new HostChoice(server, Handler(parallel, certificates, own, decodes), all);
         return new HttpMessageInvoker(new HostNaming(all));
     }
 
-    private static SocketsHttpHandler Handler(int parallel, Certificates certificates, SslStreamCertificateContext? own) => new()
+    private static SocketsHttpHandler Handler(int parallel, Certificates certificates, SslStreamCertificateContext? own,
+        bool decodes) => new()
     {
         Proxy = Proxies.OfEnvironment,
         SslOptions = new SslClientAuthenticationOptions
@@ -34,7 +36,7 @@ internal static class Connections
         UseCookies = false,
         // A presigned URL must not lead elsewhere, and the API has no redirects.
         AllowAutoRedirect = false,
-        AutomaticDecompression = DecompressionMethods.GZip | DecompressionMethods.Brotli,
+        AutomaticDecompression = decodes ? DecompressionMethods.GZip | DecompressionMethods.Brotli : DecompressionMethods.None,
         MaxConnectionsPerServer = parallel,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
         ConnectTimeout = TimeSpan.FromSeconds(15),

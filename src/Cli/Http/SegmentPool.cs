@@ -40,6 +40,20 @@ internal sealed class SegmentedBuffer(SegmentPool pool) : IDisposable
 
     public void Advance(int count) => _lastUsed += count;
 
+    /// <summary>Drops what was written after the first so many bytes.</summary>
+    public void Truncate(long length)
+    {
+        while (_segments.Count > 0 && (_segments.Count - 1L) * SegmentPool.SegmentSize >= length)
+        {
+            pool.Return(_segments[^1]);
+            _segments.RemoveAt(_segments.Count - 1);
+            _lastUsed = SegmentPool.SegmentSize;
+        }
+
+        if (_segments.Count > 0)
+            _lastUsed = (int)(length - (_segments.Count - 1L) * SegmentPool.SegmentSize);
+    }
+
     public IEnumerable<ReadOnlyMemory<byte>> Segments()
     {
         for (var i = 0; i < _segments.Count; i++)

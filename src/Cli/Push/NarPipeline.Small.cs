@@ -31,7 +31,17 @@ internal sealed partial class NarPipeline
                     _batch = new NarBatch(_pipeline._pool);
                 }
 
-                _batch.Add(job, run.Encode(job, encoder, new SingleOutput(hashers, _batch.Body, job.Grant!), workers: 0));
+                var before = _batch.Body.Length;
+                try
+                {
+                    _batch.Add(job, run.Encode(job, encoder, new SingleOutput(hashers, _batch.Body, job.Grant!), workers: 0));
+                }
+                catch (UnusableNarException)
+                {
+                    _batch.Body.Truncate(before);
+                    throw;
+                }
+
                 return true;
             }
 
@@ -40,6 +50,13 @@ internal sealed partial class NarPipeline
             {
                 if (_batch is null)
                     return;
+                if (_batch.Nars.Count == 0)
+                {
+                    Dispose();
+                    (_batch, _reserved) = (null, 0);
+                    return;
+                }
+
                 _reserved = run.Shrink(_reserved, _batch.Body);
                 _pipeline._slots.Wait(run._stop.Token);
                 var (batch, reserved) = (_batch, _reserved);

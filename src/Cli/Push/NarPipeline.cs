@@ -1,8 +1,8 @@
+using System.Collections.Concurrent;
 using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;
-using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Push;
 
@@ -17,6 +17,7 @@ internal sealed partial class NarPipeline : IDisposable
     private const long ParallelFrom = 24 << 20;
 
     private readonly PushOptions _options;
+    private readonly INarContents _contents;
     private readonly Api _api;
     private readonly UploadClient _uploads;
     private readonly Reporter _reporter;
@@ -26,17 +27,21 @@ internal sealed partial class NarPipeline : IDisposable
     private readonly SegmentPool _pool = new();
     private readonly MemoryBudget _memory;
     private readonly SemaphoreSlim _slots;
+    private readonly ConcurrentQueue<UnusableNarException> _unusable = [];
     private volatile bool _batches;
 
     /// <param name="batches">The server takes many small NARs in one request.</param>
-    public NarPipeline(PushOptions options, Api api, UploadClient uploads, Reporter reporter, PushProgress progress, string push,
-        bool batches, TimeProvider time)
+    public NarPipeline(PushOptions options, INarContents contents, Api api, UploadClient uploads, Reporter reporter,
+        PushProgress progress, string push, bool batches, TimeProvider time)
     {
-        (_options, _api, _uploads, _reporter, _progress, _push, _batches, _time) = (options, api, uploads, reporter, progress, push,
-            batches, time);
+        (_options, _contents, _api, _uploads, _reporter, _progress, _push, _batches, _time) = (options, contents, api, uploads, reporter,
+            progress, push, batches, time);
         _memory = new MemoryBudget(options.Memory);
         _slots = new SemaphoreSlim(options.Uploads);
     }
+
+    /// <summary>The paths that could not be sent, while the others were.</summary>
+    public IReadOnlyCollection<UnusableNarException> Unusable => _unusable;
 
     /// <summary>Does all jobs. Returns those whose grants ended before their NARs arrived.</summary>
     /// <exception cref="CliException">A NAR cannot be read, is not what Nix recorded, or is refused by the store.</exception>
@@ -47,6 +52,9 @@ internal sealed partial class NarPipeline : IDisposable
     }
 
     public void Dispose() => _slots.Dispose();
+
+    /// <summary>The most bytes that are reserved for the file of a NAR of this size.</summary>
+    public static long CompressBound(long size) => size + (size >> 8) + 512;
 
     /// <summary>One call of <see cref="RunAsync"/>. The first error stops all of its threads.</summary>
     private sealed partial class Run : IDisposable
@@ -112,17 +120,29 @@ internal sealed partial class NarPipeline : IDisposable
             using var small = new SmallNars(this, hashers, encoder);
             while (Next(out var job, out var workers))
             {
-                if (small.Take(job))
-                    continue;
-                if (job.Grant is { PartSize: { } partSize } multipart)
-                    Multipart(job, multipart, partSize, workers, hashers, encoder);
-                else if (job.Grant is { } single)
-                    Single(job, single, hashers, encoder);
-                else
-                    Listings.ReportFromFileSystem(job, _pipeline._options, _pipeline._reporter, _pipeline._progress);
+                try
+                {
+                    Do(job, workers, small, hashers, encoder);
+                }
+                catch (UnusableNarException e)
+                {
+                    _pipeline._unusable.Enqueue(e);
+                }
             }
 
             small.Send();
+        }
+
+        private void Do(UploadJob job, int workers, SmallNars small, Hashers hashers, NarEncoder encoder)
+        {
+            if (small.Take(job))
+                return;
+            if (job.Grant is { PartSize: { } partSize } multipart)
+                Multipart(job, multipart, partSize, workers, hashers, encoder);
+            else if (job.Grant is { } single)
+                Single(job, single, hashers, encoder);
+            else
+                Listings.Report(job, _pipeline._contents.List(job, _stop.Token), _pipeline._reporter);
         }
 
         private bool Next(out UploadJob job, out int workers)
@@ -212,36 +232,12 @@ internal sealed partial class NarPipeline : IDisposable
             }
         }
 
-        /// <summary>Reads the NAR into the output, compares it with what Nix recorded, and reports its listing.</summary>
+        /// <summary>Reads the NAR into the output, and reports its listing.</summary>
         private UploadedFile Encode(UploadJob job, NarEncoder encoder, NarOutput output, int workers)
         {
-            var path = Path.Combine(_pipeline._options.StoreDir, job.Info.Path.BaseName);
-            try
-            {
-                var options = encoder.Begin(job.Info.NarSize, _pipeline._options.Level, workers, output, hashes: !job.Grant!.ServerHashes);
-                var listing = new NarListingBuilder();
-                var summary = NarWriter.Write(path, encoder, options, listing, _stop.Token);
-                if (summary.IsTooDeepForNix)
-                    _pipeline._progress.Note(
-                        $"warning: {path} has directories {summary.MaxDepth} levels deep; today's Nix refuses to fetch more than " +
-                        $"{NarFormat.NixMaxDepth}");
-                if (encoder.Count != job.Info.NarSize)
-                    throw LocalNar.Damaged(path, $"its NAR has {encoder.Count} bytes, not {job.Info.NarSize}");
-                var (hash, file) = encoder.End();
-                if (hash is { } read)
-                    LocalNar.RequireHash(path, read, job.Info.NarHash);
-                Listings.Report(job, listing.Build(summary), _pipeline._reporter);
-                return file;
-            }
-            catch (Exception e)
-            {
-                encoder.GiveUp();
-                if (encoder.Count > job.Info.NarSize && e is InvalidDataException)
-                    throw LocalNar.Damaged(path, $"its NAR has more than {job.Info.NarSize} bytes");
-                if (e is IOException or UnauthorizedAccessException)
-                    throw LocalNar.Unreadable(path, e);
-                throw;
-            }
+            var (file, listing) = _pipeline._contents.Encode(job, encoder, output, workers, _stop.Token);
+            Listings.Report(job, listing, _pipeline._reporter);
+            return file;
         }
 
         /// <summary>Sends one body. It always gives back the body's slot, memory and buffer.</summary>
@@ -311,8 +307,6 @@ internal sealed partial class NarPipeline : IDisposable
             Interlocked.CompareExchange(ref _failure, e, null);
             _stop.Cancel();
         }
-
-        private static long CompressBound(long size) => size + (size >> 8) + 512;
 
         private static long SegmentBytes(long bytes) =>
             (bytes + SegmentPool.SegmentSize - 1) / SegmentPool.SegmentSize * SegmentPool.SegmentSize;

@@ -16,6 +16,9 @@ internal sealed record PushOptions
     /// <summary>What an upstream of the cache has need not be sent.</summary>
     public bool Upstream { get; init; } = true;
 
+    /// <summary>How many build logs are read at one time.</summary>
+    public int LogReaders { get; init; } = 1;
+
     /// <summary>The most compressed bytes in memory, of all NARs together.</summary>
     public long Memory { get; init; } = 96 << 20;
 

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
-using OrleansCache.Cli.Store;
 using OrleansCache.Cli.Terminal;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
@@ -16,7 +15,7 @@ namespace OrleansCache.Cli.Push;
 /// 4. Wait for what others upload, and take over when they fail. 5. Commit.
 /// </remarks>
 internal sealed class PushSession(Api api, UploadClient uploads, PushOptions options, PushProgress progress, TimeProvider time,
-    LocalClosure closure)
+    LocalClosure closure, INarContents contents)
 {
     /// <summary>How often one path may be uploaded again after the server did not accept it.</summary>
     private const int MaxRejections = 3;
@@ -98,17 +97,18 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     {
         if (opened.Missing.Count == 0 && opened.MissingLogs.Count == 0 && opened.MissingRealisations.Count == 0)
             return;
-        using var pipeline = new NarPipeline(options, api, uploads, reporter, progress, opened.Id, opened.TakesBatches, time);
+        using var pipeline = new NarPipeline(options, contents, api, uploads, reporter, progress, opened.Id, opened.TakesBatches, time);
 
         // 2. Our own grants.
         var (jobs, waiting) = Plan(opened.Missing, opened.Uploads);
         progress.Phase = "uploading";
-        var extras = Task.Run(() => ReportExtras(opened, reporter), cancellationToken);
+        var extras = Task.Run(() => ReportExtras(opened, reporter, cancellationToken), cancellationToken);
         var ended = await pipeline.RunAsync(jobs, cancellationToken);
         await extras;
 
         // 3. The last reports.
         Again(waiting, ended, await reporter.FlushAsync(cancellationToken));
+        RequireUsable(opened, pipeline);
 
         // 4. What others upload.
         while (waiting.Count > 0)
@@ -121,9 +121,17 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
             progress.Phase = "uploading";
             ended = await pipeline.RunAsync(jobs, cancellationToken);
             Again(waiting, ended, await reporter.FlushAsync(cancellationToken));
+            RequireUsable(opened, pipeline);
             if (waiting.Count > 0)
                 await pause;
         }
+    }
+
+    // After the reports: what they name is there for the push that is begun without these paths.
+    private static void RequireUsable(PushOpened opened, NarPipeline pipeline)
+    {
+        if (pipeline.Unusable.Count > 0)
+            throw new UnusablePathsException(opened.Id, [.. pipeline.Unusable]);
     }
 
     /// <summary>The jobs to do now, and the paths to ask about later.</summary>
@@ -181,10 +189,10 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
     private void LookAtRefused(RejectedUpload rejection, CancellationToken cancellationToken)
     {
         if (rejection.Reason == "hash-mismatch" && _grants.TryGetValue(rejection.Upload, out var job) && job.Grant!.ServerHashes)
-            LocalNar.Check(job.Info, options, cancellationToken);
+            contents.CheckRefused(job.Info, cancellationToken);
     }
 
-    private void ReportExtras(PushOpened opened, Reporter reporter)
+    private void ReportExtras(PushOpened opened, Reporter reporter, CancellationToken cancellationToken)
     {
         foreach (var id in opened.MissingRealisations)
         {
@@ -192,18 +200,33 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
                 reporter.Add(new RealisationContent { Id = id, Path = realisation.Path, Content = realisation.Json });
         }
 
-        foreach (var drv in opened.MissingLogs)
+        Parallel.ForEach(opened.MissingLogs, new ParallelOptions
         {
-            if (!closure.Logs.TryGetValue(drv, out var log))
-                continue;
-            try
+            MaxDegreeOfParallelism = options.LogReaders,
+            CancellationToken = cancellationToken,
+        }, drv => ReportLog(drv, reporter, cancellationToken));
+    }
+
+    private void ReportLog(StorePath drv, Reporter reporter, CancellationToken cancellationToken)
+    {
+        if (!closure.Logs.TryGetValue(drv, out var log))
+            return;
+        try
+        {
+            reporter.Add(new LogContent
             {
-                reporter.Add(new LogContent { Drv = drv, Path = log.Path, Content = Zstd.Compress(BuildLogs.Read(log.File)) });
-            }
-            catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
-            {
-                progress.Note($"the build log {log.File} is not sent: {e.Message}");
-            }
+                Drv = drv,
+                Path = log.Path,
+                Content = Zstd.Compress(contents.ReadLog(log.File, cancellationToken)),
+            });
+        }
+        catch (FileNotFoundException)
+        {
+            // Nobody promised it: it has gone since, or was asked for without knowing.
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException)
+        {
+            progress.Note($"the build log {log.File} is not sent: {e.Message}");
         }
     }
 

@@ -7,10 +7,13 @@ internal sealed class PushProgress
     private int _uploaded, _toUpload;
     private volatile string _phase = "";
 
+    /// <summary>What comes before the phase, where there are many pushes.</summary>
+    public string Title { get; init; } = "";
+
     /// <summary>The current phase, in words.</summary>
     public string Phase
     {
-        get => _phase;
+        get => Title + _phase;
         set => _phase = value;
     }
 

@@ -6,7 +6,7 @@ using NSec.Cryptography;
 namespace OrleansCache.Nix;
 
 /// <summary>
-/// Ed25519 by libsodium, the library that Nix itself signs with. A published server is one file and carries the library as a resource
+/// Ed25519 by libsodium, the library that Nix itself signs with. A published program is one file and carries the library as a resource
 /// (Sodium.targets); the loader gets it as a file in memory, which no read-only disk, missing home or <c>noexec</c> mount can refuse.
 /// Without the resource, as in tests, the loader looks where it always does.
 /// </summary>
@@ -39,11 +39,28 @@ internal static class BundledSodium
         if (resource is null)
             return 0;
         if (MemoryFile.TryCreate(Library) is not { } file)
-            return 0;
+            return OperatingSystem.IsLinux() ? 0 : LoadFile(resource);
         using var handle = new SafeFileHandle(file, ownsHandle: true);
         using var copy = new FileStream(handle, FileAccess.Write, bufferSize: 0);
         resource.CopyTo(copy);
         // The loader maps the file, so the descriptor can be closed afterwards.
         return NativeLibrary.TryLoad(MemoryFile.PathOf(file), out var library) ? library : 0;
+    }
+
+    // Linux alone has files in memory. Elsewhere a folder of our own has the library until it is loaded.
+    private static nint LoadFile(Stream resource)
+    {
+        var folder = Directory.CreateTempSubdirectory("orleans-cache-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, Library);
+            using (var copy = File.Create(path))
+                resource.CopyTo(copy);
+            return NativeLibrary.TryLoad(path, out var library) ? library : 0;
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 }

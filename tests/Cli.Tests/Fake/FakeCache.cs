@@ -92,6 +92,11 @@ public sealed class FakeCache : IAsyncDisposable
 
     public ConcurrentDictionary<RealisationId, string> Realisations { get; } = [];
 
+    public ConcurrentDictionary<string, Pin> Pins { get; } = [];
+
+    /// <summary>What was declared by each begin.</summary>
+    public ConcurrentQueue<BeginPush> Begun { get; } = [];
+
     /// <summary>Ids of pushes that were ended by DELETE.</summary>
     public ConcurrentQueue<string> Aborted { get; } = [];
 
@@ -148,6 +153,9 @@ public sealed class FakeCache : IAsyncDisposable
         {
             ["v1", "caches", var name] => InfoAsync(context, name),
             ["v1", "caches", _, "uploads"] when TakesBatches => BatchAsync(context),
+            ["v1", "caches", _, "missing"] => MissingAsync(context),
+            ["v1", "caches", _, "pins"] => AnswerAsync(context, new PinList { Pins = [.. Pins.Values] }, ProtocolJson.Default.PinList),
+            ["v1", "caches", _, "pins", var name] => SetPinAsync(context, name),
             ["v1", "caches", _, "pushes"] => BeginAsync(context),
             ["v1", "caches", _, "pushes", var push] => AbortAsync(context, push),
             ["v1", "caches", _, "pushes", var push, "uploaded"] => WithPush(context, push, ReportAsync),
@@ -170,9 +178,40 @@ public sealed class FakeCache : IAsyncDisposable
             Version = "0.1.0"
         }, ProtocolJson.Default.CacheInfo);
 
+    private async Task MissingAsync(HttpContext context)
+    {
+        var asked = await ReadAsync(context, ProtocolJson.Default.MissingRequest);
+        await AnswerAsync(context, new MissingAnswer { Missing = [.. asked.Paths.Where(path => !Live.ContainsKey(path))] },
+            ProtocolJson.Default.MissingAnswer);
+    }
+
+    private async Task SetPinAsync(HttpContext context, string text)
+    {
+        var set = await ReadAsync(context, ProtocolJson.Default.SetPin);
+        if (!PinName.TryParse(text, out var name) || !Live.ContainsKey(set.Path.Hash))
+        {
+            await ProblemAsync(context, 409, "path-not-in-cache", "the path is not there");
+            return;
+        }
+
+        var pin = new Pin
+        {
+            Name = name,
+            Path = set.Path,
+            Revision = Pins.TryGetValue(text, out var before) ? before.Revision + 1 : 1,
+            KeepRevisions = 1,
+            Created = default,
+            Updated = default,
+            Written = true,
+        };
+        Pins[text] = pin;
+        await AnswerAsync(context, pin, ProtocolJson.Default.Pin);
+    }
+
     private async Task BeginAsync(HttpContext context)
     {
         var begin = await ReadAsync(context, ProtocolJson.Default.BeginPush);
+        Begun.Enqueue(begin);
         var push = new FakePush($"push{Interlocked.Increment(ref _ids)}", begin);
         lock (_lock)
             _pushes.Add(push.Id, push);
@@ -371,9 +410,15 @@ public sealed class FakeCache : IAsyncDisposable
         await (push is null ? ProblemAsync(context, 410, "push-ended", "the push has ended") : serve(context, push));
     }
 
-    public static Task ProblemAsync(HttpContext context, int status, string name, string detail) => AnswerAsync(
-        context, new Problem { Type = $"urn:orleans-cache:error:{name}", Title = name, Status = status, Detail = detail },
-        ProtocolJson.Default.Problem, status, "application/problem+json");
+    public static Task ProblemAsync(HttpContext context, int status, string name, string detail,
+        IReadOnlyList<StorePathHash>? paths = null) => AnswerAsync(context, new Problem
+        {
+            Type = $"urn:orleans-cache:error:{name}",
+            Title = name,
+            Status = status,
+            Detail = detail,
+            Paths = paths,
+        }, ProtocolJson.Default.Problem, status, "application/problem+json");
 
     private static async Task AnswerAsync<T>(HttpContext context, T answer, JsonTypeInfo<T> type, int status = 200,
         string contentType = "application/json")
