@@ -35,7 +35,7 @@ internal sealed class PushingOptions
         var settings = common.Resolve(result, result.GetValue(_level), result.GetValue(_jobs));
         return new PushCall(settings,
             new PushOptions { Level = settings.Level, Jobs = settings.Jobs, Logs = !result.GetValue(_noLogs) },
-            new ClosureLookup(new LocalStore())
+            new ClosureLookup(new LocalStore { Trace = settings.IsVerbose ? note : _ => { } })
             {
                 Filter = _filter.Of(result),
                 Logs = !result.GetValue(_noLogs),
