@@ -88,9 +88,9 @@ internal sealed class NixDatabase(string path)
     // Whoever writes in the file itself does so for milliseconds.
     private static void Lock(SafeFileHandle file)
     {
-        for (var tries = 1; !ReadLock.TryTake(file, SharedFirst, SharedLength); tries++)
+        for (var tries = 1; !ReadLock.TryTake(file, SharedFirst, SharedLength, out var isBusy); tries++)
         {
-            if (tries == MaxLockTries || OperatingSystem.IsMacOS())
+            if (!isBusy || tries == MaxLockTries)
                 throw new SqliteException("it cannot be locked");
             Thread.Sleep(LockPause);
         }

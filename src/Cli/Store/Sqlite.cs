@@ -8,7 +8,7 @@ internal sealed class SqliteException(string message) : Exception(message);
 /// <summary>Just enough of SQLite to read Nix's database. The library comes with Nix on most systems.</summary>
 internal sealed partial class Sqlite : IDisposable
 {
-    internal const string Library = "libsqlite3.so.0";
+    private const string Library = "libsqlite3.so.0";
     private const int OkCode = 0, ErrorCode = 1, OpenReadOnly = 1, OpenReadWriteCreate = 6, OpenUri = 0x40;
 
     private nint _database;

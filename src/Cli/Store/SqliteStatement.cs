@@ -7,6 +7,7 @@ namespace OrleansCache.Cli.Store;
 /// </summary>
 internal sealed unsafe partial class SqliteStatement(Sqlite sqlite, nint statement) : IDisposable
 {
+    private const string Library = "libsqlite3.so.0";
     private const int RowCode = 100, DoneCode = 101, NullType = 5;
     private const nint Transient = -1; // SQLite makes a copy
 
@@ -47,33 +48,33 @@ internal sealed unsafe partial class SqliteStatement(Sqlite sqlite, nint stateme
         _statement = 0;
     }
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_bind_text", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport(Library, EntryPoint = "sqlite3_bind_text", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int BindText(nint statement, int index, string value, int length, nint destructor);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_bind_int64")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_bind_int64")]
     private static partial int BindInt64(nint statement, int index, long value);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_step")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_step")]
     private static partial int StepOne(nint statement);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_reset")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_reset")]
     private static partial int ResetRows(nint statement);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_column_count")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_column_count")]
     private static partial int ColumnCount(nint statement);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_column_type")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_column_type")]
     private static partial int ColumnType(nint statement, int column);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_column_int64")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_column_int64")]
     private static partial long ColumnInt64(nint statement, int column);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_column_text")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_column_text")]
     private static partial byte* ColumnText(nint statement, int column);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_column_bytes")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_column_bytes")]
     private static partial int ColumnBytes(nint statement, int column);
 
-    [LibraryImport(Sqlite.Library, EntryPoint = "sqlite3_finalize")]
+    [LibraryImport(Library, EntryPoint = "sqlite3_finalize")]
     private static partial int Finalize(nint statement);
 }

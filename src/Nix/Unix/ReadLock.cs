@@ -11,15 +11,20 @@ internal static partial class ReadLock
 {
     private const int SetOpenFileLock = 37; // F_OFD_SETLK
     private const short Read = 0, FromBeginning = 0; // F_RDLCK, SEEK_SET
+    private const int TryAgain = 11, Denied = 13; // EAGAIN, EACCES
 
     /// <summary>Does not wait.</summary>
-    /// <returns>False: somebody writes there, or the file system has no locks. Always so on macOS.</returns>
-    public static bool TryTake(SafeFileHandle file, long start, long length)
+    /// <param name="isBusy">Somebody has a lock to write there. Else the file system has no locks, or this is macOS.</param>
+    public static bool TryTake(SafeFileHandle file, long start, long length, out bool isBusy)
     {
+        isBusy = false;
         if (Platform.IsMac)
             return false;
         var range = new FileRange { Type = Read, Whence = FromBeginning, Start = start, Length = length };
-        return Control(file, SetOpenFileLock, ref range) == 0;
+        if (Control(file, SetOpenFileLock, ref range) == 0)
+            return true;
+        isBusy = Marshal.GetLastPInvokeError() is TryAgain or Denied;
+        return false;
     }
 
     // Only macOS passes an argument without a name otherwise than one with a name.
