@@ -1,6 +1,6 @@
 namespace OrleansCache.Bench;
 
-/// <summary>A push of which everything is present, beside the question to Nix that it cannot do without.</summary>
+/// <summary>A push of which everything is present, beside what Nix needs to tell the same closure.</summary>
 internal sealed record WarmPush(ClosureSet Set, double PushMilliseconds, double PathInfoMilliseconds,
     IReadOnlyDictionary<string, double> Phases)
 {

@@ -107,7 +107,7 @@ public sealed class LocalStoreTests : IDisposable
     public void Realisations_of_both_kinds_are_found_by_their_output()
     {
         var database = Path.Combine(_folder, "db.sqlite");
-        using (var sqlite = Sqlite.Open(database, create: true))
+        using (var sqlite = Sqlite.Create(database))
         {
             foreach (var statement in new[]
             {
@@ -150,7 +150,7 @@ public sealed class LocalStoreTests : IDisposable
     {
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["db"]);
-        using (var sqlite = Sqlite.Open(folder["db/db.sqlite"], create: true))
+        using (var sqlite = Sqlite.Create(folder["db/db.sqlite"]))
         {
             Assert.NotNull(sqlite.Query("pragma journal_mode = wal"));
             Assert.NotNull(sqlite.Query("create table ValidPaths (id integer primary key, path text)"));

@@ -303,7 +303,7 @@ public sealed class PusherTests : PusherFixture
         var closure = _store.Closure with
         {
             Logs = new Dictionary<OrleansCache.Nix.StorePath, (OrleansCache.Nix.StorePathHash, string)> { [drv] = (info.Path.Hash, log) },
-            Realisations = new Dictionary<RealisationId, Store.Realisation> { [id] = new(id, info.Path.Hash, "{}") },
+            Realisations = new Dictionary<RealisationId, Realisation> { [id] = new(id, info.Path.Hash, "{}") },
         };
 
         await PushAsync(closure);

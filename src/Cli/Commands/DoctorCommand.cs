@@ -3,7 +3,6 @@ using System.Globalization;
 using OrleansCache.Cli.Common;
 using OrleansCache.Cli.Http;
 using OrleansCache.Cli.Settings;
-using OrleansCache.Cli.Store;
 using OrleansCache.Contracts;
 using OrleansCache.Nix;
 
@@ -12,7 +11,7 @@ namespace OrleansCache.Cli.Commands;
 /// <summary>
 /// <c>doctor</c>: checks everything that a push needs, changes nothing, and says of each failure what is wrong and what to do.
 /// </summary>
-internal static class DoctorCommand
+internal static partial class DoctorCommand
 {
     /// <summary>
     /// A store refuses presigned URLs when the clocks differ by more than 15 minutes (S3); from a minute on it is reported.
@@ -28,7 +27,7 @@ internal static class DoctorCommand
     }
 
     /// <summary>Prints a line for each check; the exit code is that of the first failure.</summary>
-    internal sealed class Examination(TextWriter output)
+    internal sealed partial class Examination(TextWriter output)
     {
         private int _exitCode = ExitCodes.Ok;
 
@@ -240,49 +239,6 @@ internal static class DoctorCommand
             catch (CacheException e)
             {
                 Warn("server state", $"the server does not tell what it knows to be wrong with its database and bucket: {e.Message}");
-            }
-        }
-
-        private async Task NixAsync(CancellationToken cancellationToken)
-        {
-            if (await new LocalStore().VersionAsync(cancellationToken) is not { } version)
-            {
-                Bad("nix", "the command 'nix' is not in PATH: closures cannot be looked up", ExitCodes.Usage);
-                return;
-            }
-
-            Good("nix", version);
-            try
-            {
-                LocalFiles(await new LocalStore().PlacesAsync(cancellationToken));
-            }
-            catch (CliException e)
-            {
-                Bad("store", e.Message, e.ExitCode);
-            }
-        }
-
-        private void LocalFiles(NixPlaces places)
-        {
-            if (!Directory.Exists(places.Store))
-                Bad("store", $"{places.Store} does not exist", ExitCodes.Usage);
-            else
-                Good("store", places.Store);
-            if (Directory.Exists(places.BuildLogs))
-                Good("build logs", places.BuildLogs);
-            else
-                Warn("build logs", $"{places.BuildLogs} does not exist: no logs will be sent");
-            try
-            {
-                using var database = Sqlite.Open(places.Database);
-                if (database.Query("select 1 from ValidPaths limit 1") is null)
-                    throw new SqliteException("it is not a database of Nix");
-                Good("realisations", $"{places.Database} can be read");
-            }
-            catch (SqliteException e)
-            {
-                Warn("realisations",
-                    $"{places.Database} cannot be read: {e.Message}; realisations of content-addressed derivations will not be sent");
             }
         }
 

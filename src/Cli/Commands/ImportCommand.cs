@@ -26,14 +26,21 @@ internal static class ImportCommand
         var jobs = NumberOption.Create("--jobs", 1, 256, $"NARs read at once. [default: the number of processors, {LeastJobs} at least]", "-j");
         var json = new Option<bool>("--json") { Description = "Print the result as one line of JSON on standard output." };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors and refused paths only." };
-        var command = new Command("import", "Take the paths of another binary cache over.") { source, level, jobs, json, quiet };
+        var noUpstream = new Option<bool>("--no-upstream") { Description = "Store also what an upstream of the cache has." };
+        var command = new Command("import", "Take the paths of another binary cache over.") { source, level, jobs, noUpstream, json, quiet };
         what.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
         {
             var settings = common.Resolve(result, result.GetValue(level), result.GetValue(jobs));
             await using var display = ProgressDisplay.Create(result.GetValue(quiet));
             var parallel = result.GetValue(jobs) ?? Math.Max(LeastJobs, settings.Jobs);
-            var options = new PushOptions { Level = settings.Level, Jobs = parallel, LogReaders = parallel };
+            var options = new PushOptions
+            {
+                Level = settings.Level,
+                Jobs = parallel,
+                LogReaders = parallel,
+                Upstream = !result.GetValue(noUpstream),
+            };
             var address = SourceAddress.Parse(result.GetRequiredValue(source));
             var import = what.Of(result, address);
             var retry = new RetryPolicy { OnRetry = (why, delay) => display.Note($"{why}; trying again in {Text.Duration(delay)}") };

@@ -44,7 +44,7 @@ internal sealed class PushingOptions
                 Logs = !result.GetValue(_noLogs),
                 Upstream = !result.GetValue(_noUpstream),
             },
-            new ClosureLookup(new LocalStore())
+            new ClosureLookup(new LocalStore { Trace = settings.IsVerbose ? note : _ => { } })
             {
                 Filter = _filter.Of(result),
                 Logs = !result.GetValue(_noLogs),

@@ -9,13 +9,11 @@ namespace OrleansCache.Cli.Push;
 /// <param name="Closure">Without roots when all of them are left out.</param>
 internal sealed record LookedUp(LocalClosure Closure, NixPlaces Places, IReadOnlyList<LeftOutRoot> LeftOut);
 
-/// <summary>Looks up closures in the local store, with logs and realisations. The store's places are asked for once.</summary>
+/// <summary>Looks up closures in the local store, with logs and realisations.</summary>
 internal sealed class ClosureLookup(LocalStore store)
 {
     /// <summary>The server's limit, checked before any request.</summary>
     private const int MaxPaths = 100_000;
-
-    private NixPlaces? _places;
 
     public ClosureFilter Filter { get; init; } = new();
 
@@ -29,11 +27,8 @@ internal sealed class ClosureLookup(LocalStore store)
     /// <exception cref="CliException">A path is not valid, the closure is too large, or Nix fails.</exception>
     public async Task<LookedUp> FindAsync(IReadOnlyList<StorePath> named, PushPin? pin, CancellationToken cancellationToken)
     {
-        // Both at once, as each starts a program.
-        var asking = _places is null ? store.PlacesAsync(cancellationToken) : Task.FromResult(_places);
-        var looking = store.ClosureAsync(named, cancellationToken);
-        var places = _places = await asking;
-        var all = (await looking).ToDictionary(found => found.Key, found => LocalNar.Sized(found.Value, places, cancellationToken));
+        var (places, stored) = await store.FindAsync(named, cancellationToken);
+        var all = stored.ToDictionary(found => found.Key, found => LocalNar.Sized(found.Value, places, cancellationToken));
         var (roots, leftOut) = Filter.Apply(named, all);
         var paths = leftOut.Count == 0 ? all : ClosureFilter.Reachable(roots, all);
         if (paths.Count > MaxPaths)

@@ -232,11 +232,9 @@ internal sealed class PushSession(Api api, UploadClient uploads, PushOptions opt
 
     private async Task RenewAsync(PushOpened opened, CancellationToken cancellationToken)
     {
-        var after = opened.RenewAfterSeconds;
-        while (true)
+        var after = opened.RenewAfterSeconds; // the server's own interval
+        while (await Pause.EndsAsync(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken))
         {
-            // The server's own interval.
-            await Task.Delay(TimeSpan.FromSeconds(Math.Max(1, after)), time, cancellationToken);
             var answer = await api.RenewAsync(opened.Id, cancellationToken);
             if (answer.Lost.Count > 0)
                 throw new CacheException(System.Net.HttpStatusCode.Gone, null,

@@ -35,11 +35,8 @@ internal sealed class Reporter(Api api, string push, TimeProvider time, Action<R
     /// <summary>Reports once a second until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            await Task.Delay(Interval, time, cancellationToken);
+        while (await Pause.EndsAsync(Interval, time, cancellationToken))
             await SendAsync(once: true, cancellationToken);
-        }
     }
 
     /// <summary>Reports all that is left; returns what the server has refused since the last call.</summary>

@@ -12,15 +12,18 @@ internal sealed class BuiltPaths(string database)
     /// <summary>So many rows are read at one time.</summary>
     private const int MaxRows = 5000;
 
+    private readonly NixDatabase _database = new(database);
+
     /// <summary>The newest id that was ever given; 0 when there was none.</summary>
     /// <exception cref="SqliteException">The database cannot be read.</exception>
-    public long Newest() => Twice(sqlite => sqlite.Query("select max(seq) from sqlite_sequence where name = 'ValidPaths'") is [[{ } id]]
-        ? long.Parse(id, CultureInfo.InvariantCulture) : 0);
+    public long Newest() => _database.Read(sqlite =>
+        sqlite.Query("select max(seq) from sqlite_sequence where name = 'ValidPaths'") is [[{ } id]]
+            ? long.Parse(id, CultureInfo.InvariantCulture) : 0);
 
     /// <summary>The next paths after an id: those that were built here, or all that were registered.</summary>
     /// <returns>With the id of the last row; null when there is no further one.</returns>
     /// <exception cref="SqliteException">The database cannot be read.</exception>
-    public (IReadOnlyList<(long Id, StorePath Path)> Rows, long? More) After(long id, bool all) => Twice(sqlite =>
+    public (IReadOnlyList<(long Id, StorePath Path)> Rows, long? More) After(long id, bool all) => _database.Read(sqlite =>
     {
         var built = all ? "" : "and ultimate = 1 ";
         var rows = sqlite.Query($"select id, path from ValidPaths where id > ? {built}order by id limit {MaxRows}",
@@ -38,21 +41,7 @@ internal sealed class BuiltPaths(string database)
 
     /// <summary>Those of the paths that are in the store.</summary>
     /// <exception cref="SqliteException">The database cannot be read.</exception>
-    public HashSet<StorePath> Valid(IReadOnlyCollection<StorePath> paths) => Twice(sqlite =>
+    public HashSet<StorePath> Valid(IReadOnlyCollection<StorePath> paths) => _database.Read(sqlite =>
         paths.Where(path => sqlite.Query("select 1 from ValidPaths where path = ?", path.ToString())
             is not { } rows || rows.Count > 0).ToHashSet());
-
-    // Another process may open the database while it is read without a log. A log then appears, and the second read takes both.
-    private T Twice<T>(Func<Sqlite, T> read)
-    {
-        var hadLog = File.Exists($"{database}-wal");
-        var found = Once(read);
-        return hadLog == File.Exists($"{database}-wal") ? found : Once(read);
-    }
-
-    private T Once<T>(Func<Sqlite, T> read)
-    {
-        using var sqlite = Sqlite.Open(database);
-        return read(sqlite);
-    }
 }

@@ -3,8 +3,12 @@ using OrleansCache.Nix;
 
 namespace OrleansCache.Cli.Store;
 
-/// <summary>Asks the local Nix for closures.</summary>
-internal sealed class LocalStore(string nix = "nix")
+/// <summary>A closure, and the folders of the store that has it.</summary>
+internal sealed record StoredClosure(NixPlaces Places, IReadOnlyDictionary<StorePathHash, PathInfo> Paths);
+
+/// <summary>Finds closures in the database of the local Nix, and asks Nix where the database does not say all.</summary>
+/// <param name="environment">Nix's variables; those of this process unless given.</param>
+internal sealed class LocalStore(string nix = "nix", Func<string, string?>? environment = null)
 {
     /// <summary>So many paths fit on any command line: at most 211 bytes each, of 2 MiB.</summary>
     private const int PathsPerCall = 5000;
@@ -13,7 +17,55 @@ internal sealed class LocalStore(string nix = "nix")
     private static readonly string[] PathInfo = ["--extra-experimental-features", "nix-command", "--option", "substitute", "false",
         "path-info", "--recursive", "--json"];
 
-    /// <summary>All paths reachable from the roots, each once; the roots come in the given order.</summary>
+    private readonly Func<string, string?> _environment = environment ?? Environment.GetEnvironmentVariable;
+    private NixPlaces? _asked;
+
+    /// <summary>Gets the reason when Nix has to be asked for a closure.</summary>
+    public Action<string> Trace { get; init; } = _ => { };
+
+    /// <summary>All paths reachable from the roots, as Nix's database tells them, or else Nix itself.</summary>
+    /// <exception cref="CliException">A path is not valid, the store is not on this machine, or Nix failed.</exception>
+    public async Task<StoredClosure> FindAsync(IReadOnlyList<StorePath> roots, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => Read(roots, cancellationToken), cancellationToken);
+        }
+        catch (SqliteException e)
+        {
+            Trace($"nix is asked for the closure: {e.Message}");
+        }
+
+        // Both at once, as each starts a program.
+        var asking = _asked is null ? PlacesAsync(cancellationToken) : Task.FromResult(_asked);
+        var looking = ClosureAsync(roots, cancellationToken);
+        _asked = await asking;
+        return new StoredClosure(_asked, await looking);
+    }
+
+    /// <summary>The closure by the database alone; without roots it only shows that it can be read.</summary>
+    /// <exception cref="SqliteException">Nix has to be asked; the message is the reason.</exception>
+    public StoredClosure Read(IReadOnlyList<StorePath> roots, CancellationToken cancellationToken)
+    {
+        if (NixSettings.FindOther(_environment) is { } other)
+            throw new SqliteException(other);
+        var places = NixPlaces.Of("", _environment);
+        try
+        {
+            ClosureRows.RequireSchema(places.Database);
+            return new StoredClosure(places, new NixDatabase(places.Database).Read(sqlite =>
+            {
+                using var rows = new ClosureRows(sqlite);
+                return rows.Find(roots, cancellationToken);
+            }, onlyWithLog: true));
+        }
+        catch (SqliteException e)
+        {
+            throw new SqliteException($"{places.Database}: {e.Message}");
+        }
+    }
+
+    /// <summary>All paths reachable from the roots as Nix tells them, each once; the roots come in the given order.</summary>
     /// <exception cref="CliException">A path is not valid, or Nix failed.</exception>
     public async Task<IReadOnlyDictionary<StorePathHash, PathInfo>> ClosureAsync(IReadOnlyList<StorePath> roots,
         CancellationToken cancellationToken)

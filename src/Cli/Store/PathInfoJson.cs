@@ -99,7 +99,7 @@ internal static class PathInfoJson
         [
             .. signatures.EnumerateArray().Select(signature => signature.ValueKind == JsonValueKind.Object
                 ? $"{signature.GetProperty("keyName").GetString()}:{signature.GetProperty("sig").GetString()}"
-                : signature.GetString()!),
+                : signature.GetString()!).Order(StringComparer.Ordinal), // versions differ in it
         ];
     }
 

@@ -30,10 +30,7 @@ internal sealed class Realisations(string database)
             return [];
         try
         {
-            // Another process may open the database while it is read without a log. A log then appears, and the second read takes both.
-            var hadLog = File.Exists($"{database}-wal");
-            var found = Read(outputs);
-            return hadLog == File.Exists($"{database}-wal") ? found : Read(outputs);
+            return new NixDatabase(database).Read(sqlite => Read(sqlite, outputs));
         }
         catch (SqliteException e)
         {
@@ -42,9 +39,8 @@ internal sealed class Realisations(string database)
         }
     }
 
-    private List<Realisation> Read(List<PathInfo> outputs)
+    private static List<Realisation> Read(Sqlite sqlite, List<PathInfo> outputs)
     {
-        using var sqlite = Sqlite.Open(database);
         var found = new List<Realisation>();
         foreach (var output in outputs)
         {

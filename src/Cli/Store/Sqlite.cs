@@ -5,64 +5,56 @@ namespace OrleansCache.Cli.Store;
 /// <summary>SQLite or the database cannot be used; the message is the cause.</summary>
 internal sealed class SqliteException(string message) : Exception(message);
 
-/// <summary>Just enough of SQLite to read a few columns of Nix's database. The library comes with Nix on most systems.</summary>
-internal sealed unsafe partial class Sqlite : IDisposable
+/// <summary>Just enough of SQLite to read Nix's database. The library comes with Nix on most systems.</summary>
+internal sealed partial class Sqlite : IDisposable
 {
     private const string Library = "libsqlite3.so.0";
-    private const int OkCode = 0, ErrorCode = 1, RowCode = 100, DoneCode = 101, OpenReadOnly = 1, OpenReadWriteCreate = 6, OpenUri = 0x40;
+    private const int OkCode = 0, ErrorCode = 1, OpenReadOnly = 1, OpenReadWriteCreate = 6, OpenUri = 0x40;
 
     private nint _database;
 
     private Sqlite(nint database) => _database = database;
 
+    /// <summary>Reads under SQLite's own locks, where whoever writes keeps them too.</summary>
     /// <exception cref="SqliteException">The library or the database is absent, or cannot be read.</exception>
-    public static Sqlite Open(string path, bool create = false)
+    public static Sqlite Open(string path) => Open(path, OpenReadOnly);
+
+    /// <summary>Reads the file as it is, without a lock and without its log. Nobody may write it meanwhile.</summary>
+    /// <inheritdoc cref="Open(string)"/>
+    public static Sqlite OpenImmutable(string path) => Open(
+        $"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1", OpenReadOnly | OpenUri);
+
+    /// <inheritdoc cref="Open(string)"/>
+    public static Sqlite Create(string path) => Open(path, OpenReadWriteCreate);
+
+    /// <summary>Null when there is no such table or column.</summary>
+    /// <exception cref="SqliteException">The database cannot be read.</exception>
+    public SqliteStatement? Prepare(string sql) => PrepareV2(_database, sql, -1, out var statement, 0) switch
     {
-        try
-        {
-            if (create)
-                return Open(path, OpenReadWriteCreate);
-            if (!File.Exists(path))
-                throw new SqliteException("it does not exist, or may not be looked at");
-            // In WAL mode SQLite makes files beside a database that nobody has open, which few users may do there. Without a log the file
-            // is complete and nobody changes it.
-            return File.Exists(path + "-wal") || File.Exists(path + "-journal") ? Open(path, OpenReadOnly)
-                : Open($"file:{Uri.EscapeDataString(path).Replace("%2F", "/", StringComparison.Ordinal)}?immutable=1",
-                OpenReadOnly | OpenUri);
-        }
-        catch (DllNotFoundException)
-        {
-            throw new SqliteException($"{Library} is not on this machine");
-        }
-    }
+        OkCode => new SqliteStatement(this, statement),
+        ErrorCode when Message().StartsWith("no such ", StringComparison.Ordinal) => null,
+        _ => throw new SqliteException(Message()),
+    };
 
     /// <summary>The columns of each row as text; null when there is no such table or column.</summary>
     /// <exception cref="SqliteException">The database cannot be read.</exception>
     public List<string?[]>? Query(string sql, params ReadOnlySpan<string> parameters)
     {
-        if (PrepareV2(_database, sql, -1, out var statement, 0) is var prepared && prepared != OkCode)
-            return prepared == ErrorCode && Message().StartsWith("no such ", StringComparison.Ordinal) ? null
-                : throw new SqliteException(Message());
-        try
+        using var statement = Prepare(sql);
+        if (statement is null)
+            return null;
+        for (var i = 0; i < parameters.Length; i++)
+            statement.Bind(i + 1, parameters[i]);
+        var rows = new List<string?[]>();
+        while (statement.Step())
         {
-            for (var i = 0; i < parameters.Length; i++)
-                _ = BindText(statement, i + 1, parameters[i], -1, -1); // SQLite makes a copy
-            var rows = new List<string?[]>();
-            int code;
-            while ((code = Step(statement)) == RowCode)
-            {
-                var row = new string?[ColumnCount(statement)];
-                for (var i = 0; i < row.Length; i++)
-                    row[i] = Marshal.PtrToStringUTF8(ColumnText(statement, i));
-                rows.Add(row);
-            }
+            var row = new string?[statement.Columns];
+            for (var i = 0; i < row.Length; i++)
+                row[i] = statement.IsNull(i) ? null : System.Text.Encoding.UTF8.GetString(statement.Utf8(i));
+            rows.Add(row);
+        }
 
-            return code == DoneCode ? rows : throw new SqliteException(Message());
-        }
-        finally
-        {
-            _ = Finalize(statement);
-        }
+        return rows;
     }
 
     public void Dispose()
@@ -72,22 +64,30 @@ internal sealed unsafe partial class Sqlite : IDisposable
         _database = 0;
     }
 
+    /// <summary>Why the last call failed.</summary>
+    internal string Message() => Marshal.PtrToStringUTF8(ErrorMessage(_database)) ?? "unknown error";
+
     private static Sqlite Open(string path, int flags)
     {
-        var code = OpenV2(path, out var database, flags, 0);
-        var sqlite = new Sqlite(database);
-        if (code == OkCode)
+        try
         {
-            _ = BusyTimeout(database, 5000);
-            return sqlite;
+            var code = OpenV2(path, out var database, flags, 0);
+            var sqlite = new Sqlite(database);
+            if (code == OkCode)
+            {
+                _ = BusyTimeout(database, 5000);
+                return sqlite;
+            }
+
+            var message = sqlite.Message();
+            sqlite.Dispose();
+            throw new SqliteException(message);
         }
-
-        var message = sqlite.Message();
-        sqlite.Dispose();
-        throw new SqliteException(message);
+        catch (DllNotFoundException)
+        {
+            throw new SqliteException($"{Library} is not on this machine");
+        }
     }
-
-    private string Message() => Marshal.PtrToStringUTF8(ErrorMessage(_database)) ?? "unknown error";
 
     [LibraryImport(Library, EntryPoint = "sqlite3_open_v2", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenV2(string path, out nint database, int flags, nint vfs);
@@ -103,19 +103,4 @@ internal sealed unsafe partial class Sqlite : IDisposable
 
     [LibraryImport(Library, EntryPoint = "sqlite3_prepare_v2", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int PrepareV2(nint database, string sql, int length, out nint statement, nint tail);
-
-    [LibraryImport(Library, EntryPoint = "sqlite3_bind_text", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int BindText(nint statement, int index, string value, int length, nint destructor);
-
-    [LibraryImport(Library, EntryPoint = "sqlite3_step")]
-    private static partial int Step(nint statement);
-
-    [LibraryImport(Library, EntryPoint = "sqlite3_column_count")]
-    private static partial int ColumnCount(nint statement);
-
-    [LibraryImport(Library, EntryPoint = "sqlite3_column_text")]
-    private static partial nint ColumnText(nint statement, int column);
-
-    [LibraryImport(Library, EntryPoint = "sqlite3_finalize")]
-    private static partial int Finalize(nint statement);
 }

@@ -107,7 +107,7 @@ internal sealed class DirectPins(CacheDirectory caches, PinCatalog catalog, PinW
         var first = boundaries.Count == 0 ? "something" : boundaries[0].BaseName;
         return new CacheProblemException(ProblemKind.Boundary,
             $"{path} needs {first}{(boundaries.Count > 1 ? " and others" : "")}, which an upstream has and this cache has not, so a pin " +
-                $"could not keep it. Bring it here ('orleans-cache upstream adopt {path.BaseName}', or push the closure with this pin), or " +
+                $"could not keep it. Push the closure with this pin, or import that from the upstream ('orleans-cache import'), or " +
                 "let the cache's pins rely on its upstreams (upstreamPins).", [.. boundaries.Select(b => b.Hash)]);
     }
 

@@ -114,6 +114,6 @@ internal sealed partial class UpstreamPaths(UpstreamCatalog catalog, UpstreamRea
         }
     }
 
-    [LoggerMessage(LogLevel.Warning, "{Upstream} has {Path} no more, which paths of this cache refer to: push it here, or adopt it")]
+    [LoggerMessage(LogLevel.Warning, "{Upstream} has {Path} no more, which paths of this cache refer to: push it here with --no-upstream")]
     private partial void LogLost(StorePath path, string upstream);
 }

@@ -20,10 +20,8 @@ public sealed class FakeNix : IDisposable
     {
         Directory.CreateDirectory(_folder["info"]);
         Directory.CreateDirectory(_folder["state/db"]);
-        File.WriteAllText(_folder["config.json"], new JsonObject
-        {
-            ["store"] = new JsonObject { ["value"] = $"local?real={_store.Folder}&state={_folder["state"]}" },
-        }.ToJsonString());
+        File.WriteAllText(_folder["config.json"],
+            new JsonObject { ["store"] = new JsonObject { ["value"] = StoreUri } }.ToJsonString());
         Script.Write(_folder["nix"], $$"""
             #!/bin/sh
             case "$*" in
@@ -41,7 +39,7 @@ public sealed class FakeNix : IDisposable
             done
             printf '[%s]' "$all"
             """);
-        _database = Sqlite.Open(Database, create: true);
+        _database = Sqlite.Create(Database);
         Run("pragma journal_mode = wal");
         Run("create table ValidPaths (id integer primary key autoincrement not null, path text unique not null, ultimate integer)");
         Run("create table if not exists Realisations (id integer primary key)");
@@ -53,7 +51,10 @@ public sealed class FakeNix : IDisposable
     public Dictionary<string, string?> Environment => new()
     {
         ["PATH"] = $"{_folder}:{System.Environment.GetEnvironmentVariable("PATH")}",
+        ["NIX_CONFIG"] = $"store = {StoreUri}",
     };
+
+    private string StoreUri => $"local?real={_store.Folder}&state={_folder["state"]}";
 
     public void Dispose()
     {
