@@ -27,7 +27,10 @@ internal static class ImportCommand
         var json = new Option<bool>("--json") { Description = "Print the result as one line of JSON on standard output." };
         var quiet = new Option<bool>("--quiet", "-q") { Description = "Show no progress; errors and refused paths only." };
         var noUpstream = new Option<bool>("--no-upstream") { Description = "Store also what an upstream of the cache has." };
-        var command = new Command("import", "Take the paths of another binary cache over.") { source, level, jobs, noUpstream, json, quiet };
+        var command = new Command("import", "Take the paths of another binary cache over.")
+        {
+            source, level, jobs, noUpstream, json, quiet,
+        };
         what.AddTo(command);
         command.SetAction(async (result, cancellationToken) =>
         {

@@ -97,8 +97,8 @@ public sealed class CommandLine
         Value("verify", "adopt|always|off",
             "What a server reads in the store before it is relied on: what another trust group brought, all that is signed, or nothing; " +
             "the same for all servers of a database (default: adopt)");
-        Value("upstream", "'URL KEY…'",
-            "A cache whose paths count as there for pushes, with the keys that sign them; repeatable (default: none)");
+        List("upstream", "'URL KEY…'",
+            "A cache whose paths pushes need not bring, with the keys that sign them; repeatable (in the environment: a line each)", '\n');
         Flag("upstream-pins", "Pins may keep closures that only an upstream completes");
         Flag("verify-here", "Read in the store although --no-silo is given (default: what nobody has read for 30 s)");
         Value("scrub-rate", "N", "Bytes a second, in KiB, of what is published that all servers together read again; 0: none (default: 4096)");

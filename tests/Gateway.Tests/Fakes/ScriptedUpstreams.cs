@@ -2,7 +2,7 @@ using OrleansCache.Contracts;
 using OrleansCache.Nix;
 using OrleansCache.Testing;
 
-namespace OrleansCache.Gateway.Tests.Fakes;
+namespace OrleansCache.Gateway.Tests;
 
 /// <summary>A cache whose upstream has lost a path.</summary>
 internal sealed class ScriptedUpstreams : IUpstreams
