@@ -40,6 +40,9 @@ internal sealed record BenchOptions
     /// <summary>Of <c>push</c>: compare the policies of verification.</summary>
     public bool ComparesVerification { get; private init; }
 
+    /// <summary>Of <c>push</c>: compare a cache with an upstream with one that has none.</summary>
+    public bool ComparesUpstreams { get; private init; }
+
     /// <summary>Of <c>push</c>: compare a token of an issuer with one of the server.</summary>
     public bool ComparesCredentials { get; private init; }
 
@@ -106,6 +109,7 @@ internal sealed record BenchOptions
                 "--json" => options with { Json = true },
                 "--quick" => options with { Quick = true },
                 "--verify" => options with { ComparesVerification = true },
+                "--upstream" => options with { ComparesUpstreams = true },
                 "--credential" => options with
                 {
                     ComparesCredentials = Value() == "oidc" ? true : throw new BenchException("--credential is oidc.")

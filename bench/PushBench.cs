@@ -14,6 +14,8 @@ internal static class PushBench
         var isCompared = options.Against.Length > 0;
         if (options.ComparesCredentials)
             return await CredentialBench.RunAsync(lab, all);
+        if (options.ComparesUpstreams)
+            return await UpstreamBench.RunAsync(lab, all);
         if (options.ComparesVerification)
             return await VerifyBench.RunAsync(lab, all);
         if (options.Protocol == PushProtocol.Niks3)

@@ -78,7 +78,7 @@ internal sealed class CacheServices : IAsyncDisposable
         _verifier = new Verifier(_self, verifications, options.Store, withdrawals, options.Verify, time, loggers.CreateLogger<Verifier>());
         var copies = new UploadCopies(options.Store, grants, options.CopyPlaces, options.Pushes, time);
         Upstreams = new UpstreamPaths(new UpstreamCatalog(database), new UpstreamReader(options.Upstreams, time,
-            loggers.CreateLogger<UpstreamReader>()), options.Upstreams, loggers.CreateLogger<UpstreamPaths>());
+            loggers.CreateLogger<UpstreamReader>()), options.Upstreams, time, loggers.CreateLogger<UpstreamPaths>());
         var upstreams = options.Upstreams.Upstreams.Count > 0 ? Upstreams : null;
         Pushes = new DirectPushes(
             _self, catalog, grants, check, copies, publisher, pinWriter, new UploadWaiters(catalog, options.Pushes, time, options.News),

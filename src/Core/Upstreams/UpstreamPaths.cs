@@ -10,10 +10,13 @@ namespace OrleansCache.Core.Upstreams;
 /// catalog remembers, else as they say now. 3. Of that, what is as declared, and refers to nothing that only this push has. 4. Note who
 /// refers to it, before the push can be published.
 /// </remarks>
-internal sealed partial class UpstreamPaths(UpstreamCatalog catalog, UpstreamReader reader, UpstreamOptions options, ILogger logger)
-    : IDisposable
+internal sealed partial class UpstreamPaths(UpstreamCatalog catalog, UpstreamReader reader, UpstreamOptions options, TimeProvider time,
+    ILogger logger) : IDisposable
 {
     private const int Batch = 200;
+    // Of a cache without upstreams: what it had is forgotten.
+    private static readonly TimeSpan Idle = TimeSpan.FromMinutes(10);
+    private long? _watched;
 
     public bool AllowsPins => options.AllowsPins;
 
@@ -70,6 +73,9 @@ internal sealed partial class UpstreamPaths(UpstreamCatalog catalog, UpstreamRea
     /// <summary>Looks for boundaries at their upstreams again, some at a time, and forgets what nobody refers to.</summary>
     public async Task WatchAsync(int cache, CancellationToken cancellationToken)
     {
+        if (options.Upstreams.Count == 0 && _watched is { } last && time.GetElapsedTime(last) < Idle)
+            return;
+        _watched = time.GetTimestamp();
         await catalog.ForgetAsync(cache, options.ForgottenAfter, Batch, cancellationToken);
         var due = await catalog.DueAsync(cache, options.Life, options.LostLife, Batch, cancellationToken);
         var seen = new List<(long, bool)>();

@@ -42,7 +42,7 @@ internal sealed class ModelUpstream(Universe universe, IReadOnlyList<string> nam
                 : throw new FormatException()],
         };
         return new UpstreamPaths(new UpstreamCatalog(database), new UpstreamReader(options, time, NullLogger.Instance, this), options,
-            NullLogger.Instance);
+            time, NullLogger.Instance);
     }
 
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
