@@ -66,6 +66,9 @@ public sealed record UpstreamOptions
     /// <summary>How long a boundary that is lost is left until it is looked for again.</summary>
     public TimeSpan LostLife { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>How long a boundary of what nobody has published, and no open push brings, is kept; more than an hour.</summary>
+    public TimeSpan BoundaryLife { get; init; } = TimeSpan.FromHours(3);
+
     /// <summary>How long what nobody refers to any more is remembered.</summary>
     public TimeSpan ForgottenAfter { get; init; } = TimeSpan.FromDays(2);
 }

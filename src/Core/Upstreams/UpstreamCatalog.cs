@@ -52,8 +52,9 @@ internal sealed class UpstreamCatalog(CatalogDatabase database)
         p => p.With(cache).With(seen.Select(s => s.Id).ToArray()).With(seen.Select(s => s.Found).ToArray()),
         r => (new StorePath(StorePathHash.FromBytes(r.GetFieldValue<byte[]>(0)), r.GetString(1)), r.GetString(2)), cancellationToken);
 
-    public Task ForgetAsync(int cache, TimeSpan age, int limit, CancellationToken cancellationToken) =>
-        database.RunAsync("select @fn@.forget_boundaries($1, $2, $3)", p => p.With(cache).With(age).With(limit), cancellationToken);
+    public Task ForgetAsync(int cache, UpstreamOptions options, int limit, CancellationToken cancellationToken) => database.RunAsync(
+        "select @fn@.forget_boundaries($1, $2, $3, $4)",
+        p => p.With(cache).With(options.BoundaryLife).With(options.ForgottenAfter).With(limit), cancellationToken);
 
     /// <summary>The boundaries in the closure of a path of the cache, some of them, in the order of their hashes.</summary>
     public Task<List<StorePath>> OfClosureAsync(int cache, StorePathHash path, int limit, CancellationToken cancellationToken) =>

@@ -76,7 +76,7 @@ internal sealed partial class UpstreamPaths(UpstreamCatalog catalog, UpstreamRea
         if (options.Upstreams.Count == 0 && _watched is { } last && time.GetElapsedTime(last) < Idle)
             return;
         _watched = time.GetTimestamp();
-        await catalog.ForgetAsync(cache, options.ForgottenAfter, Batch, cancellationToken);
+        await catalog.ForgetAsync(cache, options, Batch, cancellationToken);
         var due = await catalog.DueAsync(cache, options.Life, options.LostLife, Batch, cancellationToken);
         var seen = new List<(long, bool)>();
         foreach (var (id, path, upstream) in due)

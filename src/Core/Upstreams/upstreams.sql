@@ -131,7 +131,7 @@ language sql volatile as $$
 $$;
 
 -- Forgets what nobody refers to: boundaries of declarations that are not in the cache, and that no push brings; and what upstreams have, where no boundary is it.
-create function @fn@.forget_boundaries(p_cache int, p_age interval, p_limit int) returns void
+create function @fn@.forget_boundaries(p_cache int, p_age interval, p_path_age interval, p_limit int) returns void
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan as $$
 begin
   if not exists (select from upstream_path u where u.cache_id = p_cache) then return; end if;
@@ -145,6 +145,6 @@ begin
   -- Who relies on one anew changes its row first (note_boundaries), and this then looks at the row again.
   delete from upstream_path u where u.id in (
     select x.id from upstream_path x
-    where x.cache_id = p_cache and x.used < clock_timestamp() - p_age and not exists (select from boundary b where b.upstream_id = x.id)
+    where x.cache_id = p_cache and x.used < clock_timestamp() - p_path_age and not exists (select from boundary b where b.upstream_id = x.id)
     limit p_limit for update skip locked);
 end $$;
