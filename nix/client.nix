@@ -30,7 +30,8 @@ buildDotnetModule {
   # .NET opens libssl by its name; the program's own run path is where the loader looks first.
   env.NIX_LDFLAGS = "-rpath ${lib.makeLibraryPath [ openssl ]}";
 
-  postPatch = source.postPatch + source.absolute "src/Cli/Store/Sqlite.cs" "libsqlite3.so.0" sqlite;
+  postPatch = source.postPatch + source.absolute "src/Cli/Store/Sqlite.cs" "libsqlite3.so.0" sqlite
+    + source.absolute "src/Cli/Store/SqliteStatement.cs" "libsqlite3.so.0" sqlite;
 
   # A native program needs no wrapper, which would cost each build a shell.
   dontDotnetFixup = true;
