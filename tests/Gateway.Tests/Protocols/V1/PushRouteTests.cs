@@ -73,6 +73,7 @@ public class PushRouteTests
         { ProblemKind.UnknownPath, 404, "unknown-path" },
         { ProblemKind.UnknownPin, 404, "unknown-pin" },
         { ProblemKind.PathNotInCache, 409, "path-not-in-cache" },
+        { ProblemKind.Boundary, 409, "boundary" },
         { ProblemKind.PinChanged, 412, "pin-changed" },
         { ProblemKind.UnknownGcRun, 404, "unknown-gc-run" },
         { ProblemKind.GcRunning, 409, "gc-running" },
