@@ -41,7 +41,9 @@ internal sealed class ModelUpstream(Universe universe, IReadOnlyList<string> nam
             Upstreams = [Upstream.TryParse($"http://upstream.invalid {Key.PublicKey}", out var upstream, out _) ? upstream
                 : throw new FormatException()],
         };
-        return new UpstreamPaths(new UpstreamCatalog(database), new UpstreamReader(options, time, NullLogger.Instance, this), options,
+        // It answers at once, so its patience is no pause of the schedule.
+        var reader = new UpstreamReader(options, TimeProvider.System, NullLogger.Instance, this);
+        return new UpstreamPaths(new UpstreamCatalog(database), reader, options,
             time, NullLogger.Instance);
     }
 
